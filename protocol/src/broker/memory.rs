@@ -1,0 +1,276 @@
+//! The broker of `memory:`: everything in this process, gone with it.
+//!
+//! A queue holds a bounded number of waiting messages, so that a coordinator with 100,000 stores publishes
+//! only as fast as the workers take. Messages that come back (retries, dropped deliveries) are never
+//! refused: they were counted when they were first published.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+
+use super::{Broker, BrokerError, Consumer, Delivery, Message, Parked, Queue, Settlement};
+
+/// Waiting messages that a queue takes before [`Broker::publish`] waits.
+pub const DEFAULT_CAPACITY: usize = 1024;
+
+/// See the module.
+#[derive(Clone)]
+pub struct MemoryBroker {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    queues: HashMap<Queue, Room>,
+    closed: watch::Sender<bool>,
+}
+
+/// One queue.
+struct Room {
+    state: Mutex<State>,
+    /// Wakes one consumer for each message that is put in.
+    arrived: Notify,
+    /// Wakes publishers when a message is taken out.
+    taken: Notify,
+    capacity: usize,
+}
+
+#[derive(Default)]
+struct State {
+    ready: VecDeque<Waiting>,
+    parked: VecDeque<Parked>,
+}
+
+struct Waiting {
+    message: Message,
+    redelivered: bool,
+}
+
+impl Default for MemoryBroker {
+    fn default() -> Self {
+        Self::new(DEFAULT_CAPACITY)
+    }
+}
+
+impl MemoryBroker {
+    /// A broker whose queues hold `capacity` waiting messages each.
+    pub fn new(capacity: usize) -> Self {
+        let room = || Room {
+            state: Mutex::default(),
+            arrived: Notify::new(),
+            taken: Notify::new(),
+            capacity,
+        };
+        let queues = [Queue::Jobs, Queue::Events]
+            .map(|queue| (queue, room()))
+            .into();
+        Self {
+            shared: Arc::new(Shared {
+                queues,
+                closed: watch::Sender::new(false),
+            }),
+        }
+    }
+
+    /// Ends all consumers and refuses further messages.
+    pub fn close(&self) {
+        self.shared.closed.send_replace(true);
+    }
+}
+
+impl Shared {
+    fn room(&self, queue: Queue) -> &Room {
+        &self.queues[&queue]
+    }
+
+    /// Completes when the broker is closed.
+    async fn closing(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+}
+
+impl Room {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock, and the state is valid between any two statements.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a message in if there is room, else hands it back.
+    fn try_put(&self, message: Message) -> Result<(), Message> {
+        let mut state = self.lock();
+        if state.ready.len() >= self.capacity {
+            return Err(message);
+        }
+        state.ready.push_back(Waiting {
+            message,
+            redelivered: false,
+        });
+        drop(state);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Puts a message back at the front, whatever the capacity.
+    fn give_back(&self, message: Message) {
+        self.lock().ready.push_front(Waiting {
+            message,
+            redelivered: true,
+        });
+        self.arrived.notify_one();
+    }
+
+    fn try_take(&self) -> Option<Waiting> {
+        let mut state = self.lock();
+        let waiting = state.ready.pop_front()?;
+        let more = !state.ready.is_empty();
+        drop(state);
+        self.taken.notify_one();
+        if more {
+            // Notifications are not counted: pass the wake-up on to the next consumer.
+            self.arrived.notify_one();
+        }
+        Some(waiting)
+    }
+}
+
+#[async_trait]
+impl Broker for MemoryBroker {
+    async fn publish(&self, queue: Queue, mut message: Message) -> Result<(), BrokerError> {
+        let room = self.shared.room(queue);
+        loop {
+            if *self.shared.closed.borrow() {
+                return Err(BrokerError::Closed);
+            }
+            let taken = room.taken.notified();
+            match room.try_put(message) {
+                Ok(()) => {
+                    // Another publisher may be waiting for the rest of the room.
+                    room.taken.notify_one();
+                    return Ok(());
+                }
+                Err(refused) => message = refused,
+            }
+            tokio::select! {
+                () = taken => {}
+                () = self.shared.closing() => return Err(BrokerError::Closed),
+            }
+        }
+    }
+
+    async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>, BrokerError> {
+        Ok(Box::new(MemoryConsumer {
+            shared: self.shared.clone(),
+            queue,
+            slots: Arc::new(Semaphore::new(prefetch.max(1).into())),
+        }))
+    }
+
+    async fn take_parked(&self, queue: Queue) -> Result<VecDeque<Parked>, BrokerError> {
+        Ok(std::mem::take(&mut self.shared.room(queue).lock().parked))
+    }
+}
+
+struct MemoryConsumer {
+    shared: Arc<Shared>,
+    queue: Queue,
+    slots: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl Consumer for MemoryConsumer {
+    async fn next(&mut self) -> Option<Delivery> {
+        let shared = self.shared.clone();
+        tokio::select! {
+            biased;
+            () = shared.closing() => None,
+            delivery = self.take() => Some(delivery),
+        }
+    }
+}
+
+impl MemoryConsumer {
+    async fn take(&self) -> Delivery {
+        let slot = self
+            .slots
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
+        let room = self.shared.room(self.queue);
+        let waiting = loop {
+            let arrived = room.arrived.notified();
+            if let Some(waiting) = room.try_take() {
+                break waiting;
+            }
+            arrived.await;
+        };
+        let held = HeldMessage {
+            shared: self.shared.clone(),
+            queue: self.queue,
+            unsettled: Some(waiting.message.clone()),
+            _slot: slot,
+        };
+        Delivery::new(waiting.message, waiting.redelivered, Box::new(held))
+    }
+}
+
+/// A message that a consumer holds; dropped unsettled, it goes back to its queue.
+struct HeldMessage {
+    shared: Arc<Shared>,
+    queue: Queue,
+    unsettled: Option<Message>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl HeldMessage {
+    fn room(&self) -> &Room {
+        self.shared.room(self.queue)
+    }
+}
+
+#[async_trait]
+impl Settlement for HeldMessage {
+    async fn ack(mut self: Box<Self>) -> Result<(), BrokerError> {
+        self.unsettled = None;
+        Ok(())
+    }
+
+    async fn retry_later(
+        mut self: Box<Self>,
+        next: Message,
+        delay: Duration,
+    ) -> Result<(), BrokerError> {
+        let (shared, queue) = (self.shared.clone(), self.queue);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {
+                    let room = shared.room(queue);
+                    room.lock().ready.push_back(Waiting { message: next, redelivered: false });
+                    room.arrived.notify_one();
+                }
+                () = shared.closing() => {}
+            }
+        });
+        self.unsettled = None;
+        Ok(())
+    }
+
+    async fn park(mut self: Box<Self>, parked: Parked) -> Result<(), BrokerError> {
+        self.room().lock().parked.push_back(parked);
+        self.unsettled = None;
+        Ok(())
+    }
+}
+
+impl Drop for HeldMessage {
+    fn drop(&mut self) {
+        if let Some(message) = self.unsettled.take() {
+            self.room().give_back(message);
+        }
+    }
+}

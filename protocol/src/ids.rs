@@ -1,0 +1,269 @@
+//! Ids as types of their own, so that a run is never mistaken for a job.
+
+use std::{fmt, num::NonZeroU32, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The longest store id in bytes. It becomes part of object keys, URLs and trace attributes.
+pub const MAX_STORE_ID_BYTES: usize = 255;
+
+/// The id of one store: one partition of the data, with one snapshot lineage.
+///
+/// 1 to 255 bytes of text that is safe in keys, URLs, file names and logs on every platform: no control
+/// characters, no `/` or `\`, no white space at either end, not `.` or `..`, not a Windows device name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StoreId(String);
+
+/// Why a text is not a store id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidStoreId {
+    /// Nothing in it.
+    #[error("the store id is empty")]
+    Empty,
+    /// Longer than [`MAX_STORE_ID_BYTES`]; shows how it begins.
+    #[error("the store id {start:?}… has {bytes} bytes; at most {MAX_STORE_ID_BYTES} are allowed")]
+    TooLong {
+        /// Its first characters.
+        start: String,
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// A character that is not safe everywhere that a store id goes.
+    #[error(
+        "the store id {id:?} contains {character:?}; '/', '\\' and control characters are not allowed"
+    )]
+    Character {
+        /// The text.
+        id: String,
+        /// The first bad character.
+        character: char,
+    },
+    /// White space at an end, which no two systems treat alike.
+    #[error("the store id {0:?} begins or ends with white space")]
+    Whitespace(String),
+    /// `.`, `..` or a device name such as `CON`.
+    #[error(
+        "the store id {0:?} is a reserved file name on some platforms and cannot name a snapshot"
+    )]
+    Reserved(String),
+}
+
+impl StoreId {
+    /// Checks `id` and takes it.
+    ///
+    /// # Errors
+    /// [`InvalidStoreId`] names the text and the rule that it breaks.
+    pub fn new(id: impl Into<String>) -> Result<Self, InvalidStoreId> {
+        let id = id.into();
+        if id.is_empty() {
+            return Err(InvalidStoreId::Empty);
+        }
+        if id.len() > MAX_STORE_ID_BYTES {
+            let start = id.chars().take(12).collect();
+            return Err(InvalidStoreId::TooLong {
+                start,
+                bytes: id.len(),
+            });
+        }
+        let unsafe_character = |c: char| c.is_control() || c == '/' || c == '\\';
+        if let Some(character) = id.chars().find(|&c| unsafe_character(c)) {
+            return Err(InvalidStoreId::Character { id, character });
+        }
+        if id.trim() != id {
+            return Err(InvalidStoreId::Whitespace(id));
+        }
+        if is_reserved_file_name(&id) {
+            return Err(InvalidStoreId::Reserved(id));
+        }
+        Ok(Self(id))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `.`, `..`, and the device names that Windows reserves with any extension.
+fn is_reserved_file_name(name: &str) -> bool {
+    if matches!(name, "." | "..") {
+        return true;
+    }
+    let stem = name
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_uppercase();
+    match stem.as_str() {
+        "CON" | "PRN" | "AUX" | "NUL" => true,
+        _ => {
+            let number = stem
+                .strip_prefix("COM")
+                .or_else(|| stem.strip_prefix("LPT"));
+            number.is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit())
+        }
+    }
+}
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for StoreId {
+    type Err = InvalidStoreId;
+    fn from_str(id: &str) -> Result<Self, Self::Err> {
+        Self::new(id)
+    }
+}
+
+impl TryFrom<String> for StoreId {
+    type Error = InvalidStoreId;
+    fn try_from(id: String) -> Result<Self, Self::Error> {
+        Self::new(id)
+    }
+}
+
+impl From<StoreId> for String {
+    fn from(id: StoreId) -> Self {
+        id.0
+    }
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id; ids sort by the time at which they were made (UUID version 7).
+            #[allow(clippy::new_without_default)]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+
+            /// The id with these bits, for tests and for reading stored ids.
+            pub const fn from_uuid(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(id: &str) -> Result<Self, Self::Err> {
+                id.parse().map(Self)
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// One sweep over stores.
+    RunId
+);
+uuid_id!(
+    /// One store within one run.
+    JobId
+);
+
+/// Which try at a job this is, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Attempt(NonZeroU32);
+
+impl Attempt {
+    /// The first try.
+    pub const FIRST: Self = Self(NonZeroU32::MIN);
+
+    /// The try with this number; `None` for 0.
+    pub fn new(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+
+    /// The try after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// Its number, from 1.
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A position in PowerSync's operation log. The service writes it as a decimal text in both of its
+/// formats; the core extension keeps it as a signed 64-bit integer.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct OpId(pub i64);
+
+impl fmt::Display for OpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_ids_are_taken_as_they_are() {
+        for id in [
+            "1",
+            "store-7",
+            "A b",
+            "größe",
+            "00000000-0000-4000-8000-000000000001",
+            "a.b",
+            "console",
+        ] {
+            assert_eq!(StoreId::new(id).unwrap().as_str(), id);
+        }
+    }
+
+    #[test]
+    fn ids_that_are_unsafe_somewhere_are_refused_by_name() {
+        let refused = |id: &str| StoreId::new(id).unwrap_err().to_string();
+        assert!(refused("").contains("empty"));
+        assert!(refused("../../x").contains("../../x"));
+        assert!(refused("a\\b").contains("'\\\\'"));
+        assert!(refused("a\nb").contains("'\\n'"));
+        assert!(refused(" a").contains("white space"));
+        assert!(refused("..").contains("reserved"));
+        for device in ["CON", "con", "Nul.txt", "COM1", "lpt9"] {
+            assert!(refused(device).contains("reserved"), "{device}");
+        }
+        let emoji = "😀".repeat(75);
+        assert!(refused(&emoji).contains("300 bytes"));
+    }
+
+    #[test]
+    fn a_bad_store_id_cannot_enter_through_serde() {
+        assert!(serde_json::from_str::<StoreId>("\"../x\"").is_err());
+        assert_eq!(
+            serde_json::from_str::<StoreId>("\"x\"").unwrap().as_str(),
+            "x"
+        );
+    }
+}

@@ -1,0 +1,257 @@
+//! The messages themselves. Their binary layout is frozen by the golden files in `protocol/tests/golden`:
+//! a changed field is a new version in [`crate::codec`], never a silent edit here.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{Attempt, JobId, JsonObject, OpId, RunId, StoreId};
+
+/// Seed one store: sync it, vacuum it, verify it, upload it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeedJob {
+    /// The sweep that this job belongs to.
+    pub run_id: RunId,
+    /// This job.
+    pub job_id: JobId,
+    /// Which rows the snapshot holds.
+    pub scope: Scope,
+    /// Sync parameters (PowerSync's connection parameters), resolved for this store.
+    pub parameters: JsonObject,
+    /// Explicit stream subscriptions, resolved for this store.
+    pub subscriptions: Vec<StreamSubscription>,
+    /// Which try this is.
+    pub attempt: Attempt,
+    /// After this moment the job is not worth starting or finishing.
+    pub deadline: DateTime<Utc>,
+    /// The newest snapshot of the same store, which the job may start from.
+    pub base: Option<BaseSnapshot>,
+}
+
+/// What selects a store's rows: its id, and the claims that its JWT carries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scope {
+    /// The store.
+    pub store_id: StoreId,
+    /// JWT claims beside `sub`, `aud`, `iat` and `exp`, with their JSON types. Never a token.
+    pub claims: JsonObject,
+}
+
+/// One explicit subscription to a Sync Stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamSubscription {
+    /// The stream's name in the sync config.
+    pub stream: String,
+    /// Its parameters; `None` subscribes without any.
+    pub parameters: Option<JsonObject>,
+    /// Overrides the stream's priority, 0 (first) to 3.
+    pub priority: Option<u8>,
+}
+
+/// PowerSync's consistent point: how far each bucket has come and what it must sum to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The service's newest op at this point.
+    pub last_op_id: OpId,
+    /// Every bucket of the scope, sorted by name.
+    pub buckets: Vec<BucketCheckpoint>,
+}
+
+/// One bucket within a [`Checkpoint`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketCheckpoint {
+    /// The service's name of it, such as `1#store_products["7"]`.
+    pub bucket: String,
+    /// The last op that was downloaded for it; 0 for a bucket without rows.
+    pub last_op: OpId,
+    /// The sum of its ops' checksums modulo 2^32.
+    pub checksum: u32,
+    /// 0 (synced first) to 3.
+    pub priority: u8,
+}
+
+/// A snapshot that a job may start from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BaseSnapshot {
+    /// The job that made it.
+    pub job_id: JobId,
+    /// Where it stopped.
+    pub checkpoint: Checkpoint,
+    /// The service that it was synced from.
+    pub powersync_endpoint: String,
+    /// The schema that it was made with, see [`Manifest::schema_fingerprint`].
+    pub schema_fingerprint: String,
+    /// Its files.
+    pub renditions: Vec<Rendition>,
+}
+
+/// Everything that is known of one snapshot. Stored beside it as JSON, so that the objects alone suffice
+/// to rebuild the catalog.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The sweep that made it.
+    pub run_id: RunId,
+    /// The job that made it.
+    pub job_id: JobId,
+    /// The store.
+    pub store_id: StoreId,
+    /// The try that succeeded.
+    pub attempt: Attempt,
+    /// When it was complete and verified.
+    pub created_at: DateTime<Utc>,
+    /// The service that it was synced from.
+    pub powersync_endpoint: String,
+    /// The version of the PowerSync core extension that wrote it.
+    pub core_version: String,
+    /// The version of PowerSync's internal tables in it (`ps_migration`).
+    pub internal_schema_version: u32,
+    /// SHA-256, in hex, of the app schema that was applied.
+    pub schema_fingerprint: String,
+    /// What it holds, in PowerSync's terms.
+    pub checkpoint: Checkpoint,
+    /// Rows of each table, sorted by name.
+    pub tables: Vec<TableRows>,
+    /// Its files, at least one.
+    pub renditions: Vec<Rendition>,
+    /// Bytes and operations that were downloaded for it.
+    pub download: Download,
+    /// How long each step took, in order.
+    pub steps: Vec<StepTiming>,
+    /// The trace of the job, as 32 hex digits.
+    pub trace_id: Option<String>,
+}
+
+impl Manifest {
+    /// Rows of all tables.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+
+    /// Bytes of the uncompressed SQLite file, or of the first file if there is no such rendition.
+    pub fn bytes(&self) -> u64 {
+        let identity = self
+            .renditions
+            .iter()
+            .find(|r| r.encoding == Encoding::Identity);
+        identity.or(self.renditions.first()).map_or(0, |r| r.bytes)
+    }
+}
+
+/// The rows of one table in a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRows {
+    /// The table, as the app knows it.
+    pub table: String,
+    /// Its rows.
+    pub rows: u64,
+}
+
+/// One file of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rendition {
+    /// How the SQLite file is wrapped.
+    pub encoding: Encoding,
+    /// The object's key below the snapshot URL.
+    pub key: String,
+    /// The object's size.
+    pub bytes: u64,
+    /// SHA-256 of the object, in hex.
+    pub sha256: String,
+}
+
+/// How a rendition wraps the SQLite file; the names are those of HTTP's Content-Encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// The SQLite file itself.
+    Identity,
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+}
+
+/// What a job downloaded from PowerSync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Download {
+    /// Bytes of the stream's lines, after decompression.
+    pub bytes: u64,
+    /// Operations.
+    pub operations: u64,
+    /// How often the stream was opened.
+    pub connections: u32,
+}
+
+/// How long one step of a job took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepTiming {
+    /// `token`, `sync`, `scrub`, `vacuum`, `verify` or `upload`.
+    pub step: String,
+    /// Wall-clock milliseconds.
+    pub millis: u64,
+}
+
+/// What a worker reports about a job. Applied to the catalog at most once, in any order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeedEvent {
+    /// The sweep.
+    pub run_id: RunId,
+    /// The job.
+    pub job_id: JobId,
+    /// The store.
+    pub store_id: StoreId,
+    /// The try that this is about.
+    pub attempt: Attempt,
+    /// When it happened, by the worker's clock.
+    pub at: DateTime<Utc>,
+    /// The worker's name.
+    pub worker: String,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened to a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum EventKind {
+    /// A worker took the job.
+    Started {
+        /// The trace of the job, as 32 hex digits.
+        trace_id: Option<String>,
+    },
+    /// A verified snapshot is in the store.
+    Completed {
+        /// Everything about it.
+        manifest: Box<Manifest>,
+    },
+    /// The base snapshot is still exactly what the service holds.
+    Unchanged {
+        /// The job that made the base.
+        base_job_id: JobId,
+        /// The checkpoint that was compared.
+        checkpoint: Checkpoint,
+    },
+    /// The try failed.
+    Failed(Failure),
+}
+
+/// Why a try failed, and what comes next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whether another try could help.
+    pub kind: FailureKind,
+    /// The step that failed, such as `sync`.
+    pub step: String,
+    /// What went wrong and what to do about it; never a secret.
+    pub message: String,
+    /// When the next try starts; `None` when there is none and the job is parked.
+    pub retry_at: Option<DateTime<Utc>>,
+}
+
+/// Whether another try could help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailureKind {
+    /// Network, overload, broker, storage: the next try may succeed.
+    Transient,
+    /// The same input fails again: somebody has to change something.
+    Permanent,
+}
