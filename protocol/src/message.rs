@@ -17,6 +17,8 @@ pub struct SeedJob {
     pub scope: Scope,
     /// Sync parameters (PowerSync's connection parameters), resolved for this store.
     pub parameters: JsonObject,
+    /// Whether the streams that the sync config subscribes every client to are synced as well.
+    pub default_streams: bool,
     /// Explicit stream subscriptions, resolved for this store.
     pub subscriptions: Vec<StreamSubscription>,
     /// Which try this is.

@@ -100,6 +100,8 @@ pub(crate) fn load_core_extension() {
 pub struct SyncStart {
     /// Sync parameters.
     pub parameters: Map<String, Value>,
+    /// Whether to sync the streams that the service subscribes every client to.
+    pub default_streams: bool,
     /// Explicit subscriptions.
     pub subscriptions: Vec<StreamSubscription>,
     /// How long they stay valid, in seconds.
@@ -291,7 +293,7 @@ impl Writer {
         let start_payload = json!({
             "parameters": start.parameters,
             "schema": schema.start_payload(),
-            "include_defaults": true,
+            "include_defaults": start.default_streams,
         });
         let start_payload = start_payload.to_string();
         Ok(Self {

@@ -10,8 +10,9 @@ use seedbed_protocol::{
 };
 use serde::{
     Deserialize, Deserializer,
-    de::{self, DeserializeOwned, IgnoredAny},
+    de::{self, DeserializeOwned},
 };
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::stream::{Line, LineFormat, StreamError};
 
@@ -134,16 +135,8 @@ fn malformed(reason: impl fmt::Display) -> StreamError {
 
 /// The length of a data line's `data.data`, without decoding what is in it.
 fn count_operations(line: &Line) -> Result<u64, StreamError> {
-    #[derive(Deserialize)]
-    struct DataDocument {
-        data: DataLine,
-    }
-    #[derive(Deserialize)]
-    struct DataLine {
-        data: Vec<IgnoredAny>,
-    }
     let count = match line.format {
-        LineFormat::Ndjson => parse::<DataDocument>(line)?.data.data.len(),
+        LineFormat::Ndjson => parse_data(line)?.len(),
         LineFormat::Bson => {
             let document = RawDocument::from_bytes(&line.bytes).map_err(malformed)?;
             let data = document.get_document("data").map_err(malformed)?;
@@ -156,6 +149,76 @@ fn count_operations(line: &Line) -> Result<u64, StreamError> {
         }
     };
     Ok(count as u64)
+}
+
+/// The rows of a data line as they stand in its JSON; `None` where an operation has none.
+fn parse_data(line: &Line) -> Result<Vec<Option<&RawValue>>, StreamError> {
+    #[derive(Deserialize)]
+    struct Document<'a> {
+        #[serde(borrow)]
+        data: Data<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Data<'a> {
+        #[serde(borrow)]
+        data: Vec<Operation<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Operation<'a> {
+        #[serde(borrow, default)]
+        data: Option<&'a RawValue>,
+    }
+    let document: Document<'_> = serde_json::from_slice(&line.bytes).map_err(malformed)?;
+    Ok(document
+        .data
+        .data
+        .into_iter()
+        .map(|operation| operation.data)
+        .collect())
+}
+
+/// The core extension wants each row as a text with JSON in it, and asks the service for that (`raw_data`).
+/// A service that does not know the option writes the row itself; its JSON becomes the text then.
+///
+/// # Errors
+/// [`StreamError::Malformed`] when a data line is not in its form.
+pub fn with_rows_as_text(line: Line) -> Result<Line, StreamError> {
+    type Fields<'a> = BTreeMap<&'a str, &'a RawValue>;
+    if line.format != LineFormat::Ndjson {
+        return Ok(line);
+    }
+    let is_object = |row: &RawValue| row.get().starts_with('{');
+    if !parse_data(&line)?.into_iter().flatten().any(is_object) {
+        return Ok(line);
+    }
+    let document: BTreeMap<&str, Fields<'_>> =
+        serde_json::from_slice(&line.bytes).map_err(malformed)?;
+    let mut data = document.get("data").cloned().unwrap_or_default();
+    let operations = data.get("data").map_or("[]", |operations| operations.get());
+    let mut operations: Vec<Fields<'_>> = serde_json::from_str(operations).map_err(malformed)?;
+    let texts: Vec<Option<Box<RawValue>>> = operations
+        .iter()
+        .map(|operation| {
+            operation
+                .get("data")
+                .filter(|row| is_object(row))
+                .map(|row| to_raw_value(row.get()))
+                .transpose()
+        })
+        .collect::<Result<_, _>>()
+        .map_err(malformed)?;
+    for (operation, text) in operations.iter_mut().zip(&texts) {
+        if let Some(text) = text {
+            operation.insert("data", text);
+        }
+    }
+    let operations = to_raw_value(&operations).map_err(malformed)?;
+    data.insert("data", &operations);
+    let bytes = serde_json::to_vec(&BTreeMap::from([("data", data)])).map_err(malformed)?;
+    Ok(Line {
+        format: line.format,
+        bytes: bytes.into(),
+    })
 }
 
 fn op_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OpId, D::Error> {
@@ -340,6 +403,22 @@ mod tests {
         assert_eq!(
             LineKind::of(&bson(&doc! { "token_expires_in": 31 })).unwrap(),
             keepalive
+        );
+    }
+
+    #[test]
+    fn rows_that_are_objects_become_texts_to_the_letter() {
+        let text = r#"{"data":{"bucket":"a","data":[{"op_id":"1","data":{"id":"x", "n":1.50}},{"op_id":"2","data":null},{"op_id":"3"}],"after":"0"}}"#;
+        let line = with_rows_as_text(ndjson(text)).unwrap();
+        let line: serde_json::Value = serde_json::from_slice(&line.bytes).unwrap();
+        assert_eq!(line["data"]["data"][0]["data"], r#"{"id":"x", "n":1.50}"#);
+        assert_eq!(line["data"]["data"][1]["data"], serde_json::Value::Null);
+        assert_eq!(line["data"]["bucket"], "a");
+
+        let already = ndjson(r#"{"data":{"bucket":"a","data":[{"op_id":"1","data":"{}"}]}}"#);
+        assert_eq!(
+            with_rows_as_text(already.clone()).unwrap().bytes,
+            already.bytes
         );
     }
 

@@ -13,7 +13,7 @@ use tracing::{debug, info_span};
 use crate::{
     database::{Applied, DatabaseError, SyncDatabase, SyncStart, SyncedDatabase, last_ops},
     error::is_transient,
-    line::{LineKind, TargetCheckpoint},
+    line::{LineKind, TargetCheckpoint, with_rows_as_text},
     progress::Progress,
     seed::Seeder,
     stream::{Line, StreamError},
@@ -148,6 +148,7 @@ impl Seeder {
     ) -> Result<SyncDatabase, DatabaseError> {
         let start = SyncStart {
             parameters: job.parameters.0.clone(),
+            default_streams: job.default_streams,
             subscriptions: job.subscriptions.clone(),
             subscription_ttl: self.subscription_ttl.as_secs(),
             cache_kib: self.cache_kib,
@@ -214,7 +215,11 @@ impl Downloading<'_> {
             match kind {
                 LineKind::Checkpoint(checkpoint) => self.target.replace(checkpoint),
                 LineKind::CheckpointDiff(diff) => self.target.apply(diff),
-                LineKind::Data { operations } => self.download.operations += operations,
+                LineKind::Data { operations } => {
+                    self.download.operations += operations;
+                    self.database.line(with_rows_as_text(line)?).await?;
+                    continue;
+                }
                 LineKind::CheckpointComplete => {
                     check_target(&self.target, self.job)?;
                     return Ok(self.database.complete(line).await?);
