@@ -181,6 +181,8 @@ pub struct Download {
     pub operations: u64,
     /// How often the stream was opened.
     pub connections: u32,
+    /// Milliseconds in which the job had nothing to do but wait for the service.
+    pub waited_millis: u64,
 }
 
 /// How long one step of a job took.

@@ -1,4 +1,5 @@
 //! One binary with all integration tests: one module a subject.
 
+mod broker_contract;
 mod recordings;
 mod stand_in;

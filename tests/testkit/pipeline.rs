@@ -21,6 +21,7 @@ use seedbed_worker::{
         TokenAlgorithm, TokenConfig, WorkerConfig, WorkerSettings,
     },
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -41,11 +42,32 @@ pub struct Pipeline {
     _stop: DropGuard,
 }
 
+/// What a client of a PowerSync service has to know.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Access {
+    /// The service's URL.
+    pub endpoint: String,
+    /// The secret of HS256 tokens, base64url.
+    pub secret: String,
+    /// Its key id.
+    pub kid: String,
+}
+
+impl From<&PowerSync> for Access {
+    fn from(service: &PowerSync) -> Self {
+        Self {
+            endpoint: service.endpoint(),
+            secret: service.secret().to_owned(),
+            kid: service.kid().to_owned(),
+        }
+    }
+}
+
 /// Settings for a worker against `service`, writing below `directory`; impatient where a test would wait.
-pub fn settings(service: &PowerSync, directory: &TempDir) -> WorkerSettings {
+pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
     WorkerSettings {
         powersync: PowerSyncConfig {
-            endpoint: service.endpoint(),
+            endpoint: service.endpoint,
             format: StreamFormat::Auto,
             compression: StreamCompression::None,
             connect_timeout: Duration::from_secs(5),
@@ -54,9 +76,9 @@ pub fn settings(service: &PowerSync, directory: &TempDir) -> WorkerSettings {
         },
         token: TokenConfig {
             algorithm: TokenAlgorithm::HS256,
-            secret: Some(Secret::new(service.secret())),
+            secret: Some(Secret::new(service.secret)),
             key_file: None,
-            kid: Some(service.kid().to_owned()),
+            kid: Some(service.kid),
             subject: "seedbed".to_owned(),
             audience: None,
             lifetime: Duration::from_secs(300),
@@ -86,7 +108,7 @@ pub fn settings(service: &PowerSync, directory: &TempDir) -> WorkerSettings {
 
 impl Pipeline {
     /// A worker with the usual settings.
-    pub async fn start(service: &PowerSync) -> Self {
+    pub async fn start(service: impl Into<Access>) -> Self {
         Self::start_with(service, |_| {}).await
     }
 
@@ -94,9 +116,12 @@ impl Pipeline {
     ///
     /// # Panics
     /// When the worker refuses the settings.
-    pub async fn start_with(service: &PowerSync, change: impl FnOnce(&mut WorkerSettings)) -> Self {
+    pub async fn start_with(
+        service: impl Into<Access>,
+        change: impl FnOnce(&mut WorkerSettings),
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let mut settings = settings(service, &directory);
+        let mut settings = settings(service.into(), &directory);
         change(&mut settings);
         let snapshots = SnapshotStore::open(&settings.snapshots.url)
             .expect("the snapshot directory can be made");

@@ -7,6 +7,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Once,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, InterruptHandle, OptionalExtension, ToSql};
@@ -122,8 +123,14 @@ pub enum Applied {
 /// The writing end of a job's database.
 pub struct SyncDatabase {
     commands: mpsc::Sender<Command>,
-    thread: Option<oneshot::Receiver<Result<Connection, DatabaseError>>>,
+    thread: Option<oneshot::Receiver<Result<Written, DatabaseError>>>,
     interrupt: InterruptOnDrop,
+}
+
+/// What the thread leaves.
+struct Written {
+    connection: Connection,
+    waited: Duration,
 }
 
 enum Command {
@@ -213,10 +220,12 @@ impl SyncDatabase {
         let Some(thread) = self.thread.take() else {
             return Err(DatabaseError::Panicked);
         };
-        let connection = thread.await.map_err(|_| DatabaseError::Panicked)??;
+        let Written { connection, waited } =
+            thread.await.map_err(|_| DatabaseError::Panicked)??;
         Ok(SyncedDatabase {
             connection,
             interrupt: self.interrupt,
+            waited,
         })
     }
 
@@ -245,6 +254,8 @@ pub struct SyncedDatabase {
     pub connection: Connection,
     /// Stops a long statement when the job is abandoned.
     pub interrupt: InterruptOnDrop,
+    /// How long the database had nothing to write.
+    pub waited: Duration,
 }
 
 /// Ends whatever statement a connection runs when it is dropped: the job that wanted it is gone.
@@ -304,22 +315,27 @@ impl Writer {
         })
     }
 
-    fn run(mut self, mut commands: mpsc::Receiver<Command>) -> Result<Connection, DatabaseError> {
-        while let Some(command) = commands.blocking_recv() {
+    fn run(mut self, mut commands: mpsc::Receiver<Command>) -> Result<Written, DatabaseError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let waiting = Instant::now();
+            let command = commands.blocking_recv();
+            waited += waiting.elapsed();
             match command {
-                Command::Start(reply) => drop(reply.send(self.start()?)),
-                Command::Line(line) => {
+                Some(Command::Start(reply)) => drop(reply.send(self.start()?)),
+                Some(Command::Line(line)) => {
                     self.line(&line)?;
                 }
-                Command::Complete(line, reply) => drop(reply.send(self.complete(&line)?)),
-                Command::Finish => break,
+                Some(Command::Complete(line, reply)) => drop(reply.send(self.complete(&line)?)),
+                Some(Command::Finish) | None => break,
             }
         }
         // Ends the iteration, whose prepared statements would outlive the transaction.
         self.control("stop", rusqlite::types::Null)?;
         self.connection.execute_batch("COMMIT")?;
         self.connection.flush_prepared_statement_cache();
-        Ok(self.connection)
+        let connection = self.connection;
+        Ok(Written { connection, waited })
     }
 
     fn start(&mut self) -> Result<String, DatabaseError> {

@@ -84,6 +84,7 @@ impl Seeder {
         let SyncedDatabase {
             connection,
             interrupt: _interrupt,
+            ..
         } = database;
         let connection = steps.run("scrub", blocking(|| scrub(connection))).await?;
         let target = snapshot_file.clone();

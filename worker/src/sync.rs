@@ -100,10 +100,11 @@ impl Seeder {
         let Downloading {
             database,
             target,
-            download,
+            mut download,
             ..
         } = download;
         let database = database.finish().await?;
+        download.waited_millis = database.waited.as_millis().try_into().unwrap_or(u64::MAX);
         let last_ops = last_ops(&database.connection)?;
         let last_op = |bucket: &str| last_ops.get(bucket).copied().unwrap_or(OpId(0));
         let checkpoint = target.checkpoint(last_op);
