@@ -1,4 +1,4 @@
-//! What a full seed costs: `cargo bench -p seedbed-tests`.
+//! What a full seed costs: `cargo bench -p seedbed-tests --bench seed`.
 //!
 //! For each size, a process of its own seeds one store from the stand-in service, which runs in another
 //! process, and then runs `VACUUM INTO` on the finished file: the floor under any way of making it. The
