@@ -90,6 +90,10 @@ fn answer_stream(
     body: Value,
     fault: Option<&Fault>,
 ) -> Result<Response, ErrorReply> {
+    // Serde would take a list for the fields of a struct.
+    if !body.is_object() {
+        return Err(ErrorReply::invalid_request("Expected an object"));
+    }
     let request: StreamRequest = serde_json::from_value(body)
         .map_err(|error| ErrorReply::invalid_request(error.to_string()))?;
     let token = service.keys.verify(headers)?;
