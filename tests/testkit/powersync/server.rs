@@ -101,8 +101,6 @@ fn answer_stream(
         return Err(ErrorReply::no_sync_config());
     }
     let settings = &service.settings;
-    let meter = Meter::open(&service.metrics, store, settings.max_streams)
-        .ok_or_else(ErrorReply::too_many_streams)?;
     let format = Format::negotiate(headers);
     let mut session =
         Session::new(service, request, token, format).map_err(ErrorReply::invalid_request)?;
@@ -118,6 +116,8 @@ fn answer_stream(
     if fault == Some(&Fault::WrongChecksum) {
         session.falsify_checksums();
     }
+    let meter = Meter::open(&service.metrics, store, settings.max_streams)
+        .ok_or_else(ErrorReply::too_many_streams)?;
     let compression = Compression::negotiate(headers);
     let limit = fault.and_then(Limit::of);
     let body = encode(
