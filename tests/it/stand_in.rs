@@ -3,6 +3,7 @@
 mod client;
 mod faults;
 mod live;
+mod program;
 mod protocol;
 mod recordings;
 mod sync_streams;

@@ -91,8 +91,7 @@ impl Products {
         let pick = |shift: u32, modulus: u64| (bits >> shift) % modulus;
         out.push_str("{\"id\":\"");
         push_uuid(out, self.id_bits(index));
-        // Writing to a String cannot fail, and store ids in tests hold nothing that JSON must escape beyond what
-        // `Value` escapes for us.
+        // Writing to a String cannot fail. Of the values, only the store's id can need escaping.
         let _ = write!(
             out,
             "\",\"store_id\":{},\"name\":\"{} {} #{index}\",\"description\":\"{}, SKU {:012x} {}\",\
