@@ -206,7 +206,9 @@ impl Source {
 
 /// A condition on a row's columns.
 #[derive(Clone)]
-pub struct RowFilter(Arc<dyn Fn(&Map<String, Value>) -> bool + Send + Sync>);
+pub struct RowFilter(Arc<Condition>);
+
+type Condition = dyn Fn(&Map<String, Value>) -> bool + Send + Sync;
 
 impl fmt::Debug for RowFilter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -84,7 +84,8 @@ impl Database {
             .map(|index| &self.buckets[*index as usize])
     }
 
-    /// Inserts or replaces a row. It leaves the buckets it no longer belongs to and enters those it does.
+    /// Inserts or replaces a row. It enters the buckets it belongs to, then leaves those it no longer does (the order
+    /// of the recorded operation ids).
     pub(crate) fn put(&mut self, table: &str, json: String) {
         let columns: Map<String, Value> =
             serde_json::from_str(&json).expect("a row is a JSON object");
@@ -101,21 +102,18 @@ impl Database {
         let reference = RowRef::Stored(Arc::clone(&row));
         let buckets = self.buckets_of(table, &columns);
         let left = self.take(table, &id);
-        for bucket in left.iter().flat_map(|(_, buckets)| buckets) {
-            if !buckets.contains(bucket) {
-                self.append(
-                    *bucket,
-                    reference.remove_checksum(),
-                    Action::Remove(reference.clone()),
-                );
-            }
-        }
         for bucket in &buckets {
             self.append(
                 *bucket,
                 reference.put_checksum(),
                 Action::Put(reference.clone()),
             );
+        }
+        for bucket in left.iter().flat_map(|(_, buckets)| buckets) {
+            if !buckets.contains(bucket) {
+                let remove = Action::Remove(reference.clone());
+                self.append(*bucket, reference.remove_checksum(), remove);
+            }
         }
         self.tables
             .entry(table.to_owned())

@@ -83,7 +83,9 @@ impl Meter {
 impl Drop for Meter {
     fn drop(&mut self) {
         self.metrics.send_modify(|metrics| {
-            count(metrics, &self.store, |counters| counters.open_streams -= 1)
+            count(metrics, &self.store, |counters| {
+                counters.open_streams -= 1;
+            });
         });
     }
 }

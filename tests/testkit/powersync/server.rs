@@ -90,6 +90,10 @@ fn answer_stream(
     body: Value,
     fault: Option<&Fault>,
 ) -> Result<Response, ErrorReply> {
+    // Serde would take a list for the fields of a struct.
+    if !body.is_object() {
+        return Err(ErrorReply::invalid_request("Expected an object"));
+    }
     let request: StreamRequest = serde_json::from_value(body)
         .map_err(|error| ErrorReply::invalid_request(error.to_string()))?;
     let token = service.keys.verify(headers)?;
@@ -97,8 +101,6 @@ fn answer_stream(
         return Err(ErrorReply::no_sync_config());
     }
     let settings = &service.settings;
-    let meter = Meter::open(&service.metrics, store, settings.max_streams)
-        .ok_or_else(ErrorReply::too_many_streams)?;
     let format = Format::negotiate(headers);
     let mut session =
         Session::new(service, request, token, format).map_err(ErrorReply::invalid_request)?;
@@ -114,6 +116,8 @@ fn answer_stream(
     if fault == Some(&Fault::WrongChecksum) {
         session.falsify_checksums();
     }
+    let meter = Meter::open(&service.metrics, store, settings.max_streams)
+        .ok_or_else(ErrorReply::too_many_streams)?;
     let compression = Compression::negotiate(headers);
     let limit = fault.and_then(Limit::of);
     let body = encode(
