@@ -207,7 +207,7 @@ impl SnapshotStore {
             loop {
                 let length = input.read(&mut chunk).await.map_err(unreadable)?;
                 if length == 0 {
-                    break;
+                    return Ok(());
                 }
                 hash.update(&chunk[..length]);
                 bytes += length as u64;
@@ -216,10 +216,6 @@ impl SnapshotStore {
                     .await
                     .map_err(|e| self.unwritable(&key, e))?;
             }
-            output
-                .shutdown()
-                .await
-                .map_err(|e| self.unwritable(&key, e))
         }
         .await;
         if let Err(error) = copied {
@@ -227,6 +223,10 @@ impl SnapshotStore {
             let _ = output.abort().await;
             return Err(error);
         }
+        output
+            .shutdown()
+            .await
+            .map_err(|e| self.unwritable(&key, e))?;
         Ok(Stored {
             key,
             bytes,

@@ -4,3 +4,4 @@ mod broker_contract;
 mod recordings;
 mod stand_in;
 mod worker_faults;
+mod worker_snapshots;

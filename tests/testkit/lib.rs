@@ -1,4 +1,5 @@
 //! Test equipment: stand-ins for the services around Seedbed, private to one test and gone when it ends.
 
+pub mod mounts;
 pub mod pipeline;
 pub mod powersync;

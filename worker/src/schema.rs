@@ -254,7 +254,12 @@ impl GivenSchema {
                 })?;
         }
         // `ddl` is Seedbed's addition; the core extension would not know what to do with it.
-        for raw in value["raw_tables"].as_array_mut().into_iter().flatten() {
+        for raw in value
+            .get_mut("raw_tables")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             raw.as_object_mut().map(|raw| raw.shift_remove("ddl"));
         }
         let (ddl, raw_tables) = raw_tables(path, file.raw_tables)?;

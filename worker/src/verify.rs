@@ -3,9 +3,13 @@
 //! A client finds a wrong bucket checksum only at its first checkpoint, and a wrong or missing row in
 //! `ps_data__*` never: whatever is not found here is not found at all.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasher, RandomState},
+    path::Path,
+};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Row};
 use seedbed_protocol::message::{Checkpoint, TableRows};
 
 use crate::{
@@ -131,12 +135,11 @@ pub fn open(file: &Path, cache_kib: Option<u32>) -> Result<Connection, VerifyErr
 pub fn verify(connection: &Connection, expected: &Expected<'_>) -> Result<Verified, VerifyError> {
     check_integrity(connection)?;
     check_identity(connection)?;
-    check_checksums(connection, expected.checkpoint)?;
-    check_untyped(connection, expected.raw_tables)?;
-    let mut tables = check_rows(connection)?;
-    for raw in expected.raw_tables {
-        tables.push(check_raw_table(connection, raw)?);
-    }
+    check_untyped(connection)?;
+    let hasher = RandomState::new();
+    let operations = Operations::read(connection, &hasher)?;
+    check_checksums(connection, &operations, expected.checkpoint)?;
+    let mut tables = check_rows(connection, &operations, &hasher, expected.raw_tables)?;
     tables.sort_by(|a, b| a.table.cmp(&b.table));
     let internal_schema_version = count(connection, "SELECT max(id) FROM ps_migration", [])?;
     Ok(Verified {
@@ -194,23 +197,111 @@ fn check_identity(connection: &Connection) -> Result<(), VerifyError> {
     Ok(())
 }
 
+/// What one pass over `ps_oplog` finds.
+#[derive(Default)]
+struct Operations {
+    /// The sum of the operations' checksums, by the bucket's row id.
+    checksums: HashMap<i64, i64>,
+    /// The newest operation of each row, by the rows' type.
+    rows: BTreeMap<String, Fingerprint>,
+}
+
+/// How many rows, and a sum over their ids and data that does not depend on their order. Two sets of rows
+/// that differ have the same one with a probability of 2^-64.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Fingerprint {
+    rows: u64,
+    sum: u64,
+}
+
+impl Fingerprint {
+    fn add(&mut self, hasher: &RandomState, id: &[u8], data: &[u8]) {
+        self.rows += 1;
+        self.sum = self.sum.wrapping_add(hasher.hash_one((id, data)));
+    }
+
+    fn remove(&mut self, hasher: &RandomState, id: &[u8], data: &[u8]) {
+        self.rows = self.rows.wrapping_sub(1);
+        self.sum = self.sum.wrapping_sub(hasher.hash_one((id, data)));
+    }
+}
+
+impl Operations {
+    fn read(connection: &Connection, hasher: &RandomState) -> Result<Self, VerifyError> {
+        let mut operations = Self::default();
+        let mut all =
+            connection.prepare("SELECT bucket, hash, row_type, row_id, data FROM ps_oplog")?;
+        let mut rows = all.query([])?;
+        while let Some(row) = rows.next()? {
+            *operations.checksums.entry(row.get(0)?).or_default() += row.get::<_, i64>(1)?;
+            operations.with_row(row, 2, |rows, id, data| rows.add(hasher, id, data))?;
+        }
+        // Rows that are in several buckets have several operations, of which the newest counts.
+        let mut superseded = connection.prepare(
+            "WITH shared AS MATERIALIZED (
+                 SELECT row_type, row_id FROM ps_oplog WHERE row_type IS NOT NULL
+                 GROUP BY row_type, row_id HAVING count(*) > 1)
+             SELECT o.row_type, o.row_id, o.data
+             FROM shared CROSS JOIN ps_oplog AS o ON o.row_type = shared.row_type AND o.row_id = shared.row_id
+             WHERE o.op_id < (SELECT max(newest.op_id) FROM ps_oplog AS newest
+                              WHERE newest.row_type = o.row_type AND newest.row_id = o.row_id)",
+        )?;
+        let mut rows = superseded.query([])?;
+        while let Some(row) = rows.next()? {
+            operations.with_row(row, 0, |rows, id, data| rows.remove(hasher, id, data))?;
+        }
+        Ok(operations)
+    }
+
+    /// Calls `change` with the type, id and data that begin at `column`; not for operations without a row or
+    /// without data, which leave no row behind.
+    fn with_row(
+        &mut self,
+        row: &Row<'_>,
+        column: usize,
+        change: impl FnOnce(&mut Fingerprint, &[u8], &[u8]),
+    ) -> Result<(), VerifyError> {
+        let text = |index| {
+            row.get_ref(index)?
+                .as_bytes_or_null()
+                .map_err(rusqlite::Error::from)
+        };
+        let (Some(kind), Some(id), Some(data)) =
+            (text(column)?, text(column + 1)?, text(column + 2)?)
+        else {
+            return Ok(());
+        };
+        let kind = String::from_utf8_lossy(kind);
+        match self.rows.get_mut(&*kind) {
+            Some(rows) => change(rows, id, data),
+            None => change(self.rows.entry(kind.into_owned()).or_default(), id, data),
+        }
+        Ok(())
+    }
+}
+
 /// A bucket's checksum is the sum of what it kept (`ps_oplog.hash`, recomputed here) and what it compacted
 /// away (`add_checksum`), modulo 2^32.
 fn check_checksums(
     connection: &Connection,
+    operations: &Operations,
     checkpoint: Option<&Checkpoint>,
 ) -> Result<(), VerifyError> {
     let mut found = BTreeMap::new();
     let mut buckets = connection.prepare(
-        "SELECT name, add_checksum, op_checksum, last_applied_op = last_op,
-                coalesce((SELECT sum(hash) FROM ps_oplog WHERE bucket = ps_buckets.id), 0)
+        "SELECT id, name, add_checksum, op_checksum, last_applied_op = last_op
          FROM ps_buckets WHERE name <> '$local'",
     )?;
     let mut rows = buckets.query([])?;
     while let Some(row) = rows.next()? {
-        let bucket: String = row.get(0)?;
-        let (compacted, recorded, kept): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(4)?);
-        if !row.get::<_, bool>(3)? {
+        let bucket: String = row.get(1)?;
+        let (compacted, recorded): (i64, i64) = (row.get(2)?, row.get(3)?);
+        let kept = operations
+            .checksums
+            .get(&row.get(0)?)
+            .copied()
+            .unwrap_or_default();
+        if !row.get::<_, bool>(4)? {
             return Err(VerifyError::Unapplied(bucket));
         }
         if recorded as u32 != kept as u32 {
@@ -257,78 +348,119 @@ fn check_checksums(
     }
 }
 
-fn check_untyped(connection: &Connection, raw_tables: &[RawTable]) -> Result<(), VerifyError> {
+/// Rows without a table of their own, which no client's schema shows.
+fn check_untyped(connection: &Connection) -> Result<(), VerifyError> {
     let mut untyped = connection.prepare("SELECT type, count(*) FROM ps_untyped GROUP BY type")?;
     let mut rows = untyped.query([])?;
-    while let Some(row) = rows.next()? {
-        let (kind, rows): (String, u64) = (row.get(0)?, row.get(1)?);
-        if !raw_tables.iter().any(|raw| raw.name == kind) {
-            return Err(VerifyError::Untyped { kind, rows });
-        }
+    match rows.next()? {
+        Some(row) => Err(VerifyError::Untyped {
+            kind: row.get(0)?,
+            rows: row.get(1)?,
+        }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Every row of every `ps_data__*` table against its newest operation, in both directions.
-fn check_rows(connection: &Connection) -> Result<Vec<TableRows>, VerifyError> {
+fn check_rows(
+    connection: &Connection,
+    operations: &Operations,
+    hasher: &RandomState,
+    raw_tables: &[RawTable],
+) -> Result<Vec<TableRows>, VerifyError> {
+    let mut tables = Vec::new();
+    let mut untabled = operations.rows.clone();
     let mut names = connection.prepare(
         "SELECT substr(name, 10) FROM sqlite_master WHERE type = 'table' AND name GLOB 'ps_data__*'",
     )?;
-    let names: Vec<String> = names
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    names
-        .into_iter()
-        .map(|table| check_table(connection, table))
-        .collect()
+    for table in names.query_map([], |row| row.get::<_, String>(0))? {
+        let table = table?;
+        let expected = untabled.remove(&table).unwrap_or_default();
+        let found = table_fingerprint(connection, &table, hasher)?;
+        if found != expected {
+            explain_difference(connection, &table)?;
+        }
+        tables.push(TableRows {
+            table,
+            rows: found.rows,
+        });
+    }
+    for raw in raw_tables {
+        let expected = untabled.remove(&raw.name).unwrap_or_default();
+        tables.push(check_raw_table(connection, raw, expected.rows)?);
+    }
+    if let Some((kind, rows)) = untabled.into_iter().find(|(_, rows)| rows.rows > 0) {
+        return Err(VerifyError::Untyped {
+            kind,
+            rows: rows.rows,
+        });
+    }
+    Ok(tables)
 }
 
-fn check_table(connection: &Connection, table: String) -> Result<TableRows, VerifyError> {
-    let stored = quoted(&format!("ps_data__{table}"));
-    let (mut rows, mut wrong, mut extra) = (0, 0, 0);
-    // The newest operation of a row is the one with the greatest op id, whatever its bucket.
-    let compared = format!(
-        "SELECT count(*),
-                coalesce(sum(has_operation AND NOT same), 0),
-                coalesce(sum(NOT has_operation), 0)
-         FROM (SELECT newest.op IS NOT NULL AS has_operation, newest.data IS stored.data AS same
-               FROM {stored} AS stored
-               LEFT JOIN (SELECT row_id, max(op_id) AS op, data FROM ps_oplog
-                          WHERE row_type = ?1 GROUP BY row_id) AS newest
-               ON newest.row_id = stored.id)"
+fn table_fingerprint(
+    connection: &Connection,
+    table: &str,
+    hasher: &RandomState,
+) -> Result<Fingerprint, VerifyError> {
+    let mut found = Fingerprint::default();
+    let mut all = connection.prepare(&format!("SELECT id, data FROM {}", stored_table(table)))?;
+    let mut rows = all.query([])?;
+    while let Some(row) = rows.next()? {
+        let text = |index| {
+            row.get_ref(index)?
+                .as_bytes_or_null()
+                .map_err(rusqlite::Error::from)
+        };
+        found.add(
+            hasher,
+            text(0)?.unwrap_or_default(),
+            text(1)?.unwrap_or_default(),
+        );
+    }
+    Ok(found)
+}
+
+/// Counts what is wrong with a table whose fingerprint is not that of its operations. Finds nothing wrong when
+/// one operation came through two buckets, which the fingerprint counts twice.
+fn explain_difference(connection: &Connection, table: &str) -> Result<(), VerifyError> {
+    let stored = stored_table(table);
+    let compare = format!(
+        "WITH newest AS MATERIALIZED (
+             SELECT row_id, max(op_id), data FROM ps_oplog WHERE row_type = ?1 GROUP BY row_id)
+         SELECT
+             (SELECT count(*) FROM {stored} AS s JOIN newest ON newest.row_id = s.id AND newest.data IS NOT s.data),
+             (SELECT count(*) FROM newest WHERE data IS NOT NULL AND row_id NOT IN (SELECT id FROM {stored})),
+             (SELECT count(*) FROM {stored} WHERE id NOT IN (SELECT row_id FROM newest WHERE data IS NOT NULL))"
     );
-    connection.query_row(&compared, [&table], |row| {
-        (rows, wrong, extra) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(())
+    let counts = connection.query_row(&compare, [table], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     })?;
-    let operations = count(
-        connection,
-        "SELECT count(DISTINCT row_id) FROM ps_oplog WHERE row_type = ?1",
-        [&table],
-    )?;
-    let missing = operations.saturating_sub(rows - extra);
-    if wrong + missing + extra > 0 {
-        return Err(VerifyError::Rows {
-            table,
+    match counts {
+        (0, 0, 0) => Ok(()),
+        (wrong, missing, extra) => Err(VerifyError::Rows {
+            table: table.to_owned(),
             wrong,
             missing,
             extra,
-        });
+        }),
     }
-    Ok(TableRows { table, rows })
+}
+
+fn stored_table(table: &str) -> String {
+    quoted(&format!("ps_data__{table}"))
 }
 
 /// A raw table is filled by the app's own statements, so that only the number of its rows can be compared.
-fn check_raw_table(connection: &Connection, raw: &RawTable) -> Result<TableRows, VerifyError> {
+fn check_raw_table(
+    connection: &Connection,
+    raw: &RawTable,
+    operations: u64,
+) -> Result<TableRows, VerifyError> {
     let rows = count(
         connection,
         &format!("SELECT count(*) FROM {}", quoted(&raw.table)),
         [],
-    )?;
-    let operations = count(
-        connection,
-        "SELECT count(DISTINCT row_id) FROM ps_oplog WHERE row_type = ?1",
-        [&raw.name],
     )?;
     let (missing, extra) = (
         operations.saturating_sub(rows),

@@ -1,0 +1,415 @@
+//! What a snapshot is: readable by anybody, true to its checkpoint, and refused when it is not.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use rusqlite::Connection;
+use seedbed_protocol::{
+    JsonObject,
+    message::{FailureKind, StreamSubscription},
+};
+use seedbed_worker::verify::verify_file;
+use serde_json::{Value, json};
+use testkit::{
+    mounts::Tmpfs,
+    pipeline::{Pipeline, job},
+    powersync::{PowerSync, Source, StreamDefinition, SyncConfig},
+};
+
+const ROWS: u32 = 500;
+
+async fn snapshot() -> (Pipeline, PathBuf) {
+    let service = PowerSync::builder().start().await.unwrap();
+    service.add_generated_store("7", ROWS, 1);
+    let mut pipeline = Pipeline::start(&service).await;
+    let manifest = pipeline.seed("7").await.unwrap();
+    let file = pipeline.file(&manifest);
+    (pipeline, file)
+}
+
+/// What another SQLite than ours says.
+fn sqlite3(file: &Path, sql: &str) -> String {
+    let output = Command::new("sqlite3")
+        .arg("-readonly")
+        .arg(file)
+        .arg(sql)
+        .output();
+    let output = output.expect("Debian's package sqlite3 is installed");
+    assert!(
+        output.status.success(),
+        "{sql}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_independent_reader_finds_everything_in_place() {
+    let (_pipeline, file) = snapshot().await;
+    assert_eq!(sqlite3(&file, "PRAGMA integrity_check"), "ok");
+    assert_eq!(sqlite3(&file, "PRAGMA journal_mode"), "delete");
+    assert_eq!(
+        sqlite3(&file, "SELECT count(*) FROM ps_kv WHERE key = 'client_id'"),
+        "0"
+    );
+    assert_eq!(sqlite3(&file, "SELECT count(*) FROM ps_crud"), "0");
+    assert_eq!(sqlite3(&file, "SELECT count(*) FROM ps_untyped"), "0");
+    assert_eq!(
+        sqlite3(&file, "SELECT count(*), count(DISTINCT id) FROM products"),
+        format!("{ROWS}|{ROWS}")
+    );
+    assert_eq!(
+        sqlite3(
+            &file,
+            "SELECT typeof(quantity), typeof(price) FROM products LIMIT 1"
+        ),
+        "integer|text"
+    );
+    assert_eq!(
+        sqlite3(
+            &file,
+            "SELECT count(*) FROM ps_sync_state WHERE priority = 2147483647"
+        ),
+        "1"
+    );
+    assert_eq!(
+        sqlite3(
+            &file,
+            "SELECT count(*) FROM ps_buckets WHERE last_op = last_applied_op"
+        ),
+        "1"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_changed_in_a_snapshot_is_found() {
+    let (pipeline, file) = snapshot().await;
+    verify_file(&file).unwrap();
+    let cases = [
+        (
+            "INSERT INTO ps_kv (key, value) VALUES ('client_id', 'x')",
+            "client_id",
+        ),
+        (
+            "INSERT INTO ps_crud (data) VALUES ('{}')",
+            "ps_crud holds 1",
+        ),
+        ("DELETE FROM ps_sync_state", "no complete sync"),
+        (
+            "INSERT INTO ps_untyped (type, id, data) VALUES ('orders', '1', '{}')",
+            "\"orders\" have no table",
+        ),
+        (
+            "UPDATE ps_oplog SET hash = hash + 1 WHERE rowid = 1",
+            "checksum",
+        ),
+        (
+            "UPDATE ps_buckets SET op_checksum = op_checksum + 1",
+            "checksum",
+        ),
+        (
+            "UPDATE ps_buckets SET last_applied_op = last_op - 1",
+            "not applied",
+        ),
+        (
+            "UPDATE ps_data__products SET data = '{}' WHERE rowid = 1",
+            "1 rows differ",
+        ),
+        (
+            "DELETE FROM ps_data__products WHERE rowid IN (1, 2)",
+            "2 are missing",
+        ),
+        (
+            "INSERT INTO ps_data__products (id, data) VALUES ('x', '{}')",
+            "1 have no operation",
+        ),
+        (
+            "UPDATE ps_data__products SET id = 'x' WHERE rowid = 1",
+            "1 are missing, 1 have no operation",
+        ),
+        (
+            "UPDATE ps_oplog SET row_type = 'orders' WHERE rowid = 1",
+            "products",
+        ),
+        ("DROP TABLE ps_oplog", "not a readable PowerSync database"),
+        ("PRAGMA journal_mode = wal", "journal mode"),
+    ];
+    for (number, (change, expected)) in cases.into_iter().enumerate() {
+        let copy = pipeline
+            .directory
+            .path()
+            .join(format!("copy-{number}.sqlite"));
+        std::fs::copy(&file, &copy).unwrap();
+        Connection::open(&copy)
+            .unwrap()
+            .execute_batch(change)
+            .unwrap();
+        let error = verify_file(&copy).expect_err(change).to_string();
+        assert!(error.contains(expected), "{change}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_and_foreign_files_are_refused() {
+    let (pipeline, file) = snapshot().await;
+    let bytes = std::fs::read(&file).unwrap();
+    let copy = pipeline.directory.path().join("copy.sqlite");
+    let mut damaged = bytes.clone();
+    for byte in &mut damaged[bytes.len() / 2..bytes.len() / 2 + 4096] {
+        *byte ^= 0x55;
+    }
+    for (what, content) in [
+        ("damaged", &damaged[..]),
+        ("cut", &bytes[..bytes.len() / 2]),
+        ("foreign", b"hello"),
+        ("empty", b""),
+    ] {
+        std::fs::write(&copy, content).unwrap();
+        assert!(verify_file(&copy).is_err(), "{what}");
+    }
+    assert!(verify_file(&pipeline.directory.path().join("nothing")).is_err());
+}
+
+/// Orders of a store by status, on demand, beside the store's products.
+fn order_streams() -> SyncConfig {
+    let claim = || Source::claim("store_id");
+    SyncConfig::streams([
+        StreamDefinition::new("store_products", "products").parameter("store_id", claim()),
+        StreamDefinition::new("orders_by_status", "orders")
+            .parameter("status", Source::subscription("status"))
+            .parameter("store_id", claim())
+            .on_demand(),
+    ])
+}
+
+async fn service_with_orders() -> PowerSync {
+    let service = PowerSync::builder()
+        .config(order_streams())
+        .start()
+        .await
+        .unwrap();
+    service.add_generated_store("7", 10, 1);
+    for (id, status) in [("a", "open"), ("b", "open"), ("c", "closed")] {
+        service.put(
+            "orders",
+            json!({ "id": id, "store_id": "7", "status": status }),
+        );
+    }
+    service
+}
+
+fn orders(status: &str) -> StreamSubscription {
+    let parameters = JsonObject([("status".to_owned(), json!(status))].into_iter().collect());
+    StreamSubscription {
+        stream: "orders_by_status".to_owned(),
+        parameters: Some(parameters),
+        priority: Some(1),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explicit_subscriptions_bring_their_rows_and_outlast_the_snapshots_use() {
+    let service = service_with_orders().await;
+    let mut pipeline = Pipeline::start(&service).await;
+    let manifest = pipeline
+        .run(job("7", json!({ "store_id": "7" }), vec![orders("open")]))
+        .await
+        .unwrap();
+    let file = pipeline.file(&manifest);
+    assert_eq!(
+        sqlite3(
+            &file,
+            "SELECT group_concat(id) FROM (SELECT id FROM orders ORDER BY id)"
+        ),
+        "a,b"
+    );
+    assert_eq!(sqlite3(&file, "SELECT count(*) FROM products"), "10");
+    let subscription =
+        "SELECT local_params, local_priority, ttl, expires_at - unixepoch() > 89 * 86400
+                        FROM ps_stream_subscriptions WHERE stream_name = 'orders_by_status'";
+    assert_eq!(
+        sqlite3(&file, subscription),
+        format!("{}|1|{}|1", r#"{"status":"open"}"#, 90 * 86_400)
+    );
+
+    let mut only = job("7", json!({ "store_id": "7" }), vec![orders("closed")]);
+    only.default_streams = false;
+    let manifest = pipeline.run(only).await.unwrap();
+    let tables: Vec<_> = manifest
+        .tables
+        .iter()
+        .map(|table| (table.table.as_str(), table.rows))
+        .collect();
+    assert_eq!(tables, [("orders", 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sync_parameters_and_claims_reach_the_service_with_their_types() {
+    let service = PowerSync::builder().start().await.unwrap();
+    service.add_store("7");
+    let mut pipeline = Pipeline::start(&service).await;
+    let mut job = job(
+        "7",
+        json!({ "store_id": "7", "level": 3, "vip": true }),
+        Vec::new(),
+    );
+    job.parameters = JsonObject([("depth".to_owned(), json!(2))].into_iter().collect());
+    pipeline.run(job).await.unwrap();
+    let request = &service.requests()[0];
+    assert_eq!(request.body["parameters"], json!({ "depth": 2 }));
+    let claims = &request.claims;
+    assert_eq!(
+        (&claims["level"], &claims["vip"]),
+        (&json!(3), &json!(true))
+    );
+}
+
+async fn seed_with_schema(schema: Value) -> Result<PathBuf, String> {
+    let service = service_with_orders().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("schema.json");
+    std::fs::write(&path, schema.to_string()).unwrap();
+    let mut pipeline =
+        Pipeline::start_with(&service, |settings| settings.schema.file = Some(path)).await;
+    let job = job("7", json!({ "store_id": "7" }), vec![orders("open")]);
+    let manifest = pipeline.run(job).await.map_err(|failure| failure.message)?;
+    let kept = pipeline
+        .directory
+        .path()
+        .parent()
+        .unwrap()
+        .join(format!("seedbed-test-{}.sqlite", manifest.job_id));
+    std::fs::copy(pipeline.file(&manifest), &kept).unwrap();
+    Ok(kept)
+}
+
+fn products_table() -> Value {
+    json!({ "name": "products", "columns": [{ "name": "name", "type": "text" }, { "name": "quantity", "type": "integer" }],
+            "indexes": [{ "name": "by_name", "columns": [{ "name": "name", "ascending": true, "type": "text" }] }] })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_apps_own_schema_makes_its_views_indexes_and_raw_tables() {
+    let schema = json!({
+        "tables": [products_table(), { "name": "drafts", "local_only": true, "columns": [] }],
+        "raw_tables": [{
+            "name": "orders",
+            "ddl": "CREATE TABLE app_orders (id TEXT PRIMARY KEY, status TEXT NOT NULL)",
+            "put": { "sql": "INSERT OR REPLACE INTO app_orders (id, status) VALUES (?, ?)", "params": ["Id", { "Column": "status" }] },
+            "delete": { "sql": "DELETE FROM app_orders WHERE id = ?", "params": ["Id"] },
+            "table_name": "app_orders",
+        }],
+    });
+    let file = seed_with_schema(schema).await.unwrap();
+    assert_eq!(sqlite3(&file, "SELECT count(*) FROM products"), "10");
+    assert_eq!(
+        sqlite3(&file, "SELECT name FROM pragma_table_info('products')"),
+        "id\nname\nquantity"
+    );
+    assert_eq!(
+        sqlite3(&file, "SELECT group_concat(id || status) FROM app_orders"),
+        "aopen,bopen"
+    );
+    assert_eq!(
+        sqlite3(
+            &file,
+            "SELECT count(*) FROM sqlite_master WHERE name = 'ps_data__products__by_name'"
+        ),
+        "1"
+    );
+    assert_eq!(sqlite3(&file, "SELECT count(*) FROM ps_untyped"), "0");
+    std::fs::remove_file(file).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_lacks_a_table_of_the_stream_is_a_permanent_failure() {
+    let error = seed_with_schema(json!({ "tables": [products_table()] }))
+        .await
+        .unwrap_err();
+    assert!(
+        error.contains("\"orders\" have no table") && error.contains("schema.file"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_a_named_failure_and_leaves_nothing() {
+    let Some(small) = Tmpfs::mount("size=3m") else {
+        return;
+    };
+    let service = PowerSync::builder().start().await.unwrap();
+    service.add_generated_store("7", 20_000, 1);
+    service.add_generated_store("fits", 1_000, 1);
+    service.add_generated_store("no-room-for-two", 1_600, 1);
+    let work = small.path().join("work");
+    let mut pipeline = Pipeline::start_with(&service, |settings| {
+        settings.worker.directory = work.clone();
+        // Less than a page: everything spills at once.
+        settings.worker.cache_mib = 1;
+    })
+    .await;
+    let failure = pipeline.seed("7").await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Transient);
+    assert!(
+        failure.message.contains("worker.directory is full"),
+        "{}",
+        failure.message
+    );
+
+    let failure = pipeline.seed("no-room-for-two").await.unwrap_err();
+    assert!(
+        failure.message.contains("VACUUM INTO needs"),
+        "{}",
+        failure.message
+    );
+    assert_eq!(failure.step, "vacuum");
+
+    pipeline.seed("fits").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_cannot_be_written_is_a_named_failure() {
+    let Some(target) = Tmpfs::mount("size=3m") else {
+        return;
+    };
+    let service = PowerSync::builder().start().await.unwrap();
+    service.add_generated_store("7", ROWS, 1);
+    let url = format!("file:{}", target.path().display());
+    let mut pipeline =
+        Pipeline::start_with(&service, |settings| settings.snapshots.url = url).await;
+    target.remount("ro");
+    let failure = pipeline.seed("7").await.unwrap_err();
+    assert_eq!(failure.step, "upload");
+    assert!(
+        failure.message.contains(&*target.path().to_string_lossy()),
+        "{}",
+        failure.message
+    );
+
+    target.remount("rw");
+    let manifest = pipeline.seed("7").await.unwrap();
+    verify_file(&pipeline.file(&manifest)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_after_its_deadline_is_not_worth_starting_and_one_that_reaches_it_is_given_up() {
+    let service = PowerSync::builder().start().await.unwrap();
+    service.add_generated_store("7", ROWS, 1);
+    let mut pipeline = Pipeline::start(&service).await;
+    let mut late = job("7", json!({ "store_id": "7" }), Vec::new());
+    late.deadline = chrono::Utc::now() - Duration::from_secs(1);
+    let failure = pipeline.run(late).await.unwrap_err();
+    assert!(failure.message.contains("deadline"), "{}", failure.message);
+    assert_eq!(service.metrics().total.requests, 0);
+
+    service
+        .faults()
+        .push(testkit::powersync::Fault::StallAfter { bytes: 1000 });
+    let mut slow = job("7", json!({ "store_id": "7" }), Vec::new());
+    slow.deadline = chrono::Utc::now() + Duration::from_millis(500);
+    let failure = pipeline.run(slow).await.unwrap_err();
+    assert!(failure.message.contains("deadline"), "{}", failure.message);
+}
