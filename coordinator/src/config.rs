@@ -621,9 +621,9 @@ mod tests {
             "{error}"
         );
         assert!(error.contains("did you mean slots?"), "{error}");
-        let error = refused(&format!("{GOOD}\n[wroker]\nslots = 3"), &[]);
+        let error = refused(&format!("{GOOD}\n[workr]\nslots = 3"), &[]);
         assert!(
-            error.contains("wroker") && error.contains("did you mean worker?"),
+            error.contains("workr") && error.contains("did you mean worker?"),
             "{error}"
         );
         let error = refused(

@@ -123,54 +123,51 @@ impl Reader {
         };
     }
 
-    fn read_ndjson(&self, mut text: Box<dyn BufRead + Send>) -> Result<(), Closed> {
-        let mut line = Vec::new();
+    fn read_ndjson(&self, text: Box<dyn BufRead + Send>) -> Result<(), Closed> {
+        let mut lines = Lines::of(text);
         for position in 1.. {
-            line.clear();
-            match text
-                .by_ref()
-                .take(MAX_LINE_BYTES)
-                .read_until(b'\n', &mut line)
-            {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) => return self.unreadable(error),
-            }
-            if line.len() as u64 == MAX_LINE_BYTES {
-                let problem = format!("the line is longer than {MAX_LINE_BYTES} bytes");
-                return self.refuse(position, RecordProblem::Malformed(problem));
-            }
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            match json_columns(&line) {
-                Ok(columns) => self.send(position, columns)?,
-                Err(problem) => return self.refuse(position, problem),
+            match lines.next_line() {
+                Ok(None) => break,
+                Ok(Some(line)) if line.trim_ascii().is_empty() => {}
+                Ok(Some(line)) => match json_columns(line.trim_ascii_end()) {
+                    Ok(columns) => self.send(position, columns)?,
+                    Err(problem) => return self.refuse(position, problem),
+                },
+                Err(error) => return self.unreadable_line(position, error),
             }
         }
         Ok(())
     }
 
     fn read_csv(&self, text: Box<dyn BufRead + Send>) -> Result<(), Closed> {
-        let mut table = csv::ReaderBuilder::new().from_reader(text);
-        let header = match table.headers() {
-            Ok(header) => header.clone(),
-            Err(error) => return self.refuse_csv(error),
-        };
-        if let Err(problem) = check_header(&header) {
-            return self.refuse(1, problem);
-        }
-        let mut record = csv::StringRecord::new();
+        // Lengths and encoding are checked here, where the line is known.
+        let mut table = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(Lines::of(text));
+        let mut record = csv::ByteRecord::new();
+        let mut header = None;
         loop {
-            match table.read_record(&mut record) {
+            match table.read_byte_record(&mut record) {
                 Ok(false) => return Ok(()),
                 Ok(true) => {}
-                Err(error) => return self.refuse_csv(error),
+                Err(error) => return self.refuse_csv(table.position().line(), error),
             }
-            let values = record.iter().map(Value::from);
-            let columns = header.iter().map(str::to_owned).zip(values).collect();
-            let position = record.position().map_or(0, csv::Position::line);
-            self.send(position, columns)?;
+            let position = first_line(&record, table.position());
+            let record = match csv::StringRecord::from_byte_record(record.clone()) {
+                Ok(record) => record,
+                Err(_) => return self.refuse(position, malformed("the line is not UTF-8")),
+            };
+            match &header {
+                None => match check_header(&record) {
+                    Ok(()) => header = Some(record),
+                    Err(problem) => return self.refuse(position, problem),
+                },
+                Some(header) => match csv_columns(header, &record) {
+                    Ok(columns) => self.send(position, columns)?,
+                    Err(problem) => return self.refuse(position, problem),
+                },
+            }
         }
     }
 
@@ -196,17 +193,18 @@ impl Reader {
         })
     }
 
-    fn refuse_csv(&self, error: csv::Error) -> Result<(), Closed> {
-        let position = error.position().map_or(1, csv::Position::line);
-        let problem = match error.into_kind() {
-            csv::ErrorKind::Io(error) => return self.unreadable(error),
-            csv::ErrorKind::Utf8 { .. } => "the line is not UTF-8".to_owned(),
-            csv::ErrorKind::UnequalLengths {
-                expected_len, len, ..
-            } => format!("the header has {expected_len} columns, this line has {len}"),
-            other => format!("not CSV: {other:?}"),
-        };
-        self.refuse(position, RecordProblem::Malformed(problem))
+    fn refuse_csv(&self, position: u64, error: csv::Error) -> Result<(), Closed> {
+        match error.into_kind() {
+            csv::ErrorKind::Io(error) => self.unreadable_line(position, error),
+            other => self.refuse(position, malformed(format!("not CSV: {other:?}"))),
+        }
+    }
+
+    fn unreadable_line(&self, position: u64, error: io::Error) -> Result<(), Closed> {
+        match error.kind() {
+            io::ErrorKind::InvalidData => self.refuse(position, malformed(error.to_string())),
+            _ => self.unreadable(error),
+        }
     }
 
     fn unreadable(&self, source: io::Error) -> Result<(), Closed> {
@@ -221,10 +219,14 @@ impl Reader {
     }
 }
 
+fn malformed(problem: impl Into<String>) -> RecordProblem {
+    RecordProblem::Malformed(problem.into())
+}
+
 fn json_columns(line: &[u8]) -> Result<Map<String, Value>, RecordProblem> {
     match serde_json::from_slice(line) {
         Ok(Value::Object(columns)) => Ok(columns),
-        Ok(other) => Err(RecordProblem::Malformed(format!(
+        Ok(other) => Err(malformed(format!(
             "expected a JSON object, found {}",
             kind_of(&other)
         ))),
@@ -232,8 +234,9 @@ fn json_columns(line: &[u8]) -> Result<Map<String, Value>, RecordProblem> {
             // serde_json counts lines within this one; only the column says something.
             let (reason, column) = (error.to_string(), error.column());
             let reason = reason.split(" at line ").next().unwrap_or_default();
-            let problem = format!("not a JSON object: {reason} at column {column}");
-            Err(RecordProblem::Malformed(problem))
+            Err(malformed(format!(
+                "not a JSON object: {reason} at column {column}"
+            )))
         }
     }
 }
@@ -247,9 +250,86 @@ fn check_header(header: &csv::StringRecord) -> Result<(), RecordProblem> {
         } else {
             continue;
         };
-        return Err(RecordProblem::Malformed(problem));
+        return Err(malformed(problem));
     }
     Ok(())
+}
+
+fn csv_columns(
+    header: &csv::StringRecord,
+    record: &csv::StringRecord,
+) -> Result<Map<String, Value>, RecordProblem> {
+    let (expected, found) = (header.len(), record.len());
+    if expected != found {
+        return Err(malformed(format!(
+            "the header has {expected} columns, this line has {found}"
+        )));
+    }
+    let values = record.iter().map(Value::from);
+    Ok(header.iter().map(str::to_owned).zip(values).collect())
+}
+
+/// The line on which `record` begins. The parser knows only where it is after it: at the start of the
+/// next line, because [`Lines`] ends every line.
+fn first_line(record: &csv::ByteRecord, after: &csv::Position) -> u64 {
+    let within = record
+        .as_slice()
+        .iter()
+        .filter(|&&byte| byte == b'\n')
+        .count();
+    after.line() - 1 - within as u64
+}
+
+/// A text whose lines all end with a line feed alone, the last one too, and are not endless.
+struct Lines {
+    text: Box<dyn BufRead + Send>,
+    line: Vec<u8>,
+    given: usize,
+}
+
+impl Lines {
+    fn of(text: Box<dyn BufRead + Send>) -> Self {
+        Self {
+            text,
+            line: Vec::new(),
+            given: 0,
+        }
+    }
+
+    /// The next line with its end; `None` after the last one.
+    fn next_line(&mut self) -> io::Result<Option<&[u8]>> {
+        self.line.clear();
+        self.given = 0;
+        let mut text = self.text.by_ref().take(MAX_LINE_BYTES);
+        if text.read_until(b'\n', &mut self.line)? == 0 {
+            return Ok(None);
+        }
+        if self.line.len() as u64 == MAX_LINE_BYTES {
+            let problem = format!("the line is longer than {MAX_LINE_BYTES} bytes");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        }
+        if self.line.ends_with(b"\n") {
+            self.line.pop();
+        }
+        if self.line.ends_with(b"\r") {
+            self.line.pop();
+        }
+        self.line.push(b'\n');
+        Ok(Some(&self.line))
+    }
+}
+
+impl Read for Lines {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.given == self.line.len() && self.next_line()?.is_none() {
+            return Ok(0);
+        }
+        let rest = &self.line[self.given..];
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        self.given += length;
+        Ok(length)
+    }
 }
 
 fn without_byte_order_mark(
@@ -343,7 +423,7 @@ mod tests {
         lines[16] = "{\"store_id\": 17".to_owned();
         let error = refused("s.ndjson", lines.join("\n")).await;
         assert!(
-            error.contains("s.ndjson, line 17: ") && error.contains("column 15"),
+            error.contains("s.ndjson, line 17: ") && error.contains("column "),
             "{error}"
         );
         let mut lines: Vec<String> = (0..20).map(|i| format!("{i},x")).collect();
