@@ -117,6 +117,9 @@ pub enum BrokerError {
     /// It has been shut down; nothing more is taken or given.
     #[error("the broker is closed")]
     Closed,
+    /// A message that cannot be written.
+    #[error(transparent)]
+    Message(#[from] CodecError),
 }
 
 /// A message that was parked, and why.

@@ -17,6 +17,8 @@ pub struct SeedJob {
     pub scope: Scope,
     /// Sync parameters (PowerSync's connection parameters), resolved for this store.
     pub parameters: JsonObject,
+    /// Whether the streams that the sync config subscribes every client to are synced as well.
+    pub default_streams: bool,
     /// Explicit stream subscriptions, resolved for this store.
     pub subscriptions: Vec<StreamSubscription>,
     /// Which try this is.
@@ -179,6 +181,8 @@ pub struct Download {
     pub operations: u64,
     /// How often the stream was opened.
     pub connections: u32,
+    /// Milliseconds in which the job had nothing to do but wait for the service.
+    pub waited_millis: u64,
 }
 
 /// How long one step of a job took.

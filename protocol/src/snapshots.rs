@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     Attempt, JobId, StoreId,
-    message::{Encoding, Manifest},
+    message::{Encoding, Manifest, Rendition},
 };
 
 /// How much of a file is read, hashed and sent at a time, in bytes.
@@ -122,6 +122,18 @@ pub struct Stored {
     pub bytes: u64,
     /// SHA-256 of it, in hex.
     pub sha256: String,
+}
+
+impl Stored {
+    /// The object as a file of a snapshot.
+    pub fn rendition(self, encoding: Encoding) -> Rendition {
+        Rendition {
+            encoding,
+            key: self.key,
+            bytes: self.bytes,
+            sha256: self.sha256,
+        }
+    }
 }
 
 /// The objects of all snapshots.

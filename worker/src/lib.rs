@@ -1,8 +1,26 @@
 //! Takes seed jobs and turns each into one verified snapshot in the snapshot store.
+//!
+//! ```text
+//! SeedJob ─▶ service ─▶ seed ─▶ sync ─▶ scrub ─▶ vacuum ─▶ verify ─▶ upload ─▶ SeedEvent, then ack
+//!                               │ ▲                                     │
+//!                 token, stream │ │ database (powersync_core)           └─▶ SnapshotStore
+//!                               ▼ │
+//!                        PowerSync service
+//! ```
 
 pub mod config;
+pub mod database;
+pub mod error;
+pub mod line;
 pub mod progress;
+pub mod schema;
+mod seed;
 pub mod service;
+pub mod snapshot;
+pub mod stream;
+pub mod sync;
+pub mod token;
 pub mod verify;
+pub mod workdir;
 
 pub use service::{Probe, Worker};

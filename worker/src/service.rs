@@ -1,45 +1,73 @@
 //! Takes jobs, settles them, stops.
 
-use std::sync::Arc;
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
+use futures::FutureExt;
+use rand::Rng;
 use seedbed_protocol::{
-    broker::{Broker, BrokerError},
-    message::{Checkpoint, SeedJob},
+    Attempt, JobId,
+    broker::{Broker, BrokerError, Delivery, Message, Queue},
+    message::{Checkpoint, EventKind, Failure, Manifest, SeedEvent, SeedJob},
     snapshots::SnapshotStore,
+    trace::{TraceContext, trace_id},
 };
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, error, field, info, info_span, warn};
 
-use crate::{config::WorkerSettings, progress::Progress};
+use crate::{
+    config::{WorkerConfig, WorkerSettings},
+    error::{ConfigError, SeedError},
+    progress::Progress,
+    seed::Seeder,
+};
 
-/// Works on seed jobs.
-pub struct Worker {}
+/// Works on seed jobs. Keeps nothing between jobs but connections.
+#[derive(Clone)]
+pub struct Worker {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: String,
+    broker: Arc<dyn Broker>,
+    seeder: Seeder,
+    config: WorkerConfig,
+}
 
 /// What a service answered to a stream that was only opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// The first checkpoint, before any data.
     pub checkpoint: Checkpoint,
 }
 
-/// Why something failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StubError {}
-
 impl Worker {
     /// Checks the settings, opens what they name, sweeps what a killed process left in the work directory.
     ///
     /// # Errors
-    /// Names the setting that is wrong.
+    /// [`ConfigError`] names the setting that is wrong.
     pub fn new(
-        _settings: &WorkerSettings,
-        _snapshots: SnapshotStore,
-        _broker: Arc<dyn Broker>,
-    ) -> Result<Self, StubError> {
-        Ok(Self {})
+        settings: &WorkerSettings,
+        snapshots: SnapshotStore,
+        broker: Arc<dyn Broker>,
+    ) -> Result<Self, ConfigError> {
+        let seeder = Seeder::new(settings, snapshots)?;
+        let name = format!("worker-{}", std::process::id());
+        Ok(Self {
+            shared: Arc::new(Shared {
+                name,
+                broker,
+                seeder,
+                config: settings.worker.clone(),
+            }),
+        })
     }
 
     /// Counters of all jobs.
     pub fn progress(&self) -> Arc<Progress> {
-        Arc::default()
+        self.shared.seeder.progress.clone()
     }
 
     /// Takes jobs until `stop` is cancelled; jobs in flight are then abandoned and go back to the queue.
@@ -47,17 +75,186 @@ impl Worker {
     /// # Errors
     /// When the broker fails.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), BrokerError> {
-        stop.cancelled().await;
-        Ok(())
+        let slots = self.shared.config.slots();
+        let mut deliveries = self.shared.broker.consume(Queue::Jobs, slots).await?;
+        // Aborted when dropped: an abandoned delivery is an unsettled one.
+        let mut jobs = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                Some(_) = jobs.join_next() => {}
+                delivery = deliveries.next() => match delivery {
+                    Some(delivery) => {
+                        jobs.spawn(self.shared.clone().work_on(delivery));
+                    }
+                    None => return Ok(()),
+                },
+            }
+        }
     }
 
-    /// Opens the stream that `job` would sync and reads its first checkpoint.
+    /// Opens the stream that `job` would sync and reads its first checkpoint, but no data.
     ///
     /// # Errors
     /// What the job would fail with.
-    pub async fn probe(&self, _job: &SeedJob) -> Result<Probe, StubError> {
-        Ok(Probe {
-            checkpoint: Checkpoint::default(),
-        })
+    pub async fn probe(&self, job: &SeedJob) -> Result<Probe, SeedError> {
+        let directory = self
+            .shared
+            .seeder
+            .work()
+            .job(JobId::new(), Attempt::FIRST)?;
+        let checkpoint = self.shared.seeder.probe(job, &directory).await?;
+        Ok(Probe { checkpoint })
+    }
+}
+
+impl Shared {
+    /// One delivery, from being taken to being settled.
+    async fn work_on(self: Arc<Self>, delivery: Delivery) {
+        let job = match delivery.message.decode::<SeedJob>() {
+            Ok(job) => job,
+            Err(error) => {
+                error!(job = %delivery.message.headers.job_id, "parking a message: {error}");
+                return log_unsettled(delivery.park(error.to_string()).await);
+            }
+        };
+        let span = info_span!(
+            "seed",
+            otel.kind = "consumer",
+            run = %job.run_id,
+            job = %job.job_id,
+            store = %job.scope.store_id,
+            attempt = job.attempt.get(),
+            trace_id = field::Empty,
+        );
+        delivery.message.headers.trace.adopt(&span);
+        if let Some(id) = trace_id(&span) {
+            span.record("trace_id", id);
+        }
+        let settled = async {
+            self.report(
+                &job,
+                EventKind::Started {
+                    trace_id: trace_id(&Span::current()),
+                },
+            )
+            .await?;
+            match self.seed(&job).await {
+                Ok(manifest) => self.complete(&job, delivery, manifest).await,
+                Err(error) => self.fail(job, delivery, &error).await,
+            }
+        };
+        log_unsettled(settled.instrument(span).await);
+    }
+
+    /// The job within its deadline; a panic is that job's failure and nobody else's.
+    async fn seed(&self, job: &SeedJob) -> Result<Manifest, SeedError> {
+        let left = (job.deadline - Utc::now()).to_std().unwrap_or_default();
+        if left.is_zero() {
+            return Err(SeedError::Deadline);
+        }
+        let seeding = AssertUnwindSafe(self.seeder.seed(job)).catch_unwind();
+        match tokio::time::timeout(left, seeding).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => Err(SeedError::Panic(panic_message(panic.as_ref()))),
+            Err(_) => Err(SeedError::Deadline),
+        }
+    }
+
+    async fn complete(
+        &self,
+        job: &SeedJob,
+        delivery: Delivery,
+        manifest: Manifest,
+    ) -> Result<(), BrokerError> {
+        info!(rows = manifest.rows(), bytes = manifest.bytes(), "seeded");
+        self.report(
+            job,
+            EventKind::Completed {
+                manifest: Box::new(manifest),
+            },
+        )
+        .await?;
+        delivery.ack().await
+    }
+
+    async fn fail(
+        &self,
+        mut job: SeedJob,
+        delivery: Delivery,
+        error: &SeedError,
+    ) -> Result<(), BrokerError> {
+        let retry = self.next_try(&job, error);
+        let failure = |retry_at| Failure {
+            kind: error.kind(),
+            step: error.step().to_owned(),
+            message: error.to_string(),
+            retry_at,
+        };
+        let Some((delay, retry_at)) = retry else {
+            error!(step = error.step(), "failed: {error}");
+            self.report(&job, EventKind::Failed(failure(None))).await?;
+            return delivery.park(error.to_string()).await;
+        };
+        warn!(step = error.step(), "trying again in {delay:?}: {error}");
+        self.report(&job, EventKind::Failed(failure(Some(retry_at))))
+            .await?;
+        job.attempt = job.attempt.next();
+        match Message::job(&job, delivery.message.headers.trace.clone()) {
+            Ok(next) => delivery.retry_later(next, delay).await,
+            Err(error) => delivery.park(error.to_string()).await,
+        }
+    }
+
+    /// When to try again; `None` when no try could help, none is left, or the deadline comes first.
+    fn next_try(&self, job: &SeedJob, error: &SeedError) -> Option<(Duration, DateTime<Utc>)> {
+        if !error.is_transient() || job.attempt.get() >= self.config.max_attempts {
+            return None;
+        }
+        let delay = backoff(&self.config, job.attempt).max(error.retry_after().unwrap_or_default());
+        let retry_at = Utc::now() + delay;
+        (retry_at < job.deadline).then_some((delay, retry_at))
+    }
+
+    async fn report(&self, job: &SeedJob, kind: EventKind) -> Result<(), BrokerError> {
+        let event = SeedEvent {
+            run_id: job.run_id,
+            job_id: job.job_id,
+            store_id: job.scope.store_id.clone(),
+            attempt: job.attempt,
+            at: Utc::now(),
+            worker: self.name.clone(),
+            kind,
+        };
+        let span = info_span!("report", otel.kind = "producer");
+        let message = Message::event(&event, TraceContext::of(&span))?;
+        self.broker
+            .publish(Queue::Events, message)
+            .instrument(span)
+            .await
+    }
+}
+
+/// The delay after `attempt` failed: doubled with each attempt, capped, and jittered by half, so that jobs
+/// that failed together do not come back together.
+fn backoff(config: &WorkerConfig, attempt: Attempt) -> Duration {
+    let doublings = (attempt.get() - 1).min(16);
+    let delay = config
+        .backoff
+        .saturating_mul(1 << doublings)
+        .min(config.max_backoff);
+    delay.mul_f64(rand::rng().random_range(0.5..1.5))
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+        .to_owned()
+}
+
+fn log_unsettled(result: Result<(), BrokerError>) {
+    if let Err(error) = result {
+        warn!("the job will be delivered again: {error}");
     }
 }

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Seeds 60 stores from a stand-in PowerSync service, with nothing but the embedded defaults.
+#
+#   deploy/demo.sh          seeds, shows a snapshot, and goes on seeding until Ctrl-C
+#   deploy/demo.sh --once   seeds, shows a snapshot, and ends with the exit code of seedbed
+set -euo pipefail
+
+case "${1-}" in
+  "" | --once) ;;
+  *)
+    echo "usage: deploy/demo.sh [--once]" >&2
+    exit 2
+    ;;
+esac
+
+cd "$(dirname "$0")/.."
+. deploy/install.sh
+require_rust
+# The core extension's bindings are generated with libclang.
+install_packages build-essential ca-certificates libclang-dev pkg-config sqlite3
+
+cargo build --release --locked -p seedbed -p seedbed-tests --bins
+programs=$PWD/${CARGO_TARGET_DIR:-target}/release
+[ -z "${CARGO_TARGET_DIR-}" ] || programs=$(cd "$CARGO_TARGET_DIR/release" && pwd)
+
+data=$(mktemp -d)
+cd "$data"
+"$programs/powersync-stand-in" --demo --write-stores stores.ndjson >service.json &
+service=$!
+trap 'kill "$service" 2>/dev/null || true; wait "$service" 2>/dev/null || true; rm -rf "$data"' EXIT
+until [ -s service.json ]; do
+  kill -0 "$service" || { echo "the stand-in service did not start" >&2; exit 1; }
+  sleep 0.1
+done
+
+field() { sed -E "s/.*\"$1\":\"([^\"]*)\".*/\1/" service.json; }
+export SEEDBED_POWERSYNC__ENDPOINT SEEDBED_TOKEN__SECRET SEEDBED_TOKEN__KID
+SEEDBED_POWERSYNC__ENDPOINT=$(field endpoint)
+SEEDBED_TOKEN__SECRET=$(field secret)
+SEEDBED_TOKEN__KID=$(field kid)
+
+echo "PowerSync (a stand-in) is at $SEEDBED_POWERSYNC__ENDPOINT, $(wc -l <stores.ndjson) stores are in $data/stores.ndjson"
+seeded=0
+"$programs/seedbed" local --stores stores.ndjson || seeded=$?
+
+snapshot=$(find seedbed-data/snapshots -name '*.sqlite' -size +1M | sort | head -n 1)
+if [ -n "$snapshot" ]; then
+  echo
+  echo "One of the snapshots, opened with sqlite3: $snapshot"
+  sqlite3 -readonly -header -column "$snapshot" \
+    "SELECT count(*) AS products, (SELECT count(*) FROM ps_kv WHERE key = 'client_id') AS client_ids FROM products" \
+    "SELECT id, substr(name, 1, 30) AS name, price, quantity FROM products LIMIT 3"
+fi
+if [ "${1-}" = --once ] || [ "$seeded" -ne 0 ]; then
+  exit "$seeded"
+fi
+echo
+echo "Seeding again every minute; Ctrl-C ends it."
+"$programs/seedbed" local --stores stores.ndjson --serve --interval 1m

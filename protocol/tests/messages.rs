@@ -1,0 +1,258 @@
+//! Message bodies: the golden files hold what version 1 wrote, and must be readable for ever.
+//!
+//! A new version adds files. `SEEDBED_WRITE_GOLDEN=1 cargo test -p seedbed-protocol` writes those that are
+//! missing and never replaces one.
+
+use std::{fs, path::PathBuf};
+
+use chrono::{DateTime, Utc};
+use seedbed_protocol::{
+    Attempt, JobId, JsonObject, OpId, RunId, StoreId,
+    codec::{self, Body, CodecError, MAX_BODY_BYTES},
+    message::*,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+fn object(value: Value) -> JsonObject {
+    let Value::Object(object) = value else {
+        panic!("an object")
+    };
+    JsonObject(object)
+}
+
+fn time(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn run_id() -> RunId {
+    RunId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001))
+}
+
+fn job_id() -> JobId {
+    JobId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0002))
+}
+
+fn checkpoint() -> Checkpoint {
+    let bucket = |bucket: &str, last_op, checksum, priority| BucketCheckpoint {
+        bucket: bucket.to_owned(),
+        last_op: OpId(last_op),
+        checksum,
+        priority,
+    };
+    let buckets = vec![
+        bucket("1#store_products[\"7\"]", 628_367, 4_107_978_330, 3),
+        bucket("2#categories|0[]", 0, 0, 1),
+    ];
+    Checkpoint {
+        last_op_id: OpId(628_367),
+        buckets,
+    }
+}
+
+fn rendition() -> Rendition {
+    Rendition {
+        encoding: Encoding::Zstd,
+        key: "7/01900000-0000-7000-8000-000000000002-1.sqlite.zst".to_owned(),
+        bytes: 123_456,
+        sha256: "ab".repeat(32),
+    }
+}
+
+fn job() -> SeedJob {
+    SeedJob {
+        run_id: run_id(),
+        job_id: job_id(),
+        scope: Scope {
+            store_id: StoreId::new("größe 7").unwrap(),
+            claims: object(
+                json!({ "store_id": 7, "vip": true, "share": 0.5, "tags": ["a", null], "big": u64::MAX }),
+            ),
+        },
+        parameters: object(json!({ "locale": "de" })),
+        default_streams: true,
+        subscriptions: vec![
+            StreamSubscription {
+                stream: "orders".to_owned(),
+                parameters: Some(object(json!({ "status": "open" }))),
+                priority: Some(1),
+            },
+            StreamSubscription {
+                stream: "categories".to_owned(),
+                parameters: None,
+                priority: None,
+            },
+        ],
+        attempt: Attempt::FIRST.next(),
+        deadline: time("2026-01-02T03:04:05.678Z"),
+        base: Some(BaseSnapshot {
+            job_id: job_id(),
+            checkpoint: checkpoint(),
+            powersync_endpoint: "https://powersync.example.com".to_owned(),
+            schema_fingerprint: "cd".repeat(32),
+            renditions: vec![rendition()],
+        }),
+    }
+}
+
+fn event(kind: EventKind) -> SeedEvent {
+    SeedEvent {
+        run_id: run_id(),
+        job_id: job_id(),
+        store_id: StoreId::new("7").unwrap(),
+        attempt: Attempt::FIRST,
+        at: time("2026-01-02T03:04:06Z"),
+        worker: "worker-1".to_owned(),
+        kind,
+    }
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        run_id: run_id(),
+        job_id: job_id(),
+        store_id: StoreId::new("7").unwrap(),
+        attempt: Attempt::FIRST,
+        created_at: time("2026-01-02T03:04:06Z"),
+        powersync_endpoint: "https://powersync.example.com".to_owned(),
+        core_version: "0.4.14/0a1b2c3d".to_owned(),
+        internal_schema_version: 12,
+        schema_fingerprint: "cd".repeat(32),
+        checkpoint: checkpoint(),
+        tables: vec![TableRows {
+            table: "products".to_owned(),
+            rows: 1000,
+        }],
+        renditions: vec![rendition()],
+        download: Download {
+            bytes: 571_234,
+            operations: 1000,
+            connections: 1,
+            waited_millis: 12,
+        },
+        steps: vec![StepTiming {
+            step: "sync".to_owned(),
+            millis: 46,
+        }],
+        trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
+    }
+}
+
+fn events() -> Vec<(&'static str, SeedEvent)> {
+    let failure = Failure {
+        kind: FailureKind::Transient,
+        step: "sync".to_owned(),
+        message: "PowerSync answered 503".to_owned(),
+        retry_at: Some(time("2026-01-02T03:05:00Z")),
+    };
+    vec![
+        ("started", event(EventKind::Started { trace_id: None })),
+        (
+            "completed",
+            event(EventKind::Completed {
+                manifest: Box::new(manifest()),
+            }),
+        ),
+        (
+            "unchanged",
+            event(EventKind::Unchanged {
+                base_job_id: job_id(),
+                checkpoint: checkpoint(),
+            }),
+        ),
+        ("failed", event(EventKind::Failed(failure))),
+    ]
+}
+
+fn golden(name: &str, current: &[u8]) -> Vec<u8> {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.bin"));
+    if std::env::var_os("SEEDBED_WRITE_GOLDEN").is_some() && !file.exists() {
+        fs::write(&file, current).unwrap();
+    }
+    fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+#[track_caller]
+fn stays_readable<T: Body + PartialEq + std::fmt::Debug>(name: &str, message: &T) {
+    let body = codec::encode(message).unwrap();
+    let golden = golden(name, &body);
+    assert_eq!(&codec::decode::<T>(&golden).unwrap(), message, "{name}");
+    assert!(
+        body == golden,
+        "{name}: the layout of version 1 has changed; that takes a new version"
+    );
+}
+
+#[test]
+fn version_1_of_every_message_stays_readable_and_is_still_written() {
+    stays_readable("v1-job", &job());
+    for (name, event) in events() {
+        stays_readable(&format!("v1-event-{name}"), &event);
+    }
+}
+
+#[test]
+fn foreign_bytes_are_told_from_damaged_ones() {
+    let body = codec::encode(&job()).unwrap();
+    let error = |bytes: &[u8]| codec::decode::<SeedJob>(bytes).unwrap_err();
+    assert!(matches!(error(b""), CodecError::Foreign { .. }));
+    assert!(matches!(
+        error(b"{\"run_id\":1}"),
+        CodecError::Foreign { .. }
+    ));
+    assert!(matches!(
+        error(&codec::encode(&events()[0].1).unwrap()),
+        CodecError::Foreign { .. }
+    ));
+    assert!(matches!(error(&body[..1]), CodecError::Damaged { .. }));
+    assert!(matches!(
+        error(&[&body[..], b"x"].concat()),
+        CodecError::Damaged { .. }
+    ));
+    assert!(matches!(
+        error(&vec![body[0]; MAX_BODY_BYTES + 1]),
+        CodecError::TooLarge { .. }
+    ));
+}
+
+#[test]
+fn a_message_from_the_future_asks_for_an_update() {
+    let mut body = codec::encode(&job()).unwrap();
+    body[1] = 2;
+    let error = codec::decode::<SeedJob>(&body).unwrap_err();
+    assert_eq!(
+        error,
+        CodecError::Future {
+            name: "seed job",
+            found: 2
+        }
+    );
+    assert!(error.to_string().contains("update"));
+}
+
+#[test]
+fn every_truncation_and_every_flipped_byte_is_survived() {
+    let body = codec::encode(&job()).unwrap();
+    for length in 0..body.len() {
+        assert!(
+            codec::decode::<SeedJob>(&body[..length]).is_err(),
+            "cut after {length} bytes"
+        );
+    }
+    for position in 0..body.len() {
+        let mut flipped = body.clone();
+        flipped[position] ^= 0xFF;
+        // Some flips give another valid job; none may panic or take memory without bound.
+        let _ = codec::decode::<SeedJob>(&flipped);
+    }
+}
+
+#[test]
+fn a_manifest_is_the_same_after_a_trip_through_json() {
+    let json = serde_json::to_string(&manifest()).unwrap();
+    assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest());
+    assert!(
+        json.contains("\"encoding\":\"zstd\"")
+            && json.contains("\"created_at\":\"2026-01-02T03:04:06Z\"")
+    );
+}

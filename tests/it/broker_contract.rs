@@ -1,0 +1,196 @@
+//! The delivery contract of `seedbed_protocol::broker`, one suite for every broker.
+
+use std::{sync::Arc, time::Duration};
+
+use seedbed_protocol::{
+    Attempt, JobId,
+    broker::{Broker, BrokerError, Headers, MemoryBroker, Message, Queue},
+    trace::TraceContext,
+};
+use tokio::time::timeout;
+
+/// Long enough for any message that is on its way.
+const SOON: Duration = Duration::from_secs(20);
+
+/// How long a message that must not come is waited for.
+const NEVER: Duration = Duration::from_millis(50);
+
+fn message(text: &str) -> Message {
+    let trace = TraceContext {
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        tracestate: Some("vendor=1".to_owned()),
+    };
+    let headers = Headers {
+        job_id: JobId::new(),
+        attempt: Attempt::FIRST,
+        trace,
+    };
+    Message {
+        body: text.as_bytes().to_vec().into(),
+        headers,
+    }
+}
+
+#[tokio::test]
+async fn memory_keeps_the_contract() {
+    keeps_the_contract(Arc::new(MemoryBroker::default())).await;
+}
+
+async fn keeps_the_contract(broker: Arc<dyn Broker>) {
+    messages_arrive_whole_and_in_order(&*broker).await;
+    no_more_than_the_prefetch_is_out_at_a_time(&*broker).await;
+    a_dropped_delivery_comes_again_and_says_so(&*broker).await;
+    a_dropped_consumer_gives_back_what_it_held(&*broker).await;
+    a_retry_comes_later_and_as_it_was_rewritten(&*broker).await;
+    a_parked_message_is_kept_with_its_reason(&*broker).await;
+    every_message_goes_to_one_of_many_consumers(broker).await;
+}
+
+async fn messages_arrive_whole_and_in_order(broker: &dyn Broker) {
+    let (first, second) = (message("first"), message("second"));
+    broker.publish(Queue::Jobs, first.clone()).await.unwrap();
+    broker.publish(Queue::Jobs, second.clone()).await.unwrap();
+    let mut jobs = broker.consume(Queue::Jobs, 2).await.unwrap();
+    for expected in [first, second] {
+        let delivery = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+        assert_eq!(delivery.message, expected);
+        assert!(!delivery.redelivered);
+        delivery.ack().await.unwrap();
+    }
+    let mut events = broker.consume(Queue::Events, 1).await.unwrap();
+    assert!(
+        timeout(NEVER, events.next()).await.is_err(),
+        "queues are separate"
+    );
+}
+
+async fn no_more_than_the_prefetch_is_out_at_a_time(broker: &dyn Broker) {
+    for text in ["a", "b", "c"] {
+        broker.publish(Queue::Jobs, message(text)).await.unwrap();
+    }
+    let mut jobs = broker.consume(Queue::Jobs, 2).await.unwrap();
+    let a = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    let b = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    assert!(timeout(NEVER, jobs.next()).await.is_err());
+    a.ack().await.unwrap();
+    let c = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    assert_eq!(&c.message.body[..], b"c");
+    b.ack().await.unwrap();
+    c.ack().await.unwrap();
+}
+
+async fn a_dropped_delivery_comes_again_and_says_so(broker: &dyn Broker) {
+    broker
+        .publish(Queue::Jobs, message("dropped"))
+        .await
+        .unwrap();
+    let mut jobs = broker.consume(Queue::Jobs, 1).await.unwrap();
+    drop(timeout(SOON, jobs.next()).await.unwrap().unwrap());
+    let again = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    assert!(again.redelivered);
+    assert_eq!(&again.message.body[..], b"dropped");
+    again.ack().await.unwrap();
+}
+
+async fn a_dropped_consumer_gives_back_what_it_held(broker: &dyn Broker) {
+    broker.publish(Queue::Jobs, message("held")).await.unwrap();
+    let mut gone = broker.consume(Queue::Jobs, 1).await.unwrap();
+    let held = timeout(SOON, gone.next()).await.unwrap().unwrap();
+    drop(gone);
+    drop(held);
+    let mut jobs = broker.consume(Queue::Jobs, 1).await.unwrap();
+    let again = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    assert_eq!(&again.message.body[..], b"held");
+    again.ack().await.unwrap();
+}
+
+async fn a_retry_comes_later_and_as_it_was_rewritten(broker: &dyn Broker) {
+    broker.publish(Queue::Jobs, message("try 1")).await.unwrap();
+    let mut jobs = broker.consume(Queue::Jobs, 1).await.unwrap();
+    let first = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    let mut next = message("try 2");
+    next.headers.attempt = Attempt::FIRST.next();
+    let asked = std::time::Instant::now();
+    first
+        .retry_later(next.clone(), Duration::from_millis(100))
+        .await
+        .unwrap();
+    let second = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    assert!(asked.elapsed() >= Duration::from_millis(100));
+    assert_eq!(second.message, next);
+    second.ack().await.unwrap();
+}
+
+async fn a_parked_message_is_kept_with_its_reason(broker: &dyn Broker) {
+    let parked = message("poison");
+    broker.publish(Queue::Jobs, parked.clone()).await.unwrap();
+    let mut jobs = broker.consume(Queue::Jobs, 1).await.unwrap();
+    let delivery = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    delivery.park("it is poison".to_owned()).await.unwrap();
+    assert!(timeout(NEVER, jobs.next()).await.is_err());
+    let found = broker.take_parked(Queue::Jobs).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].message, parked);
+    assert_eq!(found[0].reason, "it is poison");
+    assert!(broker.take_parked(Queue::Jobs).await.unwrap().is_empty());
+}
+
+async fn every_message_goes_to_one_of_many_consumers(broker: Arc<dyn Broker>) {
+    const MESSAGES: usize = 500;
+    let (seen, mut received) = tokio::sync::mpsc::unbounded_channel();
+    let mut consumers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let mut jobs = broker.consume(Queue::Jobs, 3).await.unwrap();
+        let seen = seen.clone();
+        consumers.spawn(async move {
+            while let Some(delivery) = jobs.next().await {
+                seen.send(delivery.message.headers.job_id).unwrap();
+                delivery.ack().await.unwrap();
+            }
+        });
+    }
+    let mut expected = std::collections::HashSet::new();
+    for number in 0..MESSAGES {
+        let message = message(&number.to_string());
+        expected.insert(message.headers.job_id);
+        broker.publish(Queue::Jobs, message).await.unwrap();
+    }
+    for _ in 0..MESSAGES {
+        let job_id = timeout(SOON, received.recv()).await.unwrap().unwrap();
+        assert!(expected.remove(&job_id), "each message comes once");
+    }
+    assert!(expected.is_empty());
+    consumers.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_full_memory_queue_holds_the_publisher_back_and_never_a_retry() {
+    let broker = MemoryBroker::new(1);
+    broker.publish(Queue::Jobs, message("a")).await.unwrap();
+    let publishing = tokio::spawn({
+        let broker = broker.clone();
+        async move { broker.publish(Queue::Jobs, message("b")).await }
+    });
+    let mut jobs = broker.consume(Queue::Jobs, 5).await.unwrap();
+    let a = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    timeout(SOON, publishing).await.unwrap().unwrap().unwrap();
+    // "b" fills the queue again; giving "a" back must not wait for room.
+    drop(a);
+    let again = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    assert_eq!(&again.message.body[..], b"a");
+}
+
+#[tokio::test]
+async fn a_closed_memory_broker_ends_everybody() {
+    let broker = MemoryBroker::new(1);
+    broker.publish(Queue::Jobs, message("a")).await.unwrap();
+    let mut jobs = broker.consume(Queue::Jobs, 1).await.unwrap();
+    let waiting = tokio::spawn({
+        let broker = broker.clone();
+        async move { broker.publish(Queue::Jobs, message("b")).await }
+    });
+    broker.close();
+    assert!(timeout(SOON, jobs.next()).await.unwrap().is_none());
+    let refused = timeout(SOON, waiting).await.unwrap().unwrap();
+    assert!(matches!(refused, Err(BrokerError::Closed)));
+}

@@ -1,0 +1,245 @@
+//! A worker with everything around it, for tests: an in-memory broker, a snapshot directory, one job at a
+//! time, and the events that it reports.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use chrono::Utc;
+use seedbed_protocol::{
+    Attempt, JobId, JsonObject, RunId, StoreId,
+    broker::{Broker, Consumer, MemoryBroker, Message, Queue},
+    message::{
+        Encoding, EventKind, Failure, Manifest, Scope, SeedEvent, SeedJob, StreamSubscription,
+    },
+    snapshots::SnapshotStore,
+    telemetry::{LogConfig, LogFormat},
+    trace::TraceContext,
+};
+use seedbed_worker::{
+    Worker,
+    config::{
+        PowerSyncConfig, SchemaConfig, Secret, SnapshotsConfig, StreamCompression, StreamFormat,
+        TokenAlgorithm, TokenConfig, WorkerConfig, WorkerSettings,
+    },
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::powersync::PowerSync;
+
+/// A worker that runs until this is dropped.
+pub struct Pipeline {
+    /// Everything that the worker writes is below it.
+    pub directory: TempDir,
+    /// What the worker takes jobs from.
+    pub broker: MemoryBroker,
+    /// Where it puts snapshots.
+    pub snapshots: SnapshotStore,
+    /// The worker.
+    pub worker: Worker,
+    events: Box<dyn Consumer>,
+    _stop: DropGuard,
+}
+
+/// What a client of a PowerSync service has to know.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Access {
+    /// The service's URL.
+    pub endpoint: String,
+    /// The secret of HS256 tokens, base64url.
+    pub secret: String,
+    /// Its key id.
+    pub kid: String,
+}
+
+impl From<&PowerSync> for Access {
+    fn from(service: &PowerSync) -> Self {
+        Self {
+            endpoint: service.endpoint(),
+            secret: service.secret().to_owned(),
+            kid: service.kid().to_owned(),
+        }
+    }
+}
+
+/// Settings for a worker against `service`, writing below `directory`; impatient where a test would wait.
+pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
+    WorkerSettings {
+        powersync: PowerSyncConfig {
+            endpoint: service.endpoint,
+            format: StreamFormat::Auto,
+            compression: StreamCompression::None,
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(20),
+            max_reconnects: 3,
+        },
+        token: TokenConfig {
+            algorithm: TokenAlgorithm::HS256,
+            secret: Some(Secret::new(service.secret)),
+            key_file: None,
+            kid: Some(service.kid),
+            subject: "seedbed".to_owned(),
+            audience: None,
+            lifetime: Duration::from_secs(300),
+        },
+        schema: SchemaConfig {
+            file: None,
+            subscription_ttl: Duration::from_secs(90 * 86_400),
+        },
+        snapshots: SnapshotsConfig {
+            url: format!("file:{}", directory.path().join("snapshots").display()),
+        },
+        worker: WorkerConfig {
+            slots: Some(2),
+            directory: directory.path().join("work"),
+            cache_mib: 16,
+            max_attempts: 2,
+            backoff: Duration::from_millis(20),
+            max_backoff: Duration::from_millis(100),
+            job_timeout: Duration::from_secs(120),
+        },
+        log: LogConfig {
+            level: "warn".to_owned(),
+            format: LogFormat::Pretty,
+        },
+    }
+}
+
+impl Pipeline {
+    /// A worker with the usual settings.
+    pub async fn start(service: impl Into<Access>) -> Self {
+        Self::start_with(service, |_| {}).await
+    }
+
+    /// A worker with changed settings.
+    ///
+    /// # Panics
+    /// When the worker refuses the settings.
+    pub async fn start_with(
+        service: impl Into<Access>,
+        change: impl FnOnce(&mut WorkerSettings),
+    ) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let mut settings = settings(service.into(), &directory);
+        change(&mut settings);
+        let snapshots = SnapshotStore::open(&settings.snapshots.url)
+            .expect("the snapshot directory can be made");
+        let broker = MemoryBroker::default();
+        let worker = Worker::new(&settings, snapshots.clone(), Arc::new(broker.clone()));
+        let worker =
+            worker.unwrap_or_else(|error| panic!("the worker refuses its settings: {error}"));
+        let events = broker
+            .consume(Queue::Events, 1000)
+            .await
+            .expect("a new broker is open");
+        let stop = CancellationToken::new();
+        let (running, until) = (worker.clone(), stop.clone());
+        tokio::spawn(async move { running.run(until).await });
+        Self {
+            directory,
+            broker,
+            snapshots,
+            worker,
+            events,
+            _stop: stop.drop_guard(),
+        }
+    }
+
+    /// Seeds a store whose JWT carries nothing but its id.
+    ///
+    /// # Errors
+    /// The failure that ended the job.
+    pub async fn seed(&mut self, store: &str) -> Result<Manifest, Failure> {
+        self.run(job(store, json!({ "store_id": store }), Vec::new()))
+            .await
+    }
+
+    /// Publishes a job and follows it to its end.
+    ///
+    /// # Errors
+    /// The failure that ended the job.
+    ///
+    /// # Panics
+    /// When the worker reports nothing, or an event of another job.
+    pub async fn run(&mut self, job: SeedJob) -> Result<Manifest, Failure> {
+        self.publish(&job).await;
+        loop {
+            let event = self.next_event().await;
+            assert_eq!(event.job_id, job.job_id, "only one job is running");
+            match event.kind {
+                EventKind::Started { .. }
+                | EventKind::Failed(Failure {
+                    retry_at: Some(_), ..
+                }) => {}
+                EventKind::Completed { manifest } => return Ok(*manifest),
+                EventKind::Failed(failure) => return Err(failure),
+                EventKind::Unchanged { .. } => panic!("nothing to compare with"),
+            }
+        }
+    }
+
+    /// Publishes a job.
+    ///
+    /// # Panics
+    /// When the broker is closed.
+    pub async fn publish(&self, job: &SeedJob) {
+        let message =
+            Message::job(job, TraceContext::default()).expect("a job fits into a message");
+        self.broker
+            .publish(Queue::Jobs, message)
+            .await
+            .expect("the broker is open");
+    }
+
+    /// The next event of any job.
+    ///
+    /// # Panics
+    /// When none comes for a minute.
+    pub async fn next_event(&mut self) -> SeedEvent {
+        let next = tokio::time::timeout(Duration::from_secs(60), self.events.next()).await;
+        let delivery = next
+            .expect("the worker reports something")
+            .expect("the broker is open");
+        let event = delivery.message.decode().expect("it is an event");
+        delivery.ack().await.expect("the broker is open");
+        event
+    }
+
+    /// The SQLite file of a snapshot.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn file(&self, manifest: &Manifest) -> PathBuf {
+        let plain = manifest
+            .renditions
+            .iter()
+            .find(|r| r.encoding == Encoding::Identity);
+        self.snapshots
+            .local_path(&plain.expect("there is a plain file").key)
+    }
+}
+
+/// A job for a store with these claims.
+///
+/// # Panics
+/// When the claims are no object or the id is not a store's.
+pub fn job(store: &str, claims: Value, subscriptions: Vec<StreamSubscription>) -> SeedJob {
+    let Value::Object(claims) = claims else {
+        panic!("claims are an object")
+    };
+    SeedJob {
+        run_id: RunId::new(),
+        job_id: JobId::new(),
+        scope: Scope {
+            store_id: StoreId::new(store).expect("a store id"),
+            claims: JsonObject(claims),
+        },
+        parameters: JsonObject::default(),
+        default_streams: true,
+        subscriptions,
+        attempt: Attempt::FIRST,
+        deadline: Utc::now() + Duration::from_secs(120),
+        base: None,
+    }
+}

@@ -1,0 +1,482 @@
+//! The private SQLite database of one job, and the thread that writes it.
+//!
+//! The official core extension does all of the writing: it is linked in, and driven through
+//! `powersync_control` as an SDK would drive it. Nobody else ever opens the file, so nothing is journalled or
+//! fsynced, and everything up to the complete checkpoint is one transaction; a failure throws the file away.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Once,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, InterruptHandle, OptionalExtension, ToSql};
+use seedbed_protocol::{OpId, message::StreamSubscription};
+use serde::Deserialize;
+use serde_json::{Map, Value, json, value::RawValue};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    schema::Schema,
+    stream::{Line, LineFormat},
+};
+
+/// Lines that wait for the database, so that the network and the disk work at the same time. A line has up
+/// to about 1 MiB.
+const WAITING_LINES: usize = 4;
+
+/// Why the database of a job failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// SQLite ran out of disk.
+    #[error("the disk of worker.directory is full: {0}; free some space or lower worker.slots")]
+    Full(rusqlite::Error),
+    /// SQLite or the core extension refused.
+    #[error("SQLite: {0}")]
+    Sqlite(rusqlite::Error),
+    /// A row that is no JSON object.
+    #[error("a row of {table:?} cannot be read: {reason}")]
+    Row {
+        /// Its table.
+        table: String,
+        /// Why.
+        reason: String,
+    },
+    /// The core extension said something unexpected.
+    #[error("the PowerSync core extension: {0}")]
+    Core(String),
+    /// The thread is gone.
+    #[error("the database thread panicked")]
+    Panicked,
+}
+
+impl From<rusqlite::Error> for DatabaseError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full(error),
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+/// Makes a connection a PowerSync database: its internal tables, empty.
+///
+/// # Errors
+/// What SQLite or the core extension says.
+pub fn initialize(connection: &Connection) -> Result<(), DatabaseError> {
+    load_core_extension();
+    // A connection that was opened before the extension was registered does not have it.
+    connection.query_row("SELECT powersync_init()", [], |_| Ok(()))?;
+    Ok(())
+}
+
+/// Opens a file, or makes it, with the core extension loaded.
+///
+/// # Errors
+/// What SQLite says.
+pub fn open(path: &Path) -> Result<Connection, DatabaseError> {
+    load_core_extension();
+    Ok(Connection::open(path)?)
+}
+
+/// The version of the linked core extension.
+///
+/// # Errors
+/// What SQLite says.
+pub fn core_version() -> Result<String, DatabaseError> {
+    load_core_extension();
+    Ok(Connection::open_in_memory()?
+        .query_row("SELECT powersync_rs_version()", [], |row| row.get(0))?)
+}
+
+/// Registers the extension for every connection that this process opens from now on.
+pub(crate) fn load_core_extension() {
+    static REGISTERED: Once = Once::new();
+    REGISTERED.call_once(|| {
+        powersync_core::powersync_init_static();
+    });
+}
+
+/// What a sync starts with.
+pub struct SyncStart {
+    /// Sync parameters.
+    pub parameters: Map<String, Value>,
+    /// Whether to sync the streams that the service subscribes every client to.
+    pub default_streams: bool,
+    /// Explicit subscriptions.
+    pub subscriptions: Vec<StreamSubscription>,
+    /// How long they stay valid, in seconds.
+    pub subscription_ttl: u64,
+    /// SQLite's page cache, in KiB.
+    pub cache_kib: u32,
+}
+
+/// Whether a complete checkpoint became visible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// All rows are in their tables.
+    Yes,
+    /// It was refused, in the core extension's words; the buckets that it blames are gone.
+    No(String),
+}
+
+/// The writing end of a job's database.
+pub struct SyncDatabase {
+    commands: mpsc::Sender<Command>,
+    thread: Option<oneshot::Receiver<Result<Written, DatabaseError>>>,
+    interrupt: InterruptOnDrop,
+}
+
+/// What the thread leaves.
+struct Written {
+    connection: Connection,
+    waited: Duration,
+}
+
+enum Command {
+    Start(oneshot::Sender<String>),
+    Line(Line),
+    Complete(Line, oneshot::Sender<Applied>),
+    Finish,
+}
+
+impl SyncDatabase {
+    /// Makes the database `path` and starts its thread.
+    ///
+    /// # Errors
+    /// What SQLite or the core extension says.
+    pub async fn create(
+        path: PathBuf,
+        schema: Schema,
+        start: SyncStart,
+    ) -> Result<Self, DatabaseError> {
+        let (commands, received) = mpsc::channel(WAITING_LINES);
+        let (opened, opening) = oneshot::channel();
+        let (ended, thread) = oneshot::channel();
+        let work = move || match Writer::create(&path, schema, &start) {
+            Ok(writer) => {
+                if opened
+                    .send(Ok(InterruptOnDrop::of(&writer.connection)))
+                    .is_ok()
+                {
+                    // Nobody listens any more when the job was abandoned.
+                    let _ = ended.send(writer.run(received));
+                }
+            }
+            Err(error) => drop(opened.send(Err(error))),
+        };
+        std::thread::Builder::new()
+            .name("seed-database".to_owned())
+            .spawn(work)
+            .map_err(|e| DatabaseError::Core(format!("cannot start a thread: {e}")))?;
+        let interrupt = opening.await.map_err(|_| DatabaseError::Panicked)??;
+        Ok(Self {
+            commands,
+            thread: Some(thread),
+            interrupt,
+        })
+    }
+
+    /// Starts or restarts the sync, keeping what has come, and returns the body of the request to send.
+    ///
+    /// # Errors
+    /// What ended the thread.
+    pub async fn start(&mut self) -> Result<String, DatabaseError> {
+        let (reply, request) = oneshot::channel();
+        self.send(Command::Start(reply)).await?;
+        match request.await {
+            Ok(request) => Ok(request),
+            Err(_) => Err(self.failure().await),
+        }
+    }
+
+    /// Hands over a line; returns as soon as there is room for it.
+    ///
+    /// # Errors
+    /// What ended the thread, perhaps on an earlier line.
+    pub async fn line(&mut self, line: Line) -> Result<(), DatabaseError> {
+        self.send(Command::Line(line)).await
+    }
+
+    /// Hands over `checkpoint_complete` and waits until everything before it is written.
+    ///
+    /// # Errors
+    /// What ended the thread.
+    pub async fn complete(&mut self, line: Line) -> Result<Applied, DatabaseError> {
+        let (reply, applied) = oneshot::channel();
+        self.send(Command::Complete(line, reply)).await?;
+        match applied.await {
+            Ok(applied) => Ok(applied),
+            Err(_) => Err(self.failure().await),
+        }
+    }
+
+    /// Commits, ends the thread and hands over the database.
+    ///
+    /// # Errors
+    /// What ended the thread.
+    pub async fn finish(mut self) -> Result<SyncedDatabase, DatabaseError> {
+        self.send(Command::Finish).await?;
+        let Some(thread) = self.thread.take() else {
+            return Err(DatabaseError::Panicked);
+        };
+        let Written { connection, waited } =
+            thread.await.map_err(|_| DatabaseError::Panicked)??;
+        Ok(SyncedDatabase {
+            connection,
+            interrupt: self.interrupt,
+            waited,
+        })
+    }
+
+    async fn send(&mut self, command: Command) -> Result<(), DatabaseError> {
+        match self.commands.send(command).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.failure().await),
+        }
+    }
+
+    /// Why the thread ended without having been asked to.
+    async fn failure(&mut self) -> DatabaseError {
+        let Some(thread) = self.thread.take() else {
+            return DatabaseError::Panicked;
+        };
+        match thread.await {
+            Ok(Err(error)) => error,
+            Ok(Ok(_)) | Err(_) => DatabaseError::Panicked,
+        }
+    }
+}
+
+/// A database that holds one complete checkpoint.
+pub struct SyncedDatabase {
+    /// The only connection to it.
+    pub connection: Connection,
+    /// Stops a long statement when the job is abandoned.
+    pub interrupt: InterruptOnDrop,
+    /// How long the database had nothing to write.
+    pub waited: Duration,
+}
+
+/// Ends whatever statement a connection runs when it is dropped: the job that wanted it is gone.
+pub struct InterruptOnDrop(InterruptHandle);
+
+impl InterruptOnDrop {
+    pub(crate) fn of(connection: &Connection) -> Self {
+        Self(connection.get_interrupt_handle())
+    }
+}
+
+impl Drop for InterruptOnDrop {
+    fn drop(&mut self) {
+        self.0.interrupt();
+    }
+}
+
+/// The thread's side.
+struct Writer {
+    connection: Connection,
+    schema: Schema,
+    start_payload: String,
+    iteration: Iteration,
+}
+
+/// The core extension's view of the current stream.
+enum Iteration {
+    Active,
+    /// The core extension wants no more of this stream, and why.
+    Closed(String),
+}
+
+impl Writer {
+    fn create(path: &Path, schema: Schema, start: &SyncStart) -> Result<Self, DatabaseError> {
+        let connection = open(path)?;
+        connection.pragma_update(None, "journal_mode", "off")?;
+        connection.pragma_update(None, "synchronous", "off")?;
+        connection.pragma_update(None, "locking_mode", "exclusive")?;
+        connection.pragma_update(None, "cache_size", -i64::from(start.cache_kib))?;
+        connection.execute_batch("BEGIN")?;
+        initialize(&connection)?;
+        schema.create(&connection)?;
+        for subscription in &start.subscriptions {
+            subscribe(&connection, subscription, start.subscription_ttl)?;
+        }
+        let start_payload = json!({
+            "parameters": start.parameters,
+            "schema": schema.start_payload(),
+            "include_defaults": start.default_streams,
+        });
+        let start_payload = start_payload.to_string();
+        Ok(Self {
+            connection,
+            schema,
+            start_payload,
+            iteration: Iteration::Closed(String::new()),
+        })
+    }
+
+    fn run(mut self, mut commands: mpsc::Receiver<Command>) -> Result<Written, DatabaseError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let waiting = Instant::now();
+            let command = commands.blocking_recv();
+            waited += waiting.elapsed();
+            match command {
+                Some(Command::Start(reply)) => drop(reply.send(self.start()?)),
+                Some(Command::Line(line)) => {
+                    self.line(&line)?;
+                }
+                Some(Command::Complete(line, reply)) => drop(reply.send(self.complete(&line)?)),
+                Some(Command::Finish) | None => break,
+            }
+        }
+        // Ends the iteration, whose prepared statements would outlive the transaction.
+        self.control("stop", rusqlite::types::Null)?;
+        self.connection.execute_batch("COMMIT")?;
+        self.connection.flush_prepared_statement_cache();
+        let connection = self.connection;
+        Ok(Written { connection, waited })
+    }
+
+    fn start(&mut self) -> Result<String, DatabaseError> {
+        #[derive(Deserialize)]
+        struct Establish<'a> {
+            #[serde(borrow)]
+            request: &'a RawValue,
+        }
+        let instructions = self.control("start", &self.start_payload)?;
+        self.iteration = Iteration::Active;
+        let request = instructions.find("EstablishSyncStream", |establish: Establish<'_>| {
+            establish.request.to_string()
+        });
+        request?.ok_or_else(|| DatabaseError::Core("it asked for no stream".to_owned()))
+    }
+
+    /// Applies a line; says whether the sync is complete.
+    fn line(&mut self, line: &Line) -> Result<bool, DatabaseError> {
+        if matches!(self.iteration, Iteration::Closed(_)) {
+            // What was under way when the core extension closed the stream; it is asked for again.
+            return Ok(false);
+        }
+        let instructions = match line.format {
+            LineFormat::Bson => self.control("line_binary", &line.bytes[..])?,
+            LineFormat::Ndjson => {
+                let text = std::str::from_utf8(&line.bytes)
+                    .map_err(|e| DatabaseError::Core(format!("a line is not UTF-8: {e}")))?;
+                self.control("line_text", text)?
+            }
+        };
+        let warnings = instructions.log()?;
+        if instructions.has("CloseSyncStream") {
+            let reason = if warnings.is_empty() {
+                "it closed the stream".to_owned()
+            } else {
+                warnings
+            };
+            self.iteration = Iteration::Closed(reason);
+        }
+        Ok(instructions.has("DidCompleteSync"))
+    }
+
+    fn complete(&mut self, line: &Line) -> Result<Applied, DatabaseError> {
+        self.schema.create_inferred(&self.connection)?;
+        if self.line(line)? {
+            return Ok(Applied::Yes);
+        }
+        Ok(Applied::No(match &self.iteration {
+            Iteration::Closed(reason) => reason.clone(),
+            Iteration::Active => "it did not apply the checkpoint".to_owned(),
+        }))
+    }
+
+    fn control(&self, operation: &str, payload: impl ToSql) -> Result<Instructions, DatabaseError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT powersync_control(?1, ?2)")?;
+        let json: Option<String> = statement
+            .query_row((operation, payload), |row| row.get(0))
+            .optional()?;
+        Ok(Instructions(json.unwrap_or_else(|| "[]".to_owned())))
+    }
+}
+
+fn subscribe(
+    connection: &Connection,
+    stream: &StreamSubscription,
+    ttl: u64,
+) -> Result<(), DatabaseError> {
+    let request = json!({ "subscribe": {
+        "stream": { "name": stream.stream, "params": stream.parameters },
+        "ttl": ttl,
+        "priority": stream.priority,
+    } });
+    connection.query_row(
+        "SELECT powersync_control('subscriptions', ?1)",
+        [request.to_string()],
+        |_| Ok(()),
+    )?;
+    Ok(())
+}
+
+/// What the core extension asks for after an event: a JSON array of objects with one field each.
+struct Instructions(String);
+
+impl Instructions {
+    fn has(&self, name: &str) -> bool {
+        // Cheaper than reading the download progress that comes with every line; a field's name cannot
+        // stand in a text with its quotes unescaped.
+        self.0.contains(&format!("{{\"{name}\":"))
+    }
+
+    fn find<'a, T: Deserialize<'a>, R>(
+        &'a self,
+        name: &str,
+        read: impl Fn(T) -> R,
+    ) -> Result<Option<R>, DatabaseError> {
+        let unexpected = |e: serde_json::Error| {
+            DatabaseError::Core(format!("an instruction cannot be read: {e}"))
+        };
+        let instructions: Vec<std::collections::HashMap<&str, &RawValue>> =
+            serde_json::from_str(&self.0).map_err(unexpected)?;
+        let found = instructions
+            .iter()
+            .find_map(|instruction| instruction.get(name));
+        found
+            .map(|body| serde_json::from_str(body.get()).map(&read))
+            .transpose()
+            .map_err(unexpected)
+    }
+
+    /// Passes the core extension's log lines on and returns its warnings.
+    fn log(&self) -> Result<String, DatabaseError> {
+        #[derive(Deserialize)]
+        struct LogLine {
+            severity: String,
+            line: String,
+        }
+        if !self.has("LogLine") {
+            return Ok(String::new());
+        }
+        let read = |log: LogLine| {
+            if log.severity == "WARNING" {
+                tracing::warn!("core extension: {}", log.line);
+                return log.line;
+            }
+            tracing::debug!("core extension: {}", log.line);
+            String::new()
+        };
+        Ok(self.find("LogLine", read)?.unwrap_or_default())
+    }
+}
+
+/// How far each bucket has come; a bucket without rows has no entry.
+///
+/// # Errors
+/// What SQLite says.
+pub fn last_ops(
+    connection: &Connection,
+) -> Result<std::collections::HashMap<String, OpId>, DatabaseError> {
+    let mut buckets = connection.prepare("SELECT name, last_op FROM ps_buckets")?;
+    let rows = buckets.query_map([], |row| Ok((row.get(0)?, OpId(row.get(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

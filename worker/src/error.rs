@@ -1,0 +1,111 @@
+//! Why an attempt at a job failed, and whether another one could help.
+
+use std::time::Duration;
+
+use seedbed_protocol::{message::FailureKind, snapshots::SnapshotStoreError};
+
+use crate::{
+    database::DatabaseError, snapshot::SnapshotError, stream::StreamError, sync::SyncError,
+    token::TokenError, verify::VerifyError, workdir::WorkDirectoryError,
+};
+
+/// Why an attempt failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// No directory to work in.
+    #[error(transparent)]
+    WorkDirectory(#[from] WorkDirectoryError),
+    /// The store did not sync.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// The synced database did not become a clean file.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The file is not what it must be.
+    #[error("the snapshot does not verify: {0}")]
+    Verify(#[from] VerifyError),
+    /// The file could not be stored.
+    #[error(transparent)]
+    Upload(#[from] SnapshotStoreError),
+    /// The job took too long.
+    #[error("the job's deadline has passed; raise worker.job_timeout or add workers")]
+    Deadline,
+    /// A bug in the worker.
+    #[error("the job panicked: {0}")]
+    Panic(String),
+}
+
+impl SeedError {
+    /// Whether another try could help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::WorkDirectory(error) => error.is_transient(),
+            Self::Sync(error) => error.is_transient(),
+            Self::Snapshot(error) => match error {
+                SnapshotError::Database(error) => is_transient(error),
+                SnapshotError::NoSpace { .. } | SnapshotError::Space { .. } => true,
+                SnapshotError::LocalChanges(_) => false,
+            },
+            // What was synced wrong may sync right; a schema that lacks a table stays so.
+            Self::Verify(error) => !matches!(error, VerifyError::Untyped { .. }),
+            Self::Upload(error) => error.is_transient(),
+            Self::Deadline | Self::Panic(_) => false,
+        }
+    }
+
+    /// [`Self::is_transient`] as messages say it.
+    pub fn kind(&self) -> FailureKind {
+        if self.is_transient() {
+            FailureKind::Transient
+        } else {
+            FailureKind::Permanent
+        }
+    }
+
+    /// How long the service asked to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Sync(SyncError::Stream(error)) => error.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// The step that failed.
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::WorkDirectory(_) | Self::Deadline | Self::Panic(_) => "take",
+            Self::Sync(SyncError::Token(_)) => "token",
+            Self::Sync(_) => "sync",
+            Self::Snapshot(SnapshotError::LocalChanges(_)) => "scrub",
+            Self::Snapshot(_) => "vacuum",
+            Self::Verify(_) => "verify",
+            Self::Upload(_) => "upload",
+        }
+    }
+}
+
+/// A full disk may have room on another worker or later; the rest of SQLite's errors come from data that
+/// a new download brings again only if it is really so, which a few attempts find out.
+pub(crate) fn is_transient(error: &DatabaseError) -> bool {
+    !matches!(error, DatabaseError::Row { .. })
+}
+
+/// Why a worker cannot start: each names the setting that is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// `[token]`
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// `[powersync]`
+    #[error(transparent)]
+    PowerSync(#[from] StreamError),
+    /// `[schema]`
+    #[error(transparent)]
+    Schema(#[from] crate::schema::SchemaError),
+    /// `worker.directory`
+    #[error(transparent)]
+    WorkDirectory(#[from] WorkDirectoryError),
+    /// The core extension cannot be loaded.
+    #[error("the PowerSync core extension cannot be loaded: {0}")]
+    Core(DatabaseError),
+}

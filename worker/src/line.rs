@@ -1,0 +1,447 @@
+//! Reads as much of a stream's lines as the worker itself needs: their kind, the checkpoints, and how many
+//! operations a data line brings. Everything else is the core extension's business.
+
+use std::{collections::BTreeMap, fmt};
+
+use bson::RawDocument;
+use seedbed_protocol::{
+    OpId,
+    message::{BucketCheckpoint, Checkpoint},
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned},
+};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::stream::{Line, LineFormat, StreamError};
+
+/// The priority of buckets whose line does not name one, as PowerSync's SDKs assume.
+const DEFAULT_PRIORITY: u8 = 3;
+
+/// What a line is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LineKind {
+    /// A new target: every bucket with its checksum.
+    Checkpoint(CheckpointLine),
+    /// What changed since the previous target.
+    CheckpointDiff(CheckpointDiffLine),
+    /// Operations of one bucket.
+    Data {
+        /// How many.
+        operations: u64,
+    },
+    /// All buckets of the target are here.
+    CheckpointComplete,
+    /// The keepalive: seconds until the token expires.
+    TokenExpiresIn(i64),
+    /// `partial_checkpoint_complete`, and whatever later services add.
+    Other,
+}
+
+/// `{"checkpoint":…}`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct CheckpointLine {
+    #[serde(deserialize_with = "op_id")]
+    last_op_id: OpId,
+    buckets: Vec<BucketLine>,
+    #[serde(default)]
+    streams: Option<Vec<StreamLine>>,
+}
+
+/// `{"checkpoint_diff":…}`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct CheckpointDiffLine {
+    #[serde(deserialize_with = "op_id")]
+    last_op_id: OpId,
+    updated_buckets: Vec<BucketLine>,
+    removed_buckets: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct BucketLine {
+    bucket: String,
+    #[serde(deserialize_with = "checksum")]
+    checksum: u32,
+    priority: Option<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct StreamLine {
+    name: String,
+}
+
+impl LineKind {
+    /// Looks at `line`.
+    ///
+    /// # Errors
+    /// [`StreamError::Malformed`] when it is of a known kind but not in its form.
+    pub fn of(line: &Line) -> Result<Self, StreamError> {
+        #[derive(Deserialize)]
+        struct CheckpointDocument {
+            checkpoint: CheckpointLine,
+        }
+        #[derive(Deserialize)]
+        struct DiffDocument {
+            checkpoint_diff: CheckpointDiffLine,
+        }
+        #[derive(Deserialize)]
+        struct KeepaliveDocument {
+            token_expires_in: f64,
+        }
+        Ok(match first_key(line).unwrap_or_default() {
+            b"data" => Self::Data {
+                operations: count_operations(line)?,
+            },
+            b"checkpoint" => Self::Checkpoint(parse::<CheckpointDocument>(line)?.checkpoint),
+            b"checkpoint_diff" => {
+                Self::CheckpointDiff(parse::<DiffDocument>(line)?.checkpoint_diff)
+            }
+            b"checkpoint_complete" => Self::CheckpointComplete,
+            b"token_expires_in" => {
+                Self::TokenExpiresIn(parse::<KeepaliveDocument>(line)?.token_expires_in as i64)
+            }
+            _ => Self::Other,
+        })
+    }
+}
+
+/// The name of a document's first field. Every line of the protocol is an object with a single field.
+fn first_key(line: &Line) -> Option<&[u8]> {
+    match line.format {
+        LineFormat::Bson => {
+            // Four bytes of length, one of the field's type, then its name up to a zero byte.
+            let name = line.bytes.get(5..)?;
+            name.split(|byte| *byte == 0).next()
+        }
+        LineFormat::Ndjson => {
+            let text = line.bytes.trim_ascii_start().strip_prefix(b"{")?;
+            let name = text.trim_ascii_start().strip_prefix(b"\"")?;
+            name.split(|byte| *byte == b'"').next()
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(line: &Line) -> Result<T, StreamError> {
+    match line.format {
+        LineFormat::Bson => bson::deserialize_from_slice(&line.bytes).map_err(malformed),
+        LineFormat::Ndjson => serde_json::from_slice(&line.bytes).map_err(malformed),
+    }
+}
+
+fn malformed(reason: impl fmt::Display) -> StreamError {
+    StreamError::Malformed(format!("a line that cannot be read: {reason}"))
+}
+
+/// The length of a data line's `data.data`, without decoding what is in it.
+fn count_operations(line: &Line) -> Result<u64, StreamError> {
+    let count = match line.format {
+        LineFormat::Ndjson => parse_data(line)?.len(),
+        LineFormat::Bson => {
+            let document = RawDocument::from_bytes(&line.bytes).map_err(malformed)?;
+            let data = document.get_document("data").map_err(malformed)?;
+            let mut count = 0;
+            for operation in data.get_array("data").map_err(malformed)? {
+                operation.map_err(malformed)?;
+                count += 1;
+            }
+            count
+        }
+    };
+    Ok(count as u64)
+}
+
+/// The rows of a data line as they stand in its JSON; `None` where an operation has none.
+fn parse_data(line: &Line) -> Result<Vec<Option<&RawValue>>, StreamError> {
+    #[derive(Deserialize)]
+    struct Document<'a> {
+        #[serde(borrow)]
+        data: Data<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Data<'a> {
+        #[serde(borrow)]
+        data: Vec<Operation<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Operation<'a> {
+        #[serde(borrow, default)]
+        data: Option<&'a RawValue>,
+    }
+    let document: Document<'_> = serde_json::from_slice(&line.bytes).map_err(malformed)?;
+    Ok(document
+        .data
+        .data
+        .into_iter()
+        .map(|operation| operation.data)
+        .collect())
+}
+
+/// The core extension wants each row as a text with JSON in it, and asks the service for that (`raw_data`).
+/// A service that does not know the option writes the row itself; its JSON becomes the text then.
+///
+/// # Errors
+/// [`StreamError::Malformed`] when a data line is not in its form.
+pub fn with_rows_as_text(line: Line) -> Result<Line, StreamError> {
+    type Fields<'a> = BTreeMap<&'a str, &'a RawValue>;
+    if line.format != LineFormat::Ndjson {
+        return Ok(line);
+    }
+    let is_object = |row: &RawValue| row.get().starts_with('{');
+    if !parse_data(&line)?.into_iter().flatten().any(is_object) {
+        return Ok(line);
+    }
+    let document: BTreeMap<&str, Fields<'_>> =
+        serde_json::from_slice(&line.bytes).map_err(malformed)?;
+    let mut data = document.get("data").cloned().unwrap_or_default();
+    let operations = data.get("data").map_or("[]", |operations| operations.get());
+    let mut operations: Vec<Fields<'_>> = serde_json::from_str(operations).map_err(malformed)?;
+    let texts: Vec<Option<Box<RawValue>>> = operations
+        .iter()
+        .map(|operation| {
+            operation
+                .get("data")
+                .filter(|row| is_object(row))
+                .map(|row| to_raw_value(row.get()))
+                .transpose()
+        })
+        .collect::<Result<_, _>>()
+        .map_err(malformed)?;
+    for (operation, text) in operations.iter_mut().zip(&texts) {
+        if let Some(text) = text {
+            operation.insert("data", text);
+        }
+    }
+    let operations = to_raw_value(&operations).map_err(malformed)?;
+    data.insert("data", &operations);
+    let bytes = serde_json::to_vec(&BTreeMap::from([("data", data)])).map_err(malformed)?;
+    Ok(Line {
+        format: line.format,
+        bytes: bytes.into(),
+    })
+}
+
+fn op_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OpId, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse()
+        .map(OpId)
+        .map_err(|_| de::Error::custom(format!("{text:?} is not an op id")))
+}
+
+/// Checksums are equal modulo 2^32. BSON has them as int32, or as double when that does not fit; JSON as
+/// signed or unsigned numbers.
+fn checksum<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    struct Visitor;
+    impl de::Visitor<'_> for Visitor {
+        type Value = u32;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a checksum")
+        }
+        fn visit_i64<E>(self, value: i64) -> Result<u32, E> {
+            Ok(value as u32)
+        }
+        fn visit_u64<E>(self, value: u64) -> Result<u32, E> {
+            Ok(value as u32)
+        }
+        fn visit_f64<E>(self, value: f64) -> Result<u32, E> {
+            Ok(value as i64 as u32)
+        }
+    }
+    deserializer.deserialize_any(Visitor)
+}
+
+/// The checkpoint that a stream is heading for.
+#[derive(Debug, Clone, Default)]
+pub struct TargetCheckpoint {
+    last_op_id: OpId,
+    buckets: BTreeMap<String, (u32, u8)>,
+    streams: Option<Vec<String>>,
+}
+
+impl TargetCheckpoint {
+    /// Starts anew from a `checkpoint` line.
+    pub fn replace(&mut self, line: CheckpointLine) {
+        self.buckets.clear();
+        self.last_op_id = line.last_op_id;
+        self.streams = line
+            .streams
+            .map(|streams| streams.into_iter().map(|stream| stream.name).collect());
+        self.update(line.buckets);
+    }
+
+    /// Goes on with a `checkpoint_diff` line.
+    pub fn apply(&mut self, line: CheckpointDiffLine) {
+        self.last_op_id = line.last_op_id;
+        for removed in &line.removed_buckets {
+            self.buckets.remove(removed);
+        }
+        self.update(line.updated_buckets);
+    }
+
+    fn update(&mut self, buckets: Vec<BucketLine>) {
+        for bucket in buckets {
+            let state = (bucket.checksum, bucket.priority.unwrap_or(DEFAULT_PRIORITY));
+            self.buckets.insert(bucket.bucket, state);
+        }
+    }
+
+    /// Whether the claims select nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// Whether the service knows the stream. Services without Sync Streams do not say.
+    pub fn lacks_stream(&self, name: &str) -> bool {
+        self.streams
+            .as_ref()
+            .is_some_and(|streams| !streams.iter().any(|stream| stream == name))
+    }
+
+    /// The checkpoint as the snapshot's manifest has it; `last_op` tells how far a bucket has come.
+    pub fn checkpoint(&self, last_op: impl Fn(&str) -> OpId) -> Checkpoint {
+        let bucket = |(bucket, (checksum, priority)): (&String, &(u32, u8))| BucketCheckpoint {
+            bucket: bucket.clone(),
+            last_op: last_op(bucket),
+            checksum: *checksum,
+            priority: *priority,
+        };
+        Checkpoint {
+            last_op_id: self.last_op_id,
+            buckets: self.buckets.iter().map(bucket).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+
+    fn ndjson(text: &str) -> Line {
+        Line {
+            format: LineFormat::Ndjson,
+            bytes: text.as_bytes().to_vec().into(),
+        }
+    }
+
+    fn bson(document: &bson::Document) -> Line {
+        Line {
+            format: LineFormat::Bson,
+            bytes: document.to_vec().unwrap().into(),
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_reads_the_same_in_both_formats() {
+        let text = r#"{"checkpoint":{"last_op_id":"9","buckets":[
+            {"bucket":"a","checksum":-1,"count":1,"priority":1,"subscriptions":[{"default":0}]},
+            {"bucket":"b","checksum":4294967294,"count":1}],"streams":[{"name":"s","is_default":true,"errors":[]}]}}"#;
+        let document = doc! { "checkpoint": { "last_op_id": "9", "buckets": [
+        { "bucket": "a", "checksum": -1, "count": 1, "priority": 1 },
+        { "bucket": "b", "checksum": 4294967294.0, "count": 1 } ], "streams": [{ "name": "s" }] } };
+        let from_text = LineKind::of(&ndjson(text)).unwrap();
+        assert_eq!(from_text, LineKind::of(&bson(&document)).unwrap());
+
+        let LineKind::Checkpoint(line) = from_text else {
+            panic!("it is a checkpoint")
+        };
+        let mut target = TargetCheckpoint::default();
+        target.replace(line);
+        let checkpoint = target.checkpoint(|_| OpId(5));
+        assert_eq!(checkpoint.last_op_id, OpId(9));
+        let sums: Vec<_> = checkpoint
+            .buckets
+            .iter()
+            .map(|b| (b.bucket.as_str(), b.checksum, b.priority))
+            .collect();
+        assert_eq!(sums, [("a", u32::MAX, 1), ("b", u32::MAX - 1, 3)]);
+        assert!(target.lacks_stream("t") && !target.lacks_stream("s"));
+    }
+
+    #[test]
+    fn a_diff_replaces_adds_and_removes_buckets() {
+        let mut target = TargetCheckpoint::default();
+        let start = r#"{"checkpoint":{"last_op_id":"1","buckets":[{"bucket":"a","checksum":1},{"bucket":"b","checksum":2}]}}"#;
+        let diff = r#"{"checkpoint_diff":{"last_op_id":"2","removed_buckets":["a"],"updated_buckets":[{"bucket":"b","checksum":3},{"bucket":"c","checksum":4}]}}"#;
+        let LineKind::Checkpoint(line) = LineKind::of(&ndjson(start)).unwrap() else {
+            panic!()
+        };
+        target.replace(line);
+        let LineKind::CheckpointDiff(line) = LineKind::of(&ndjson(diff)).unwrap() else {
+            panic!()
+        };
+        target.apply(line);
+        let checkpoint = target.checkpoint(|_| OpId(0));
+        let sums: Vec<_> = checkpoint
+            .buckets
+            .iter()
+            .map(|b| (b.bucket.as_str(), b.checksum))
+            .collect();
+        assert_eq!(sums, [("b", 3), ("c", 4)]);
+    }
+
+    #[test]
+    fn data_lines_are_counted_and_keepalives_read() {
+        let data = LineKind::Data { operations: 2 };
+        assert_eq!(
+            LineKind::of(&ndjson(
+                r#"{"data":{"bucket":"a","data":[{"op_id":"1"},{}]}}"#
+            ))
+            .unwrap(),
+            data
+        );
+        assert_eq!(
+            LineKind::of(&bson(&doc! { "data": { "bucket": "a", "data": [{}, {}] } })).unwrap(),
+            data
+        );
+        let keepalive = LineKind::TokenExpiresIn(31);
+        assert_eq!(
+            LineKind::of(&ndjson(r#"{"token_expires_in":31}"#)).unwrap(),
+            keepalive
+        );
+        assert_eq!(
+            LineKind::of(&bson(&doc! { "token_expires_in": 31 })).unwrap(),
+            keepalive
+        );
+    }
+
+    #[test]
+    fn rows_that_are_objects_become_texts_to_the_letter() {
+        let text = r#"{"data":{"bucket":"a","data":[{"op_id":"1","data":{"id":"x", "n":1.50}},{"op_id":"2","data":null},{"op_id":"3"}],"after":"0"}}"#;
+        let line = with_rows_as_text(ndjson(text)).unwrap();
+        let line: serde_json::Value = serde_json::from_slice(&line.bytes).unwrap();
+        assert_eq!(line["data"]["data"][0]["data"], r#"{"id":"x", "n":1.50}"#);
+        assert_eq!(line["data"]["data"][1]["data"], serde_json::Value::Null);
+        assert_eq!(line["data"]["bucket"], "a");
+
+        let already = ndjson(r#"{"data":{"bucket":"a","data":[{"op_id":"1","data":"{}"}]}}"#);
+        assert_eq!(
+            with_rows_as_text(already.clone()).unwrap().bytes,
+            already.bytes
+        );
+    }
+
+    #[test]
+    fn unknown_lines_are_somebody_elses_business_and_broken_ones_are_named() {
+        assert_eq!(
+            LineKind::of(&ndjson(r#"{"news":{}}"#)).unwrap(),
+            LineKind::Other
+        );
+        let error =
+            LineKind::of(&ndjson(r#"{"checkpoint":{"last_op_id":"x","buckets":[]}}"#)).unwrap_err();
+        assert!(
+            error.to_string().contains("\"x\" is not an op id"),
+            "{error}"
+        );
+        let mut cut = doc! { "data": { "data": [{}] } }.to_vec().unwrap();
+        cut.truncate(20);
+        assert!(
+            LineKind::of(&Line {
+                format: LineFormat::Bson,
+                bytes: cut.into()
+            })
+            .is_err()
+        );
+    }
+}

@@ -1,0 +1,188 @@
+//! One job, from top to bottom.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::Utc;
+use rusqlite::Connection;
+use seedbed_protocol::{
+    message::{Checkpoint, Encoding, Manifest, SeedJob, StepTiming},
+    snapshots::{SnapshotStore, object_key},
+    trace::trace_id,
+};
+use tracing::{Instrument, Span, info_span};
+
+use crate::{
+    config::WorkerSettings,
+    database::{InterruptOnDrop, SyncedDatabase, core_version},
+    error::{ConfigError, SeedError},
+    progress::Progress,
+    schema::Schema,
+    snapshot,
+    stream::PowerSyncClient,
+    sync::Synced,
+    token::TokenSigner,
+    verify::{self, Expected, Verified},
+    workdir::WorkDirectory,
+};
+
+/// What every job needs and no job changes.
+pub(crate) struct Seeder {
+    pub(crate) powersync: PowerSyncClient,
+    pub(crate) signer: TokenSigner,
+    pub(crate) schema: Schema,
+    pub(crate) subscription_ttl: Duration,
+    pub(crate) cache_kib: u32,
+    pub(crate) max_reconnects: u32,
+    pub(crate) progress: Arc<Progress>,
+    endpoint: String,
+    core_version: String,
+    snapshots: SnapshotStore,
+    work: WorkDirectory,
+}
+
+impl Seeder {
+    pub(crate) fn new(
+        settings: &WorkerSettings,
+        snapshots: SnapshotStore,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            powersync: PowerSyncClient::new(&settings.powersync)?,
+            signer: TokenSigner::new(&settings.token)?,
+            schema: Schema::load(settings.schema.file.as_deref())?,
+            subscription_ttl: settings.schema.subscription_ttl,
+            cache_kib: settings.worker.cache_mib.saturating_mul(1024),
+            max_reconnects: settings.powersync.max_reconnects,
+            progress: Arc::default(),
+            endpoint: settings.powersync.endpoint.clone(),
+            core_version: core_version().map_err(ConfigError::Core)?,
+            snapshots,
+            work: WorkDirectory::open(&settings.worker.directory)?,
+        })
+    }
+
+    pub(crate) fn work(&self) -> &WorkDirectory {
+        &self.work
+    }
+
+    /// Seeds the job's store: when this returns a manifest, a verified snapshot and that manifest are in the
+    /// snapshot store. On every other path, a kill included, nothing refers to what was made.
+    pub(crate) async fn seed(&self, job: &SeedJob) -> Result<Manifest, SeedError> {
+        let directory = self.work.job(job.job_id, job.attempt)?;
+        let snapshot_file = directory.file("snapshot.sqlite");
+        let mut steps = Steps::default();
+
+        let Synced {
+            database,
+            checkpoint,
+            download,
+        } = steps.run("sync", self.sync(job, &directory)).await?;
+        // Held here, outside of the threads: when this future is dropped, they stop.
+        let SyncedDatabase {
+            connection,
+            interrupt: _interrupt,
+            ..
+        } = database;
+        let connection = steps.run("scrub", blocking(|| scrub(connection))).await?;
+        let target = snapshot_file.clone();
+        steps
+            .run("vacuum", blocking(move || vacuum(connection, &target)))
+            .await?;
+        let verified = steps
+            .run("verify", self.verify(&snapshot_file, &checkpoint))
+            .await?;
+
+        let key = object_key(
+            &job.scope.store_id,
+            job.job_id,
+            job.attempt,
+            Encoding::Identity,
+        );
+        let stored = steps
+            .run("upload", self.snapshots.put_file(key, &snapshot_file))
+            .await?;
+        let manifest = Manifest {
+            run_id: job.run_id,
+            job_id: job.job_id,
+            store_id: job.scope.store_id.clone(),
+            attempt: job.attempt,
+            created_at: Utc::now(),
+            powersync_endpoint: self.endpoint.clone(),
+            core_version: self.core_version.clone(),
+            internal_schema_version: verified.internal_schema_version,
+            schema_fingerprint: self.schema.fingerprint(),
+            checkpoint,
+            tables: verified.tables,
+            renditions: vec![stored.rendition(Encoding::Identity)],
+            download,
+            steps: steps.0,
+            trace_id: trace_id(&Span::current()),
+        };
+        self.snapshots.put_manifest(&manifest).await?;
+        Ok(manifest)
+    }
+
+    async fn verify(&self, file: &Path, checkpoint: &Checkpoint) -> Result<Verified, SeedError> {
+        let connection = verify::open(file, Some(self.cache_kib))?;
+        let _interrupt = InterruptOnDrop::of(&connection);
+        let (schema, checkpoint) = (self.schema.clone(), checkpoint.clone());
+        let check = move || {
+            let expected = Expected {
+                checkpoint: Some(&checkpoint),
+                raw_tables: schema.raw_tables(),
+            };
+            Ok(verify::verify(&connection, &expected)?)
+        };
+        blocking(check).await
+    }
+}
+
+fn scrub(connection: Connection) -> Result<Connection, SeedError> {
+    snapshot::scrub(&connection)?;
+    Ok(connection)
+}
+
+/// Closes the synced database when it is done: nothing else is needed of it.
+fn vacuum(connection: Connection, target: &Path) -> Result<(), SeedError> {
+    Ok(snapshot::vacuum_into(&connection, target)?)
+}
+
+/// Runs `work` on a thread that may block. It goes on when the job is abandoned, until its statement is
+/// interrupted by an [`InterruptOnDrop`].
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SeedError> + Send + 'static,
+) -> Result<T, SeedError> {
+    let span = Span::current();
+    match tokio::task::spawn_blocking(move || span.in_scope(work)).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Err(SeedError::Panic(error.to_string())),
+        },
+    }
+}
+
+/// The steps that are done, with their durations.
+#[derive(Default)]
+struct Steps(Vec<StepTiming>);
+
+impl Steps {
+    async fn run<T, E: Into<SeedError>>(
+        &mut self,
+        step: &'static str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, SeedError> {
+        let started = Instant::now();
+        let span = info_span!("step", otel.name = step);
+        let result = work.instrument(span).await.map_err(Into::into)?;
+        let millis = started.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+        self.0.push(StepTiming {
+            step: step.to_owned(),
+            millis,
+        });
+        Ok(result)
+    }
+}

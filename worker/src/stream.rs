@@ -1,0 +1,469 @@
+//! The service's side of a sync: opens `POST /sync/stream` and yields its lines.
+//!
+//! Facts about the protocol were measured on powersync-service 1.25.0.
+
+use std::{
+    error::Error as _,
+    time::{Duration, SystemTime},
+};
+
+use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
+use bytes::{Buf, Bytes, BytesMut};
+use futures::TryStreamExt;
+use reqwest::{Response, StatusCode, header};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
+use tokio_util::io::StreamReader;
+use url::Url;
+
+use crate::config::{PowerSyncConfig, Secret, StreamCompression, StreamFormat};
+
+const BSON: &str = "application/vnd.powersync.bson-stream";
+const NDJSON: &str = "application/x-ndjson";
+
+/// The largest line that is taken, in bytes. The service cuts data lines at about 1 MiB, but one row alone
+/// may be larger: its limit is 15 MiB.
+const MAX_LINE_BYTES: usize = 64 << 20;
+
+/// How much is asked of the decoder at a time, in bytes.
+const READ_BYTES: usize = 64 << 10;
+
+/// How much of an error body is read, in bytes.
+const MAX_ERROR_BYTES: usize = 16 << 10;
+
+/// Why there is no stream, or no more of it.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// `powersync.endpoint` is not a URL of a service.
+    #[error("powersync.endpoint {endpoint:?} is not an http or https URL: {reason}")]
+    Endpoint {
+        /// The setting.
+        endpoint: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The HTTP client could not be set up.
+    #[error("cannot set up the HTTP client: {0}")]
+    Client(String),
+    /// No answer.
+    #[error("cannot reach PowerSync at {url}: {reason}")]
+    Unreachable {
+        /// Where.
+        url: Url,
+        /// Every cause, outermost first.
+        reason: String,
+    },
+    /// An answer that refuses the stream.
+    #[error("PowerSync at {url} answered {status}{}", refusal(.code, .description, *.status))]
+    Refused {
+        /// Where.
+        url: Url,
+        /// The HTTP status.
+        status: StatusCode,
+        /// PowerSync's error code, such as `PSYNC_S2101`.
+        code: Option<String>,
+        /// PowerSync's words, or how the body begins.
+        description: String,
+        /// How long the service asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// An answer that is not a stream: most likely another server.
+    #[error(
+        "{url} answered {status} with {content_type:?} instead of a sync stream: is powersync.endpoint right?"
+    )]
+    NotAStream {
+        /// Where.
+        url: Url,
+        /// The HTTP status.
+        status: StatusCode,
+        /// Its Content-Type.
+        content_type: String,
+    },
+    /// The connection broke, or the body ended within a line.
+    #[error("the sync stream broke off: {0}")]
+    Dropped(String),
+    /// Nothing came for too long.
+    #[error("the sync stream sent nothing for {}", humantime::format_duration(*.0))]
+    Idle(Duration),
+    /// A line that no service sends.
+    #[error("the sync stream sent {0}")]
+    Malformed(String),
+    /// The service counts the token as expired.
+    #[error(
+        "PowerSync ended the stream because the token expired; if this happens at once, compare this machine's clock with the service's"
+    )]
+    TokenExpired,
+}
+
+fn refusal(code: &Option<String>, description: &str, status: StatusCode) -> String {
+    let hint = match (code.as_deref(), status) {
+        (Some("PSYNC_S2101"), _) => {
+            "; check token.secret or token.key_file and token.kid against the service's client_auth"
+        }
+        (Some("PSYNC_S2103" | "PSYNC_S2104"), _) => {
+            "; compare this machine's clock with the service's"
+        }
+        (Some("PSYNC_S2305"), _) => {
+            "; the store's claims select more buckets than the service allows"
+        }
+        (None, StatusCode::NOT_FOUND) => "; is powersync.endpoint right?",
+        _ => "",
+    };
+    match code {
+        Some(code) => format!(" {code}: {description}{hint}"),
+        None => format!(": {description}{hint}"),
+    }
+}
+
+impl StreamError {
+    /// Whether opening the stream again could help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Dropped(_)
+            | Self::Idle(_)
+            | Self::Malformed(_)
+            | Self::TokenExpired => true,
+            Self::Endpoint { .. } | Self::Client(_) | Self::NotAStream { .. } => false,
+            // "Too many buckets or parameter results" has arrived with status 500: the code decides.
+            Self::Refused {
+                code: Some(code), ..
+            } if code == "PSYNC_S2305" => false,
+            Self::Refused { status, .. } => {
+                status.is_server_error()
+                    || matches!(
+                        *status,
+                        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+                    )
+            }
+        }
+    }
+
+    /// How long the service asked to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// A connection pool to one PowerSync service.
+#[derive(Debug, Clone)]
+pub struct PowerSyncClient {
+    http: reqwest::Client,
+    url: Url,
+    accept: &'static str,
+    accept_encoding: &'static str,
+    idle_timeout: Duration,
+}
+
+impl PowerSyncClient {
+    /// A client for the configured service; connects when it is first used.
+    ///
+    /// # Errors
+    /// [`StreamError::Endpoint`] when the setting is not a URL.
+    pub fn new(config: &PowerSyncConfig) -> Result<Self, StreamError> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(config.connect_timeout)
+            .user_agent(concat!("seedbed/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|e| StreamError::Client(causes(&e)))?;
+        Ok(Self {
+            http,
+            url: stream_url(&config.endpoint)?,
+            accept: match config.format {
+                StreamFormat::Auto => {
+                    "application/vnd.powersync.bson-stream;q=0.9,application/x-ndjson;q=0.8"
+                }
+                StreamFormat::Ndjson => NDJSON,
+            },
+            accept_encoding: match config.compression {
+                StreamCompression::Zstd => "zstd",
+                StreamCompression::Gzip => "gzip",
+                StreamCompression::None => "identity",
+            },
+            idle_timeout: config.idle_timeout,
+        })
+    }
+
+    /// Opens a stream with `request`, the JSON body that the core extension asks for.
+    ///
+    /// # Errors
+    /// [`StreamError`] when the service does not answer with a stream.
+    pub async fn open(&self, request: String, token: &Secret) -> Result<Lines, StreamError> {
+        let sent = self
+            .http
+            .post(self.url.clone())
+            .header(header::AUTHORIZATION, format!("Token {}", token.expose()))
+            .header(header::ACCEPT, self.accept)
+            .header(header::ACCEPT_ENCODING, self.accept_encoding)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(request)
+            .send();
+        let answer = tokio::time::timeout(self.idle_timeout, sent).await;
+        let response = answer
+            .map_err(|_| StreamError::Idle(self.idle_timeout))?
+            .map_err(|e| StreamError::Unreachable {
+                url: self.url.clone(),
+                reason: causes(&e),
+            })?;
+        if !response.status().is_success() {
+            return Err(self.refused(response).await);
+        }
+        let content_type = header_text(&response, header::CONTENT_TYPE);
+        let format = match content_type.split(';').next().map(str::trim) {
+            Some(BSON) => LineFormat::Bson,
+            Some(NDJSON) => LineFormat::Ndjson,
+            _ => {
+                let (url, status) = (self.url.clone(), response.status());
+                return Err(StreamError::NotAStream {
+                    url,
+                    status,
+                    content_type,
+                });
+            }
+        };
+        Ok(Lines::new(format, response, self.idle_timeout))
+    }
+
+    async fn refused(&self, mut response: Response) -> StreamError {
+        let status = response.status();
+        let retry_after = retry_after(&header_text(&response, header::RETRY_AFTER));
+        let mut body = Vec::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_ERROR_BYTES {
+                break;
+            }
+        }
+        let (code, description) = error_body(&body);
+        StreamError::Refused {
+            url: self.url.clone(),
+            status,
+            code,
+            description,
+            retry_after,
+        }
+    }
+}
+
+/// The endpoint's `/sync/stream`.
+fn stream_url(endpoint: &str) -> Result<Url, StreamError> {
+    let bad = |reason: String| StreamError::Endpoint {
+        endpoint: endpoint.to_owned(),
+        reason,
+    };
+    let mut url = Url::parse(endpoint).map_err(|e| bad(e.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad(format!("its scheme is {:?}", url.scheme())));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("it must not carry a user or a password".to_owned()));
+    }
+    url.path_segments_mut()
+        .map_err(|()| bad("it has no path".to_owned()))?
+        .pop_if_empty()
+        .extend(["sync", "stream"]);
+    Ok(url)
+}
+
+/// PowerSync's `{"error":{"code":…,"description":…}}`, or the beginning of whatever else came.
+fn error_body(body: &[u8]) -> (Option<String>, String) {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        error: ErrorObject,
+    }
+    #[derive(serde::Deserialize)]
+    struct ErrorObject {
+        code: Option<String>,
+        description: Option<String>,
+    }
+    match serde_json::from_slice::<Body>(body) {
+        Ok(Body { error }) => (error.code, error.description.unwrap_or_default()),
+        Err(_) => (
+            None,
+            String::from_utf8_lossy(body).chars().take(200).collect(),
+        ),
+    }
+}
+
+fn header_text(response: &Response, name: header::HeaderName) -> String {
+    let value = response
+        .headers()
+        .get(name)
+        .map(header::HeaderValue::as_bytes);
+    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+}
+
+/// `Retry-After` in either of its forms: seconds, or an HTTP date.
+fn retry_after(value: &str) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at: SystemTime = chrono::DateTime::parse_from_rfc2822(value).ok()?.into();
+    Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+/// The whole chain of causes: reqwest's own message stops before the interesting part.
+fn causes(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    if text.is_empty() {
+        error.to_string()
+    } else {
+        text
+    }
+}
+
+/// How lines are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineFormat {
+    /// Documents that begin with their length.
+    Bson,
+    /// Text that ends with a newline.
+    Ndjson,
+}
+
+/// One line of a stream, whole.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// How it is written.
+    pub format: LineFormat,
+    /// The BSON document, or the JSON text without its newline.
+    pub bytes: Bytes,
+}
+
+/// The lines of one open stream.
+pub struct Lines {
+    format: LineFormat,
+    body: Box<dyn AsyncRead + Send + Unpin>,
+    buffer: BytesMut,
+    /// Where the search for a newline goes on.
+    searched: usize,
+    idle_timeout: Duration,
+}
+
+impl Lines {
+    fn new(format: LineFormat, response: Response, idle_timeout: Duration) -> Self {
+        let encoding = header_text(&response, header::CONTENT_ENCODING);
+        let raw = StreamReader::new(
+            response
+                .bytes_stream()
+                .map_err(|e| std::io::Error::other(causes(&e))),
+        );
+        let body = decoded(raw, encoding.trim());
+        Self {
+            format,
+            body,
+            buffer: BytesMut::new(),
+            searched: 0,
+            idle_timeout,
+        }
+    }
+
+    /// The next line; `None` when the body ended after a whole one.
+    ///
+    /// # Errors
+    /// [`StreamError::Dropped`], [`StreamError::Idle`] or [`StreamError::Malformed`]; the stream is over then.
+    pub async fn next(&mut self) -> Result<Option<Line>, StreamError> {
+        loop {
+            if let Some(bytes) = self.take_line()? {
+                return Ok(Some(Line {
+                    format: self.format,
+                    bytes,
+                }));
+            }
+            self.buffer.reserve(READ_BYTES);
+            let read =
+                tokio::time::timeout(self.idle_timeout, self.body.read_buf(&mut self.buffer)).await;
+            let read = read.map_err(|_| StreamError::Idle(self.idle_timeout))?;
+            match read.map_err(|e| StreamError::Dropped(e.to_string()))? {
+                0 if self.buffer.is_empty() => return Ok(None),
+                0 => {
+                    return Err(StreamError::Dropped(
+                        "the body ended in the middle of a line".to_owned(),
+                    ));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Cuts one whole line from the front of the buffer, if there is one.
+    fn take_line(&mut self) -> Result<Option<Bytes>, StreamError> {
+        let whole = match self.format {
+            LineFormat::Bson => self.bson_length()?,
+            LineFormat::Ndjson => self.ndjson_length(),
+        };
+        let Some(length) = whole.filter(|length| *length <= self.buffer.len()) else {
+            return match whole.unwrap_or(self.buffer.len()) {
+                too_long if too_long > MAX_LINE_BYTES => Err(StreamError::Malformed(format!(
+                    "a line of more than {MAX_LINE_BYTES} bytes"
+                ))),
+                _ => Ok(None),
+            };
+        };
+        let mut line = self.buffer.split_to(length).freeze();
+        if self.format == LineFormat::Ndjson {
+            self.searched = 0;
+            line.truncate(length - 1);
+            if line.is_empty() {
+                return self.take_line();
+            }
+        }
+        Ok(Some(line))
+    }
+
+    fn bson_length(&self) -> Result<Option<usize>, StreamError> {
+        if self.buffer.len() < 4 {
+            return Ok(None);
+        }
+        let length = (&self.buffer[..4]).get_i32_le();
+        // The smallest document is its length and a terminator.
+        match usize::try_from(length) {
+            Ok(length) if length >= 5 => Ok(Some(length)),
+            _ => Err(StreamError::Malformed(format!(
+                "a BSON document of {length} bytes"
+            ))),
+        }
+    }
+
+    fn ndjson_length(&mut self) -> Option<usize> {
+        let newline = self.buffer[self.searched..]
+            .iter()
+            .position(|byte| *byte == b'\n');
+        match newline {
+            Some(offset) => Some(self.searched + offset + 1),
+            None => {
+                self.searched = self.buffer.len();
+                None
+            }
+        }
+    }
+}
+
+fn decoded(
+    raw: impl AsyncBufRead + Send + Unpin + 'static,
+    encoding: &str,
+) -> Box<dyn AsyncRead + Send + Unpin> {
+    match encoding {
+        "zstd" => {
+            let mut decoder = ZstdDecoder::new(raw);
+            decoder.multiple_members(true);
+            Box::new(decoder)
+        }
+        "gzip" => {
+            let mut decoder = GzipDecoder::new(raw);
+            decoder.multiple_members(true);
+            Box::new(decoder)
+        }
+        _ => Box::new(raw),
+    }
+}

@@ -1,0 +1,279 @@
+//! Downloads one store: the core extension says what to ask for, the stream brings it, and a stream that
+//! breaks off is resumed from the last operation that came.
+
+use std::time::Duration;
+
+use rand::Rng;
+use seedbed_protocol::{
+    OpId,
+    message::{Checkpoint, Download, SeedJob},
+};
+use tracing::{debug, info_span};
+
+use crate::{
+    database::{Applied, DatabaseError, SyncDatabase, SyncStart, SyncedDatabase, last_ops},
+    error::is_transient,
+    line::{LineKind, TargetCheckpoint, with_rows_as_text},
+    progress::Progress,
+    seed::Seeder,
+    stream::{Line, StreamError},
+    token::TokenError,
+    workdir::JobDirectory,
+};
+
+/// The pause before a stream that brought nothing is opened again; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest pause that a job sits out by itself. Beyond it, the job goes back to the queue and its slot
+/// to another one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How often buckets whose checksum is wrong are downloaded again within one attempt.
+const CHECKSUM_RETRIES: u32 = 1;
+
+/// Why a store did not sync.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// No token for it.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// No stream, or no more of it.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The claims select no bucket. An empty snapshot would look like a good one.
+    #[error(
+        "the claims select no bucket at all: is the store in the source, and do the sync config's parameters use these claims?"
+    )]
+    NoBucket,
+    /// A subscription to nothing.
+    #[error("the service's sync config has no stream {0:?}; check [[streams]]")]
+    UnknownStream(String),
+    /// What came does not sum to what the service says.
+    #[error("the downloaded operations do not match the service's checksums: {0}")]
+    Checksum(String),
+}
+
+impl SyncError {
+    /// Whether another try could help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Token(_) | Self::NoBucket | Self::UnknownStream(_) => false,
+            Self::Stream(error) => error.is_transient(),
+            Self::Database(error) => is_transient(error),
+            Self::Checksum(_) => true,
+        }
+    }
+}
+
+/// A store, synced.
+pub struct Synced {
+    /// Its rows.
+    pub database: SyncedDatabase,
+    /// The checkpoint that they are at.
+    pub checkpoint: Checkpoint,
+    /// What it took.
+    pub download: Download,
+}
+
+impl Seeder {
+    /// Syncs the job's store into a fresh database in `directory`.
+    ///
+    /// # Errors
+    /// [`SyncError`]; nothing in `directory` is of use then.
+    pub(crate) async fn sync(
+        &self,
+        job: &SeedJob,
+        directory: &JobDirectory,
+    ) -> Result<Synced, SyncError> {
+        let database = self.create_database(job, directory).await?;
+        let mut download = Downloading {
+            seeder: self,
+            job,
+            database,
+            target: TargetCheckpoint::default(),
+            download: Download::default(),
+        };
+        download.run().await?;
+        let Downloading {
+            database,
+            target,
+            mut download,
+            ..
+        } = download;
+        let database = database.finish().await?;
+        download.waited_millis = database.waited.as_millis().try_into().unwrap_or(u64::MAX);
+        let last_ops = last_ops(&database.connection)?;
+        let last_op = |bucket: &str| last_ops.get(bucket).copied().unwrap_or(OpId(0));
+        let checkpoint = target.checkpoint(last_op);
+        Ok(Synced {
+            database,
+            checkpoint,
+            download,
+        })
+    }
+
+    /// Opens the stream that `job` would sync and reads the first checkpoint, but no data.
+    ///
+    /// # Errors
+    /// What the job would fail with.
+    pub(crate) async fn probe(
+        &self,
+        job: &SeedJob,
+        directory: &JobDirectory,
+    ) -> Result<Checkpoint, SyncError> {
+        let mut database = self.create_database(job, directory).await?;
+        let request = database.start().await?;
+        let token = self.signer.sign(&job.scope)?;
+        let mut lines = self.powersync.open(request, &token).await?;
+        while let Some(line) = lines.next().await? {
+            if let LineKind::Checkpoint(checkpoint) = LineKind::of(&line)? {
+                let mut target = TargetCheckpoint::default();
+                target.replace(checkpoint);
+                check_target(&target, job)?;
+                return Ok(target.checkpoint(|_| OpId(0)));
+            }
+        }
+        Err(
+            StreamError::Dropped("the service ended it before the first checkpoint".to_owned())
+                .into(),
+        )
+    }
+
+    async fn create_database(
+        &self,
+        job: &SeedJob,
+        directory: &JobDirectory,
+    ) -> Result<SyncDatabase, DatabaseError> {
+        let start = SyncStart {
+            parameters: job.parameters.0.clone(),
+            default_streams: job.default_streams,
+            subscriptions: job.subscriptions.clone(),
+            subscription_ttl: self.subscription_ttl.as_secs(),
+            cache_kib: self.cache_kib,
+        };
+        SyncDatabase::create(directory.file("sync.sqlite"), self.schema.clone(), start).await
+    }
+}
+
+/// A download under way.
+struct Downloading<'a> {
+    seeder: &'a Seeder,
+    job: &'a SeedJob,
+    database: SyncDatabase,
+    target: TargetCheckpoint,
+    download: Download,
+}
+
+impl Downloading<'_> {
+    /// Opens streams until a checkpoint is complete.
+    async fn run(&mut self) -> Result<(), SyncError> {
+        let mut fruitless = 0;
+        let mut wrong_checksums = 0;
+        loop {
+            let before = self.download.operations;
+            match self.stream_once().await {
+                Ok(Applied::Yes) => return Ok(()),
+                Ok(Applied::No(reason)) => {
+                    wrong_checksums += 1;
+                    if wrong_checksums > CHECKSUM_RETRIES {
+                        return Err(SyncError::Checksum(reason));
+                    }
+                }
+                Err(SyncError::Stream(error)) if error.is_transient() => {
+                    fruitless = if self.download.operations > before {
+                        0
+                    } else {
+                        fruitless + 1
+                    };
+                    let pause = pause(fruitless, error.retry_after());
+                    if fruitless > self.seeder.max_reconnects || pause > LONGEST_PAUSE {
+                        return Err(error.into());
+                    }
+                    debug!(
+                        operations = self.download.operations,
+                        "resuming the stream in {pause:?}: {error}"
+                    );
+                    tokio::time::sleep(pause).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Opens a stream where the last one ended and follows it to a complete checkpoint.
+    async fn stream_once(&mut self) -> Result<Applied, SyncError> {
+        let request = self.database.start().await?;
+        let token = info_span!("token").in_scope(|| self.seeder.signer.sign(&self.job.scope))?;
+        self.download.connections += 1;
+        let mut lines = self.seeder.powersync.open(request, &token).await?;
+        while let Some(line) = lines.next().await? {
+            self.download.bytes += line.bytes.len() as u64;
+            let kind = LineKind::of(&line)?;
+            count(&self.seeder.progress, &line, &kind);
+            match kind {
+                LineKind::Checkpoint(checkpoint) => self.target.replace(checkpoint),
+                LineKind::CheckpointDiff(diff) => self.target.apply(diff),
+                LineKind::Data { operations } => {
+                    self.download.operations += operations;
+                    self.database.line(with_rows_as_text(line)?).await?;
+                    continue;
+                }
+                LineKind::CheckpointComplete => {
+                    check_target(&self.target, self.job)?;
+                    return Ok(self.database.complete(line).await?);
+                }
+                // The token is signed here, for each stream anew; the core extension has no part in it.
+                LineKind::TokenExpiresIn(seconds) if seconds <= 0 => {
+                    return Err(StreamError::TokenExpired.into());
+                }
+                LineKind::TokenExpiresIn(_) => continue,
+                LineKind::Other => {}
+            }
+            self.database.line(line).await?;
+        }
+        Err(StreamError::Dropped(
+            "the service ended it before the checkpoint was complete".to_owned(),
+        )
+        .into())
+    }
+}
+
+/// A snapshot of nothing, or without a stream that was asked for, would look like a good one.
+fn check_target(target: &TargetCheckpoint, job: &SeedJob) -> Result<(), SyncError> {
+    if let Some(unknown) = job
+        .subscriptions
+        .iter()
+        .find(|s| target.lacks_stream(&s.stream))
+    {
+        return Err(SyncError::UnknownStream(unknown.stream.clone()));
+    }
+    if target.is_empty() {
+        Err(SyncError::NoBucket)
+    } else {
+        Ok(())
+    }
+}
+
+fn count(progress: &Progress, line: &Line, kind: &LineKind) {
+    let operations = if let LineKind::Data { operations } = kind {
+        *operations
+    } else {
+        0
+    };
+    progress.add(operations, line.bytes.len() as u64);
+}
+
+/// No pause after a stream that brought something; else what the service asks for, or a growing, jittered one.
+fn pause(fruitless: u32, retry_after: Option<Duration>) -> Duration {
+    if fruitless == 0 {
+        return retry_after.unwrap_or_default();
+    }
+    let doubled = FIRST_PAUSE
+        .saturating_mul(1 << (fruitless - 1).min(16))
+        .min(LONGEST_PAUSE);
+    let jittered = doubled.mul_f64(rand::rng().random_range(0.5..1.0));
+    retry_after.map_or(jittered, |asked| asked.max(jittered))
+}

@@ -1,0 +1,215 @@
+//! Where jobs keep their files while they work.
+//!
+//! ```text
+//! worker.directory/
+//!   process-<id>/        one for each running process, locked as long as it lives
+//!     lock
+//!     <job>-<attempt>/   removed when the attempt ends, whichever way
+//! ```
+//!
+//! A killed process leaves its directory behind without the lock; the next process removes it.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use seedbed_protocol::{Attempt, JobId};
+use uuid::Uuid;
+
+const PREFIX: &str = "process-";
+const LOCK: &str = "lock";
+
+/// Why the work directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("worker.directory: cannot {action} {}: {source}", path.display())]
+pub struct WorkDirectoryError {
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl WorkDirectoryError {
+    /// Whether another try could help.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    }
+}
+
+/// The directory of this process.
+#[derive(Debug, Clone)]
+pub struct WorkDirectory(Arc<ProcessDirectory>);
+
+#[derive(Debug)]
+struct ProcessDirectory {
+    path: PathBuf,
+    /// Held open, and thereby locked, as long as the process lives.
+    _lock: File,
+}
+
+impl WorkDirectory {
+    /// Removes what killed processes left below `root` and makes a directory for this one.
+    ///
+    /// # Errors
+    /// [`WorkDirectoryError`] when `root` cannot be written to.
+    pub fn open(root: &Path) -> Result<Self, WorkDirectoryError> {
+        let failed = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| WorkDirectoryError {
+                action,
+                path,
+                source,
+            }
+        };
+        fs::create_dir_all(root).map_err(failed("create", root))?;
+        sweep(root).map_err(failed("sweep", root))?;
+        let path = root.join(format!("{PREFIX}{}", Uuid::now_v7()));
+        fs::create_dir(&path).map_err(failed("create", &path))?;
+        let lock = File::create(path.join(LOCK)).map_err(failed("lock", &path))?;
+        lock.lock().map_err(failed("lock", &path))?;
+        Ok(Self(Arc::new(ProcessDirectory { path, _lock: lock })))
+    }
+
+    /// A fresh directory for one attempt.
+    ///
+    /// # Errors
+    /// [`WorkDirectoryError`] when it cannot be made.
+    pub fn job(&self, job_id: JobId, attempt: Attempt) -> Result<JobDirectory, WorkDirectoryError> {
+        let path = self.0.path.join(format!("{job_id}-{attempt}"));
+        let failed = |source| WorkDirectoryError {
+            action: "create",
+            path: path.clone(),
+            source,
+        };
+        // There is one when the same attempt was delivered again to the same process.
+        match fs::remove_dir_all(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
+            _ => fs::create_dir(&path).map_err(failed)?,
+        }
+        Ok(JobDirectory {
+            path,
+            _process: self.0.clone(),
+        })
+    }
+}
+
+impl Drop for ProcessDirectory {
+    fn drop(&mut self) {
+        remove(&self.path);
+    }
+}
+
+/// The directory of one attempt; gone when it is dropped.
+#[derive(Debug)]
+pub struct JobDirectory {
+    path: PathBuf,
+    _process: Arc<ProcessDirectory>,
+}
+
+impl JobDirectory {
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+impl Drop for JobDirectory {
+    fn drop(&mut self) {
+        remove(&self.path);
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_dir_all(path) {
+        tracing::warn!(
+            "cannot remove {}: {error}; the next start tries again",
+            path.display()
+        );
+    }
+}
+
+/// Removes the directories of processes that are gone.
+fn sweep(root: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) && is_abandoned(&entry.path())? {
+            tracing::info!(
+                "removing what a killed process left in {}",
+                entry.path().display()
+            );
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn is_abandoned(directory: &Path) -> io::Result<bool> {
+    match File::open(directory.join(LOCK)) {
+        Ok(lock) => match lock.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        },
+        // Killed, or still, between making the directory and its lock: it has no job yet. The process that
+        // loses its empty directory here fails when it starts, and is started again.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_directory_is_empty_at_first_and_gone_at_the_end() {
+        let root = tempfile::tempdir().unwrap();
+        let work = WorkDirectory::open(root.path()).unwrap();
+        let job_id = JobId::new();
+        let job = work.job(job_id, Attempt::FIRST).unwrap();
+        let file = job.file("sync.sqlite");
+        fs::write(&file, "x").unwrap();
+        // The same attempt again, while the first one is still being given up.
+        let again = work.job(job_id, Attempt::FIRST).unwrap();
+        assert!(!file.exists());
+        drop(job);
+        drop(again);
+        drop(work);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn leftovers_are_swept_and_living_processes_are_spared() {
+        let root = tempfile::tempdir().unwrap();
+        let alive = WorkDirectory::open(root.path()).unwrap();
+        let job = alive.job(JobId::new(), Attempt::FIRST).unwrap();
+        let dead = root.path().join("process-of-the-past");
+        fs::create_dir_all(dead.join("job-1")).unwrap();
+        fs::write(dead.join(LOCK), "").unwrap();
+        fs::write(root.path().join("someone-elses-file"), "x").unwrap();
+
+        let _next = WorkDirectory::open(root.path()).unwrap();
+        assert!(!dead.exists());
+        assert!(job.file("").exists());
+        assert!(root.path().join("someone-elses-file").exists());
+    }
+
+    #[test]
+    fn an_unusable_directory_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, "x").unwrap();
+        let error = WorkDirectory::open(&file.join("below"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("worker.directory") && error.contains("below"),
+            "{error}"
+        );
+    }
+}
