@@ -1,1 +1,27 @@
-//! The coordinator.
+//! The coordinator: knows which stores there are, has each of them seeded, and keeps the catalog.
+//!
+//! ```text
+//!   stores ──▶ run ──── SeedJob ───▶ Queue::Jobs ──▶ worker
+//!               │                                      │
+//!               ▼                                      ▼
+//!            catalog ◀── events ◀── SeedEvent ── Queue::Events
+//!               │
+//!               └──▶ progress, status, snapshots, verify
+//! ```
+//!
+//! [`stores`] streams the list of stores, [`run`] records a job for each in the [`catalog`] and publishes
+//! them, and [`events`] writes what the workers report back into the catalog. [`local`] puts all of it and a
+//! worker into one process. [`cli`] is the program `seedbed`.
+
+pub mod catalog;
+pub mod check;
+pub mod cli;
+pub mod config;
+pub mod events;
+pub mod local;
+pub mod progress;
+pub mod run;
+pub mod show;
+pub mod stores;
+pub mod template;
+pub mod verify;

@@ -1,0 +1,248 @@
+//! Applies what workers report: many events in one transaction, each at most once, in any order.
+
+use seedbed_protocol::message::{EventKind, Failure, FailureKind, Manifest, SeedEvent};
+use sqlx::{Any, Row, Transaction};
+
+use super::{Catalog, CatalogError, damaged, millis};
+
+/// What an event changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// The job is done: it has a snapshot.
+    Seeded {
+        /// Rows of the snapshot; 0 when the base is still right.
+        rows: u64,
+        /// Bytes of the snapshot.
+        bytes: u64,
+    },
+    /// The job is done: it failed for good.
+    Failed,
+    /// The job goes on.
+    Noted,
+    /// Nothing: it was applied before, is older than what is known, or came too late.
+    Ignored,
+    /// Nothing: the catalog does not know the job.
+    UnknownJob,
+}
+
+impl Catalog {
+    /// Applies `events` in one transaction, and says what each of them changed.
+    ///
+    /// # Errors
+    /// [`CatalogError`]; then none was applied.
+    pub async fn apply(&self, events: &[SeedEvent]) -> Result<Vec<Applied>, CatalogError> {
+        let mut transaction = self.pool.begin().await?;
+        let mut applied = Vec::with_capacity(events.len());
+        for event in events {
+            applied.push(apply_event(&mut transaction, event).await?);
+        }
+        transaction.commit().await?;
+        Ok(applied)
+    }
+}
+
+type Tx = Transaction<'static, Any>;
+
+async fn apply_event(tx: &mut Tx, event: &SeedEvent) -> Result<Applied, CatalogError> {
+    let known = sqlx::query("SELECT state FROM jobs WHERE id = $1 AND store_id = $2")
+        .bind(event.job_id.to_string())
+        .bind(event.store_id.to_string())
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(job) = known else {
+        return Ok(Applied::UnknownJob);
+    };
+    if job.try_get::<String, _>("state")? == "abandoned" {
+        return Ok(Applied::Ignored);
+    }
+    match &event.kind {
+        EventKind::Started { trace_id } => started(tx, event, trace_id.as_deref()).await,
+        EventKind::Completed { manifest } => completed(tx, event, manifest).await,
+        EventKind::Unchanged { .. } => {
+            finish(
+                tx,
+                event,
+                "unchanged",
+                Applied::Seeded { rows: 0, bytes: 0 },
+            )
+            .await
+        }
+        EventKind::Failed(failure) => failed(tx, event, failure).await,
+    }
+}
+
+/// Counts only if no event told of this try, or of a later one, before.
+async fn started(
+    tx: &mut Tx,
+    event: &SeedEvent,
+    trace_id: Option<&str>,
+) -> Result<Applied, CatalogError> {
+    let updated = sqlx::query(
+        "UPDATE jobs SET state = 'running', attempt = $2, worker = $3, \
+             trace_id = COALESCE($4, trace_id), started_at = COALESCE(started_at, $5) \
+         WHERE id = $1 AND attempt < $2 AND state IN ('listed', 'queued', 'running')",
+    )
+    .bind(event.job_id.to_string())
+    .bind(i64::from(event.attempt.get()))
+    .bind(event.worker.clone())
+    .bind(trace_id.map(str::to_owned))
+    .bind(millis(event.at))
+    .execute(&mut **tx)
+    .await?;
+    Ok(noted(updated.rows_affected()))
+}
+
+/// A verified snapshot counts even if another try of the job failed for good in the meantime.
+async fn completed(
+    tx: &mut Tx,
+    event: &SeedEvent,
+    manifest: &Manifest,
+) -> Result<Applied, CatalogError> {
+    if !insert_snapshot(tx, event, manifest).await? {
+        return Ok(Applied::Ignored);
+    }
+    promote(tx, event, manifest).await?;
+    let seeded = Applied::Seeded {
+        rows: manifest.rows(),
+        bytes: manifest.bytes(),
+    };
+    let finished = finish(tx, event, "completed", seeded).await?;
+    if finished == Applied::Ignored {
+        sqlx::query("UPDATE jobs SET state = 'completed' WHERE id = $1 AND state = 'failed'")
+            .bind(event.job_id.to_string())
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(finished)
+}
+
+/// Whether the snapshot is new to the catalog.
+async fn insert_snapshot(
+    tx: &mut Tx,
+    event: &SeedEvent,
+    manifest: &Manifest,
+) -> Result<bool, CatalogError> {
+    let json = serde_json::to_string(manifest).map_err(|e| CatalogError::Unstorable {
+        what: "manifest",
+        reason: e.to_string(),
+    })?;
+    let inserted = sqlx::query(
+        "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
+             last_op_id, created_at, state) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'superseded') ON CONFLICT DO NOTHING",
+    )
+    .bind(event.job_id.to_string())
+    .bind(i64::from(event.attempt.get()))
+    .bind(event.run_id.to_string())
+    .bind(event.store_id.to_string())
+    .bind(json)
+    .bind(stored(manifest.rows()))
+    .bind(stored(manifest.bytes()))
+    .bind(manifest.checkpoint.last_op_id.0)
+    .bind(millis(manifest.created_at))
+    .execute(&mut **tx)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// Makes a new snapshot the live one of its store, unless the live one is newer.
+async fn promote(tx: &mut Tx, event: &SeedEvent, manifest: &Manifest) -> Result<(), CatalogError> {
+    let live = sqlx::query("SELECT manifest FROM snapshots WHERE store_id = $1 AND state = 'live'")
+        .bind(event.store_id.to_string())
+        .fetch_optional(&mut **tx)
+        .await?;
+    if let Some(live) = live {
+        let json: String = live.try_get("manifest")?;
+        let live: Manifest =
+            serde_json::from_str(&json).map_err(|_| damaged(json, "a manifest"))?;
+        if !replaces(manifest, &live) {
+            return Ok(());
+        }
+        sqlx::query(
+            "UPDATE snapshots SET state = 'superseded' WHERE store_id = $1 AND state = 'live'",
+        )
+        .bind(event.store_id.to_string())
+        .execute(&mut **tx)
+        .await?;
+    }
+    sqlx::query("UPDATE snapshots SET state = 'live' WHERE job_id = $1 AND attempt = $2")
+        .bind(event.job_id.to_string())
+        .bind(i64::from(event.attempt.get()))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Op ids say which of two checkpoints is newer, but only within one service; times decide between two
+/// snapshots of the same checkpoint, and between two services.
+fn replaces(new: &Manifest, live: &Manifest) -> bool {
+    let ops = |manifest: &Manifest| {
+        let same_service = new.powersync_endpoint == live.powersync_endpoint;
+        same_service.then_some(manifest.checkpoint.last_op_id)
+    };
+    (ops(new), new.created_at) > (ops(live), live.created_at)
+}
+
+async fn failed(
+    tx: &mut Tx,
+    event: &SeedEvent,
+    failure: &Failure,
+) -> Result<Applied, CatalogError> {
+    let recorded = sqlx::query(
+        "UPDATE jobs SET failure_kind = $3, failure_step = $4, failure_message = $5, \
+             attempt = $2, worker = $6, state = 'queued' \
+         WHERE id = $1 AND attempt <= $2 AND state IN ('listed', 'queued', 'running')",
+    )
+    .bind(event.job_id.to_string())
+    .bind(i64::from(event.attempt.get()))
+    .bind(match failure.kind {
+        FailureKind::Transient => "transient",
+        FailureKind::Permanent => "permanent",
+    })
+    .bind(failure.step.clone())
+    .bind(failure.message.clone())
+    .bind(event.worker.clone())
+    .execute(&mut **tx)
+    .await?;
+    if failure.retry_at.is_some() || recorded.rows_affected() == 0 {
+        return Ok(noted(recorded.rows_affected()));
+    }
+    finish(tx, event, "failed", Applied::Failed).await
+}
+
+/// Ends a job that is in flight.
+async fn finish(
+    tx: &mut Tx,
+    event: &SeedEvent,
+    state: &'static str,
+    applied: Applied,
+) -> Result<Applied, CatalogError> {
+    let updated = sqlx::query(
+        "UPDATE jobs SET state = $2, finished_at = $3, worker = $4, \
+             attempt = CASE WHEN attempt < $5 THEN $5 ELSE attempt END \
+         WHERE id = $1 AND state IN ('listed', 'queued', 'running')",
+    )
+    .bind(event.job_id.to_string())
+    .bind(state)
+    .bind(millis(event.at))
+    .bind(event.worker.clone())
+    .bind(i64::from(event.attempt.get()))
+    .execute(&mut **tx)
+    .await?;
+    Ok(match updated.rows_affected() {
+        0 => Applied::Ignored,
+        _ => applied,
+    })
+}
+
+fn noted(rows_affected: u64) -> Applied {
+    match rows_affected {
+        0 => Applied::Ignored,
+        _ => Applied::Noted,
+    }
+}
+
+/// Neither database has unsigned integers; nothing that is counted here comes near the limit.
+fn stored(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,214 @@
+//! Reads what `status`, `snapshots` and a run's summary show.
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream::BoxStream};
+use seedbed_protocol::{RunId, StoreId, message::Manifest};
+use serde::Serialize;
+use sqlx::{Row, any::AnyRow};
+
+use super::{Catalog, CatalogError, damaged, parsed, time};
+
+/// What a run's jobs add up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Totals {
+    /// Stores.
+    pub stores: u64,
+    /// Stores with a verified snapshot.
+    pub seeded: u64,
+    /// Stores whose job failed for good.
+    pub failed: u64,
+    /// Stores whose job was given up before it ended.
+    pub abandoned: u64,
+    /// Rows in the run's snapshots.
+    pub rows: u64,
+    /// Bytes of the run's snapshots.
+    pub bytes: u64,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunReport {
+    /// Its id.
+    pub run_id: RunId,
+    /// `running`, `completed`, `failed` or `abandoned`.
+    pub state: String,
+    /// When it was listed.
+    pub started_at: DateTime<Utc>,
+    /// When its last job ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// What its jobs add up to.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// A job that failed for good.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FailedJob {
+    /// The store.
+    pub store_id: StoreId,
+    /// Tries that it took.
+    pub attempts: u64,
+    /// `transient` or `permanent`.
+    pub kind: Option<String>,
+    /// The step that failed.
+    pub step: Option<String>,
+    /// Why.
+    pub message: Option<String>,
+    /// The trace of the job.
+    pub trace_id: Option<String>,
+}
+
+/// One snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SnapshotRecord {
+    /// `live`, `superseded` or `deleted`.
+    pub state: String,
+    /// Everything about it.
+    #[serde(flatten)]
+    pub manifest: Manifest,
+}
+
+impl Catalog {
+    /// The newest runs, newest first.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn runs(&self, limit: i64) -> Result<Vec<RunReport>, CatalogError> {
+        let rows = sqlx::query(
+            "SELECT id, state, started_at, finished_at FROM runs \
+             ORDER BY started_at DESC, id DESC LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut runs = Vec::with_capacity(rows.len());
+        for row in rows {
+            let run_id: RunId = parsed(&row, "id", "a run id")?;
+            let finished_at: Option<i64> = row.try_get("finished_at")?;
+            runs.push(RunReport {
+                run_id,
+                state: row.try_get("state")?,
+                started_at: time(row.try_get("started_at")?)?,
+                finished_at: finished_at.map(time).transpose()?,
+                totals: self.totals(run_id).await?,
+            });
+        }
+        Ok(runs)
+    }
+
+    /// What the jobs of a run add up to.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn totals(&self, run_id: RunId) -> Result<Totals, CatalogError> {
+        let mut totals = Totals::default();
+        let states =
+            sqlx::query("SELECT state, COUNT(*) AS n FROM jobs WHERE run_id = $1 GROUP BY state")
+                .bind(run_id.to_string())
+                .fetch_all(&self.pool)
+                .await?;
+        for row in states {
+            let jobs = count(&row, "n")?;
+            totals.stores += jobs;
+            match row.try_get::<String, _>("state")?.as_str() {
+                "completed" | "unchanged" => totals.seeded += jobs,
+                "failed" => totals.failed += jobs,
+                "abandoned" => totals.abandoned += jobs,
+                _ => {}
+            }
+        }
+        // Postgres sums BIGINT to NUMERIC, hence the casts.
+        let sums = sqlx::query(
+            "SELECT CAST(COALESCE(SUM(row_count), 0) AS BIGINT) AS row_count, \
+                 CAST(COALESCE(SUM(byte_count), 0) AS BIGINT) AS byte_count \
+             FROM snapshots WHERE run_id = $1",
+        )
+        .bind(run_id.to_string())
+        .fetch_one(&self.pool)
+        .await?;
+        totals.rows = count(&sums, "row_count")?;
+        totals.bytes = count(&sums, "byte_count")?;
+        Ok(totals)
+    }
+
+    /// Jobs of a run that failed for good, in the order of the list of stores; at most `limit`.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn failed_jobs(
+        &self,
+        run_id: RunId,
+        limit: i64,
+    ) -> Result<Vec<FailedJob>, CatalogError> {
+        let rows = sqlx::query(
+            "SELECT store_id, attempt, failure_kind, failure_step, failure_message, trace_id FROM jobs \
+             WHERE run_id = $1 AND state = 'failed' ORDER BY position LIMIT $2",
+        )
+        .bind(run_id.to_string())
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(FailedJob {
+                    store_id: parsed(row, "store_id", "a store id")?,
+                    attempts: count(row, "attempt")?,
+                    kind: row.try_get("failure_kind")?,
+                    step: row.try_get("failure_step")?,
+                    message: row.try_get("failure_message")?,
+                    trace_id: row.try_get("trace_id")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Snapshots by store, the newest of each first: live ones, or all with `all`; of one store, or of
+    /// every store.
+    pub fn snapshots(
+        &self,
+        store_id: Option<&StoreId>,
+        all: bool,
+    ) -> BoxStream<'_, Result<SnapshotRecord, CatalogError>> {
+        sqlx::query(
+            "SELECT state, manifest FROM snapshots \
+             WHERE ($1 = '' OR store_id = $1) AND (state = 'live' OR $2 = 1) \
+             ORDER BY store_id, created_at DESC",
+        )
+        .bind(store_id.map(ToString::to_string).unwrap_or_default())
+        .bind(i64::from(all))
+        .fetch(&self.pool)
+        .map(|row| snapshot_record(&row?))
+        .boxed()
+    }
+
+    /// The live snapshot of a store.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn live_snapshot(
+        &self,
+        store_id: &StoreId,
+    ) -> Result<Option<Manifest>, CatalogError> {
+        let row = sqlx::query(
+            "SELECT state, manifest FROM snapshots WHERE store_id = $1 AND state = 'live'",
+        )
+        .bind(store_id.to_string())
+        .fetch_optional(&self.pool)
+        .await?;
+        let record = row.as_ref().map(snapshot_record).transpose()?;
+        Ok(record.map(|record| record.manifest))
+    }
+}
+
+fn snapshot_record(row: &AnyRow) -> Result<SnapshotRecord, CatalogError> {
+    let json: String = row.try_get("manifest")?;
+    Ok(SnapshotRecord {
+        state: row.try_get("state")?,
+        manifest: serde_json::from_str(&json).map_err(|_| damaged(json, "a manifest"))?,
+    })
+}
+
+fn count(row: &AnyRow, column: &str) -> Result<u64, CatalogError> {
+    let count: i64 = row.try_get(column)?;
+    u64::try_from(count).map_err(|_| damaged(count, "a count"))
+}

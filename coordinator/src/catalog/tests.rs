@@ -1,0 +1,392 @@
+use chrono::{TimeDelta, TimeZone};
+use futures::TryStreamExt;
+use seedbed_protocol::{
+    Attempt, JobId, JsonObject, OpId, RunId, StoreId,
+    message::{
+        Checkpoint, Download, Encoding, EventKind, Failure, FailureKind, Manifest, Rendition,
+        Scope, SeedEvent, TableRows,
+    },
+};
+
+use super::*;
+use crate::stores::Store;
+
+struct Fixture {
+    catalog: Catalog,
+    directory: tempfile::TempDir,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        // A path that would not survive being pasted into a URL.
+        let url = format!(
+            "sqlite:{}/50% of #1?/catalog.db",
+            directory.path().display()
+        );
+        let catalog = Catalog::open(&url).await.unwrap();
+        assert!(directory.path().join("50% of #1?/catalog.db").exists());
+        Self { catalog, directory }
+    }
+
+    /// A new run with these stores, and its jobs in the same order.
+    async fn run(&self, stores: &[&str]) -> (RunId, Vec<PendingJob>) {
+        let mut listing = self.catalog.list_run("local").await.unwrap();
+        for (index, id) in stores.iter().enumerate() {
+            listing.add(&store(id, index as u64 + 1)).await.unwrap();
+        }
+        let run_id = listing.commit().await.unwrap();
+        let jobs = self
+            .catalog
+            .listed_jobs(run_id, i64::MIN, i64::MAX)
+            .await
+            .unwrap();
+        (run_id, jobs)
+    }
+
+    async fn apply(&self, event: SeedEvent) -> Applied {
+        self.catalog.apply(&[event]).await.unwrap()[0]
+    }
+
+    async fn live(&self, store: &str) -> Option<JobId> {
+        let live = self
+            .catalog
+            .live_snapshot(&StoreId::new(store).unwrap())
+            .await
+            .unwrap();
+        live.map(|manifest| manifest.job_id)
+    }
+
+    async fn state(&self, job: &PendingJob) -> String {
+        sqlx::query_scalar("SELECT state FROM jobs WHERE id = $1")
+            .bind(job.job_id.to_string())
+            .fetch_one(&self.catalog.pool)
+            .await
+            .unwrap()
+    }
+}
+
+fn store(id: &str, position: u64) -> Store {
+    let claims: JsonObject =
+        serde_json::from_value(serde_json::json!({"store_id": id, "n": 1.5})).unwrap();
+    Store {
+        scope: Scope {
+            store_id: StoreId::new(id).unwrap(),
+            claims,
+        },
+        position,
+    }
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    Utc.timestamp_opt(1_800_000_000, 0).unwrap() + TimeDelta::seconds(seconds)
+}
+
+fn event(job: &PendingJob, attempt: u32, kind: EventKind) -> SeedEvent {
+    SeedEvent {
+        run_id: job.run_id,
+        job_id: job.job_id,
+        store_id: job.scope.store_id.clone(),
+        attempt: Attempt::new(attempt).unwrap(),
+        at: at(0),
+        worker: "w1".to_owned(),
+        kind,
+    }
+}
+
+fn started(job: &PendingJob, attempt: u32) -> SeedEvent {
+    let trace_id = Some(format!("trace-{attempt}"));
+    event(job, attempt, EventKind::Started { trace_id })
+}
+
+fn completed(job: &PendingJob, last_op: i64, created: i64) -> SeedEvent {
+    let manifest = Manifest {
+        run_id: job.run_id,
+        job_id: job.job_id,
+        store_id: job.scope.store_id.clone(),
+        attempt: Attempt::FIRST,
+        created_at: at(created),
+        powersync_endpoint: "http://powersync".to_owned(),
+        core_version: "0.4.14".to_owned(),
+        internal_schema_version: 12,
+        schema_fingerprint: "00".to_owned(),
+        checkpoint: Checkpoint {
+            last_op_id: OpId(last_op),
+            buckets: Vec::new(),
+        },
+        tables: vec![TableRows {
+            table: "products".to_owned(),
+            rows: 10,
+        }],
+        renditions: vec![Rendition {
+            encoding: Encoding::Identity,
+            key: "k".to_owned(),
+            bytes: 4096,
+            sha256: "00".to_owned(),
+        }],
+        download: Download::default(),
+        steps: Vec::new(),
+        trace_id: None,
+    };
+    event(
+        job,
+        1,
+        EventKind::Completed {
+            manifest: Box::new(manifest),
+        },
+    )
+}
+
+fn failed(job: &PendingJob, attempt: u32, retry: bool) -> SeedEvent {
+    let failure = Failure {
+        kind: FailureKind::Transient,
+        step: "sync".to_owned(),
+        message: format!("try {attempt} failed"),
+        retry_at: retry.then(|| at(60)),
+    };
+    event(job, attempt, EventKind::Failed(failure))
+}
+
+#[tokio::test]
+async fn a_listed_job_keeps_its_claims_and_their_order() {
+    let fixture = Fixture::new().await;
+    let (_, jobs) = fixture.run(&["a", "b"]).await;
+    assert_eq!(jobs[1].scope, store("b", 2).scope);
+    assert_eq!(jobs[1].position, 2);
+}
+
+#[tokio::test]
+async fn a_store_that_is_listed_twice_leaves_nothing_behind() {
+    let fixture = Fixture::new().await;
+    let mut listing = fixture.catalog.list_run("local").await.unwrap();
+    listing.add(&store("a", 3)).await.unwrap();
+    let error = listing.add(&store("a", 9)).await.unwrap_err().to_string();
+    assert!(
+        error.contains("\"a\"") && error.contains("at 3 and at 9"),
+        "{error}"
+    );
+    drop(listing);
+    assert!(fixture.catalog.runs(10).await.unwrap().is_empty());
+    fixture.run(&["a"]).await;
+}
+
+#[tokio::test]
+async fn a_store_with_a_job_in_flight_cannot_be_listed_again() {
+    let fixture = Fixture::new().await;
+    let (run_id, jobs) = fixture.run(&["a"]).await;
+    let mut listing = fixture.catalog.list_run("local").await.unwrap();
+    let error = listing.add(&store("a", 1)).await.unwrap_err().to_string();
+    assert!(error.contains(&run_id.to_string()), "{error}");
+    drop(listing);
+    fixture.apply(failed(&jobs[0], 1, false)).await;
+    fixture.run(&["a"]).await;
+}
+
+#[tokio::test]
+async fn an_event_that_is_applied_twice_changes_nothing() {
+    let fixture = Fixture::new().await;
+    let (run_id, jobs) = fixture.run(&["a"]).await;
+    let seeded = Applied::Seeded {
+        rows: 10,
+        bytes: 4096,
+    };
+    let event = completed(&jobs[0], 5, 0);
+    let applied = fixture
+        .catalog
+        .apply(&[event.clone(), event.clone()])
+        .await
+        .unwrap();
+    assert_eq!(applied, [seeded, Applied::Ignored]);
+    assert_eq!(fixture.apply(event).await, Applied::Ignored);
+    let totals = fixture.catalog.totals(run_id).await.unwrap();
+    assert_eq!((totals.seeded, totals.rows, totals.bytes), (1, 10, 4096));
+    assert_eq!(fixture.live("a").await, Some(jobs[0].job_id));
+}
+
+#[tokio::test]
+async fn a_late_start_does_not_reopen_a_job() {
+    let fixture = Fixture::new().await;
+    let (_, jobs) = fixture.run(&["a", "b"]).await;
+    fixture.apply(completed(&jobs[0], 5, 0)).await;
+    assert_eq!(fixture.apply(started(&jobs[0], 1)).await, Applied::Ignored);
+    assert_eq!(fixture.state(&jobs[0]).await, "completed");
+
+    fixture.apply(failed(&jobs[1], 1, true)).await;
+    assert_eq!(fixture.apply(started(&jobs[1], 1)).await, Applied::Ignored);
+    assert_eq!(fixture.state(&jobs[1]).await, "queued");
+    assert_eq!(fixture.apply(started(&jobs[1], 2)).await, Applied::Noted);
+    assert_eq!(
+        fixture.apply(failed(&jobs[1], 1, true)).await,
+        Applied::Ignored
+    );
+    assert_eq!(fixture.state(&jobs[1]).await, "running");
+}
+
+#[tokio::test]
+async fn a_start_that_overtakes_the_note_of_being_published_stays() {
+    let fixture = Fixture::new().await;
+    let (_, jobs) = fixture.run(&["a"]).await;
+    fixture.apply(started(&jobs[0], 1)).await;
+    fixture
+        .catalog
+        .mark_queued(&[(jobs[0].job_id, None)])
+        .await
+        .unwrap();
+    assert_eq!(fixture.state(&jobs[0]).await, "running");
+}
+
+#[tokio::test]
+async fn an_older_checkpoint_never_replaces_a_newer_one() {
+    let fixture = Fixture::new().await;
+    let (_, first) = fixture.run(&["a"]).await;
+    fixture.apply(completed(&first[0], 100, 10)).await;
+    let (_, older) = fixture.run(&["a"]).await;
+    fixture.apply(completed(&older[0], 99, 20)).await;
+    assert_eq!(fixture.live("a").await, Some(first[0].job_id));
+    assert_eq!(fixture.state(&older[0]).await, "completed");
+    let (_, same) = fixture.run(&["a"]).await;
+    fixture.apply(completed(&same[0], 100, 30)).await;
+    assert_eq!(fixture.live("a").await, Some(same[0].job_id));
+
+    let all: Vec<_> = fixture
+        .catalog
+        .snapshots(None, true)
+        .try_collect()
+        .await
+        .unwrap();
+    let live = all.iter().filter(|record| record.state == "live").count();
+    assert_eq!((all.len(), live), (3, 1));
+}
+
+#[tokio::test]
+async fn op_ids_of_another_service_are_not_compared() {
+    let fixture = Fixture::new().await;
+    let (_, old) = fixture.run(&["a"]).await;
+    fixture.apply(completed(&old[0], 1_000_000, 10)).await;
+    let (_, moved) = fixture.run(&["a"]).await;
+    let mut event = completed(&moved[0], 3, 20);
+    if let EventKind::Completed { manifest } = &mut event.kind {
+        manifest.powersync_endpoint = "http://new-powersync".to_owned();
+    }
+    fixture.apply(event).await;
+    assert_eq!(fixture.live("a").await, Some(moved[0].job_id));
+}
+
+#[tokio::test]
+async fn a_failed_job_keeps_the_older_snapshot_and_its_reason() {
+    let fixture = Fixture::new().await;
+    let (_, old) = fixture.run(&["a"]).await;
+    fixture.apply(completed(&old[0], 5, 0)).await;
+    let (run_id, jobs) = fixture.run(&["a"]).await;
+    assert_eq!(
+        fixture.apply(failed(&jobs[0], 1, true)).await,
+        Applied::Noted
+    );
+    assert_eq!(
+        fixture.apply(failed(&jobs[0], 2, false)).await,
+        Applied::Failed
+    );
+    assert_eq!(
+        fixture.apply(failed(&jobs[0], 2, false)).await,
+        Applied::Ignored
+    );
+    assert_eq!(fixture.live("a").await, Some(old[0].job_id));
+    let failures = fixture.catalog.failed_jobs(run_id, 20).await.unwrap();
+    assert_eq!(failures[0].attempts, 2);
+    assert_eq!(failures[0].message.as_deref(), Some("try 2 failed"));
+    fixture.catalog.finish_runs().await.unwrap();
+    assert_eq!(fixture.catalog.runs(1).await.unwrap()[0].state, "failed");
+}
+
+#[tokio::test]
+async fn a_snapshot_counts_although_another_try_failed_for_good() {
+    let fixture = Fixture::new().await;
+    let (_, jobs) = fixture.run(&["a"]).await;
+    fixture.apply(failed(&jobs[0], 2, false)).await;
+    assert_eq!(
+        fixture.apply(completed(&jobs[0], 5, 0)).await,
+        Applied::Ignored
+    );
+    assert_eq!(fixture.state(&jobs[0]).await, "completed");
+    assert_eq!(fixture.live("a").await, Some(jobs[0].job_id));
+}
+
+#[tokio::test]
+async fn nothing_that_is_reported_about_an_abandoned_job_counts() {
+    let fixture = Fixture::new().await;
+    let (_, jobs) = fixture.run(&["a", "b"]).await;
+    fixture.apply(completed(&jobs[1], 5, 0)).await;
+    let in_flight = fixture.catalog.jobs_in_flight(10).await.unwrap();
+    assert_eq!(in_flight.len(), 1);
+    fixture.catalog.abandon_jobs(&in_flight).await.unwrap();
+    fixture.catalog.finish_runs().await.unwrap();
+    assert_eq!(
+        fixture.apply(completed(&jobs[0], 5, 0)).await,
+        Applied::Ignored
+    );
+    assert_eq!(fixture.live("a").await, None);
+    let run = &fixture.catalog.runs(1).await.unwrap()[0];
+    assert_eq!(
+        (run.state.as_str(), run.totals.abandoned, run.totals.seeded),
+        ("abandoned", 1, 1)
+    );
+}
+
+#[tokio::test]
+async fn an_event_of_an_unknown_job_is_told_apart() {
+    let fixture = Fixture::new().await;
+    let (_, jobs) = fixture.run(&["a"]).await;
+    let mut foreign = started(&jobs[0], 1);
+    foreign.job_id = JobId::new();
+    assert_eq!(fixture.apply(foreign).await, Applied::UnknownJob);
+}
+
+#[tokio::test]
+async fn a_catalog_of_a_newer_program_is_refused() {
+    let fixture = Fixture::new().await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9999, 'future', TRUE, '', 0)",
+    )
+    .execute(&fixture.catalog.pool)
+    .await
+    .unwrap();
+    fixture.catalog.close().await;
+    let url = format!(
+        "sqlite:{}/50% of #1?/catalog.db",
+        fixture.directory.path().display()
+    );
+    let error = Catalog::open(&url).await.unwrap_err().to_string();
+    assert!(error.contains("newer version"), "{error}");
+}
+
+#[tokio::test]
+async fn a_catalog_that_is_only_read_is_not_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/none.db", directory.path().display());
+    let error = Catalog::open_existing(&url).await.unwrap_err().to_string();
+    assert!(
+        error.contains("none.db") && error.contains("seedbed local"),
+        "{error}"
+    );
+    assert!(!directory.path().join("none.db").exists());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("notes.txt");
+    std::fs::write(
+        &file,
+        "not a database, but long enough to be looked at".repeat(10),
+    )
+    .unwrap();
+    let error = Catalog::open(&format!("sqlite:{}", file.display()))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("notes.txt") && error.contains("not a database"),
+        "{error}"
+    );
+}

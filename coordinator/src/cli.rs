@@ -1,0 +1,340 @@
+//! The program `seedbed`: its commands, and what they print and return.
+//!
+//! Exit codes: 0, all is well; 1, something failed (some stores, a check, a database); 2, the command line,
+//! the settings or the list of stores are wrong and nothing was started; 130, interrupted.
+
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Args, Parser, Subcommand};
+use seedbed_protocol::{
+    InvalidStoreId, StoreId,
+    snapshots::{SnapshotStore, SnapshotStoreError},
+    telemetry::{self, InvalidLogLevel},
+};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    catalog::{Catalog, CatalogError},
+    check::{self, PartCheck},
+    config::{CONFIG_VARIABLE, ConfigError, DEFAULTS, Settings},
+    local::{Local, LocalError, Outcome},
+    progress::{Reporter, print_json, print_lines},
+    run::RunError,
+    show,
+    stores::{FileFormat, StoreSource, StoresError},
+    verify::{self, VerifyCommandError},
+};
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const INTERRUPTED: u8 = 130;
+
+/// Keeps a fresh, ready-to-open SQLite snapshot of every store's PowerSync data.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Settings come from ./seedbed.toml or --config, and from SEEDBED_* variables; \
+                  `seedbed config` prints all of them with their defaults.\n\
+                  Exit codes: 0 all is well, 1 something failed, 2 wrong usage or settings, 130 interrupted."
+)]
+pub struct Cli {
+    /// The settings file [default: ./seedbed.toml if there is one]
+    #[arg(long, global = true, value_name = "FILE", env = CONFIG_VARIABLE)]
+    config: Option<PathBuf>,
+    /// Print JSON for machines instead of tables for people
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Seed every store in this process, and exit
+    #[command(
+        after_help = "Example:\n  seedbed local --stores stores.ndjson --slots 8\n  \
+        psql -c 'copy (select id as store_id from stores) to stdout csv header' | seedbed local --stores -"
+    )]
+    Local(LocalArgs),
+    /// Show the last runs, and which stores failed
+    #[command(after_help = "Example:\n  seedbed status --failures")]
+    Status {
+        /// Name every failed store of the last run, not only the first 20
+        #[arg(long)]
+        failures: bool,
+    },
+    /// List the snapshots
+    #[command(after_help = "Example:\n  seedbed snapshots --store 42 --all")]
+    Snapshots {
+        /// Only those of this store
+        #[arg(long, value_name = "ID")]
+        store: Option<String>,
+        /// Also those that a newer one has replaced
+        #[arg(long)]
+        all: bool,
+    },
+    /// Check a snapshot file, or the live snapshot of a store
+    #[command(after_help = "Example:\n  seedbed verify 42\n  seedbed verify ./snapshot.sqlite")]
+    Verify {
+        /// A file, or a store's id
+        #[arg(value_name = "FILE|STORE")]
+        target: String,
+    },
+    /// Check that every part is configured, reachable and usable
+    #[command(after_help = "Example:\n  seedbed check --stores stores.csv")]
+    Check(SourceArgs),
+    /// Print every setting with its default and what it is for
+    #[command(after_help = "Example:\n  seedbed config > seedbed.toml")]
+    Config,
+}
+
+#[derive(Debug, Args)]
+struct SourceArgs {
+    /// A list of stores, instead of [source]: NDJSON, or CSV with a header; - is standard input
+    #[arg(long, value_name = "FILE")]
+    stores: Option<String>,
+    /// How --stores is written [default: by the file's extension; standard input, by its first line]
+    #[arg(long, value_name = "FORMAT", requires = "stores")]
+    stores_format: Option<FileFormat>,
+}
+
+#[derive(Debug, Args)]
+struct LocalArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Jobs at a time [default: worker.slots, or the number of cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    slots: Option<u16>,
+    /// Keep going, with a new run every --interval
+    #[arg(long)]
+    serve: bool,
+    /// From the start of one run to the start of the next
+    #[arg(long, default_value = "1h", requires = "serve", value_parser = humantime::parse_duration)]
+    interval: Duration,
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Log(#[from] InvalidLogLevel),
+    #[error(
+        "--stores - can be read only once, but --serve reads the list for every run; give a file"
+    )]
+    StdinTwice,
+    #[error("--interval must be longer than 0 s")]
+    NoInterval,
+    #[error("--store: {0}")]
+    StoreId(#[from] InvalidStoreId),
+    #[error(transparent)]
+    Stores(#[from] StoresError),
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Snapshots(#[from] SnapshotStoreError),
+    #[error(transparent)]
+    Verify(#[from] VerifyCommandError),
+    #[error("cannot start the runtime: {0}")]
+    Runtime(std::io::Error),
+    #[error("cannot listen for signals: {0}")]
+    Signals(std::io::Error),
+}
+
+impl CliError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_)
+            | Self::Log(_)
+            | Self::StdinTwice
+            | Self::NoInterval
+            | Self::StoreId(_) => USAGE,
+            Self::Stores(error) => stores_exit_code(error),
+            Self::Local(LocalError::Worker(_)) => USAGE,
+            Self::Local(LocalError::Run(error)) => match error {
+                RunError::Stores(error) => stores_exit_code(error),
+                RunError::NoStores { .. }
+                | RunError::Template { .. }
+                | RunError::Catalog(CatalogError::DuplicateStore { .. }) => USAGE,
+                _ => FAILED,
+            },
+            _ => FAILED,
+        }
+    }
+}
+
+/// A list that is wrong has to be changed by somebody; a database that is down has not.
+fn stores_exit_code(error: &StoresError) -> u8 {
+    match error {
+        StoresError::Connect { .. } => FAILED,
+        _ => USAGE,
+    }
+}
+
+/// Runs one command; prints what went wrong as `error: …`.
+pub fn main(cli: Cli) -> ExitCode {
+    let code = match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {}", chain(&error));
+            error.exit_code()
+        }
+    };
+    ExitCode::from(code)
+}
+
+/// An error and its causes in one line. A cause that its error already quotes is not said again.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text = format!("{text}: {reason}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn run(cli: Cli) -> Result<u8, CliError> {
+    if matches!(cli.command, Command::Config) {
+        print_lines(DEFAULTS.trim_end());
+        return Ok(0);
+    }
+    let settings = Settings::load(cli.config.as_deref())?;
+    telemetry::init(&settings.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)?;
+    runtime.block_on(execute(cli.command, settings, cli.json))
+}
+
+async fn execute(command: Command, settings: Settings, json: bool) -> Result<u8, CliError> {
+    match command {
+        Command::Local(args) => local(args, settings, json).await,
+        Command::Check(args) => run_check(args, settings, json).await,
+        Command::Status { failures } => {
+            settings.check_catalog()?;
+            let catalog = Catalog::open_existing(&settings.catalog.url).await?;
+            show::status(&catalog, failures, json).await?;
+            Ok(0)
+        }
+        Command::Snapshots { store, all } => {
+            settings.check_catalog()?;
+            let store_id = store.map(StoreId::new).transpose()?;
+            let catalog = Catalog::open_existing(&settings.catalog.url).await?;
+            let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
+            show::snapshots(&catalog, &snapshots, store_id.as_ref(), all, json).await?;
+            Ok(0)
+        }
+        Command::Verify { target } => run_verify(&target, &settings, json).await,
+        // Printed before the settings were read.
+        Command::Config => Ok(0),
+    }
+}
+
+async fn local(args: LocalArgs, mut settings: Settings, json: bool) -> Result<u8, CliError> {
+    if let Some(slots) = args.slots {
+        settings.worker.slots = Some(slots);
+    }
+    settings.check_seeding()?;
+    if args.serve && args.source.stores.as_deref() == Some("-") {
+        return Err(CliError::StdinTwice);
+    }
+    if args.serve && args.interval.is_zero() {
+        return Err(CliError::NoInterval);
+    }
+    let source = store_source(&args.source, &settings)?;
+    let stop = stop_on_signals()?;
+    let local = Local::open(settings, Reporter::new(json)).await?;
+    let every = args.serve.then_some(args.interval);
+    Ok(match local.seed(&source, every, stop).await? {
+        Outcome::Finished(summary) if summary.totals.seeded == summary.totals.stores => 0,
+        Outcome::Finished(_) => FAILED,
+        Outcome::Interrupted => INTERRUPTED,
+    })
+}
+
+fn store_source(args: &SourceArgs, settings: &Settings) -> Result<StoreSource, StoresError> {
+    StoreSource::new(args.stores.as_deref(), args.stores_format, &settings.source)
+}
+
+/// Cancelled by the first Ctrl-C or SIGTERM; the second one ends the process at once.
+fn stop_on_signals() -> Result<CancellationToken, CliError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Signals)?;
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if stopped.is_cancelled() {
+                std::process::exit(INTERRUPTED.into());
+            }
+            eprintln!("stopping; what is in flight is abandoned (once more to stop at once)");
+            stopped.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+async fn run_check(args: SourceArgs, settings: Settings, json: bool) -> Result<u8, CliError> {
+    settings.check_seeding()?;
+    let source = store_source(&args, &settings)?;
+    let mut parts = vec![PartCheck {
+        part: "settings",
+        ok: true,
+        detail: "every setting is known and makes sense".to_owned(),
+    }];
+    parts.extend(check::check(&settings, &source).await);
+    let ok = parts.iter().all(|part| part.ok);
+    if json {
+        print_json(&json!({"ok": ok, "parts": parts}));
+    } else {
+        for PartCheck { part, ok, detail } in &parts {
+            let mark = if *ok { "ok    " } else { "FAILED" };
+            print_lines(&format!("{mark}  {part:<10}  {detail}"));
+        }
+    }
+    Ok(if ok { 0 } else { FAILED })
+}
+
+async fn run_verify(target: &str, settings: &Settings, json: bool) -> Result<u8, CliError> {
+    let file = Path::new(target);
+    let verified = if file.exists() {
+        vec![verify::verify_path(file).await?]
+    } else {
+        settings.check_catalog()?;
+        let catalog = Catalog::open_existing(&settings.catalog.url).await?;
+        let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
+        verify::verify_store(target, &catalog, &snapshots).await?
+    };
+    if json {
+        print_json(&json!({"ok": true, "files": verified}));
+        return Ok(0);
+    }
+    for file in &verified {
+        print_lines(&format!(
+            "ok: {} ({} rows in {} tables)",
+            file.file.display(),
+            file.rows(),
+            file.tables.len()
+        ));
+    }
+    Ok(0)
+}

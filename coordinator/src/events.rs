@@ -1,0 +1,115 @@
+//! Takes what workers report, applies it to the catalog in batches, and acknowledges it after the commit.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use seedbed_protocol::{
+    broker::{Broker, BrokerError, Consumer, Delivery, Queue},
+    message::SeedEvent,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    catalog::{Applied, Catalog, CatalogError},
+    progress::Counts,
+};
+
+/// Events in one transaction. More would not be faster by much, and would make one failure costlier.
+const BATCH: u16 = 256;
+
+/// Why events are no longer applied.
+#[derive(Debug, thiserror::Error)]
+pub enum EventsError {
+    /// The catalog refused; the events were not acknowledged.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The broker failed.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+/// Applies events to the catalog.
+pub struct Events {
+    catalog: Catalog,
+    broker: Arc<dyn Broker>,
+    counts: watch::Sender<Counts>,
+}
+
+impl Events {
+    /// Takes events from `broker`, applies them to `catalog`, and counts in `counts` what ended.
+    pub fn new(catalog: Catalog, broker: Arc<dyn Broker>, counts: watch::Sender<Counts>) -> Self {
+        Self {
+            catalog,
+            broker,
+            counts,
+        }
+    }
+
+    /// Applies events until `stop` is cancelled, and then those that are already there.
+    ///
+    /// # Errors
+    /// [`EventsError`] when the catalog or the broker fails; events that were not applied come again.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), EventsError> {
+        let mut consumer = self.broker.consume(Queue::Events, BATCH).await?;
+        loop {
+            let first = tokio::select! {
+                biased;
+                first = consumer.next() => first,
+                () = stop.cancelled() => None,
+            };
+            let Some(first) = first else {
+                return Ok(());
+            };
+            let batch = fill_batch(first, consumer.as_mut());
+            self.apply(batch).await?;
+        }
+    }
+
+    async fn apply(&self, batch: Vec<Delivery>) -> Result<(), EventsError> {
+        let (mut events, mut deliveries) = (Vec::new(), Vec::new());
+        for delivery in batch {
+            match delivery.message.decode::<SeedEvent>() {
+                Ok(event) => {
+                    events.push(event);
+                    deliveries.push(delivery);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "parked a message that is no event");
+                    delivery.park(error.to_string()).await?;
+                }
+            }
+        }
+        let applied = self.catalog.apply(&events).await?;
+        for ((event, applied), delivery) in events.iter().zip(&applied).zip(deliveries) {
+            settle(event, *applied, delivery).await?;
+        }
+        self.counts.send_modify(|counts| counts.add(&applied));
+        Ok(())
+    }
+}
+
+/// `first`, and whatever else is there already.
+fn fill_batch(first: Delivery, consumer: &mut dyn Consumer) -> Vec<Delivery> {
+    let mut batch = vec![first];
+    while batch.len() < BATCH.into() {
+        match consumer.next().now_or_never() {
+            Some(Some(delivery)) => batch.push(delivery),
+            _ => break,
+        }
+    }
+    batch
+}
+
+async fn settle(
+    event: &SeedEvent,
+    applied: Applied,
+    delivery: Delivery,
+) -> Result<(), BrokerError> {
+    if applied == Applied::UnknownJob {
+        tracing::error!(job_id = %event.job_id, "parked an event of a job that the catalog does not know");
+        let reason = format!("the catalog does not know the job {}", event.job_id);
+        return delivery.park(reason).await;
+    }
+    delivery.ack().await
+}

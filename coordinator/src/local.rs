@@ -1,0 +1,340 @@
+//! Everything in one process: the stores' jobs, a worker for them, and the catalog, on embedded parts.
+//!
+//! A directory of data has one such process at a time; a lock file sees to that. What a killed one left in
+//! flight is abandoned by the next one before it starts, together with what was uploaded for it.
+
+use std::{
+    fs::{File, TryLockError},
+    io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::future::{self, Either};
+use seedbed_protocol::{
+    broker::{BrokerError, MemoryBroker},
+    snapshots::{SnapshotStore, SnapshotStoreError},
+};
+use seedbed_worker::Worker;
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    catalog::{self, Catalog, CatalogError},
+    config::Settings,
+    events::{Events, EventsError},
+    progress::{Counts, NAMED_FAILURES, Reporter, Summary},
+    run::{self, Run, RunError},
+    stores::StoreSource,
+};
+
+/// Jobs that are abandoned in one transaction.
+const PAGE: i64 = 256;
+
+/// Why seeding in this process stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// Another process works on the same data.
+    #[error(
+        "another `seedbed local` is working on the catalog {}; wait for it to end, or set catalog.url \
+         to another file", path.display()
+    )]
+    Locked {
+        /// The catalog.
+        path: PathBuf,
+    },
+    /// The lock file cannot be used.
+    #[error("cannot lock {}: {source}", path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The snapshot store failed.
+    #[error(transparent)]
+    Snapshots(#[from] SnapshotStoreError),
+    /// The worker's settings are wrong, or what they name is missing.
+    #[error("the worker cannot start: {0}")]
+    Worker(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The run did not start, or could not be published.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// What workers report can no longer be recorded.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+    /// The broker failed.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// A part of this process ended without a reason.
+    #[error("the {part} ended unexpectedly: {reason}")]
+    Ended {
+        /// Which part.
+        part: &'static str,
+        /// What is known of it.
+        reason: String,
+    },
+}
+
+/// How seeding ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Every job of the last run ended.
+    Finished(Summary),
+    /// It was told to stop.
+    Interrupted,
+}
+
+/// The parts of this process.
+pub struct Local {
+    settings: Settings,
+    catalog: Catalog,
+    snapshots: SnapshotStore,
+    broker: Arc<MemoryBroker>,
+    worker: Arc<Worker>,
+    counts: watch::Sender<Counts>,
+    reporter: Reporter,
+    _lock: File,
+}
+
+impl Local {
+    /// Opens everything that `settings` name, for this process alone, and cleans up after a killed one.
+    ///
+    /// # Errors
+    /// [`LocalError`] names what cannot be opened.
+    pub async fn open(settings: Settings, reporter: Reporter) -> Result<Self, LocalError> {
+        let lock = lock(&settings.catalog.url)?;
+        let catalog = Catalog::open(&settings.catalog.url).await?;
+        let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
+        let broker = Arc::new(MemoryBroker::default());
+        let worker = Worker::new(
+            &settings.worker_settings(),
+            snapshots.clone(),
+            broker.clone(),
+        )
+        .map_err(|e| LocalError::Worker(e.into()))?;
+        let local = Self {
+            settings,
+            catalog,
+            snapshots,
+            broker,
+            worker: Arc::new(worker),
+            counts: watch::Sender::default(),
+            reporter,
+            _lock: lock,
+        };
+        local.abandon_what_is_in_flight().await?;
+        Ok(local)
+    }
+
+    /// Seeds every store of `source`, once, or again and again `every` so often, until `stop` is cancelled.
+    /// Whichever way it ends, no job is in flight afterwards.
+    ///
+    /// # Errors
+    /// [`LocalError`] when a run cannot start, or a part of the process fails. While it serves, a run that
+    /// cannot start is logged, and the next one is tried.
+    pub async fn seed(
+        self,
+        source: &StoreSource,
+        every: Option<Duration>,
+        stop: CancellationToken,
+    ) -> Result<Outcome, LocalError> {
+        let mut crew = Crew::start(&self);
+        let ended = tokio::select! {
+            biased;
+            ended = self.runs(source, every) => ended,
+            failure = crew.failure() => Err(failure),
+            () = stop.cancelled() => Ok(Outcome::Interrupted),
+        };
+        let stopped = crew.stop().await;
+        let abandoned = self.abandon_what_is_in_flight().await;
+        self.catalog.close().await;
+        // The first thing that went wrong is the one to tell.
+        let outcome = ended?;
+        stopped?;
+        abandoned?;
+        Ok(outcome)
+    }
+
+    async fn runs(
+        &self,
+        source: &StoreSource,
+        every: Option<Duration>,
+    ) -> Result<Outcome, LocalError> {
+        let Some(every) = every else {
+            return Ok(Outcome::Finished(self.run(source).await?));
+        };
+        loop {
+            let started = tokio::time::Instant::now();
+            if let Err(error) = self.run(source).await {
+                tracing::error!(%error, "this run did not start; the next one is tried in time");
+            }
+            tokio::time::sleep_until(started + every).await;
+        }
+    }
+
+    /// One run, from the list of stores to the summary.
+    async fn run(&self, source: &StoreSource) -> Result<Summary, LocalError> {
+        let started = Instant::now();
+        let run = run::list(&self.catalog, &self.settings, source, "local").await?;
+        self.counts.send_replace(Counts {
+            stores: run.stores,
+            ..Counts::default()
+        });
+        let work = std::pin::pin!(self.work(&run));
+        let follow = self
+            .reporter
+            .follow(self.counts.subscribe(), self.worker.progress());
+        match future::select(work, std::pin::pin!(follow)).await {
+            Either::Left((worked, _)) => worked?,
+            Either::Right((never, _)) => match never {},
+        }
+        self.catalog.finish_runs().await?;
+        let summary = Summary {
+            run_id: run.id,
+            totals: self.catalog.totals(run.id).await?,
+            elapsed: started.elapsed(),
+            failures: self.catalog.failed_jobs(run.id, NAMED_FAILURES).await?,
+        };
+        self.reporter.summary(&summary);
+        Ok(summary)
+    }
+
+    /// Publishes the jobs of `run` and waits until each has ended.
+    async fn work(&self, run: &Run) -> Result<(), LocalError> {
+        let mut counts = self.counts.subscribe();
+        run::publish(&self.catalog, self.broker.as_ref(), &self.settings, run).await?;
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = counts.wait_for(Counts::done).await;
+        Ok(())
+    }
+
+    /// Ends jobs that nobody works on any more, and removes what was uploaded for them. Killed at any
+    /// point, it goes on where it stopped: a job is in flight until nothing of it is left.
+    async fn abandon_what_is_in_flight(&self) -> Result<(), LocalError> {
+        loop {
+            let jobs = self.catalog.jobs_in_flight(PAGE).await?;
+            if jobs.is_empty() {
+                break;
+            }
+            for job in &jobs {
+                self.snapshots
+                    .delete_job(&job.scope.store_id, job.job_id)
+                    .await?;
+            }
+            self.catalog.abandon_jobs(&jobs).await?;
+            tracing::info!(jobs = jobs.len(), "abandoned jobs that were in flight");
+        }
+        Ok(self.catalog.finish_runs().await?)
+    }
+}
+
+/// Takes the lock that lasts as long as the file is open, whatever happens to the process.
+fn lock(catalog_url: &str) -> Result<File, LocalError> {
+    let catalog = catalog::file_of(catalog_url);
+    let mut path = catalog.clone().into_os_string();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let failed = |source| LocalError::Lock {
+        path: path.clone(),
+        source,
+    };
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(failed)?;
+    }
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LocalError::Locked { path: catalog }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// The tasks that work in the background.
+struct Crew {
+    worker: Option<JoinHandle<Result<(), LocalError>>>,
+    events: Option<JoinHandle<Result<(), LocalError>>>,
+    stop_worker: CancellationToken,
+    stop_events: CancellationToken,
+    broker: Arc<MemoryBroker>,
+}
+
+impl Crew {
+    fn start(local: &Local) -> Self {
+        let (stop_worker, stop_events) = (CancellationToken::new(), CancellationToken::new());
+        let worker = local.worker.clone();
+        let stop = stop_worker.clone();
+        let worker = tokio::spawn(async move { Ok(worker.run(stop).await?) });
+        let events = Events::new(
+            local.catalog.clone(),
+            local.broker.clone(),
+            local.counts.clone(),
+        );
+        let stop = stop_events.clone();
+        let events = tokio::spawn(async move { Ok(events.run(stop).await?) });
+        Self {
+            worker: Some(worker),
+            events: Some(events),
+            stop_worker,
+            stop_events,
+            broker: local.broker.clone(),
+        }
+    }
+
+    /// Waits until a task ends that should not.
+    async fn failure(&mut self) -> LocalError {
+        let (part, ended) = tokio::select! {
+            ended = join(&mut self.worker) => ("worker", ended),
+            ended = join(&mut self.events) => ("recording of events", ended),
+        };
+        match ended {
+            Err(error) => error,
+            Ok(()) => LocalError::Ended {
+                part,
+                reason: "it was not told to".to_owned(),
+            },
+        }
+    }
+
+    /// Stops the worker, records what it still reported, and stops.
+    async fn stop(mut self) -> Result<(), LocalError> {
+        self.stop_worker.cancel();
+        if self.events.is_none() {
+            // Nobody takes events any more; a worker must not wait for room to report one.
+            self.broker.close();
+        }
+        let worker = match self.worker {
+            Some(_) => join(&mut self.worker).await,
+            None => Ok(()),
+        };
+        self.stop_events.cancel();
+        let events = match self.events {
+            Some(_) => join(&mut self.events).await,
+            None => Ok(()),
+        };
+        worker.and(events)
+    }
+}
+
+/// The result of a task, once. A task whose result was taken never ends again.
+async fn join(task: &mut Option<JoinHandle<Result<(), LocalError>>>) -> Result<(), LocalError> {
+    let Some(handle) = task else {
+        return future::pending().await;
+    };
+    let ended = handle.await;
+    *task = None;
+    ended.unwrap_or_else(|error| {
+        Err(LocalError::Ended {
+            part: "background task",
+            reason: error.to_string(),
+        })
+    })
+}

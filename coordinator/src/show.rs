@@ -1,0 +1,145 @@
+//! `seedbed status` and `seedbed snapshots`: what the catalog knows, as tables or JSON.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::StreamExt;
+use indicatif::{HumanBytes, HumanCount};
+use seedbed_protocol::{StoreId, snapshots::SnapshotStore};
+use serde_json::json;
+
+use crate::{
+    catalog::{Catalog, CatalogError, SnapshotRecord},
+    progress::{NAMED_FAILURES, failure_line, lay_out, print_json, print_lines, table},
+};
+
+/// Runs that `status` lists.
+const SHOWN_RUNS: i64 = 10;
+
+/// Rows that are laid out together; a longer list continues in a new table, and never fills the memory.
+const TABLE_ROWS: usize = 1000;
+
+/// Shows the last runs and the failures of the newest one; with `all_failures`, each of them.
+///
+/// # Errors
+/// [`CatalogError`] when the catalog cannot be read.
+pub async fn status(
+    catalog: &Catalog,
+    all_failures: bool,
+    as_json: bool,
+) -> Result<(), CatalogError> {
+    let runs = catalog.runs(SHOWN_RUNS).await?;
+    let limit = if all_failures {
+        i64::MAX
+    } else {
+        NAMED_FAILURES
+    };
+    let failures = match runs.first() {
+        Some(newest) => catalog.failed_jobs(newest.run_id, limit).await?,
+        None => Vec::new(),
+    };
+    if as_json {
+        print_json(&json!({"runs": runs, "failures": failures}));
+        return Ok(());
+    }
+    let Some(newest) = runs.first() else {
+        print_lines("no runs yet; `seedbed local` starts one");
+        return Ok(());
+    };
+    let mut rows = table(&[
+        "STARTED", "STATE", "STORES", "SEEDED", "FAILED", "ROWS", "SIZE", "RUN",
+    ]);
+    for run in &runs {
+        rows.add_row([
+            run.started_at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+            run.state.clone(),
+            HumanCount(run.totals.stores).to_string(),
+            HumanCount(run.totals.seeded).to_string(),
+            HumanCount(run.totals.failed).to_string(),
+            HumanCount(run.totals.rows).to_string(),
+            HumanBytes(run.totals.bytes).to_string(),
+            run.run_id.to_string(),
+        ]);
+    }
+    print_lines(&lay_out(rows, &[2, 3, 4, 5, 6]));
+    for failure in &failures {
+        print_lines(&format!("failed: {}", failure_line(failure)));
+    }
+    let unnamed = newest.totals.failed.saturating_sub(failures.len() as u64);
+    if unnamed > 0 {
+        print_lines(&format!("and {unnamed} more: seedbed status --failures"));
+    }
+    Ok(())
+}
+
+/// Lists snapshots: of one store or of each, live ones or `all`.
+///
+/// # Errors
+/// [`CatalogError`] when the catalog cannot be read.
+pub async fn snapshots(
+    catalog: &Catalog,
+    store: &SnapshotStore,
+    store_id: Option<&StoreId>,
+    all: bool,
+    as_json: bool,
+) -> Result<(), CatalogError> {
+    let now = Utc::now();
+    let mut records = catalog.snapshots(store_id, all).chunks(TABLE_ROWS);
+    let mut none = true;
+    while let Some(chunk) = records.next().await {
+        none = false;
+        let chunk: Vec<SnapshotRecord> = chunk.into_iter().collect::<Result<_, _>>()?;
+        if as_json {
+            chunk.iter().for_each(print_json);
+        } else {
+            print_lines(&snapshot_table(&chunk, store, now));
+        }
+    }
+    if none && !as_json {
+        print_lines("no snapshots yet; `seedbed local` makes them");
+    }
+    Ok(())
+}
+
+fn snapshot_table(records: &[SnapshotRecord], store: &SnapshotStore, now: DateTime<Utc>) -> String {
+    let mut rows = table(&["STORE", "STATE", "AGE", "ROWS", "SIZE", "LAST OP", "FILE"]);
+    for SnapshotRecord { state, manifest } in records {
+        let file = manifest
+            .renditions
+            .first()
+            .map(|r| store.local_path(&r.key));
+        rows.add_row([
+            manifest.store_id.to_string(),
+            state.clone(),
+            age(now - manifest.created_at),
+            HumanCount(manifest.rows()).to_string(),
+            HumanBytes(manifest.bytes()).to_string(),
+            manifest.checkpoint.last_op_id.to_string(),
+            file.map(|file| file.display().to_string())
+                .unwrap_or_default(),
+        ]);
+    }
+    lay_out(rows, &[3, 4, 5])
+}
+
+/// The two largest units of an age.
+fn age(age: TimeDelta) -> String {
+    let seconds = age.num_seconds().max(0);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m {}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h {}m", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_shows_its_two_largest_units() {
+        let shown = |seconds| age(TimeDelta::seconds(seconds));
+        assert_eq!(shown(-5), "0s");
+        assert_eq!(shown(61), "1m 1s");
+        assert_eq!(shown(2 * 86_400 + 3 * 3_600 + 59), "2d 3h");
+    }
+}

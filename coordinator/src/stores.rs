@@ -1,0 +1,250 @@
+//! The list of stores, from a file, standard input or a database; streamed, never all in memory.
+
+use std::path::PathBuf;
+
+use futures::stream::BoxStream;
+use seedbed_protocol::{InvalidStoreId, JsonObject, StoreId, message::Scope};
+use serde_json::{Map, Value};
+
+use crate::{config::SourceConfig, template::quoted};
+
+mod file;
+mod sql;
+
+pub use file::{FileFormat, Input};
+pub use sql::SqlSource;
+
+/// Claims that only the token's signer may set.
+const RESERVED_CLAIMS: [&str; 4] = ["sub", "aud", "iat", "exp"];
+
+/// Records that a reader may be ahead of whoever takes them.
+const READ_AHEAD: usize = 256;
+
+/// One store of the list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Store {
+    /// What selects its rows.
+    pub scope: Scope,
+    /// The line of a file or the row of a query's result, from 1.
+    pub position: u64,
+}
+
+/// Why there is no list of stores.
+#[derive(Debug, thiserror::Error)]
+pub enum StoresError {
+    /// Nothing says where the stores are.
+    #[error(
+        "there is no list of stores: give --stores FILE (- for standard input), or set source.url \
+         and source.query"
+    )]
+    NoSource,
+    /// `source.url` is not a place for stores.
+    #[error("source.url {problem}")]
+    Url {
+        /// What is wrong with it; never its password.
+        problem: String,
+    },
+    /// A database without a query.
+    #[error("source.query is missing; set it to a query with one row per store")]
+    NoQuery,
+    /// The format of a file cannot be told from its name.
+    #[error(
+        "cannot tell the format of {file} from its name; add --stores-format ndjson or \
+         --stores-format csv"
+    )]
+    Format {
+        /// The file.
+        file: String,
+    },
+    /// The file or its text cannot be read.
+    #[error("cannot read {origin}: {source}")]
+    Unreadable {
+        /// The file.
+        origin: String,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The database refused to connect.
+    #[error("cannot connect to the database of source.url ({database}): {source}")]
+    Connect {
+        /// Host and name of the database.
+        database: String,
+        /// The driver's word.
+        source: sqlx::Error,
+    },
+    /// The database refused the query.
+    #[error("source.query failed on {database}: {source}")]
+    Query {
+        /// Host and name of the database.
+        database: String,
+        /// The driver's word.
+        source: sqlx::Error,
+    },
+    /// One line or row is not a store.
+    #[error("{origin}, {unit} {position}: {problem}")]
+    Record {
+        /// The file or the query.
+        origin: String,
+        /// `line` or `row`.
+        unit: &'static str,
+        /// Which one, from 1.
+        position: u64,
+        /// What is wrong with it.
+        problem: RecordProblem,
+    },
+}
+
+/// What is wrong with one line or row.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordProblem {
+    /// It cannot be parsed.
+    #[error("{0}")]
+    Malformed(String),
+    /// It does not have the configured column.
+    #[error(
+        "there is no column {column:?} with the store's id (source.store_id); there are {columns}",
+        columns = quoted(columns)
+    )]
+    NoStoreId {
+        /// `source.store_id`.
+        column: String,
+        /// The columns that it has.
+        columns: Vec<String>,
+    },
+    /// The id is neither text nor an integer.
+    #[error("the store id in {column:?} must be a text or an integer, not {found}")]
+    StoreIdType {
+        /// `source.store_id`.
+        column: String,
+        /// What it is.
+        found: &'static str,
+    },
+    /// The id breaks a rule.
+    #[error(transparent)]
+    StoreId(#[from] InvalidStoreId),
+    /// A column would overwrite what the token's signer sets.
+    #[error("the column {column:?} is a claim that Seedbed sets itself; rename the column")]
+    ReservedClaim {
+        /// The column.
+        column: String,
+    },
+    /// A column of a type that has no place in JSON.
+    #[error(
+        "the column {column:?} has the type {type_name}, which cannot become a claim; convert it in \
+         source.query, as in CAST({column} AS CHAR) AS {column}"
+    )]
+    ColumnType {
+        /// The column.
+        column: String,
+        /// Its type on the database.
+        type_name: String,
+    },
+}
+
+/// A place that lists stores.
+#[derive(Debug)]
+pub enum StoreSource {
+    /// A file or standard input.
+    File {
+        /// Which of them.
+        input: Input,
+        /// How it is written; `None` looks at its beginning.
+        format: Option<FileFormat>,
+        /// The column with the store's id.
+        store_id: String,
+    },
+    /// A database.
+    Sql(SqlSource),
+}
+
+impl StoreSource {
+    /// The source that `stores` names (a file, or `-`), else the one of `config`.
+    ///
+    /// # Errors
+    /// [`StoresError`] when neither names one, or what they name is incomplete.
+    pub fn new(
+        stores: Option<&str>,
+        format: Option<FileFormat>,
+        config: &SourceConfig,
+    ) -> Result<Self, StoresError> {
+        let file = |input: Input| {
+            let format = match format {
+                Some(format) => Some(format),
+                None => input.format()?,
+            };
+            Ok(Self::File {
+                input,
+                format,
+                store_id: config.store_id.clone(),
+            })
+        };
+        if let Some(stores) = stores {
+            return file(Input::named(stores));
+        }
+        let url = config.url.as_ref().ok_or(StoresError::NoSource)?.expose();
+        if let Some(path) = url.strip_prefix("file:") {
+            return file(Input::File(PathBuf::from(path)));
+        }
+        let query = config.query.as_deref().ok_or(StoresError::NoQuery)?;
+        SqlSource::new(url, query, &config.store_id).map(Self::Sql)
+    }
+
+    /// The file or the database, for messages; without any password.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File { input, .. } => input.to_string(),
+            Self::Sql(source) => source.database().to_owned(),
+        }
+    }
+
+    /// Its stores, in its order. Ends after the first error.
+    pub fn stores(&self) -> BoxStream<'_, Result<Store, StoresError>> {
+        match self {
+            Self::File {
+                input,
+                format,
+                store_id,
+            } => file::stores(input, *format, store_id),
+            Self::Sql(source) => source.stores(),
+        }
+    }
+}
+
+/// The scope of a record with these columns.
+fn scope(columns: Map<String, Value>, store_id_column: &str) -> Result<Scope, RecordProblem> {
+    let reserved = |name: &&String| RESERVED_CLAIMS.contains(&name.as_str());
+    if let Some(column) = columns.keys().find(reserved) {
+        let column = column.clone();
+        return Err(RecordProblem::ReservedClaim { column });
+    }
+    let wrong_type = |found| RecordProblem::StoreIdType {
+        column: store_id_column.to_owned(),
+        found,
+    };
+    let id = match columns.get(store_id_column) {
+        Some(Value::String(id)) => id.clone(),
+        Some(Value::Number(id)) if !id.is_f64() => id.to_string(),
+        Some(other) => return Err(wrong_type(kind_of(other))),
+        None => {
+            return Err(RecordProblem::NoStoreId {
+                column: store_id_column.to_owned(),
+                columns: columns.into_iter().map(|(name, _)| name).collect(),
+            });
+        }
+    };
+    Ok(Scope {
+        store_id: StoreId::new(id)?,
+        claims: JsonObject(columns),
+    })
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a fraction",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

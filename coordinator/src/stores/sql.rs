@@ -1,0 +1,430 @@
+//! Stores from a database: one row of the configured query is one store, its columns are the claims.
+
+use std::str::FromStr;
+
+use futures::{Stream, StreamExt, stream::BoxStream};
+use serde_json::{Map, Number, Value};
+use sqlx::{
+    AssertSqlSafe, Column, ConnectOptions, Connection, Decode, Row, Type, TypeInfo, ValueRef,
+    mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow},
+    postgres::{PgConnectOptions, PgConnection},
+    sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow},
+    types::{
+        Decimal,
+        chrono::{DateTime, NaiveDate, NaiveDateTime, Utc},
+    },
+};
+use tokio::sync::mpsc;
+use url::Url;
+
+use super::{READ_AHEAD, RecordProblem, Store, StoresError, scope};
+
+/// A query on a database.
+#[derive(Debug)]
+pub struct SqlSource {
+    driver: Driver,
+    database: String,
+    query: String,
+    store_id: String,
+}
+
+#[derive(Debug, Clone)]
+enum Driver {
+    Postgres(PgConnectOptions),
+    MySql(MySqlConnectOptions),
+    Sqlite(SqliteConnectOptions),
+}
+
+impl SqlSource {
+    /// The query `query` on the database at `url`; nothing is opened yet.
+    ///
+    /// # Errors
+    /// [`StoresError::Url`] when `url` names no database that this program can ask.
+    pub fn new(url: &str, query: &str, store_id: &str) -> Result<Self, StoresError> {
+        let bad = |problem: String| StoresError::Url { problem };
+        let malformed = |e: &dyn std::fmt::Display| bad(format!("is malformed: {e}"));
+        let (scheme, rest) = url
+            .split_once(':')
+            .ok_or_else(|| bad("must begin with postgres:, mysql:, sqlite: or file:".to_owned()))?;
+        let driver = match scheme {
+            "postgres" | "postgresql" => {
+                Driver::Postgres(PgConnectOptions::from_str(url).map_err(|e| malformed(&e))?)
+            }
+            "mysql" | "mariadb" => {
+                Driver::MySql(MySqlConnectOptions::from_str(url).map_err(|e| malformed(&e))?)
+            }
+            "sqlite" => {
+                let options = SqliteConnectOptions::new()
+                    .filename(rest.strip_prefix("//").unwrap_or(rest))
+                    .create_if_missing(false)
+                    .read_only(true);
+                Driver::Sqlite(options)
+            }
+            other => {
+                return Err(bad(format!(
+                    "begins with {other}:, but must begin with postgres:, mysql:, sqlite: or file:"
+                )));
+            }
+        };
+        let query = query.trim().trim_end_matches(';').trim_end();
+        if query.is_empty() {
+            return Err(StoresError::NoQuery);
+        }
+        Ok(Self {
+            database: display_name(url, scheme, rest),
+            driver,
+            query: query.to_owned(),
+            store_id: store_id.to_owned(),
+        })
+    }
+
+    /// Its host and name, without user and password.
+    pub(super) fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The query's rows as stores, fetched as they are taken.
+    pub(super) fn stores<'a>(&self) -> BoxStream<'a, Result<Store, StoresError>> {
+        let (sender, mut receiver) = mpsc::channel(READ_AHEAD);
+        let reader = Reader {
+            database: self.database.clone(),
+            query: self.query.clone(),
+            store_id: self.store_id.clone(),
+            sender,
+        };
+        let driver = self.driver.clone();
+        tokio::spawn(async move {
+            if let Err(error) = reader.read(driver).await {
+                // Once nobody takes stores, there is nobody to tell.
+                let _ = reader.sender.send(Err(error)).await;
+            }
+        });
+        futures::stream::poll_fn(move |context| receiver.poll_recv(context)).boxed()
+    }
+}
+
+fn display_name(url: &str, scheme: &str, rest: &str) -> String {
+    if scheme == "sqlite" {
+        return format!("sqlite:{}", rest.strip_prefix("//").unwrap_or(rest));
+    }
+    match Url::parse(url) {
+        Ok(url) => {
+            let host = url.host_str().unwrap_or("localhost");
+            let port = url
+                .port()
+                .map(|port| format!(":{port}"))
+                .unwrap_or_default();
+            format!("{scheme}://{host}{port}{}", url.path())
+        }
+        Err(_) => scheme.to_owned(),
+    }
+}
+
+/// Runs one query and sends its stores on.
+struct Reader {
+    database: String,
+    query: String,
+    store_id: String,
+    sender: mpsc::Sender<Result<Store, StoresError>>,
+}
+
+type Columns = Result<Map<String, Value>, RecordProblem>;
+
+impl Reader {
+    async fn read(&self, driver: Driver) -> Result<(), StoresError> {
+        match driver {
+            Driver::Postgres(options) => {
+                let mut connection: PgConnection =
+                    options.connect().await.map_err(|e| self.unreachable(e))?;
+                // Postgres turns its rows into JSON itself, so that every type becomes what Postgres
+                // thinks it is in JSON, and the columns keep their order.
+                let query = format!("SELECT row_to_json(q)::text FROM (\n{}\n) q", self.query);
+                let rows =
+                    sqlx::query_scalar::<_, String>(AssertSqlSafe(query)).fetch(&mut connection);
+                self.forward(rows, |json: String| json_columns(&json))
+                    .await?;
+                self.close(connection.close().await)
+            }
+            Driver::MySql(options) => {
+                let mut connection: MySqlConnection =
+                    options.connect().await.map_err(|e| self.unreachable(e))?;
+                let rows = sqlx::query(AssertSqlSafe(self.query.clone())).fetch(&mut connection);
+                self.forward(rows, |row: MySqlRow| mysql_columns(&row))
+                    .await?;
+                self.close(connection.close().await)
+            }
+            Driver::Sqlite(options) => {
+                let mut connection: SqliteConnection =
+                    options.connect().await.map_err(|e| self.unreachable(e))?;
+                let rows = sqlx::query(AssertSqlSafe(self.query.clone())).fetch(&mut connection);
+                self.forward(rows, |row: SqliteRow| sqlite_columns(&row))
+                    .await?;
+                self.close(connection.close().await)
+            }
+        }
+    }
+
+    /// Sends every row on as a store, until there are no more rows or nobody takes them.
+    async fn forward<R>(
+        &self,
+        rows: impl Stream<Item = sqlx::Result<R>> + Send,
+        columns: impl Fn(R) -> Columns,
+    ) -> Result<(), StoresError> {
+        let mut rows = std::pin::pin!(rows.enumerate());
+        while let Some((index, row)) = rows.next().await {
+            let row = row.map_err(|source| StoresError::Query {
+                database: self.database.clone(),
+                source,
+            })?;
+            let position = index as u64 + 1;
+            let scope = columns(row)
+                .and_then(|columns| scope(columns, &self.store_id))
+                .map_err(|problem| StoresError::Record {
+                    origin: format!("source.query on {}", self.database),
+                    unit: "row",
+                    position,
+                    problem,
+                })?;
+            if self
+                .sender
+                .send(Ok(Store { scope, position }))
+                .await
+                .is_err()
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn unreachable(&self, source: sqlx::Error) -> StoresError {
+        StoresError::Connect {
+            database: self.database.clone(),
+            source,
+        }
+    }
+
+    fn close(&self, closed: sqlx::Result<()>) -> Result<(), StoresError> {
+        if let Err(error) = closed {
+            // All rows are there; a bad goodbye costs nothing.
+            tracing::debug!(database = self.database, %error, "the connection did not close cleanly");
+        }
+        Ok(())
+    }
+}
+
+fn json_columns(json: &str) -> Columns {
+    serde_json::from_str(json).map_err(|e| RecordProblem::Malformed(e.to_string()))
+}
+
+/// SQLite types values, not columns.
+fn sqlite_columns(row: &SqliteRow) -> Columns {
+    let mut columns = Map::new();
+    for (index, column) in row.columns().iter().enumerate() {
+        let value = row.try_get_raw(index).map_err(undecodable)?;
+        let type_name = value.type_info().name().to_owned();
+        let json = if value.is_null() {
+            Value::Null
+        } else {
+            match type_name.as_str() {
+                "TEXT" => get::<String, _>(row, index)?.into(),
+                "INTEGER" | "INT4" | "INT8" | "BOOLEAN" => get::<i64, _>(row, index)?.into(),
+                "REAL" => fraction(get(row, index)?),
+                _ => return Err(unsupported(column.name(), &type_name)),
+            }
+        };
+        columns.insert(column.name().to_owned(), json);
+    }
+    Ok(columns)
+}
+
+fn mysql_columns(row: &MySqlRow) -> Columns {
+    let mut columns = Map::new();
+    for (index, column) in row.columns().iter().enumerate() {
+        let name = column.name();
+        let null = row.try_get_raw(index).map_err(undecodable)?.is_null();
+        let json = if null {
+            Value::Null
+        } else {
+            mysql_value(row, index, name, column.type_info().name())?
+        };
+        columns.insert(name.to_owned(), json);
+    }
+    Ok(columns)
+}
+
+fn mysql_value(
+    row: &MySqlRow,
+    index: usize,
+    name: &str,
+    type_name: &str,
+) -> Result<Value, RecordProblem> {
+    Ok(match type_name {
+        "BOOLEAN" => get::<bool, _>(row, index)?.into(),
+        "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" => {
+            get::<i64, _>(row, index)?.into()
+        }
+        "TINYINT UNSIGNED" | "SMALLINT UNSIGNED" | "MEDIUMINT UNSIGNED" | "INT UNSIGNED"
+        | "BIGINT UNSIGNED" | "YEAR" => get::<u64, _>(row, index)?.into(),
+        "FLOAT" => fraction(get::<f32, _>(row, index)?.into()),
+        "DOUBLE" => fraction(get(row, index)?),
+        "DECIMAL" => decimal(get(row, index)?),
+        "CHAR" | "VARCHAR" | "TINYTEXT" | "TEXT" | "MEDIUMTEXT" | "LONGTEXT" | "ENUM" | "SET" => {
+            get::<String, _>(row, index)?.into()
+        }
+        "JSON" => get(row, index)?,
+        // As ISO 8601, like Postgres in JSON.
+        "DATE" => get::<NaiveDate, _>(row, index)?.to_string().into(),
+        "DATETIME" => {
+            let time: NaiveDateTime = get(row, index)?;
+            time.format("%Y-%m-%dT%H:%M:%S%.f").to_string().into()
+        }
+        "TIMESTAMP" => get::<DateTime<Utc>, _>(row, index)?.to_rfc3339().into(),
+        _ => return Err(unsupported(name, type_name)),
+    })
+}
+
+/// The value of a column whose type has been looked at.
+fn get<'r, T, R>(row: &'r R, index: usize) -> Result<T, RecordProblem>
+where
+    R: Row,
+    usize: sqlx::ColumnIndex<R>,
+    T: Decode<'r, R::Database> + Type<R::Database>,
+{
+    row.try_get_unchecked(index).map_err(undecodable)
+}
+
+fn undecodable(error: sqlx::Error) -> RecordProblem {
+    RecordProblem::Malformed(error.to_string())
+}
+
+/// JSON has no infinity and no NaN.
+fn fraction(number: f64) -> Value {
+    Number::from_f64(number).map_or(Value::Null, Value::Number)
+}
+
+/// A number, as Postgres writes `numeric` in JSON.
+fn decimal(number: Decimal) -> Value {
+    serde_json::from_str(&number.to_string()).unwrap_or_else(|_| number.to_string().into())
+}
+
+fn unsupported(column: &str, type_name: &str) -> RecordProblem {
+    RecordProblem::ColumnType {
+        column: column.to_owned(),
+        type_name: type_name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt;
+    use serde_json::json;
+
+    use super::*;
+
+    async fn database(sql: &'static str) -> (tempfile::TempDir, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("app.db");
+        let mut connection = SqliteConnectOptions::new()
+            .filename(&file)
+            .create_if_missing(true)
+            .connect()
+            .await
+            .unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        (directory, format!("sqlite:{}", file.display()))
+    }
+
+    async fn read(url: &str, query: &str) -> Result<Vec<Store>, StoresError> {
+        SqlSource::new(url, query, "store_id")?
+            .stores()
+            .try_collect()
+            .await
+    }
+
+    #[tokio::test]
+    async fn sqlite_values_keep_their_own_types_and_columns_their_order() {
+        let (_directory, url) = database(
+            "CREATE TABLE s (store_id, x); INSERT INTO s VALUES (7, 'a'), ('b', 1.5), (9, NULL);",
+        )
+        .await;
+        let stores = read(&url, "SELECT x, store_id FROM s ORDER BY rowid;\n")
+            .await
+            .unwrap();
+        let claims: Vec<_> = stores
+            .iter()
+            .map(|s| serde_json::to_string(&s.scope.claims).unwrap())
+            .collect();
+        assert_eq!(
+            claims,
+            [
+                r#"{"x":"a","store_id":7}"#,
+                r#"{"x":1.5,"store_id":"b"}"#,
+                r#"{"x":null,"store_id":9}"#
+            ]
+        );
+        assert_eq!(stores[2].position, 3);
+    }
+
+    #[tokio::test]
+    async fn a_query_without_the_store_id_names_its_columns() {
+        let (_directory, url) =
+            database("CREATE TABLE s (id, x); INSERT INTO s VALUES (1, 2);").await;
+        let error = read(&url, "SELECT * FROM s").await.unwrap_err().to_string();
+        assert!(
+            error.contains("row 1") && error.contains("\"id\", \"x\""),
+            "{error}"
+        );
+        let error = read(&url, "SELECT nope FROM s")
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("source.query") && error.contains("nope"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_blob_is_refused_by_its_column() {
+        let (_directory, url) = database("CREATE TABLE s (x)").await;
+        let query = "SELECT 1 AS store_id, x'00' AS logo";
+        let error = read(&url, query).await.unwrap_err().to_string();
+        assert!(
+            error.contains("\"logo\"") && error.contains("BLOB"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_missing_database_is_not_created() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("missing.db");
+        let url = format!("sqlite:{}", file.display());
+        let error = read(&url, "SELECT 1 AS store_id")
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("missing.db"), "{error}");
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn urls_that_name_no_database_are_refused_and_passwords_are_not_shown() {
+        let name = |url| SqlSource::new(url, "SELECT 1", "id").map(|s| s.database().to_owned());
+        assert_eq!(
+            name("postgres://me:hunter2@db:5433/app").unwrap(),
+            "postgres://db:5433/app"
+        );
+        for url in ["db.example.com/app", "mongodb://me:hunter2@db/app"] {
+            let error = name(url).unwrap_err().to_string();
+            assert!(
+                error.contains("source.url") && error.contains("postgres:"),
+                "{error}"
+            );
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert_eq!(decimal("1.50".parse().unwrap()), json!(1.5));
+    }
+}
