@@ -69,7 +69,7 @@ async fn postgres_rows_become_stores_with_typed_claims() {
 #[tokio::test]
 async fn a_long_list_from_postgres_is_streamed() {
     let postgres = Postgres::start();
-    let query = "SELECT g AS store_id, repeat('x', 1000) AS name FROM generate_series(1, 1000000000) g -- endless";
+    let query = "SELECT generate_series(1, 1000000000) AS store_id -- more than fits anywhere";
     let source = source(&postgres.url(), query);
     let first: Vec<Store> = futures::StreamExt::take(source.stores(), 3)
         .try_collect()
