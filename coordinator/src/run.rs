@@ -110,7 +110,7 @@ async fn list_stores(
             origin: source.name(),
             source: error,
         })?;
-        listing.add(&store).await?;
+        listing.add(store).await?;
     }
     let jobs = listing.jobs();
     if jobs == 0 {

@@ -33,7 +33,7 @@ impl Fixture {
     async fn run(&self, stores: &[&str]) -> (RunId, Vec<PendingJob>) {
         let mut listing = self.catalog.list_run("local").await.unwrap();
         for (index, id) in stores.iter().enumerate() {
-            listing.add(&store(id, index as u64 + 1)).await.unwrap();
+            listing.add(store(id, index as u64 + 1)).await.unwrap();
         }
         let run_id = listing.commit().await.unwrap();
         let jobs = self
@@ -159,13 +159,14 @@ async fn a_listed_job_keeps_its_claims_and_their_order() {
 async fn a_store_that_is_listed_twice_leaves_nothing_behind() {
     let fixture = Fixture::new().await;
     let mut listing = fixture.catalog.list_run("local").await.unwrap();
-    listing.add(&store("a", 3)).await.unwrap();
-    let error = listing.add(&store("a", 9)).await.unwrap_err().to_string();
+    listing.add(store("a", 3)).await.unwrap();
+    listing.add(store("b", 4)).await.unwrap();
+    listing.add(store("a", 9)).await.unwrap();
+    let error = listing.commit().await.unwrap_err().to_string();
     assert!(
         error.contains("\"a\"") && error.contains("at 3 and at 9"),
         "{error}"
     );
-    drop(listing);
     assert!(fixture.catalog.runs(10).await.unwrap().is_empty());
     fixture.run(&["a"]).await;
 }
@@ -175,9 +176,9 @@ async fn a_store_with_a_job_in_flight_cannot_be_listed_again() {
     let fixture = Fixture::new().await;
     let (run_id, jobs) = fixture.run(&["a"]).await;
     let mut listing = fixture.catalog.list_run("local").await.unwrap();
-    let error = listing.add(&store("a", 1)).await.unwrap_err().to_string();
+    listing.add(store("a", 1)).await.unwrap();
+    let error = listing.commit().await.unwrap_err().to_string();
     assert!(error.contains(&run_id.to_string()), "{error}");
-    drop(listing);
     fixture.apply(failed(&jobs[0], 1, false)).await;
     fixture.run(&["a"]).await;
 }
@@ -389,4 +390,35 @@ async fn a_file_that_is_no_database_is_named() {
         error.contains("notes.txt") && error.contains("not a database"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_long_list_is_written_whole_and_its_duplicate_is_found() {
+    let fixture = Fixture::new().await;
+    let mut listing = fixture.catalog.list_run("local").await.unwrap();
+    for position in 1..=200 {
+        listing
+            .add(store(&format!("s{position}"), position))
+            .await
+            .unwrap();
+    }
+    assert_eq!(listing.jobs(), 200);
+    let run_id = listing.commit().await.unwrap();
+    assert_eq!(fixture.catalog.totals(run_id).await.unwrap().stores, 200);
+    let jobs = fixture.catalog.jobs_in_flight(1000).await.unwrap();
+    fixture.catalog.abandon_jobs(&jobs).await.unwrap();
+
+    let mut listing = fixture.catalog.list_run("local").await.unwrap();
+    let mut refused = None;
+    for position in 1..=200 {
+        let id = if position == 190 { 3 } else { position };
+        if let Err(error) = listing.add(store(&format!("s{id}"), position)).await {
+            refused = Some(error);
+            break;
+        }
+    }
+    let error = refused
+        .expect("the batch with the duplicate is full")
+        .to_string();
+    assert!(error.contains("at 3 and at 190"), "{error}");
 }

@@ -141,35 +141,46 @@ impl Reader {
                 let query = format!("SELECT row_to_json(q)::text FROM (\n{}\n) q", self.query);
                 let rows =
                     sqlx::query_scalar::<_, String>(AssertSqlSafe(query)).fetch(&mut connection);
-                self.forward(rows, |json: String| json_columns(&json))
-                    .await?;
-                self.close(connection.close().await)
+                if self
+                    .forward(rows, |json: String| json_columns(&json))
+                    .await?
+                {
+                    self.note(connection.close().await);
+                }
             }
             Driver::MySql(options) => {
                 let mut connection: MySqlConnection =
                     options.connect().await.map_err(|e| self.unreachable(e))?;
                 let rows = sqlx::query(AssertSqlSafe(self.query.clone())).fetch(&mut connection);
-                self.forward(rows, |row: MySqlRow| mysql_columns(&row))
-                    .await?;
-                self.close(connection.close().await)
+                if self
+                    .forward(rows, |row: MySqlRow| mysql_columns(&row))
+                    .await?
+                {
+                    self.note(connection.close().await);
+                }
             }
             Driver::Sqlite(options) => {
                 let mut connection: SqliteConnection =
                     options.connect().await.map_err(|e| self.unreachable(e))?;
                 let rows = sqlx::query(AssertSqlSafe(self.query.clone())).fetch(&mut connection);
-                self.forward(rows, |row: SqliteRow| sqlite_columns(&row))
-                    .await?;
-                self.close(connection.close().await)
+                if self
+                    .forward(rows, |row: SqliteRow| sqlite_columns(&row))
+                    .await?
+                {
+                    self.note(connection.close().await);
+                }
             }
         }
+        Ok(())
     }
 
-    /// Sends every row on as a store, until there are no more rows or nobody takes them.
+    /// Sends every row on as a store. Whether all were taken: if not, the connection still has rows on the
+    /// way, and is dropped rather than closed.
     async fn forward<R>(
         &self,
         rows: impl Stream<Item = sqlx::Result<R>> + Send,
         columns: impl Fn(R) -> Columns,
-    ) -> Result<(), StoresError> {
+    ) -> Result<bool, StoresError> {
         let mut rows = std::pin::pin!(rows.enumerate());
         while let Some((index, row)) = rows.next().await {
             let row = row.map_err(|source| StoresError::Query {
@@ -191,10 +202,10 @@ impl Reader {
                 .await
                 .is_err()
             {
-                break;
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn unreachable(&self, source: sqlx::Error) -> StoresError {
@@ -204,12 +215,11 @@ impl Reader {
         }
     }
 
-    fn close(&self, closed: sqlx::Result<()>) -> Result<(), StoresError> {
+    /// All rows are there; a bad goodbye costs nothing.
+    fn note(&self, closed: sqlx::Result<()>) {
         if let Err(error) = closed {
-            // All rows are there; a bad goodbye costs nothing.
             tracing::debug!(database = self.database, %error, "the connection did not close cleanly");
         }
-        Ok(())
     }
 }
 

@@ -1,0 +1,203 @@
+//! The program `seedbed` as a shell sees it: what it prints, and its exit codes.
+
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use tempfile::TempDir;
+
+/// `seedbed` in an empty directory, with an endpoint where nothing listens, and a secret.
+struct Seedbed {
+    directory: TempDir,
+}
+
+impl Seedbed {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let seedbed = Self { directory };
+        seedbed.write(
+            "seedbed.toml",
+            "[powersync]\nendpoint = \"http://127.0.0.1:9\"\n[token]\nsecret = \"c2VjcmV0\"\n\
+             [worker]\nmax_attempts = 1\n",
+        );
+        seedbed
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        std::fs::write(self.path(name), content).unwrap();
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seedbed"));
+        command
+            .args(arguments)
+            .current_dir(&self.directory)
+            .stdin(Stdio::null());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEEDBED_")) {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// The exit code, and what was printed to standard output and standard error.
+    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        shown(self.command(arguments).output().unwrap())
+    }
+}
+
+fn shown(output: Output) -> (i32, String, String) {
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+/// Whether nothing but the settings file is there.
+fn is_untouched(directory: &Path) -> bool {
+    std::fs::read_dir(directory).unwrap().count() == 1
+}
+
+#[test]
+fn wrong_usage_and_wrong_settings_exit_with_2_and_start_nothing() {
+    let seedbed = Seedbed::new();
+    for (arguments, reason) in [
+        (&["local", "--slots", "0"][..], "--slots"),
+        (&["local", "--stores-format", "csv"], "--stores"),
+        (&["explode"], "explode"),
+        (&["local", "--config", "missing.toml"], "missing.toml"),
+        (&["local"], "--stores FILE"),
+        (&["local", "--stores", "missing.csv"], "missing.csv"),
+        (&["local", "--stores", "stores.txt"], "--stores-format"),
+        (&["local", "--stores", "-", "--serve"], "--serve"),
+        (&["snapshots", "--store", "../../x"], "../../x"),
+    ] {
+        let (code, _, error) = seedbed.run(arguments);
+        assert_eq!(code, 2, "{arguments:?}: {error}");
+        assert!(error.contains(reason), "{arguments:?}: {error}");
+        assert_eq!(error.matches("error: ").count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn a_misspelt_setting_exits_with_2_and_names_the_variable() {
+    let seedbed = Seedbed::new();
+    let mut command = seedbed.command(&["status"]);
+    command.env("SEEDBED_WORKER__SLOT", "3");
+    let (code, _, error) = shown(command.output().unwrap());
+    assert_eq!(code, 2);
+    assert!(
+        error.contains("SEEDBED_WORKER__SLOT") && error.contains("did you mean slots?"),
+        "{error}"
+    );
+    assert!(
+        is_untouched(seedbed.directory.path()),
+        "something was created"
+    );
+}
+
+#[test]
+fn a_wrong_list_of_stores_exits_with_2_and_leaves_no_run() {
+    let seedbed = Seedbed::new();
+    for (list, reason) in [
+        ("", "no stores"),
+        ("store_id\n", "no stores"),
+        ("store_id\n1\n2\n1\n", "at 2 and at 4"),
+        ("store_id\n1\nCON\n", "line 3"),
+        ("id\n1\n", "\"store_id\""),
+    ] {
+        seedbed.write("stores.csv", list);
+        let (code, _, error) = seedbed.run(&["local", "--stores", "stores.csv"]);
+        assert_eq!(code, 2, "{list:?}: {error}");
+        assert!(error.contains(reason), "{list:?}: {error}");
+    }
+    let mut command = seedbed.command(&["local", "--stores", "stores.csv"]);
+    command.env("SEEDBED_PARAMETERS__REGION", "{{region}}");
+    seedbed.write("stores.csv", "store_id,name\n1,x\n");
+    let (code, _, error) = shown(command.output().unwrap());
+    assert_eq!(code, 2, "{error}");
+    assert!(
+        error.contains("\"region\"") && error.contains("\"name\""),
+        "{error}"
+    );
+
+    let (code, output, _) = seedbed.run(&["status"]);
+    assert_eq!(code, 0);
+    assert!(output.contains("no runs yet"), "{output}");
+}
+
+#[test]
+fn stores_that_fail_exit_with_1_and_are_named() {
+    let seedbed = Seedbed::new();
+    seedbed.write("stores.ndjson", "{\"store_id\": \"berlin\"}\n");
+    let (code, output, error) = seedbed.run(&["local", "--stores", "stores.ndjson"]);
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("berlin"), "{error}");
+    assert!(output.contains("FAILED"), "{output}");
+    let (code, output, _) = seedbed.run(&["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(code, 0);
+    assert_eq!(status["runs"][0]["state"], "failed");
+    assert_eq!(status["failures"][0]["store_id"], "berlin");
+}
+
+#[test]
+fn commands_that_only_read_make_no_catalog() {
+    let seedbed = Seedbed::new();
+    for arguments in [&["status"][..], &["snapshots"], &["verify", "7"]] {
+        let (code, _, error) = seedbed.run(arguments);
+        assert_eq!(code, 1, "{error}");
+        assert!(error.contains("seedbed local"), "{error}");
+    }
+    assert!(
+        is_untouched(seedbed.directory.path()),
+        "something was created"
+    );
+}
+
+#[test]
+fn a_check_says_what_is_wrong_and_leaves_nothing_behind() {
+    let seedbed = Seedbed::new();
+    let mut command = seedbed.command(&["check", "--json"]);
+    // A list in another directory, so that anything new here is a leftover.
+    let lists = tempfile::tempdir().unwrap();
+    let list = lists.path().join("stores.csv");
+    std::fs::write(&list, "store_id\n1\n").unwrap();
+    command.arg("--stores").arg(&list);
+    let (code, output, _) = shown(command.output().unwrap());
+    let report: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((code, &report["ok"]), (1, &false.into()));
+    let parts = report["parts"].as_array().unwrap();
+    let failed: Vec<_> = parts.iter().filter(|part| part["ok"] == false).collect();
+    assert_eq!(failed.len(), 1, "{output}");
+    assert_eq!(failed[0]["part"], "powersync");
+    assert!(
+        is_untouched(seedbed.directory.path()),
+        "something was left behind"
+    );
+}
+
+#[test]
+fn the_printed_settings_are_a_settings_file() {
+    let seedbed = Seedbed::new();
+    let (code, settings, _) = seedbed.run(&["config"]);
+    assert_eq!(code, 0);
+    seedbed.write("seedbed.toml", &settings);
+    let (_, _, error) = seedbed.run(&["local", "--stores", "-"]);
+    assert!(error.contains("powersync.endpoint is missing"), "{error}");
+}
+
+#[test]
+fn every_command_shows_an_example() {
+    let seedbed = Seedbed::new();
+    for command in ["local", "status", "snapshots", "verify", "check", "config"] {
+        let (code, help, _) = seedbed.run(&[command, "--help"]);
+        assert_eq!(code, 0);
+        assert!(help.contains("Example"), "{help}");
+    }
+}
