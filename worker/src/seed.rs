@@ -126,15 +126,15 @@ impl Seeder {
     }
 
     async fn verify(&self, file: &Path, checkpoint: &Checkpoint) -> Result<Verified, SeedError> {
-        let connection = verify::open(file, Some(self.cache_kib))?;
-        let _interrupt = InterruptOnDrop::of(&connection);
+        let snapshot = verify::Snapshot::open(file)?;
+        let _interrupts = snapshot.interrupts();
         let (schema, checkpoint) = (self.schema.clone(), checkpoint.clone());
         let check = move || {
-            let expected = Expected {
+            let raw_tables = schema.raw_tables();
+            Ok(snapshot.verify(&Expected {
                 checkpoint: Some(&checkpoint),
-                raw_tables: schema.raw_tables(),
-            };
-            Ok(verify::verify(&connection, &expected)?)
+                raw_tables,
+            })?)
         };
         blocking(check).await
     }
