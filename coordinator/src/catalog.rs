@@ -16,7 +16,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use sqlx::{
-    AnyPool,
+    AnyConnection, AnyPool, Connection,
     any::{AnyPoolOptions, AnyRow},
     migrate::{MigrateError, Migrator},
 };
@@ -144,26 +144,22 @@ impl Catalog {
             reason,
         };
         let url = connection_url(&path).map_err(cannot_open)?;
+        // The pool would try again and again to open a file that is no database; this tells at once.
+        let mut first = AnyConnection::connect(&url)
+            .await
+            .map_err(|e| cannot_open(advice(&e)))?;
+        set_up(&mut first)
+            .await
+            .map_err(|e| cannot_open(advice(&e)))?;
         // SQLite has one writer: whoever queues for the connection waits in order, and never meets
         // SQLITE_BUSY.
         let pool = AnyPoolOptions::new()
             .max_connections(1)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    // FULL: an event is acknowledged after its commit, which therefore has to survive a
-                    // power cut. Commits are few, because events are applied in batches.
-                    sqlx::raw_sql(
-                        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                         PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;",
-                    )
-                    .execute(connection)
-                    .await
-                    .map(drop)
-                })
-            })
+            .after_connect(|connection, _| Box::pin(set_up(connection)))
             .connect(&url)
             .await
             .map_err(|e| cannot_open(advice(&e)))?;
+        first.close().await?;
         MIGRATIONS.run(&pool).await.map_err(|error| match error {
             MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
                 CatalogError::Newer { path: path.clone() }
@@ -180,6 +176,14 @@ impl Catalog {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// FULL: an event is acknowledged after its commit, which therefore has to survive a power cut. Commits are
+/// few, because events are applied in batches.
+async fn set_up(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    let settings = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; \
+         PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+    sqlx::raw_sql(settings).execute(connection).await.map(drop)
 }
 
 /// The file that `sqlite:FILE` names.

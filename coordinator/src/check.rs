@@ -148,7 +148,7 @@ async fn probe(settings: &Settings, store: Store, snapshots: SnapshotStore) -> C
         run_id: RunId::new(),
         job_id: JobId::new(),
         parameters: selection.parameters,
-        default_streams: settings.powersync.default_streams,
+        default_streams: settings.sync.default_streams,
         subscriptions: selection.subscriptions,
         attempt: Attempt::FIRST,
         deadline: Utc::now() + settings.worker.job_timeout,

@@ -19,9 +19,12 @@ use figment::{
     value::{Dict, Map, Value},
 };
 use seedbed_protocol::telemetry::LogConfig;
-use seedbed_worker::config::{
-    PowerSyncConfig, SchemaConfig, Secret, SnapshotsConfig, TokenAlgorithm, TokenConfig,
-    WorkerConfig, WorkerSettings,
+use seedbed_worker::{
+    config::{
+        PowerSyncConfig, SchemaConfig, Secret, SnapshotsConfig, TokenAlgorithm, TokenConfig,
+        WorkerConfig, WorkerSettings,
+    },
+    token::MAX_LIFETIME,
 };
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -40,9 +43,6 @@ pub const CONFIG_VARIABLE: &str = "SEEDBED_CONFIG";
 
 const SECTION_SEPARATOR: &str = "__";
 
-/// PowerSync refuses tokens that live longer.
-const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
-
 /// PowerSync's lowest stream priority.
 const LAST_PRIORITY: u8 = 3;
 
@@ -58,6 +58,8 @@ pub struct Settings {
     pub token: TokenConfig,
     /// `[schema]`
     pub schema: SchemaConfig,
+    /// `[sync]`
+    pub sync: SyncConfig,
     /// `[parameters]`: sync parameters, as templates.
     pub parameters: serde_json::Map<String, Json>,
     /// `[[streams]]`
@@ -85,6 +87,14 @@ pub struct SourceConfig {
     pub query: Option<String>,
     /// The column with the store's id.
     pub store_id: String,
+}
+
+/// What is synced beside the explicit streams.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyncConfig {
+    /// Whether the streams that the sync config subscribes every client to are synced as well.
+    pub default_streams: bool,
 }
 
 /// An explicit subscription to a Sync Stream.
@@ -336,11 +346,11 @@ fn check_token(token: &TokenConfig) -> Result<(), ConfigError> {
         );
     }
     positive("token.lifetime", token.lifetime)?;
-    if token.lifetime > MAX_TOKEN_LIFETIME {
+    if token.lifetime > MAX_LIFETIME {
         let lifetime = humantime::format_duration(token.lifetime);
         return invalid(
             "token.lifetime",
-            format!("is {lifetime}; PowerSync accepts at most 60m"),
+            format!("is {lifetime}; at most 60m are allowed"),
         );
     }
     Ok(())

@@ -59,8 +59,8 @@ pub enum LocalError {
     #[error(transparent)]
     Snapshots(#[from] SnapshotStoreError),
     /// The worker's settings are wrong, or what they name is missing.
-    #[error("the worker cannot start: {0}")]
-    Worker(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Worker(#[from] seedbed_worker::error::ConfigError),
     /// The run did not start, or could not be published.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -95,7 +95,7 @@ pub struct Local {
     catalog: Catalog,
     snapshots: SnapshotStore,
     broker: Arc<MemoryBroker>,
-    worker: Arc<Worker>,
+    worker: Worker,
     counts: watch::Sender<Counts>,
     reporter: Reporter,
     _lock: File,
@@ -110,19 +110,19 @@ impl Local {
         let lock = lock(&settings.catalog.url)?;
         let catalog = Catalog::open(&settings.catalog.url).await?;
         let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
-        let broker = Arc::new(MemoryBroker::default());
+        // A job's deadline counts from its publication: no more are published than will soon be taken.
+        let broker = Arc::new(MemoryBroker::new(settings.worker.slots().into()));
         let worker = Worker::new(
             &settings.worker_settings(),
             snapshots.clone(),
             broker.clone(),
-        )
-        .map_err(|e| LocalError::Worker(e.into()))?;
+        )?;
         let local = Self {
             settings,
             catalog,
             snapshots,
             broker,
-            worker: Arc::new(worker),
+            worker,
             counts: watch::Sender::default(),
             reporter,
             _lock: lock,

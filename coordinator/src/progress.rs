@@ -107,14 +107,14 @@ impl Reporter {
             Self::Lines => {
                 meter
                     .every(Duration::from_secs(5), |reading| {
-                        eprintln!("{}", reading.line())
+                        eprintln!("{}", reading.line());
                     })
                     .await
             }
             Self::Json => {
                 meter
                     .every(Duration::from_secs(1), |reading| {
-                        print_json(&reading.json())
+                        print_json(&reading.json());
                     })
                     .await
             }

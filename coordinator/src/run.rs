@@ -186,7 +186,7 @@ fn seed_job(settings: &Settings, job: PendingJob) -> Result<SeedJob, RunError> {
         job_id: job.job_id,
         scope: job.scope,
         parameters: selection.parameters,
-        default_streams: settings.powersync.default_streams,
+        default_streams: settings.sync.default_streams,
         subscriptions: selection.subscriptions,
         attempt: Attempt::FIRST,
         deadline: Utc::now() + settings.worker.job_timeout,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use futures::stream::BoxStream;
 use seedbed_protocol::{InvalidStoreId, JsonObject, StoreId, message::Scope};
+use seedbed_worker::token::RESERVED_CLAIMS;
 use serde_json::{Map, Value};
 
 use crate::{config::SourceConfig, template::quoted};
@@ -13,9 +14,6 @@ mod sql;
 
 pub use file::{FileFormat, Input};
 pub use sql::SqlSource;
-
-/// Claims that only the token's signer may set.
-const RESERVED_CLAIMS: [&str; 4] = ["sub", "aud", "iat", "exp"];
 
 /// Records that a reader may be ahead of whoever takes them.
 const READ_AHEAD: usize = 256;
@@ -154,7 +152,7 @@ pub enum StoreSource {
         store_id: String,
     },
     /// A database.
-    Sql(SqlSource),
+    Sql(Box<SqlSource>),
 }
 
 impl StoreSource {
@@ -186,7 +184,8 @@ impl StoreSource {
             return file(Input::File(PathBuf::from(path)));
         }
         let query = config.query.as_deref().ok_or(StoresError::NoQuery)?;
-        SqlSource::new(url, query, &config.store_id).map(Self::Sql)
+        let source = SqlSource::new(url, query, &config.store_id)?;
+        Ok(Self::Sql(Box::new(source)))
     }
 
     /// The file or the database, for messages; without any password.

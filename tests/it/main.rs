@@ -3,5 +3,6 @@
 mod broker_contract;
 mod recordings;
 mod stand_in;
+mod stores_sql;
 mod worker_faults;
 mod worker_snapshots;

@@ -1,5 +1,8 @@
 //! Test equipment: stand-ins for the services around Seedbed, private to one test and gone when it ends.
 
+pub mod mariadb;
 pub mod mounts;
 pub mod pipeline;
+pub mod postgres;
 pub mod powersync;
+mod server;

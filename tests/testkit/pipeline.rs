@@ -68,7 +68,6 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
     WorkerSettings {
         powersync: PowerSyncConfig {
             endpoint: service.endpoint,
-            default_streams: true,
             format: StreamFormat::Auto,
             compression: StreamCompression::None,
             connect_timeout: Duration::from_secs(5),

@@ -30,8 +30,6 @@ pub struct WorkerSettings {
 pub struct PowerSyncConfig {
     /// Its URL, as an app would use it.
     pub endpoint: String,
-    /// Whether the streams that the sync config subscribes every client to are synced.
-    pub default_streams: bool,
     /// The format to ask for.
     pub format: StreamFormat,
     /// The compression to ask for.

@@ -17,7 +17,7 @@ use tracing::{Instrument, Span, info_span};
 
 use crate::{
     config::WorkerSettings,
-    database::{InterruptOnDrop, SyncedDatabase, core_version},
+    database::{SyncedDatabase, core_version},
     error::{ConfigError, SeedError},
     progress::Progress,
     schema::Schema,
@@ -151,7 +151,7 @@ fn vacuum(connection: Connection, target: &Path) -> Result<(), SeedError> {
 }
 
 /// Runs `work` on a thread that may block. It goes on when the job is abandoned, until its statement is
-/// interrupted by an [`InterruptOnDrop`].
+/// interrupted by an `InterruptOnDrop`.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SeedError> + Send + 'static,
 ) -> Result<T, SeedError> {

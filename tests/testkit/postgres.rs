@@ -1,0 +1,69 @@
+//! A private PostgreSQL server.
+
+use std::{path::PathBuf, process::Command};
+
+use crate::server::{Server, as_user, data_directory, free_port, program, run, subdirectories};
+
+const USER: &str = "postgres";
+
+/// A PostgreSQL server with an empty database; stopped when this is dropped.
+pub struct Postgres {
+    server: Server,
+    programs: PathBuf,
+}
+
+impl Postgres {
+    /// Starts a server. Blocks for a second or two.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start.
+    pub fn start() -> Self {
+        let versions = subdirectories("/usr/lib/postgresql").into_iter();
+        let initdb = program(versions.map(|path| path.join("bin/initdb")), "postgresql");
+        let programs = initdb
+            .parent()
+            .expect("a file is in a directory")
+            .to_owned();
+        let directory = data_directory(USER);
+        let data = directory.path().join("data");
+        run(as_user(USER, &initdb)
+            .args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"])
+            .arg(format!("--username={USER}"))
+            .arg(&data));
+        let port = free_port();
+        let mut postgres = as_user(USER, &programs.join("postgres"));
+        postgres
+            .arg("-D")
+            .arg(&data)
+            .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
+            .args(["-c", "unix_socket_directories="])
+            .args(["-c", &format!("port={port}")]);
+        let server = Server::start(postgres, directory, port);
+        let postgres = Self { server, programs };
+        // It listens a moment before it takes commands.
+        run(Command::new(postgres.programs.join("pg_isready")).args([
+            "--timeout=60",
+            "--dbname",
+            &postgres.url(),
+        ]));
+        postgres
+    }
+
+    /// The URL of its database.
+    pub fn url(&self) -> String {
+        format!(
+            "postgres://{USER}:unused@127.0.0.1:{}/postgres",
+            self.server.port
+        )
+    }
+
+    /// Runs SQL on it.
+    ///
+    /// # Panics
+    /// When the SQL fails.
+    pub fn execute(&self, sql: &str) {
+        run(Command::new(self.programs.join("psql"))
+            .args(["--quiet", "--set=ON_ERROR_STOP=1", "--dbname", &self.url()])
+            .args(["--command", sql]));
+    }
+}
