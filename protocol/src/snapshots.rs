@@ -188,11 +188,25 @@ impl SnapshotStore {
         self.directory.join(key)
     }
 
-    /// Uploads `file` as the object `key`, hashing it on the way.
+    /// Stores `file` as the object `key` and hashes it. The file is gone afterwards where the store is on the
+    /// same file system: then it is moved there rather than copied.
     ///
     /// # Errors
     /// [`SnapshotStoreError`]; then there is no object `key`.
     pub async fn put_file(&self, key: String, file: &Path) -> Result<Stored, SnapshotStoreError> {
+        let (source, target) = (file.to_owned(), self.local_path(&key));
+        let moved = tokio::task::spawn_blocking(move || move_file(&source, &target)).await;
+        match moved.unwrap_or_else(|e| Err(io::Error::other(e))) {
+            Ok((bytes, sha256)) => Ok(Stored { key, bytes, sha256 }),
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                self.copy_file(key, file).await
+            }
+            Err(error) => Err(self.unwritable(&key, error)),
+        }
+    }
+
+    /// Uploads `file` as the object `key`, hashing it on the way.
+    async fn copy_file(&self, key: String, file: &Path) -> Result<Stored, SnapshotStoreError> {
         let unreadable = |source| SnapshotStoreError::File {
             action: "read",
             path: file.to_owned(),
@@ -394,6 +408,19 @@ impl SnapshotStore {
             },
         }
     }
+}
+
+/// Moves a file to where nobody sees half of it, its bytes safe on disk first. Returns its size and hash.
+fn move_file(source: &Path, target: &Path) -> io::Result<(u64, String)> {
+    let mut file = std::fs::File::open(source)?;
+    let mut hash = Sha256::new();
+    let bytes = io::copy(&mut file, &mut hash)?;
+    file.sync_all()?;
+    let directory = target.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(directory)?;
+    std::fs::rename(source, target)?;
+    std::fs::File::open(directory)?.sync_all()?;
+    Ok((bytes, hex(&hash.finalize())))
 }
 
 /// The key of one file of a snapshot: `<escaped store id>/<job>-<attempt>.sqlite`, with `.gz` or `.zst` when

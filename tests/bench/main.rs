@@ -109,7 +109,7 @@ fn mib(bytes: u64) -> f64 {
 async fn measure(store: &str) -> anyhow::Result<Measured> {
     let service: Access = serde_json::from_str(&std::env::var(SERVICE)?)?;
     let mut pipeline = Pipeline::start_with(service, |settings| {
-        settings.worker.cache_mib = 64;
+        settings.worker.cache_mib = 128;
         settings.powersync.compression = seedbed_worker::config::StreamCompression::Zstd;
     })
     .await;

@@ -136,6 +136,7 @@ struct Written {
 enum Command {
     Start(oneshot::Sender<String>),
     Line(Line),
+    PartiallyComplete(Line),
     Complete(Line, oneshot::Sender<Applied>),
     Finish,
 }
@@ -211,6 +212,14 @@ impl SyncDatabase {
         }
     }
 
+    /// Hands over `partial_checkpoint_complete`; returns as soon as there is room for it.
+    ///
+    /// # Errors
+    /// What ended the thread, perhaps on an earlier line.
+    pub async fn partially_complete(&mut self, line: Line) -> Result<(), DatabaseError> {
+        self.send(Command::PartiallyComplete(line)).await
+    }
+
     /// Commits, ends the thread and hands over the database.
     ///
     /// # Errors
@@ -279,6 +288,7 @@ struct Writer {
     schema: Schema,
     start_payload: String,
     iteration: Iteration,
+    deferred_indexes: DeferredIndexes,
 }
 
 /// The core extension's view of the current stream.
@@ -298,6 +308,7 @@ impl Writer {
         connection.execute_batch("BEGIN")?;
         initialize(&connection)?;
         schema.create(&connection)?;
+        let deferred_indexes = DeferredIndexes::take_from(&connection)?;
         for subscription in &start.subscriptions {
             subscribe(&connection, subscription, start.subscription_ttl)?;
         }
@@ -312,6 +323,7 @@ impl Writer {
             schema,
             start_payload,
             iteration: Iteration::Closed(String::new()),
+            deferred_indexes,
         })
     }
 
@@ -326,8 +338,13 @@ impl Writer {
                 Some(Command::Line(line)) => {
                     self.line(&line)?;
                 }
+                Some(Command::PartiallyComplete(line)) => {
+                    self.deferred_indexes.build(&self.connection)?;
+                    self.line(&line)?;
+                }
                 Some(Command::Complete(line, reply)) => drop(reply.send(self.complete(&line)?)),
-                Some(Command::Finish) | None => break,
+                Some(Command::Finish) => break,
+                None => return Err(DatabaseError::Core("the job was abandoned".to_owned())),
             }
         }
         // Ends the iteration, whose prepared statements would outlive the transaction.
@@ -379,6 +396,7 @@ impl Writer {
     }
 
     fn complete(&mut self, line: &Line) -> Result<Applied, DatabaseError> {
+        self.deferred_indexes.build(&self.connection)?;
         self.schema.create_inferred(&self.connection)?;
         if self.line(line)? {
             return Ok(Applied::Yes);
@@ -397,6 +415,28 @@ impl Writer {
             .query_row((operation, payload), |row| row.get(0))
             .optional()?;
         Ok(Instructions(json.unwrap_or_else(|| "[]".to_owned())))
+    }
+}
+
+/// Indexes that only applying a checkpoint needs. Row ids come in no order, so that keeping them sorted while
+/// operations arrive costs far more than sorting them once at the end.
+struct DeferredIndexes(Vec<String>);
+
+impl DeferredIndexes {
+    fn take_from(connection: &Connection) -> Result<Self, DatabaseError> {
+        const ROW_INDEX: &str = "ps_oplog_row";
+        let definition = "SELECT sql FROM sqlite_master WHERE type = 'index' AND name = ?1";
+        let definition: String = connection.query_row(definition, [ROW_INDEX], |row| row.get(0))?;
+        connection.execute_batch(&format!("DROP INDEX {ROW_INDEX}"))?;
+        Ok(Self(vec![definition]))
+    }
+
+    /// Creates them, once.
+    fn build(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
+        for definition in self.0.drain(..) {
+            connection.execute_batch(&definition)?;
+        }
+        Ok(())
     }
 }
 

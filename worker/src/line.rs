@@ -33,9 +33,11 @@ pub enum LineKind {
     },
     /// All buckets of the target are here.
     CheckpointComplete,
+    /// All buckets of one priority, and of those before it, are here.
+    CheckpointPartiallyComplete,
     /// The keepalive: seconds until the token expires.
     TokenExpiresIn(i64),
-    /// `partial_checkpoint_complete`, and whatever later services add.
+    /// Whatever later services add.
     Other,
 }
 
@@ -98,6 +100,7 @@ impl LineKind {
                 Self::CheckpointDiff(parse::<DiffDocument>(line)?.checkpoint_diff)
             }
             b"checkpoint_complete" => Self::CheckpointComplete,
+            b"partial_checkpoint_complete" => Self::CheckpointPartiallyComplete,
             b"token_expires_in" => {
                 Self::TokenExpiresIn(parse::<KeepaliveDocument>(line)?.token_expires_in as i64)
             }

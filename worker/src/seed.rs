@@ -17,7 +17,7 @@ use tracing::{Instrument, Span, info_span};
 
 use crate::{
     config::WorkerSettings,
-    database::{InterruptOnDrop, SyncedDatabase, core_version},
+    database::{SyncedDatabase, core_version},
     error::{ConfigError, SeedError},
     progress::Progress,
     schema::Schema,
@@ -126,15 +126,15 @@ impl Seeder {
     }
 
     async fn verify(&self, file: &Path, checkpoint: &Checkpoint) -> Result<Verified, SeedError> {
-        let connection = verify::open(file, Some(self.cache_kib))?;
-        let _interrupt = InterruptOnDrop::of(&connection);
+        let snapshot = verify::Snapshot::open(file)?;
+        let _interrupts = snapshot.interrupts();
         let (schema, checkpoint) = (self.schema.clone(), checkpoint.clone());
         let check = move || {
-            let expected = Expected {
+            let raw_tables = schema.raw_tables();
+            Ok(snapshot.verify(&Expected {
                 checkpoint: Some(&checkpoint),
-                raw_tables: schema.raw_tables(),
-            };
-            Ok(verify::verify(&connection, &expected)?)
+                raw_tables,
+            })?)
         };
         blocking(check).await
     }
@@ -151,7 +151,7 @@ fn vacuum(connection: Connection, target: &Path) -> Result<(), SeedError> {
 }
 
 /// Runs `work` on a thread that may block. It goes on when the job is abandoned, until its statement is
-/// interrupted by an [`InterruptOnDrop`].
+/// interrupted by an `InterruptOnDrop`.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SeedError> + Send + 'static,
 ) -> Result<T, SeedError> {

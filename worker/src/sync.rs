@@ -230,6 +230,10 @@ impl Downloading<'_> {
                     return Err(StreamError::TokenExpired.into());
                 }
                 LineKind::TokenExpiresIn(_) => continue,
+                LineKind::CheckpointPartiallyComplete => {
+                    self.database.partially_complete(line).await?;
+                    continue;
+                }
                 LineKind::Other => {}
             }
             self.database.line(line).await?;

@@ -13,13 +13,17 @@ use rusqlite::{Connection, OpenFlags, Row};
 use seedbed_protocol::message::{Checkpoint, TableRows};
 
 use crate::{
-    database::load_core_extension,
+    database::{InterruptOnDrop, load_core_extension},
     schema::{RawTable, quoted},
 };
 
 /// The priority under which `ps_sync_state` records a complete sync; without it a client says that it never
 /// synced. (`BucketPriority::SENTINEL` of the core extension.)
 const COMPLETE_SYNC: i64 = 2_147_483_647;
+
+/// SQLite's page cache while the structure is checked, in KiB. The content is read from front to back and needs
+/// none to speak of.
+const STRUCTURE_CACHE_KIB: i64 = 64 * 1024;
 
 /// What a verified file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,28 +116,58 @@ pub struct Expected<'a> {
 /// # Errors
 /// [`VerifyError`] names the first thing that is wrong.
 pub fn verify_file(file: &Path) -> Result<Verified, VerifyError> {
-    verify(&open(file, None)?, &Expected::default())
+    Snapshot::open(file)?.verify(&Expected::default())
 }
 
-/// Opens a snapshot for [`verify`], with a page cache of `cache_kib` KiB or of SQLite's default size.
-///
-/// # Errors
-/// [`VerifyError::Unreadable`] when there is no such file or it is not SQLite's.
-pub fn open(file: &Path, cache_kib: Option<u32>) -> Result<Connection, VerifyError> {
-    load_core_extension();
-    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    if let Some(cache_kib) = cache_kib {
-        connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+/// A finished file, open for reading.
+pub struct Snapshot {
+    structure: Connection,
+    content: Connection,
+}
+
+impl Snapshot {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// [`VerifyError::Unreadable`] when there is no such file or it is not SQLite's.
+    pub fn open(file: &Path) -> Result<Self, VerifyError> {
+        load_core_extension();
+        let open = || Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let (structure, content) = (open()?, open()?);
+        structure.pragma_update(None, "cache_size", -STRUCTURE_CACHE_KIB)?;
+        Ok(Self { structure, content })
     }
-    Ok(connection)
+
+    /// What stops [`Self::verify`] when it is dropped.
+    pub(crate) fn interrupts(&self) -> [InterruptOnDrop; 2] {
+        [
+            InterruptOnDrop::of(&self.structure),
+            InterruptOnDrop::of(&self.content),
+        ]
+    }
+
+    /// Checks the file against what is expected of it, its structure and its content at the same time. Blocks.
+    ///
+    /// # Errors
+    /// [`VerifyError`] names the first thing that is wrong.
+    pub fn verify(self, expected: &Expected<'_>) -> Result<Verified, VerifyError> {
+        let Self { structure, content } = self;
+        std::thread::scope(|threads| {
+            let structure = threads.spawn(move || check_integrity(&structure));
+            let content = check_content(&content, expected);
+            // Damage explains whatever else is wrong.
+            structure
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            content
+        })
+    }
 }
 
-/// Checks a snapshot against what is expected of it. Blocks.
-///
-/// # Errors
-/// [`VerifyError`] names the first thing that is wrong.
-pub fn verify(connection: &Connection, expected: &Expected<'_>) -> Result<Verified, VerifyError> {
-    check_integrity(connection)?;
+fn check_content(
+    connection: &Connection,
+    expected: &Expected<'_>,
+) -> Result<Verified, VerifyError> {
     check_identity(connection)?;
     check_untyped(connection)?;
     let hasher = RandomState::new();
