@@ -14,7 +14,7 @@ use seedbed_protocol::{
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, error, field, info, info_span, warn};
+use tracing::{Instrument, Span, error, error_span, field, info, info_span, warn};
 
 use crate::{
     config::{WorkerConfig, WorkerSettings},
@@ -118,7 +118,8 @@ impl Shared {
                 return log_unsettled(delivery.park(error.to_string()).await);
             }
         };
-        let span = info_span!(
+        // Of the highest level, so that a log of errors alone still says which job each is about.
+        let span = error_span!(
             "seed",
             otel.kind = "consumer",
             run = %job.run_id,

@@ -46,8 +46,16 @@ impl From<rusqlite::Error> for SnapshotError {
     }
 }
 
+/// Where the JavaScript SDKs (Node.js, web, React Native) record in `ps_kv` that `ps_oplog.key` has the format
+/// that the core extension writes. Without it they rewrite every key when they first connect, with
+/// `powersync_remove_duplicate_key_encoding`, which makes NULL of a key that is right already; the client would
+/// then never find the row that a later REMOVE is about, and keep it for ever.
+/// (`SqliteBucketStorage.migrateToFixedSubkeys`, @powersync/shared-internals 1.3.0.)
+pub(crate) const KEY_FORMAT_MARKER: &str = "powersync_js_migrated_subkeys";
+
 /// Removes what identifies this client: two installations with one `client_id` would confuse the service.
-/// `client_id` is the only such key that the core extension and the SDKs keep in `ps_kv`.
+/// `client_id` is the only such key that the core extension and the SDKs keep in `ps_kv`. Also leaves the
+/// [`KEY_FORMAT_MARKER`] for the SDKs that look for it.
 ///
 /// # Errors
 /// [`SnapshotError::LocalChanges`] when there is something to upload, which another client would repeat.
@@ -57,6 +65,10 @@ pub fn scrub(connection: &Connection) -> Result<(), SnapshotError> {
         return Err(SnapshotError::LocalChanges(local));
     }
     connection.execute("DELETE FROM ps_kv WHERE key = 'client_id'", [])?;
+    connection.execute(
+        "INSERT OR REPLACE INTO ps_kv (key, value) VALUES (?1, '1')",
+        [KEY_FORMAT_MARKER],
+    )?;
     Ok(())
 }
 
@@ -88,4 +100,41 @@ pub fn vacuum_into(connection: &Connection, target: &Path) -> Result<(), Snapsho
 fn used_bytes(connection: &Connection) -> Result<u64, SnapshotError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database;
+
+    #[test]
+    fn the_rewrite_that_the_marker_prevents_would_destroy_a_good_key() {
+        database::load_core_extension();
+        let connection = Connection::open_in_memory().unwrap();
+        let rewrite = "SELECT powersync_remove_duplicate_key_encoding('products/1/a/b')";
+        let rewritten: Option<String> =
+            connection.query_row(rewrite, [], |row| row.get(0)).unwrap();
+        assert_eq!(rewritten, None);
+    }
+
+    #[test]
+    fn a_scrubbed_database_knows_no_client_and_has_the_marker() {
+        database::load_core_extension();
+        let connection = Connection::open_in_memory().unwrap();
+        database::initialize(&connection).unwrap();
+        scrub(&connection).unwrap();
+        let keys = "SELECT group_concat(key) FROM ps_kv";
+        let keys: String = connection.query_row(keys, [], |row| row.get(0)).unwrap();
+        assert_eq!(keys, KEY_FORMAT_MARKER);
+
+        connection
+            .execute("INSERT INTO ps_crud (data) VALUES ('{}')", [])
+            .unwrap();
+        assert!(
+            scrub(&connection)
+                .unwrap_err()
+                .to_string()
+                .contains("ps_crud holds 1")
+        );
+    }
 }

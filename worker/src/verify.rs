@@ -15,6 +15,7 @@ use seedbed_protocol::message::{Checkpoint, TableRows};
 use crate::{
     database::{InterruptOnDrop, load_core_extension},
     schema::{RawTable, quoted},
+    snapshot::KEY_FORMAT_MARKER,
 };
 
 /// The priority under which `ps_sync_state` records a complete sync; without it a client says that it never
@@ -49,6 +50,11 @@ pub enum VerifyError {
     /// It identifies a client.
     #[error("it still holds a client_id")]
     ClientId,
+    /// A JavaScript SDK would rewrite its operations' keys, and lose them.
+    #[error(
+        "ps_kv lacks {KEY_FORMAT_MARKER}, so that a JavaScript SDK would destroy the keys of ps_oplog"
+    )]
+    KeyFormat,
     /// It holds something to upload.
     #[error("ps_crud holds {0} local changes")]
     LocalChanges(u64),
@@ -215,6 +221,14 @@ fn check_identity(connection: &Connection) -> Result<(), VerifyError> {
     )? > 0
     {
         return Err(VerifyError::ClientId);
+    }
+    if count(
+        connection,
+        "SELECT count(*) FROM ps_kv WHERE key = ?1",
+        [KEY_FORMAT_MARKER],
+    )? == 0
+    {
+        return Err(VerifyError::KeyFormat);
     }
     let local = count(connection, "SELECT count(*) FROM ps_crud", [])?;
     if local > 0 {
