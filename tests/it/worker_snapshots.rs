@@ -93,6 +93,7 @@ async fn whatever_is_changed_in_a_snapshot_is_found() {
             "INSERT INTO ps_kv (key, value) VALUES ('client_id', 'x')",
             "client_id",
         ),
+        ("DELETE FROM ps_kv", "powersync_js_migrated_subkeys"),
         (
             "INSERT INTO ps_crud (data) VALUES ('{}')",
             "ps_crud holds 1",
