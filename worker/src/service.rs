@@ -2,7 +2,7 @@
 
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
 use rand::Rng;
 use seedbed_protocol::{
@@ -213,7 +213,7 @@ impl Shared {
             return None;
         }
         let delay = backoff(&self.config, job.attempt).max(error.retry_after().unwrap_or_default());
-        let retry_at = Utc::now() + delay;
+        let retry_at = Utc::now().checked_add_signed(TimeDelta::from_std(delay).ok()?)?;
         (retry_at < job.deadline).then_some((delay, retry_at))
     }
 

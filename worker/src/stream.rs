@@ -11,7 +11,7 @@ use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::TryStreamExt;
 use reqwest::{Response, StatusCode, header};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::io::StreamReader;
 use url::Url;
 
@@ -28,7 +28,10 @@ const MAX_LINE_BYTES: usize = 64 << 20;
 const READ_BYTES: usize = 64 << 10;
 
 /// How much of an error body is read, in bytes.
-const MAX_ERROR_BYTES: usize = 16 << 10;
+const MAX_ERROR_BYTES: u64 = 16 << 10;
+
+/// The longest pause that a service is believed to mean.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 
 /// Why there is no stream, or no more of it.
 #[derive(Debug, thiserror::Error)]
@@ -226,16 +229,13 @@ impl PowerSyncClient {
         Ok(Lines::new(format, response, self.idle_timeout))
     }
 
-    async fn refused(&self, mut response: Response) -> StreamError {
+    async fn refused(&self, response: Response) -> StreamError {
         let status = response.status();
         let retry_after = retry_after(&header_text(&response, header::RETRY_AFTER));
         let mut body = Vec::new();
-        while let Ok(Some(chunk)) = response.chunk().await {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_ERROR_BYTES {
-                break;
-            }
-        }
+        let mut reader = body_reader(response).take(MAX_ERROR_BYTES);
+        // Whatever of it comes in time will do: the status alone says most.
+        let _ = tokio::time::timeout(self.idle_timeout, reader.read_to_end(&mut body)).await;
         let (code, description) = error_body(&body);
         StreamError::Refused {
             url: self.url.clone(),
@@ -297,11 +297,14 @@ fn header_text(response: &Response, name: header::HeaderName) -> String {
 
 /// `Retry-After` in either of its forms: seconds, or an HTTP date.
 fn retry_after(value: &str) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at: SystemTime = chrono::DateTime::parse_from_rfc2822(value).ok()?.into();
-    Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+    let pause = match value.trim().parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let at: SystemTime = chrono::DateTime::parse_from_rfc2822(value).ok()?.into();
+            at.duration_since(SystemTime::now()).unwrap_or_default()
+        }
+    };
+    Some(pause.min(MAX_RETRY_AFTER))
 }
 
 /// The whole chain of causes: reqwest's own message stops before the interesting part.
@@ -352,16 +355,9 @@ pub struct Lines {
 
 impl Lines {
     fn new(format: LineFormat, response: Response, idle_timeout: Duration) -> Self {
-        let encoding = header_text(&response, header::CONTENT_ENCODING);
-        let raw = StreamReader::new(
-            response
-                .bytes_stream()
-                .map_err(|e| std::io::Error::other(causes(&e))),
-        );
-        let body = decoded(raw, encoding.trim());
         Self {
             format,
-            body,
+            body: body_reader(response),
             buffer: BytesMut::new(),
             searched: 0,
             idle_timeout,
@@ -396,29 +392,29 @@ impl Lines {
         }
     }
 
-    /// Cuts one whole line from the front of the buffer, if there is one.
+    /// Cuts one whole line from the front of the buffer, if there is one. Blank lines are nothing.
     fn take_line(&mut self) -> Result<Option<Bytes>, StreamError> {
-        let whole = match self.format {
-            LineFormat::Bson => self.bson_length()?,
-            LineFormat::Ndjson => self.ndjson_length(),
-        };
-        let Some(length) = whole.filter(|length| *length <= self.buffer.len()) else {
-            return match whole.unwrap_or(self.buffer.len()) {
-                too_long if too_long > MAX_LINE_BYTES => Err(StreamError::Malformed(format!(
-                    "a line of more than {MAX_LINE_BYTES} bytes"
-                ))),
-                _ => Ok(None),
+        loop {
+            let whole = match self.format {
+                LineFormat::Bson => self.bson_length()?,
+                LineFormat::Ndjson => self.ndjson_length(),
             };
-        };
-        let mut line = self.buffer.split_to(length).freeze();
-        if self.format == LineFormat::Ndjson {
-            self.searched = 0;
-            line.truncate(length - 1);
-            if line.is_empty() {
-                return self.take_line();
+            if whole.unwrap_or(self.buffer.len()) > MAX_LINE_BYTES {
+                let reason = format!("a line of more than {MAX_LINE_BYTES} bytes");
+                return Err(StreamError::Malformed(reason));
+            }
+            let Some(length) = whole.filter(|length| *length <= self.buffer.len()) else {
+                return Ok(None);
+            };
+            let mut line = self.buffer.split_to(length).freeze();
+            if self.format == LineFormat::Ndjson {
+                self.searched = 0;
+                line.truncate(length - 1);
+            }
+            if !line.is_empty() {
+                return Ok(Some(line));
             }
         }
-        Ok(Some(line))
     }
 
     fn bson_length(&self) -> Result<Option<usize>, StreamError> {
@@ -449,11 +445,14 @@ impl Lines {
     }
 }
 
-fn decoded(
-    raw: impl AsyncBufRead + Send + Unpin + 'static,
-    encoding: &str,
-) -> Box<dyn AsyncRead + Send + Unpin> {
-    match encoding {
+/// The body of an answer, decompressed.
+fn body_reader(response: Response) -> Box<dyn AsyncRead + Send + Unpin> {
+    let encoding = header_text(&response, header::CONTENT_ENCODING);
+    let chunks = response
+        .bytes_stream()
+        .map_err(|e| std::io::Error::other(causes(&e)));
+    let raw = StreamReader::new(chunks);
+    match encoding.trim() {
         "zstd" => {
             let mut decoder = ZstdDecoder::new(raw);
             decoder.multiple_members(true);
