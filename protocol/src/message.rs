@@ -188,7 +188,7 @@ pub struct Download {
 /// How long one step of a job took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepTiming {
-    /// `token`, `sync`, `scrub`, `vacuum`, `verify` or `upload`.
+    /// `sync`, `scrub`, `vacuum`, `verify` or `upload`.
     pub step: String,
     /// Wall-clock milliseconds.
     pub millis: u64,

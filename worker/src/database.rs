@@ -5,6 +5,7 @@
 //! fsynced, and everything up to the complete checkpoint is one transaction; a failure throws the file away.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::Once,
     time::{Duration, Instant},
@@ -136,7 +137,7 @@ struct Written {
 enum Command {
     Start(oneshot::Sender<String>),
     Line(Line),
-    PartiallyComplete(Line),
+    PartiallyComplete(Line, oneshot::Sender<Applied>),
     Complete(Line, oneshot::Sender<Applied>),
     Finish,
 }
@@ -185,10 +186,7 @@ impl SyncDatabase {
     pub async fn start(&mut self) -> Result<String, DatabaseError> {
         let (reply, request) = oneshot::channel();
         self.send(Command::Start(reply)).await?;
-        match request.await {
-            Ok(request) => Ok(request),
-            Err(_) => Err(self.failure().await),
-        }
+        self.answer(request).await
     }
 
     /// Hands over a line; returns as soon as there is room for it.
@@ -206,18 +204,17 @@ impl SyncDatabase {
     pub async fn complete(&mut self, line: Line) -> Result<Applied, DatabaseError> {
         let (reply, applied) = oneshot::channel();
         self.send(Command::Complete(line, reply)).await?;
-        match applied.await {
-            Ok(applied) => Ok(applied),
-            Err(_) => Err(self.failure().await),
-        }
+        self.answer(applied).await
     }
 
-    /// Hands over `partial_checkpoint_complete`; returns as soon as there is room for it.
+    /// Hands over `partial_checkpoint_complete` and waits until everything before it is written.
     ///
     /// # Errors
-    /// What ended the thread, perhaps on an earlier line.
-    pub async fn partially_complete(&mut self, line: Line) -> Result<(), DatabaseError> {
-        self.send(Command::PartiallyComplete(line)).await
+    /// What ended the thread.
+    pub async fn partially_complete(&mut self, line: Line) -> Result<Applied, DatabaseError> {
+        let (reply, applied) = oneshot::channel();
+        self.send(Command::PartiallyComplete(line, reply)).await?;
+        self.answer(applied).await
     }
 
     /// Commits, ends the thread and hands over the database.
@@ -241,6 +238,13 @@ impl SyncDatabase {
     async fn send(&mut self, command: Command) -> Result<(), DatabaseError> {
         match self.commands.send(command).await {
             Ok(()) => Ok(()),
+            Err(_) => Err(self.failure().await),
+        }
+    }
+
+    async fn answer<T>(&mut self, reply: oneshot::Receiver<T>) -> Result<T, DatabaseError> {
+        match reply.await {
+            Ok(answer) => Ok(answer),
             Err(_) => Err(self.failure().await),
         }
     }
@@ -338,9 +342,8 @@ impl Writer {
                 Some(Command::Line(line)) => {
                     self.line(&line)?;
                 }
-                Some(Command::PartiallyComplete(line)) => {
-                    self.deferred_indexes.build(&self.connection)?;
-                    self.line(&line)?;
+                Some(Command::PartiallyComplete(line, reply)) => {
+                    drop(reply.send(self.partially_complete(&line)?));
                 }
                 Some(Command::Complete(line, reply)) => drop(reply.send(self.complete(&line)?)),
                 Some(Command::Finish) => break,
@@ -363,10 +366,11 @@ impl Writer {
         }
         let instructions = self.control("start", &self.start_payload)?;
         self.iteration = Iteration::Active;
-        let request = instructions.find("EstablishSyncStream", |establish: Establish<'_>| {
-            establish.request.to_string()
-        });
-        request?.ok_or_else(|| DatabaseError::Core("it asked for no stream".to_owned()))
+        let mut requests: Vec<Establish<'_>> = instructions.all("EstablishSyncStream")?;
+        let request = requests
+            .pop()
+            .map(|establish| establish.request.to_string());
+        request.ok_or_else(|| DatabaseError::Core("it asked for no stream".to_owned()))
     }
 
     /// Applies a line; says whether the sync is complete.
@@ -401,10 +405,24 @@ impl Writer {
         if self.line(line)? {
             return Ok(Applied::Yes);
         }
-        Ok(Applied::No(match &self.iteration {
+        Ok(self.refused("it did not apply the checkpoint"))
+    }
+
+    fn partially_complete(&mut self, line: &Line) -> Result<Applied, DatabaseError> {
+        self.deferred_indexes.build(&self.connection)?;
+        self.line(line)?;
+        match self.iteration {
+            Iteration::Active => Ok(Applied::Yes),
+            Iteration::Closed(_) => Ok(self.refused("")),
+        }
+    }
+
+    /// Why the core extension wants no more of the stream, or else `otherwise`.
+    fn refused(&self, otherwise: &str) -> Applied {
+        Applied::No(match &self.iteration {
             Iteration::Closed(reason) => reason.clone(),
-            Iteration::Active => "it did not apply the checkpoint".to_owned(),
-        }))
+            Iteration::Active => otherwise.to_owned(),
+        })
     }
 
     fn control(&self, operation: &str, payload: impl ToSql) -> Result<Instructions, DatabaseError> {
@@ -468,23 +486,19 @@ impl Instructions {
         self.0.contains(&format!("{{\"{name}\":"))
     }
 
-    fn find<'a, T: Deserialize<'a>, R>(
-        &'a self,
-        name: &str,
-        read: impl Fn(T) -> R,
-    ) -> Result<Option<R>, DatabaseError> {
+    /// The bodies of all instructions with this name.
+    fn all<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Result<Vec<T>, DatabaseError> {
         let unexpected = |e: serde_json::Error| {
             DatabaseError::Core(format!("an instruction cannot be read: {e}"))
         };
-        let instructions: Vec<std::collections::HashMap<&str, &RawValue>> =
+        let instructions: Vec<HashMap<&str, &RawValue>> =
             serde_json::from_str(&self.0).map_err(unexpected)?;
-        let found = instructions
+        let bodies = instructions
             .iter()
-            .find_map(|instruction| instruction.get(name));
-        found
-            .map(|body| serde_json::from_str(body.get()).map(&read))
-            .transpose()
-            .map_err(unexpected)
+            .filter_map(|instruction| instruction.get(name));
+        bodies
+            .map(|body| serde_json::from_str(body.get()).map_err(unexpected))
+            .collect()
     }
 
     /// Passes the core extension's log lines on and returns its warnings.
@@ -494,18 +508,22 @@ impl Instructions {
             severity: String,
             line: String,
         }
-        if !self.has("LogLine") {
-            return Ok(String::new());
-        }
-        let read = |log: LogLine| {
-            if log.severity == "WARNING" {
-                tracing::warn!("core extension: {}", log.line);
-                return log.line;
-            }
-            tracing::debug!("core extension: {}", log.line);
-            String::new()
+        let mut warnings = Vec::new();
+        // Most lines come without one, and their download progress is not worth reading.
+        let logged: Vec<LogLine> = if self.has("LogLine") {
+            self.all("LogLine")?
+        } else {
+            Vec::new()
         };
-        Ok(self.find("LogLine", read)?.unwrap_or_default())
+        for LogLine { severity, line } in logged {
+            if severity == "WARNING" {
+                tracing::warn!("core extension: {line}");
+                warnings.push(line);
+            } else {
+                tracing::debug!("core extension: {line}");
+            }
+        }
+        Ok(warnings.join("; "))
     }
 }
 
@@ -513,9 +531,7 @@ impl Instructions {
 ///
 /// # Errors
 /// What SQLite says.
-pub fn last_ops(
-    connection: &Connection,
-) -> Result<std::collections::HashMap<String, OpId>, DatabaseError> {
+pub fn last_ops(connection: &Connection) -> Result<HashMap<String, OpId>, DatabaseError> {
     let mut buckets = connection.prepare("SELECT name, last_op FROM ps_buckets")?;
     let rows = buckets.query_map([], |row| Ok((row.get(0)?, OpId(row.get(1)?))))?;
     Ok(rows.collect::<Result<_, _>>()?)

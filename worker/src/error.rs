@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rusqlite::ErrorCode;
 use seedbed_protocol::{message::FailureKind, snapshots::SnapshotStoreError};
 
 use crate::{
@@ -73,7 +74,8 @@ impl SeedError {
     /// The step that failed.
     pub fn step(&self) -> &'static str {
         match self {
-            Self::WorkDirectory(_) | Self::Deadline | Self::Panic(_) => "take",
+            Self::WorkDirectory(_) => "take",
+            Self::Deadline | Self::Panic(_) => "seed",
             Self::Sync(SyncError::Token(_)) => "token",
             Self::Sync(_) => "sync",
             Self::Snapshot(SnapshotError::LocalChanges(_)) => "scrub",
@@ -87,7 +89,15 @@ impl SeedError {
 /// A full disk may have room on another worker or later; the rest of SQLite's errors come from data that
 /// a new download brings again only if it is really so, which a few attempts find out.
 pub(crate) fn is_transient(error: &DatabaseError) -> bool {
-    !matches!(error, DatabaseError::Row { .. })
+    match error {
+        DatabaseError::Row { .. } => false,
+        // A row that a raw table's constraints refuse.
+        DatabaseError::Sqlite(error) => !matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
+        ),
+        _ => true,
+    }
 }
 
 /// Why a worker cannot start: each names the setting that is wrong.

@@ -71,6 +71,13 @@ struct BucketLine {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct StreamLine {
     name: String,
+    #[serde(default)]
+    errors: Vec<StreamErrorLine>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct StreamErrorLine {
+    message: String,
 }
 
 impl LineKind {
@@ -258,7 +265,7 @@ fn checksum<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error>
 pub struct TargetCheckpoint {
     last_op_id: OpId,
     buckets: BTreeMap<String, (u32, u8)>,
-    streams: Option<Vec<String>>,
+    streams: Option<Vec<StreamLine>>,
 }
 
 impl TargetCheckpoint {
@@ -266,9 +273,7 @@ impl TargetCheckpoint {
     pub fn replace(&mut self, line: CheckpointLine) {
         self.buckets.clear();
         self.last_op_id = line.last_op_id;
-        self.streams = line
-            .streams
-            .map(|streams| streams.into_iter().map(|stream| stream.name).collect());
+        self.streams = line.streams;
         self.update(line.buckets);
     }
 
@@ -293,11 +298,22 @@ impl TargetCheckpoint {
         self.buckets.is_empty()
     }
 
-    /// Whether the service knows the stream. Services without Sync Streams do not say.
+    /// Whether the service does not know the stream. Services without Sync Streams do not say.
     pub fn lacks_stream(&self, name: &str) -> bool {
         self.streams
             .as_ref()
-            .is_some_and(|streams| !streams.iter().any(|stream| stream == name))
+            .is_some_and(|streams| !streams.iter().any(|stream| stream.name == name))
+    }
+
+    /// A stream that the service could not resolve, and its reason: its rows are missing.
+    pub fn broken_stream(&self) -> Option<(&str, &str)> {
+        let mut streams = self.streams.iter().flatten();
+        streams.find_map(|stream| {
+            Some((
+                stream.name.as_str(),
+                stream.errors.first()?.message.as_str(),
+            ))
+        })
     }
 
     /// The checkpoint as the snapshot's manifest has it; `last_op` tells how far a bucket has come.
@@ -360,6 +376,19 @@ mod tests {
             .collect();
         assert_eq!(sums, [("a", u32::MAX, 1), ("b", u32::MAX - 1, 3)]);
         assert!(target.lacks_stream("t") && !target.lacks_stream("s"));
+        assert_eq!(target.broken_stream(), None);
+    }
+
+    #[test]
+    fn a_stream_that_the_service_could_not_resolve_is_found_with_its_reason() {
+        let text = r#"{"checkpoint":{"last_op_id":"1","buckets":[],"streams":[{"name":"a","is_default":true,"errors":[]},
+            {"name":"b","is_default":false,"errors":[{"subscription":0,"message":"no such parameter"}]}]}}"#;
+        let LineKind::Checkpoint(line) = LineKind::of(&ndjson(text)).unwrap() else {
+            panic!()
+        };
+        let mut target = TargetCheckpoint::default();
+        target.replace(line);
+        assert_eq!(target.broken_stream(), Some(("b", "no such parameter")));
     }
 
     #[test]

@@ -108,7 +108,8 @@ impl Schema {
             .and_then(|trial| {
                 database::initialize(&trial)?;
                 schema.create(&trial)?;
-                schema.open_every_view(&trial)
+                schema.open_every_view(&trial)?;
+                schema.find_raw_tables(&trial)
             })
             .map_err(refused)?;
         Ok(schema)
@@ -163,6 +164,14 @@ impl Schema {
             Self::Given(_) => Ok(()),
             Self::Inferred => replace_schema(connection, &infer(connection)?),
         }
+    }
+
+    /// A raw table that its DDL does not create would only be missed when the snapshot is verified.
+    fn find_raw_tables(&self, connection: &Connection) -> Result<(), DatabaseError> {
+        for raw in self.raw_tables() {
+            connection.prepare(&format!("SELECT * FROM {}", quoted(&raw.table)))?;
+        }
+        Ok(())
     }
 
     /// A view with a broken column is created without complaint and fails when it is read.

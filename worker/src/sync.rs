@@ -51,6 +51,14 @@ pub enum SyncError {
     /// A subscription to nothing.
     #[error("the service's sync config has no stream {0:?}; check [[streams]]")]
     UnknownStream(String),
+    /// A stream whose rows would be missing.
+    #[error("the service could not resolve the stream {stream:?}: {reason}")]
+    BrokenStream {
+        /// The stream.
+        stream: String,
+        /// The service's words.
+        reason: String,
+    },
     /// What came does not sum to what the service says.
     #[error("the downloaded operations do not match the service's checksums: {0}")]
     Checksum(String),
@@ -60,7 +68,10 @@ impl SyncError {
     /// Whether another try could help.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Token(_) | Self::NoBucket | Self::UnknownStream(_) => false,
+            Self::Token(_)
+            | Self::NoBucket
+            | Self::UnknownStream(_)
+            | Self::BrokenStream { .. } => false,
             Self::Stream(error) => error.is_transient(),
             Self::Database(error) => is_transient(error),
             Self::Checksum(_) => true,
@@ -231,7 +242,9 @@ impl Downloading<'_> {
                 }
                 LineKind::TokenExpiresIn(_) => continue,
                 LineKind::CheckpointPartiallyComplete => {
-                    self.database.partially_complete(line).await?;
+                    if let Applied::No(reason) = self.database.partially_complete(line).await? {
+                        return Ok(Applied::No(reason));
+                    }
                     continue;
                 }
                 LineKind::Other => {}
@@ -253,6 +266,10 @@ fn check_target(target: &TargetCheckpoint, job: &SeedJob) -> Result<(), SyncErro
         .find(|s| target.lacks_stream(&s.stream))
     {
         return Err(SyncError::UnknownStream(unknown.stream.clone()));
+    }
+    if let Some((stream, reason)) = target.broken_stream() {
+        let (stream, reason) = (stream.to_owned(), reason.to_owned());
+        return Err(SyncError::BrokenStream { stream, reason });
     }
     if target.is_empty() {
         Err(SyncError::NoBucket)
