@@ -101,7 +101,10 @@ impl SnapshotStoreError {
             | Self::Manifest { .. }
             | Self::NotFound { .. }
             | Self::Directory { .. } => false,
-            Self::File { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
+            Self::File { source, .. } => !matches!(
+                source.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+            ),
             Self::Object { source, .. } => !matches!(
                 source,
                 E::PermissionDenied { .. }
@@ -201,7 +204,11 @@ impl SnapshotStore {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 self.copy_file(key, file).await
             }
-            Err(error) => Err(self.unwritable(&key, error)),
+            Err(source) => Err(SnapshotStoreError::File {
+                action: "write",
+                path: self.local_path(&key),
+                source,
+            }),
         }
     }
 
@@ -417,10 +424,18 @@ fn move_file(source: &Path, target: &Path) -> io::Result<(u64, String)> {
     let bytes = io::copy(&mut file, &mut hash)?;
     file.sync_all()?;
     let directory = target.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory)?;
+    if !directory.exists() {
+        std::fs::create_dir_all(directory)?;
+        sync_directory(directory.parent().unwrap_or(Path::new(".")))?;
+    }
     std::fs::rename(source, target)?;
-    std::fs::File::open(directory)?.sync_all()?;
+    sync_directory(directory)?;
     Ok((bytes, hex(&hash.finalize())))
+}
+
+/// Makes new names in a directory survive a power loss.
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    std::fs::File::open(directory)?.sync_all()
 }
 
 /// The key of one file of a snapshot: `<escaped store id>/<job>-<attempt>.sqlite`, with `.gz` or `.zst` when

@@ -30,7 +30,9 @@ const WAITING_LINES: usize = 4;
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// SQLite ran out of disk.
-    #[error("the disk of worker.directory is full: {0}; free some space or lower worker.slots")]
+    #[error(
+        "the disk of worker.directory is full, or that of SQLite's temporary files (SQLITE_TMPDIR, else /var/tmp): {0}; free some space or lower worker.slots"
+    )]
     Full(rusqlite::Error),
     /// SQLite or the core extension refused.
     #[error("SQLite: {0}")]

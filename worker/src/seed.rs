@@ -1,7 +1,7 @@
 //! One job, from top to bottom.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,9 +10,10 @@ use chrono::Utc;
 use rusqlite::Connection;
 use seedbed_protocol::{
     message::{Checkpoint, Encoding, Manifest, SeedJob, StepTiming},
-    snapshots::{SnapshotStore, object_key},
+    snapshots::{SnapshotStore, SnapshotStoreError, object_key},
     trace::trace_id,
 };
+use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, info_span};
 
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
     sync::Synced,
     token::TokenSigner,
     verify::{self, Expected, Verified},
-    workdir::WorkDirectory,
+    workdir::{JobDirectory, WorkDirectory},
 };
 
 /// What every job needs and no job changes.
@@ -42,6 +43,7 @@ pub(crate) struct Seeder {
     core_version: String,
     snapshots: SnapshotStore,
     work: WorkDirectory,
+    uploads: TaskTracker,
 }
 
 impl Seeder {
@@ -61,6 +63,7 @@ impl Seeder {
             core_version: core_version().map_err(ConfigError::Core)?,
             snapshots,
             work: WorkDirectory::open(&settings.worker.directory)?,
+            uploads: TaskTracker::new(),
         })
     }
 
@@ -95,15 +98,6 @@ impl Seeder {
             .run("verify", self.verify(&snapshot_file, &checkpoint))
             .await?;
 
-        let key = object_key(
-            &job.scope.store_id,
-            job.job_id,
-            job.attempt,
-            Encoding::Identity,
-        );
-        let stored = steps
-            .run("upload", self.snapshots.put_file(key, &snapshot_file))
-            .await?;
         let manifest = Manifest {
             run_id: job.run_id,
             job_id: job.job_id,
@@ -116,13 +110,26 @@ impl Seeder {
             schema_fingerprint: self.schema.fingerprint(),
             checkpoint,
             tables: verified.tables,
-            renditions: vec![stored.rendition(Encoding::Identity)],
+            renditions: Vec::new(),
             download,
             steps: steps.0,
             trace_id: trace_id(&Span::current()),
         };
-        self.snapshots.put_manifest(&manifest).await?;
-        Ok(manifest)
+        // A task of its own: files cannot be moved by halves, so that this goes on when the job is abandoned,
+        // and whoever cleans up after it waits for it.
+        let upload = upload(self.snapshots.clone(), directory, snapshot_file, manifest);
+        let uploaded = self
+            .uploads
+            .spawn(upload.instrument(info_span!("upload")))
+            .await;
+        Ok(uploaded.map_err(|e| SeedError::Panic(e.to_string()))??)
+    }
+
+    /// Waits for uploads of abandoned jobs; what they make is complete, and nothing refers to it.
+    pub(crate) async fn uploads_ended(&self) {
+        self.uploads.close();
+        self.uploads.wait().await;
+        self.uploads.reopen();
     }
 
     async fn verify(&self, file: &Path, checkpoint: &Checkpoint) -> Result<Verified, SeedError> {
@@ -137,6 +144,43 @@ impl Seeder {
             })?)
         };
         blocking(check).await
+    }
+}
+
+/// Stores the file, then the manifest that refers to it. Owns the job's directory, which it empties.
+async fn upload(
+    snapshots: SnapshotStore,
+    _directory: JobDirectory,
+    file: PathBuf,
+    mut manifest: Manifest,
+) -> Result<Manifest, SnapshotStoreError> {
+    let started = Instant::now();
+    let key = object_key(
+        &manifest.store_id,
+        manifest.job_id,
+        manifest.attempt,
+        Encoding::Identity,
+    );
+    let stored = snapshots.put_file(key, &file).await?;
+    manifest
+        .renditions
+        .push(stored.rendition(Encoding::Identity));
+    manifest.steps.push(timing("upload", started));
+    if let Err(error) = snapshots.put_manifest(&manifest).await {
+        // Without it the file is of no use, and the next attempt needs the room.
+        let _ = snapshots
+            .delete_job(&manifest.store_id, manifest.job_id)
+            .await;
+        return Err(error);
+    }
+    Ok(manifest)
+}
+
+fn timing(step: &str, started: Instant) -> StepTiming {
+    let millis = started.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+    StepTiming {
+        step: step.to_owned(),
+        millis,
     }
 }
 
@@ -178,11 +222,7 @@ impl Steps {
         let started = Instant::now();
         let span = info_span!("step", otel.name = step);
         let result = work.instrument(span).await.map_err(Into::into)?;
-        let millis = started.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-        self.0.push(StepTiming {
-            step: step.to_owned(),
-            millis,
-        });
+        self.0.push(timing(step, started));
         Ok(result)
     }
 }

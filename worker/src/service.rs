@@ -77,20 +77,23 @@ impl Worker {
     pub async fn run(&self, stop: CancellationToken) -> Result<(), BrokerError> {
         let slots = self.shared.config.slots();
         let mut deliveries = self.shared.broker.consume(Queue::Jobs, slots).await?;
-        // Aborted when dropped: an abandoned delivery is an unsettled one.
         let mut jobs = JoinSet::new();
         loop {
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => break,
                 Some(_) = jobs.join_next() => {}
                 delivery = deliveries.next() => match delivery {
                     Some(delivery) => {
                         jobs.spawn(self.shared.clone().work_on(delivery));
                     }
-                    None => return Ok(()),
+                    None => break,
                 },
             }
         }
+        // An abandoned delivery is an unsettled one: it goes back to the queue.
+        jobs.shutdown().await;
+        self.shared.seeder.uploads_ended().await;
+        Ok(())
     }
 
     /// Opens the stream that `job` would sync and reads its first checkpoint, but no data.

@@ -14,13 +14,18 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use seedbed_protocol::{Attempt, JobId};
 use uuid::Uuid;
 
 const PREFIX: &str = "process-";
+const STARTING_PREFIX: &str = "starting-";
 const LOCK: &str = "lock";
+
+/// A process that has not locked its directory by now was killed before it could.
+const STARTING_TAKES_AT_MOST: Duration = Duration::from_secs(3600);
 
 /// Why the work directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -68,10 +73,14 @@ impl WorkDirectory {
         };
         fs::create_dir_all(root).map_err(failed("create", root))?;
         sweep(root).map_err(failed("sweep", root))?;
-        let path = root.join(format!("{PREFIX}{}", Uuid::now_v7()));
-        fs::create_dir(&path).map_err(failed("create", &path))?;
-        let lock = File::create(path.join(LOCK)).map_err(failed("lock", &path))?;
-        lock.lock().map_err(failed("lock", &path))?;
+        let id = Uuid::now_v7();
+        // Locked before it has the name that a sweep looks for.
+        let starting = root.join(format!("{STARTING_PREFIX}{id}"));
+        fs::create_dir(&starting).map_err(failed("create", &starting))?;
+        let lock = File::create(starting.join(LOCK)).map_err(failed("lock", &starting))?;
+        lock.lock().map_err(failed("lock", &starting))?;
+        let path = root.join(format!("{PREFIX}{id}"));
+        fs::rename(&starting, &path).map_err(failed("create", &path))?;
         Ok(Self(Arc::new(ProcessDirectory { path, _lock: lock })))
     }
 
@@ -133,30 +142,46 @@ fn remove(path: &Path) {
     }
 }
 
-/// Removes the directories of processes that are gone.
+/// Removes the directories of processes that are gone. Another process may be doing the same.
 fn sweep(root: &Path) -> io::Result<()> {
     for entry in fs::read_dir(root)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(PREFIX) && is_abandoned(&entry.path())? {
-            tracing::info!(
-                "removing what a killed process left in {}",
-                entry.path().display()
-            );
-            fs::remove_dir_all(entry.path())?;
+        let path = entry?.path();
+        if is_abandoned(&path).or_else(gone)? {
+            tracing::info!("removing what a killed process left in {}", path.display());
+            fs::remove_dir_all(&path).or_else(gone)?;
         }
     }
     Ok(())
 }
 
+/// What is gone already needs no sweeping.
+fn gone<T: Default>(error: io::Error) -> io::Result<T> {
+    if error.kind() == io::ErrorKind::NotFound {
+        Ok(T::default())
+    } else {
+        Err(error)
+    }
+}
+
 fn is_abandoned(directory: &Path) -> io::Result<bool> {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    if name.starts_with(STARTING_PREFIX) {
+        let age = fs::metadata(directory)?
+            .modified()?
+            .elapsed()
+            .unwrap_or_default();
+        return Ok(age > STARTING_TAKES_AT_MOST);
+    }
+    if !name.starts_with(PREFIX) {
+        return Ok(false);
+    }
     match File::open(directory.join(LOCK)) {
         Ok(lock) => match lock.try_lock() {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
         },
-        // Killed, or still, between making the directory and its lock: it has no job yet. The process that
-        // loses its empty directory here fails when it starts, and is started again.
+        // Half removed by a process that was killed while it swept.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(error),
     }

@@ -18,6 +18,13 @@ use super::{Broker, BrokerError, Consumer, Delivery, Message, Parked, Queue, Set
 /// Waiting messages that a queue takes before [`Broker::publish`] waits.
 pub const DEFAULT_CAPACITY: usize = 1024;
 
+/// Messages that may wait for a later try before [`Broker::publish`] waits: a service that is down for a
+/// while must not collect the whole list of stores here.
+const MAX_DELAYED: usize = 1024;
+
+/// Parked messages that are kept; of more, the oldest are dropped.
+const MAX_PARKED: usize = 1024;
+
 /// See the module.
 #[derive(Clone)]
 pub struct MemoryBroker {
@@ -42,6 +49,7 @@ struct Room {
 #[derive(Default)]
 struct State {
     ready: VecDeque<Waiting>,
+    delayed: usize,
     parked: VecDeque<Parked>,
 }
 
@@ -103,7 +111,7 @@ impl Room {
     /// Puts a message in if there is room, else hands it back.
     fn try_put(&self, message: Message) -> Result<(), Message> {
         let mut state = self.lock();
-        if state.ready.len() >= self.capacity {
+        if state.ready.len() >= self.capacity || state.delayed >= MAX_DELAYED {
             return Err(message);
         }
         state.ready.push_back(Waiting {
@@ -121,6 +129,18 @@ impl Room {
             message,
             redelivered: true,
         });
+        self.arrived.notify_one();
+    }
+
+    /// Puts a message in whose delay is over, whatever the capacity.
+    fn come_back(&self, message: Message) {
+        let mut state = self.lock();
+        state.delayed -= 1;
+        state.ready.push_back(Waiting {
+            message,
+            redelivered: false,
+        });
+        drop(state);
         self.arrived.notify_one();
     }
 
@@ -246,13 +266,10 @@ impl Settlement for HeldMessage {
         delay: Duration,
     ) -> Result<(), BrokerError> {
         let (shared, queue) = (self.shared.clone(), self.queue);
+        self.room().lock().delayed += 1;
         tokio::spawn(async move {
             tokio::select! {
-                () = tokio::time::sleep(delay) => {
-                    let room = shared.room(queue);
-                    room.lock().ready.push_back(Waiting { message: next, redelivered: false });
-                    room.arrived.notify_one();
-                }
+                () = tokio::time::sleep(delay) => shared.room(queue).come_back(next),
                 () = shared.closing() => {}
             }
         });
@@ -261,7 +278,12 @@ impl Settlement for HeldMessage {
     }
 
     async fn park(mut self: Box<Self>, parked: Parked) -> Result<(), BrokerError> {
-        self.room().lock().parked.push_back(parked);
+        let mut state = self.room().lock();
+        if state.parked.len() == MAX_PARKED {
+            state.parked.pop_front();
+        }
+        state.parked.push_back(parked);
+        drop(state);
         self.unsettled = None;
         Ok(())
     }
