@@ -1,6 +1,7 @@
 //! One binary with all integration tests: one module a subject.
 
 mod broker_contract;
+mod local;
 mod recordings;
 mod stand_in;
 mod stores_sql;

@@ -5,4 +5,5 @@ pub mod mounts;
 pub mod pipeline;
 pub mod postgres;
 pub mod powersync;
+pub mod program;
 mod server;
