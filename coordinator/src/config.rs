@@ -218,11 +218,13 @@ impl Settings {
         let place = |setting: &str, url: &str, scheme: &str, what: &str| {
             let rest = url.strip_prefix(scheme);
             match rest.map(|rest| rest.trim_start_matches("//")) {
-                None => invalid(setting, format!("is {url:?}; it must be {scheme}{what}")),
-                Some("") if !what.is_empty() => invalid(
-                    setting,
-                    format!("is {url:?}; {what} is missing after {scheme}"),
-                ),
+                None => {
+                    let shown = without_secrets(url);
+                    invalid(setting, format!("is {shown}; it must be {scheme}{what}"))
+                }
+                Some("") if !what.is_empty() => {
+                    invalid(setting, format!("lacks {what} after {scheme}"))
+                }
                 Some(_) => Ok(()),
             }
         };
@@ -306,6 +308,21 @@ fn template_of(setting: &str, value: &Json) -> Result<(), ConfigError> {
     template::check(value).or_else(|e| invalid(setting, format!("is no template: {e}")))
 }
 
+/// What messages may show of a URL: its scheme, host and path. The rest may be a secret, and so may all of
+/// what is malformed.
+pub(crate) fn without_secrets(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) if url.has_host() && !url.path().contains('@') => {
+            let (scheme, path) = (url.scheme(), url.path());
+            let host = url.host_str().unwrap_or_default();
+            let port = url.port().map(|port| format!(":{port}"));
+            format!("{scheme}://{host}{}{path}", port.unwrap_or_default())
+        }
+        Ok(url) => format!("{}:…", url.scheme()),
+        Err(_) => "not a URL".to_owned(),
+    }
+}
+
 fn check_endpoint(endpoint: &str) -> Result<(), ConfigError> {
     let setting = "powersync.endpoint";
     if endpoint.is_empty() {
@@ -316,10 +333,18 @@ fn check_endpoint(endpoint: &str) -> Result<(), ConfigError> {
         );
     }
     match Url::parse(endpoint) {
-        Err(e) => invalid(setting, format!("{endpoint:?} is not a URL: {e}")),
-        Ok(url) if !matches!(url.scheme(), "http" | "https") => invalid(
+        Err(e) => invalid(setting, format!("is not a URL: {e}")),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            let shown = without_secrets(endpoint);
+            invalid(
+                setting,
+                format!("is {shown}; it must begin with https:// or http://"),
+            )
+        }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => invalid(
             setting,
-            format!("{endpoint:?} must begin with https:// or http://"),
+            "has a user name or a password in it, which PowerSync does not use; remove what is before \
+             the @, since jobs sign in with [token]",
         ),
         Ok(_) => Ok(()),
     }
@@ -684,6 +709,34 @@ mod tests {
         );
         let shown = format!("{:?}", load(GOOD, &[]).unwrap());
         assert!(!shown.contains("c2VjcmV0"), "{shown}");
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        for (variable, value) in [
+            ("SEEDBED_CATALOG__URL", "postgres://me:hunter2@db/c"),
+            ("SEEDBED_CATALOG__URL", "postgres://me:hunter2/x@db/c"),
+            ("SEEDBED_CATALOG__URL", "me:hunter2@db/c"),
+            (
+                "SEEDBED_BROKER__URL",
+                "amqp://me:hunter2@mq:5672/?k=hunter2",
+            ),
+            ("SEEDBED_SNAPSHOTS__URL", "s3://me:hunter2@bucket"),
+            ("SEEDBED_POWERSYNC__ENDPOINT", "https://me:hunter2@ps"),
+            ("SEEDBED_POWERSYNC__ENDPOINT", "ftp://me:hunter2@ps"),
+            ("SEEDBED_POWERSYNC__ENDPOINT", "https://me:hunter2@ps:port"),
+        ] {
+            let error = refused(GOOD, &[(variable, value)]);
+            assert!(
+                error.contains("url ") || error.contains("endpoint "),
+                "{error}"
+            );
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert_eq!(
+            without_secrets("amqp://me:hunter2@mq:5672/v?x=1"),
+            "amqp://mq:5672/v"
+        );
     }
 
     #[test]
