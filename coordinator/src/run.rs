@@ -131,13 +131,13 @@ pub async fn publish(
     settings: &Settings,
     run: &Run,
 ) -> Result<(), RunError> {
-    let mut after = i64::MIN;
+    let mut after = None;
     loop {
         let page = catalog.listed_jobs(run.id, after, PAGE).await?;
         let Some(last) = page.last() else {
             return Ok(());
         };
-        after = last.position;
+        after = Some((last.position, last.job_id));
         let mut published = Vec::with_capacity(page.len());
         for job in page {
             let job_id = job.job_id;

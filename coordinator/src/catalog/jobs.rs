@@ -20,22 +20,29 @@ pub struct PendingJob {
 }
 
 impl Catalog {
-    /// The next jobs of a run that were never published, after the place `after`; at most `limit`.
+    /// The next jobs of a run that were never published, after the job `after` at its place; at most
+    /// `limit`. The place alone would not do: nothing keeps two stores from sharing one.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn listed_jobs(
         &self,
         run_id: RunId,
-        after: i64,
+        after: Option<(i64, JobId)>,
         limit: i64,
     ) -> Result<Vec<PendingJob>, CatalogError> {
+        let (position, job_id) = match after {
+            Some((position, job_id)) => (position, job_id.to_string()),
+            None => (i64::MIN, String::new()),
+        };
         let rows = sqlx::query(
             "SELECT id, run_id, store_id, position, claims FROM jobs \
-             WHERE run_id = $1 AND position > $2 AND state = 'listed' ORDER BY position LIMIT $3",
+             WHERE run_id = $1 AND (position, id) > ($2, $3) AND state = 'listed' \
+             ORDER BY position, id LIMIT $4",
         )
         .bind(run_id.to_string())
-        .bind(after)
+        .bind(position)
+        .bind(job_id)
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;

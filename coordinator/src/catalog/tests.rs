@@ -38,7 +38,7 @@ impl Fixture {
         let run_id = listing.commit().await.unwrap();
         let jobs = self
             .catalog
-            .listed_jobs(run_id, i64::MIN, i64::MAX)
+            .listed_jobs(run_id, None, i64::MAX)
             .await
             .unwrap();
         (run_id, jobs)

@@ -144,6 +144,8 @@ impl Reader {
         let mut table = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
+            // As [`Lines`] ends them, and as the parser counts them.
+            .terminator(csv::Terminator::Any(b'\n'))
             .from_reader(Lines::of(text));
         let mut record = csv::ByteRecord::new();
         let mut header = None;
@@ -245,6 +247,8 @@ fn check_header(header: &csv::StringRecord) -> Result<(), RecordProblem> {
     for (index, name) in header.iter().enumerate() {
         let problem = if name.is_empty() {
             format!("column {} of the header has no name", index + 1)
+        } else if name.contains('\r') {
+            "the header has a carriage return in it; end lines with LF or CRLF".to_owned()
         } else if header.iter().take(index).any(|earlier| earlier == name) {
             format!("the header names the column {name:?} twice")
         } else {
@@ -405,6 +409,22 @@ mod tests {
         );
         let positions: Vec<_> = stores.iter().map(|s| s.position).collect();
         assert_eq!(positions, [2, 4, 6]);
+    }
+
+    #[tokio::test]
+    async fn a_carriage_return_alone_ends_no_csv_line() {
+        let stores = read("s.csv", "store_id,name\n1,a\rb\n2,c\r\n3,d\n")
+            .await
+            .unwrap();
+        let positions: Vec<_> = stores.iter().map(|s| s.position).collect();
+        assert_eq!(positions, [2, 3, 4]);
+        assert_eq!(claims(&stores[0])["name"], json!("a\rb"));
+        assert_eq!(claims(&stores[1])["name"], json!("c"));
+        let error = refused("s.csv", "store_id,name\r1,a\r2,b\r").await;
+        assert!(
+            error.contains("line 1: ") && error.contains("CRLF"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
