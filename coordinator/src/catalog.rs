@@ -4,8 +4,8 @@
 //! * A run's jobs are listed all together or not at all ([`Listing`]).
 //! * Applying an event again, late, or in another order than it happened changes nothing that should stay
 //!   ([`Catalog::apply`]).
-//! * Each store has at most one job in flight and at most one live snapshot. An older checkpoint never
-//!   replaces a newer one.
+//! * Each store has at most one job in flight and at most one live snapshot. The snapshot of an earlier job
+//!   never replaces that of a later one.
 //! * Whatever is committed survives a crash of the process. What was not committed was not acknowledged
 //!   to the broker either.
 
