@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use futures::{Stream, StreamExt, stream::BoxStream};
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 use sqlx::{
     AssertSqlSafe, Column, ConnectOptions, Connection, Decode, Row, Type, TypeInfo, ValueRef,
     mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow},
@@ -17,7 +17,7 @@ use sqlx::{
 use tokio::sync::mpsc;
 use url::Url;
 
-use super::{READ_AHEAD, RecordProblem, Store, StoresError, scope};
+use super::{Columns, READ_AHEAD, Read, RecordProblem, Store, StoresError, scope, until_end};
 
 /// A query on a database.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl SqlSource {
 
     /// The query's rows as stores, fetched as they are taken.
     pub(super) fn stores<'a>(&self) -> BoxStream<'a, Result<Store, StoresError>> {
-        let (sender, mut receiver) = mpsc::channel(READ_AHEAD);
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
         let reader = Reader {
             database: self.database.clone(),
             query: self.query.clone(),
@@ -94,12 +94,11 @@ impl SqlSource {
         };
         let driver = self.driver.clone();
         tokio::spawn(async move {
-            if let Err(error) = reader.read(driver).await {
-                // Once nobody takes stores, there is nobody to tell.
-                let _ = reader.sender.send(Err(error)).await;
-            }
+            let ended = reader.read(driver).await.map(|()| None);
+            // Once nobody takes stores, there is nobody to tell.
+            let _ = reader.sender.send(ended).await;
         });
-        futures::stream::poll_fn(move |context| receiver.poll_recv(context)).boxed()
+        until_end(receiver, self.database.clone())
     }
 }
 
@@ -125,10 +124,8 @@ struct Reader {
     database: String,
     query: String,
     store_id: String,
-    sender: mpsc::Sender<Result<Store, StoresError>>,
+    sender: mpsc::Sender<Read>,
 }
-
-type Columns = Result<Map<String, Value>, RecordProblem>;
 
 impl Reader {
     async fn read(&self, driver: Driver) -> Result<(), StoresError> {
@@ -179,7 +176,7 @@ impl Reader {
     async fn forward<R>(
         &self,
         rows: impl Stream<Item = sqlx::Result<R>> + Send,
-        columns: impl Fn(R) -> Columns,
+        columns: impl Fn(R) -> Result<Columns, RecordProblem>,
     ) -> Result<bool, StoresError> {
         let mut rows = std::pin::pin!(rows.enumerate());
         while let Some((index, row)) = rows.next().await {
@@ -198,7 +195,7 @@ impl Reader {
                 })?;
             if self
                 .sender
-                .send(Ok(Store { scope, position }))
+                .send(Ok(Some(Store { scope, position })))
                 .await
                 .is_err()
             {
@@ -223,13 +220,13 @@ impl Reader {
     }
 }
 
-fn json_columns(json: &str) -> Columns {
+fn json_columns(json: &str) -> Result<Columns, RecordProblem> {
     serde_json::from_str(json).map_err(|e| RecordProblem::Malformed(e.to_string()))
 }
 
 /// SQLite types values, not columns.
-fn sqlite_columns(row: &SqliteRow) -> Columns {
-    let mut columns = Map::new();
+fn sqlite_columns(row: &SqliteRow) -> Result<Columns, RecordProblem> {
+    let mut columns = Columns::default();
     for (index, column) in row.columns().iter().enumerate() {
         let value = row.try_get_raw(index).map_err(undecodable)?;
         let type_name = value.type_info().name().to_owned();
@@ -243,13 +240,13 @@ fn sqlite_columns(row: &SqliteRow) -> Columns {
                 _ => return Err(unsupported(column.name(), &type_name)),
             }
         };
-        columns.insert(column.name().to_owned(), json);
+        columns.add(column.name(), json)?;
     }
     Ok(columns)
 }
 
-fn mysql_columns(row: &MySqlRow) -> Columns {
-    let mut columns = Map::new();
+fn mysql_columns(row: &MySqlRow) -> Result<Columns, RecordProblem> {
+    let mut columns = Columns::default();
     for (index, column) in row.columns().iter().enumerate() {
         let name = column.name();
         let null = row.try_get_raw(index).map_err(undecodable)?.is_null();
@@ -258,7 +255,7 @@ fn mysql_columns(row: &MySqlRow) -> Columns {
         } else {
             mysql_value(row, index, name, column.type_info().name())?
         };
-        columns.insert(name.to_owned(), json);
+        columns.add(name, json)?;
     }
     Ok(columns)
 }
@@ -394,6 +391,17 @@ mod tests {
             error.contains("source.query") && error.contains("nope"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn two_columns_of_one_name_are_refused() {
+        let (_directory, url) = database("CREATE TABLE s (x)").await;
+        let query = "SELECT 1 AS store_id, 'eu' AS region, 'us' AS region";
+        let error = read(&url, query).await.unwrap_err().to_string();
+        assert!(error.contains("\"region\" twice"), "{error}");
+        // As Postgres writes such a row.
+        let error = json_columns(r#"{"store_id":1,"region":"eu","region":"us"}"#).unwrap_err();
+        assert!(error.to_string().contains("\"region\" twice"), "{error}");
     }
 
     #[tokio::test]
