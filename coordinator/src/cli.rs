@@ -28,7 +28,7 @@ use crate::{
     run::RunError,
     show,
     stores::{FileFormat, StoreSource, StoresError},
-    verify::{self, VerifyCommandError},
+    verify::{Verifier, VerifyCommandError},
 };
 
 const FAILED: u8 = 1;
@@ -316,13 +316,14 @@ async fn run_check(args: SourceArgs, settings: Settings, json: bool) -> Result<u
 
 async fn run_verify(target: &str, settings: &Settings, json: bool) -> Result<u8, CliError> {
     let file = Path::new(target);
+    let verifier = Verifier::new(settings.schema.file.as_deref())?;
     let verified = if file.exists() {
-        vec![verify::verify_path(file).await?]
+        vec![verifier.verify_path(file).await?]
     } else {
         settings.check_catalog()?;
         let catalog = Catalog::open_existing(&settings.catalog.url).await?;
         let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
-        verify::verify_store(target, &catalog, &snapshots).await?
+        verifier.verify_store(target, &catalog, &snapshots).await?
     };
     if json {
         print_json(&json!({"ok": true, "files": verified}));
