@@ -1,6 +1,6 @@
 //! Stores from a database: one row of the configured query is one store, its columns are the claims.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use futures::{Stream, StreamExt, stream::BoxStream};
 use serde_json::{Number, Value};
@@ -17,7 +17,32 @@ use sqlx::{
 use tokio::sync::mpsc;
 use url::Url;
 
+use crate::config::without_secrets;
+
 use super::{Columns, READ_AHEAD, Read, RecordProblem, Store, StoresError, scope, until_end};
+
+/// The parameters of a Postgres URL that sqlx knows, except `options[…]`. It would log any other one with its
+/// value, which may be a misspelt password.
+const POSTGRES_PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
 
 /// A query on a database.
 #[derive(Debug)]
@@ -28,11 +53,22 @@ pub struct SqlSource {
     store_id: String,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Driver {
     Postgres(PgConnectOptions),
     MySql(MySqlConnectOptions),
     Sqlite(SqliteConnectOptions),
+}
+
+/// Without the options, whose own `Debug` shows the password.
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Postgres(_) => "Postgres",
+            Self::MySql(_) => "MySql",
+            Self::Sqlite(_) => "Sqlite",
+        })
+    }
 }
 
 impl SqlSource {
@@ -42,23 +78,30 @@ impl SqlSource {
     /// [`StoresError::Url`] when `url` names no database that this program can ask.
     pub fn new(url: &str, query: &str, store_id: &str) -> Result<Self, StoresError> {
         let bad = |problem: String| StoresError::Url { problem };
-        let malformed = |e: &dyn std::fmt::Display| bad(format!("is malformed: {e}"));
+        let malformed = |e: &dyn fmt::Display| bad(format!("is malformed: {e}"));
         let (scheme, rest) = url
             .split_once(':')
             .ok_or_else(|| bad("must begin with postgres:, mysql:, sqlite: or file:".to_owned()))?;
         let driver = match scheme {
             "postgres" | "postgresql" => {
-                Driver::Postgres(PgConnectOptions::from_str(url).map_err(|e| malformed(&e))?)
+                if let Some(unknown) = unknown_parameter(url) {
+                    return Err(bad(format!(
+                        "has a parameter {unknown:?} that Postgres connections do not have; remove it"
+                    )));
+                }
+                let options = PgConnectOptions::from_str(url).map_err(|e| malformed(&e))?;
+                Driver::Postgres(options.disable_statement_logging())
             }
             "mysql" | "mariadb" => {
-                Driver::MySql(MySqlConnectOptions::from_str(url).map_err(|e| malformed(&e))?)
+                let options = MySqlConnectOptions::from_str(url).map_err(|e| malformed(&e))?;
+                Driver::MySql(options.disable_statement_logging())
             }
             "sqlite" => {
                 let options = SqliteConnectOptions::new()
                     .filename(rest.strip_prefix("//").unwrap_or(rest))
                     .create_if_missing(false)
                     .read_only(true);
-                Driver::Sqlite(options)
+                Driver::Sqlite(options.disable_statement_logging())
             }
             other => {
                 return Err(bad(format!(
@@ -102,21 +145,20 @@ impl SqlSource {
     }
 }
 
+/// What messages may show of the database.
 fn display_name(url: &str, scheme: &str, rest: &str) -> String {
     if scheme == "sqlite" {
         return format!("sqlite:{}", rest.strip_prefix("//").unwrap_or(rest));
     }
-    match Url::parse(url) {
-        Ok(url) => {
-            let host = url.host_str().unwrap_or("localhost");
-            let port = url
-                .port()
-                .map(|port| format!(":{port}"))
-                .unwrap_or_default();
-            format!("{scheme}://{host}{port}{}", url.path())
-        }
-        Err(_) => scheme.to_owned(),
-    }
+    without_secrets(url)
+}
+
+/// The first parameter of a Postgres URL that sqlx does not know.
+fn unknown_parameter(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let mut names = url.query_pairs().map(|(name, _)| name.into_owned());
+    names
+        .find(|name| !POSTGRES_PARAMETERS.contains(&name.as_str()) && !name.starts_with("options["))
 }
 
 /// Runs one query and sends its stores on.
@@ -443,6 +485,15 @@ mod tests {
             );
             assert!(!error.contains("hunter2"), "{error}");
         }
+        let source = SqlSource::new("mysql://me:hunter2@db/app", "SELECT 1", "id").unwrap();
+        assert!(!format!("{source:?}").contains("hunter2"));
+        let error = name("postgres://db/app?passwrod=hunter2").unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("passwrod") && !error.contains("hunter2"),
+            "{error}"
+        );
+        assert!(name("postgres://db/app?sslmode=require&options[search_path]=a").is_ok());
         assert_eq!(decimal("1.50".parse().unwrap()), json!(1.5));
     }
 }
