@@ -210,8 +210,8 @@ impl Selection {
     /// The setting that does not fit the store, and why.
     pub fn of(scope: &Scope, settings: &Settings) -> Result<Self, (String, TemplateError)> {
         let claims = &scope.claims;
-        // The worker fills in the subject; a missing column has to show before anything starts.
-        template::fill_text(&settings.token.subject, claims)
+        // The worker fills in the subject; a claim that does not fit has to show before anything starts.
+        template::check_subject(&settings.token.subject, claims)
             .map_err(|e| ("token.subject".to_owned(), e))?;
         let parameters = template::fill_object(&settings.parameters, claims)
             .map_err(|e| ("[parameters]".to_owned(), e))?;

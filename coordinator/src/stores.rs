@@ -317,7 +317,8 @@ fn scope(Columns(columns): Columns, store_id_column: &str) -> Result<Scope, Reco
     })
 }
 
-fn kind_of(value: &Value) -> &'static str {
+/// The kind of a value, for messages.
+pub(crate) fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
