@@ -31,6 +31,9 @@ pub use jobs::PendingJob;
 pub use listing::Listing;
 pub use read::{FailedJob, RunReport, SnapshotRecord, Totals};
 
+/// How much of a damaged value is shown: all of a manifest would fill screens.
+const SHOWN_CHARS: usize = 80;
+
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Why the catalog did not do what was asked.
@@ -85,10 +88,10 @@ pub enum CatalogError {
     /// A value in the catalog is not what this program writes.
     #[error("the catalog holds {value:?} where {expected} should be; was it edited by hand?")]
     Damaged {
-        /// What is there.
+        /// The beginning of what is there.
         value: String,
         /// What should be.
-        expected: &'static str,
+        expected: String,
     },
     /// A value is too large for the catalog.
     #[error("cannot store the {what}: {reason}")]
@@ -216,10 +219,15 @@ fn time(millis: i64) -> Result<DateTime<Utc>, CatalogError> {
     DateTime::from_timestamp_millis(millis).ok_or_else(|| damaged(millis, "a time"))
 }
 
-fn damaged(value: impl ToString, expected: &'static str) -> CatalogError {
+fn damaged(value: impl ToString, expected: impl Into<String>) -> CatalogError {
+    let mut value = value.to_string();
+    if let Some((end, _)) = value.char_indices().nth(SHOWN_CHARS) {
+        value.truncate(end);
+        value.push('…');
+    }
     CatalogError::Damaged {
-        value: value.to_string(),
-        expected,
+        value,
+        expected: expected.into(),
     }
 }
 

@@ -127,12 +127,13 @@ impl Catalog {
 }
 
 fn pending_job(row: &sqlx::any::AnyRow) -> Result<PendingJob, CatalogError> {
+    let job_id: JobId = parsed(row, "id", "a job id")?;
     let claims: String = row.try_get("claims")?;
-    let claims: JsonObject =
-        serde_json::from_str(&claims).map_err(|_| damaged(claims, "a store's claims"))?;
+    let claims: JsonObject = serde_json::from_str(&claims)
+        .map_err(|_| damaged(claims, format!("the claims of the job {job_id}")))?;
     let store_id: StoreId = parsed(row, "store_id", "a store id")?;
     Ok(PendingJob {
-        job_id: parsed(row, "id", "a job id")?,
+        job_id,
         run_id: parsed(row, "run_id", "a run id")?,
         position: row.try_get("position")?,
         scope: Scope { store_id, claims },

@@ -451,3 +451,23 @@ async fn a_long_list_is_written_whole_and_its_duplicate_is_found() {
         .to_string();
     assert!(error.contains("at 3 and at 190"), "{error}");
 }
+
+#[tokio::test]
+async fn a_damaged_live_manifest_is_named_briefly_and_replaced() {
+    let fixture = Fixture::new().await;
+    let (_, jobs) = fixture.run(&["a"]).await;
+    fixture.apply(completed(&jobs[0], 5, 0)).await;
+    sqlx::query("UPDATE snapshots SET manifest = $1")
+        .bind("ü".repeat(500))
+        .execute(&fixture.catalog.pool)
+        .await
+        .unwrap();
+    let store_id = StoreId::new("a").unwrap();
+    let error = fixture.catalog.live_snapshot(&store_id).await.unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains(&jobs[0].job_id.to_string()), "{error}");
+    assert!(error.chars().count() < 250, "{error}");
+    let (_, next) = fixture.run(&["a"]).await;
+    fixture.apply(completed(&next[0], 6, 1)).await;
+    assert_eq!(fixture.live("a").await, Some(next[0].job_id));
+}
