@@ -24,7 +24,7 @@ use crate::{
     catalog::{self, Catalog, CatalogError},
     config::Settings,
     events::{Events, EventsError},
-    progress::{Counts, NAMED_FAILURES, Reporter, Summary},
+    progress::{Counts, Reporter, Summary},
     run::{self, Run, RunError},
     stores::StoreSource,
 };
@@ -207,7 +207,10 @@ impl Local {
             run_id: run.id,
             totals: self.catalog.totals(run.id).await?,
             elapsed: started.elapsed(),
-            failures: self.catalog.failed_jobs(run.id, NAMED_FAILURES).await?,
+            failures: self
+                .catalog
+                .failed_jobs(run.id, self.reporter.named_failures())
+                .await?,
         };
         self.reporter.summary(&summary);
         Ok(summary)
