@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fmt,
     path::{Path, PathBuf},
     time::Duration,
@@ -146,6 +147,12 @@ pub enum ConfigError {
         /// What the parser expected.
         reason: String,
     },
+    /// A variable that would be a setting is not Unicode.
+    #[error("the environment variable {variable} is not Unicode; set it to a text in UTF-8")]
+    NotUnicode {
+        /// Its name, as far as it can be shown.
+        variable: String,
+    },
     /// No setting of this name exists.
     #[error("unknown setting {setting} in {origin}; {advice}")]
     Unknown {
@@ -186,11 +193,7 @@ impl Settings {
         let beside = Path::new("seedbed.toml");
         let file = file.or_else(|| beside.exists().then_some(beside));
         let file = file.map(UserFile::read).transpose()?;
-        // A variable that is not Unicode cannot be the name of a setting.
-        let variables = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
-        Self::merge(file, variables)
+        Self::merge(file, unicode(std::env::vars_os())?)
     }
 
     fn merge(
@@ -461,6 +464,27 @@ impl Provider for UserFile {
     }
 }
 
+/// The variables that could be settings.
+fn unicode(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, ConfigError> {
+    let ours = |name: &OsString| name.as_encoded_bytes().starts_with(ENV_PREFIX.as_bytes());
+    variables
+        .into_iter()
+        .filter(|(name, _)| ours(name) && name != CONFIG_VARIABLE)
+        .map(|(name, value)| {
+            let not_unicode = |variable: String| ConfigError::NotUnicode { variable };
+            let name = name
+                .into_string()
+                .map_err(|name| not_unicode(name.to_string_lossy().into_owned()))?;
+            match value.into_string() {
+                Ok(value) => Ok((name, value)),
+                Err(_) => Err(not_unicode(name)),
+            }
+        })
+        .collect()
+}
+
 /// One environment variable that is a setting. Its value stays text: a secret of digits is not a number.
 struct Variable {
     name: String,
@@ -474,7 +498,13 @@ impl Variable {
         if name == CONFIG_VARIABLE {
             return None;
         }
-        let setting = setting.to_lowercase().replace(SECTION_SEPARATOR, ".");
+        let setting = match setting.split_once(SECTION_SEPARATOR) {
+            // Sync parameters are named by the app, in whatever case.
+            Some((section, parameter)) if section.eq_ignore_ascii_case("parameters") => {
+                format!("parameters.{}", parameter.replace(SECTION_SEPARATOR, "."))
+            }
+            _ => setting.to_lowercase().replace(SECTION_SEPARATOR, "."),
+        };
         Some(Self {
             name,
             setting,
@@ -627,6 +657,36 @@ mod tests {
         .unwrap();
         assert_eq!(settings.token.secret.unwrap().expose(), "12345678");
         assert_eq!(settings.worker.slots, Some(3));
+    }
+
+    #[test]
+    fn a_variable_keeps_the_case_of_a_parameter() {
+        let variables = [
+            ("SEEDBED_PARAMETERS__storeRegion", "EU"),
+            ("SEEDBED_PARAMETERS__Limits__MAX", "5"),
+        ];
+        let settings = load(GOOD, &variables).unwrap();
+        assert_eq!(
+            Json::from(settings.parameters),
+            serde_json::json!({"storeRegion": "EU", "Limits": {"MAX": "5"}})
+        );
+    }
+
+    #[test]
+    fn a_variable_that_is_not_unicode_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+        let broken = || OsString::from_vec(b"hunter2\xff".to_vec());
+        let error = unicode([("SEEDBED_TOKEN__SECRET".into(), broken())]).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("SEEDBED_TOKEN__SECRET") && !error.contains("hunter2"),
+            "{error}"
+        );
+        let others = [
+            ("PATH".into(), broken()),
+            (CONFIG_VARIABLE.into(), broken()),
+        ];
+        assert!(unicode(others).unwrap().is_empty());
     }
 
     #[test]
