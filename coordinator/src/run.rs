@@ -3,7 +3,7 @@
 use chrono::Utc;
 use futures::StreamExt;
 use seedbed_protocol::{
-    Attempt, JsonObject, RunId,
+    Attempt, JobId, JsonObject, RunId,
     broker::{Broker, BrokerError, Message, Queue},
     codec::CodecError,
     message::{Scope, SeedJob, StreamSubscription},
@@ -165,33 +165,39 @@ async fn publish_job(
     job: PendingJob,
 ) -> Result<(), RunError> {
     let store_id = job.scope.store_id.to_string();
-    let job = seed_job(settings, job)?;
+    let selection =
+        Selection::of(&job.scope, settings).map_err(|(setting, source)| RunError::Template {
+            setting,
+            store_id: store_id.clone(),
+            position: job.position.unsigned_abs(),
+            origin: "the list of stores".to_owned(),
+            source,
+        })?;
+    let job = seed_job(settings, job.run_id, job.job_id, job.scope, selection);
     let message = Message::job(&job, TraceContext::of(&Span::current()))
         .map_err(|source| RunError::Job { store_id, source })?;
     Ok(broker.publish(Queue::Jobs, message).await?)
 }
 
-/// The message for a listed job.
-fn seed_job(settings: &Settings, job: PendingJob) -> Result<SeedJob, RunError> {
-    let selection =
-        Selection::of(&job.scope, settings).map_err(|(setting, source)| RunError::Template {
-            setting,
-            store_id: job.scope.store_id.to_string(),
-            position: job.position.unsigned_abs(),
-            origin: "the list of stores".to_owned(),
-            source,
-        })?;
-    Ok(SeedJob {
-        run_id: job.run_id,
-        job_id: job.job_id,
-        scope: job.scope,
+/// The message for a job that is to start now.
+pub(crate) fn seed_job(
+    settings: &Settings,
+    run_id: RunId,
+    job_id: JobId,
+    scope: Scope,
+    selection: Selection,
+) -> SeedJob {
+    SeedJob {
+        run_id,
+        job_id,
+        scope,
         parameters: selection.parameters,
         default_streams: settings.sync.default_streams,
         subscriptions: selection.subscriptions,
         attempt: Attempt::FIRST,
         deadline: Utc::now() + settings.worker.job_timeout,
         base: None,
-    })
+    }
 }
 
 /// What a job asks PowerSync for beside its claims, filled in for one store.
