@@ -55,5 +55,5 @@ if [ "${1-}" = --once ] || [ "$seeded" -ne 0 ]; then
   exit "$seeded"
 fi
 echo
-echo "Seeding again every minute; Ctrl-C ends it."
-"$programs/seedbed" local --stores stores.ndjson --serve --interval 1m
+echo "Seeding again every 10 minutes; Ctrl-C ends it."
+"$programs/seedbed" local --stores stores.ndjson --serve --interval 10m

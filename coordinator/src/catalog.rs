@@ -4,8 +4,8 @@
 //! * A run's jobs are listed all together or not at all ([`Listing`]).
 //! * Applying an event again, late, or in another order than it happened changes nothing that should stay
 //!   ([`Catalog::apply`]).
-//! * Each store has at most one job in flight and at most one live snapshot. An older checkpoint never
-//!   replaces a newer one.
+//! * Each store has at most one job in flight and at most one live snapshot. The snapshot of an earlier job
+//!   never replaces that of a later one.
 //! * Whatever is committed survives a crash of the process. What was not committed was not acknowledged
 //!   to the broker either.
 
@@ -30,6 +30,9 @@ pub use apply::Applied;
 pub use jobs::PendingJob;
 pub use listing::Listing;
 pub use read::{FailedJob, RunReport, SnapshotRecord, Totals};
+
+/// How much of a damaged value is shown: all of a manifest would fill screens.
+const SHOWN_CHARS: usize = 80;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -85,10 +88,10 @@ pub enum CatalogError {
     /// A value in the catalog is not what this program writes.
     #[error("the catalog holds {value:?} where {expected} should be; was it edited by hand?")]
     Damaged {
-        /// What is there.
+        /// The beginning of what is there.
         value: String,
         /// What should be.
-        expected: &'static str,
+        expected: String,
     },
     /// A value is too large for the catalog.
     #[error("cannot store the {what}: {reason}")]
@@ -216,10 +219,15 @@ fn time(millis: i64) -> Result<DateTime<Utc>, CatalogError> {
     DateTime::from_timestamp_millis(millis).ok_or_else(|| damaged(millis, "a time"))
 }
 
-fn damaged(value: impl ToString, expected: &'static str) -> CatalogError {
+fn damaged(value: impl ToString, expected: impl Into<String>) -> CatalogError {
+    let mut value = value.to_string();
+    if let Some((end, _)) = value.char_indices().nth(SHOWN_CHARS) {
+        value.truncate(end);
+        value.push('…');
+    }
     CatalogError::Damaged {
-        value: value.to_string(),
-        expected,
+        value,
+        expected: expected.into(),
     }
 }
 

@@ -6,18 +6,15 @@ use std::{
     sync::Arc,
 };
 
-use chrono::Utc;
 use futures::StreamExt;
-use seedbed_protocol::{
-    Attempt, JobId, RunId, broker::MemoryBroker, message::SeedJob, snapshots::SnapshotStore,
-};
+use seedbed_protocol::{JobId, RunId, broker::MemoryBroker, snapshots::SnapshotStore};
 use seedbed_worker::Worker;
 use serde::Serialize;
 
 use crate::{
     catalog::{self, Catalog},
     config::Settings,
-    run::Selection,
+    run::{Selection, seed_job},
     stores::{Store, StoreSource},
 };
 
@@ -144,17 +141,7 @@ async fn probe(settings: &Settings, store: Store, snapshots: SnapshotStore) -> C
     let worker = Worker::new(&settings.worker_settings(), snapshots, broker)?;
     let selection = Selection::of(&store.scope, settings)
         .map_err(|(setting, error)| format!("{setting}: {error}"))?;
-    let job = SeedJob {
-        run_id: RunId::new(),
-        job_id: JobId::new(),
-        parameters: selection.parameters,
-        default_streams: settings.sync.default_streams,
-        subscriptions: selection.subscriptions,
-        attempt: Attempt::FIRST,
-        deadline: Utc::now() + settings.worker.job_timeout,
-        base: None,
-        scope: store.scope,
-    };
+    let job = seed_job(settings, RunId::new(), JobId::new(), store.scope, selection);
     let checkpoint = worker.probe(&job).await?.checkpoint;
     Ok(format!(
         "{}: the store {} has {} buckets, last op {}",

@@ -1,7 +1,8 @@
 //! The program `seedbed`: its commands, and what they print and return.
 //!
 //! Exit codes: 0, all is well; 1, something failed (some stores, a check, a database); 2, the command line,
-//! the settings or the list of stores are wrong and nothing was started; 130, interrupted.
+//! the settings or the list of stores are wrong and nothing was started; 130, interrupted. `local --serve`
+//! ends by a signal, and then with 0.
 
 use std::{
     error::Error,
@@ -28,7 +29,7 @@ use crate::{
     run::RunError,
     show,
     stores::{FileFormat, StoreSource, StoresError},
-    verify::{self, VerifyCommandError},
+    verify::{Verifier, VerifyCommandError},
 };
 
 const FAILED: u8 = 1;
@@ -111,7 +112,7 @@ struct LocalArgs {
     /// Jobs at a time [default: worker.slots, or the number of cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     slots: Option<u16>,
-    /// Keep going, with a new run every --interval
+    /// Keep going, with a new run every --interval; superseded snapshots are kept for now, and take space
     #[arg(long)]
     serve: bool,
     /// From the start of one run to the start of the next
@@ -159,7 +160,14 @@ impl CliError {
             | Self::NoInterval
             | Self::StoreId(_) => USAGE,
             Self::Stores(error) => stores_exit_code(error),
-            Self::Local(LocalError::Worker(_)) => USAGE,
+            Self::Verify(VerifyCommandError::Schema(_)) => USAGE,
+            Self::Local(LocalError::Worker(_) | LocalError::Lock { .. }) => USAGE,
+            Self::Catalog(error) | Self::Local(LocalError::Catalog(error)) => {
+                catalog_exit_code(error)
+            }
+            Self::Snapshots(error) | Self::Local(LocalError::Snapshots(error)) => {
+                snapshots_exit_code(error)
+            }
             Self::Local(LocalError::Run(error)) => match error {
                 RunError::Stores(error) => stores_exit_code(error),
                 RunError::NoStores { .. }
@@ -175,8 +183,35 @@ impl CliError {
 /// A list that is wrong has to be changed by somebody; a database that is down has not.
 fn stores_exit_code(error: &StoresError) -> u8 {
     match error {
-        StoresError::Connect { .. } => FAILED,
+        StoresError::Connect { .. } | StoresError::Ended { .. } => FAILED,
+        StoresError::Query { source, .. } if !is_refusal(source) => FAILED,
         _ => USAGE,
+    }
+}
+
+/// Whether the database understood the query and will not have it. SQLSTATE's classes 08, 53 and 57 are about
+/// the connection and the server.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let Some(refused) = error.as_database_error() else {
+        return false;
+    };
+    let code = refused.code().unwrap_or_default();
+    !["08", "53", "57"]
+        .iter()
+        .any(|class| code.starts_with(class))
+}
+
+fn catalog_exit_code(error: &CatalogError) -> u8 {
+    match error {
+        CatalogError::Open { .. } | CatalogError::Newer { .. } => USAGE,
+        _ => FAILED,
+    }
+}
+
+fn snapshots_exit_code(error: &SnapshotStoreError) -> u8 {
+    match error {
+        SnapshotStoreError::Url { .. } | SnapshotStoreError::Directory { .. } => USAGE,
+        _ => FAILED,
     }
 }
 
@@ -262,6 +297,8 @@ async fn local(args: LocalArgs, mut settings: Settings, json: bool) -> Result<u8
     Ok(match local.seed(&source, every, stop).await? {
         Outcome::Finished(summary) if summary.totals.seeded == summary.totals.stores => 0,
         Outcome::Finished(_) => FAILED,
+        // There is no other end of serving.
+        Outcome::Interrupted if args.serve => 0,
         Outcome::Interrupted => INTERRUPTED,
     })
 }
@@ -316,13 +353,14 @@ async fn run_check(args: SourceArgs, settings: Settings, json: bool) -> Result<u
 
 async fn run_verify(target: &str, settings: &Settings, json: bool) -> Result<u8, CliError> {
     let file = Path::new(target);
+    let verifier = Verifier::new(settings.schema.file.as_deref())?;
     let verified = if file.exists() {
-        vec![verify::verify_path(file).await?]
+        vec![verifier.verify_path(file).await?]
     } else {
         settings.check_catalog()?;
         let catalog = Catalog::open_existing(&settings.catalog.url).await?;
         let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
-        verify::verify_store(target, &catalog, &snapshots).await?
+        verifier.verify_store(target, &catalog, &snapshots).await?
     };
     if json {
         print_json(&json!({"ok": true, "files": verified}));
@@ -337,4 +375,27 @@ async fn run_verify(target: &str, settings: &Settings, json: bool) -> Result<u8,
         ));
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_connection_is_a_failure_and_an_unusable_directory_wrong_usage() {
+        let lost = StoresError::Query {
+            database: "db".to_owned(),
+            source: sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()),
+        };
+        assert_eq!(CliError::from(lost).exit_code(), FAILED);
+        assert_eq!(CliError::from(StoresError::NoQuery).exit_code(), USAGE);
+        let unusable = SnapshotStore::open("file:/dev/null/snapshots").unwrap_err();
+        let local = LocalError::from(unusable);
+        assert_eq!(CliError::from(local).exit_code(), USAGE);
+        let catalog = CatalogError::Open {
+            path: "c.db".into(),
+            reason: "it is no database".to_owned(),
+        };
+        assert_eq!(CliError::from(catalog).exit_code(), USAGE);
+    }
 }

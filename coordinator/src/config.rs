@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fmt,
     path::{Path, PathBuf},
     time::Duration,
@@ -146,6 +147,12 @@ pub enum ConfigError {
         /// What the parser expected.
         reason: String,
     },
+    /// A variable that would be a setting is not Unicode.
+    #[error("the environment variable {variable} is not Unicode; set it to a text in UTF-8")]
+    NotUnicode {
+        /// Its name, as far as it can be shown.
+        variable: String,
+    },
     /// No setting of this name exists.
     #[error("unknown setting {setting} in {origin}; {advice}")]
     Unknown {
@@ -186,11 +193,7 @@ impl Settings {
         let beside = Path::new("seedbed.toml");
         let file = file.or_else(|| beside.exists().then_some(beside));
         let file = file.map(UserFile::read).transpose()?;
-        // A variable that is not Unicode cannot be the name of a setting.
-        let variables = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
-        Self::merge(file, variables)
+        Self::merge(file, unicode(std::env::vars_os())?)
     }
 
     fn merge(
@@ -218,11 +221,13 @@ impl Settings {
         let place = |setting: &str, url: &str, scheme: &str, what: &str| {
             let rest = url.strip_prefix(scheme);
             match rest.map(|rest| rest.trim_start_matches("//")) {
-                None => invalid(setting, format!("is {url:?}; it must be {scheme}{what}")),
-                Some("") if !what.is_empty() => invalid(
-                    setting,
-                    format!("is {url:?}; {what} is missing after {scheme}"),
-                ),
+                None => {
+                    let shown = without_secrets(url);
+                    invalid(setting, format!("is {shown}; it must be {scheme}{what}"))
+                }
+                Some("") if !what.is_empty() => {
+                    invalid(setting, format!("lacks {what} after {scheme}"))
+                }
                 Some(_) => Ok(()),
             }
         };
@@ -306,6 +311,21 @@ fn template_of(setting: &str, value: &Json) -> Result<(), ConfigError> {
     template::check(value).or_else(|e| invalid(setting, format!("is no template: {e}")))
 }
 
+/// What messages may show of a URL: its scheme, host and path. The rest may be a secret, and so may all of
+/// what is malformed.
+pub(crate) fn without_secrets(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) if url.has_host() && !url.path().contains('@') => {
+            let (scheme, path) = (url.scheme(), url.path());
+            let host = url.host_str().unwrap_or_default();
+            let port = url.port().map(|port| format!(":{port}"));
+            format!("{scheme}://{host}{}{path}", port.unwrap_or_default())
+        }
+        Ok(url) => format!("{}:…", url.scheme()),
+        Err(_) => "not a URL".to_owned(),
+    }
+}
+
 fn check_endpoint(endpoint: &str) -> Result<(), ConfigError> {
     let setting = "powersync.endpoint";
     if endpoint.is_empty() {
@@ -316,10 +336,18 @@ fn check_endpoint(endpoint: &str) -> Result<(), ConfigError> {
         );
     }
     match Url::parse(endpoint) {
-        Err(e) => invalid(setting, format!("{endpoint:?} is not a URL: {e}")),
-        Ok(url) if !matches!(url.scheme(), "http" | "https") => invalid(
+        Err(e) => invalid(setting, format!("is not a URL: {e}")),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            let shown = without_secrets(endpoint);
+            invalid(
+                setting,
+                format!("is {shown}; it must begin with https:// or http://"),
+            )
+        }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => invalid(
             setting,
-            format!("{endpoint:?} must begin with https:// or http://"),
+            "has a user name or a password in it, which PowerSync does not use; remove what is before \
+             the @, since jobs sign in with [token]",
         ),
         Ok(_) => Ok(()),
     }
@@ -436,6 +464,27 @@ impl Provider for UserFile {
     }
 }
 
+/// The variables that could be settings.
+fn unicode(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, ConfigError> {
+    let ours = |name: &OsString| name.as_encoded_bytes().starts_with(ENV_PREFIX.as_bytes());
+    variables
+        .into_iter()
+        .filter(|(name, _)| ours(name) && name != CONFIG_VARIABLE)
+        .map(|(name, value)| {
+            let not_unicode = |variable: String| ConfigError::NotUnicode { variable };
+            let name = name
+                .into_string()
+                .map_err(|name| not_unicode(name.to_string_lossy().into_owned()))?;
+            match value.into_string() {
+                Ok(value) => Ok((name, value)),
+                Err(_) => Err(not_unicode(name)),
+            }
+        })
+        .collect()
+}
+
 /// One environment variable that is a setting. Its value stays text: a secret of digits is not a number.
 struct Variable {
     name: String,
@@ -449,7 +498,13 @@ impl Variable {
         if name == CONFIG_VARIABLE {
             return None;
         }
-        let setting = setting.to_lowercase().replace(SECTION_SEPARATOR, ".");
+        let setting = match setting.split_once(SECTION_SEPARATOR) {
+            // Sync parameters are named by the app, in whatever case.
+            Some((section, parameter)) if section.eq_ignore_ascii_case("parameters") => {
+                format!("parameters.{}", parameter.replace(SECTION_SEPARATOR, "."))
+            }
+            _ => setting.to_lowercase().replace(SECTION_SEPARATOR, "."),
+        };
         Some(Self {
             name,
             setting,
@@ -605,6 +660,36 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_keeps_the_case_of_a_parameter() {
+        let variables = [
+            ("SEEDBED_PARAMETERS__storeRegion", "EU"),
+            ("SEEDBED_PARAMETERS__Limits__MAX", "5"),
+        ];
+        let settings = load(GOOD, &variables).unwrap();
+        assert_eq!(
+            Json::from(settings.parameters),
+            serde_json::json!({"storeRegion": "EU", "Limits": {"MAX": "5"}})
+        );
+    }
+
+    #[test]
+    fn a_variable_that_is_not_unicode_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+        let broken = || OsString::from_vec(b"hunter2\xff".to_vec());
+        let error = unicode([("SEEDBED_TOKEN__SECRET".into(), broken())]).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("SEEDBED_TOKEN__SECRET") && !error.contains("hunter2"),
+            "{error}"
+        );
+        let others = [
+            ("PATH".into(), broken()),
+            (CONFIG_VARIABLE.into(), broken()),
+        ];
+        assert!(unicode(others).unwrap().is_empty());
+    }
+
+    #[test]
     fn streams_and_parameters_keep_their_json_types() {
         let text = format!(
             "{GOOD}\n[parameters]\nlimit = 5\nlive = true\n\
@@ -684,6 +769,34 @@ mod tests {
         );
         let shown = format!("{:?}", load(GOOD, &[]).unwrap());
         assert!(!shown.contains("c2VjcmV0"), "{shown}");
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        for (variable, value) in [
+            ("SEEDBED_CATALOG__URL", "postgres://me:hunter2@db/c"),
+            ("SEEDBED_CATALOG__URL", "postgres://me:hunter2/x@db/c"),
+            ("SEEDBED_CATALOG__URL", "me:hunter2@db/c"),
+            (
+                "SEEDBED_BROKER__URL",
+                "amqp://me:hunter2@mq:5672/?k=hunter2",
+            ),
+            ("SEEDBED_SNAPSHOTS__URL", "s3://me:hunter2@bucket"),
+            ("SEEDBED_POWERSYNC__ENDPOINT", "https://me:hunter2@ps"),
+            ("SEEDBED_POWERSYNC__ENDPOINT", "ftp://me:hunter2@ps"),
+            ("SEEDBED_POWERSYNC__ENDPOINT", "https://me:hunter2@ps:port"),
+        ] {
+            let error = refused(GOOD, &[(variable, value)]);
+            assert!(
+                error.contains("url ") || error.contains("endpoint "),
+                "{error}"
+            );
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert_eq!(
+            without_secrets("amqp://me:hunter2@mq:5672/v?x=1"),
+            "amqp://mq:5672/v"
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::{
     catalog::{self, Catalog, CatalogError},
     config::Settings,
     events::{Events, EventsError},
-    progress::{Counts, NAMED_FAILURES, Reporter, Summary},
+    progress::{Counts, Reporter, Summary},
     run::{self, Run, RunError},
     stores::StoreSource,
 };
@@ -135,8 +135,9 @@ impl Local {
     /// Whichever way it ends, no job is in flight afterwards.
     ///
     /// # Errors
-    /// [`LocalError`] when a run cannot start, or a part of the process fails. While it serves, a run that
-    /// cannot start is logged, and the next one is tried.
+    /// [`LocalError`] when a run cannot start, or a part of the process fails. While it serves, a list of
+    /// stores that cannot be used is logged, and the next run is tried. A run that fails after its list
+    /// leaves jobs in flight, which would keep every later run from starting: that is the end.
     pub async fn seed(
         self,
         source: &StoreSource,
@@ -166,26 +167,34 @@ impl Local {
         every: Option<Duration>,
     ) -> Result<Outcome, LocalError> {
         let Some(every) = every else {
-            return Ok(Outcome::Finished(self.run(source).await?));
+            let started = Instant::now();
+            let run = self.list(source).await?;
+            return Ok(Outcome::Finished(self.finish(&run, started).await?));
         };
         loop {
-            let started = tokio::time::Instant::now();
-            if let Err(error) = self.run(source).await {
-                tracing::error!(%error, "this run did not start; the next one is tried in time");
+            let started = Instant::now();
+            match self.list(source).await {
+                Ok(run) => drop(self.finish(&run, started).await?),
+                Err(error) => {
+                    tracing::error!(%error, "this run did not start; the next one is tried in time");
+                }
             }
-            tokio::time::sleep_until(started + every).await;
+            tokio::time::sleep_until((started + every).into()).await;
         }
     }
 
-    /// One run, from the list of stores to the summary.
-    async fn run(&self, source: &StoreSource) -> Result<Summary, LocalError> {
-        let started = Instant::now();
-        let run = run::list(&self.catalog, &self.settings, source, "local").await?;
+    /// A new run, if the list of stores can be used; else nothing.
+    async fn list(&self, source: &StoreSource) -> Result<Run, RunError> {
+        run::list(&self.catalog, &self.settings, source, "local").await
+    }
+
+    /// Seeds every store of a new run, and sums it up.
+    async fn finish(&self, run: &Run, started: Instant) -> Result<Summary, LocalError> {
         self.counts.send_replace(Counts {
             stores: run.stores,
             ..Counts::default()
         });
-        let work = std::pin::pin!(self.work(&run));
+        let work = std::pin::pin!(self.work(run));
         let follow = self
             .reporter
             .follow(self.counts.subscribe(), self.worker.progress());
@@ -198,7 +207,10 @@ impl Local {
             run_id: run.id,
             totals: self.catalog.totals(run.id).await?,
             elapsed: started.elapsed(),
-            failures: self.catalog.failed_jobs(run.id, NAMED_FAILURES).await?,
+            failures: self
+                .catalog
+                .failed_jobs(run.id, self.reporter.named_failures())
+                .await?,
         };
         self.reporter.summary(&summary);
         Ok(summary)

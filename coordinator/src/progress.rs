@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use crate::catalog::{Applied, FailedJob, Totals};
 
-/// Failed stores that a summary names.
+/// Failed stores that are named to people who did not ask for all.
 pub const NAMED_FAILURES: i64 = 20;
 
 /// What has happened to the jobs of the current run.
@@ -60,7 +60,7 @@ pub struct Summary {
     /// How long it took.
     #[serde(rename = "seconds", serialize_with = "seconds")]
     pub elapsed: Duration,
-    /// The first failed stores.
+    /// The failed stores, as many as [`Reporter::named_failures`] says.
     pub failures: Vec<FailedJob>,
 }
 
@@ -86,6 +86,14 @@ impl Reporter {
             true => Self::Json,
             false if std::io::stderr().is_terminal() => Self::Bar,
             false => Self::Lines,
+        }
+    }
+
+    /// How many failed stores a summary names: machines get all of them.
+    pub fn named_failures(self) -> i64 {
+        match self {
+            Self::Json => i64::MAX,
+            Self::Bar | Self::Lines => NAMED_FAILURES,
         }
     }
 
@@ -134,12 +142,13 @@ impl Reporter {
             return;
         }
         print_lines(&summary_table(summary));
-        let unnamed = summary.totals.failed - summary.failures.len() as u64;
+        let failures = summary.failures.len() as u64;
+        let unnamed = summary.totals.failed.saturating_sub(failures);
         for failure in &summary.failures {
             eprintln!("failed: {}", failure_line(failure));
         }
         if unnamed > 0 {
-            eprintln!("and {unnamed} more: seedbed status");
+            eprintln!("and {unnamed} more: seedbed status --failures");
         }
     }
 }

@@ -3,7 +3,7 @@
 use chrono::Utc;
 use futures::StreamExt;
 use seedbed_protocol::{
-    Attempt, JsonObject, RunId,
+    Attempt, JobId, JsonObject, RunId,
     broker::{Broker, BrokerError, Message, Queue},
     codec::CodecError,
     message::{Scope, SeedJob, StreamSubscription},
@@ -131,13 +131,13 @@ pub async fn publish(
     settings: &Settings,
     run: &Run,
 ) -> Result<(), RunError> {
-    let mut after = i64::MIN;
+    let mut after = None;
     loop {
         let page = catalog.listed_jobs(run.id, after, PAGE).await?;
         let Some(last) = page.last() else {
             return Ok(());
         };
-        after = last.position;
+        after = Some((last.position, last.job_id));
         let mut published = Vec::with_capacity(page.len());
         for job in page {
             let job_id = job.job_id;
@@ -165,33 +165,39 @@ async fn publish_job(
     job: PendingJob,
 ) -> Result<(), RunError> {
     let store_id = job.scope.store_id.to_string();
-    let job = seed_job(settings, job)?;
+    let selection =
+        Selection::of(&job.scope, settings).map_err(|(setting, source)| RunError::Template {
+            setting,
+            store_id: store_id.clone(),
+            position: job.position.unsigned_abs(),
+            origin: "the list of stores".to_owned(),
+            source,
+        })?;
+    let job = seed_job(settings, job.run_id, job.job_id, job.scope, selection);
     let message = Message::job(&job, TraceContext::of(&Span::current()))
         .map_err(|source| RunError::Job { store_id, source })?;
     Ok(broker.publish(Queue::Jobs, message).await?)
 }
 
-/// The message for a listed job.
-fn seed_job(settings: &Settings, job: PendingJob) -> Result<SeedJob, RunError> {
-    let selection =
-        Selection::of(&job.scope, settings).map_err(|(setting, source)| RunError::Template {
-            setting,
-            store_id: job.scope.store_id.to_string(),
-            position: job.position.unsigned_abs(),
-            origin: "the list of stores".to_owned(),
-            source,
-        })?;
-    Ok(SeedJob {
-        run_id: job.run_id,
-        job_id: job.job_id,
-        scope: job.scope,
+/// The message for a job that is to start now.
+pub(crate) fn seed_job(
+    settings: &Settings,
+    run_id: RunId,
+    job_id: JobId,
+    scope: Scope,
+    selection: Selection,
+) -> SeedJob {
+    SeedJob {
+        run_id,
+        job_id,
+        scope,
         parameters: selection.parameters,
         default_streams: settings.sync.default_streams,
         subscriptions: selection.subscriptions,
         attempt: Attempt::FIRST,
         deadline: Utc::now() + settings.worker.job_timeout,
         base: None,
-    })
+    }
 }
 
 /// What a job asks PowerSync for beside its claims, filled in for one store.
@@ -210,8 +216,8 @@ impl Selection {
     /// The setting that does not fit the store, and why.
     pub fn of(scope: &Scope, settings: &Settings) -> Result<Self, (String, TemplateError)> {
         let claims = &scope.claims;
-        // The worker fills in the subject; a missing column has to show before anything starts.
-        template::fill_text(&settings.token.subject, claims)
+        // The worker fills in the subject; a claim that does not fit has to show before anything starts.
+        template::check_subject(&settings.token.subject, claims)
             .map_err(|e| ("token.subject".to_owned(), e))?;
         let parameters = template::fill_object(&settings.parameters, claims)
             .map_err(|e| ("[parameters]".to_owned(), e))?;

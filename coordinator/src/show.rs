@@ -17,7 +17,7 @@ const SHOWN_RUNS: i64 = 10;
 /// Rows that are laid out together; a longer list continues in a new table, and never fills the memory.
 const TABLE_ROWS: usize = 1000;
 
-/// Shows the last runs and the failures of the newest one; with `all_failures`, each of them.
+/// Shows the last runs and the failures of the newest one; with `all_failures` or as JSON, each of them.
 ///
 /// # Errors
 /// [`CatalogError`] when the catalog cannot be read.
@@ -27,7 +27,7 @@ pub async fn status(
     as_json: bool,
 ) -> Result<(), CatalogError> {
     let runs = catalog.runs(SHOWN_RUNS).await?;
-    let limit = if all_failures {
+    let limit = if all_failures || as_json {
         i64::MAX
     } else {
         NAMED_FAILURES

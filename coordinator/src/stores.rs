@@ -1,11 +1,16 @@
 //! The list of stores, from a file, standard input or a database; streamed, never all in memory.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
-use futures::stream::BoxStream;
+use futures::{StreamExt, stream::BoxStream};
 use seedbed_protocol::{InvalidStoreId, JsonObject, StoreId, message::Scope};
 use seedbed_worker::token::RESERVED_CLAIMS;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
 use serde_json::{Map, Value};
+use tokio::sync::mpsc;
 
 use crate::{config::SourceConfig, template::quoted};
 
@@ -78,6 +83,12 @@ pub enum StoresError {
         /// The driver's word.
         source: sqlx::Error,
     },
+    /// Whatever reads the list is gone, and did not come to its end.
+    #[error("reading {origin} ended unexpectedly, before the end of the list")]
+    Ended {
+        /// The file or the database.
+        origin: String,
+    },
     /// One line or row is not a store.
     #[error("{origin}, {unit} {position}: {problem}")]
     Record {
@@ -123,6 +134,13 @@ pub enum RecordProblem {
     /// A column would overwrite what the token's signer sets.
     #[error("the column {column:?} is a claim that Seedbed sets itself; rename the column")]
     ReservedClaim {
+        /// The column.
+        column: String,
+    },
+    /// Two columns of one name: one of the two claims would be lost, and it may be the one that keeps
+    /// stores apart.
+    #[error("it has the column {column:?} twice; give each column a name of its own")]
+    DuplicateColumn {
         /// The column.
         column: String,
     },
@@ -181,6 +199,7 @@ impl StoreSource {
         }
         let url = config.url.as_ref().ok_or(StoresError::NoSource)?.expose();
         if let Some(path) = url.strip_prefix("file:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
             return file(Input::File(PathBuf::from(path)));
         }
         let query = config.query.as_deref().ok_or(StoresError::NoQuery)?;
@@ -209,8 +228,69 @@ impl StoreSource {
     }
 }
 
+/// What a reader sends: a store, or `None` at the end of the list. A reader that is gone without having said
+/// so did not read all of it.
+type Read = Result<Option<Store>, StoresError>;
+
+/// The stores that a reader sends, up to the end of the list or the first error.
+fn until_end<'a>(
+    receiver: mpsc::Receiver<Read>,
+    origin: String,
+) -> BoxStream<'a, Result<Store, StoresError>> {
+    futures::stream::unfold(Some((receiver, origin)), async |reader| {
+        let (mut receiver, origin) = reader?;
+        match receiver.recv().await {
+            Some(Ok(Some(store))) => Some((Ok(store), Some((receiver, origin)))),
+            Some(Ok(None)) => None,
+            Some(Err(error)) => Some((Err(error), None)),
+            None => Some((Err(StoresError::Ended { origin }), None)),
+        }
+    })
+    .boxed()
+}
+
+/// The columns of one record, in their order; no two have the same name.
+#[derive(Debug, Default)]
+struct Columns(Map<String, Value>);
+
+impl Columns {
+    fn add(&mut self, column: &str, value: Value) -> Result<(), RecordProblem> {
+        match self.0.insert(column.to_owned(), value) {
+            None => Ok(()),
+            Some(_) => Err(RecordProblem::DuplicateColumn {
+                column: column.to_owned(),
+            }),
+        }
+    }
+}
+
+/// JSON allows a name twice, and most parsers keep only the last value.
+impl<'de> Deserialize<'de> for Columns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Record;
+
+        impl<'de> Visitor<'de> for Record {
+            type Value = Columns;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Columns, A::Error> {
+                let mut columns = Columns::default();
+                while let Some((column, value)) = entries.next_entry::<String, Value>()? {
+                    columns.add(&column, value).map_err(A::Error::custom)?;
+                }
+                Ok(columns)
+            }
+        }
+
+        deserializer.deserialize_map(Record)
+    }
+}
+
 /// The scope of a record with these columns.
-fn scope(columns: Map<String, Value>, store_id_column: &str) -> Result<Scope, RecordProblem> {
+fn scope(Columns(columns): Columns, store_id_column: &str) -> Result<Scope, RecordProblem> {
     let reserved = |name: &&String| RESERVED_CLAIMS.contains(&name.as_str());
     if let Some(column) = columns.keys().find(reserved) {
         let column = column.clone();
@@ -237,7 +317,8 @@ fn scope(columns: Map<String, Value>, store_id_column: &str) -> Result<Scope, Re
     })
 }
 
-fn kind_of(value: &Value) -> &'static str {
+/// The kind of a value, for messages.
+pub(crate) fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
@@ -245,5 +326,43 @@ fn kind_of(value: &Value) -> &'static str {
         Value::String(_) => "a text",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt;
+    use seedbed_worker::config::Secret;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_dies_is_not_the_end_of_the_list() {
+        let (sender, receiver) = mpsc::channel::<Read>(1);
+        drop(sender);
+        let stores: Result<Vec<_>, _> = until_end(receiver, "stores.csv".to_owned())
+            .try_collect()
+            .await;
+        assert!(stores.unwrap_err().to_string().contains("stores.csv"));
+        let (sender, receiver) = mpsc::channel::<Read>(1);
+        sender.send(Ok(None)).await.unwrap();
+        let stores: Vec<_> = until_end(receiver, "stores.csv".to_owned())
+            .try_collect()
+            .await
+            .unwrap();
+        assert!(stores.is_empty());
+    }
+
+    #[test]
+    fn a_file_url_names_the_same_file_with_and_without_slashes() {
+        for url in ["file:stores.csv", "file://stores.csv"] {
+            let config = SourceConfig {
+                url: Some(Secret::new(url)),
+                query: None,
+                store_id: "store_id".to_owned(),
+            };
+            let source = StoreSource::new(None, None, &config).unwrap();
+            assert_eq!(source.name(), "stores.csv");
+        }
     }
 }

@@ -3,6 +3,8 @@
 use seedbed_protocol::JsonObject;
 use serde_json::{Map, Value};
 
+use crate::stores::kind_of;
+
 const OPEN: &str = "{{";
 const CLOSE: &str = "}}";
 
@@ -27,6 +29,18 @@ pub enum TemplateError {
         column: String,
         /// The columns that there are.
         columns: Vec<String>,
+    },
+    /// A claim that cannot be part of the token's subject.
+    #[error(
+        "{text:?} needs a text or a number in the column {column:?}, but the store has {found} there"
+    )]
+    NotText {
+        /// The text of the template.
+        text: String,
+        /// The column that it names.
+        column: String,
+        /// What the store has.
+        found: &'static str,
     },
 }
 
@@ -96,6 +110,31 @@ pub fn fill_text(text: &str, claims: &JsonObject) -> Result<Value, TemplateError
         }
     }
     Ok(Value::String(filled))
+}
+
+/// Checks a template of the token's subject as the worker's signer will fill it in: with texts and numbers
+/// only.
+///
+/// # Errors
+/// [`TemplateError`] when it is malformed, or the store has no such claim, or one of another type.
+pub fn check_subject(text: &str, claims: &JsonObject) -> Result<(), TemplateError> {
+    fill_text(text, claims)?;
+    for piece in pieces(text)? {
+        let Piece::Column(column) = piece else {
+            continue;
+        };
+        match claims.0.get(column) {
+            None | Some(Value::String(_) | Value::Number(_)) => {}
+            Some(other) => {
+                return Err(TemplateError::NotText {
+                    text: text.to_owned(),
+                    column: column.to_owned(),
+                    found: kind_of(other),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Checks that every text below `template` is well-formed, before there is a store to fill it in for.
@@ -177,6 +216,25 @@ mod tests {
             error.contains("\"store\"") && error.contains("\"id\", \"region\""),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_subject_takes_texts_and_numbers_only_like_the_signer() {
+        let claims: JsonObject = serde_json::from_value(
+            json!({"id": 7, "name": "a", "vip": true, "none": null, "tags": []}),
+        )
+        .unwrap();
+        check_subject("{{name}}-{{ id }}", &claims).unwrap();
+        for (subject, found) in [
+            ("{{vip}}", "true or false"),
+            ("s-{{none}}", "null"),
+            ("{{id}}{{tags}}", "a list"),
+            ("{{id", "{{id"),
+            ("{{store}}", "\"store\""),
+        ] {
+            let error = check_subject(subject, &claims).unwrap_err().to_string();
+            assert!(error.contains(found), "{subject}: {error}");
+        }
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Applies what workers report: many events in one transaction, each at most once, in any order.
 
-use seedbed_protocol::message::{EventKind, Failure, FailureKind, Manifest, SeedEvent};
+use seedbed_protocol::{
+    JobId,
+    message::{EventKind, Failure, FailureKind, Manifest, SeedEvent},
+};
 use sqlx::{Any, Row, Transaction};
 
-use super::{Catalog, CatalogError, damaged, millis};
+use super::{Catalog, CatalogError, millis, parsed};
 
 /// What an event changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +104,7 @@ async fn completed(
     if !insert_snapshot(tx, event, manifest).await? {
         return Ok(Applied::Ignored);
     }
-    promote(tx, event, manifest).await?;
+    promote(tx, event).await?;
     let seeded = Applied::Seeded {
         rows: manifest.rows(),
         bytes: manifest.bytes(),
@@ -145,17 +148,20 @@ async fn insert_snapshot(
     Ok(inserted.rows_affected() == 1)
 }
 
-/// Makes a new snapshot the live one of its store, unless the live one is newer.
-async fn promote(tx: &mut Tx, event: &SeedEvent, manifest: &Manifest) -> Result<(), CatalogError> {
-    let live = sqlx::query("SELECT manifest FROM snapshots WHERE store_id = $1 AND state = 'live'")
-        .bind(event.store_id.to_string())
-        .fetch_optional(&mut **tx)
-        .await?;
+/// Makes a new snapshot the live one of its store, unless the live one is of a later job, or of a later try
+/// of the same job. Job ids sort by time, and a store has one job in flight at a time: the checkpoint of a
+/// later job is never the older one, unless the service itself went back, and then the later job is right.
+/// Op ids would not tell that: restored from a backup, a service counts some of them a second time.
+async fn promote(tx: &mut Tx, event: &SeedEvent) -> Result<(), CatalogError> {
+    let live =
+        sqlx::query("SELECT job_id, attempt FROM snapshots WHERE store_id = $1 AND state = 'live'")
+            .bind(event.store_id.to_string())
+            .fetch_optional(&mut **tx)
+            .await?;
     if let Some(live) = live {
-        let json: String = live.try_get("manifest")?;
-        let live: Manifest =
-            serde_json::from_str(&json).map_err(|_| damaged(json, "a manifest"))?;
-        if !replaces(manifest, &live) {
+        let job_id: JobId = parsed(&live, "job_id", "a job id")?;
+        let attempt: i64 = live.try_get("attempt")?;
+        if (job_id, attempt) > (event.job_id, event.attempt.get().into()) {
             return Ok(());
         }
         sqlx::query(
@@ -171,16 +177,6 @@ async fn promote(tx: &mut Tx, event: &SeedEvent, manifest: &Manifest) -> Result<
         .execute(&mut **tx)
         .await?;
     Ok(())
-}
-
-/// Op ids say which of two checkpoints is newer, but only within one service; times decide between two
-/// snapshots of the same checkpoint, and between two services.
-fn replaces(new: &Manifest, live: &Manifest) -> bool {
-    let ops = |manifest: &Manifest| {
-        let same_service = new.powersync_endpoint == live.powersync_endpoint;
-        same_service.then_some(manifest.checkpoint.last_op_id)
-    };
-    (ops(new), new.created_at) > (ops(live), live.created_at)
 }
 
 async fn failed(

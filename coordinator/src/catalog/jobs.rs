@@ -20,22 +20,29 @@ pub struct PendingJob {
 }
 
 impl Catalog {
-    /// The next jobs of a run that were never published, after the place `after`; at most `limit`.
+    /// The next jobs of a run that were never published, after the job `after` at its place; at most
+    /// `limit`. The place alone would not do: nothing keeps two stores from sharing one.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn listed_jobs(
         &self,
         run_id: RunId,
-        after: i64,
+        after: Option<(i64, JobId)>,
         limit: i64,
     ) -> Result<Vec<PendingJob>, CatalogError> {
+        let (position, job_id) = match after {
+            Some((position, job_id)) => (position, job_id.to_string()),
+            None => (i64::MIN, String::new()),
+        };
         let rows = sqlx::query(
             "SELECT id, run_id, store_id, position, claims FROM jobs \
-             WHERE run_id = $1 AND position > $2 AND state = 'listed' ORDER BY position LIMIT $3",
+             WHERE run_id = $1 AND (position, id) > ($2, $3) AND state = 'listed' \
+             ORDER BY position, id LIMIT $4",
         )
         .bind(run_id.to_string())
-        .bind(after)
+        .bind(position)
+        .bind(job_id)
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
@@ -120,12 +127,13 @@ impl Catalog {
 }
 
 fn pending_job(row: &sqlx::any::AnyRow) -> Result<PendingJob, CatalogError> {
+    let job_id: JobId = parsed(row, "id", "a job id")?;
     let claims: String = row.try_get("claims")?;
-    let claims: JsonObject =
-        serde_json::from_str(&claims).map_err(|_| damaged(claims, "a store's claims"))?;
+    let claims: JsonObject = serde_json::from_str(&claims)
+        .map_err(|_| damaged(claims, format!("the claims of the job {job_id}")))?;
     let store_id: StoreId = parsed(row, "store_id", "a store id")?;
     Ok(PendingJob {
-        job_id: parsed(row, "id", "a job id")?,
+        job_id,
         run_id: parsed(row, "run_id", "a run id")?,
         position: row.try_get("position")?,
         scope: Scope { store_id, claims },

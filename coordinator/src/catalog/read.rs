@@ -170,7 +170,7 @@ impl Catalog {
         all: bool,
     ) -> BoxStream<'_, Result<SnapshotRecord, CatalogError>> {
         sqlx::query(
-            "SELECT state, manifest FROM snapshots \
+            "SELECT job_id, state, manifest FROM snapshots \
              WHERE ($1 = '' OR store_id = $1) AND (state = 'live' OR $2 = 1) \
              ORDER BY store_id, created_at DESC",
         )
@@ -190,7 +190,7 @@ impl Catalog {
         store_id: &StoreId,
     ) -> Result<Option<Manifest>, CatalogError> {
         let row = sqlx::query(
-            "SELECT state, manifest FROM snapshots WHERE store_id = $1 AND state = 'live'",
+            "SELECT job_id, state, manifest FROM snapshots WHERE store_id = $1 AND state = 'live'",
         )
         .bind(store_id.to_string())
         .fetch_optional(&self.pool)
@@ -201,10 +201,11 @@ impl Catalog {
 }
 
 fn snapshot_record(row: &AnyRow) -> Result<SnapshotRecord, CatalogError> {
-    let json: String = row.try_get("manifest")?;
+    let (job_id, json): (String, String) = (row.try_get("job_id")?, row.try_get("manifest")?);
     Ok(SnapshotRecord {
         state: row.try_get("state")?,
-        manifest: serde_json::from_str(&json).map_err(|_| damaged(json, "a manifest"))?,
+        manifest: serde_json::from_str(&json)
+            .map_err(|_| damaged(json, format!("the manifest of the job {job_id}")))?,
     })
 }
 

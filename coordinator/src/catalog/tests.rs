@@ -38,7 +38,7 @@ impl Fixture {
         let run_id = listing.commit().await.unwrap();
         let jobs = self
             .catalog
-            .listed_jobs(run_id, i64::MIN, i64::MAX)
+            .listed_jobs(run_id, None, i64::MAX)
             .await
             .unwrap();
         (run_id, jobs)
@@ -237,17 +237,50 @@ async fn a_start_that_overtakes_the_note_of_being_published_stays() {
 }
 
 #[tokio::test]
-async fn an_older_checkpoint_never_replaces_a_newer_one() {
+async fn jobs_that_share_a_place_are_all_paged_through() {
     let fixture = Fixture::new().await;
-    let (_, first) = fixture.run(&["a"]).await;
-    fixture.apply(completed(&first[0], 100, 10)).await;
-    let (_, older) = fixture.run(&["a"]).await;
-    fixture.apply(completed(&older[0], 99, 20)).await;
-    assert_eq!(fixture.live("a").await, Some(first[0].job_id));
-    assert_eq!(fixture.state(&older[0]).await, "completed");
-    let (_, same) = fixture.run(&["a"]).await;
-    fixture.apply(completed(&same[0], 100, 30)).await;
-    assert_eq!(fixture.live("a").await, Some(same[0].job_id));
+    let mut listing = fixture.catalog.list_run("local").await.unwrap();
+    for id in ["a", "b", "c", "d", "e"] {
+        listing.add(store(id, 7)).await.unwrap();
+    }
+    let run_id = listing.commit().await.unwrap();
+    let (mut after, mut listed) = (None, Vec::new());
+    loop {
+        let page = fixture.catalog.listed_jobs(run_id, after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.position, last.job_id));
+        listed.extend(page.into_iter().map(|job| job.scope.store_id.to_string()));
+    }
+    listed.sort();
+    assert_eq!(listed, ["a", "b", "c", "d", "e"]);
+}
+
+#[tokio::test]
+async fn a_late_snapshot_of_an_earlier_job_or_try_does_not_replace_a_newer_one() {
+    let fixture = Fixture::new().await;
+    let (_, earlier) = fixture.run(&["a"]).await;
+    fixture.apply(failed(&earlier[0], 2, false)).await;
+    let (_, later) = fixture.run(&["a"]).await;
+    fixture.apply(completed(&later[0], 100, 10)).await;
+    fixture.apply(completed(&earlier[0], 101, 20)).await;
+    assert_eq!(fixture.live("a").await, Some(later[0].job_id));
+    assert_eq!(fixture.state(&earlier[0]).await, "completed");
+
+    let (_, tried) = fixture.run(&["a"]).await;
+    let mut second = completed(&tried[0], 110, 40);
+    second.attempt = Attempt::new(2).unwrap();
+    if let EventKind::Completed { manifest } = &mut second.kind {
+        manifest.attempt = second.attempt;
+    }
+    fixture.apply(second).await;
+    fixture.apply(completed(&tried[0], 109, 30)).await;
+    let live = fixture
+        .catalog
+        .live_snapshot(&StoreId::new("a").unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((live.job_id, live.attempt.get()), (tried[0].job_id, 2));
 
     let all: Vec<_> = fixture
         .catalog
@@ -256,21 +289,17 @@ async fn an_older_checkpoint_never_replaces_a_newer_one() {
         .await
         .unwrap();
     let live = all.iter().filter(|record| record.state == "live").count();
-    assert_eq!((all.len(), live), (3, 1));
+    assert_eq!((all.len(), live), (4, 1));
 }
 
 #[tokio::test]
-async fn op_ids_of_another_service_are_not_compared() {
+async fn after_the_service_was_restored_a_later_job_wins_with_lower_op_ids() {
     let fixture = Fixture::new().await;
-    let (_, old) = fixture.run(&["a"]).await;
-    fixture.apply(completed(&old[0], 1_000_000, 10)).await;
-    let (_, moved) = fixture.run(&["a"]).await;
-    let mut event = completed(&moved[0], 3, 20);
-    if let EventKind::Completed { manifest } = &mut event.kind {
-        manifest.powersync_endpoint = "http://new-powersync".to_owned();
-    }
-    fixture.apply(event).await;
-    assert_eq!(fixture.live("a").await, Some(moved[0].job_id));
+    let (_, before) = fixture.run(&["a"]).await;
+    fixture.apply(completed(&before[0], 1_000_000, 10)).await;
+    let (_, restored) = fixture.run(&["a"]).await;
+    fixture.apply(completed(&restored[0], 3, 20)).await;
+    assert_eq!(fixture.live("a").await, Some(restored[0].job_id));
 }
 
 #[tokio::test]
@@ -421,4 +450,24 @@ async fn a_long_list_is_written_whole_and_its_duplicate_is_found() {
         .expect("the batch with the duplicate is full")
         .to_string();
     assert!(error.contains("at 3 and at 190"), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_live_manifest_is_named_briefly_and_replaced() {
+    let fixture = Fixture::new().await;
+    let (_, jobs) = fixture.run(&["a"]).await;
+    fixture.apply(completed(&jobs[0], 5, 0)).await;
+    sqlx::query("UPDATE snapshots SET manifest = $1")
+        .bind("ü".repeat(500))
+        .execute(&fixture.catalog.pool)
+        .await
+        .unwrap();
+    let store_id = StoreId::new("a").unwrap();
+    let error = fixture.catalog.live_snapshot(&store_id).await.unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains(&jobs[0].job_id.to_string()), "{error}");
+    assert!(error.chars().count() < 250, "{error}");
+    let (_, next) = fixture.run(&["a"]).await;
+    fixture.apply(completed(&next[0], 6, 1)).await;
+    assert_eq!(fixture.live("a").await, Some(next[0].job_id));
 }

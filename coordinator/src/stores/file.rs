@@ -4,15 +4,17 @@ use std::{
     ffi::OsStr,
     fmt,
     fs::File,
-    io::{self, BufRead, BufReader, Cursor, Read},
+    io::{self, BufRead, BufReader, Cursor, Read as _},
     path::PathBuf,
 };
 
-use futures::{StreamExt, stream::BoxStream};
-use serde_json::{Map, Value};
+use futures::stream::BoxStream;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{READ_AHEAD, RecordProblem, Store, StoresError, kind_of, scope};
+use super::{
+    Columns, READ_AHEAD, Read, RecordProblem, Store, StoresError, kind_of, scope, until_end,
+};
 
 /// Much more than the claims of a token can be.
 const MAX_LINE_BYTES: u64 = 1 << 20;
@@ -84,23 +86,24 @@ pub(super) fn stores<'a>(
     format: Option<FileFormat>,
     store_id: &str,
 ) -> BoxStream<'a, Result<Store, StoresError>> {
-    let (sender, mut receiver) = mpsc::channel(READ_AHEAD);
+    let (sender, receiver) = mpsc::channel(READ_AHEAD);
     let reader = Reader {
         origin: input.to_string(),
         store_id: store_id.to_owned(),
         sender,
     };
+    let origin = reader.origin.clone();
     let input = input.clone();
     // Not one of the runtime's threads: the end of the program must not wait for standard input.
     std::thread::spawn(move || reader.read(&input, format));
-    futures::stream::poll_fn(move |context| receiver.poll_recv(context)).boxed()
+    until_end(receiver, origin)
 }
 
 /// Reads one list and sends its stores on.
 struct Reader {
     origin: String,
     store_id: String,
-    sender: mpsc::Sender<Result<Store, StoresError>>,
+    sender: mpsc::Sender<Read>,
 }
 
 /// Nobody takes stores any more.
@@ -127,7 +130,7 @@ impl Reader {
         let mut lines = Lines::of(text);
         for position in 1.. {
             match lines.next_line() {
-                Ok(None) => break,
+                Ok(None) => return self.end(),
                 Ok(Some(line)) if line.trim_ascii().is_empty() => {}
                 Ok(Some(line)) => match json_columns(line.trim_ascii_end()) {
                     Ok(columns) => self.send(position, columns)?,
@@ -144,12 +147,14 @@ impl Reader {
         let mut table = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
+            // As [`Lines`] ends them, and as the parser counts them.
+            .terminator(csv::Terminator::Any(b'\n'))
             .from_reader(Lines::of(text));
         let mut record = csv::ByteRecord::new();
         let mut header = None;
         loop {
             match table.read_byte_record(&mut record) {
-                Ok(false) => return Ok(()),
+                Ok(false) => return self.end(),
                 Ok(true) => {}
                 Err(error) => return self.refuse_csv(table.position().line(), error),
             }
@@ -171,11 +176,15 @@ impl Reader {
         }
     }
 
-    fn send(&self, position: u64, columns: Map<String, Value>) -> Result<(), Closed> {
+    fn end(&self) -> Result<(), Closed> {
+        self.sender.blocking_send(Ok(None)).map_err(|_| Closed)
+    }
+
+    fn send(&self, position: u64, columns: Columns) -> Result<(), Closed> {
         match scope(columns, &self.store_id) {
             Ok(scope) => self
                 .sender
-                .blocking_send(Ok(Store { scope, position }))
+                .blocking_send(Ok(Some(Store { scope, position })))
                 .map_err(|_| Closed),
             Err(problem) => {
                 self.refuse(position, problem)?;
@@ -223,20 +232,25 @@ fn malformed(problem: impl Into<String>) -> RecordProblem {
     RecordProblem::Malformed(problem.into())
 }
 
-fn json_columns(line: &[u8]) -> Result<Map<String, Value>, RecordProblem> {
-    match serde_json::from_slice(line) {
-        Ok(Value::Object(columns)) => Ok(columns),
-        Ok(other) => Err(malformed(format!(
+fn json_columns(line: &[u8]) -> Result<Columns, RecordProblem> {
+    let error = match serde_json::from_slice(line) {
+        Ok(columns) => return Ok(columns),
+        Err(error) => error,
+    };
+    match serde_json::from_slice::<Value>(line) {
+        Ok(other) if !other.is_object() => Err(malformed(format!(
             "expected a JSON object, found {}",
             kind_of(&other)
         ))),
-        Err(error) => {
+        parsed => {
             // serde_json counts lines within this one; only the column says something.
             let (reason, column) = (error.to_string(), error.column());
             let reason = reason.split(" at line ").next().unwrap_or_default();
-            Err(malformed(format!(
-                "not a JSON object: {reason} at column {column}"
-            )))
+            let problem = match parsed {
+                Ok(_) => "",
+                Err(_) => "not a JSON object: ",
+            };
+            Err(malformed(format!("{problem}{reason} at column {column}")))
         }
     }
 }
@@ -245,6 +259,8 @@ fn check_header(header: &csv::StringRecord) -> Result<(), RecordProblem> {
     for (index, name) in header.iter().enumerate() {
         let problem = if name.is_empty() {
             format!("column {} of the header has no name", index + 1)
+        } else if name.contains('\r') {
+            "the header has a carriage return in it; end lines with LF or CRLF".to_owned()
         } else if header.iter().take(index).any(|earlier| earlier == name) {
             format!("the header names the column {name:?} twice")
         } else {
@@ -258,15 +274,18 @@ fn check_header(header: &csv::StringRecord) -> Result<(), RecordProblem> {
 fn csv_columns(
     header: &csv::StringRecord,
     record: &csv::StringRecord,
-) -> Result<Map<String, Value>, RecordProblem> {
+) -> Result<Columns, RecordProblem> {
     let (expected, found) = (header.len(), record.len());
     if expected != found {
         return Err(malformed(format!(
             "the header has {expected} columns, this line has {found}"
         )));
     }
-    let values = record.iter().map(Value::from);
-    Ok(header.iter().map(str::to_owned).zip(values).collect())
+    let mut columns = Columns::default();
+    for (name, value) in header.iter().zip(record) {
+        columns.add(name, value.into())?;
+    }
+    Ok(columns)
 }
 
 /// The line on which `record` begins. The parser knows only where it is after it: at the start of the
@@ -319,7 +338,7 @@ impl Lines {
     }
 }
 
-impl Read for Lines {
+impl io::Read for Lines {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.given == self.line.len() && self.next_line()?.is_none() {
             return Ok(0);
@@ -408,6 +427,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_carriage_return_alone_ends_no_csv_line() {
+        let stores = read("s.csv", "store_id,name\n1,a\rb\n2,c\r\n3,d\n")
+            .await
+            .unwrap();
+        let positions: Vec<_> = stores.iter().map(|s| s.position).collect();
+        assert_eq!(positions, [2, 3, 4]);
+        assert_eq!(claims(&stores[0])["name"], json!("a\rb"));
+        assert_eq!(claims(&stores[1])["name"], json!("c"));
+        let error = refused("s.csv", "store_id,name\r1,a\r2,b\r").await;
+        assert!(
+            error.contains("line 1: ") && error.contains("CRLF"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
     async fn without_an_extension_the_first_line_tells_the_format() {
         assert_eq!(
             read("list", "\n\n{\"store_id\": 1}\n").await.unwrap().len(),
@@ -447,6 +482,10 @@ mod tests {
             ("{\"store_id\": \"../../x\"}", "../../x"),
             ("{\"store_id\": \"CON\"}", "reserved"),
             ("{\"store_id\": 1, \"exp\": 2}", "rename the column"),
+            (
+                "{\"store_id\": 1, \"region\": 1, \"region\": 2}",
+                "line 2: it has the column \"region\" twice",
+            ),
         ] {
             let error = refused("s.ndjson", format!("{{\"store_id\": 0}}\n{line}\n")).await;
             assert!(

@@ -1,9 +1,9 @@
 //! Stores from a database: one row of the configured query is one store, its columns are the claims.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use futures::{Stream, StreamExt, stream::BoxStream};
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 use sqlx::{
     AssertSqlSafe, Column, ConnectOptions, Connection, Decode, Row, Type, TypeInfo, ValueRef,
     mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow},
@@ -17,7 +17,32 @@ use sqlx::{
 use tokio::sync::mpsc;
 use url::Url;
 
-use super::{READ_AHEAD, RecordProblem, Store, StoresError, scope};
+use crate::config::without_secrets;
+
+use super::{Columns, READ_AHEAD, Read, RecordProblem, Store, StoresError, scope, until_end};
+
+/// The parameters of a Postgres URL that sqlx knows, except `options[…]`. It would log any other one with its
+/// value, which may be a misspelt password.
+const POSTGRES_PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
 
 /// A query on a database.
 #[derive(Debug)]
@@ -28,11 +53,22 @@ pub struct SqlSource {
     store_id: String,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Driver {
     Postgres(PgConnectOptions),
     MySql(MySqlConnectOptions),
     Sqlite(SqliteConnectOptions),
+}
+
+/// Without the options, whose own `Debug` shows the password.
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Postgres(_) => "Postgres",
+            Self::MySql(_) => "MySql",
+            Self::Sqlite(_) => "Sqlite",
+        })
+    }
 }
 
 impl SqlSource {
@@ -42,23 +78,30 @@ impl SqlSource {
     /// [`StoresError::Url`] when `url` names no database that this program can ask.
     pub fn new(url: &str, query: &str, store_id: &str) -> Result<Self, StoresError> {
         let bad = |problem: String| StoresError::Url { problem };
-        let malformed = |e: &dyn std::fmt::Display| bad(format!("is malformed: {e}"));
+        let malformed = |e: &dyn fmt::Display| bad(format!("is malformed: {e}"));
         let (scheme, rest) = url
             .split_once(':')
             .ok_or_else(|| bad("must begin with postgres:, mysql:, sqlite: or file:".to_owned()))?;
         let driver = match scheme {
             "postgres" | "postgresql" => {
-                Driver::Postgres(PgConnectOptions::from_str(url).map_err(|e| malformed(&e))?)
+                if let Some(unknown) = unknown_parameter(url) {
+                    return Err(bad(format!(
+                        "has a parameter {unknown:?} that Postgres connections do not have; remove it"
+                    )));
+                }
+                let options = PgConnectOptions::from_str(url).map_err(|e| malformed(&e))?;
+                Driver::Postgres(options.disable_statement_logging())
             }
             "mysql" | "mariadb" => {
-                Driver::MySql(MySqlConnectOptions::from_str(url).map_err(|e| malformed(&e))?)
+                let options = MySqlConnectOptions::from_str(url).map_err(|e| malformed(&e))?;
+                Driver::MySql(options.disable_statement_logging())
             }
             "sqlite" => {
                 let options = SqliteConnectOptions::new()
                     .filename(rest.strip_prefix("//").unwrap_or(rest))
                     .create_if_missing(false)
                     .read_only(true);
-                Driver::Sqlite(options)
+                Driver::Sqlite(options.disable_statement_logging())
             }
             other => {
                 return Err(bad(format!(
@@ -85,7 +128,7 @@ impl SqlSource {
 
     /// The query's rows as stores, fetched as they are taken.
     pub(super) fn stores<'a>(&self) -> BoxStream<'a, Result<Store, StoresError>> {
-        let (sender, mut receiver) = mpsc::channel(READ_AHEAD);
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
         let reader = Reader {
             database: self.database.clone(),
             query: self.query.clone(),
@@ -94,30 +137,28 @@ impl SqlSource {
         };
         let driver = self.driver.clone();
         tokio::spawn(async move {
-            if let Err(error) = reader.read(driver).await {
-                // Once nobody takes stores, there is nobody to tell.
-                let _ = reader.sender.send(Err(error)).await;
-            }
+            let ended = reader.read(driver).await.map(|()| None);
+            // Once nobody takes stores, there is nobody to tell.
+            let _ = reader.sender.send(ended).await;
         });
-        futures::stream::poll_fn(move |context| receiver.poll_recv(context)).boxed()
+        until_end(receiver, self.database.clone())
     }
 }
 
+/// What messages may show of the database.
 fn display_name(url: &str, scheme: &str, rest: &str) -> String {
     if scheme == "sqlite" {
         return format!("sqlite:{}", rest.strip_prefix("//").unwrap_or(rest));
     }
-    match Url::parse(url) {
-        Ok(url) => {
-            let host = url.host_str().unwrap_or("localhost");
-            let port = url
-                .port()
-                .map(|port| format!(":{port}"))
-                .unwrap_or_default();
-            format!("{scheme}://{host}{port}{}", url.path())
-        }
-        Err(_) => scheme.to_owned(),
-    }
+    without_secrets(url)
+}
+
+/// The first parameter of a Postgres URL that sqlx does not know.
+fn unknown_parameter(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let mut names = url.query_pairs().map(|(name, _)| name.into_owned());
+    names
+        .find(|name| !POSTGRES_PARAMETERS.contains(&name.as_str()) && !name.starts_with("options["))
 }
 
 /// Runs one query and sends its stores on.
@@ -125,10 +166,8 @@ struct Reader {
     database: String,
     query: String,
     store_id: String,
-    sender: mpsc::Sender<Result<Store, StoresError>>,
+    sender: mpsc::Sender<Read>,
 }
-
-type Columns = Result<Map<String, Value>, RecordProblem>;
 
 impl Reader {
     async fn read(&self, driver: Driver) -> Result<(), StoresError> {
@@ -179,7 +218,7 @@ impl Reader {
     async fn forward<R>(
         &self,
         rows: impl Stream<Item = sqlx::Result<R>> + Send,
-        columns: impl Fn(R) -> Columns,
+        columns: impl Fn(R) -> Result<Columns, RecordProblem>,
     ) -> Result<bool, StoresError> {
         let mut rows = std::pin::pin!(rows.enumerate());
         while let Some((index, row)) = rows.next().await {
@@ -198,7 +237,7 @@ impl Reader {
                 })?;
             if self
                 .sender
-                .send(Ok(Store { scope, position }))
+                .send(Ok(Some(Store { scope, position })))
                 .await
                 .is_err()
             {
@@ -223,13 +262,13 @@ impl Reader {
     }
 }
 
-fn json_columns(json: &str) -> Columns {
+fn json_columns(json: &str) -> Result<Columns, RecordProblem> {
     serde_json::from_str(json).map_err(|e| RecordProblem::Malformed(e.to_string()))
 }
 
 /// SQLite types values, not columns.
-fn sqlite_columns(row: &SqliteRow) -> Columns {
-    let mut columns = Map::new();
+fn sqlite_columns(row: &SqliteRow) -> Result<Columns, RecordProblem> {
+    let mut columns = Columns::default();
     for (index, column) in row.columns().iter().enumerate() {
         let value = row.try_get_raw(index).map_err(undecodable)?;
         let type_name = value.type_info().name().to_owned();
@@ -243,13 +282,13 @@ fn sqlite_columns(row: &SqliteRow) -> Columns {
                 _ => return Err(unsupported(column.name(), &type_name)),
             }
         };
-        columns.insert(column.name().to_owned(), json);
+        columns.add(column.name(), json)?;
     }
     Ok(columns)
 }
 
-fn mysql_columns(row: &MySqlRow) -> Columns {
-    let mut columns = Map::new();
+fn mysql_columns(row: &MySqlRow) -> Result<Columns, RecordProblem> {
+    let mut columns = Columns::default();
     for (index, column) in row.columns().iter().enumerate() {
         let name = column.name();
         let null = row.try_get_raw(index).map_err(undecodable)?.is_null();
@@ -258,7 +297,7 @@ fn mysql_columns(row: &MySqlRow) -> Columns {
         } else {
             mysql_value(row, index, name, column.type_info().name())?
         };
-        columns.insert(name.to_owned(), json);
+        columns.add(name, json)?;
     }
     Ok(columns)
 }
@@ -397,6 +436,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn two_columns_of_one_name_are_refused() {
+        let (_directory, url) = database("CREATE TABLE s (x)").await;
+        let query = "SELECT 1 AS store_id, 'eu' AS region, 'us' AS region";
+        let error = read(&url, query).await.unwrap_err().to_string();
+        assert!(error.contains("\"region\" twice"), "{error}");
+        // As Postgres writes such a row.
+        let error = json_columns(r#"{"store_id":1,"region":"eu","region":"us"}"#).unwrap_err();
+        assert!(error.to_string().contains("\"region\" twice"), "{error}");
+    }
+
+    #[tokio::test]
     async fn a_blob_is_refused_by_its_column() {
         let (_directory, url) = database("CREATE TABLE s (x)").await;
         let query = "SELECT 1 AS store_id, x'00' AS logo";
@@ -435,6 +485,15 @@ mod tests {
             );
             assert!(!error.contains("hunter2"), "{error}");
         }
+        let source = SqlSource::new("mysql://me:hunter2@db/app", "SELECT 1", "id").unwrap();
+        assert!(!format!("{source:?}").contains("hunter2"));
+        let error = name("postgres://db/app?passwrod=hunter2").unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("passwrod") && !error.contains("hunter2"),
+            "{error}"
+        );
+        assert!(name("postgres://db/app?sslmode=require&options[search_path]=a").is_ok());
         assert_eq!(decimal("1.50".parse().unwrap()), json!(1.5));
     }
 }
