@@ -1,8 +1,14 @@
 //! A private PostgreSQL server.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
 
-use crate::server::{Server, as_user, data_directory, free_port, program, run, subdirectories};
+use crate::server::{
+    START_TIMEOUT, Server, as_user, data_directory, free_port, program, run, subdirectories,
+};
 
 const USER: &str = "postgres";
 
@@ -40,13 +46,22 @@ impl Postgres {
             .args(["-c", &format!("port={port}")]);
         let server = Server::start(postgres, directory, port);
         let postgres = Self { server, programs };
-        // It listens a moment before it takes commands.
-        run(Command::new(postgres.programs.join("pg_isready")).args([
-            "--timeout=60",
-            "--dbname",
-            &postgres.url(),
-        ]));
+        postgres.wait_until_ready();
         postgres
+    }
+
+    /// It listens a moment before it takes commands, and refuses them meanwhile.
+    fn wait_until_ready(&self) {
+        let give_up = Instant::now() + START_TIMEOUT;
+        let is_ready = || {
+            let mut ask = Command::new(self.programs.join("pg_isready"));
+            let answer = ask.args(["--quiet", "--dbname", &self.url()]).status();
+            answer.is_ok_and(|status| status.success())
+        };
+        while !is_ready() {
+            assert!(Instant::now() < give_up, "PostgreSQL does not become ready");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The URL of its database.

@@ -14,7 +14,7 @@ use std::{
 use tempfile::TempDir;
 
 /// Initialising a database and starting it takes seconds; a busy machine gets more.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running server. Dropping it kills the server and everything that it started.
 pub(crate) struct Server {
