@@ -53,6 +53,14 @@ pub enum CatalogError {
         /// What stands in the way.
         reason: String,
     },
+    /// It could be opened, but not now.
+    #[error("cannot open the catalog {} now: {reason}", path.display())]
+    Unavailable {
+        /// The file.
+        path: PathBuf,
+        /// What stands in the way: a full disk, or another program.
+        reason: String,
+    },
     /// A newer program has changed its tables.
     #[error(
         "the catalog {} was made by a newer version of Seedbed: update this program, or set catalog.url \
@@ -142,18 +150,23 @@ impl Catalog {
 
     async fn connect(path: PathBuf) -> Result<Self, CatalogError> {
         sqlx::any::install_default_drivers();
-        let cannot_open = |reason: String| CatalogError::Open {
+        let unusable = |reason: String| CatalogError::Open {
             path: path.clone(),
             reason,
         };
-        let url = connection_url(&path).map_err(cannot_open)?;
+        let cannot_open = |error: &sqlx::Error| {
+            if passes(error) {
+                let (path, reason) = (path.clone(), error.to_string());
+                return CatalogError::Unavailable { path, reason };
+            }
+            unusable(advice(error))
+        };
+        let url = connection_url(&path).map_err(unusable)?;
         // The pool would try again and again to open a file that is no database; this tells at once.
         let mut first = AnyConnection::connect(&url)
             .await
-            .map_err(|e| cannot_open(advice(&e)))?;
-        set_up(&mut first)
-            .await
-            .map_err(|e| cannot_open(advice(&e)))?;
+            .map_err(|e| cannot_open(&e))?;
+        set_up(&mut first).await.map_err(|e| cannot_open(&e))?;
         // SQLite has one writer: whoever queues for the connection waits in order, and never meets
         // SQLITE_BUSY.
         let pool = AnyPoolOptions::new()
@@ -161,16 +174,14 @@ impl Catalog {
             .after_connect(|connection, _| Box::pin(set_up(connection)))
             .connect(&url)
             .await
-            .map_err(|e| cannot_open(advice(&e)))?;
+            .map_err(|e| cannot_open(&e))?;
         first.close().await?;
         MIGRATIONS.run(&pool).await.map_err(|error| match error {
             MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
                 CatalogError::Newer { path: path.clone() }
             }
-            MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => {
-                cannot_open(advice(&e))
-            }
-            other => cannot_open(other.to_string()),
+            MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => cannot_open(&e),
+            other => unusable(other.to_string()),
         })?;
         Ok(Self { pool })
     }
@@ -201,6 +212,15 @@ fn connection_url(path: &Path) -> Result<String, String> {
     let url =
         url::Url::from_file_path(&absolute).map_err(|()| "the path is not usable".to_owned())?;
     Ok(format!("sqlite://{}?mode=rwc", url.path()))
+}
+
+/// Whether SQLite's reason may pass without anybody changing the settings: the file is locked, or the disk is
+/// full or fails.
+fn passes(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    let code: Option<u32> = code.and_then(|code| code.parse().ok());
+    // The lowest byte of an extended code: SQLITE_BUSY, _LOCKED, _NOMEM, _IOERR and _FULL.
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 10 | 13))
 }
 
 fn advice(error: &sqlx::Error) -> String {

@@ -471,3 +471,19 @@ async fn a_damaged_live_manifest_is_named_briefly_and_replaced() {
     fixture.apply(completed(&next[0], 6, 1)).await;
     assert_eq!(fixture.live("a").await, Some(next[0].job_id));
 }
+
+#[tokio::test]
+async fn a_full_disk_is_told_from_what_somebody_has_to_change() {
+    let fixture = Fixture::new().await;
+    let full = "CREATE TABLE big (x); PRAGMA max_page_count = 1; INSERT INTO big VALUES (zeroblob(9999999))";
+    let error = sqlx::raw_sql(full)
+        .execute(&fixture.catalog.pool)
+        .await
+        .unwrap_err();
+    assert!(passes(&error), "{error}");
+    let missing = sqlx::raw_sql("SELECT * FROM nowhere")
+        .execute(&fixture.catalog.pool)
+        .await
+        .unwrap_err();
+    assert!(!passes(&missing), "{missing}");
+}
