@@ -62,13 +62,12 @@ impl From<rusqlite::Error> for DatabaseError {
     }
 }
 
-/// Makes a connection a PowerSync database: its internal tables, empty.
+/// Makes the database of a connection from [`open`] or [`open_in_memory`] a PowerSync database: its internal
+/// tables, empty.
 ///
 /// # Errors
 /// What SQLite or the core extension says.
 pub fn initialize(connection: &Connection) -> Result<(), DatabaseError> {
-    load_core_extension();
-    // A connection that was opened before the extension was registered does not have it.
     connection.query_row("SELECT powersync_init()", [], |_| Ok(()))?;
     Ok(())
 }
@@ -82,14 +81,21 @@ pub fn open(path: &Path) -> Result<Connection, DatabaseError> {
     Ok(Connection::open(path)?)
 }
 
+/// A database that nobody needs for long, with the core extension loaded.
+///
+/// # Errors
+/// What SQLite says.
+pub fn open_in_memory() -> Result<Connection, DatabaseError> {
+    load_core_extension();
+    Ok(Connection::open_in_memory()?)
+}
+
 /// The version of the linked core extension.
 ///
 /// # Errors
 /// What SQLite says.
 pub fn core_version() -> Result<String, DatabaseError> {
-    load_core_extension();
-    Ok(Connection::open_in_memory()?
-        .query_row("SELECT powersync_rs_version()", [], |row| row.get(0))?)
+    Ok(open_in_memory()?.query_row("SELECT powersync_rs_version()", [], |row| row.get(0))?)
 }
 
 /// Registers the extension for every connection that this process opens from now on.

@@ -99,7 +99,7 @@ impl Schema {
         })?;
         let schema = Self::Given(GivenSchema::parse(path, &text)?);
         // The last word is the core extension's own: try it on a database that nobody needs.
-        let trial = Connection::open_in_memory().map_err(DatabaseError::from);
+        let trial = database::open_in_memory();
         let refused = |source| SchemaError::Refused {
             path: path.to_owned(),
             source: Box::new(source),

@@ -109,8 +109,7 @@ mod tests {
 
     #[test]
     fn the_rewrite_that_the_marker_prevents_would_destroy_a_good_key() {
-        database::load_core_extension();
-        let connection = Connection::open_in_memory().unwrap();
+        let connection = database::open_in_memory().unwrap();
         let rewrite = "SELECT powersync_remove_duplicate_key_encoding('products/1/a/b')";
         let rewritten: Option<String> =
             connection.query_row(rewrite, [], |row| row.get(0)).unwrap();
@@ -119,8 +118,7 @@ mod tests {
 
     #[test]
     fn a_scrubbed_database_knows_no_client_and_has_the_marker() {
-        database::load_core_extension();
-        let connection = Connection::open_in_memory().unwrap();
+        let connection = database::open_in_memory().unwrap();
         database::initialize(&connection).unwrap();
         scrub(&connection).unwrap();
         let keys = "SELECT group_concat(key) FROM ps_kv";
