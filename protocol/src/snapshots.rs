@@ -80,16 +80,6 @@ pub enum SnapshotStoreError {
         /// The system's word.
         source: io::Error,
     },
-    /// A manifest that is not one.
-    #[error("{key:?} in {url} is not a manifest that this program reads: {reason}")]
-    Manifest {
-        /// The object's key.
-        key: String,
-        /// The store's URL.
-        url: String,
-        /// Where the JSON is wrong.
-        reason: String,
-    },
 }
 
 impl SnapshotStoreError {
@@ -97,10 +87,7 @@ impl SnapshotStoreError {
     pub fn is_transient(&self) -> bool {
         use object_store::Error as E;
         match self {
-            Self::Url { .. }
-            | Self::Manifest { .. }
-            | Self::NotFound { .. }
-            | Self::Directory { .. } => false,
+            Self::Url { .. } | Self::NotFound { .. } | Self::Directory { .. } => false,
             Self::File { source, .. } => !matches!(
                 source.kind(),
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
@@ -268,19 +255,6 @@ impl SnapshotStore {
             .await;
         put.map_err(|e| self.failed("write", &key, e))?;
         Ok(key)
-    }
-
-    /// Reads the manifest `key`.
-    ///
-    /// # Errors
-    /// [`SnapshotStoreError`] when it is missing, unreadable or not a manifest.
-    pub async fn get_manifest(&self, key: &str) -> Result<Manifest, SnapshotStoreError> {
-        let json = self.read(key).await?;
-        serde_json::from_slice(&json).map_err(|e| SnapshotStoreError::Manifest {
-            key: key.to_owned(),
-            url: self.url.clone(),
-            reason: e.to_string(),
-        })
     }
 
     async fn read(&self, key: &str) -> Result<bytes::Bytes, SnapshotStoreError> {
