@@ -2,19 +2,21 @@
 //!
 //! * A published message is safe once `publish` returns.
 //! * A taken message stays with its consumer until it is settled: [`Delivery::ack`],
-//!   [`Delivery::retry_later`] or [`Delivery::park`]. A consumer that dies, or a delivery that is dropped,
-//!   gives the message back, and the next delivery of it says `redelivered`.
-//! * `retry_later` and `park` store the message anew before they settle the old delivery, so a crash in
+//!   [`Delivery::retry_later`], [`Delivery::hand_back`] or [`Delivery::park`]. A consumer that dies, or a
+//!   delivery that is dropped, gives the message back, and the next delivery of it counts that as `returned`.
+//! * Every settlement that keeps a message stores it anew before it settles the old delivery, so a crash in
 //!   between duplicates a message rather than losing it.
+//! * A message that came back unsettled [`RETURN_LIMIT`] times is delivered once more, so that its taker can
+//!   park it with a reason; dropped even then, the broker itself parks it.
 //! * Every message carries the W3C trace context of whoever published it first.
 
-use std::{collections::VecDeque, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    Attempt, JobId,
+    Attempt, JobId, RunId, StoreId,
     codec::{self, Body, CodecError},
     message::{SeedEvent, SeedJob},
     trace::TraceContext,
@@ -24,6 +26,10 @@ pub mod memory;
 
 pub use memory::MemoryBroker;
 
+/// How often a message may come back unsettled before nobody tries it any more: what kills its worker would
+/// otherwise kill one after the other.
+pub const RETURN_LIMIT: u32 = 5;
+
 /// Where messages wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
@@ -31,14 +37,36 @@ pub enum Queue {
     Jobs,
     /// Seed events, for the coordinator.
     Events,
+    /// Jobs that were parked, for a person.
+    ParkedJobs,
+    /// Events that were parked, for a person.
+    ParkedEvents,
 }
 
 impl Queue {
+    /// Every queue.
+    pub const ALL: [Self; 4] = [
+        Self::Jobs,
+        Self::Events,
+        Self::ParkedJobs,
+        Self::ParkedEvents,
+    ];
+
     /// The queue's name on a broker.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Jobs => "seed.jobs",
             Self::Events => "seed.events",
+            Self::ParkedJobs => "seed.jobs.dead",
+            Self::ParkedEvents => "seed.events.dead",
+        }
+    }
+
+    /// Where this queue's messages are parked; a parked one stays where it is.
+    pub const fn parking(self) -> Self {
+        match self {
+            Self::Jobs | Self::ParkedJobs => Self::ParkedJobs,
+            Self::Events | Self::ParkedEvents => Self::ParkedEvents,
         }
     }
 }
@@ -50,14 +78,28 @@ impl fmt::Display for Queue {
 }
 
 /// What travels beside a body.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Headers {
-    /// The job that the message is about.
-    pub job_id: JobId,
-    /// The try that the message is about.
-    pub attempt: Attempt,
+    /// What the message is about, also for a reader who does not understand its body. `None` on what somebody
+    /// else published.
+    pub subject: Option<Subject>,
     /// The trace that the message belongs to.
     pub trace: TraceContext,
+    /// Why it was parked, on a message in a parking queue.
+    pub parked: Option<String>,
+}
+
+/// What a message is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The sweep.
+    pub run_id: RunId,
+    /// The job.
+    pub job_id: JobId,
+    /// The store.
+    pub store_id: StoreId,
+    /// The try.
+    pub attempt: Attempt,
 }
 
 /// A body and its headers.
@@ -75,15 +117,13 @@ impl Message {
     /// # Errors
     /// [`CodecError`] when the job is too large for a body.
     pub fn job(job: &SeedJob, trace: TraceContext) -> Result<Self, CodecError> {
-        let headers = Headers {
+        let subject = Subject {
+            run_id: job.run_id,
             job_id: job.job_id,
+            store_id: job.scope.store_id.clone(),
             attempt: job.attempt,
-            trace,
         };
-        Ok(Self {
-            body: codec::encode(job)?.into(),
-            headers,
-        })
+        Self::about(subject, job, trace)
     }
 
     /// The message for `event`.
@@ -91,14 +131,23 @@ impl Message {
     /// # Errors
     /// [`CodecError`] when the event is too large for a body.
     pub fn event(event: &SeedEvent, trace: TraceContext) -> Result<Self, CodecError> {
-        let headers = Headers {
+        let subject = Subject {
+            run_id: event.run_id,
             job_id: event.job_id,
+            store_id: event.store_id.clone(),
             attempt: event.attempt,
-            trace,
         };
+        Self::about(subject, event, trace)
+    }
+
+    fn about(subject: Subject, body: &impl Body, trace: TraceContext) -> Result<Self, CodecError> {
         Ok(Self {
-            body: codec::encode(event)?.into(),
-            headers,
+            body: codec::encode(body)?.into(),
+            headers: Headers {
+                subject: Some(subject),
+                trace,
+                parked: None,
+            },
         })
     }
 
@@ -122,19 +171,11 @@ pub enum BrokerError {
     Message(#[from] CodecError),
 }
 
-/// A message that was parked, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parked {
-    /// The message as it was taken.
-    pub message: Message,
-    /// Why nobody could work on it.
-    pub reason: String,
-}
-
 /// Messages between coordinator and workers. See the module's contract.
 #[async_trait]
 pub trait Broker: Send + Sync + 'static {
-    /// Stores `message` in `queue`; when this returns, it is safe. Waits while the queue is full.
+    /// Stores `message` in `queue`; when this returns, it is safe. Waits while the queue is full. Many calls
+    /// at once share one round trip.
     ///
     /// # Errors
     /// [`BrokerError`] when the message may not have been stored.
@@ -146,11 +187,17 @@ pub trait Broker: Send + Sync + 'static {
     /// [`BrokerError`] when the queue cannot be consumed.
     async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>, BrokerError>;
 
-    /// Takes out every message of `queue` that was parked, oldest first.
+    /// Takes the oldest message of `queue`, if there is one now.
     ///
     /// # Errors
-    /// [`BrokerError`] when the parked messages cannot be read.
-    async fn take_parked(&self, queue: Queue) -> Result<VecDeque<Parked>, BrokerError>;
+    /// [`BrokerError`] when the queue cannot be read.
+    async fn take(&self, queue: Queue) -> Result<Option<Delivery>, BrokerError>;
+
+    /// How many messages wait in `queue`, without those that somebody holds or that wait for a later try.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the queue cannot be asked.
+    async fn waiting(&self, queue: Queue) -> Result<u64, BrokerError>;
 }
 
 /// A stream of deliveries. Dropping it gives unsettled messages back.
@@ -164,17 +211,17 @@ pub trait Consumer: Send {
 pub struct Delivery {
     /// What was taken.
     pub message: Message,
-    /// Whether somebody took it before and did not settle it.
-    pub redelivered: bool,
+    /// How often somebody took it before and did not settle it.
+    pub returned: u32,
     settlement: Box<dyn Settlement>,
 }
 
 impl Delivery {
     /// A delivery whose end is decided by `settlement`; for implementations of [`Broker`].
-    pub fn new(message: Message, redelivered: bool, settlement: Box<dyn Settlement>) -> Self {
+    pub fn new(message: Message, returned: u32, settlement: Box<dyn Settlement>) -> Self {
         Self {
             message,
-            redelivered,
+            returned,
             settlement,
         }
     }
@@ -195,17 +242,24 @@ impl Delivery {
         self.settlement.retry_later(next, delay).await
     }
 
-    /// Put the message aside for a person to look at.
+    /// Let somebody else have it, now. Unlike a dropped delivery, it does not count as `returned`.
+    ///
+    /// # Errors
+    /// [`BrokerError`]: the message may come twice.
+    pub async fn hand_back(self) -> Result<(), BrokerError> {
+        self.settlement
+            .retry_later(self.message, Duration::ZERO)
+            .await
+    }
+
+    /// Put the message aside for a person to look at: into [`Queue::parking`], with the reason.
     ///
     /// # Errors
     /// [`BrokerError`]: the message may come again.
     pub async fn park(self, reason: String) -> Result<(), BrokerError> {
-        self.settlement
-            .park(Parked {
-                message: self.message,
-                reason,
-            })
-            .await
+        let mut message = self.message;
+        message.headers.parked = Some(reason);
+        self.settlement.park(message).await
     }
 }
 
@@ -213,7 +267,7 @@ impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
             .field("headers", &self.message.headers)
-            .field("redelivered", &self.redelivered)
+            .field("returned", &self.returned)
             .finish_non_exhaustive()
     }
 }
@@ -229,6 +283,6 @@ pub trait Settlement: Send {
         next: Message,
         delay: Duration,
     ) -> Result<(), BrokerError>;
-    /// See [`Delivery::park`].
-    async fn park(self: Box<Self>, parked: Parked) -> Result<(), BrokerError>;
+    /// Stores `parked`, which says why, where the queue's messages are parked. See [`Delivery::park`].
+    async fn park(self: Box<Self>, parked: Message) -> Result<(), BrokerError>;
 }

@@ -3,8 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use seedbed_protocol::{
-    Attempt, JobId,
-    broker::{Broker, BrokerError, Headers, MemoryBroker, Message, Queue},
+    Attempt, JobId, RunId, StoreId,
+    broker::{
+        Broker, BrokerError, Delivery, Headers, MemoryBroker, Message, Queue, RETURN_LIMIT, Subject,
+    },
     trace::TraceContext,
 };
 use tokio::time::timeout;
@@ -20,10 +22,16 @@ fn message(text: &str) -> Message {
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         tracestate: Some("vendor=1".to_owned()),
     };
-    let headers = Headers {
+    let subject = Subject {
+        run_id: RunId::new(),
         job_id: JobId::new(),
+        store_id: StoreId::new("größe 7").unwrap(),
         attempt: Attempt::FIRST,
+    };
+    let headers = Headers {
+        subject: Some(subject),
         trace,
+        parked: None,
     };
     Message {
         body: text.as_bytes().to_vec().into(),
@@ -43,6 +51,8 @@ async fn keeps_the_contract(broker: Arc<dyn Broker>) {
     a_dropped_consumer_gives_back_what_it_held(&*broker).await;
     a_retry_comes_later_and_as_it_was_rewritten(&*broker).await;
     a_parked_message_is_kept_with_its_reason(&*broker).await;
+    a_message_that_nobody_settles_ends_up_parked(&*broker).await;
+    what_is_handed_back_does_not_count_as_returned(&*broker).await;
     every_message_goes_to_one_of_many_consumers(broker).await;
 }
 
@@ -54,7 +64,7 @@ async fn messages_arrive_whole_and_in_order(broker: &dyn Broker) {
     for expected in [first, second] {
         let delivery = timeout(SOON, jobs.next()).await.unwrap().unwrap();
         assert_eq!(delivery.message, expected);
-        assert!(!delivery.redelivered);
+        assert_eq!(delivery.returned, 0);
         delivery.ack().await.unwrap();
     }
     let mut events = broker.consume(Queue::Events, 1).await.unwrap();
@@ -87,7 +97,7 @@ async fn a_dropped_delivery_comes_again_and_says_so(broker: &dyn Broker) {
     let mut jobs = broker.consume(Queue::Jobs, 1).await.unwrap();
     drop(timeout(SOON, jobs.next()).await.unwrap().unwrap());
     let again = timeout(SOON, jobs.next()).await.unwrap().unwrap();
-    assert!(again.redelivered);
+    assert_eq!(again.returned, 1);
     assert_eq!(&again.message.body[..], b"dropped");
     again.ack().await.unwrap();
 }
@@ -109,7 +119,7 @@ async fn a_retry_comes_later_and_as_it_was_rewritten(broker: &dyn Broker) {
     let mut jobs = broker.consume(Queue::Jobs, 1).await.unwrap();
     let first = timeout(SOON, jobs.next()).await.unwrap().unwrap();
     let mut next = message("try 2");
-    next.headers.attempt = Attempt::FIRST.next();
+    next.headers.subject.as_mut().unwrap().attempt = Attempt::FIRST.next();
     let asked = std::time::Instant::now();
     first
         .retry_later(next.clone(), Duration::from_millis(100))
@@ -128,11 +138,56 @@ async fn a_parked_message_is_kept_with_its_reason(broker: &dyn Broker) {
     let delivery = timeout(SOON, jobs.next()).await.unwrap().unwrap();
     delivery.park("it is poison".to_owned()).await.unwrap();
     assert!(timeout(NEVER, jobs.next()).await.is_err());
-    let found = broker.take_parked(Queue::Jobs).await.unwrap();
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].message, parked);
-    assert_eq!(found[0].reason, "it is poison");
-    assert!(broker.take_parked(Queue::Jobs).await.unwrap().is_empty());
+    assert_eq!(broker.waiting(Queue::ParkedJobs).await.unwrap(), 1);
+    let found = broker.take(Queue::ParkedJobs).await.unwrap().unwrap();
+    assert_eq!(found.message.body, parked.body);
+    assert_eq!(found.message.headers.subject, parked.headers.subject);
+    let reason = found.message.headers.parked.clone();
+    assert_eq!(reason.as_deref(), Some("it is poison"));
+    found.ack().await.unwrap();
+    assert!(broker.take(Queue::ParkedJobs).await.unwrap().is_none());
+}
+
+async fn a_message_that_nobody_settles_ends_up_parked(broker: &dyn Broker) {
+    broker
+        .publish(Queue::Jobs, message("poison"))
+        .await
+        .unwrap();
+    let mut jobs = broker.consume(Queue::Jobs, 1).await.unwrap();
+    for returned in 0..=RETURN_LIMIT {
+        let delivery = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+        assert_eq!(delivery.returned, returned);
+    }
+    let parked = wait_for(broker, Queue::ParkedJobs).await;
+    assert_eq!(&parked.message.body[..], b"poison");
+    assert!(parked.message.headers.parked.is_some());
+    parked.ack().await.unwrap();
+    assert!(timeout(NEVER, jobs.next()).await.is_err());
+}
+
+async fn what_is_handed_back_does_not_count_as_returned(broker: &dyn Broker) {
+    let handed = message("handed back");
+    broker.publish(Queue::Jobs, handed.clone()).await.unwrap();
+    let mut jobs = broker.consume(Queue::Jobs, 1).await.unwrap();
+    let first = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    first.hand_back().await.unwrap();
+    let again = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    assert_eq!(again.returned, 0);
+    assert_eq!(again.message, handed);
+    again.ack().await.unwrap();
+}
+
+/// The first message that comes to `queue`.
+async fn wait_for(broker: &dyn Broker, queue: Queue) -> Delivery {
+    let arrives = async {
+        loop {
+            match broker.take(queue).await.unwrap() {
+                Some(delivery) => break delivery,
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    timeout(SOON, arrives).await.unwrap()
 }
 
 async fn every_message_goes_to_one_of_many_consumers(broker: Arc<dyn Broker>) {
@@ -144,7 +199,7 @@ async fn every_message_goes_to_one_of_many_consumers(broker: Arc<dyn Broker>) {
         let seen = seen.clone();
         consumers.spawn(async move {
             while let Some(delivery) = jobs.next().await {
-                seen.send(delivery.message.headers.job_id).unwrap();
+                seen.send(delivery.message.body.clone()).unwrap();
                 delivery.ack().await.unwrap();
             }
         });
@@ -152,12 +207,12 @@ async fn every_message_goes_to_one_of_many_consumers(broker: Arc<dyn Broker>) {
     let mut expected = std::collections::HashSet::new();
     for number in 0..MESSAGES {
         let message = message(&number.to_string());
-        expected.insert(message.headers.job_id);
+        expected.insert(message.body.clone());
         broker.publish(Queue::Jobs, message).await.unwrap();
     }
     for _ in 0..MESSAGES {
-        let job_id = timeout(SOON, received.recv()).await.unwrap().unwrap();
-        assert!(expected.remove(&job_id), "each message comes once");
+        let body = timeout(SOON, received.recv()).await.unwrap().unwrap();
+        assert!(expected.remove(&body), "each message comes once");
     }
     assert!(expected.is_empty());
     consumers.shutdown().await;

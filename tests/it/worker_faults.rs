@@ -89,13 +89,7 @@ async fn fails_because_of(fault: Fault) -> Failure {
     assert!(objects.is_empty(), "{objects:?}");
     // The job is parked after the failure was reported.
     let parked = async {
-        while pipeline
-            .broker
-            .take_parked(Queue::Jobs)
-            .await
-            .unwrap()
-            .is_empty()
-        {
+        while pipeline.broker.waiting(Queue::ParkedJobs).await.unwrap() == 0 {
             tokio::task::yield_now().await;
         }
     };

@@ -117,7 +117,7 @@ impl Shared {
         let job = match delivery.message.decode::<SeedJob>() {
             Ok(job) => job,
             Err(error) => {
-                error!(job = %delivery.message.headers.job_id, "parking a message: {error}");
+                error!(subject = ?delivery.message.headers.subject, "parking a message: {error}");
                 return log_unsettled(delivery.park(error.to_string()).await);
             }
         };

@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
-use super::{Broker, BrokerError, Consumer, Delivery, Message, Parked, Queue, Settlement};
+use super::{Broker, BrokerError, Consumer, Delivery, Message, Queue, RETURN_LIMIT, Settlement};
 
 /// Waiting messages that a queue takes before [`Broker::publish`] waits.
 pub const DEFAULT_CAPACITY: usize = 1024;
@@ -22,7 +22,7 @@ pub const DEFAULT_CAPACITY: usize = 1024;
 /// while must not collect the whole list of stores here.
 const MAX_DELAYED: usize = 1024;
 
-/// Parked messages that are kept; of more, the oldest are dropped.
+/// Parked messages of one queue that are kept; of more, the oldest are dropped.
 const MAX_PARKED: usize = 1024;
 
 /// See the module.
@@ -50,12 +50,11 @@ struct Room {
 struct State {
     ready: VecDeque<Waiting>,
     delayed: usize,
-    parked: VecDeque<Parked>,
 }
 
 struct Waiting {
     message: Message,
-    redelivered: bool,
+    returned: u32,
 }
 
 impl Default for MemoryBroker {
@@ -73,9 +72,7 @@ impl MemoryBroker {
             taken: Notify::new(),
             capacity,
         };
-        let queues = [Queue::Jobs, Queue::Events]
-            .map(|queue| (queue, room()))
-            .into();
+        let queues = Queue::ALL.map(|queue| (queue, room())).into();
         Self {
             shared: Arc::new(Shared {
                 queues,
@@ -93,6 +90,23 @@ impl MemoryBroker {
 impl Shared {
     fn room(&self, queue: Queue) -> &Room {
         &self.queues[&queue]
+    }
+
+    fn deliver(
+        self: Arc<Self>,
+        queue: Queue,
+        waiting: Waiting,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Delivery {
+        let Waiting { message, returned } = waiting;
+        let held = HeldMessage {
+            shared: self,
+            queue,
+            returned,
+            unsettled: Some(message.clone()),
+            _slot: slot,
+        };
+        Delivery::new(message, returned, Box::new(held))
     }
 
     /// Completes when the broker is closed.
@@ -116,7 +130,7 @@ impl Room {
         }
         state.ready.push_back(Waiting {
             message,
-            redelivered: false,
+            returned: 0,
         });
         drop(state);
         self.arrived.notify_one();
@@ -124,11 +138,22 @@ impl Room {
     }
 
     /// Puts a message back at the front, whatever the capacity.
-    fn give_back(&self, message: Message) {
-        self.lock().ready.push_front(Waiting {
+    fn give_back(&self, message: Message, returned: u32) {
+        self.lock().ready.push_front(Waiting { message, returned });
+        self.arrived.notify_one();
+    }
+
+    /// Keeps a parked message, whatever the capacity, and drops the oldest of too many.
+    fn park(&self, message: Message) {
+        let mut state = self.lock();
+        if state.ready.len() >= MAX_PARKED {
+            state.ready.pop_front();
+        }
+        state.ready.push_back(Waiting {
             message,
-            redelivered: true,
+            returned: 0,
         });
+        drop(state);
         self.arrived.notify_one();
     }
 
@@ -138,7 +163,7 @@ impl Room {
         state.delayed -= 1;
         state.ready.push_back(Waiting {
             message,
-            redelivered: false,
+            returned: 0,
         });
         drop(state);
         self.arrived.notify_one();
@@ -190,8 +215,13 @@ impl Broker for MemoryBroker {
         }))
     }
 
-    async fn take_parked(&self, queue: Queue) -> Result<VecDeque<Parked>, BrokerError> {
-        Ok(std::mem::take(&mut self.shared.room(queue).lock().parked))
+    async fn take(&self, queue: Queue) -> Result<Option<Delivery>, BrokerError> {
+        let waiting = self.shared.room(queue).try_take();
+        Ok(waiting.map(|waiting| self.shared.clone().deliver(queue, waiting, None)))
+    }
+
+    async fn waiting(&self, queue: Queue) -> Result<u64, BrokerError> {
+        Ok(self.shared.room(queue).lock().ready.len() as u64)
     }
 }
 
@@ -229,13 +259,7 @@ impl MemoryConsumer {
             }
             arrived.await;
         };
-        let held = HeldMessage {
-            shared: self.shared.clone(),
-            queue: self.queue,
-            unsettled: Some(waiting.message.clone()),
-            _slot: slot,
-        };
-        Delivery::new(waiting.message, waiting.redelivered, Box::new(held))
+        self.shared.clone().deliver(self.queue, waiting, Some(slot))
     }
 }
 
@@ -243,8 +267,9 @@ impl MemoryConsumer {
 struct HeldMessage {
     shared: Arc<Shared>,
     queue: Queue,
+    returned: u32,
     unsettled: Option<Message>,
-    _slot: OwnedSemaphorePermit,
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl HeldMessage {
@@ -277,13 +302,8 @@ impl Settlement for HeldMessage {
         Ok(())
     }
 
-    async fn park(mut self: Box<Self>, parked: Parked) -> Result<(), BrokerError> {
-        let mut state = self.room().lock();
-        if state.parked.len() == MAX_PARKED {
-            state.parked.pop_front();
-        }
-        state.parked.push_back(parked);
-        drop(state);
+    async fn park(mut self: Box<Self>, parked: Message) -> Result<(), BrokerError> {
+        self.shared.room(self.queue.parking()).park(parked);
         self.unsettled = None;
         Ok(())
     }
@@ -291,8 +311,15 @@ impl Settlement for HeldMessage {
 
 impl Drop for HeldMessage {
     fn drop(&mut self) {
-        if let Some(message) = self.unsettled.take() {
-            self.room().give_back(message);
+        let Some(mut message) = self.unsettled.take() else {
+            return;
+        };
+        // What is parked stays there, however often somebody looks at it.
+        if self.returned < RETURN_LIMIT || self.queue == self.queue.parking() {
+            return self.room().give_back(message, self.returned + 1);
         }
+        let times = self.returned + 1;
+        message.headers.parked = Some(format!("it came back unsettled {times} times"));
+        self.shared.room(self.queue.parking()).park(message);
     }
 }
