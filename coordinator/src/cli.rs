@@ -14,6 +14,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use seedbed_protocol::{
     InvalidStoreId, StoreId,
+    settings::{CONFIG_VARIABLE, DEFAULTS, SettingsError},
     snapshots::{SnapshotStore, SnapshotStoreError},
     telemetry::{self, InvalidLogLevel},
 };
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     catalog::{Catalog, CatalogError},
     check::{self, PartCheck},
-    config::{CONFIG_VARIABLE, ConfigError, DEFAULTS, Settings},
+    config::Settings,
     local::{Local, LocalError, Outcome},
     progress::{Reporter, print_json, print_lines},
     run::RunError,
@@ -124,7 +125,7 @@ struct LocalArgs {
 #[derive(Debug, thiserror::Error)]
 enum CliError {
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] SettingsError),
     #[error(transparent)]
     Log(#[from] InvalidLogLevel),
     #[error(

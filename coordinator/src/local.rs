@@ -13,10 +13,10 @@ use std::{
 
 use futures::future::{self, Either};
 use seedbed_protocol::{
-    broker::{BrokerError, MemoryBroker},
+    broker::{Broker, BrokerError, MemoryBroker},
     snapshots::{SnapshotStore, SnapshotStoreError},
 };
-use seedbed_worker::Worker;
+use seedbed_worker::{Shutdown, Worker};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -284,7 +284,7 @@ impl Crew {
         let (stop_worker, stop_events) = (CancellationToken::new(), CancellationToken::new());
         let worker = local.worker.clone();
         let stop = stop_worker.clone();
-        let worker = tokio::spawn(async move { Ok(worker.run(stop).await?) });
+        let worker = tokio::spawn(async move { Ok(worker.run(Shutdown::at_once(stop)).await?) });
         let events = Events::new(
             local.catalog.clone(),
             local.broker.clone(),
@@ -321,7 +321,7 @@ impl Crew {
         self.stop_worker.cancel();
         if self.events.is_none() {
             // Nobody takes events any more; a worker must not wait for room to report one.
-            self.broker.close();
+            self.broker.close().await;
         }
         let worker = match self.worker {
             Some(_) => join(&mut self.worker).await,

@@ -332,7 +332,7 @@ pub(crate) fn kind_of(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     use futures::TryStreamExt;
-    use seedbed_worker::config::Secret;
+    use seedbed_protocol::settings::Secret;
 
     use super::*;
 

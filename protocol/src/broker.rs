@@ -22,8 +22,10 @@ use crate::{
     trace::TraceContext,
 };
 
+pub mod config;
 pub mod memory;
 
+pub use config::{BrokerConfig, connect};
 pub use memory::MemoryBroker;
 
 /// How often a message may come back unsettled before nobody tries it any more: what kills its worker would
@@ -102,6 +104,18 @@ pub struct Subject {
     pub attempt: Attempt,
 }
 
+impl Subject {
+    /// What `job`'s message is about.
+    pub fn of(job: &SeedJob) -> Self {
+        Self {
+            run_id: job.run_id,
+            job_id: job.job_id,
+            store_id: job.scope.store_id.clone(),
+            attempt: job.attempt,
+        }
+    }
+}
+
 /// A body and its headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -117,13 +131,7 @@ impl Message {
     /// # Errors
     /// [`CodecError`] when the job is too large for a body.
     pub fn job(job: &SeedJob, trace: TraceContext) -> Result<Self, CodecError> {
-        let subject = Subject {
-            run_id: job.run_id,
-            job_id: job.job_id,
-            store_id: job.scope.store_id.clone(),
-            attempt: job.attempt,
-        };
-        Self::about(subject, job, trace)
+        Self::about(Subject::of(job), job, trace)
     }
 
     /// The message for `event`.
@@ -198,6 +206,12 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     /// [`BrokerError`] when the queue cannot be asked.
     async fn waiting(&self, queue: Queue) -> Result<u64, BrokerError>;
+
+    /// Whether messages can be exchanged right now.
+    fn is_connected(&self) -> bool;
+
+    /// Ends all consumers, and refuses further messages.
+    async fn close(&self);
 }
 
 /// A stream of deliveries. Dropping it gives unsettled messages back.

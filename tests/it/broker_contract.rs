@@ -244,7 +244,7 @@ async fn a_closed_memory_broker_ends_everybody() {
         let broker = broker.clone();
         async move { broker.publish(Queue::Jobs, message("b")).await }
     });
-    broker.close();
+    broker.close().await;
     assert!(timeout(SOON, jobs.next()).await.unwrap().is_none());
     let refused = timeout(SOON, waiting).await.unwrap().unwrap();
     assert!(matches!(refused, Err(BrokerError::Closed)));

@@ -5,7 +5,7 @@ use seedbed::{
     config::SourceConfig,
     stores::{Store, StoreSource, StoresError},
 };
-use seedbed_worker::config::Secret;
+use seedbed_protocol::settings::Secret;
 use serde_json::{Value, json};
 use testkit::{mariadb::MariaDb, postgres::Postgres};
 

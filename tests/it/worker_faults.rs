@@ -294,7 +294,9 @@ async fn a_store_that_the_claims_do_not_select_is_a_failure_and_an_empty_store_i
 async fn a_rejected_token_is_a_permanent_failure_that_names_the_setting_and_not_the_secret() {
     let service = service().await;
     let mut pipeline = Pipeline::start_with(&service, |settings| {
-        settings.token.secret = Some(seedbed_worker::config::Secret::new("YW5vdGhlciBzZWNyZXQ"));
+        settings.token.secret = Some(seedbed_protocol::settings::Secret::new(
+            "YW5vdGhlciBzZWNyZXQ",
+        ));
     })
     .await;
     let failure = pipeline.seed("7").await.unwrap_err();

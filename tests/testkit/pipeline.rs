@@ -10,14 +10,15 @@ use seedbed_protocol::{
     message::{
         Encoding, EventKind, Failure, Manifest, Scope, SeedEvent, SeedJob, StreamSubscription,
     },
+    settings::Secret,
     snapshots::SnapshotStore,
     telemetry::{LogConfig, LogFormat},
     trace::TraceContext,
 };
 use seedbed_worker::{
-    Worker,
+    Shutdown, Worker,
     config::{
-        PowerSyncConfig, SchemaConfig, Secret, SnapshotsConfig, StreamCompression, StreamFormat,
+        PowerSyncConfig, SchemaConfig, SnapshotsConfig, StreamCompression, StreamFormat,
         TokenAlgorithm, TokenConfig, WorkerConfig, WorkerSettings,
     },
 };
@@ -73,6 +74,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(20),
             max_reconnects: 3,
+            max_streams: None,
         },
         token: TokenConfig {
             algorithm: TokenAlgorithm::HS256,
@@ -98,6 +100,8 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             backoff: Duration::from_millis(20),
             max_backoff: Duration::from_millis(100),
             job_timeout: Duration::from_secs(120),
+            grace: Duration::ZERO,
+            listen: None,
         },
         log: LogConfig {
             level: "warn".to_owned(),
@@ -135,7 +139,7 @@ impl Pipeline {
             .expect("a new broker is open");
         let stop = CancellationToken::new();
         let (running, until) = (worker.clone(), stop.clone());
-        tokio::spawn(async move { running.run(until).await });
+        tokio::spawn(async move { running.run(Shutdown::at_once(until)).await });
         Self {
             directory,
             broker,

@@ -1,14 +1,20 @@
 //! What a worker can be told. Every field is a setting of `seedbed.toml`, whose comments are the
 //! documentation for users.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use seedbed_protocol::telemetry::LogConfig;
-use serde::{Deserialize, Deserializer, de};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use seedbed_protocol::{
+    settings::{Secret, SettingsError, duration, invalid, positive, without_secrets},
+    telemetry::LogConfig,
+};
+use serde::Deserialize;
+use url::Url;
+
+use crate::token::MAX_LIFETIME;
 
 /// All settings that a worker needs.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct WorkerSettings {
     /// `[powersync]`
     pub powersync: PowerSyncConfig,
@@ -22,6 +28,21 @@ pub struct WorkerSettings {
     pub worker: WorkerConfig,
     /// `[log]`
     pub log: LogConfig,
+}
+
+impl WorkerSettings {
+    /// Checks that the values make sense.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the first setting that is missing or makes no sense.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        check_endpoint(&self.powersync.endpoint)?;
+        positive("powersync.connect_timeout", self.powersync.connect_timeout)?;
+        positive("powersync.idle_timeout", self.powersync.idle_timeout)?;
+        check_token(&self.token)?;
+        positive("schema.subscription_ttl", self.schema.subscription_ttl)?;
+        check_worker(&self.worker)
+    }
 }
 
 /// The PowerSync service to sync from.
@@ -44,6 +65,8 @@ pub struct PowerSyncConfig {
     /// How often in a row a stream may be reopened without having received anything new, before the
     /// attempt fails.
     pub max_reconnects: u32,
+    /// Streams that one worker has open at a time; `None` for one per slot.
+    pub max_streams: Option<u16>,
 }
 
 /// A stream format of the PowerSync service.
@@ -143,6 +166,11 @@ pub struct WorkerConfig {
     /// How long a job may take, from being published.
     #[serde(deserialize_with = "duration")]
     pub job_timeout: Duration,
+    /// How long a worker that is told to stop may go on with the jobs that it has.
+    #[serde(deserialize_with = "duration")]
+    pub grace: Duration,
+    /// Where to answer liveness and readiness probes; `None` for nowhere.
+    pub listen: Option<SocketAddr>,
 }
 
 impl WorkerConfig {
@@ -155,38 +183,104 @@ impl WorkerConfig {
     }
 }
 
-/// A text that is never printed.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// A secret with this text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+fn check_endpoint(endpoint: &str) -> Result<(), SettingsError> {
+    let setting = "powersync.endpoint";
+    if endpoint.is_empty() {
+        return invalid(
+            setting,
+            "is missing; set it to the URL of your PowerSync service, in the settings file or as \
+             SEEDBED_POWERSYNC__ENDPOINT",
+        );
     }
-
-    /// The text. Keep it out of logs, errors and messages.
-    pub fn expose(&self) -> &str {
-        &self.0
+    match Url::parse(endpoint) {
+        Err(e) => invalid(setting, format!("is not a URL: {e}")),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            let shown = without_secrets(endpoint);
+            invalid(
+                setting,
+                format!("is {shown}; it must begin with https:// or http://"),
+            )
+        }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => invalid(
+            setting,
+            "has a user name or a password in it, which PowerSync does not use; remove what is before \
+             the @, since jobs sign in with [token]",
+        ),
+        Ok(_) => Ok(()),
     }
 }
 
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
+fn check_token(token: &TokenConfig) -> Result<(), SettingsError> {
+    if token.algorithm == TokenAlgorithm::HS256 {
+        check_secret(token)?;
+    } else if token.key_file.is_none() {
+        return invalid(
+            "token.key_file",
+            format!(
+                "is missing; {:?} signs with a private key in a PEM file",
+                token.algorithm
+            ),
+        );
+    } else if token.secret.is_some() {
+        return invalid(
+            "token.secret",
+            format!(
+                "is only for HS256, but token.algorithm is {:?}; remove one of the two",
+                token.algorithm
+            ),
+        );
     }
+    positive("token.lifetime", token.lifetime)?;
+    if token.lifetime > MAX_LIFETIME {
+        let lifetime = humantime::format_duration(token.lifetime);
+        return invalid(
+            "token.lifetime",
+            format!("is {lifetime}; at most 60m are allowed"),
+        );
+    }
+    Ok(())
 }
 
-/// Reads `"90s"`, `"5m"` or `"1h 30m"`.
-///
-/// # Errors
-/// When the text is not a duration; shows it.
-pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map_err(|e| {
-        de::Error::custom(format!(
-            "{text:?} is not a duration such as \"90s\" or \"5m\": {e}"
-        ))
-    })
+fn check_secret(token: &TokenConfig) -> Result<(), SettingsError> {
+    if token.key_file.is_some() {
+        return invalid(
+            "token.key_file",
+            "is not for HS256; set token.algorithm to the key's algorithm, or remove it",
+        );
+    }
+    let Some(secret) = token.secret.as_ref().filter(|s| !s.expose().is_empty()) else {
+        return invalid(
+            "token.secret",
+            "is missing; set it to the shared secret of your PowerSync service, in base64url, \
+             best as SEEDBED_TOKEN__SECRET",
+        );
+    };
+    let unpadded = secret.expose().trim_end_matches('=');
+    if URL_SAFE_NO_PAD.decode(unpadded).is_err() {
+        return invalid(
+            "token.secret",
+            "is not base64url (letters, digits, - and _); copy it as it is in the service's \
+             configuration (the `k` of its key), or encode it with `basenc --base64url`",
+        );
+    }
+    Ok(())
+}
+
+fn check_worker(worker: &WorkerConfig) -> Result<(), SettingsError> {
+    if worker.slots == Some(0) {
+        return invalid(
+            "worker.slots",
+            "is 0; with no slot, no job would ever start",
+        );
+    }
+    if worker.cache_mib == 0 {
+        return invalid("worker.cache_mib", "is 0; SQLite needs at least 1 MiB");
+    }
+    if worker.max_attempts == 0 {
+        return invalid("worker.max_attempts", "is 0; a job needs at least one try");
+    }
+    if worker.backoff > worker.max_backoff {
+        return invalid("worker.backoff", "is longer than worker.max_backoff");
+    }
+    positive("worker.job_timeout", worker.job_timeout)
 }

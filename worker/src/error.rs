@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rusqlite::ErrorCode;
-use seedbed_protocol::{message::FailureKind, snapshots::SnapshotStoreError};
+use seedbed_protocol::{codec::CodecError, message::FailureKind, snapshots::SnapshotStoreError};
 
 use crate::{
     database::DatabaseError, snapshot::SnapshotError, stream::StreamError, sync::SyncError,
@@ -31,6 +31,15 @@ pub enum SeedError {
     /// The job took too long.
     #[error("the job's deadline has passed; raise worker.job_timeout or add workers")]
     Deadline,
+    /// It came back again and again without a word of who took it.
+    #[error(
+        "{0} workers took the job and none came to an end; was one of them killed for its memory? Look at the \
+         logs around its start, then `seedbed retry`"
+    )]
+    Poison(u32),
+    /// The job itself cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] CodecError),
     /// A bug in the worker.
     #[error("the job panicked: {0}")]
     Panic(String),
@@ -50,8 +59,13 @@ impl SeedError {
             // What was synced wrong may sync right; a schema that lacks a table stays so.
             Self::Verify(error) => !matches!(error, VerifyError::Untyped { .. }),
             Self::Upload(error) => error.is_transient(),
-            Self::Deadline | Self::Panic(_) => false,
+            Self::Deadline | Self::Poison(_) | Self::Unreadable(_) | Self::Panic(_) => false,
         }
+    }
+
+    /// Whether the service had no stream left for the job, which says nothing about the job.
+    pub fn is_overload(&self) -> bool {
+        matches!(self, Self::Sync(SyncError::Stream(error)) if error.is_overload())
     }
 
     /// [`Self::is_transient`] as messages say it.
@@ -74,7 +88,7 @@ impl SeedError {
     /// The step that failed.
     pub fn step(&self) -> &'static str {
         match self {
-            Self::WorkDirectory(_) => "take",
+            Self::WorkDirectory(_) | Self::Poison(_) | Self::Unreadable(_) => "take",
             Self::Deadline | Self::Panic(_) => "seed",
             Self::Sync(SyncError::Token(_)) => "token",
             Self::Sync(_) => "sync",

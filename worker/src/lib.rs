@@ -11,7 +11,10 @@
 pub mod config;
 pub mod database;
 pub mod error;
+mod gate;
+pub mod health;
 pub mod line;
+pub mod program;
 pub mod progress;
 pub mod schema;
 mod seed;
@@ -23,4 +26,4 @@ pub mod token;
 pub mod verify;
 pub mod workdir;
 
-pub use service::{Probe, Worker};
+pub use service::{Probe, Shutdown, Worker};

@@ -20,6 +20,7 @@ use crate::{
     config::WorkerSettings,
     database::{SyncedDatabase, core_version},
     error::{ConfigError, SeedError},
+    gate::StreamGate,
     progress::Progress,
     schema::Schema,
     snapshot,
@@ -33,6 +34,7 @@ use crate::{
 /// What every job needs and no job changes.
 pub(crate) struct Seeder {
     pub(crate) powersync: PowerSyncClient,
+    pub(crate) streams: StreamGate,
     pub(crate) signer: TokenSigner,
     pub(crate) schema: Schema,
     pub(crate) subscription_ttl: Duration,
@@ -51,8 +53,11 @@ impl Seeder {
         settings: &WorkerSettings,
         snapshots: SnapshotStore,
     ) -> Result<Self, ConfigError> {
+        let most_streams = settings.powersync.max_streams;
+        let most_streams = most_streams.unwrap_or_else(|| settings.worker.slots());
         Ok(Self {
             powersync: PowerSyncClient::new(&settings.powersync)?,
+            streams: StreamGate::new(most_streams),
             signer: TokenSigner::new(&settings.token)?,
             schema: Schema::load(settings.schema.file.as_deref())?,
             subscription_ttl: settings.schema.subscription_ttl,

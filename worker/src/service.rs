@@ -7,7 +7,8 @@ use futures::FutureExt;
 use rand::Rng;
 use seedbed_protocol::{
     Attempt, JobId,
-    broker::{Broker, BrokerError, Delivery, Message, Queue},
+    broker::{Broker, BrokerError, Delivery, Message, Queue, RETURN_LIMIT, Subject},
+    codec::CodecError,
     message::{Checkpoint, EventKind, Failure, Manifest, SeedEvent, SeedJob},
     snapshots::SnapshotStore,
     trace::{TraceContext, trace_id},
@@ -36,6 +37,28 @@ struct Shared {
     config: WorkerConfig,
 }
 
+/// How long handing jobs back may take when the broker does not answer.
+const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a worker is told to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    /// Take no more jobs, and finish those in flight.
+    pub drain: CancellationToken,
+    /// Hand back what is still in flight. Has no effect before `drain`.
+    pub abort: CancellationToken,
+}
+
+impl Shutdown {
+    /// Stops everything when `stop` is cancelled.
+    pub fn at_once(stop: CancellationToken) -> Self {
+        Self {
+            drain: stop.clone(),
+            abort: stop,
+        }
+    }
+}
+
 /// What a service answered to a stream that was only opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
@@ -54,7 +77,8 @@ impl Worker {
         broker: Arc<dyn Broker>,
     ) -> Result<Self, ConfigError> {
         let seeder = Seeder::new(settings, snapshots)?;
-        let name = format!("worker-{}", std::process::id());
+        let host = gethostname::gethostname();
+        let name = format!("{}-{}", host.display(), std::process::id());
         Ok(Self {
             shared: Arc::new(Shared {
                 name,
@@ -70,27 +94,38 @@ impl Worker {
         self.shared.seeder.progress.clone()
     }
 
-    /// Takes jobs until `stop` is cancelled; jobs in flight are then abandoned and go back to the queue.
+    /// Takes jobs until it is told to stop. Jobs that are in flight then are finished or, once it shall not wait
+    /// any longer, handed back to the queue.
     ///
     /// # Errors
     /// When the broker fails.
-    pub async fn run(&self, stop: CancellationToken) -> Result<(), BrokerError> {
+    pub async fn run(&self, shutdown: Shutdown) -> Result<(), BrokerError> {
         let slots = self.shared.config.slots();
         let mut deliveries = self.shared.broker.consume(Queue::Jobs, slots).await?;
         let mut jobs = JoinSet::new();
         loop {
             tokio::select! {
-                () = stop.cancelled() => break,
+                () = shutdown.drain.cancelled() => break,
                 Some(_) = jobs.join_next() => {}
                 delivery = deliveries.next() => match delivery {
                     Some(delivery) => {
-                        jobs.spawn(self.shared.clone().work_on(delivery));
+                        jobs.spawn(self.shared.clone().work_on(delivery, shutdown.abort.clone()));
                     }
                     None => break,
                 },
             }
         }
-        // An abandoned delivery is an unsettled one: it goes back to the queue.
+        drop(deliveries);
+        let finished = async { while jobs.join_next().await.is_some() {} };
+        let too_late = async {
+            shutdown.abort.cancelled().await;
+            tokio::time::sleep(HAND_BACK_TIMEOUT).await;
+        };
+        tokio::select! {
+            () = finished => {}
+            () = too_late => {}
+        }
+        // What is left hangs at the broker; dropped, it goes back to the queue by itself.
         jobs.shutdown().await;
         self.shared.seeder.uploads_ended().await;
         Ok(())
@@ -113,13 +148,10 @@ impl Worker {
 
 impl Shared {
     /// One delivery, from being taken to being settled.
-    async fn work_on(self: Arc<Self>, delivery: Delivery) {
+    async fn work_on(self: Arc<Self>, delivery: Delivery, abort: CancellationToken) {
         let job = match delivery.message.decode::<SeedJob>() {
             Ok(job) => job,
-            Err(error) => {
-                error!(subject = ?delivery.message.headers.subject, "parking a message: {error}");
-                return log_unsettled(delivery.park(error.to_string()).await);
-            }
+            Err(error) => return log_unsettled(self.refuse(delivery, error).await),
         };
         // Of the highest level, so that a log of errors alone still says which job each is about.
         let span = error_span!(
@@ -135,20 +167,45 @@ impl Shared {
         if let Some(id) = trace_id(&span) {
             span.record("trace_id", id);
         }
-        let settled = async {
-            self.report(
-                &job,
-                EventKind::Started {
-                    trace_id: trace_id(&Span::current()),
-                },
-            )
+        let settled = self.seed_and_settle(job, delivery, abort).instrument(span);
+        log_unsettled(settled.await);
+    }
+
+    async fn seed_and_settle(
+        &self,
+        job: SeedJob,
+        delivery: Delivery,
+        abort: CancellationToken,
+    ) -> Result<(), BrokerError> {
+        if delivery.returned >= RETURN_LIMIT {
+            let poison = SeedError::Poison(delivery.returned);
+            return self.fail(job, delivery, &poison).await;
+        }
+        let trace_id = trace_id(&Span::current());
+        self.report(&Subject::of(&job), EventKind::Started { trace_id })
             .await?;
-            match self.seed(&job).await {
-                Ok(manifest) => self.complete(&job, delivery, manifest).await,
-                Err(error) => self.fail(job, delivery, &error).await,
+        let seeded = tokio::select! {
+            seeded = self.seed(&job) => seeded,
+            () = abort.cancelled() => {
+                info!("handing the job back");
+                return delivery.hand_back().await;
             }
         };
-        log_unsettled(settled.instrument(span).await);
+        match seeded {
+            Ok(manifest) => self.complete(&job, delivery, manifest).await,
+            Err(error) => self.fail(job, delivery, &error).await,
+        }
+    }
+
+    /// Parks a message that is no job, or one that this program does not understand.
+    async fn refuse(&self, delivery: Delivery, error: CodecError) -> Result<(), BrokerError> {
+        error!(subject = ?delivery.message.headers.subject, "parking a message: {error}");
+        let reason = error.to_string();
+        if let Some(subject) = &delivery.message.headers.subject {
+            let failure = failure_of(&error.into(), None);
+            self.report(subject, EventKind::Failed(failure)).await?;
+        }
+        delivery.park(reason).await
     }
 
     /// The job within its deadline; a panic is that job's failure and nobody else's.
@@ -173,7 +230,7 @@ impl Shared {
     ) -> Result<(), BrokerError> {
         info!(rows = manifest.rows(), bytes = manifest.bytes(), "seeded");
         self.report(
-            job,
+            &Subject::of(job),
             EventKind::Completed {
                 manifest: Box::new(manifest),
             },
@@ -188,22 +245,19 @@ impl Shared {
         delivery: Delivery,
         error: &SeedError,
     ) -> Result<(), BrokerError> {
-        let retry = self.next_try(&job, error);
-        let failure = |retry_at| Failure {
-            kind: error.kind(),
-            step: error.step().to_owned(),
-            message: error.to_string(),
-            retry_at,
-        };
-        let Some((delay, retry_at)) = retry else {
+        let subject = Subject::of(&job);
+        let Some((delay, retry_at)) = self.next_try(&job, error) else {
             error!(step = error.step(), "failed: {error}");
-            self.report(&job, EventKind::Failed(failure(None))).await?;
+            self.report(&subject, EventKind::Failed(failure_of(error, None)))
+                .await?;
             return delivery.park(error.to_string()).await;
         };
         warn!(step = error.step(), "trying again in {delay:?}: {error}");
-        self.report(&job, EventKind::Failed(failure(Some(retry_at))))
-            .await?;
-        job.attempt = job.attempt.next();
+        let failure = failure_of(error, Some(retry_at));
+        self.report(&subject, EventKind::Failed(failure)).await?;
+        if !error.is_overload() {
+            job.attempt = job.attempt.next();
+        }
         match Message::job(&job, delivery.message.headers.trace.clone()) {
             Ok(next) => delivery.retry_later(next, delay).await,
             Err(error) => delivery.park(error.to_string()).await,
@@ -212,7 +266,8 @@ impl Shared {
 
     /// When to try again; `None` when no try could help, none is left, or the deadline comes first.
     fn next_try(&self, job: &SeedJob, error: &SeedError) -> Option<(Duration, DateTime<Utc>)> {
-        if !error.is_transient() || job.attempt.get() >= self.config.max_attempts {
+        let is_last = job.attempt.get() >= self.config.max_attempts && !error.is_overload();
+        if !error.is_transient() || is_last {
             return None;
         }
         let delay = backoff(&self.config, job.attempt).max(error.retry_after().unwrap_or_default());
@@ -220,12 +275,12 @@ impl Shared {
         (retry_at < job.deadline).then_some((delay, retry_at))
     }
 
-    async fn report(&self, job: &SeedJob, kind: EventKind) -> Result<(), BrokerError> {
+    async fn report(&self, subject: &Subject, kind: EventKind) -> Result<(), BrokerError> {
         let event = SeedEvent {
-            run_id: job.run_id,
-            job_id: job.job_id,
-            store_id: job.scope.store_id.clone(),
-            attempt: job.attempt,
+            run_id: subject.run_id,
+            job_id: subject.job_id,
+            store_id: subject.store_id.clone(),
+            attempt: subject.attempt,
             at: Utc::now(),
             worker: self.name.clone(),
             kind,
@@ -248,6 +303,15 @@ fn backoff(config: &WorkerConfig, attempt: Attempt) -> Duration {
         .saturating_mul(1 << doublings)
         .min(config.max_backoff);
     delay.mul_f64(rand::rng().random_range(0.5..1.5))
+}
+
+fn failure_of(error: &SeedError, retry_at: Option<DateTime<Utc>>) -> Failure {
+    Failure {
+        kind: error.kind(),
+        step: error.step().to_owned(),
+        message: error.to_string(),
+        retry_at,
+    }
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

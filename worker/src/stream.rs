@@ -15,7 +15,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::io::StreamReader;
 use url::Url;
 
-use crate::config::{PowerSyncConfig, Secret, StreamCompression, StreamFormat};
+use seedbed_protocol::settings::Secret;
+
+use crate::config::{PowerSyncConfig, StreamCompression, StreamFormat};
 
 const BSON: &str = "application/vnd.powersync.bson-stream";
 const NDJSON: &str = "application/x-ndjson";
@@ -139,6 +141,11 @@ impl StreamError {
                     )
             }
         }
+    }
+
+    /// Whether the service has as many streams as it can bear; whoever asks later gets one.
+    pub fn is_overload(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS)
     }
 
     /// How long the service asked to wait.

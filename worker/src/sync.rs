@@ -200,6 +200,9 @@ impl Downloading<'_> {
                         fruitless + 1
                     };
                     let pause = pause(fruitless, error.retry_after());
+                    if error.is_overload() {
+                        self.seeder.streams.overloaded(pause);
+                    }
                     if fruitless > self.seeder.max_reconnects || pause > LONGEST_PAUSE {
                         return Err(error.into());
                     }
@@ -207,7 +210,10 @@ impl Downloading<'_> {
                         operations = self.download.operations,
                         "resuming the stream in {pause:?}: {error}"
                     );
-                    tokio::time::sleep(pause).await;
+                    // After an overload, the gate makes everybody wait.
+                    if !error.is_overload() {
+                        tokio::time::sleep(pause).await;
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -219,6 +225,7 @@ impl Downloading<'_> {
         let request = self.database.start().await?;
         let token = info_span!("token").in_scope(|| self.seeder.signer.sign(&self.job.scope))?;
         self.download.connections += 1;
+        let pass = self.seeder.streams.enter().await;
         let mut lines = self.seeder.powersync.open(request, &token).await?;
         while let Some(line) = lines.next().await? {
             self.download.bytes += line.bytes.len() as u64;
@@ -234,7 +241,9 @@ impl Downloading<'_> {
                 }
                 LineKind::CheckpointComplete => {
                     check_target(&self.target, self.job)?;
-                    return Ok(self.database.complete(line).await?);
+                    let applied = self.database.complete(line).await?;
+                    pass.finished();
+                    return Ok(applied);
                 }
                 // The token is signed here, for each stream anew; the core extension has no part in it.
                 LineKind::TokenExpiresIn(seconds) if seconds <= 0 => {

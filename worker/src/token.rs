@@ -7,7 +7,9 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use seedbed_protocol::message::Scope;
 use serde_json::{Map, Value};
 
-use crate::config::{Secret, TokenAlgorithm, TokenConfig};
+use seedbed_protocol::settings::Secret;
+
+use crate::config::{TokenAlgorithm, TokenConfig};
 
 /// The longest lifetime of a token. PowerSync itself allows 86,400 s (PSYNC_S2104); a seed token needs far
 /// less, and a leaked one should not be worth much.

@@ -17,7 +17,7 @@ use sqlx::{
 use tokio::sync::mpsc;
 use url::Url;
 
-use crate::config::without_secrets;
+use seedbed_protocol::settings::without_secrets;
 
 use super::{Columns, READ_AHEAD, Read, RecordProblem, Store, StoresError, scope, until_end};
 

@@ -80,11 +80,6 @@ impl MemoryBroker {
             }),
         }
     }
-
-    /// Ends all consumers and refuses further messages.
-    pub fn close(&self) {
-        self.shared.closed.send_replace(true);
-    }
 }
 
 impl Shared {
@@ -222,6 +217,14 @@ impl Broker for MemoryBroker {
 
     async fn waiting(&self, queue: Queue) -> Result<u64, BrokerError> {
         Ok(self.shared.room(queue).lock().ready.len() as u64)
+    }
+
+    fn is_connected(&self) -> bool {
+        !*self.shared.closed.borrow()
+    }
+
+    async fn close(&self) {
+        self.shared.closed.send_replace(true);
     }
 }
 

@@ -1,0 +1,74 @@
+//! Answers the probes of whatever keeps the worker running, such as Kubernetes.
+//!
+//! `GET /healthz`: the process is alive. `GET /readyz`: it takes jobs; 503 and the reason when it does not,
+//! because the broker is away or because it was told to stop.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use seedbed_protocol::broker::Broker;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Where readiness is read from.
+#[derive(Clone)]
+struct Probed {
+    broker: Arc<dyn Broker>,
+    drain: CancellationToken,
+}
+
+/// Answers probes.
+pub struct HealthServer {
+    listener: TcpListener,
+    address: SocketAddr,
+    probed: Probed,
+}
+
+impl HealthServer {
+    /// Listens at `address` for probes of a worker on `broker` that stops taking jobs at `drain`.
+    ///
+    /// # Errors
+    /// When the address cannot be listened at.
+    pub async fn bind(
+        address: SocketAddr,
+        broker: Arc<dyn Broker>,
+        drain: CancellationToken,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self {
+            address: listener.local_addr()?,
+            listener,
+            probed: Probed { broker, drain },
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until it is dropped.
+    ///
+    /// # Errors
+    /// Never in practice: failures of single connections are not passed on.
+    pub async fn serve(self) -> io::Result<()> {
+        let routes = Router::new()
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/readyz", get(ready))
+            .with_state(self.probed);
+        axum::serve(self.listener, routes).await
+    }
+}
+
+async fn ready(State(probed): State<Probed>) -> (StatusCode, &'static str) {
+    if probed.drain.is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+    }
+    if !probed.broker.is_connected() {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no connection to the broker\n",
+        );
+    }
+    (StatusCode::OK, "ready\n")
+}

@@ -1,0 +1,224 @@
+//! The program `seedbed-worker`: a worker as a service, for as many machines as needed.
+//!
+//! Exit codes: 0, it was told to stop and nothing is left undone; 1, something failed; 2, the command line or
+//! the settings are wrong and nothing was started; 130, told to stop twice.
+
+use std::{io, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use clap::Parser;
+use seedbed_protocol::{
+    broker::{self, Broker, BrokerConfig, BrokerError},
+    settings::{self, CONFIG_VARIABLE, SettingsError},
+    snapshots::{SnapshotStore, SnapshotStoreError},
+    telemetry::{self, InvalidLogLevel, LogConfig},
+};
+use serde::{Deserialize, de::IgnoredAny};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::{
+    Shutdown, Worker,
+    config::{
+        PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, WorkerConfig, WorkerSettings,
+    },
+    error::ConfigError,
+    health::HealthServer,
+};
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const INTERRUPTED: u8 = 130;
+
+/// Takes seed jobs from RabbitMQ and turns each into one verified snapshot.
+#[derive(Debug, Parser)]
+#[command(
+    name = "seedbed-worker",
+    version,
+    after_help = "Settings come from ./seedbed.toml or --config, and from SEEDBED_* variables, the same as for \
+                  `seedbed`.\nSIGTERM or Ctrl-C: takes no more jobs and finishes those it has within \
+                  worker.grace; what is left goes back to the queue. The second one stops at once.\n\
+                  Exit codes: 0 stopped, 1 something failed, 2 wrong usage or settings, 130 stopped at once."
+)]
+pub struct Arguments {
+    /// The settings file [default: ./seedbed.toml if there is one]
+    #[arg(long, value_name = "FILE", env = CONFIG_VARIABLE)]
+    config: Option<PathBuf>,
+    /// Jobs at a time [default: worker.slots, or the number of cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    slots: Option<u16>,
+}
+
+/// The settings file as a worker reads it. The coordinator's sections are there so that a misspelt one is
+/// noticed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    powersync: PowerSyncConfig,
+    token: TokenConfig,
+    schema: SchemaConfig,
+    snapshots: SnapshotsConfig,
+    broker: BrokerConfig,
+    worker: WorkerConfig,
+    log: LogConfig,
+    #[serde(rename = "source")]
+    _source: IgnoredAny,
+    #[serde(rename = "sync")]
+    _sync: IgnoredAny,
+    #[serde(rename = "parameters")]
+    _parameters: IgnoredAny,
+    #[serde(rename = "streams")]
+    _streams: Option<IgnoredAny>,
+    #[serde(rename = "catalog")]
+    _catalog: IgnoredAny,
+    #[serde(rename = "retention")]
+    _retention: IgnoredAny,
+}
+
+/// Why the worker did not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+enum WorkerError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Log(#[from] InvalidLogLevel),
+    #[error(
+        "broker.url is memory:, which no other process can reach; set it to the amqp:// URL of your RabbitMQ, \
+         or use `seedbed local`"
+    )]
+    MemoryBroker,
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error(transparent)]
+    Snapshots(#[from] SnapshotStoreError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot listen at {address} (worker.listen): {source}")]
+    Listen {
+        address: std::net::SocketAddr,
+        source: io::Error,
+    },
+    #[error("cannot start the runtime: {0}")]
+    Runtime(io::Error),
+    #[error("cannot listen for signals: {0}")]
+    Signals(io::Error),
+}
+
+impl WorkerError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Settings(_) | Self::Log(_) | Self::MemoryBroker | Self::Config(_) => USAGE,
+            Self::Snapshots(_) => USAGE,
+            _ => FAILED,
+        }
+    }
+}
+
+/// Runs the program; prints what went wrong as `error: …`.
+pub fn main(arguments: Arguments) -> ExitCode {
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), WorkerError> {
+    let mut settings: Settings = settings::load(arguments.config.as_deref())?;
+    if arguments.slots.is_some() {
+        settings.worker.slots = arguments.slots;
+    }
+    telemetry::init(&settings.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(WorkerError::Runtime)?;
+    runtime.block_on(work(settings))
+}
+
+async fn work(settings: Settings) -> Result<(), WorkerError> {
+    let Settings {
+        powersync,
+        token,
+        schema,
+        snapshots,
+        broker,
+        worker,
+        log,
+        ..
+    } = settings;
+    let settings = WorkerSettings {
+        powersync,
+        token,
+        schema,
+        snapshots,
+        worker,
+        log,
+    };
+    settings.check()?;
+    if broker.is_memory() {
+        return Err(WorkerError::MemoryBroker);
+    }
+    let signals = Signals::new().map_err(WorkerError::Signals)?;
+    let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
+    let broker = broker::connect(&broker).await?;
+    let worker = Worker::new(&settings, snapshots, broker.clone())?;
+    let shutdown = Shutdown::default();
+    if let Some(address) = settings.worker.listen {
+        listen(address, &broker, &shutdown).await?;
+    }
+    info!(slots = settings.worker.slots(), "taking jobs");
+    tokio::spawn(signals.stop(shutdown.clone(), settings.worker.grace));
+    worker.run(shutdown).await?;
+    broker.close().await;
+    Ok(())
+}
+
+async fn listen(
+    address: std::net::SocketAddr,
+    broker: &Arc<dyn Broker>,
+    shutdown: &Shutdown,
+) -> Result<(), WorkerError> {
+    let probes = HealthServer::bind(address, broker.clone(), shutdown.drain.clone())
+        .await
+        .map_err(|source| WorkerError::Listen { address, source })?;
+    info!(address = %probes.address(), "answering probes");
+    tokio::spawn(probes.serve());
+    Ok(())
+}
+
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// The first signal drains the worker, for as long as `grace` at most; the second ends the process.
+    async fn stop(mut self, shutdown: Shutdown, grace: Duration) {
+        self.next().await;
+        warn!("taking no more jobs; finishing those in flight (once more to stop at once)");
+        shutdown.drain.cancel();
+        tokio::select! {
+            () = tokio::time::sleep(grace) => shutdown.abort.cancel(),
+            () = self.next() => std::process::exit(INTERRUPTED.into()),
+        }
+        self.next().await;
+        std::process::exit(INTERRUPTED.into());
+    }
+}
