@@ -6,4 +6,5 @@ mod recordings;
 mod stand_in;
 mod stores_sql;
 mod worker_faults;
+mod worker_service;
 mod worker_snapshots;

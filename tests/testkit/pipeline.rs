@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use chrono::Utc;
 use seedbed_protocol::{
     Attempt, JobId, JsonObject, RunId, StoreId,
-    broker::{Broker, Consumer, MemoryBroker, Message, Queue},
+    broker::{Broker, BrokerError, Consumer, MemoryBroker, Message, Queue},
     message::{
         Encoding, EventKind, Failure, Manifest, Scope, SeedEvent, SeedJob, StreamSubscription,
     },
@@ -25,7 +25,7 @@ use seedbed_worker::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::task::JoinHandle;
 
 use crate::powersync::PowerSync;
 
@@ -39,8 +39,17 @@ pub struct Pipeline {
     pub snapshots: SnapshotStore,
     /// The worker.
     pub worker: Worker,
+    /// Stops it.
+    pub shutdown: Shutdown,
     events: Box<dyn Consumer>,
-    _stop: DropGuard,
+    running: JoinHandle<Result<(), BrokerError>>,
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.shutdown.drain.cancel();
+        self.shutdown.abort.cancel();
+    }
 }
 
 /// What a client of a PowerSync service has to know.
@@ -124,12 +133,23 @@ impl Pipeline {
         service: impl Into<Access>,
         change: impl FnOnce(&mut WorkerSettings),
     ) -> Self {
+        Self::start_on(MemoryBroker::default(), service, change).await
+    }
+
+    /// A worker with changed settings, on a broker in which jobs may wait already.
+    ///
+    /// # Panics
+    /// When the worker refuses the settings.
+    pub async fn start_on(
+        broker: MemoryBroker,
+        service: impl Into<Access>,
+        change: impl FnOnce(&mut WorkerSettings),
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let mut settings = settings(service.into(), &directory);
         change(&mut settings);
         let snapshots = SnapshotStore::open(&settings.snapshots.url)
             .expect("the snapshot directory can be made");
-        let broker = MemoryBroker::default();
         let worker = Worker::new(&settings, snapshots.clone(), Arc::new(broker.clone()));
         let worker =
             worker.unwrap_or_else(|error| panic!("the worker refuses its settings: {error}"));
@@ -137,17 +157,28 @@ impl Pipeline {
             .consume(Queue::Events, 1000)
             .await
             .expect("a new broker is open");
-        let stop = CancellationToken::new();
-        let (running, until) = (worker.clone(), stop.clone());
-        tokio::spawn(async move { running.run(Shutdown::at_once(until)).await });
+        let shutdown = Shutdown::default();
+        let (running, until) = (worker.clone(), shutdown.clone());
+        let running = tokio::spawn(async move { running.run(until).await });
         Self {
             directory,
             broker,
             snapshots,
             worker,
+            shutdown,
             events,
-            _stop: stop.drop_guard(),
+            running,
         }
+    }
+
+    /// Waits until the worker has stopped, as it was told to.
+    ///
+    /// # Panics
+    /// When it goes on for a minute, or failed.
+    pub async fn stopped(&mut self) {
+        let stopped = tokio::time::timeout(Duration::from_secs(60), &mut self.running).await;
+        let stopped = stopped.expect("the worker stops in time");
+        stopped.expect("no panic").expect("the broker is open");
     }
 
     /// Seeds a store whose JWT carries nothing but its id.
