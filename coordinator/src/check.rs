@@ -14,7 +14,8 @@ use serde::Serialize;
 use crate::{
     catalog::{self, Catalog},
     config::Settings,
-    run::{Selection, seed_job},
+    publish::seed_job,
+    run::Selection,
     stores::{Store, StoreSource},
 };
 
@@ -35,7 +36,7 @@ type Checked<T> = Result<T, Box<dyn Error + Send + Sync>>;
 pub async fn check(settings: &Settings, source: &StoreSource) -> Vec<PartCheck> {
     let mut parts = Parts(Vec::new());
     let _clean = RemoveNewDirectories::of([
-        catalog::file_of(&settings.catalog.url)
+        catalog::file_of(settings.catalog.url.expose())
             .parent()
             .map(Path::to_owned),
         snapshot_directory(settings),
@@ -104,7 +105,7 @@ async fn open_snapshots(settings: &Settings) -> Checked<SnapshotStore> {
 
 /// Opens the catalog if there is one; otherwise checks that it could be made.
 async fn open_catalog(settings: &Settings) -> Checked<String> {
-    let url = &settings.catalog.url;
+    let url = settings.catalog.url.expose();
     let file = catalog::file_of(url);
     if file.exists() {
         let catalog = Catalog::open_existing(url).await?;

@@ -22,7 +22,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog::{Catalog, CatalogError},
+    catalog::{Catalog, CatalogError, InFlight, ListOptions},
     check::{self, PartCheck},
     config::Settings,
     local::{Local, LocalError, Outcome},
@@ -113,7 +113,10 @@ struct LocalArgs {
     /// Jobs at a time [default: worker.slots, or the number of cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     slots: Option<u16>,
-    /// Keep going, with a new run every --interval; superseded snapshots are kept for now, and take space
+    /// Retire the stores that are gone even if [source] lists far fewer than before
+    #[arg(long)]
+    allow_fewer_stores: bool,
+    /// Keep going, with a new run every --interval
     #[arg(long)]
     serve: bool,
     /// From the start of one run to the start of the next
@@ -262,14 +265,14 @@ async fn execute(command: Command, settings: Settings, json: bool) -> Result<u8,
         Command::Check(args) => run_check(args, settings, json).await,
         Command::Status { failures } => {
             settings.check_catalog()?;
-            let catalog = Catalog::open_existing(&settings.catalog.url).await?;
+            let catalog = Catalog::open_existing(settings.catalog.url.expose()).await?;
             show::status(&catalog, failures, json).await?;
             Ok(0)
         }
         Command::Snapshots { store, all } => {
             settings.check_catalog()?;
             let store_id = store.map(StoreId::new).transpose()?;
-            let catalog = Catalog::open_existing(&settings.catalog.url).await?;
+            let catalog = Catalog::open_existing(settings.catalog.url.expose()).await?;
             let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
             show::snapshots(&catalog, &snapshots, store_id.as_ref(), all, json).await?;
             Ok(0)
@@ -284,7 +287,7 @@ async fn local(args: LocalArgs, mut settings: Settings, json: bool) -> Result<u8
     if let Some(slots) = args.slots {
         settings.worker.slots = Some(slots);
     }
-    settings.check_seeding()?;
+    settings.check_local()?;
     if args.serve && args.source.stores.as_deref() == Some("-") {
         return Err(CliError::StdinTwice);
     }
@@ -292,10 +295,17 @@ async fn local(args: LocalArgs, mut settings: Settings, json: bool) -> Result<u8
         return Err(CliError::NoInterval);
     }
     let source = store_source(&args.source, &settings)?;
+    let options = ListOptions {
+        kind: "local",
+        in_flight: InFlight::Refuse,
+        only_older_than: None,
+        full_sweep: args.source.stores.is_none(),
+        allow_fewer: args.allow_fewer_stores,
+    };
     let stop = stop_on_signals()?;
     let local = Local::open(settings, Reporter::new(json)).await?;
     let every = args.serve.then_some(args.interval);
-    Ok(match local.seed(&source, every, stop).await? {
+    Ok(match local.seed(&source, options, every, stop).await? {
         Outcome::Finished(summary) if summary.totals.seeded == summary.totals.stores => 0,
         Outcome::Finished(_) => FAILED,
         // There is no other end of serving.
@@ -359,7 +369,7 @@ async fn run_verify(target: &str, settings: &Settings, json: bool) -> Result<u8,
         vec![verifier.verify_path(file).await?]
     } else {
         settings.check_catalog()?;
-        let catalog = Catalog::open_existing(&settings.catalog.url).await?;
+        let catalog = Catalog::open_existing(settings.catalog.url.expose()).await?;
         let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
         verifier.verify_store(target, &catalog, &snapshots).await?
     };
@@ -394,7 +404,7 @@ mod tests {
         let local = LocalError::from(unusable);
         assert_eq!(CliError::from(local).exit_code(), USAGE);
         let catalog = CatalogError::Open {
-            path: "c.db".into(),
+            catalog: "c.db".to_owned(),
             reason: "it is no database".to_owned(),
         };
         assert_eq!(CliError::from(catalog).exit_code(), USAGE);

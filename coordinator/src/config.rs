@@ -3,11 +3,11 @@
 //! Whether the values make sense is checked once, at the start, by [`Settings::check_catalog`] and
 //! [`Settings::check_seeding`].
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use seedbed_protocol::{
     broker::BrokerConfig,
-    settings::{self, Secret, SettingsError, invalid, without_secrets},
+    settings::{self, Secret, SettingsError, duration, invalid, positive, without_secrets},
     telemetry::LogConfig,
 };
 use seedbed_worker::config::{
@@ -46,6 +46,8 @@ pub struct Settings {
     pub catalog: CatalogConfig,
     /// `[broker]`
     pub broker: BrokerConfig,
+    /// `[retention]`
+    pub retention: RetentionConfig,
     /// `[worker]`
     pub worker: WorkerConfig,
     /// `[log]`
@@ -88,8 +90,22 @@ pub struct StreamConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogConfig {
-    /// `sqlite:FILE`.
-    pub url: String,
+    /// `sqlite:FILE` or `postgres://…`. Secret because of the password that it may contain.
+    pub url: Secret,
+}
+
+/// How long snapshots stay that clients no longer get.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Snapshots of each store, the live one among them.
+    pub keep: u32,
+    /// For how long a snapshot stays after another took its place or its store is gone.
+    #[serde(deserialize_with = "duration")]
+    pub min_age: Duration,
+    /// For how long an object stays that no snapshot refers to: an upload may be under way.
+    #[serde(deserialize_with = "duration")]
+    pub orphan_age: Duration,
 }
 
 impl Settings {
@@ -101,27 +117,81 @@ impl Settings {
         settings::load(file)
     }
 
-    /// Checks what every command needs: where the catalog and the snapshots are.
+    /// Checks what every command needs: where the catalog and the snapshots are, and what stays of them.
     ///
     /// # Errors
     /// [`SettingsError::Invalid`] names the setting.
     pub fn check_catalog(&self) -> Result<(), SettingsError> {
-        let place = |setting: &str, url: &str, scheme: &str, what: &str| {
-            let rest = url.strip_prefix(scheme);
-            match rest.map(|rest| rest.trim_start_matches("//")) {
-                None => {
-                    let shown = without_secrets(url);
-                    invalid(setting, format!("is {shown}; it must be {scheme}{what}"))
-                }
-                Some("") if !what.is_empty() => {
-                    invalid(setting, format!("lacks {what} after {scheme}"))
-                }
-                Some(_) => Ok(()),
-            }
-        };
-        place("catalog.url", &self.catalog.url, "sqlite:", "FILE")?;
-        place("snapshots.url", &self.snapshots.url, "file:", "DIRECTORY")?;
-        place("broker.url", self.broker.url.expose(), "memory:", "")
+        if self.retention.keep == 0 {
+            return invalid(
+                "retention.keep",
+                "is 0; the live snapshot of a store always stays, so at least 1",
+            );
+        }
+        place(
+            "catalog.url",
+            self.catalog.url.expose(),
+            &[
+                ("sqlite:", "FILE"),
+                ("postgres://", "HOST/DATABASE"),
+                ("postgresql://", "HOST/DATABASE"),
+            ],
+        )?;
+        place(
+            "snapshots.url",
+            &self.snapshots.url,
+            &[
+                ("file:", "DIRECTORY"),
+                ("s3://", "BUCKET"),
+                ("az://", "CONTAINER"),
+                ("gs://", "BUCKET"),
+            ],
+        )?;
+        place(
+            "broker.url",
+            self.broker.url.expose(),
+            &[("memory:", ""), ("amqp://", "HOST"), ("amqps://", "HOST")],
+        )
+    }
+
+    /// Checks what `seedbed local` needs.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the first setting that is missing or makes no sense.
+    pub fn check_local(&self) -> Result<(), SettingsError> {
+        self.check_seeding()?;
+        if !self.broker.is_memory() {
+            return invalid(
+                "broker.url",
+                "names a broker, which `seedbed local` does not use: `seedbed run` seeds by the workers of a \
+                 cluster, and memory: in this process",
+            );
+        }
+        if !self.catalog.url.expose().starts_with("sqlite:") {
+            return invalid(
+                "catalog.url",
+                "names a server, whose jobs `seedbed local` would take for its own; use sqlite:FILE, or \
+                 `seedbed run`",
+            );
+        }
+        Ok(())
+    }
+
+    /// Checks what the coordinator of a cluster needs. Its workers have settings of their own.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the first setting that is missing or makes no sense.
+    pub fn check_cluster(&self) -> Result<(), SettingsError> {
+        self.check_catalog()?;
+        if self.broker.is_memory() {
+            return invalid(
+                "broker.url",
+                "is memory:, which no worker of another process can reach; set it to the amqp:// URL of your \
+                 RabbitMQ, or use `seedbed local`",
+            );
+        }
+        positive("worker.job_timeout", self.worker.job_timeout)?;
+        self.check_stores()
     }
 
     /// Checks everything that seeding needs.
@@ -131,6 +201,10 @@ impl Settings {
     pub fn check_seeding(&self) -> Result<(), SettingsError> {
         self.check_catalog()?;
         self.worker_settings().check()?;
+        self.check_stores()
+    }
+
+    fn check_stores(&self) -> Result<(), SettingsError> {
         if self.source.store_id.trim().is_empty() {
             return invalid(
                 "source.store_id",
@@ -176,14 +250,38 @@ impl Settings {
     }
 }
 
+/// Checks that `url` has one of the forms of `schemes`: what it begins with, and what has to follow.
+fn place(setting: &str, url: &str, schemes: &[(&str, &str)]) -> Result<(), SettingsError> {
+    let found = schemes
+        .iter()
+        .find_map(|(scheme, what)| Some((scheme, what, url.strip_prefix(scheme)?)));
+    match found {
+        None => {
+            let forms: Vec<String> = schemes
+                .iter()
+                .map(|(s, what)| format!("{s}{what}"))
+                .collect();
+            let shown = without_secrets(url);
+            invalid(
+                setting,
+                format!("is {shown}; it must be {}", forms.join(", ")),
+            )
+        }
+        Some((scheme, what, rest))
+            if !what.is_empty() && rest.trim_start_matches("//").is_empty() =>
+        {
+            invalid(setting, format!("lacks {what} after {scheme}"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
 fn template_of(setting: &str, value: &Json) -> Result<(), SettingsError> {
     template::check(value).or_else(|e| invalid(setting, format!("is no template: {e}")))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const GOOD: &str = r#"
@@ -199,7 +297,7 @@ mod tests {
             .iter()
             .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
         let settings: Settings = settings::merge(Some(&path), variables)?;
-        settings.check_seeding()?;
+        settings.check_local()?;
         Ok(settings)
     }
 
@@ -337,7 +435,7 @@ mod tests {
                 "SEEDBED_BROKER__URL",
                 "amqp://me:hunter2@mq:5672/?k=hunter2",
             ),
-            ("SEEDBED_SNAPSHOTS__URL", "s3://me:hunter2@bucket"),
+            ("SEEDBED_SNAPSHOTS__URL", "ftp://me:hunter2@bucket"),
             ("SEEDBED_POWERSYNC__ENDPOINT", "https://me:hunter2@ps"),
             ("SEEDBED_POWERSYNC__ENDPOINT", "ftp://me:hunter2@ps"),
             ("SEEDBED_POWERSYNC__ENDPOINT", "https://me:hunter2@ps:port"),

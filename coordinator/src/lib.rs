@@ -16,12 +16,16 @@
 pub mod catalog;
 pub mod check;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod events;
 pub mod local;
 pub mod progress;
+pub mod publish;
+pub mod requeue;
 pub mod run;
 pub mod show;
 pub mod stores;
 pub mod template;
+pub mod tend;
 pub mod verify;

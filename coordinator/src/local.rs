@@ -13,6 +13,7 @@ use std::{
 
 use futures::future::{self, Either};
 use seedbed_protocol::{
+    RunId,
     broker::{Broker, BrokerError, MemoryBroker},
     snapshots::{SnapshotStore, SnapshotStoreError},
 };
@@ -21,11 +22,12 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog::{self, Catalog, CatalogError},
+    catalog::{self, Catalog, CatalogError, ListOptions},
     config::Settings,
     events::{Events, EventsError},
-    progress::{Counts, Reporter, Summary},
-    run::{self, Run, RunError},
+    progress::{Counts, Reporter, Standing, Summary},
+    publish::Publisher,
+    run::{self, Run, RunError, StoreFilter},
     stores::StoreSource,
 };
 
@@ -89,6 +91,12 @@ pub enum Outcome {
     Interrupted,
 }
 
+/// A run that has jobs.
+struct LocalRun {
+    id: RunId,
+    run: Run,
+}
+
 /// The parts of this process.
 pub struct Local {
     settings: Settings,
@@ -96,6 +104,7 @@ pub struct Local {
     snapshots: SnapshotStore,
     broker: Arc<MemoryBroker>,
     worker: Worker,
+    publisher: Publisher,
     counts: watch::Sender<Counts>,
     reporter: Reporter,
     _lock: File,
@@ -107,8 +116,8 @@ impl Local {
     /// # Errors
     /// [`LocalError`] names what cannot be opened.
     pub async fn open(settings: Settings, reporter: Reporter) -> Result<Self, LocalError> {
-        let lock = lock(&settings.catalog.url)?;
-        let catalog = Catalog::open(&settings.catalog.url).await?;
+        let lock = lock(settings.catalog.url.expose())?;
+        let catalog = Catalog::open(settings.catalog.url.expose()).await?;
         let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
         // A job's deadline counts from its publication: no more are published than will soon be taken.
         let broker = Arc::new(MemoryBroker::new(settings.worker.slots().into()));
@@ -117,12 +126,14 @@ impl Local {
             snapshots.clone(),
             broker.clone(),
         )?;
+        let publisher = Publisher::new(catalog.clone(), broker.clone(), settings.clone());
         let local = Self {
             settings,
             catalog,
             snapshots,
             broker,
             worker,
+            publisher,
             counts: watch::Sender::default(),
             reporter,
             _lock: lock,
@@ -141,13 +152,14 @@ impl Local {
     pub async fn seed(
         self,
         source: &StoreSource,
+        options: ListOptions,
         every: Option<Duration>,
         stop: CancellationToken,
     ) -> Result<Outcome, LocalError> {
         let mut crew = Crew::start(&self);
         let ended = tokio::select! {
             biased;
-            ended = self.runs(source, every) => ended,
+            ended = self.runs(source, options, every) => ended,
             failure = crew.failure() => Err(failure),
             () = stop.cancelled() => Ok(Outcome::Interrupted),
         };
@@ -164,16 +176,17 @@ impl Local {
     async fn runs(
         &self,
         source: &StoreSource,
+        options: ListOptions,
         every: Option<Duration>,
     ) -> Result<Outcome, LocalError> {
         let Some(every) = every else {
             let started = Instant::now();
-            let run = self.list(source).await?;
+            let run = self.list(source, options).await?;
             return Ok(Outcome::Finished(self.finish(&run, started).await?));
         };
         loop {
             let started = Instant::now();
-            match self.list(source).await {
+            match self.list(source, options).await {
                 Ok(run) => drop(self.finish(&run, started).await?),
                 Err(error) => {
                     tracing::error!(%error, "this run did not start; the next one is tried in time");
@@ -184,20 +197,23 @@ impl Local {
     }
 
     /// A new run, if the list of stores can be used; else nothing.
-    async fn list(&self, source: &StoreSource) -> Result<Run, RunError> {
-        run::list(&self.catalog, &self.settings, source, "local").await
+    async fn list(&self, source: &StoreSource, options: ListOptions) -> Result<LocalRun, RunError> {
+        let all = StoreFilter::default();
+        let run = run::list(&self.catalog, &self.settings, source, &all, options).await?;
+        let run_id = run.listed.run_id.ok_or(RunError::NoStores {
+            origin: source.name(),
+        })?;
+        Ok(LocalRun { id: run_id, run })
     }
 
     /// Seeds every store of a new run, and sums it up.
-    async fn finish(&self, run: &Run, started: Instant) -> Result<Summary, LocalError> {
+    async fn finish(&self, run: &LocalRun, started: Instant) -> Result<Summary, LocalError> {
         self.counts.send_replace(Counts {
-            stores: run.stores,
+            stores: run.run.listed.jobs,
             ..Counts::default()
         });
         let work = std::pin::pin!(self.work(run));
-        let follow = self
-            .reporter
-            .follow(self.counts.subscribe(), self.worker.progress());
+        let follow = self.reporter.follow(self.standing());
         match future::select(work, std::pin::pin!(follow)).await {
             Either::Left((worked, _)) => worked?,
             Either::Right((never, _)) => match never {},
@@ -216,10 +232,21 @@ impl Local {
         Ok(summary)
     }
 
+    /// Reads how far the run is that starts now.
+    fn standing(&self) -> impl Fn() -> Standing + use<> {
+        let (counts, worker) = (self.counts.subscribe(), self.worker.progress());
+        let (rows_before, bytes_before) = (worker.operations(), worker.bytes());
+        move || Standing {
+            counts: *counts.borrow(),
+            rows: worker.operations() - rows_before,
+            bytes: worker.bytes() - bytes_before,
+        }
+    }
+
     /// Publishes the jobs of `run` and waits until each has ended.
-    async fn work(&self, run: &Run) -> Result<(), LocalError> {
+    async fn work(&self, run: &LocalRun) -> Result<(), LocalError> {
         let mut counts = self.counts.subscribe();
-        run::publish(&self.catalog, self.broker.as_ref(), &self.settings, run).await?;
+        self.publisher.publish(run.id, &run.run.span).await?;
         // The sender lives in `self`, so waiting cannot fail.
         let _ = counts.wait_for(Counts::done).await;
         Ok(())

@@ -3,17 +3,14 @@
 use std::{
     convert::Infallible,
     io::{IsTerminal, Write},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use seedbed_protocol::RunId;
-use seedbed_worker::progress::Progress;
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::watch;
 
 use crate::catalog::{Applied, FailedJob, Totals};
 
@@ -29,6 +26,8 @@ pub struct Counts {
     pub seeded: u64,
     /// Those that failed for good.
     pub failed: u64,
+    /// Those that were given up before they ended.
+    pub dropped: u64,
 }
 
 impl Counts {
@@ -43,10 +42,26 @@ impl Counts {
         }
     }
 
+    /// Jobs that have ended, one way or another.
+    pub fn ended(&self) -> u64 {
+        self.seeded + self.failed + self.dropped
+    }
+
     /// Whether every job has ended.
     pub fn done(&self) -> bool {
-        self.seeded + self.failed >= self.stores
+        self.ended() >= self.stores
     }
+}
+
+/// How far a run is at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Its jobs.
+    pub counts: Counts,
+    /// Rows that came so far.
+    pub rows: u64,
+    /// Bytes that came so far.
+    pub bytes: u64,
 }
 
 /// How a run ended.
@@ -97,17 +112,10 @@ impl Reporter {
         }
     }
 
-    /// Shows progress until it is dropped.
-    pub async fn follow(
-        self,
-        counts: watch::Receiver<Counts>,
-        worker: Arc<Progress>,
-    ) -> Infallible {
+    /// Shows what `standing` says until it is dropped.
+    pub async fn follow(self, standing: impl Fn() -> Standing) -> Infallible {
         let meter = Meter {
-            counts,
-            rows_before: worker.operations(),
-            bytes_before: worker.bytes(),
-            worker,
+            standing,
             started: Instant::now(),
         };
         match self {
@@ -229,16 +237,13 @@ fn human_time(elapsed: Duration) -> String {
     }
 }
 
-/// Reads the counters of one run.
-struct Meter {
-    counts: watch::Receiver<Counts>,
-    worker: Arc<Progress>,
-    rows_before: u64,
-    bytes_before: u64,
+/// Reads how far a run is.
+struct Meter<F> {
+    standing: F,
     started: Instant,
 }
 
-/// What the counters say at one moment.
+/// What the meter says at one moment.
 struct Reading {
     counts: Counts,
     rows: u64,
@@ -246,12 +251,17 @@ struct Reading {
     elapsed: Duration,
 }
 
-impl Meter {
+impl<F: Fn() -> Standing> Meter<F> {
     fn read(&self) -> Reading {
+        let Standing {
+            counts,
+            rows,
+            bytes,
+        } = (self.standing)();
         Reading {
-            counts: *self.counts.borrow(),
-            rows: self.worker.operations() - self.rows_before,
-            bytes: self.worker.bytes() - self.bytes_before,
+            counts,
+            rows,
+            bytes,
             elapsed: self.started.elapsed(),
         }
     }
@@ -265,7 +275,7 @@ impl Meter {
     }
 }
 
-async fn follow_with_bar(meter: Meter) -> Infallible {
+async fn follow_with_bar(meter: Meter<impl Fn() -> Standing>) -> Infallible {
     let style = ProgressStyle::with_template(
         "{wide_bar} {human_pos}/{human_len} stores, {msg}, {eta} left",
     )
@@ -274,8 +284,7 @@ async fn follow_with_bar(meter: Meter) -> Infallible {
     meter
         .every(Duration::from_millis(200), |reading| {
             bar.0.set_length(reading.counts.stores);
-            bar.0
-                .set_position(reading.counts.seeded + reading.counts.failed);
+            bar.0.set_position(reading.counts.ended());
             bar.0.set_message(format!(
                 "{} failed, {} rows/s, {}",
                 HumanCount(reading.counts.failed),
@@ -297,7 +306,7 @@ impl Drop for CleanBar {
 
 impl Reading {
     fn left(&self) -> Option<Duration> {
-        let done = self.counts.seeded + self.counts.failed;
+        let done = self.counts.ended();
         let left = self.counts.stores.saturating_sub(done);
         (done > 0).then(|| self.elapsed.mul_f64(left as f64 / done as f64))
     }
@@ -309,7 +318,7 @@ impl Reading {
         };
         format!(
             "{}/{} stores, {} failed, {} rows/s, {}{left}",
-            self.counts.seeded + self.counts.failed,
+            self.counts.ended(),
             self.counts.stores,
             self.counts.failed,
             per_second(self.rows, self.elapsed),

@@ -1,25 +1,22 @@
-//! One sweep: list every store as a job, then publish the jobs.
+//! The first half of a sweep: lists every store as a job. [`crate::publish`] is the second.
 
-use chrono::Utc;
+use std::collections::BTreeSet;
+
 use futures::StreamExt;
 use seedbed_protocol::{
-    Attempt, JobId, JsonObject, RunId,
-    broker::{Broker, BrokerError, Message, Queue},
+    JsonObject, StoreId,
+    broker::BrokerError,
     codec::CodecError,
-    message::{Scope, SeedJob, StreamSubscription},
-    trace::{TraceContext, trace_id},
+    message::{Scope, StreamSubscription},
 };
 use tracing::{Instrument, Span, info_span};
 
 use crate::{
-    catalog::{Catalog, CatalogError, PendingJob},
+    catalog::{Catalog, CatalogError, ListOptions, Listed},
     config::Settings,
     stores::{StoreSource, StoresError},
     template::{self, TemplateError},
 };
-
-/// Jobs that are read from the catalog at a time.
-const PAGE: i64 = 256;
 
 /// Why a run did not start, or could not be published.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +27,14 @@ pub enum RunError {
     /// The list of stores is empty.
     #[error("no stores: {origin} lists none")]
     NoStores {
+        /// The file or the database.
+        origin: String,
+    },
+    /// A store that was asked for is not in the list.
+    #[error("there is no store {store_id:?} in {origin}; nothing was started")]
+    UnknownStore {
+        /// The store.
+        store_id: String,
         /// The file or the database.
         origin: String,
     },
@@ -63,18 +68,32 @@ pub enum RunError {
     Broker(#[from] BrokerError),
 }
 
+/// Which stores of the list a run is for; all of them by default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoreFilter {
+    /// Only these, if there are any.
+    pub stores: BTreeSet<StoreId>,
+    /// At most so many.
+    pub limit: Option<u64>,
+}
+
+impl StoreFilter {
+    /// Whether it lets every store pass.
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A run whose jobs are in the catalog.
 #[derive(Debug)]
 pub struct Run {
-    /// Its id.
-    pub id: RunId,
-    /// Its jobs.
-    pub stores: u64,
-    span: Span,
+    /// What was listed.
+    pub listed: Listed,
+    pub(crate) span: Span,
 }
 
-/// Lists the stores of `source` as a new run. A store that is wrong in any way stops all of it: then
-/// nothing is in the catalog, and nothing starts.
+/// Lists the stores of `source` that `filter` lets pass as a new run. A store that is wrong in any way stops all
+/// of it: then nothing is in the catalog, and nothing starts.
 ///
 /// # Errors
 /// [`RunError`] names the store and its place.
@@ -82,14 +101,17 @@ pub async fn list(
     catalog: &Catalog,
     settings: &Settings,
     source: &StoreSource,
-    kind: &str,
+    filter: &StoreFilter,
+    options: ListOptions,
 ) -> Result<Run, RunError> {
     let span = info_span!("run", seedbed.run_id = tracing::field::Empty);
-    let (id, stores) = list_stores(catalog, settings, source, kind)
+    let listed = list_stores(catalog, settings, source, filter, options)
         .instrument(span.clone())
         .await?;
-    span.record("seedbed.run_id", tracing::field::display(id));
-    Ok(Run { id, stores, span })
+    if let Some(run_id) = listed.run_id {
+        span.record("seedbed.run_id", tracing::field::display(run_id));
+    }
+    Ok(Run { listed, span })
 }
 
 #[tracing::instrument(name = "list stores", skip_all)]
@@ -97,12 +119,20 @@ async fn list_stores(
     catalog: &Catalog,
     settings: &Settings,
     source: &StoreSource,
-    kind: &str,
-) -> Result<(RunId, u64), RunError> {
-    let mut listing = catalog.list_run(kind).await?;
+    filter: &StoreFilter,
+    options: ListOptions,
+) -> Result<Listed, RunError> {
+    let mut listing = catalog.list_run(options).await?;
+    let mut wanted = filter.stores.clone();
+    let mut taken = 0;
     let mut stores = source.stores();
-    while let Some(store) = stores.next().await {
+    while filter.limit.is_none_or(|limit| taken < limit)
+        && let Some(store) = stores.next().await
+    {
         let store = store?;
+        if !filter.stores.is_empty() && !wanted.remove(&store.scope.store_id) {
+            continue;
+        }
         Selection::of(&store.scope, settings).map_err(|(setting, error)| RunError::Template {
             setting,
             store_id: store.scope.store_id.to_string(),
@@ -111,93 +141,17 @@ async fn list_stores(
             source: error,
         })?;
         listing.add(store).await?;
+        taken += 1;
     }
-    let jobs = listing.jobs();
-    if jobs == 0 {
-        return Err(RunError::NoStores {
-            origin: source.name(),
-        });
+    let origin = source.name();
+    if let Some(missing) = wanted.pop_first() {
+        let store_id = missing.to_string();
+        return Err(RunError::UnknownStore { store_id, origin });
     }
-    Ok((listing.commit().await?, jobs))
-}
-
-/// Publishes every job of `run` that was not published yet, as fast as the broker takes them.
-///
-/// # Errors
-/// [`RunError`]; publishing again goes on where this stopped. A job may then be published twice.
-pub async fn publish(
-    catalog: &Catalog,
-    broker: &dyn Broker,
-    settings: &Settings,
-    run: &Run,
-) -> Result<(), RunError> {
-    let mut after = None;
-    loop {
-        let page = catalog.listed_jobs(run.id, after, PAGE).await?;
-        let Some(last) = page.last() else {
-            return Ok(());
-        };
-        after = Some((last.position, last.job_id));
-        let mut published = Vec::with_capacity(page.len());
-        for job in page {
-            let job_id = job.job_id;
-            // A trace of its own, that the run's points to: a run of 100,000 jobs in one trace would be of
-            // use to nobody.
-            let span = info_span!(
-                parent: None,
-                "publish",
-                seedbed.run_id = %run.id,
-                seedbed.job_id = %job_id,
-                seedbed.store_id = %job.scope.store_id,
-            );
-            span.follows_from(&run.span);
-            let trace = trace_id(&span);
-            publish_job(broker, settings, job).instrument(span).await?;
-            published.push((job_id, trace));
-        }
-        catalog.mark_queued(&published).await?;
+    if taken == 0 {
+        return Err(RunError::NoStores { origin });
     }
-}
-
-async fn publish_job(
-    broker: &dyn Broker,
-    settings: &Settings,
-    job: PendingJob,
-) -> Result<(), RunError> {
-    let store_id = job.scope.store_id.to_string();
-    let selection =
-        Selection::of(&job.scope, settings).map_err(|(setting, source)| RunError::Template {
-            setting,
-            store_id: store_id.clone(),
-            position: job.position.unsigned_abs(),
-            origin: "the list of stores".to_owned(),
-            source,
-        })?;
-    let job = seed_job(settings, job.run_id, job.job_id, job.scope, selection);
-    let message = Message::job(&job, TraceContext::of(&Span::current()))
-        .map_err(|source| RunError::Job { store_id, source })?;
-    Ok(broker.publish(Queue::Jobs, message).await?)
-}
-
-/// The message for a job that is to start now.
-pub(crate) fn seed_job(
-    settings: &Settings,
-    run_id: RunId,
-    job_id: JobId,
-    scope: Scope,
-    selection: Selection,
-) -> SeedJob {
-    SeedJob {
-        run_id,
-        job_id,
-        scope,
-        parameters: selection.parameters,
-        default_streams: settings.sync.default_streams,
-        subscriptions: selection.subscriptions,
-        attempt: Attempt::FIRST,
-        deadline: Utc::now() + settings.worker.job_timeout,
-        base: None,
-    }
+    Ok(listing.commit().await?)
 }
 
 /// What a job asks PowerSync for beside its claims, filled in for one store.

@@ -433,6 +433,13 @@ pub fn manifest_key(store_id: &StoreId, job_id: JobId, attempt: Attempt) -> Stri
     format!("{}/{job_id}-{attempt}.json", escape(store_id))
 }
 
+/// The keys of all objects of a snapshot, its manifest first.
+pub fn keys_of(manifest: &Manifest) -> Vec<String> {
+    let own = manifest_key(&manifest.store_id, manifest.job_id, manifest.attempt);
+    let files = manifest.renditions.iter().map(|r| r.key.clone());
+    std::iter::once(own).chain(files).collect()
+}
+
 /// A store id as one segment of a key that no object store, file system or URL treats specially: lowercase
 /// letters, digits and `-` stay, every other byte becomes `_` and two hex digits. Uppercase letters do not
 /// stay because some file systems do not tell them from lowercase ones.

@@ -1,12 +1,16 @@
 //! Applies what workers report: many events in one transaction, each at most once, in any order.
 
+use chrono::Utc;
 use seedbed_protocol::{
     JobId,
     message::{EventKind, Failure, FailureKind, Manifest, SeedEvent},
 };
-use sqlx::{Any, Row, Transaction};
+use sqlx::Row;
 
-use super::{Catalog, CatalogError, millis, parsed};
+use super::{
+    Catalog, CatalogError, millis, parsed,
+    sql::{Lock, Tx},
+};
 
 /// What an event changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +33,13 @@ pub enum Applied {
 }
 
 impl Catalog {
-    /// Applies `events` in one transaction, and says what each of them changed.
+    /// Applies `events` in one transaction, and says what each of them changed. Several processes may do that at
+    /// once: each waits for the one before it.
     ///
     /// # Errors
     /// [`CatalogError`]; then none was applied.
     pub async fn apply(&self, events: &[SeedEvent]) -> Result<Vec<Applied>, CatalogError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.locked(Lock::Writer).await?;
         let mut applied = Vec::with_capacity(events.len());
         for event in events {
             applied.push(apply_event(&mut transaction, event).await?);
@@ -43,8 +48,6 @@ impl Catalog {
         Ok(applied)
     }
 }
-
-type Tx = Transaction<'static, Any>;
 
 async fn apply_event(tx: &mut Tx, event: &SeedEvent) -> Result<Applied, CatalogError> {
     let known = sqlx::query("SELECT state FROM jobs WHERE id = $1 AND store_id = $2")
@@ -95,54 +98,64 @@ async fn started(
     Ok(noted(updated.rows_affected()))
 }
 
-/// A verified snapshot counts even if another try of the job failed for good in the meantime.
+/// A verified snapshot counts even if the job was failed or cancelled in the meantime.
 async fn completed(
     tx: &mut Tx,
     event: &SeedEvent,
     manifest: &Manifest,
 ) -> Result<Applied, CatalogError> {
-    if !insert_snapshot(tx, event, manifest).await? {
+    if !record_snapshot(tx, manifest).await? {
         return Ok(Applied::Ignored);
     }
-    promote(tx, event).await?;
     let seeded = Applied::Seeded {
         rows: manifest.rows(),
         bytes: manifest.bytes(),
     };
     let finished = finish(tx, event, "completed", seeded).await?;
     if finished == Applied::Ignored {
-        sqlx::query("UPDATE jobs SET state = 'completed' WHERE id = $1 AND state = 'failed'")
-            .bind(event.job_id.to_string())
-            .execute(&mut **tx)
-            .await?;
+        sqlx::query(
+            "UPDATE jobs SET state = 'completed' WHERE id = $1 AND state IN ('failed', 'cancelled')",
+        )
+        .bind(event.job_id.to_string())
+        .execute(&mut **tx)
+        .await?;
     }
     Ok(finished)
 }
 
-/// Whether the snapshot is new to the catalog.
-async fn insert_snapshot(
+/// Adds a snapshot of a known job, and makes it the live one if it is the newest; whether it is new to the
+/// catalog. Two uploads of one try are one snapshot: the first that is told of.
+pub(super) async fn record_snapshot(
     tx: &mut Tx,
-    event: &SeedEvent,
     manifest: &Manifest,
 ) -> Result<bool, CatalogError> {
+    if !insert_snapshot(tx, manifest).await? {
+        return Ok(false);
+    }
+    promote(tx, manifest).await?;
+    Ok(true)
+}
+
+async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, CatalogError> {
     let json = serde_json::to_string(manifest).map_err(|e| CatalogError::Unstorable {
         what: "manifest",
         reason: e.to_string(),
     })?;
     let inserted = sqlx::query(
         "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
-             last_op_id, created_at, state) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'superseded') ON CONFLICT DO NOTHING",
+             last_op_id, created_at, state, superseded_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'superseded', $10) ON CONFLICT DO NOTHING",
     )
-    .bind(event.job_id.to_string())
-    .bind(i64::from(event.attempt.get()))
-    .bind(event.run_id.to_string())
-    .bind(event.store_id.to_string())
+    .bind(manifest.job_id.to_string())
+    .bind(i64::from(manifest.attempt.get()))
+    .bind(manifest.run_id.to_string())
+    .bind(manifest.store_id.to_string())
     .bind(json)
     .bind(stored(manifest.rows()))
     .bind(stored(manifest.bytes()))
     .bind(manifest.checkpoint.last_op_id.0)
     .bind(millis(manifest.created_at))
+    .bind(millis(Utc::now()))
     .execute(&mut **tx)
     .await?;
     Ok(inserted.rows_affected() == 1)
@@ -152,30 +165,35 @@ async fn insert_snapshot(
 /// of the same job. Job ids sort by time, and a store has one job in flight at a time: the checkpoint of a
 /// later job is never the older one, unless the service itself went back, and then the later job is right.
 /// Op ids would not tell that: restored from a backup, a service counts some of them a second time.
-async fn promote(tx: &mut Tx, event: &SeedEvent) -> Result<(), CatalogError> {
+async fn promote(tx: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
     let live =
         sqlx::query("SELECT job_id, attempt FROM snapshots WHERE store_id = $1 AND state = 'live'")
-            .bind(event.store_id.to_string())
+            .bind(manifest.store_id.to_string())
             .fetch_optional(&mut **tx)
             .await?;
     if let Some(live) = live {
         let job_id: JobId = parsed(&live, "job_id", "a job id")?;
         let attempt: i64 = live.try_get("attempt")?;
-        if (job_id, attempt) > (event.job_id, event.attempt.get().into()) {
+        if (job_id, attempt) > (manifest.job_id, manifest.attempt.get().into()) {
             return Ok(());
         }
         sqlx::query(
-            "UPDATE snapshots SET state = 'superseded' WHERE store_id = $1 AND state = 'live'",
+            "UPDATE snapshots SET state = 'superseded', superseded_at = $2 \
+             WHERE store_id = $1 AND state = 'live'",
         )
-        .bind(event.store_id.to_string())
+        .bind(manifest.store_id.to_string())
+        .bind(millis(Utc::now()))
         .execute(&mut **tx)
         .await?;
     }
-    sqlx::query("UPDATE snapshots SET state = 'live' WHERE job_id = $1 AND attempt = $2")
-        .bind(event.job_id.to_string())
-        .bind(i64::from(event.attempt.get()))
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(
+        "UPDATE snapshots SET state = 'live', superseded_at = NULL \
+         WHERE job_id = $1 AND attempt = $2",
+    )
+    .bind(manifest.job_id.to_string())
+    .bind(i64::from(manifest.attempt.get()))
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

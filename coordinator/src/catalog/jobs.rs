@@ -1,10 +1,15 @@
-//! Jobs on their way: published, abandoned, and the runs that they add up to.
+//! Jobs on their way: published, given up, and the runs that they add up to.
 
-use chrono::Utc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use seedbed_protocol::{JobId, JsonObject, RunId, StoreId, message::Scope};
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 
-use super::{Catalog, CatalogError, damaged, millis, parsed};
+use super::{
+    Catalog, CatalogError, damaged, in_flight, millis, parsed,
+    sql::{Lock, list_of},
+};
 
 /// A job that is not in a final state.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +22,17 @@ pub struct PendingJob {
     pub position: i64,
     /// What selects the store's rows.
     pub scope: Scope,
+}
+
+/// A job that was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedJob {
+    /// The job.
+    pub job_id: JobId,
+    /// The trace that it is followed in.
+    pub trace_id: Option<String>,
+    /// After it no worker works on the job.
+    pub deadline: DateTime<Utc>,
 }
 
 impl Catalog {
@@ -49,23 +65,98 @@ impl Catalog {
         rows.iter().map(pending_job).collect()
     }
 
-    /// Notes that jobs were published, with the trace of each. A job that a worker has already reported
-    /// about stays as it is.
+    /// Notes that jobs were published. What a worker has already reported about one stays.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
-    pub async fn mark_queued(&self, jobs: &[(JobId, Option<String>)]) -> Result<(), CatalogError> {
-        let mut transaction = self.pool.begin().await?;
-        for (job_id, trace_id) in jobs {
-            sqlx::query(
-                "UPDATE jobs SET state = 'queued', trace_id = $2 WHERE id = $1 AND state = 'listed'",
-            )
-            .bind(job_id.to_string())
-            .bind(trace_id.clone())
-            .execute(&mut *transaction)
-            .await?;
+    pub async fn mark_queued(&self, jobs: &[QueuedJob]) -> Result<(), CatalogError> {
+        if jobs.is_empty() {
+            return Ok(());
         }
+        // Casts, since Postgres takes parameters in a list of values for texts.
+        let published: Vec<String> = (0..jobs.len())
+            .map(|job| {
+                let (id, trace_id, deadline) = (3 * job + 1, 3 * job + 2, 3 * job + 3);
+                format!("(${id}, CAST(${trace_id} AS TEXT), CAST(${deadline} AS BIGINT))")
+            })
+            .collect();
+        let statement = format!(
+            "WITH published (id, trace_id, deadline) AS (VALUES {}) \
+             UPDATE jobs SET deadline = published.deadline, \
+                 trace_id = COALESCE(jobs.trace_id, published.trace_id), \
+                 state = CASE WHEN jobs.state = 'listed' THEN 'queued' ELSE jobs.state END \
+             FROM published WHERE jobs.id = published.id",
+            published.join(", ")
+        );
+        let mut transaction = self.locked(Lock::Writer).await?;
+        let mut query = sqlx::query(AssertSqlSafe(statement));
+        for job in jobs {
+            query = query
+                .bind(job.job_id.to_string())
+                .bind(job.trace_id.clone())
+                .bind(millis(job.deadline));
+        }
+        query.execute(&mut *transaction).await?;
         Ok(transaction.commit().await?)
+    }
+
+    /// Takes or renews the right to publish the jobs of a run; whether `holder` has it now.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn lease_run(
+        &self,
+        run_id: RunId,
+        holder: &str,
+        lease: Duration,
+    ) -> Result<bool, CatalogError> {
+        let now = Utc::now();
+        let leased = sqlx::query(
+            "UPDATE runs SET publisher = $2, lease_until = $4 \
+             WHERE id = $1 AND state = 'running' \
+                 AND (publisher IS NULL OR publisher = $2 OR lease_until < $3)",
+        )
+        .bind(run_id.to_string())
+        .bind(holder.to_owned())
+        .bind(millis(now))
+        .bind(millis(now + lease))
+        .execute(&self.pool)
+        .await?;
+        Ok(leased.rows_affected() == 1)
+    }
+
+    /// Gives up the right to publish the jobs of a run.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn release_run(&self, run_id: RunId, holder: &str) -> Result<(), CatalogError> {
+        sqlx::query(
+            "UPDATE runs SET publisher = NULL, lease_until = NULL WHERE id = $1 AND publisher = $2",
+        )
+        .bind(run_id.to_string())
+        .bind(holder.to_owned())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Runs with jobs that were not published, which nobody is publishing, oldest first.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn unpublished_runs(&self) -> Result<Vec<RunId>, CatalogError> {
+        let rows = sqlx::query(
+            "SELECT id FROM runs \
+             WHERE state = 'running' AND (publisher IS NULL OR lease_until < $1) \
+                 AND EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'listed') \
+             ORDER BY started_at, id",
+        )
+        .bind(millis(Utc::now()))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| parsed(row, "id", "a run id"))
+            .collect()
     }
 
     /// Some of the jobs in flight, of any run; at most `limit`. Empty when there are none.
@@ -73,10 +164,11 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn jobs_in_flight(&self, limit: i64) -> Result<Vec<PendingJob>, CatalogError> {
-        let rows = sqlx::query(
-            "SELECT id, run_id, store_id, position, claims FROM jobs \
-             WHERE state IN ('listed', 'queued', 'running') LIMIT $1",
-        )
+        let rows = sqlx::query(concat!(
+            "SELECT id, run_id, store_id, position, claims FROM jobs WHERE ",
+            in_flight!(),
+            " LIMIT $1"
+        ))
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
@@ -88,30 +180,61 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Database`].
     pub async fn abandon_jobs(&self, jobs: &[PendingJob]) -> Result<(), CatalogError> {
-        let mut transaction = self.pool.begin().await?;
-        for job in jobs {
-            sqlx::query(
-                "UPDATE jobs SET state = 'abandoned', finished_at = $2 \
-                 WHERE id = $1 AND state IN ('listed', 'queued', 'running')",
-            )
-            .bind(job.job_id.to_string())
-            .bind(millis(Utc::now()))
-            .execute(&mut *transaction)
-            .await?;
+        if jobs.is_empty() {
+            return Ok(());
         }
+        let statement = format!(
+            "UPDATE jobs SET state = 'abandoned', finished_at = $1 WHERE {} AND id IN ({})",
+            in_flight!(),
+            list_of(2, jobs.len())
+        );
+        let mut transaction = self.locked(Lock::Writer).await?;
+        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(millis(Utc::now()));
+        for job in jobs {
+            query = query.bind(job.job_id.to_string());
+        }
+        query.execute(&mut *transaction).await?;
         Ok(transaction.commit().await?)
     }
 
-    /// Ends every run that has no job in flight any more: `abandoned` if a job was, `failed` if one did,
-    /// else `completed`.
+    /// Fails jobs that were not heard of until `grace` after their deadline, and says how many. Should a
+    /// snapshot of one turn up after all, it counts.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn expire_jobs(&self, grace: TimeDelta) -> Result<u64, CatalogError> {
+        let now = Utc::now();
+        let mut transaction = self.locked(Lock::Writer).await?;
+        let expired = sqlx::query(
+            "UPDATE jobs SET state = 'failed', finished_at = $1, failure_kind = 'transient', \
+                 failure_step = 'queue', failure_message = \
+                 'no worker ended it before its deadline; start more workers or raise \
+                  worker.job_timeout, then seedbed retry' \
+                 || COALESCE('. The last failure was: ' || failure_message, '') \
+             WHERE state IN ('queued', 'running') AND deadline < $2",
+        )
+        .bind(millis(now))
+        .bind(millis(now - grace))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(expired.rows_affected())
+    }
+
+    /// Ends every run that has no job in flight any more: `abandoned` or `cancelled` if a job was, `failed` if
+    /// one did, else `completed`.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
     pub async fn finish_runs(&self) -> Result<(), CatalogError> {
+        // The lock: a retry may be adding jobs to a run that is at its end.
+        let mut transaction = self.locked(Lock::Writer).await?;
         sqlx::query(
-            "UPDATE runs SET finished_at = $1, state = CASE \
+            "UPDATE runs SET finished_at = $1, publisher = NULL, lease_until = NULL, state = CASE \
                  WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'abandoned') \
                      THEN 'abandoned' \
+                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'cancelled') \
+                     THEN 'cancelled' \
                  WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'failed') \
                      THEN 'failed' \
                  ELSE 'completed' END \
@@ -120,13 +243,13 @@ impl Catalog {
                  WHERE run_id = runs.id AND state IN ('listed', 'queued', 'running'))",
         )
         .bind(millis(Utc::now()))
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(())
+        Ok(transaction.commit().await?)
     }
 }
 
-fn pending_job(row: &sqlx::any::AnyRow) -> Result<PendingJob, CatalogError> {
+pub(super) fn pending_job(row: &sqlx::any::AnyRow) -> Result<PendingJob, CatalogError> {
     let job_id: JobId = parsed(row, "id", "a job id")?;
     let claims: String = row.try_get("claims")?;
     let claims: JsonObject = serde_json::from_str(&claims)

@@ -1,5 +1,7 @@
 //! Reads what `status`, `snapshots` and a run's summary show.
 
+use std::ops::AddAssign;
+
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream::BoxStream};
 use seedbed_protocol::{RunId, StoreId, message::Manifest};
@@ -17,12 +19,29 @@ pub struct Totals {
     pub seeded: u64,
     /// Stores whose job failed for good.
     pub failed: u64,
+    /// Stores whose job was dropped before it started.
+    pub cancelled: u64,
     /// Stores whose job was given up before it ended.
     pub abandoned: u64,
+    /// Stores whose job has not ended yet.
+    pub in_flight: u64,
     /// Rows in the run's snapshots.
     pub rows: u64,
     /// Bytes of the run's snapshots.
     pub bytes: u64,
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.stores += other.stores;
+        self.seeded += other.seeded;
+        self.failed += other.failed;
+        self.cancelled += other.cancelled;
+        self.abandoned += other.abandoned;
+        self.in_flight += other.in_flight;
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+    }
 }
 
 /// One run.
@@ -30,7 +49,7 @@ pub struct Totals {
 pub struct RunReport {
     /// Its id.
     pub run_id: RunId,
-    /// `running`, `completed`, `failed` or `abandoned`.
+    /// `running`, `completed`, `failed`, `cancelled` or `abandoned`.
     pub state: String,
     /// When it was listed.
     pub started_at: DateTime<Utc>,
@@ -61,7 +80,7 @@ pub struct FailedJob {
 /// One snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SnapshotRecord {
-    /// `live`, `superseded` or `deleted`.
+    /// `live`, `superseded`, `deleting` or `deleted`.
     pub state: String,
     /// Everything about it.
     #[serde(flatten)]
@@ -103,7 +122,7 @@ impl Catalog {
     pub async fn totals(&self, run_id: RunId) -> Result<Totals, CatalogError> {
         let mut totals = Totals::default();
         let states =
-            sqlx::query("SELECT state, COUNT(*) AS n FROM jobs WHERE run_id = $1 GROUP BY state")
+            sqlx::query("SELECT state, COUNT(*) AS n FROM jobs WHERE run_id = $1 AND state <> 'retried' GROUP BY state")
                 .bind(run_id.to_string())
                 .fetch_all(&self.pool)
                 .await?;
@@ -113,8 +132,9 @@ impl Catalog {
             match row.try_get::<String, _>("state")?.as_str() {
                 "completed" | "unchanged" => totals.seeded += jobs,
                 "failed" => totals.failed += jobs,
+                "cancelled" => totals.cancelled += jobs,
                 "abandoned" => totals.abandoned += jobs,
-                _ => {}
+                _ => totals.in_flight += jobs,
             }
         }
         // Postgres sums BIGINT to NUMERIC, hence the casts.
@@ -181,7 +201,24 @@ impl Catalog {
         .boxed()
     }
 
-    /// The live snapshot of a store.
+    /// The live snapshots of `count` stores, picked at random.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn sample_live(&self, count: i64) -> Result<Vec<Manifest>, CatalogError> {
+        let rows = sqlx::query(
+            "SELECT job_id, state, manifest FROM snapshots WHERE state = 'live' \
+             ORDER BY RANDOM() LIMIT $1",
+        )
+        .bind(count)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| Ok(snapshot_record(row)?.manifest))
+            .collect()
+    }
+
+    /// The live snapshot of a store; none of a store that is no longer in the source.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -190,7 +227,9 @@ impl Catalog {
         store_id: &StoreId,
     ) -> Result<Option<Manifest>, CatalogError> {
         let row = sqlx::query(
-            "SELECT job_id, state, manifest FROM snapshots WHERE store_id = $1 AND state = 'live'",
+            "SELECT job_id, state, manifest FROM snapshots WHERE store_id = $1 AND state = 'live' \
+             AND NOT EXISTS ( \
+                 SELECT 1 FROM stores WHERE store_id = $1 AND retired_at IS NOT NULL)",
         )
         .bind(store_id.to_string())
         .fetch_optional(&self.pool)
@@ -200,7 +239,7 @@ impl Catalog {
     }
 }
 
-fn snapshot_record(row: &AnyRow) -> Result<SnapshotRecord, CatalogError> {
+pub(super) fn snapshot_record(row: &AnyRow) -> Result<SnapshotRecord, CatalogError> {
     let (job_id, json): (String, String) = (row.try_get("job_id")?, row.try_get("manifest")?);
     Ok(SnapshotRecord {
         state: row.try_get("state")?,

@@ -1,0 +1,207 @@
+//! Opens the catalog: a file of SQLite or a database of Postgres, with its tables as this program knows them.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use seedbed_protocol::settings::without_secrets;
+use sqlx::{
+    AnyConnection, Connection,
+    any::AnyPoolOptions,
+    error::ErrorKind,
+    migrate::{MigrateError, Migrator},
+};
+
+use super::{Catalog, CatalogError};
+
+/// Connections of one process to Postgres: events, progress and a listing at the same time.
+const POSTGRES_CONNECTIONS: u32 = 4;
+
+/// How long a query waits for a connection of the pool. Listing 100,000 stores into SQLite, which has one, takes
+/// less.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(120);
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Where a catalog is.
+enum Place {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+impl Catalog {
+    /// Opens the catalog at `url`, `sqlite:FILE` or `postgres://…`, and makes its file and its tables if they are
+    /// not there. Several processes may do so at once.
+    ///
+    /// # Errors
+    /// [`CatalogError`] says what stands in the way.
+    pub async fn open(url: &str) -> Result<Self, CatalogError> {
+        let place = Place::of(url);
+        if let Place::Sqlite(path) = &place
+            && let Some(directory) = path.parent()
+        {
+            std::fs::create_dir_all(directory).map_err(|e| CatalogError::Open {
+                catalog: place.name(),
+                reason: format!("cannot make its directory: {e}"),
+            })?;
+        }
+        place.connect().await
+    }
+
+    /// Opens the catalog at `url`, but does not make a file.
+    ///
+    /// # Errors
+    /// [`CatalogError::Missing`] when there is none; otherwise as [`Self::open`].
+    pub async fn open_existing(url: &str) -> Result<Self, CatalogError> {
+        let place = Place::of(url);
+        if let Place::Sqlite(path) = &place
+            && !path.exists()
+        {
+            return Err(CatalogError::Missing { path: path.clone() });
+        }
+        place.connect().await
+    }
+}
+
+impl Place {
+    fn of(url: &str) -> Self {
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            return Self::Postgres(url.to_owned());
+        }
+        Self::Sqlite(file_of(url))
+    }
+
+    /// What to call it in messages.
+    fn name(&self) -> String {
+        match self {
+            Self::Sqlite(path) => path.display().to_string(),
+            Self::Postgres(url) => without_secrets(url),
+        }
+    }
+
+    fn connection_url(&self) -> Result<String, CatalogError> {
+        match self {
+            Self::Postgres(url) => Ok(url.clone()),
+            Self::Sqlite(path) => sqlite_url(path).map_err(|reason| CatalogError::Open {
+                catalog: self.name(),
+                reason,
+            }),
+        }
+    }
+
+    async fn connect(&self) -> Result<Catalog, CatalogError> {
+        sqlx::any::install_default_drivers();
+        let url = self.connection_url()?;
+        let cannot_open = |error: sqlx::Error| self.cannot_open(&error);
+        // The pool would try again and again to open a file that is no database; this tells at once.
+        let mut first = AnyConnection::connect(&url).await.map_err(cannot_open)?;
+        if let Self::Sqlite(_) = self {
+            set_up_sqlite(&mut first).await.map_err(cannot_open)?;
+        }
+        self.migrate(&mut first).await?;
+        first.close().await?;
+        let pool = AnyPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
+        let pool = match self {
+            // SQLite has one writer: whoever queues for the connection waits in order.
+            Self::Sqlite(_) => pool
+                .max_connections(1)
+                .after_connect(|connection, _| Box::pin(set_up_sqlite(connection))),
+            Self::Postgres(_) => pool.max_connections(POSTGRES_CONNECTIONS),
+        };
+        let pool = pool.connect(&url).await.map_err(cannot_open)?;
+        Ok(Catalog { pool })
+    }
+
+    /// Brings the tables up to date. Postgres has an advisory lock for that; SQLite's write lock does it there.
+    async fn migrate(&self, connection: &mut AnyConnection) -> Result<(), CatalogError> {
+        let migrated = match self {
+            Self::Postgres(_) => MIGRATIONS.run(connection).await,
+            Self::Sqlite(_) => {
+                let begun = connection.begin_with("BEGIN IMMEDIATE").await;
+                let mut transaction = begun.map_err(|e| self.cannot_open(&e))?;
+                match MIGRATIONS.run(&mut *transaction).await {
+                    Ok(()) => transaction.commit().await.map_err(MigrateError::Execute),
+                    failed => failed,
+                }
+            }
+        };
+        migrated.map_err(|error| match error {
+            MigrateError::VersionMissing(_)
+            | MigrateError::VersionMismatch(_)
+            | MigrateError::VersionTooNew(..) => CatalogError::Newer {
+                catalog: self.name(),
+            },
+            MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => self.cannot_open(&e),
+            other => CatalogError::Open {
+                catalog: self.name(),
+                reason: other.to_string(),
+            },
+        })
+    }
+
+    fn cannot_open(&self, error: &sqlx::Error) -> CatalogError {
+        let catalog = self.name();
+        if passes(error) {
+            let reason = error.to_string();
+            return CatalogError::Unavailable { catalog, reason };
+        }
+        let reason = advice(error);
+        CatalogError::Open { catalog, reason }
+    }
+}
+
+/// FULL: an event is acknowledged after its commit, which therefore has to survive a power cut. Commits are
+/// few, because events are applied in batches. A minute: another process may be listing many stores.
+async fn set_up_sqlite(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    let settings = "PRAGMA busy_timeout = 60000; PRAGMA journal_mode = WAL; \
+         PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+    sqlx::raw_sql(settings).execute(connection).await.map(drop)
+}
+
+/// The file that `sqlite:FILE` names.
+pub fn file_of(url: &str) -> PathBuf {
+    let path = url.strip_prefix("sqlite:").unwrap_or(url);
+    path.strip_prefix("//").unwrap_or(path).into()
+}
+
+/// A URL that names `path` whatever characters it has.
+fn sqlite_url(path: &Path) -> Result<String, String> {
+    let absolute = std::path::absolute(path).map_err(|e| e.to_string())?;
+    let url =
+        url::Url::from_file_path(&absolute).map_err(|()| "the path is not usable".to_owned())?;
+    Ok(format!("sqlite://{}?mode=rwc", url.path()))
+}
+
+/// Whether the reason may pass without anybody changing the settings.
+pub(super) fn passes(error: &sqlx::Error) -> bool {
+    let Some(refused) = error.as_database_error() else {
+        return matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut);
+    };
+    let code = refused.code().unwrap_or_default();
+    match code.parse::<u32>() {
+        // The lowest byte of an extended code of SQLite: SQLITE_BUSY, _LOCKED, _NOMEM, _IOERR and _FULL.
+        Ok(code) if refused.kind() == ErrorKind::Other && code < 10_000 => {
+            matches!(code & 0xff, 5 | 6 | 7 | 10 | 13)
+        }
+        // SQLSTATE: the connection failed, resources are short, the server starts or stops.
+        _ => ["08", "53", "57"]
+            .iter()
+            .any(|class| code.starts_with(class)),
+    }
+}
+
+fn advice(error: &sqlx::Error) -> String {
+    let reason = error.to_string();
+    if reason.contains("readonly") || reason.contains("unable to open") {
+        return format!("{reason}; is the file, and the directory around it, writable?");
+    }
+    let code = error.as_database_error().and_then(|e| e.code());
+    let hint = match code.as_deref() {
+        Some("28P01" | "28000") => "check user and password",
+        Some("3D000") => "create the database first",
+        Some("42501") => "the user needs the right to create tables in the database's schema",
+        _ => return reason,
+    };
+    format!("{reason}; {hint}")
+}

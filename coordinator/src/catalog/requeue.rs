@@ -1,0 +1,183 @@
+//! Jobs that start over, and jobs that never start.
+
+use std::collections::{BTreeSet, HashSet};
+
+use chrono::Utc;
+use seedbed_protocol::{JobId, RunId};
+use serde::Serialize;
+use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+
+use super::{
+    Catalog, CatalogError, Tx, millis, parsed,
+    sql::{Lock, list_of, take},
+};
+
+/// What a retry came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Retried {
+    /// Jobs that start over.
+    pub jobs: u64,
+    /// Their runs, which go on.
+    pub runs: BTreeSet<RunId>,
+    /// Failed jobs that stay as they are, because their store has a later job.
+    pub skipped: u64,
+}
+
+impl Catalog {
+    /// Lists the failed jobs of `run_id`, or of every run, anew: each gets a new id in the same run. A later job
+    /// of the same store, whatever became of it, makes that pointless.
+    ///
+    /// # Errors
+    /// [`CatalogError::UnknownRun`].
+    pub async fn retry_failed(&self, run_id: Option<RunId>) -> Result<Retried, CatalogError> {
+        let mut transaction = self.locked(Lock::Listing).await?;
+        take(&mut transaction, Lock::Writer).await?;
+        if let Some(run_id) = run_id {
+            run_state(&mut transaction, run_id).await?;
+        }
+        let of_run = run_id.map(|run_id| run_id.to_string()).unwrap_or_default();
+        let failed = sqlx::query(
+            "SELECT id, run_id, EXISTS ( \
+                 SELECT 1 FROM jobs later WHERE later.store_id = jobs.store_id AND later.id > jobs.id) \
+                 AS has_later \
+             FROM jobs WHERE state = 'failed' AND ($1 = '' OR run_id = $1)",
+        )
+        .bind(of_run)
+        .fetch_all(&mut *transaction)
+        .await?;
+        let mut retried = Retried::default();
+        for job in failed {
+            if flag(&job, "has_later")? {
+                retried.skipped += 1;
+                continue;
+            }
+            start_over(&mut transaction, parsed(&job, "id", "a job id")?).await?;
+            retried.jobs += 1;
+            retried.runs.insert(parsed(&job, "run_id", "a run id")?);
+        }
+        for run_id in &retried.runs {
+            sqlx::query("UPDATE runs SET state = 'running', finished_at = NULL WHERE id = $1")
+                .bind(run_id.to_string())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(retried)
+    }
+
+    /// Those of `jobs` that need no retry any more.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn replaced_among(&self, jobs: &[JobId]) -> Result<HashSet<JobId>, CatalogError> {
+        self.jobs_among(
+            jobs,
+            "state IN ('retried', 'completed', 'unchanged', 'cancelled', 'abandoned')",
+        )
+        .await
+    }
+
+    /// Cancels the jobs of a run that were not published yet, and says how many.
+    ///
+    /// # Errors
+    /// [`CatalogError::UnknownRun`], [`CatalogError::RunEnded`].
+    pub async fn cancel_listed(&self, run_id: RunId) -> Result<u64, CatalogError> {
+        let mut transaction = self.locked(Lock::Writer).await?;
+        let state = run_state(&mut transaction, run_id).await?;
+        if state != "running" {
+            return Err(CatalogError::RunEnded { run_id, state });
+        }
+        let cancelled = sqlx::query(
+            "UPDATE jobs SET state = 'cancelled', finished_at = $2 \
+             WHERE run_id = $1 AND state = 'listed'",
+        )
+        .bind(run_id.to_string())
+        .bind(millis(Utc::now()))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(cancelled.rows_affected())
+    }
+
+    /// Cancels those of `jobs` that no worker has started, and says which are cancelled now.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn cancel_jobs(&self, jobs: &[JobId]) -> Result<HashSet<JobId>, CatalogError> {
+        if jobs.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let statement = format!(
+            "UPDATE jobs SET state = 'cancelled', finished_at = $1 \
+             WHERE state IN ('listed', 'queued') AND attempt = 0 AND id IN ({})",
+            list_of(2, jobs.len())
+        );
+        let mut transaction = self.locked(Lock::Writer).await?;
+        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(millis(Utc::now()));
+        for job in jobs {
+            query = query.bind(job.to_string());
+        }
+        query.execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        self.jobs_among(jobs, "state = 'cancelled'").await
+    }
+
+    /// Those of `jobs` for which `condition` holds.
+    async fn jobs_among(
+        &self,
+        jobs: &[JobId],
+        condition: &'static str,
+    ) -> Result<HashSet<JobId>, CatalogError> {
+        if jobs.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let statement = format!(
+            "SELECT id FROM jobs WHERE {condition} AND id IN ({})",
+            list_of(1, jobs.len())
+        );
+        let mut query = sqlx::query(AssertSqlSafe(statement));
+        for job in jobs {
+            query = query.bind(job.to_string());
+        }
+        let rows = query.fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| parsed(row, "id", "a job id"))
+            .collect()
+    }
+}
+
+async fn run_state(transaction: &mut Tx, run_id: RunId) -> Result<String, CatalogError> {
+    let state = sqlx::query_scalar("SELECT state FROM runs WHERE id = $1")
+        .bind(run_id.to_string())
+        .fetch_optional(&mut **transaction)
+        .await?;
+    state.ok_or(CatalogError::UnknownRun { run_id })
+}
+
+/// Puts a new job in the place of a failed one. Of a new id, so that job ids still tell which snapshot of a
+/// store is the newer one, and so that what is still reported about the old one cannot be mistaken.
+async fn start_over(transaction: &mut Tx, job_id: JobId) -> Result<(), CatalogError> {
+    sqlx::query("UPDATE jobs SET state = 'retried' WHERE id = $1")
+        .bind(job_id.to_string())
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query(
+        "INSERT INTO jobs (id, run_id, store_id, position, claims, state, attempt, listed_at) \
+         SELECT $2, run_id, store_id, position, claims, 'listed', 0, CAST($3 AS BIGINT) \
+         FROM jobs WHERE id = $1",
+    )
+    .bind(job_id.to_string())
+    .bind(JobId::new().to_string())
+    .bind(millis(Utc::now()))
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+/// A truth value: SQLite has numbers for that.
+fn flag(row: &AnyRow, column: &str) -> Result<bool, CatalogError> {
+    match row.try_get::<bool, _>(column) {
+        Ok(flag) => Ok(flag),
+        Err(_) => Ok(row.try_get::<i64, _>(column)? != 0),
+    }
+}

@@ -1,0 +1,291 @@
+//! Snapshots that may go, that are gone, and that come back from their manifests.
+//!
+//! A snapshot is `deleting` before the first of its objects goes: from then on nobody is sent to it and nothing
+//! makes it live again, so that a deletion that was interrupted can always be ended.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream::BoxStream};
+use seedbed_protocol::{Attempt, JobId, StoreId, message::Manifest, snapshots};
+use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+
+use super::{
+    Catalog, CatalogError, Tx, apply, millis, parsed,
+    read::snapshot_record,
+    sql::{Lock, list_of},
+};
+
+/// Which snapshots stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// As many of each store, the newest, the live one among them.
+    pub keep: u32,
+    /// Those that were live after this time, since a signed URL may still point to them.
+    pub superseded_before: DateTime<Utc>,
+    /// Those of stores that were there after this time.
+    pub retired_before: DateTime<Utc>,
+}
+
+/// A snapshot and its objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotRef {
+    /// The store.
+    pub store_id: StoreId,
+    /// The job that made it.
+    pub job_id: JobId,
+    /// The try that made it.
+    pub attempt: Attempt,
+    /// `live`, `superseded` or `deleting`.
+    pub state: String,
+    /// The keys of its objects, the manifest first.
+    pub keys: Vec<String>,
+    /// Bytes of its files.
+    pub bytes: u64,
+}
+
+/// What the catalog knows of a job's objects.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JobObjects {
+    /// Whether the job may still be writing.
+    pub in_flight: bool,
+    /// The keys of those that snapshots refer to.
+    pub keys: HashSet<String>,
+}
+
+impl Catalog {
+    /// Marks snapshots that `retention` lets go as `deleting`, at most `limit`, and returns them together with
+    /// those that were marked before. Empty when there is nothing to delete.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub async fn start_deleting(
+        &self,
+        retention: &Retention,
+        limit: i64,
+    ) -> Result<Vec<SnapshotRef>, CatalogError> {
+        let mut transaction = self.locked(Lock::Writer).await?;
+        for snapshot in deletable(&mut transaction, retention, limit).await? {
+            set_state(&mut transaction, &snapshot, "deleting").await?;
+        }
+        let rows = sqlx::query(
+            "SELECT job_id, state, manifest FROM snapshots WHERE state = 'deleting' LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        rows.iter().map(snapshot_ref).collect()
+    }
+
+    /// What [`Self::start_deleting`] would return, but changes nothing.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn deletable(
+        &self,
+        retention: &Retention,
+        limit: i64,
+    ) -> Result<Vec<SnapshotRef>, CatalogError> {
+        let mut transaction = self.pool.begin().await?;
+        deletable(&mut transaction, retention, limit).await
+    }
+
+    /// Notes that the objects of these snapshots are gone.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn mark_deleted(&self, snapshots: &[SnapshotRef]) -> Result<(), CatalogError> {
+        let mut transaction = self.locked(Lock::Writer).await?;
+        for snapshot in snapshots {
+            set_state(&mut transaction, snapshot, "deleted").await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    /// What is known of the objects of these jobs; a job that the catalog does not know is not among them.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn objects_of(
+        &self,
+        jobs: &HashSet<JobId>,
+    ) -> Result<HashMap<JobId, JobObjects>, CatalogError> {
+        if jobs.is_empty() {
+            return Ok(HashMap::new());
+        }
+        // One statement, so that a snapshot that is recorded meanwhile is not missed.
+        let statement = format!(
+            "SELECT jobs.id, jobs.state AS job_state, snapshots.job_id, snapshots.state, \
+                 snapshots.manifest \
+             FROM jobs LEFT JOIN snapshots ON snapshots.job_id = jobs.id \
+                 AND snapshots.state <> 'deleted' \
+             WHERE jobs.id IN ({})",
+            list_of(1, jobs.len())
+        );
+        let mut query = sqlx::query(AssertSqlSafe(statement));
+        for job in jobs {
+            query = query.bind(job.to_string());
+        }
+        let mut known: HashMap<JobId, JobObjects> = HashMap::new();
+        for row in query.fetch_all(&self.pool).await? {
+            let job = known.entry(parsed(&row, "id", "a job id")?).or_default();
+            let state: String = row.try_get("job_state")?;
+            job.in_flight = matches!(state.as_str(), "listed" | "queued" | "running");
+            if row.try_get::<Option<String>, _>("job_id")?.is_some() {
+                job.keys.extend(snapshot_ref(&row)?.keys);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Every snapshot whose objects should be there.
+    pub fn present_snapshots(&self) -> BoxStream<'_, Result<SnapshotRef, CatalogError>> {
+        sqlx::query(
+            "SELECT job_id, state, manifest FROM snapshots WHERE state IN ('live', 'superseded')",
+        )
+        .fetch(&self.pool)
+        .map(|row| snapshot_ref(&row?))
+        .boxed()
+    }
+
+    /// Notes that objects of a snapshot are gone though they should be there. If it was the live one, the newest
+    /// that is left takes its place.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn mark_lost(&self, snapshot: &SnapshotRef) -> Result<(), CatalogError> {
+        let mut transaction = self.locked(Lock::Writer).await?;
+        set_state(&mut transaction, snapshot, "deleted").await?;
+        sqlx::query(
+            "UPDATE snapshots SET state = 'live', superseded_at = NULL \
+             WHERE (job_id, attempt) IN ( \
+                 SELECT job_id, attempt FROM snapshots WHERE store_id = $1 AND state = 'superseded' \
+                 ORDER BY job_id DESC, attempt DESC LIMIT 1) \
+             AND NOT EXISTS ( \
+                 SELECT 1 FROM snapshots WHERE store_id = $1 AND state = 'live')",
+        )
+        .bind(snapshot.store_id.to_string())
+        .execute(&mut *transaction)
+        .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Takes a snapshot into the catalog that only its manifest tells of; whether it was unknown.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub async fn restore(&self, manifest: &Manifest) -> Result<bool, CatalogError> {
+        let mut transaction = self.locked(Lock::Writer).await?;
+        restore_store(&mut transaction, manifest).await?;
+        restore_run(&mut transaction, manifest).await?;
+        // A run may have had two jobs for one store, of which the first was retried.
+        if !restore_job(&mut transaction, manifest, "completed").await? {
+            restore_job(&mut transaction, manifest, "retried").await?;
+        }
+        let is_new = apply::record_snapshot(&mut transaction, manifest).await?;
+        transaction.commit().await?;
+        Ok(is_new)
+    }
+}
+
+/// Snapshots beyond those that are kept.
+async fn deletable(
+    transaction: &mut Tx,
+    retention: &Retention,
+    limit: i64,
+) -> Result<Vec<SnapshotRef>, CatalogError> {
+    let rows = sqlx::query(
+        "SELECT job_id, state, manifest FROM ( \
+             SELECT snapshots.*, stores.retired_at, ROW_NUMBER() OVER ( \
+                 PARTITION BY snapshots.store_id ORDER BY job_id DESC, attempt DESC) AS place \
+             FROM snapshots LEFT JOIN stores ON stores.store_id = snapshots.store_id \
+             WHERE snapshots.state IN ('live', 'superseded')) ranked \
+         WHERE (state = 'superseded' AND place > $1 AND superseded_at < $2) OR retired_at < $3 \
+         LIMIT $4",
+    )
+    .bind(i64::from(retention.keep))
+    .bind(millis(retention.superseded_before))
+    .bind(millis(retention.retired_before))
+    .bind(limit)
+    .fetch_all(&mut **transaction)
+    .await?;
+    rows.iter().map(snapshot_ref).collect()
+}
+
+async fn set_state(
+    transaction: &mut Tx,
+    snapshot: &SnapshotRef,
+    state: &'static str,
+) -> Result<(), CatalogError> {
+    sqlx::query("UPDATE snapshots SET state = $3 WHERE job_id = $1 AND attempt = $2")
+        .bind(snapshot.job_id.to_string())
+        .bind(i64::from(snapshot.attempt.get()))
+        .bind(state)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+async fn restore_store(transaction: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
+    sqlx::query(
+        "INSERT INTO stores (store_id, seen_in, position) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
+    )
+    .bind(manifest.store_id.to_string())
+    .bind(manifest.run_id.to_string())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+async fn restore_run(transaction: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
+    sqlx::query(
+        "INSERT INTO runs (id, kind, state, started_at, finished_at) \
+         VALUES ($1, 'rebuilt', 'completed', $2, $2) ON CONFLICT DO NOTHING",
+    )
+    .bind(manifest.run_id.to_string())
+    .bind(millis(manifest.created_at))
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+/// Whether the job is there now.
+async fn restore_job(
+    transaction: &mut Tx,
+    manifest: &Manifest,
+    state: &'static str,
+) -> Result<bool, CatalogError> {
+    sqlx::query(
+        "INSERT INTO jobs (id, run_id, store_id, position, claims, state, attempt, trace_id, \
+             listed_at, finished_at) \
+         VALUES ($1, $2, $3, 0, '{}', $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING",
+    )
+    .bind(manifest.job_id.to_string())
+    .bind(manifest.run_id.to_string())
+    .bind(manifest.store_id.to_string())
+    .bind(state)
+    .bind(i64::from(manifest.attempt.get()))
+    .bind(manifest.trace_id.clone())
+    .bind(millis(manifest.created_at))
+    .execute(&mut **transaction)
+    .await?;
+    let known: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE id = $1")
+        .bind(manifest.job_id.to_string())
+        .fetch_one(&mut **transaction)
+        .await?;
+    Ok(known == 1)
+}
+
+fn snapshot_ref(row: &AnyRow) -> Result<SnapshotRef, CatalogError> {
+    let record = snapshot_record(row)?;
+    let manifest = record.manifest;
+    Ok(SnapshotRef {
+        state: record.state,
+        keys: snapshots::keys_of(&manifest),
+        bytes: manifest.renditions.iter().map(|r| r.bytes).sum(),
+        store_id: manifest.store_id,
+        job_id: manifest.job_id,
+        attempt: manifest.attempt,
+    })
+}

@@ -1,0 +1,142 @@
+//! `seedbed retry` and `seedbed cancel`: jobs that come back, and jobs that never start.
+//!
+//! The catalog changes first, the queues after it. Killed in between, a message is left that nobody waits for:
+//! the next call of the same command removes it, or a worker works on it once more, which harms nothing.
+
+use std::collections::HashSet;
+
+use seedbed_protocol::{
+    Attempt, JobId, RunId,
+    broker::{Broker, BrokerError, Delivery, Queue},
+};
+use serde::Serialize;
+
+use crate::catalog::{Catalog, CatalogError, Retried};
+
+/// Messages that are looked up in the catalog at a time.
+const PAGE: usize = 256;
+
+/// Why jobs could not be requeued or dropped.
+#[derive(Debug, thiserror::Error)]
+pub enum RequeueError {
+    /// The catalog refused.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The broker failed.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+/// Lists the failed jobs of `run_id`, or of every run, as new ones, which are then to be published; and removes
+/// the parked messages of those that they replace.
+///
+/// # Errors
+/// [`RequeueError`].
+pub async fn retry(
+    catalog: &Catalog,
+    broker: &dyn Broker,
+    run_id: Option<RunId>,
+) -> Result<Retried, RequeueError> {
+    let retried = catalog.retry_failed(run_id).await?;
+    remove_parked(catalog, broker).await?;
+    Ok(retried)
+}
+
+/// Removes parked messages of jobs that are no longer failed. Others stay, and so does what is no job.
+async fn remove_parked(catalog: &Catalog, broker: &dyn Broker) -> Result<(), RequeueError> {
+    let mut left = broker.waiting(Queue::ParkedJobs).await?;
+    while left > 0 {
+        let page = take_page(broker, Queue::ParkedJobs, left).await?;
+        if page.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(page.len() as u64);
+        let job_ids: Vec<JobId> = page.iter().filter_map(job_id).collect();
+        let over = catalog.replaced_among(&job_ids).await?;
+        for delivery in page {
+            if job_id(&delivery).is_some_and(|job_id| over.contains(&job_id)) {
+                delivery.ack().await?;
+            } else {
+                delivery.hand_back().await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What became of the jobs of a cancelled run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Cancelled {
+    /// Jobs that will not start.
+    pub cancelled: u64,
+    /// Jobs that have started, and go on.
+    pub going_on: u64,
+}
+
+/// Drops every job of `run_id` that no worker has started.
+///
+/// # Errors
+/// [`RequeueError`]; calling again goes on where this stopped.
+pub async fn cancel(
+    catalog: &Catalog,
+    broker: &dyn Broker,
+    run_id: RunId,
+) -> Result<Cancelled, RequeueError> {
+    let mut cancelled = catalog.cancel_listed(run_id).await?;
+    let mut left = broker.waiting(Queue::Jobs).await?;
+    while left > 0 {
+        let page = take_page(broker, Queue::Jobs, left).await?;
+        if page.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(page.len() as u64);
+        let job_ids: Vec<JobId> = page
+            .iter()
+            .filter(|delivery| is_unstarted(delivery, run_id))
+            .filter_map(job_id)
+            .collect();
+        let dropped: HashSet<JobId> = catalog.cancel_jobs(&job_ids).await?;
+        cancelled += dropped.len() as u64;
+        for delivery in page {
+            if job_id(&delivery).is_some_and(|job_id| dropped.contains(&job_id)) {
+                delivery.ack().await?;
+            } else {
+                delivery.hand_back().await?;
+            }
+        }
+    }
+    catalog.finish_runs().await?;
+    let totals = catalog.totals(run_id).await?;
+    Ok(Cancelled {
+        cancelled,
+        going_on: totals.in_flight,
+    })
+}
+
+fn is_unstarted(delivery: &Delivery, run_id: RunId) -> bool {
+    let subject = delivery.message.headers.subject.as_ref();
+    delivery.returned == 0
+        && subject
+            .is_some_and(|subject| subject.run_id == run_id && subject.attempt == Attempt::FIRST)
+}
+
+fn job_id(delivery: &Delivery) -> Option<JobId> {
+    let subject = delivery.message.headers.subject.as_ref();
+    subject.map(|subject| subject.job_id)
+}
+
+/// The oldest messages of `queue`, at most `limit` and at most a page.
+async fn take_page(
+    broker: &dyn Broker,
+    queue: Queue,
+    limit: u64,
+) -> Result<Vec<Delivery>, BrokerError> {
+    let mut page = Vec::new();
+    while page.len() < PAGE && (page.len() as u64) < limit {
+        match broker.take(queue).await? {
+            Some(delivery) => page.push(delivery),
+            None => break,
+        }
+    }
+    Ok(page)
+}
