@@ -213,7 +213,8 @@ impl Settings {
         figment.extract_lossy().map_err(explain)
     }
 
-    /// Checks what every command needs: where the catalog and the snapshots are.
+    /// Checks what every command needs: where the catalog is. Where the snapshots are is checked when they are
+    /// opened.
     ///
     /// # Errors
     /// [`ConfigError::Invalid`] names the setting.
@@ -232,7 +233,6 @@ impl Settings {
             }
         };
         place("catalog.url", &self.catalog.url, "sqlite:", "FILE")?;
-        place("snapshots.url", &self.snapshots.url, "file:", "DIRECTORY")?;
         place("broker.url", &self.broker.url, "memory:", "")
     }
 
@@ -781,7 +781,6 @@ mod tests {
                 "SEEDBED_BROKER__URL",
                 "amqp://me:hunter2@mq:5672/?k=hunter2",
             ),
-            ("SEEDBED_SNAPSHOTS__URL", "s3://me:hunter2@bucket"),
             ("SEEDBED_POWERSYNC__ENDPOINT", "https://me:hunter2@ps"),
             ("SEEDBED_POWERSYNC__ENDPOINT", "ftp://me:hunter2@ps"),
             ("SEEDBED_POWERSYNC__ENDPOINT", "https://me:hunter2@ps:port"),
@@ -819,7 +818,9 @@ mod tests {
             ("worker.backoff", "2h"),
             ("catalog.url", "mongodb://x"),
             ("catalog.url", "sqlite:"),
-            ("snapshots.url", "seedbed-data"),
+            ("snapshots.renditions", "[brotli]"),
+            ("snapshots.renditions", "[]"),
+            ("snapshots.latest", "sometimes"),
             ("broker.url", "carrier-pigeon:"),
         ] {
             let variable = format!("SEEDBED_{}", setting.to_uppercase().replace('.', "__"));

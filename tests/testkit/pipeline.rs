@@ -89,6 +89,8 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
         },
         snapshots: SnapshotsConfig {
             url: format!("file:{}", directory.path().join("snapshots").display()),
+            renditions: vec![Encoding::Identity],
+            latest: false,
         },
         worker: WorkerConfig {
             slots: Some(2),
@@ -123,8 +125,8 @@ impl Pipeline {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let mut settings = settings(service.into(), &directory);
         change(&mut settings);
-        let snapshots = SnapshotStore::open(&settings.snapshots.url)
-            .expect("the snapshot directory can be made");
+        let snapshots =
+            SnapshotStore::open(&settings.snapshots).expect("the snapshot directory can be made");
         let broker = MemoryBroker::default();
         let worker = Worker::new(&settings, snapshots.clone(), Arc::new(broker.clone()));
         let worker =
@@ -217,6 +219,7 @@ impl Pipeline {
             .find(|r| r.encoding == Encoding::Identity);
         self.snapshots
             .local_path(&plain.expect("there is a plain file").key)
+            .expect("snapshots are in a directory")
     }
 }
 

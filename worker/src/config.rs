@@ -3,6 +3,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+pub use seedbed_protocol::snapshots::SnapshotsConfig;
 use seedbed_protocol::telemetry::LogConfig;
 use serde::{Deserialize, Deserializer, de};
 
@@ -112,14 +113,6 @@ pub struct SchemaConfig {
     /// would drop their rows from an older snapshot at the first connection.
     #[serde(deserialize_with = "duration")]
     pub subscription_ttl: Duration,
-}
-
-/// Where snapshots go.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SnapshotsConfig {
-    /// `file:DIRECTORY`.
-    pub url: String,
 }
 
 /// How this worker works.
