@@ -98,7 +98,7 @@ async fn first_store(settings: &Settings, source: &StoreSource) -> Checked<Store
 }
 
 async fn open_snapshots(settings: &Settings) -> Checked<SnapshotStore> {
-    let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
+    let snapshots = SnapshotStore::open(&settings.snapshots)?;
     snapshots.check().await?;
     Ok(snapshots)
 }

@@ -214,7 +214,9 @@ fn catalog_exit_code(error: &CatalogError) -> u8 {
 
 fn snapshots_exit_code(error: &SnapshotStoreError) -> u8 {
     match error {
-        SnapshotStoreError::Url { .. } | SnapshotStoreError::Directory { .. } => USAGE,
+        SnapshotStoreError::Url { .. }
+        | SnapshotStoreError::Environment { .. }
+        | SnapshotStoreError::Directory { .. } => USAGE,
         _ => FAILED,
     }
 }
@@ -273,7 +275,7 @@ async fn execute(command: Command, settings: Settings, json: bool) -> Result<u8,
             settings.check_catalog()?;
             let store_id = store.map(StoreId::new).transpose()?;
             let catalog = Catalog::open_existing(settings.catalog.url.expose()).await?;
-            let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
+            let snapshots = SnapshotStore::open(&settings.snapshots)?;
             show::snapshots(&catalog, &snapshots, store_id.as_ref(), all, json).await?;
             Ok(0)
         }
@@ -370,7 +372,7 @@ async fn run_verify(target: &str, settings: &Settings, json: bool) -> Result<u8,
     } else {
         settings.check_catalog()?;
         let catalog = Catalog::open_existing(settings.catalog.url.expose()).await?;
-        let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
+        let snapshots = SnapshotStore::open(&settings.snapshots)?;
         verifier.verify_store(target, &catalog, &snapshots).await?
     };
     if json {
@@ -380,7 +382,7 @@ async fn run_verify(target: &str, settings: &Settings, json: bool) -> Result<u8,
     for file in &verified {
         print_lines(&format!(
             "ok: {} ({} rows in {} tables)",
-            file.file.display(),
+            file.file,
             file.rows(),
             file.tables.len()
         ));
@@ -390,6 +392,8 @@ async fn run_verify(target: &str, settings: &Settings, json: bool) -> Result<u8,
 
 #[cfg(test)]
 mod tests {
+    use seedbed_protocol::{message::Encoding, snapshots::SnapshotsConfig};
+
     use super::*;
 
     #[test]
@@ -400,7 +404,12 @@ mod tests {
         };
         assert_eq!(CliError::from(lost).exit_code(), FAILED);
         assert_eq!(CliError::from(StoresError::NoQuery).exit_code(), USAGE);
-        let unusable = SnapshotStore::open("file:/dev/null/snapshots").unwrap_err();
+        let unusable = SnapshotStore::open(&SnapshotsConfig {
+            url: "file:/dev/null/snapshots".to_owned(),
+            renditions: vec![Encoding::Identity],
+            latest: false,
+        });
+        let unusable = unusable.unwrap_err();
         let local = LocalError::from(unusable);
         assert_eq!(CliError::from(local).exit_code(), USAGE);
         let catalog = CatalogError::Open {

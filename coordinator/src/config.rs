@@ -138,16 +138,6 @@ impl Settings {
             ],
         )?;
         place(
-            "snapshots.url",
-            &self.snapshots.url,
-            &[
-                ("file:", "DIRECTORY"),
-                ("s3://", "BUCKET"),
-                ("az://", "CONTAINER"),
-                ("gs://", "BUCKET"),
-            ],
-        )?;
-        place(
             "broker.url",
             self.broker.url.expose(),
             &[("memory:", ""), ("amqp://", "HOST"), ("amqps://", "HOST")],
@@ -435,7 +425,6 @@ mod tests {
                 "SEEDBED_BROKER__URL",
                 "amqp://me:hunter2@mq:5672/?k=hunter2",
             ),
-            ("SEEDBED_SNAPSHOTS__URL", "ftp://me:hunter2@bucket"),
             ("SEEDBED_POWERSYNC__ENDPOINT", "https://me:hunter2@ps"),
             ("SEEDBED_POWERSYNC__ENDPOINT", "ftp://me:hunter2@ps"),
             ("SEEDBED_POWERSYNC__ENDPOINT", "https://me:hunter2@ps:port"),
@@ -469,7 +458,9 @@ mod tests {
             ("worker.backoff", "2h"),
             ("catalog.url", "mongodb://x"),
             ("catalog.url", "sqlite:"),
-            ("snapshots.url", "seedbed-data"),
+            ("snapshots.renditions", "[brotli]"),
+            ("snapshots.renditions", "[]"),
+            ("snapshots.latest", "sometimes"),
             ("broker.url", "carrier-pigeon:"),
         ] {
             let variable = format!("SEEDBED_{}", setting.to_uppercase().replace('.', "__"));

@@ -118,7 +118,7 @@ impl Local {
     pub async fn open(settings: Settings, reporter: Reporter) -> Result<Self, LocalError> {
         let lock = lock(settings.catalog.url.expose())?;
         let catalog = Catalog::open(settings.catalog.url.expose()).await?;
-        let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
+        let snapshots = SnapshotStore::open(&settings.snapshots)?;
         // A job's deadline counts from its publication: no more are published than will soon be taken.
         let broker = Arc::new(MemoryBroker::new(settings.worker.slots().into()));
         let worker = Worker::new(

@@ -102,10 +102,7 @@ pub async fn snapshots(
 fn snapshot_table(records: &[SnapshotRecord], store: &SnapshotStore, now: DateTime<Utc>) -> String {
     let mut rows = table(&["STORE", "STATE", "AGE", "ROWS", "SIZE", "LAST OP", "FILE"]);
     for SnapshotRecord { state, manifest } in records {
-        let file = manifest
-            .renditions
-            .first()
-            .map(|r| store.local_path(&r.key));
+        let file = manifest.renditions.first().map(|r| store.location(&r.key));
         rows.add_row([
             manifest.store_id.to_string(),
             state.clone(),
@@ -113,8 +110,7 @@ fn snapshot_table(records: &[SnapshotRecord], store: &SnapshotStore, now: DateTi
             HumanCount(manifest.rows()).to_string(),
             HumanBytes(manifest.bytes()).to_string(),
             manifest.checkpoint.last_op_id.to_string(),
-            file.map(|file| file.display().to_string())
-                .unwrap_or_default(),
+            file.unwrap_or_default(),
         ]);
     }
     lay_out(rows, &[3, 4, 5])

@@ -1,16 +1,11 @@
 //! `seedbed verify`: checks one snapshot file, or the live snapshot of one store.
 
-use std::{
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs::File, io, path::Path, sync::Arc};
 
 use seedbed_protocol::{
     StoreId,
     message::{Checkpoint, Encoding, Rendition, TableRows},
-    snapshots::SnapshotStore,
+    snapshots::{Fetched, SnapshotStore, SnapshotStoreError, unwrap},
 };
 use seedbed_worker::{
     schema::{Schema, SchemaError},
@@ -18,6 +13,7 @@ use seedbed_worker::{
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncWriteExt, BufReader};
 
 use crate::catalog::{Catalog, CatalogError};
 
@@ -32,24 +28,26 @@ pub enum VerifyCommandError {
         "the store {0:?} has no live snapshot, and there is no file of this name; seed it first"
     )]
     NoSnapshot(String),
+    /// The snapshot store failed.
+    #[error(transparent)]
+    Snapshots(#[from] SnapshotStoreError),
     /// The object is not what was uploaded.
     #[error(
-        "{} has {found}, but its manifest says {expected}: it was damaged or replaced after its upload",
-        file.display()
+        "{file} has {found}, but its manifest says {expected}: it was damaged or replaced after its upload"
     )]
     Changed {
-        /// The file.
-        file: PathBuf,
+        /// Where it is.
+        file: String,
         /// What it is.
         found: String,
         /// What it was.
         expected: String,
     },
     /// The file is not a good snapshot.
-    #[error("{}: {source}", file.display())]
+    #[error("{file}: {source}")]
     Bad {
-        /// The file.
-        file: PathBuf,
+        /// Where it is.
+        file: String,
         /// What is wrong with it.
         source: VerifyError,
     },
@@ -57,18 +55,26 @@ pub enum VerifyCommandError {
     #[error(transparent)]
     Schema(#[from] SchemaError),
     /// The file cannot be read.
-    #[error("cannot read {}: {source}", file.display())]
+    #[error("cannot read {file}: {source}")]
     Unreadable {
-        /// The file.
-        file: PathBuf,
+        /// Where it is.
+        file: String,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// There is no room for a copy to look into.
+    #[error("cannot copy {file} to {} for the check: {source}; TMPDIR names another place", std::env::temp_dir().display())]
+    Copy {
+        /// Where it is.
+        file: String,
         /// The system's word.
         source: io::Error,
     },
     /// The check itself broke.
-    #[error("the check of {} ended unexpectedly: {reason}", file.display())]
+    #[error("the check of {file} ended unexpectedly: {reason}")]
     Ended {
-        /// The file.
-        file: PathBuf,
+        /// Where it is.
+        file: String,
         /// What is known of it.
         reason: String,
     },
@@ -77,9 +83,9 @@ pub enum VerifyCommandError {
 /// A file that can be handed out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verified {
-    /// The file.
-    pub file: PathBuf,
-    /// Rows of each table; empty for a compressed file, whose bytes alone are compared.
+    /// Its path, or its URL in a store that is no directory.
+    pub file: String,
+    /// Rows of each table.
     pub tables: Vec<TableRows>,
 }
 
@@ -112,7 +118,7 @@ impl Verifier {
     /// # Errors
     /// [`VerifyCommandError::Bad`] names the first thing that is wrong.
     pub async fn verify_path(&self, file: &Path) -> Result<Verified, VerifyCommandError> {
-        self.verify(file.to_owned(), None).await
+        self.verify(file, file.display().to_string(), None).await
     }
 
     /// Checks each file of the live snapshot of `store`: that it is what was uploaded, and that a client can
@@ -134,29 +140,60 @@ impl Verifier {
             .ok_or_else(no_snapshot)?;
         let mut verified = Vec::with_capacity(manifest.renditions.len());
         for rendition in &manifest.renditions {
-            let file = snapshots.local_path(&rendition.key);
-            check_unchanged(&file, rendition).await?;
-            verified.push(match rendition.encoding {
-                Encoding::Identity => {
-                    let checkpoint = manifest.checkpoint.clone();
-                    self.verify(file, Some(checkpoint)).await?
-                }
-                _ => Verified {
-                    file,
-                    tables: Vec::new(),
-                },
-            });
+            let checkpoint = manifest.checkpoint.clone();
+            verified.push(
+                self.verify_rendition(rendition, checkpoint, snapshots)
+                    .await?,
+            );
         }
         Ok(verified)
     }
 
+    /// Reads the object where it is, if it is in a directory, since a copy could be larger than what is free
+    /// elsewhere; otherwise, and when it is compressed, works on copies in the directory for temporary files.
+    async fn verify_rendition(
+        &self,
+        rendition: &Rendition,
+        checkpoint: Checkpoint,
+        snapshots: &SnapshotStore,
+    ) -> Result<Verified, VerifyCommandError> {
+        let location = snapshots.location(&rendition.key);
+        let no_copy = |source| VerifyCommandError::Copy {
+            file: location.clone(),
+            source,
+        };
+        let copies = tempfile::tempdir().map_err(no_copy)?;
+        let object = match snapshots.local_path(&rendition.key) {
+            Some(path) => {
+                check_unchanged(rendition, &location, hash(&path, &location).await?)?;
+                path
+            }
+            None => {
+                let copy = copies.path().join("object");
+                let fetched = snapshots.fetch(&rendition.key, &copy).await?;
+                check_unchanged(rendition, &location, fetched)?;
+                copy
+            }
+        };
+        let file = match rendition.encoding {
+            Encoding::Identity => object,
+            encoding => {
+                let file = copies.path().join("snapshot.sqlite");
+                unwrap_to(encoding, &object, &file).await.map_err(no_copy)?;
+                file
+            }
+        };
+        self.verify(&file, location, Some(checkpoint)).await
+    }
+
     async fn verify(
         &self,
-        file: PathBuf,
+        file: &Path,
+        location: String,
         checkpoint: Option<Checkpoint>,
     ) -> Result<Verified, VerifyCommandError> {
-        let (schema, path) = (self.schema.clone(), file.clone());
-        let verified = blocking(&file, move || {
+        let (schema, path) = (self.schema.clone(), file.to_owned());
+        let verified = blocking(&location, move || {
             let expected = Expected {
                 checkpoint: checkpoint.as_ref(),
                 raw_tables: schema.raw_tables(),
@@ -165,47 +202,64 @@ impl Verifier {
         });
         match verified.await? {
             Ok(verified) => Ok(Verified {
-                file,
+                file: location,
                 tables: verified.tables,
             }),
-            Err(source) => Err(VerifyCommandError::Bad { file, source }),
+            Err(source) => Err(VerifyCommandError::Bad {
+                file: location,
+                source,
+            }),
         }
     }
 }
 
-/// Reads the file where it is, since a copy could be larger than what is free elsewhere.
-async fn check_unchanged(file: &Path, rendition: &Rendition) -> Result<(), VerifyCommandError> {
+async fn hash(file: &Path, location: &str) -> Result<Fetched, VerifyCommandError> {
     let path = file.to_owned();
-    let hashed = blocking(file, move || {
+    let hashed = blocking(location, move || {
         let mut hash = Sha256::new();
         let bytes = io::copy(&mut File::open(path)?, &mut hash)?;
-        io::Result::Ok((bytes, format!("{:x}", hash.finalize())))
+        let sha256 = format!("{:x}", hash.finalize());
+        io::Result::Ok(Fetched { bytes, sha256 })
     });
-    let (bytes, sha256) = hashed
+    hashed
         .await?
         .map_err(|source| VerifyCommandError::Unreadable {
-            file: file.to_owned(),
+            file: location.to_owned(),
             source,
-        })?;
+        })
+}
+
+fn check_unchanged(
+    rendition: &Rendition,
+    location: &str,
+    found: Fetched,
+) -> Result<(), VerifyCommandError> {
     let describe = |bytes: u64, sha256: &str| format!("{bytes} bytes and the SHA-256 {sha256}");
-    if (bytes, &sha256) != (rendition.bytes, &rendition.sha256) {
+    if (found.bytes, &found.sha256) != (rendition.bytes, &rendition.sha256) {
         return Err(VerifyCommandError::Changed {
-            file: file.to_owned(),
-            found: describe(bytes, &sha256),
+            file: location.to_owned(),
+            found: describe(found.bytes, &found.sha256),
             expected: describe(rendition.bytes, &rendition.sha256),
         });
     }
     Ok(())
 }
 
+async fn unwrap_to(encoding: Encoding, object: &Path, file: &Path) -> io::Result<()> {
+    let object = BufReader::new(tokio::fs::File::open(object).await?);
+    let mut file = tokio::fs::File::create(file).await?;
+    tokio::io::copy(&mut unwrap(encoding, object), &mut file).await?;
+    file.flush().await
+}
+
 /// Runs what blocks for long.
 async fn blocking<T: Send + 'static>(
-    file: &Path,
+    location: &str,
     check: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, VerifyCommandError> {
     let ended = tokio::task::spawn_blocking(check).await;
     ended.map_err(|error| VerifyCommandError::Ended {
-        file: file.to_owned(),
+        file: location.to_owned(),
         reason: error.to_string(),
     })
 }
@@ -225,16 +279,17 @@ mod tests {
             bytes: 3,
             sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned(),
         };
-        check_unchanged(&file, &rendition).await.unwrap();
+        let found = hash(&file, "snapshot.sqlite").await.unwrap();
+        check_unchanged(&rendition, "snapshot.sqlite", found.clone()).unwrap();
         rendition.bytes = 4;
-        let error = check_unchanged(&file, &rendition).await.unwrap_err();
+        let error = check_unchanged(&rendition, "snapshot.sqlite", found).unwrap_err();
         let error = error.to_string();
         assert!(
             error.contains("snapshot.sqlite has 3 bytes") && error.contains("says 4 bytes"),
             "{error}"
         );
         std::fs::remove_file(&file).unwrap();
-        let error = check_unchanged(&file, &rendition).await.unwrap_err();
+        let error = hash(&file, "snapshot.sqlite").await.unwrap_err();
         assert!(error.to_string().contains("cannot read"), "{error}");
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rusqlite::Connection;
-use seedbed_protocol::{message::Manifest, snapshots::manifest_key};
+use seedbed_protocol::message::Manifest;
 use seedbed_worker::verify::verify_file;
 use serde_json::Value;
 use testkit::{
@@ -112,8 +112,7 @@ fn file_of(program: &Program, manifest: &Manifest) -> PathBuf {
 }
 
 fn manifest_path(program: &Program, manifest: &Manifest) -> PathBuf {
-    let key = manifest_key(&manifest.store_id, manifest.job_id, manifest.attempt);
-    objects(program).join(key)
+    file_of(program, manifest).with_extension("json")
 }
 
 /// Nothing is half done: no job is in flight, no work directory is left, and each object belongs to a

@@ -85,7 +85,7 @@ async fn fails_because_of(fault: Fault) -> Failure {
     service.faults().always_for("7", fault);
     let failure = pipeline.seed("7").await.expect_err("the fault stays");
     assert_clean(&pipeline);
-    let objects: Vec<_> = pipeline.snapshots.keys().collect().await;
+    let objects: Vec<_> = pipeline.snapshots.list().collect().await;
     assert!(objects.is_empty(), "{objects:?}");
     // The job is parked after the failure was reported.
     let parked = async {

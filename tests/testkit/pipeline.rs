@@ -100,6 +100,8 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
         },
         snapshots: SnapshotsConfig {
             url: format!("file:{}", directory.path().join("snapshots").display()),
+            renditions: vec![Encoding::Identity],
+            latest: false,
         },
         worker: WorkerConfig {
             slots: Some(2),
@@ -148,8 +150,8 @@ impl Pipeline {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let mut settings = settings(service.into(), &directory);
         change(&mut settings);
-        let snapshots = SnapshotStore::open(&settings.snapshots.url)
-            .expect("the snapshot directory can be made");
+        let snapshots =
+            SnapshotStore::open(&settings.snapshots).expect("the snapshot directory can be made");
         let worker = Worker::new(&settings, snapshots.clone(), Arc::new(broker.clone()));
         let worker =
             worker.unwrap_or_else(|error| panic!("the worker refuses its settings: {error}"));
@@ -252,6 +254,7 @@ impl Pipeline {
             .find(|r| r.encoding == Encoding::Identity);
         self.snapshots
             .local_path(&plain.expect("there is a plain file").key)
+            .expect("snapshots are in a directory")
     }
 }
 

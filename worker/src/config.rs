@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+pub use seedbed_protocol::snapshots::SnapshotsConfig;
 use seedbed_protocol::{
     settings::{Secret, SettingsError, duration, invalid, positive, without_secrets},
     telemetry::LogConfig,
@@ -135,14 +136,6 @@ pub struct SchemaConfig {
     /// would drop their rows from an older snapshot at the first connection.
     #[serde(deserialize_with = "duration")]
     pub subscription_ttl: Duration,
-}
-
-/// Where snapshots go.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SnapshotsConfig {
-    /// `file:DIRECTORY`.
-    pub url: String,
 }
 
 /// How this worker works.

@@ -23,6 +23,7 @@ pub mod snapshot;
 pub mod stream;
 pub mod sync;
 pub mod token;
+mod upload;
 pub mod verify;
 pub mod workdir;
 

@@ -161,7 +161,7 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
         return Err(WorkerError::MemoryBroker);
     }
     let signals = Signals::new().map_err(WorkerError::Signals)?;
-    let snapshots = SnapshotStore::open(&settings.snapshots.url)?;
+    let snapshots = SnapshotStore::open(&settings.snapshots)?;
     let broker = broker::connect(&broker).await?;
     let worker = Worker::new(&settings, snapshots, broker.clone())?;
     let shutdown = Shutdown::default();

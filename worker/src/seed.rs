@@ -1,7 +1,7 @@
 //! One job, from top to bottom.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,11 +9,10 @@ use std::{
 use chrono::Utc;
 use rusqlite::Connection;
 use seedbed_protocol::{
-    message::{Checkpoint, Encoding, Manifest, SeedJob, StepTiming},
-    snapshots::{SnapshotStore, SnapshotStoreError, object_key},
+    message::{Checkpoint, Manifest, SeedJob, StepTiming},
+    snapshots::SnapshotStore,
     trace::trace_id,
 };
-use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, info_span};
 
 use crate::{
@@ -27,8 +26,9 @@ use crate::{
     stream::PowerSyncClient,
     sync::Synced,
     token::TokenSigner,
+    upload::Upload,
     verify::{self, Expected, Verified},
-    workdir::{JobDirectory, WorkDirectory},
+    workdir::WorkDirectory,
 };
 
 /// What every job needs and no job changes.
@@ -43,9 +43,8 @@ pub(crate) struct Seeder {
     pub(crate) progress: Arc<Progress>,
     endpoint: String,
     core_version: String,
-    snapshots: SnapshotStore,
+    upload: Upload,
     work: WorkDirectory,
-    uploads: TaskTracker,
 }
 
 impl Seeder {
@@ -66,9 +65,8 @@ impl Seeder {
             progress: Arc::default(),
             endpoint: settings.powersync.endpoint.clone(),
             core_version: core_version().map_err(ConfigError::Core)?,
-            snapshots,
+            upload: Upload::new(snapshots, &settings.snapshots),
             work: WorkDirectory::open(&settings.worker.directory)?,
-            uploads: TaskTracker::new(),
         })
     }
 
@@ -120,21 +118,13 @@ impl Seeder {
             steps: steps.0,
             trace_id: trace_id(&Span::current()),
         };
-        // A task of its own: files cannot be moved by halves, so that this goes on when the job is abandoned,
-        // and whoever cleans up after it waits for it.
-        let upload = upload(self.snapshots.clone(), directory, snapshot_file, manifest);
-        let uploaded = self
-            .uploads
-            .spawn(upload.instrument(info_span!("upload")))
-            .await;
-        Ok(uploaded.map_err(|e| SeedError::Panic(e.to_string()))??)
+        let upload = self.upload.snapshot(&snapshot_file, manifest);
+        Ok(upload.instrument(info_span!("upload")).await?)
     }
 
-    /// Waits for uploads of abandoned jobs; what they make is complete, and nothing refers to it.
+    /// Waits for what abandoned jobs are still moving, writing or taking back; nothing refers to it.
     pub(crate) async fn uploads_ended(&self) {
-        self.uploads.close();
-        self.uploads.wait().await;
-        self.uploads.reopen();
+        self.upload.settled().await;
     }
 
     async fn verify(&self, file: &Path, checkpoint: &Checkpoint) -> Result<Verified, SeedError> {
@@ -152,36 +142,7 @@ impl Seeder {
     }
 }
 
-/// Stores the file, then the manifest that refers to it. Owns the job's directory, which it empties.
-async fn upload(
-    snapshots: SnapshotStore,
-    _directory: JobDirectory,
-    file: PathBuf,
-    mut manifest: Manifest,
-) -> Result<Manifest, SnapshotStoreError> {
-    let started = Instant::now();
-    let key = object_key(
-        &manifest.store_id,
-        manifest.job_id,
-        manifest.attempt,
-        Encoding::Identity,
-    );
-    let stored = snapshots.put_file(key, &file).await?;
-    manifest
-        .renditions
-        .push(stored.rendition(Encoding::Identity));
-    manifest.steps.push(timing("upload", started));
-    if let Err(error) = snapshots.put_manifest(&manifest).await {
-        // Without it the file is of no use, and the next attempt needs the room.
-        let _ = snapshots
-            .delete_job(&manifest.store_id, manifest.job_id)
-            .await;
-        return Err(error);
-    }
-    Ok(manifest)
-}
-
-fn timing(step: &str, started: Instant) -> StepTiming {
+pub(crate) fn timing(step: &str, started: Instant) -> StepTiming {
     let millis = started.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
     StepTiming {
         step: step.to_owned(),

@@ -1,0 +1,52 @@
+//! What can be set about snapshots, for the worker that writes and the coordinator that reads them.
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::message::Encoding;
+
+/// Where snapshots go, and in which forms.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotsConfig {
+    /// `file:DIRECTORY`, `s3://BUCKET/PREFIX`, `az://CONTAINER/PREFIX` or `gs://BUCKET/PREFIX`, without
+    /// credentials: those come from the environment.
+    pub url: String,
+    /// The files of each snapshot: at least one, none twice.
+    #[serde(deserialize_with = "renditions")]
+    pub renditions: Vec<Encoding>,
+    /// Whether the newest snapshot of a store is also kept below `latest/`, under a name that stays.
+    pub latest: bool,
+}
+
+fn renditions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Encoding>, D::Error> {
+    let renditions = Vec::<Encoding>::deserialize(deserializer)?;
+    let twice = |(index, encoding)| renditions[..index].contains(encoding);
+    if renditions.is_empty() || renditions.iter().enumerate().any(twice) {
+        return Err(de::Error::custom(
+            "list at least one of \"identity\", \"gzip\" and \"zstd\", and none twice",
+        ));
+    }
+    Ok(renditions)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_snapshot_has_each_of_its_renditions_once() {
+        let config = |renditions: serde_json::Value| {
+            let config = json!({ "url": "file:x", "renditions": renditions, "latest": false });
+            serde_json::from_value::<SnapshotsConfig>(config)
+        };
+        let good = config(json!(["zstd", "identity"])).unwrap();
+        assert_eq!(good.renditions, [Encoding::Zstd, Encoding::Identity]);
+        for bad in [json!([]), json!(["gzip", "gzip"])] {
+            let error = config(bad).unwrap_err().to_string();
+            assert!(error.contains("none twice"), "{error}");
+        }
+        assert!(config(json!(["brotli"])).is_err());
+    }
+}

@@ -1,0 +1,214 @@
+//! The names of a snapshot's objects, which no other delivery of its job can write to.
+
+use std::fmt::{self, Write as _};
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::hex;
+use crate::{
+    Attempt, JobId, StoreId,
+    message::{Encoding, Manifest},
+};
+
+/// The longest escaped store id in a key. Longer ones are cut and told apart by their hash, since many file
+/// systems allow only 255 bytes in a name.
+const MAX_ESCAPED_CHARS: usize = 120;
+
+/// The directory with the newest snapshot of each store. No store's own directory has this name.
+const LATEST: &str = "latest";
+
+/// What all objects of one snapshot have in common: `<escaped store id>/<job>-<attempt>-<8 hex digits>`.
+///
+/// The random digits keep apart two deliveries of one attempt: the broker may hand a job to another worker
+/// while the first one still uploads.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SnapshotName {
+    directory: String,
+    job_id: JobId,
+    attempt: Attempt,
+    nonce: u32,
+}
+
+/// One of a snapshot's objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotPart {
+    /// The SQLite file, wrapped like this.
+    File(Encoding),
+    /// The manifest.
+    Manifest,
+}
+
+impl SnapshotPart {
+    const ALL: [Self; 4] = [
+        Self::File(Encoding::Identity),
+        Self::File(Encoding::Gzip),
+        Self::File(Encoding::Zstd),
+        Self::Manifest,
+    ];
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::File(Encoding::Identity) => ".sqlite",
+            Self::File(Encoding::Gzip) => ".sqlite.gz",
+            Self::File(Encoding::Zstd) => ".sqlite.zst",
+            Self::Manifest => ".json",
+        }
+    }
+}
+
+impl SnapshotName {
+    /// A name that no snapshot has yet.
+    pub fn new(store_id: &StoreId, job_id: JobId, attempt: Attempt) -> Self {
+        Self {
+            directory: directory_of(store_id),
+            job_id,
+            attempt,
+            nonce: Uuid::new_v4().as_fields().0,
+        }
+    }
+
+    /// The snapshot that the object `key` belongs to, and which part it is; `None` for any other object.
+    pub fn of_key(key: &str) -> Option<(Self, SnapshotPart)> {
+        let part_of_key = |part: &SnapshotPart| key.ends_with(part.extension());
+        let part = SnapshotPart::ALL.into_iter().find(part_of_key)?;
+        let (directory, stem) = key.strip_suffix(part.extension())?.split_once('/')?;
+        let mut fields = stem.rsplitn(3, '-');
+        let (nonce, attempt, job_id) = (fields.next()?, fields.next()?, fields.next()?);
+        let name = Self {
+            directory: directory.to_owned(),
+            job_id: job_id.parse().ok()?,
+            attempt: Attempt::new(attempt.parse().ok()?)?,
+            nonce: u32::from_str_radix(nonce, 16).ok()?,
+        };
+        // Numbers and ids can be spelled in several ways, keys in one.
+        (directory != LATEST && name.key(part) == key).then_some((name, part))
+    }
+
+    /// The key of one of its objects, below the snapshot URL.
+    pub fn key(&self, part: SnapshotPart) -> String {
+        format!("{self}{}", part.extension())
+    }
+
+    /// The job that made it.
+    pub fn job_id(&self) -> JobId {
+        self.job_id
+    }
+
+    /// The try that made it.
+    pub fn attempt(&self) -> Attempt {
+        self.attempt
+    }
+}
+
+impl fmt::Display for SnapshotName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            directory,
+            job_id,
+            attempt,
+            nonce,
+        } = self;
+        write!(f, "{directory}/{job_id}-{attempt}-{nonce:08x}")
+    }
+}
+
+/// The keys of all objects of a snapshot. Its manifest is the first: where that is gone, nothing refers to the
+/// others.
+pub fn keys_of(manifest: &Manifest) -> Vec<String> {
+    let files = || manifest.renditions.iter().map(|r| r.key.clone());
+    let names = files().filter_map(|key| SnapshotName::of_key(&key));
+    let of_manifest = names
+        .take(1)
+        .map(|(name, _)| name.key(SnapshotPart::Manifest));
+    of_manifest.chain(files()).collect()
+}
+
+/// The key of the copy of a store's newest snapshot: `latest/<escaped store id>.sqlite` and the like.
+pub fn latest_key(store_id: &StoreId, part: SnapshotPart) -> String {
+    format!("{LATEST}/{}{}", escape(store_id), part.extension())
+}
+
+/// Where the snapshots of a store are, below the snapshot URL.
+pub(super) fn directory_of(store_id: &StoreId) -> String {
+    match escape(store_id) {
+        // A store may have this id; `escape` makes no other one of it.
+        escaped if escaped == LATEST => format!("_{:02x}{}", LATEST.as_bytes()[0], &LATEST[1..]),
+        escaped => escaped,
+    }
+}
+
+/// A store id as one segment of a key that no object store, file system or URL treats specially: lowercase
+/// letters, digits and `-` stay, every other byte becomes `_` and two hex digits. Uppercase letters do not
+/// stay because some file systems do not tell them from lowercase ones.
+fn escape(store_id: &StoreId) -> String {
+    let mut escaped = String::new();
+    for byte in store_id.as_str().bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' => escaped.push(byte.into()),
+            other => {
+                let _ = write!(escaped, "_{other:02x}");
+            }
+        }
+    }
+    if escaped.len() > MAX_ESCAPED_CHARS {
+        let hash = hex(&Sha256::digest(store_id.as_str()));
+        escaped.truncate(MAX_ESCAPED_CHARS - 1 - hash.len());
+        escaped.push('_');
+        escaped.push_str(&hash);
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(id: &str) -> StoreId {
+        StoreId::new(id).unwrap()
+    }
+
+    fn directory(id: &str) -> String {
+        directory_of(&store(id))
+    }
+
+    #[test]
+    fn keys_stay_readable_and_never_collide() {
+        assert_eq!(directory("store-7"), "store-7");
+        assert_eq!(directory("a_b"), "a_5fb");
+        assert_eq!(directory("Ab"), "_41b");
+        assert_eq!(directory("a b.ü"), "a_20b_2e_c3_bc");
+        assert_ne!(directory("a b"), directory("a_20b"));
+        assert_eq!(directory("latest"), "_6catest");
+    }
+
+    #[test]
+    fn keys_of_long_ids_fit_into_a_file_name() {
+        let long = "😀".repeat(60);
+        let longer = format!("{long}😀");
+        assert!(directory(&long).len() <= MAX_ESCAPED_CHARS);
+        assert_ne!(directory(&long), directory(&longer));
+    }
+
+    #[test]
+    fn a_key_tells_its_snapshot_and_two_deliveries_of_one_attempt_differ() {
+        let job = JobId::new();
+        let name = SnapshotName::new(&store("7"), job, Attempt::FIRST);
+        assert_ne!(name, SnapshotName::new(&store("7"), job, Attempt::FIRST));
+        for part in SnapshotPart::ALL {
+            let known = SnapshotName::of_key(&name.key(part));
+            assert_eq!(known, Some((name.clone(), part)));
+        }
+        for other in [
+            format!("{name}"),
+            format!("{name}.txt"),
+            format!("7/{job}-0-0000000a.json"),
+            format!("7/{job}-1-a.json"),
+            format!("7/{job}-1.sqlite"),
+            format!("latest/{job}-1-0000000a.json"),
+            latest_key(&store("7"), SnapshotPart::Manifest),
+        ] {
+            assert_eq!(SnapshotName::of_key(&other), None, "{other}");
+        }
+    }
+}

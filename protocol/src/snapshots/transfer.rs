@@ -1,0 +1,187 @@
+//! Sending an object in parts, with bounded memory, and taking back what was sent when it comes to nothing.
+
+use std::{io, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use futures::{TryStreamExt, stream::FuturesUnordered};
+use object_store::{
+    Attributes, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions,
+    PutOptions, path::Path as Key,
+};
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio_util::sync::CancellationToken;
+
+use super::hex;
+
+/// The size of each part but the last, in bytes: S3 takes 10,000 of them, so that objects of 80 GB fit.
+pub const PART_BYTES: usize = 8 << 20;
+
+/// Parts on their way at a time. One more is being read meanwhile, so that an upload needs 32 MiB, whatever
+/// its size.
+const PARTS_IN_FLIGHT: usize = 3;
+
+/// Tries to create an object when no answer comes, the first included.
+const CREATE_TRIES: u32 = 3;
+
+/// Why an object was not sent.
+#[derive(Debug)]
+pub(super) enum TransferError {
+    /// What is to be sent cannot be read.
+    Input(io::Error),
+    /// The store failed.
+    Store(object_store::Error),
+    /// Nobody waits for it any more.
+    Stopped,
+}
+
+impl From<object_store::Error> for TransferError {
+    fn from(error: object_store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What was sent.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+}
+
+/// Stores what `input` yields as the new object `key`. When this fails or is stopped, there is no such
+/// object, and the store was asked to forget the parts that it has.
+pub(super) async fn send(
+    objects: &Arc<dyn ObjectStore>,
+    key: &Key,
+    attributes: Attributes,
+    mut input: impl AsyncRead + Send + Unpin,
+    stop: &CancellationToken,
+) -> Result<Sent, TransferError> {
+    let first = read_part(&mut input).await?;
+    if first.len() < PART_BYTES {
+        create(objects, key, first.clone(), attributes).await?;
+        return Ok(Sent {
+            bytes: first.len() as u64,
+            sha256: hex(&Sha256::digest(&first)),
+        });
+    }
+    let options = PutMultipartOptions::from(attributes);
+    let mut upload = objects.put_multipart_opts(key, options).await?;
+    let sent = stop.run_until_cancelled(send_parts(upload.as_mut(), first, &mut input));
+    let finished = match sent.await {
+        Some(Ok(sent)) => complete(objects, key, upload.as_mut(), sent.bytes)
+            .await
+            .map(|()| sent),
+        Some(Err(error)) => Err(error),
+        None => Err(TransferError::Stopped),
+    };
+    if finished.is_err()
+        && let Err(error) = upload.abort().await
+    {
+        let (_, reason) = super::error::diagnose(&error);
+        tracing::warn!(%key, "parts of a failed upload are left in the store, unless it has a lifecycle rule for them: {reason}");
+    }
+    finished
+}
+
+async fn send_parts(
+    upload: &mut dyn MultipartUpload,
+    first: Bytes,
+    input: &mut (impl AsyncRead + Unpin),
+) -> Result<Sent, TransferError> {
+    let mut hash = Sha256::new();
+    let mut bytes = 0;
+    let mut in_flight = FuturesUnordered::new();
+    let mut part = first;
+    while !part.is_empty() {
+        hash.update(&part);
+        bytes += part.len() as u64;
+        // Tasks, so that they make progress while the next part is read.
+        in_flight.push(tokio_util::task::AbortOnDropHandle::new(tokio::spawn(
+            upload.put_part(part.into()),
+        )));
+        while in_flight.len() >= PARTS_IN_FLIGHT
+            && let Some(sent) = in_flight.try_next().await.map_err(joined)?
+        {
+            sent?;
+        }
+        part = read_part(input).await?;
+    }
+    while let Some(sent) = in_flight.try_next().await.map_err(joined)? {
+        sent?;
+    }
+    Ok(Sent {
+        bytes,
+        sha256: hex(&hash.finalize()),
+    })
+}
+
+fn joined(source: tokio::task::JoinError) -> TransferError {
+    TransferError::Store(object_store::Error::JoinError { source })
+}
+
+async fn complete(
+    objects: &Arc<dyn ObjectStore>,
+    key: &Key,
+    upload: &mut dyn MultipartUpload,
+    bytes: u64,
+) -> Result<(), TransferError> {
+    let Err(error) = upload.complete().await else {
+        return Ok(());
+    };
+    // The answer may be lost, and a second try then finds no upload. Nobody else writes to this key.
+    match objects.head(key).await {
+        Ok(object) if object.size == bytes => Ok(()),
+        _ => Err(error.into()),
+    }
+}
+
+/// Creates the small object `key`, or leaves alone what is there. A store that cannot tell the two apart
+/// overwrites.
+pub(super) async fn create(
+    objects: &Arc<dyn ObjectStore>,
+    key: &Key,
+    data: Bytes,
+    attributes: Attributes,
+) -> object_store::Result<()> {
+    use object_store::Error as E;
+    let put = |mode| {
+        let options = PutOptions {
+            mode,
+            attributes: attributes.clone(),
+            ..PutOptions::default()
+        };
+        objects.put_opts(key, data.clone().into(), options)
+    };
+    let mut tries = 1;
+    loop {
+        let error = match put(PutMode::Create).await {
+            Ok(_) => return Ok(()),
+            Err(E::NotImplemented { .. }) => return put(PutMode::Overwrite).await.map(|_| ()),
+            Err(error) => error,
+        };
+        if !matches!(error, E::AlreadyExists { .. } | E::Generic { .. }) {
+            return Err(error);
+        }
+        // The answer may be lost, and a second try then finds the object of the first.
+        let present = async { objects.get(key).await?.bytes().await };
+        match present.await {
+            Ok(present) if present == data => return Ok(()),
+            Err(E::NotFound { .. }) if tries < CREATE_TRIES => tries += 1,
+            _ => return Err(error),
+        }
+    }
+}
+
+/// The next part; shorter than [`PART_BYTES`] only at the end of `input`.
+async fn read_part(input: &mut (impl AsyncRead + Unpin)) -> Result<Bytes, TransferError> {
+    let mut part = BytesMut::with_capacity(PART_BYTES);
+    let mut input = input.take(PART_BYTES as u64);
+    while input
+        .read_buf(&mut part)
+        .await
+        .map_err(TransferError::Input)?
+        > 0
+    {}
+    Ok(part.freeze())
+}
