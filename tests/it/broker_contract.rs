@@ -5,10 +5,12 @@ use std::{sync::Arc, time::Duration};
 use seedbed_protocol::{
     Attempt, JobId, RunId, StoreId,
     broker::{
-        Broker, BrokerError, Delivery, Headers, MemoryBroker, Message, Queue, RETURN_LIMIT, Subject,
+        Broker, BrokerConfig, BrokerError, BrokerUrl, Delivery, Headers, MemoryBroker, Message,
+        Queue, RETURN_LIMIT, Subject, connect,
     },
     trace::TraceContext,
 };
+use testkit::rabbitmq::RabbitMq;
 use tokio::time::timeout;
 
 /// Long enough for any message that is on its way.
@@ -42,6 +44,15 @@ fn message(text: &str) -> Message {
 #[tokio::test]
 async fn memory_keeps_the_contract() {
     keeps_the_contract(Arc::new(MemoryBroker::default())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rabbitmq_keeps_the_contract() {
+    let rabbitmq = RabbitMq::shared();
+    let url = BrokerUrl::new(&rabbitmq.vhost()).unwrap();
+    let broker = connect(&BrokerConfig::new(url)).await.unwrap();
+    keeps_the_contract(broker.clone()).await;
+    broker.close().await;
 }
 
 async fn keeps_the_contract(broker: Arc<dyn Broker>) {

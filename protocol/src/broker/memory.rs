@@ -223,6 +223,14 @@ impl Broker for MemoryBroker {
     async fn waiting(&self, queue: Queue) -> Result<u64, BrokerError> {
         Ok(self.shared.room(queue).lock().ready.len() as u64)
     }
+
+    fn is_connected(&self) -> bool {
+        !*self.shared.closed.borrow()
+    }
+
+    async fn close(&self) {
+        Self::close(self);
+    }
 }
 
 struct MemoryConsumer {
