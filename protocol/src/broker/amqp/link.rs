@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
-use futures::StreamExt;
 use lapin::{Channel, Connection};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +14,9 @@ use super::{
 
 /// How long one try at a connection may take before it counts as failed.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often to look whether the connection still stands.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The pauses between tries: growing, jittered, so that a restarted server is not met by everybody at once.
 pub(super) fn pauses() -> ExponentialBuilder {
@@ -155,8 +157,10 @@ async fn dial(address: &Address) -> Result<Connection, BrokerError> {
         .unwrap_or_else(|_| Err(address.unreachable(format!("no answer within {DIAL_TIMEOUT:?}"))))
 }
 
-/// Completes when `connection` is lost.
+/// Completes when `connection` is lost. lapin reports some ends as events, but not that the server closed the
+/// connection, so this looks at its state.
 async fn ended(connection: &Connection) {
-    let mut events = connection.events_listener();
-    while connection.status().connected() && events.next().await.is_some() {}
+    while connection.status().connected() {
+        tokio::time::sleep(LOOK).await;
+    }
 }
