@@ -302,7 +302,8 @@ pub trait Consumer: Send {
 pub struct Delivery {
     /// What was taken.
     pub message: Message,
-    /// How often somebody took it before and did not settle it.
+    /// How often somebody took it before and did not settle it. RabbitMQ also counts what was on its way to a
+    /// consumer that ended.
     pub returned: u32,
     settlement: Box<dyn Settlement>,
 }

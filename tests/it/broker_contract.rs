@@ -106,9 +106,11 @@ async fn a_dropped_delivery_comes_again_and_says_so(broker: &dyn Broker) {
         .await
         .unwrap();
     let mut jobs = broker.consume(Queue::Jobs, 1).await.unwrap();
-    drop(timeout(SOON, jobs.next()).await.unwrap().unwrap());
+    let first = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    let before = first.returned;
+    drop(first);
     let again = timeout(SOON, jobs.next()).await.unwrap().unwrap();
-    assert_eq!(again.returned, 1);
+    assert_eq!(again.returned, before + 1);
     assert_eq!(&again.message.body[..], b"dropped");
     again.ack().await.unwrap();
 }
@@ -165,7 +167,12 @@ async fn a_message_that_nobody_settles_ends_up_parked(broker: &dyn Broker) {
         .await
         .unwrap();
     let mut jobs = broker.consume(Queue::Jobs, 1).await.unwrap();
-    for returned in 0..=RETURN_LIMIT {
+    let first = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    // On RabbitMQ it may have been on its way to the last consumer.
+    let before = first.returned;
+    assert!(before <= 1);
+    drop(first);
+    for returned in before + 1..=RETURN_LIMIT {
         let delivery = timeout(SOON, jobs.next()).await.unwrap().unwrap();
         assert_eq!(delivery.returned, returned);
     }

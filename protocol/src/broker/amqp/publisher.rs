@@ -70,8 +70,7 @@ async fn publish_all(link: Link, mut incoming: mpsc::Receiver<Request>) {
     while incoming.recv_many(&mut group, GROUP).await > 0 {
         let mut pauses = pauses().build();
         loop {
-            if let Err(error) = publish_group(&link, &mut channel, &mut group).await {
-                tracing::debug!(%error, "publishing on a new channel");
+            if !publish_group(&link, &mut channel, &mut group).await {
                 channel = None;
             }
             // Who does not wait any more does not count on the message either.
@@ -85,24 +84,23 @@ async fn publish_all(link: Link, mut incoming: mpsc::Receiver<Request>) {
     }
 }
 
-/// Publishes `group` once, answers what is decided, and leaves in `group` what has to be sent again.
-///
-/// # Errors
-/// When the channel cannot be used any more.
+/// Publishes `group` once, answers what is decided, and leaves in `group` what has to be sent again. Tells
+/// whether the channel is still good.
 async fn publish_group(
     link: &Link,
     channel: &mut Option<Channel>,
     group: &mut Vec<Request>,
-) -> Result<(), BrokerError> {
+) -> bool {
     let channel = match channel {
         Some(channel) => channel,
         None => match open(link).await {
             Ok(opened) => channel.insert(opened),
             Err(error) => {
+                tracing::warn!(%error, "cannot publish now");
                 if !error.is_transient() {
                     answer_all(group, &error);
                 }
-                return Err(error);
+                return false;
             }
         },
     };
@@ -113,23 +111,22 @@ async fn publish_group(
     )
     .await;
     let returned: HashSet<String> = confirms.iter().filter_map(returned_id).collect();
-
-    let mut broken = Ok(());
+    // A queue that is gone is declared again with the next channel. Not at once: RabbitMQ 3.10 moves the
+    // consumers of a deleted queue to a new one of that name if it finds it, and then never delivers to them.
+    let is_good = returned.is_empty() && confirms.iter().all(Result::is_ok);
     for (mut request, confirm) in std::mem::take(group).into_iter().zip(confirms) {
         let is_returned = request.letter.id().is_some_and(|id| returned.contains(id));
         let answer = match confirm {
-            Ok(Confirmation::Ack(_)) if !is_returned => Some(Ok(())),
             Ok(_) if is_returned && request.returned => Some(Err(BrokerError::Unroutable {
                 queue: request.letter.queue.clone(),
             })),
-            Ok(_) => {
-                request.returned |= is_returned;
+            Ok(_) if is_returned => {
+                request.returned = true;
                 None
             }
-            Err(error) => {
-                broken = Err(error.clone());
-                (!error.is_transient()).then_some(Err(error))
-            }
+            Ok(Confirmation::Ack(_)) => Some(Ok(())),
+            Ok(_) => None,
+            Err(error) => (!error.is_transient()).then_some(Err(error)),
         };
         match answer {
             // Nobody may wait for it any more.
@@ -137,11 +134,7 @@ async fn publish_group(
             None => group.push(request),
         }
     }
-    broken?;
-    if returned.is_empty() {
-        return Ok(());
-    }
-    topology::declare(channel).await
+    is_good
 }
 
 fn answer_all(group: &mut Vec<Request>, error: &BrokerError) {
@@ -153,6 +146,7 @@ fn answer_all(group: &mut Vec<Request>, error: &BrokerError) {
 
 async fn open(link: &Link) -> Result<Channel, BrokerError> {
     let channel = link.channel().await?;
+    topology::declare(&channel).await?;
     channel
         .confirm_select(ConfirmSelectOptions::default())
         .await?;
