@@ -35,6 +35,10 @@ const DEATHS: &str = "x-death";
 /// AMQP's number for a message that is kept on disk.
 const PERSISTENT: u8 = 2;
 
+/// How much of a text goes into a header. All headers of a message share one frame, of 128 KiB by default, and
+/// RabbitMQ ends the connection over more.
+const MAX_TEXT_BYTES: usize = 4096;
+
 /// A message with its address, ready to be published as often as it takes.
 pub(super) struct Letter {
     pub(super) queue: String,
@@ -81,7 +85,8 @@ pub(super) fn id(properties: &BasicProperties) -> Option<&str> {
 fn fields(headers: Headers) -> FieldTable {
     let mut fields = FieldTable::default();
     let mut put = |name: &str, value: Option<String>| {
-        if let Some(value) = value {
+        if let Some(mut value) = value {
+            value.truncate(value.floor_char_boundary(MAX_TEXT_BYTES));
             fields.insert(name.into(), AMQPValue::LongString(value.into()));
         }
     };
