@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Sourced by deploy/demo.sh and tests/run.sh: installs Debian packages that are missing.
 
-# install_packages PACKAGE...: as root or with sudo; otherwise says what to install and ends with 2.
+# install_packages PACKAGE...: as root or with sudo; otherwise says what to install and ends with 2. Servers among
+# them are not started: whoever needs one starts a private one.
 install_packages() {
   local missing=() package
   for package in "$@"; do
@@ -19,8 +20,16 @@ install_packages() {
   fi
   echo "Installing ${missing[*]}" >&2
   "${as_root[@]}" apt-get update -qq
+  # Debian's packages ask this program whether they may start their service; 101 is no.
+  local policy=/usr/sbin/policy-rc.d own_policy='' status=0
+  if [ ! -e "$policy" ]; then
+    own_policy=yes
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
+  fi
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    "${missing[@]}" >/dev/null
+    "${missing[@]}" >/dev/null || status=$?
+  [ -z "$own_policy" ] || "${as_root[@]}" rm "$policy"
+  return "$status"
 }
 
 # require_rust: ends with 2 when there is no cargo.

@@ -17,9 +17,10 @@ esac
 cd "$(dirname "$0")/.."
 . deploy/install.sh
 require_rust
-# libclang: the core extension's bindings; servers: where stores can be listed from; sqlite3: the independent
-# reader of snapshots; openssl: keys for tokens.
-install_packages build-essential ca-certificates libclang-dev pkg-config openssl sqlite3 postgresql mariadb-server
+# libclang: the core extension's bindings; postgresql, mariadb: where stores can be listed from; rabbitmq: the
+# broker of a cluster; sqlite3: the independent reader of snapshots; openssl: keys for tokens and certificates.
+install_packages build-essential ca-certificates libclang-dev pkg-config openssl sqlite3 postgresql mariadb-server \
+  rabbitmq-server
 
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR-never}
 cargo test --locked --workspace --lib --bins --tests

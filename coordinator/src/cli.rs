@@ -4,16 +4,12 @@
 //! the settings or the list of stores are wrong and nothing was started; 130, interrupted. `local --serve`
 //! ends by a signal, and then with 0.
 
-use std::{
-    error::Error,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use seedbed_protocol::{
     InvalidStoreId, StoreId,
+    broker::BrokerError,
     settings::{CONFIG_VARIABLE, DEFAULTS, SettingsError},
     snapshots::{SnapshotStore, SnapshotStoreError},
     telemetry::{self, InvalidLogLevel},
@@ -24,14 +20,21 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     catalog::{Catalog, CatalogError, InFlight, ListOptions},
     check::{self, PartCheck},
+    cluster::ClusterError,
     config::Settings,
     local::{Local, LocalError, Outcome},
     progress::{Reporter, print_json, print_lines},
+    rebuild::RebuildError,
+    requeue::RequeueError,
+    retention::RetentionError,
     run::RunError,
     show,
     stores::{FileFormat, StoreSource, StoresError},
-    verify::{Verifier, VerifyCommandError},
+    verify::VerifyCommandError,
 };
+
+mod cluster;
+mod keeping;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -64,6 +67,20 @@ enum Command {
         psql -c 'copy (select id as store_id from stores) to stdout csv header' | seedbed local --stores -"
     )]
     Local(LocalArgs),
+    /// Have every store seeded by the workers of a cluster, and wait for the end
+    #[command(
+        after_help = "Example:\n  seedbed run\n  seedbed run --only-older-than 6h --no-wait\n  \
+        seedbed run --store 42 --store 43"
+    )]
+    Run(cluster::RunArgs),
+    /// Start failed stores over, and wait for the end
+    #[command(
+        after_help = "Example:\n  seedbed retry\n  seedbed retry 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11"
+    )]
+    Retry(cluster::RetryArgs),
+    /// Drop the jobs of a run that no worker has started
+    #[command(after_help = "Example:\n  seedbed cancel 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11")]
+    Cancel(cluster::CancelArgs),
     /// Show the last runs, and which stores failed
     #[command(after_help = "Example:\n  seedbed status --failures")]
     Status {
@@ -81,13 +98,19 @@ enum Command {
         #[arg(long)]
         all: bool,
     },
-    /// Check a snapshot file, or the live snapshot of a store
-    #[command(after_help = "Example:\n  seedbed verify 42\n  seedbed verify ./snapshot.sqlite")]
-    Verify {
-        /// A file, or a store's id
-        #[arg(value_name = "FILE|STORE")]
-        target: String,
-    },
+    /// Check a snapshot file, the live snapshot of a store, or those of a sample
+    #[command(
+        after_help = "Example:\n  seedbed verify 42\n  seedbed verify ./snapshot.sqlite\n  seedbed verify --sample 20"
+    )]
+    Verify(keeping::VerifyArgs),
+    /// Remove snapshots that nobody needs any more
+    #[command(after_help = "Example:\n  seedbed gc --dry-run")]
+    Gc(keeping::GcArgs),
+    /// Take every snapshot into the catalog whose manifest is in the store
+    #[command(
+        after_help = "Example:\n  SEEDBED_CATALOG__URL=sqlite:new.db seedbed rebuild-catalog"
+    )]
+    RebuildCatalog,
     /// Check that every part is configured, reachable and usable
     #[command(after_help = "Example:\n  seedbed check --stores stores.csv")]
     Check(SourceArgs),
@@ -137,6 +160,8 @@ enum CliError {
     StdinTwice,
     #[error("--interval must be longer than 0 s")]
     NoInterval,
+    #[error("{0:?} is not the id of a run; `seedbed status` shows them")]
+    RunId(String),
     #[error("--store: {0}")]
     StoreId(#[from] InvalidStoreId),
     #[error(transparent)]
@@ -149,6 +174,16 @@ enum CliError {
     Snapshots(#[from] SnapshotStoreError),
     #[error(transparent)]
     Verify(#[from] VerifyCommandError),
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Requeue(#[from] RequeueError),
+    #[error(transparent)]
+    Retention(#[from] RetentionError),
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
     #[error("cannot listen for signals: {0}")]
@@ -162,25 +197,44 @@ impl CliError {
             | Self::Log(_)
             | Self::StdinTwice
             | Self::NoInterval
+            | Self::RunId(_)
             | Self::StoreId(_) => USAGE,
             Self::Stores(error) => stores_exit_code(error),
             Self::Verify(VerifyCommandError::Schema(_)) => USAGE,
             Self::Local(LocalError::Worker(_) | LocalError::Lock { .. }) => USAGE,
-            Self::Catalog(error) | Self::Local(LocalError::Catalog(error)) => {
-                catalog_exit_code(error)
-            }
+            Self::Catalog(error)
+            | Self::Local(LocalError::Catalog(error))
+            | Self::Cluster(ClusterError::Catalog(error))
+            | Self::Requeue(RequeueError::Catalog(error)) => catalog_exit_code(error),
             Self::Snapshots(error) | Self::Local(LocalError::Snapshots(error)) => {
                 snapshots_exit_code(error)
             }
-            Self::Local(LocalError::Run(error)) => match error {
-                RunError::Stores(error) => stores_exit_code(error),
-                RunError::NoStores { .. }
-                | RunError::Template { .. }
-                | RunError::Catalog(CatalogError::DuplicateStore { .. }) => USAGE,
-                _ => FAILED,
-            },
+            Self::Broker(error) => broker_exit_code(error),
+            Self::Local(LocalError::Run(error)) | Self::Cluster(ClusterError::Run(error)) => {
+                run_exit_code(error)
+            }
+            Self::Retention(RetentionError::WrongStore { .. }) => USAGE,
             _ => FAILED,
         }
+    }
+}
+
+fn run_exit_code(error: &RunError) -> u8 {
+    match error {
+        RunError::Stores(error) => stores_exit_code(error),
+        RunError::Catalog(error) => catalog_exit_code(error),
+        RunError::NoStores { .. } | RunError::UnknownStore { .. } | RunError::Template { .. } => {
+            USAGE
+        }
+        _ => FAILED,
+    }
+}
+
+fn broker_exit_code(error: &BrokerError) -> u8 {
+    if error.is_configuration() {
+        USAGE
+    } else {
+        FAILED
     }
 }
 
@@ -207,7 +261,12 @@ fn is_refusal(error: &sqlx::Error) -> bool {
 
 fn catalog_exit_code(error: &CatalogError) -> u8 {
     match error {
-        CatalogError::Open { .. } | CatalogError::Newer { .. } => USAGE,
+        CatalogError::Open { .. }
+        | CatalogError::Newer { .. }
+        | CatalogError::DuplicateStore { .. }
+        | CatalogError::FewerStores { .. }
+        | CatalogError::UnknownRun { .. }
+        | CatalogError::RunEnded { .. } => USAGE,
         _ => FAILED,
     }
 }
@@ -279,7 +338,12 @@ async fn execute(command: Command, settings: Settings, json: bool) -> Result<u8,
             show::snapshots(&catalog, &snapshots, store_id.as_ref(), all, json).await?;
             Ok(0)
         }
-        Command::Verify { target } => run_verify(&target, &settings, json).await,
+        Command::Run(args) => cluster::run(args, settings, json).await,
+        Command::Retry(args) => cluster::retry(args, settings, json).await,
+        Command::Cancel(args) => cluster::cancel(args, settings, json).await,
+        Command::Verify(args) => keeping::verify(args, &settings, json).await,
+        Command::Gc(args) => keeping::gc(args, settings, json).await,
+        Command::RebuildCatalog => keeping::rebuild(settings, json).await,
         // Printed before the settings were read.
         Command::Config => Ok(0),
     }
@@ -304,7 +368,7 @@ async fn local(args: LocalArgs, mut settings: Settings, json: bool) -> Result<u8
         full_sweep: args.source.stores.is_none(),
         allow_fewer: args.allow_fewer_stores,
     };
-    let stop = stop_on_signals()?;
+    let stop = stop_on_signals("stopping; what is in flight is abandoned")?;
     let local = Local::open(settings, Reporter::new(json)).await?;
     let every = args.serve.then_some(args.interval);
     Ok(match local.seed(&source, options, every, stop).await? {
@@ -320,8 +384,9 @@ fn store_source(args: &SourceArgs, settings: &Settings) -> Result<StoreSource, S
     StoreSource::new(args.stores.as_deref(), args.stores_format, &settings.source)
 }
 
-/// Cancelled by the first Ctrl-C or SIGTERM; the second one ends the process at once.
-fn stop_on_signals() -> Result<CancellationToken, CliError> {
+/// Cancelled by the first Ctrl-C or SIGTERM, which is answered with `notice`; the second one ends the process at
+/// once.
+fn stop_on_signals(notice: &'static str) -> Result<CancellationToken, CliError> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Signals)?;
@@ -336,7 +401,7 @@ fn stop_on_signals() -> Result<CancellationToken, CliError> {
             if stopped.is_cancelled() {
                 std::process::exit(INTERRUPTED.into());
             }
-            eprintln!("stopping; what is in flight is abandoned (once more to stop at once)");
+            eprintln!("{notice} (once more to stop at once)");
             stopped.cancel();
         }
     });
@@ -362,32 +427,6 @@ async fn run_check(args: SourceArgs, settings: Settings, json: bool) -> Result<u
         }
     }
     Ok(if ok { 0 } else { FAILED })
-}
-
-async fn run_verify(target: &str, settings: &Settings, json: bool) -> Result<u8, CliError> {
-    let file = Path::new(target);
-    let verifier = Verifier::new(settings.schema.file.as_deref())?;
-    let verified = if file.exists() {
-        vec![verifier.verify_path(file).await?]
-    } else {
-        settings.check_catalog()?;
-        let catalog = Catalog::open_existing(settings.catalog.url.expose()).await?;
-        let snapshots = SnapshotStore::open(&settings.snapshots)?;
-        verifier.verify_store(target, &catalog, &snapshots).await?
-    };
-    if json {
-        print_json(&json!({"ok": true, "files": verified}));
-        return Ok(0);
-    }
-    for file in &verified {
-        print_lines(&format!(
-            "ok: {} ({} rows in {} tables)",
-            file.file,
-            file.rows(),
-            file.tables.len()
-        ));
-    }
-    Ok(0)
 }
 
 #[cfg(test)]

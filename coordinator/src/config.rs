@@ -136,11 +136,6 @@ impl Settings {
                 ("postgres://", "HOST/DATABASE"),
                 ("postgresql://", "HOST/DATABASE"),
             ],
-        )?;
-        place(
-            "broker.url",
-            self.broker.url.expose(),
-            &[("memory:", ""), ("amqp://", "HOST"), ("amqps://", "HOST")],
         )
     }
 

@@ -1,10 +1,10 @@
-//! `seedbed verify`: checks one snapshot file, or the live snapshot of one store.
+//! `seedbed verify`: checks one snapshot file, the live snapshot of one store, or those of a sample.
 
 use std::{fs::File, io, path::Path, sync::Arc};
 
 use seedbed_protocol::{
     StoreId,
-    message::{Checkpoint, Encoding, Rendition, TableRows},
+    message::{Checkpoint, Encoding, Manifest, Rendition, TableRows},
     snapshots::{Fetched, SnapshotStore, SnapshotStoreError, unwrap},
 };
 use seedbed_worker::{
@@ -28,6 +28,9 @@ pub enum VerifyCommandError {
         "the store {0:?} has no live snapshot, and there is no file of this name; seed it first"
     )]
     NoSnapshot(String),
+    /// There is nothing to pick from.
+    #[error("no store has a live snapshot yet")]
+    NoSnapshots,
     /// The snapshot store failed.
     #[error(transparent)]
     Snapshots(#[from] SnapshotStoreError),
@@ -138,6 +141,18 @@ impl Verifier {
             .live_snapshot(&store_id)
             .await?
             .ok_or_else(no_snapshot)?;
+        self.verify_snapshot(&manifest, snapshots).await
+    }
+
+    /// Checks each file of a snapshot, as [`Self::verify_store`] does.
+    ///
+    /// # Errors
+    /// [`VerifyCommandError`] names the first thing that is wrong.
+    pub async fn verify_snapshot(
+        &self,
+        manifest: &Manifest,
+        snapshots: &SnapshotStore,
+    ) -> Result<Vec<Verified>, VerifyCommandError> {
         let mut verified = Vec::with_capacity(manifest.renditions.len());
         for rendition in &manifest.renditions {
             let checkpoint = manifest.checkpoint.clone();

@@ -22,10 +22,13 @@ use crate::{
     trace::TraceContext,
 };
 
+pub mod amqp;
 pub mod config;
 pub mod memory;
+mod topology;
 
-pub use config::{BrokerConfig, connect};
+pub use amqp::AmqpBroker;
+pub use config::{BrokerConfig, BrokerUrl, connect};
 pub use memory::MemoryBroker;
 
 /// How often a message may come back unsettled before nobody tries it any more: what kills its worker would
@@ -177,6 +180,96 @@ pub enum BrokerError {
     /// A message that cannot be written.
     #[error(transparent)]
     Message(#[from] CodecError),
+    /// A setting that makes no sense.
+    #[error("{setting} {reason}")]
+    Setting {
+        /// Its name.
+        setting: &'static str,
+        /// What is wrong with its value, without the value.
+        reason: String,
+    },
+    /// Nobody answers there, or not in AMQP.
+    #[error(
+        "cannot reach RabbitMQ at {broker} (broker.url): {reason}; check the address and that the server runs"
+    )]
+    Unreachable {
+        /// The URL without its secrets.
+        broker: String,
+        /// What the network said.
+        reason: String,
+    },
+    /// RabbitMQ, or the TLS handshake with it, turned the connection down.
+    #[error("RabbitMQ at {broker} (broker.url) refused the connection: {reason}; {next}")]
+    Refused {
+        /// The URL without its secrets.
+        broker: String,
+        /// What was said.
+        reason: String,
+        /// What to do.
+        next: &'static str,
+    },
+    /// A queue or an exchange that exists with other arguments, or that may not be declared.
+    #[error("the {kind} {name} cannot be used: {reason}; {next}")]
+    Topology {
+        /// Queue or exchange.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// What RabbitMQ said; names the argument.
+        reason: String,
+        /// What to do.
+        next: String,
+    },
+    /// RabbitMQ turned down one request, for good.
+    #[error(
+        "RabbitMQ refused a request: {reason}; check the permissions of broker.url's user and RabbitMQ's log"
+    )]
+    Denied {
+        /// What RabbitMQ said.
+        reason: String,
+    },
+    /// The queue was gone, and again after it had been declared anew.
+    #[error("RabbitMQ has no queue {queue}; is something else deleting it?")]
+    Unroutable {
+        /// The queue's name.
+        queue: String,
+    },
+    /// The connection went away during a request.
+    #[error("the connection to RabbitMQ was lost ({reason}); it is being restored")]
+    Lost {
+        /// How it ended.
+        reason: String,
+    },
+    /// A delivery of a connection that is gone.
+    #[error("the connection was lost after the message was taken; the message is delivered again")]
+    Void,
+    /// A later try in a queue without delays.
+    #[error("messages of {queue} cannot wait for a later try; hand them back or park them")]
+    NoDelays {
+        /// The queue.
+        queue: Queue,
+    },
+}
+
+impl BrokerError {
+    /// Whether somebody has to change a setting, or what it names.
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Setting { .. }
+                | Self::Refused { .. }
+                | Self::Topology { .. }
+                | Self::Denied { .. }
+        )
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::Void
+        )
+    }
 }
 
 /// Messages between coordinator and workers. See the module's contract.
@@ -207,17 +300,18 @@ pub trait Broker: Send + Sync + 'static {
     /// [`BrokerError`] when the queue cannot be asked.
     async fn waiting(&self, queue: Queue) -> Result<u64, BrokerError>;
 
-    /// Whether messages can be exchanged right now.
+    /// Whether messages can be published and taken now; for a readiness endpoint.
     fn is_connected(&self) -> bool;
 
-    /// Ends all consumers, and refuses further messages.
+    /// Ends all consumers and refuses further messages. What is taken and not settled goes back.
     async fn close(&self);
 }
 
-/// A stream of deliveries. Dropping it gives unsettled messages back.
+/// A stream of deliveries. Dropping it gives back what was fetched for it and not handed out; what it has
+/// handed out can still be settled. It outlives a lost connection.
 #[async_trait]
 pub trait Consumer: Send {
-    /// The next message; waits for one. `None` once the broker is closed.
+    /// The next message; waits for one. `None` once the broker is closed. Giving up waiting loses nothing.
     async fn next(&mut self) -> Option<Delivery>;
 }
 
@@ -225,7 +319,8 @@ pub trait Consumer: Send {
 pub struct Delivery {
     /// What was taken.
     pub message: Message,
-    /// How often somebody took it before and did not settle it.
+    /// How often somebody took it before and did not settle it. RabbitMQ also counts what was on its way to a
+    /// consumer that ended.
     pub returned: u32,
     settlement: Box<dyn Settlement>,
 }
@@ -248,7 +343,8 @@ impl Delivery {
         self.settlement.ack().await
     }
 
-    /// Deliver `next` instead, but not before `delay` has passed.
+    /// Deliver `next` instead, but not before `delay` has passed, or what the broker can delay if that is
+    /// less. Only jobs are tried later: on RabbitMQ, no other queue has delays.
     ///
     /// # Errors
     /// [`BrokerError`]: the old message may come again, `next` as well.

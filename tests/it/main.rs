@@ -2,6 +2,7 @@
 
 mod broker_contract;
 mod local;
+mod rabbitmq;
 mod recordings;
 mod stand_in;
 mod stores_sql;

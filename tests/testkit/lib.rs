@@ -6,4 +6,5 @@ pub mod pipeline;
 pub mod postgres;
 pub mod powersync;
 pub mod program;
+pub mod rabbitmq;
 mod server;

@@ -107,7 +107,8 @@ impl WorkerError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Settings(_) | Self::Log(_) | Self::MemoryBroker | Self::Config(_) => USAGE,
-            Self::Snapshots(_) => USAGE,
+            Self::Snapshots(error) if !error.is_transient() => USAGE,
+            Self::Broker(error) if error.is_configuration() => USAGE,
             _ => FAILED,
         }
     }

@@ -44,6 +44,18 @@ pub struct SnapshotRef {
     pub bytes: u64,
 }
 
+impl SnapshotRef {
+    /// The key of its manifest.
+    pub fn manifest(&self) -> Option<&String> {
+        self.keys.first()
+    }
+
+    /// The keys of its files.
+    pub fn files(&self) -> &[String] {
+        self.keys.get(1..).unwrap_or_default()
+    }
+}
+
 /// What the catalog knows of a job's objects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JobObjects {
@@ -62,8 +74,9 @@ impl Catalog {
     pub async fn start_deleting(
         &self,
         retention: &Retention,
-        limit: i64,
+        limit: usize,
     ) -> Result<Vec<SnapshotRef>, CatalogError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut transaction = self.locked(Lock::Writer).await?;
         for snapshot in deletable(&mut transaction, retention, limit).await? {
             set_state(&mut transaction, &snapshot, "deleting").await?;

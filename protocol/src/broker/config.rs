@@ -1,36 +1,155 @@
-//! Which broker, and how to reach it.
+//! `[broker]` of the settings, and the broker that they name.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
+use url::Url;
 
-use super::{Broker, BrokerError, MemoryBroker};
-use crate::settings::{Secret, duration};
+use super::{AmqpBroker, Broker, BrokerError, MemoryBroker};
+use crate::settings::duration;
 
-/// `[broker]`
+/// How messages travel.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BrokerConfig {
-    /// `memory:`, `amqp://…` or `amqps://…`. Secret because of the password in it.
-    pub url: Secret,
-    /// Certificates in PEM that `amqps://` trusts beside the usual ones.
+    /// `memory:`, `amqp://` or `amqps://`.
+    pub url: BrokerUrl,
+    /// A PEM file with certificate authorities that `amqps://` trusts beside the platform's.
     pub ca_file: Option<PathBuf>,
-    /// How long the first connection may take, tries included.
+    /// How long a start waits for a broker that cannot be reached.
     #[serde(deserialize_with = "duration")]
     pub connect_timeout: Duration,
+    /// How long a taken message may stay unsettled before RabbitMQ gives it to somebody else; longer than a
+    /// job may take.
+    #[serde(deserialize_with = "duration")]
+    pub consumer_timeout: Duration,
 }
 
 impl BrokerConfig {
+    /// The settings for `url`, the others with their defaults.
+    pub fn new(url: BrokerUrl) -> Self {
+        Self {
+            url,
+            ca_file: None,
+            connect_timeout: Duration::from_secs(30),
+            consumer_timeout: Duration::from_secs(2 * 60 * 60),
+        }
+    }
+
     /// Whether messages stay in this process.
     pub fn is_memory(&self) -> bool {
-        self.url.expose().starts_with("memory:")
+        self.url.expose().scheme() == "memory"
     }
 }
 
-/// Connects to the broker that `config` names.
+/// The URL of a broker. It may contain a password, so it is never shown whole.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BrokerUrl(Url);
+
+impl BrokerUrl {
+    /// Reads `memory:`, `amqp://USER:PASSWORD@HOST:PORT/VHOST` or the same with `amqps://`.
+    ///
+    /// # Errors
+    /// [`BrokerError::Setting`] without the text, which may be a secret.
+    pub fn new(text: &str) -> Result<Self, BrokerError> {
+        let invalid = |reason: &str| BrokerError::Setting {
+            setting: "broker.url",
+            reason: reason.to_owned(),
+        };
+        let url = Url::parse(text).map_err(|e| {
+            invalid(&format!(
+                "is not a URL ({e}); write characters such as '/' and '@' of a password as %2F and %40"
+            ))
+        })?;
+        match url.scheme() {
+            "memory" if url.as_str() == "memory:" => Ok(Self(url)),
+            "amqp" | "amqps" if url.has_host() => Ok(Self(url)),
+            "amqp" | "amqps" => Err(invalid("has no host; write amqp://HOST:PORT/VHOST")),
+            _ => Err(invalid("must be memory:, amqp://… or amqps://…")),
+        }
+    }
+
+    /// The whole URL. Keep it out of logs, errors and messages.
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+/// Scheme, host, port and virtual host.
+impl fmt::Display for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(host) = self.0.host_str() else {
+            return f.write_str(self.0.scheme());
+        };
+        write!(f, "{}://{host}", self.0.scheme())?;
+        if let Some(port) = self.0.port() {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(self.0.path())
+    }
+}
+
+impl fmt::Debug for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BrokerUrl({self})")
+    }
+}
+
+impl<'de> Deserialize<'de> for BrokerUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::new(&text).map_err(de::Error::custom)
+    }
+}
+
+/// The broker that `config` names, connected and ready.
 ///
 /// # Errors
-/// [`BrokerError`] says what stands in the way.
-pub async fn connect(_config: &BrokerConfig) -> Result<Arc<dyn Broker>, BrokerError> {
-    Ok(Arc::new(MemoryBroker::default()))
+/// [`BrokerError`] names the setting and what to do: at once when RabbitMQ refuses, after
+/// [`BrokerConfig::connect_timeout`] when it cannot be reached.
+pub async fn connect(config: &BrokerConfig) -> Result<Arc<dyn Broker>, BrokerError> {
+    match config.url.expose().scheme() {
+        "memory" => Ok(Arc::new(MemoryBroker::default())),
+        _ => Ok(Arc::new(AmqpBroker::connect(config).await?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(url: &str) -> Result<BrokerConfig, serde_json::Error> {
+        serde_json::from_value(serde_json::json!({
+            "url": url,
+            "connect_timeout": "5s",
+            "consumer_timeout": "2h",
+        }))
+    }
+
+    #[test]
+    fn the_password_is_never_shown() {
+        let config = config("amqp://me:hunter2@mq:5672/v?k=hunter2").unwrap();
+        assert_eq!(config.connect_timeout, Duration::from_secs(5));
+        let shown = format!("{config:?} {}", config.url);
+        assert!(shown.contains("amqp://mq:5672/v"));
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("me"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_a_broker_is_refused_without_showing_it() {
+        for url in [
+            "hunter2",
+            "redis://me:hunter2@mq",
+            "amqp:hunter2",
+            "memory:hunter2",
+            "amqp://me:hunt/er2@mq",
+        ] {
+            let refused = config(url).unwrap_err().to_string();
+            assert!(refused.contains("broker.url"), "{refused}");
+            assert!(!refused.contains("hunt"), "{refused}");
+        }
+    }
 }

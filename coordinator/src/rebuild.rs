@@ -1,0 +1,77 @@
+//! `seedbed rebuild-catalog`: takes every snapshot into the catalog whose manifest is in the store.
+
+use std::collections::HashSet;
+
+use futures::StreamExt;
+use seedbed_protocol::snapshots::{SnapshotPart, SnapshotStore, SnapshotStoreError};
+use serde::Serialize;
+use tracing::warn;
+
+use crate::catalog::{Catalog, CatalogError};
+
+/// Why the catalog was not rebuilt to its end. What was taken in stays; calling again goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The snapshot store failed.
+    #[error(transparent)]
+    Snapshots(#[from] SnapshotStoreError),
+}
+
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Rebuilt {
+    /// Snapshots that the catalog did not know.
+    pub added: u64,
+    /// Snapshots that it knew.
+    pub known: u64,
+    /// Manifests that cannot be read, or that name files which are not there.
+    pub damaged: u64,
+}
+
+/// Reads every manifest of `snapshots` into `catalog`. The newest snapshot of each store becomes the live one.
+///
+/// # Errors
+/// [`RebuildError`].
+pub async fn rebuild(
+    catalog: &Catalog,
+    snapshots: &SnapshotStore,
+) -> Result<Rebuilt, RebuildError> {
+    let (mut manifests, mut files) = (Vec::new(), HashSet::new());
+    let mut objects = snapshots.list();
+    while let Some(object) = objects.next().await {
+        let object = object?;
+        match object.snapshot {
+            Some((_, SnapshotPart::Manifest)) => manifests.push(object.key),
+            Some((_, SnapshotPart::File(_))) => drop(files.insert(object.key)),
+            None => {}
+        }
+    }
+    drop(objects);
+    let mut rebuilt = Rebuilt::default();
+    for key in manifests {
+        let manifest = match snapshots.get_manifest(&key).await {
+            Ok(manifest) => manifest,
+            Err(error @ SnapshotStoreError::Manifest { .. }) => {
+                warn!("left out: {error}");
+                rebuilt.damaged += 1;
+                continue;
+            }
+            // Removed while the others were read.
+            Err(SnapshotStoreError::NotFound { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let missing = manifest.renditions.iter().find(|r| !files.contains(&r.key));
+        if let Some(missing) = missing {
+            warn!("left out {key}: its file {} is not there", missing.key);
+            rebuilt.damaged += 1;
+        } else if catalog.restore(&manifest).await? {
+            rebuilt.added += 1;
+        } else {
+            rebuilt.known += 1;
+        }
+    }
+    Ok(rebuilt)
+}

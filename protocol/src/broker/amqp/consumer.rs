@@ -1,0 +1,236 @@
+//! Taking messages, and settling what was taken.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use backon::Retryable;
+use futures::{StreamExt, future::join_all};
+use lapin::{
+    Acker, Channel,
+    options::{
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+    },
+    types::FieldTable,
+};
+
+use super::{
+    super::{
+        BrokerError, Consumer, Delivery, Message, Queue, Settlement,
+        topology::{self, Route},
+    },
+    Shared,
+    link::pauses,
+    wire,
+};
+
+/// A consumer that subscribes anew whenever its channel is lost.
+pub(super) struct AmqpConsumer {
+    shared: Arc<Shared>,
+    queue: Queue,
+    prefetch: u16,
+    subscription: Option<Subscription>,
+}
+
+struct Subscription {
+    channel: Channel,
+    deliveries: lapin::Consumer,
+}
+
+impl AmqpConsumer {
+    pub(super) async fn start(
+        shared: Arc<Shared>,
+        queue: Queue,
+        prefetch: u16,
+    ) -> Result<Self, BrokerError> {
+        let subscription = subscribe(&shared, queue, prefetch).await?;
+        Ok(Self {
+            shared,
+            queue,
+            prefetch,
+            subscription: Some(subscription),
+        })
+    }
+
+    /// The subscription; makes a new one if the last was lost. `None` when the broker is closed.
+    async fn subscription(&mut self) -> Option<&mut Subscription> {
+        if self.subscription.is_none() {
+            let subscribe = || subscribe(&self.shared, self.queue, self.prefetch);
+            let subscription = subscribe
+                .retry(pauses())
+                .when(|error| *error != BrokerError::Closed)
+                .notify(
+                    |error, _| tracing::warn!(queue = %self.queue, %error, "cannot consume now"),
+                )
+                .await;
+            self.subscription = Some(subscription.ok()?);
+        }
+        self.subscription.as_mut()
+    }
+}
+
+#[async_trait]
+impl Consumer for AmqpConsumer {
+    async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            if self.shared.link.is_closed() {
+                return None;
+            }
+            let subscription = self.subscription().await?;
+            match subscription.deliveries.next().await {
+                // What was fetched over a channel that was lost since then is delivered again.
+                Some(Ok(fetched)) if !fetched.acker.usable() => {}
+                Some(Ok(fetched)) => {
+                    let channel = subscription.channel.clone();
+                    return Some(deliver(self.shared.clone(), self.queue, channel, fetched));
+                }
+                Some(Err(_)) | None => self.subscription = None,
+            }
+        }
+    }
+}
+
+impl Drop for AmqpConsumer {
+    fn drop(&mut self) {
+        if let Some(subscription) = self.subscription.take() {
+            let give_back = give_back(self.shared.clone(), self.queue, subscription);
+            self.shared.runtime.spawn(give_back);
+        }
+    }
+}
+
+/// Hands back what was fetched and not handed out, which nobody has tried; whatever goes wrong, the channel's end
+/// gives it back.
+async fn give_back(shared: Arc<Shared>, queue: Queue, subscription: Subscription) {
+    let Subscription {
+        channel,
+        mut deliveries,
+    } = subscription;
+    let cancelled = channel
+        .basic_cancel(deliveries.tag(), BasicCancelOptions::default())
+        .await;
+    if cancelled.is_err() {
+        return;
+    }
+    let mut fetched = Vec::new();
+    while let Some(Ok(delivery)) = deliveries.next().await {
+        fetched.push(deliver(shared.clone(), queue, channel.clone(), delivery));
+    }
+    join_all(fetched.into_iter().map(Delivery::hand_back)).await;
+}
+
+async fn subscribe(
+    shared: &Shared,
+    queue: Queue,
+    prefetch: u16,
+) -> Result<Subscription, BrokerError> {
+    let channel = shared.link.channel().await?;
+    // The queue may be what was lost.
+    topology::declare(&channel).await?;
+    // RabbitMQ takes 0 for no limit.
+    channel
+        .basic_qos(prefetch.max(1), BasicQosOptions::default())
+        .await?;
+    let deliveries = channel
+        .basic_consume(
+            queue.name().into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            arguments(shared.consumer_timeout),
+        )
+        .await?;
+    Ok(Subscription {
+        channel,
+        deliveries,
+    })
+}
+
+/// RabbitMQ reads this timeout from 4.3 on and ignores it before
+/// (<https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout>).
+fn arguments(consumer_timeout: Duration) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    let millis = i64::try_from(consumer_timeout.as_millis()).unwrap_or(i64::MAX);
+    arguments.insert("x-consumer-timeout".into(), millis.into());
+    arguments
+}
+
+/// What was fetched from `queue` over `channel`.
+pub(super) fn deliver(
+    shared: Arc<Shared>,
+    queue: Queue,
+    channel: Channel,
+    fetched: lapin::message::Delivery,
+) -> Delivery {
+    let (message, returned) = wire::read(queue, fetched.data, &fetched.properties);
+    let held = Held {
+        shared,
+        queue,
+        channel,
+        acker: fetched.acker,
+    };
+    Delivery::new(message, returned, Box::new(held))
+}
+
+/// A message that RabbitMQ counts as taken; dropped unsettled, it goes back to its queue.
+struct Held {
+    shared: Arc<Shared>,
+    queue: Queue,
+    /// RabbitMQ takes back what was taken over a channel that is closed, so this keeps it open.
+    channel: Channel,
+    acker: Acker,
+}
+
+impl Held {
+    /// Stores `next` before it forgets the old message.
+    async fn replace(&self, route: Route, next: Message) -> Result<(), BrokerError> {
+        if !self.acker.usable() {
+            return Err(BrokerError::Void);
+        }
+        self.shared.publish(route, next).await?;
+        self.forget().await
+    }
+
+    async fn forget(&self) -> Result<(), BrokerError> {
+        match self.acker.ack(BasicAckOptions::default()).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(BrokerError::Void),
+        }
+    }
+}
+
+#[async_trait]
+impl Settlement for Held {
+    async fn ack(self: Box<Self>) -> Result<(), BrokerError> {
+        self.forget().await
+    }
+
+    async fn retry_later(
+        self: Box<Self>,
+        next: Message,
+        delay: Duration,
+    ) -> Result<(), BrokerError> {
+        let route = Route::after(self.queue, delay)?;
+        self.replace(route, next).await
+    }
+
+    async fn park(self: Box<Self>, parked: Message) -> Result<(), BrokerError> {
+        self.replace(Route::to(self.queue.parking()), parked).await
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if !self.acker.usable() {
+            return;
+        }
+        let (acker, channel) = (self.acker.clone(), self.channel.clone());
+        self.shared.runtime.spawn(async move {
+            let requeue = BasicNackOptions {
+                multiple: false,
+                requeue: true,
+            };
+            // If it fails, the channel is gone and the message is back already.
+            let _ = acker.nack(requeue).await;
+            drop(channel);
+        });
+    }
+}

@@ -1,0 +1,171 @@
+//! A [`Message`] as AMQP properties and headers, and back.
+//!
+//! Reading never fails: whatever somebody else published is a message without a subject, for its taker to
+//! park with a reason.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::Utc;
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable},
+};
+use uuid::Uuid;
+
+use super::super::{Headers, Message, Queue, RETURN_LIMIT, Subject, topology::Route};
+use crate::{
+    Attempt, StoreId,
+    trace::{TRACEPARENT, TRACESTATE, TraceContext},
+};
+
+const RUN_ID: &str = "seedbed-run-id";
+const JOB_ID: &str = "seedbed-job-id";
+const STORE_ID: &str = "seedbed-store-id";
+const ATTEMPT: &str = "seedbed-attempt";
+const PARKED: &str = "seedbed-parked";
+
+/// RabbitMQ's count of returns to a quorum queue; absent on a message that never came back.
+const DELIVERY_COUNT: &str = "x-delivery-count";
+
+/// RabbitMQ's list of the queues that dead-lettered a message
+/// (<https://www.rabbitmq.com/docs/dlx#effects>).
+const DEATHS: &str = "x-death";
+
+/// AMQP's number for a message that is kept on disk.
+const PERSISTENT: u8 = 2;
+
+/// How much of a text goes into a header. All headers of a message share one frame, of 128 KiB by default, and
+/// RabbitMQ ends the connection over more.
+const MAX_TEXT_BYTES: usize = 4096;
+
+/// A message with its address, ready to be published as often as it takes.
+pub(super) struct Letter {
+    pub(super) queue: String,
+    pub(super) properties: BasicProperties,
+    pub(super) body: Bytes,
+}
+
+impl Letter {
+    pub(super) fn new(route: Route, message: Message) -> Self {
+        let seconds = u64::try_from(Utc::now().timestamp()).unwrap_or_default();
+        let mut properties = BasicProperties::default()
+            .with_content_type("application/octet-stream".into())
+            .with_delivery_mode(PERSISTENT)
+            .with_message_id(Uuid::now_v7().to_string().into())
+            .with_timestamp(seconds)
+            .with_headers(fields(message.headers));
+        if let Some(delay) = route.expires {
+            // RabbitMQ takes whole milliseconds as text; 0 would be over before it is stored.
+            properties = properties.with_expiration(
+                delay
+                    .max(Duration::from_millis(1))
+                    .as_millis()
+                    .to_string()
+                    .into(),
+            );
+        }
+        Self {
+            queue: route.queue,
+            properties,
+            body: message.body,
+        }
+    }
+
+    /// What a returned copy is recognised by.
+    pub(super) fn id(&self) -> Option<&str> {
+        id(&self.properties)
+    }
+}
+
+pub(super) fn id(properties: &BasicProperties) -> Option<&str> {
+    properties.message_id().as_ref().map(|id| id.as_str())
+}
+
+fn fields(headers: Headers) -> FieldTable {
+    let mut fields = FieldTable::default();
+    let mut put = |name: &str, value: Option<String>| {
+        if let Some(mut value) = value {
+            value.truncate(value.floor_char_boundary(MAX_TEXT_BYTES));
+            fields.insert(name.into(), AMQPValue::LongString(value.into()));
+        }
+    };
+    put(TRACEPARENT, headers.trace.traceparent);
+    put(TRACESTATE, headers.trace.tracestate);
+    put(PARKED, headers.parked);
+    if let Some(subject) = headers.subject {
+        put(RUN_ID, Some(subject.run_id.to_string()));
+        put(JOB_ID, Some(subject.job_id.to_string()));
+        put(STORE_ID, Some(subject.store_id.to_string()));
+        fields.insert(ATTEMPT.into(), i64::from(subject.attempt.get()).into());
+    }
+    fields
+}
+
+/// The message in a delivery from `queue`, and how often it was returned before.
+pub(super) fn read(queue: Queue, body: Vec<u8>, properties: &BasicProperties) -> (Message, u32) {
+    let none = FieldTable::default();
+    let fields = properties.headers().as_ref().unwrap_or(&none);
+    let headers = Headers {
+        subject: subject(fields),
+        trace: TraceContext {
+            traceparent: text(fields, TRACEPARENT),
+            tracestate: text(fields, TRACESTATE),
+        },
+        parked: text(fields, PARKED).or_else(|| dead_letter_reason(queue, fields)),
+    };
+    let returned = number(fields, DELIVERY_COUNT).unwrap_or_default();
+    let body = body.into();
+    (Message { body, headers }, returned)
+}
+
+fn subject(fields: &FieldTable) -> Option<Subject> {
+    Some(Subject {
+        run_id: text(fields, RUN_ID)?.parse().ok()?,
+        job_id: text(fields, JOB_ID)?.parse().ok()?,
+        store_id: StoreId::new(text(fields, STORE_ID)?).ok()?,
+        attempt: Attempt::new(number(fields, ATTEMPT)?)?,
+    })
+}
+
+/// Why RabbitMQ itself put the message into the parking queue `queue`. On a work queue it is about the delay
+/// that the message came from.
+fn dead_letter_reason(queue: Queue, fields: &FieldTable) -> Option<String> {
+    let AMQPValue::FieldArray(deaths) = fields.inner().get(DEATHS)? else {
+        return None;
+    };
+    if queue != queue.parking() {
+        return None;
+    }
+    // The newest comes first.
+    let Some(AMQPValue::FieldTable(death)) = deaths.as_slice().first() else {
+        return None;
+    };
+    match text(death, "reason")?.as_str() {
+        "delivery_limit" => Some(format!("it came back unsettled {} times", RETURN_LIMIT + 1)),
+        reason => Some(format!("RabbitMQ dead-lettered it: {reason}")),
+    }
+}
+
+fn text(fields: &FieldTable, name: &str) -> Option<String> {
+    match fields.inner().get(name)? {
+        AMQPValue::LongString(text) => String::from_utf8(text.as_bytes().to_vec()).ok(),
+        AMQPValue::ShortString(text) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+/// An integer of any of AMQP's sizes, none of which a publisher has to choose.
+fn number(fields: &FieldTable, name: &str) -> Option<u32> {
+    let number = match *fields.inner().get(name)? {
+        AMQPValue::ShortShortInt(number) => number.into(),
+        AMQPValue::ShortShortUInt(number) => number.into(),
+        AMQPValue::ShortInt(number) => number.into(),
+        AMQPValue::ShortUInt(number) => number.into(),
+        AMQPValue::LongInt(number) => number.into(),
+        AMQPValue::LongUInt(number) => number.into(),
+        AMQPValue::LongLongInt(number) => number,
+        _ => return None,
+    };
+    u32::try_from(number).ok()
+}
