@@ -3,6 +3,7 @@
 mod broker_contract;
 mod local;
 mod recordings;
+mod snapshot_stores;
 mod stand_in;
 mod stores_sql;
 mod worker_faults;
