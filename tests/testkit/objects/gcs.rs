@@ -98,7 +98,9 @@ fn installed() -> Option<PathBuf> {
 /// The XML API's requests that write, in the JSON API's terms
 /// (<https://cloud.google.com/storage/docs/xml-api/reference-methods>).
 async fn translate(State(gcs): State<Gcs>, request: Request) -> Result<Response, StatusCode> {
-    let (parts, body) = proxy::read(request).await?;
+    let (mut parts, body) = proxy::read(request).await?;
+    let address = unescaped(&parts.uri.to_string());
+    parts.uri = address.parse().map_err(|_| StatusCode::BAD_REQUEST)?;
     let query = |name: &str| {
         let pairs = parts.uri.query().unwrap_or_default().split('&');
         let mut values = pairs.filter_map(|pair| match pair.split_once('=') {
@@ -122,11 +124,12 @@ async fn translate(State(gcs): State<Gcs>, request: Request) -> Result<Response,
             }),
         (&Method::PUT, None) => match parts.headers.get("x-goog-copy-source") {
             Some(source) => {
-                let source = source.to_str().unwrap_or_default().to_owned();
+                let source = unescaped(source.to_str().unwrap_or_default());
                 gcs.copy(&parts, &source).await
             }
             None => gcs.put(&parts, &parts.headers, body).await,
         },
+        (&Method::GET, None) => gcs.get(parts).await,
         _ => gcs.upstream.forward(parts, body).await,
     })
 }
@@ -213,6 +216,19 @@ impl Gcs {
         with_etag(stored).await
     }
 
+    /// Google unwraps gzip unless the client asks for it or the object forbids it
+    /// (<https://cloud.google.com/storage/docs/transcoding>); the emulator looks at the client only.
+    async fn get(&self, parts: Parts) -> Response {
+        let mut asking = parts.clone();
+        let gzip = header::HeaderValue::from_static("gzip");
+        asking.headers.insert(header::ACCEPT_ENCODING, gzip);
+        let as_stored = self.upstream.forward(asking, Bytes::new()).await;
+        match as_stored.headers().get(header::CACHE_CONTROL) {
+            Some(control) if control == "no-transform" => as_stored,
+            _ => self.upstream.forward(parts, Bytes::new()).await,
+        }
+    }
+
     async fn copy(&self, parts: &Parts, source: &str) -> Response {
         let (from_bucket, from) = split(source);
         let (bucket, name) = split(parts.uri.path());
@@ -230,6 +246,14 @@ impl Gcs {
         )
         .await
     }
+}
+
+/// The client escapes everything but letters and digits, which Google undoes and the emulator does not. Names
+/// of snapshots have only these beside them.
+fn unescaped(address: &str) -> String {
+    let escapes = [("%2F", "/"), ("%2D", "-"), ("%2E", "."), ("%5F", "_")];
+    let unescape = |address: String, (from, to): (&str, &str)| address.replace(from, to);
+    escapes.into_iter().fold(address.to_owned(), unescape)
 }
 
 /// `/BUCKET/NAME` in its two parts.

@@ -1,6 +1,18 @@
 //! S3: s3s-fs in this process.
 
-use axum::{Router, error_handling::HandleError, http::StatusCode};
+use std::{path::PathBuf, sync::Arc};
+
+use axum::{
+    Router,
+    error_handling::HandleError,
+    extract::{Request, State},
+    http::{
+        Method, StatusCode,
+        header::{IF_MATCH, IF_NONE_MATCH},
+    },
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+};
 use s3s::{
     S3Result,
     access::{S3Access, S3AccessContext},
@@ -9,6 +21,7 @@ use s3s::{
     service::S3ServiceBuilder,
 };
 use s3s_fs::FileSystem;
+use tokio::sync::Mutex;
 
 use super::{BUCKET, Faults, ObjectServer, serve, variables};
 
@@ -27,10 +40,14 @@ impl ObjectServer {
         let files = FileSystem::new(directory.path()).expect("the directory is there");
         let mut service = S3ServiceBuilder::new(files);
         service.set_auth(Keys);
-        service.set_access(Rules);
+        service.set_access(Rules {
+            buckets: directory.path().to_owned(),
+        });
         let failed =
             async |error: s3s::HttpError| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:?}"));
-        let router = Router::new().fallback_service(HandleError::new(service.build(), failed));
+        let router = Router::new()
+            .fallback_service(HandleError::new(service.build(), failed))
+            .layer(from_fn_with_state(Arc::default(), one_conditional_write));
         let faults = Faults::default();
         let (port, accept) = serve(router, &faults).await;
         let endpoint = format!("http://127.0.0.1:{port}");
@@ -55,6 +72,22 @@ impl ObjectServer {
     }
 }
 
+/// s3s-fs looks at the condition and then writes, where S3 does both at once.
+async fn one_conditional_write(
+    State(lock): State<Arc<Mutex<()>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let conditions = [IF_MATCH, IF_NONE_MATCH];
+    let is_conditional = request.method() == Method::PUT
+        && conditions.iter().any(|c| request.headers().contains_key(c));
+    let _alone = match is_conditional {
+        true => Some(lock.lock().await),
+        false => None,
+    };
+    next.run(request).await
+}
+
 struct Keys;
 
 #[async_trait::async_trait]
@@ -67,11 +100,20 @@ impl S3Auth for Keys {
     }
 }
 
-struct Rules;
+/// Who may do what, and where.
+struct Rules {
+    buckets: PathBuf,
+}
 
 #[async_trait::async_trait]
 impl S3Access for Rules {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if let Some(bucket) = context.s3_path().get_bucket_name()
+            && !self.buckets.join(bucket).exists()
+        {
+            // s3s-fs makes the bucket of an object that is written.
+            return Err(s3_error!(NoSuchBucket));
+        }
         let reads = matches!(context.s3_op().name(), "GetObject" | "HeadObject");
         match context.credentials() {
             Some(known) if known.access_key == WRITER => Ok(()),
