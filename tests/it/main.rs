@@ -4,6 +4,7 @@ mod broker_contract;
 mod local;
 mod rabbitmq;
 mod recordings;
+mod snapshot_stores;
 mod stand_in;
 mod stores_sql;
 mod worker_faults;

@@ -2,6 +2,7 @@
 
 pub mod mariadb;
 pub mod mounts;
+pub mod objects;
 pub mod pipeline;
 pub mod postgres;
 pub mod powersync;

@@ -150,8 +150,32 @@ impl Pipeline {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let mut settings = settings(service.into(), &directory);
         change(&mut settings);
-        let snapshots =
-            SnapshotStore::open(&settings.snapshots).expect("the snapshot directory can be made");
+        let snapshots = SnapshotStore::open(&settings.snapshots);
+        let snapshots = snapshots.expect("the snapshot directory can be made");
+        Self::run_worker(broker, directory, settings, snapshots).await
+    }
+
+    /// A worker with changed settings that stores its snapshots elsewhere.
+    ///
+    /// # Panics
+    /// When the worker refuses the settings.
+    pub async fn start_in(
+        service: impl Into<Access>,
+        snapshots: SnapshotStore,
+        change: impl FnOnce(&mut WorkerSettings),
+    ) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let mut settings = settings(service.into(), &directory);
+        change(&mut settings);
+        Self::run_worker(MemoryBroker::default(), directory, settings, snapshots).await
+    }
+
+    async fn run_worker(
+        broker: MemoryBroker,
+        directory: TempDir,
+        settings: WorkerSettings,
+        snapshots: SnapshotStore,
+    ) -> Self {
         let worker = Worker::new(&settings, snapshots.clone(), Arc::new(broker.clone()));
         let worker =
             worker.unwrap_or_else(|error| panic!("the worker refuses its settings: {error}"));

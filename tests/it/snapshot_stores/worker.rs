@@ -1,0 +1,80 @@
+//! A whole job of the worker, with a bucket at its end.
+
+use std::path::Path;
+
+use seedbed_protocol::{
+    message::{Encoding, FailureKind},
+    snapshots::{SnapshotPart, latest_key, unwrap},
+};
+use seedbed_worker::verify::verify_file;
+use testkit::{objects::ObjectServer, pipeline::Pipeline, powersync::PowerSync};
+use tokio::io::BufReader;
+
+const ROWS: u32 = 300;
+
+async fn pipeline(service: &PowerSync, server: &ObjectServer, url: &str) -> Pipeline {
+    service.add_generated_store("7", ROWS, 1);
+    let snapshots = server.open(url, &server.variables).unwrap();
+    let renditions = vec![Encoding::Zstd, Encoding::Identity, Encoding::Gzip];
+    Pipeline::start_in(service, snapshots, |settings| {
+        settings.snapshots.renditions = renditions;
+        settings.snapshots.latest = true;
+    })
+    .await
+}
+
+async fn unwrapped(encoding: Encoding, object: &Path, file: &Path) {
+    let object = BufReader::new(tokio::fs::File::open(object).await.unwrap());
+    let mut file = tokio::fs::File::create(file).await.unwrap();
+    let mut content = unwrap(encoding, object);
+    tokio::io::copy(&mut content, &mut file).await.unwrap();
+    file.sync_all().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_rendition_of_a_snapshot_in_a_bucket_verifies() {
+    let server = ObjectServer::s3().await;
+    let service = PowerSync::builder().start().await.unwrap();
+    let mut pipeline = pipeline(&service, &server, &server.url).await;
+    let manifest = pipeline.seed("7").await.unwrap();
+    let encodings: Vec<_> = manifest.renditions.iter().map(|r| r.encoding).collect();
+    assert_eq!(
+        encodings,
+        [Encoding::Identity, Encoding::Zstd, Encoding::Gzip]
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let (object, file) = (
+        directory.path().join("object"),
+        directory.path().join("file"),
+    );
+    for rendition in &manifest.renditions {
+        let fetched = pipeline.snapshots.fetch(&rendition.key, &object).await;
+        let fetched = fetched.unwrap();
+        assert_eq!(
+            (fetched.bytes, &fetched.sha256),
+            (rendition.bytes, &rendition.sha256)
+        );
+        unwrapped(rendition.encoding, &object, &file).await;
+        let verified = verify_file(&file).unwrap();
+        let rows: u64 = verified.tables.iter().map(|table| table.rows).sum();
+        assert_eq!(rows, u64::from(ROWS));
+    }
+    let latest = latest_key(&manifest.store_id, SnapshotPart::Manifest);
+    let latest = pipeline.snapshots.get_manifest(&latest).await.unwrap();
+    assert_eq!(latest, manifest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_without_a_bucket_fails_for_good_and_says_why() {
+    let server = ObjectServer::s3().await;
+    let service = PowerSync::builder().start().await.unwrap();
+    let mut pipeline = pipeline(&service, &server, "s3://nothing").await;
+    let failure = pipeline.seed("7").await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Permanent);
+    assert_eq!(failure.step, "upload");
+    assert!(
+        failure.message.contains("s3://nothing"),
+        "{}",
+        failure.message
+    );
+}

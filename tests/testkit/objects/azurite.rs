@@ -1,0 +1,100 @@
+//! Azure Blob Storage: Azurite.
+
+use std::{path::PathBuf, process::Command};
+
+use axum::{Router, extract::Request, http::StatusCode, response::Response};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use chrono::Utc;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use super::{BUCKET, Faults, ObjectServer, TOOLS, proxy, proxy::Upstream, serve, tool, variables};
+use crate::server::{Server, free_port};
+
+/// The account and the key that every Azurite has
+/// (<https://learn.microsoft.com/azure/storage/common/storage-connect-azurite>).
+const ACCOUNT: &str = "devstoreaccount1";
+const KEY: &str =
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// The version of the protocol in which the container is made.
+const VERSION: &str = "2023-11-03";
+
+impl ObjectServer {
+    /// Starts Azurite.
+    ///
+    /// # Panics
+    /// When it is not installed or does not start.
+    pub async fn azurite() -> Self {
+        let program = PathBuf::from(format!(
+            "{TOOLS}/node_modules/azurite/dist/src/blob/main.js"
+        ));
+        let program = tool(Some(program), "Azurite");
+        let start = move || {
+            let directory = tempfile::tempdir().expect("a temporary directory can be made");
+            let port = free_port();
+            let mut azurite = Command::new("node");
+            azurite
+                .arg(program)
+                .args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()])
+                .arg("--location")
+                .arg(directory.path())
+                .args(["--silent", "--skipApiVersionCheck", "--disableTelemetry"]);
+            Server::start(azurite, directory, port)
+        };
+        let started = tokio::task::spawn_blocking(start).await;
+        let server = started.expect("starting it does not panic");
+        let upstream = Upstream::new(server.port);
+        create_container(&upstream).await;
+        let forward = move |request: Request| async move {
+            let (parts, body) = proxy::read(request).await?;
+            Ok::<Response, StatusCode>(upstream.forward(parts, body).await)
+        };
+        let faults = Faults::default();
+        let (port, accept) = serve(Router::new().fallback(forward), &faults).await;
+        let endpoint = format!("http://127.0.0.1:{port}/{ACCOUNT}");
+        Self {
+            url: format!("az://{BUCKET}/some/prefix"),
+            variables: variables([
+                ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT),
+                ("AZURE_STORAGE_ACCOUNT_KEY", KEY),
+                ("AZURE_STORAGE_ENDPOINT", &endpoint),
+            ]),
+            faults,
+            reader: None,
+            data: None,
+            public: format!("{endpoint}/{BUCKET}/some/prefix"),
+            accept,
+            _keep: Box::new(server),
+        }
+    }
+}
+
+/// Makes the container, in which anybody may read blobs. The signature is that of
+/// <https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key>.
+async fn create_container(upstream: &Upstream) {
+    let date = Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let path = format!("/{ACCOUNT}/{BUCKET}");
+    let signed = format!(
+        "PUT\n\n\n\n\n\n\n\n\n\n\n\nx-ms-blob-public-access:blob\nx-ms-date:{date}\nx-ms-version:{VERSION}\n\
+         /{ACCOUNT}{path}\nrestype:container"
+    );
+    let key = BASE64_STANDARD.decode(KEY).expect("the key is base64");
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("any length is a key");
+    mac.update(signed.as_bytes());
+    let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
+    let created = upstream
+        .client
+        .put(format!("{}{path}?restype=container", upstream.url))
+        .header("x-ms-blob-public-access", "blob")
+        .header("x-ms-date", date)
+        .header("x-ms-version", VERSION)
+        .header("authorization", format!("SharedKey {ACCOUNT}:{signature}"))
+        .body("")
+        .send()
+        .await;
+    let created = created.expect("Azurite answers");
+    let status = created.status();
+    let said = created.text().await.unwrap_or_default();
+    assert_eq!(status, StatusCode::CREATED, "{said}");
+}
