@@ -327,7 +327,8 @@ async fn execute(command: Command, settings: Settings, json: bool) -> Result<u8,
         Command::Status { failures } => {
             settings.check_catalog()?;
             let catalog = Catalog::open_existing(settings.catalog.url.expose()).await?;
-            show::status(&catalog, failures, json).await?;
+            let parked = cluster::parked(&settings).await;
+            show::status(&catalog, parked, failures, json).await?;
             Ok(0)
         }
         Command::Snapshots { store, all } => {

@@ -30,7 +30,7 @@ const PAGE: i64 = 512;
 const IN_FLIGHT: usize = 256;
 
 /// How long a run belongs to a publisher that is not heard of. It renews its lease for each page.
-const LEASE: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(15);
 
 /// Publishes jobs on behalf of one process.
 pub struct Publisher {

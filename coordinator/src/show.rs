@@ -3,7 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
 use indicatif::{HumanBytes, HumanCount};
-use seedbed_protocol::{StoreId, snapshots::SnapshotStore};
+use seedbed_protocol::{
+    StoreId,
+    broker::{Broker, BrokerError, Queue},
+    snapshots::SnapshotStore,
+};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
@@ -17,12 +22,36 @@ const SHOWN_RUNS: i64 = 10;
 /// Rows that are laid out together; a longer list continues in a new table, and never fills the memory.
 const TABLE_ROWS: usize = 1000;
 
-/// Shows the last runs and the failures of the newest one; with `all_failures` or as JSON, each of them.
+/// Messages that were put aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Parked {
+    /// Jobs, which `seedbed retry` starts over.
+    pub jobs: u64,
+    /// What came as an event and was none.
+    pub events: u64,
+}
+
+impl Parked {
+    /// Asks `broker`.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when it does not answer.
+    pub async fn of(broker: &dyn Broker) -> Result<Self, BrokerError> {
+        Ok(Self {
+            jobs: broker.waiting(Queue::ParkedJobs).await?,
+            events: broker.waiting(Queue::ParkedEvents).await?,
+        })
+    }
+}
+
+/// Shows the last runs, the failures of the newest one, with `all_failures` or as JSON each of them, and what is
+/// parked, if somebody could tell.
 ///
 /// # Errors
 /// [`CatalogError`] when the catalog cannot be read.
 pub async fn status(
     catalog: &Catalog,
+    parked: Option<Parked>,
     all_failures: bool,
     as_json: bool,
 ) -> Result<(), CatalogError> {
@@ -37,11 +66,11 @@ pub async fn status(
         None => Vec::new(),
     };
     if as_json {
-        print_json(&json!({"runs": runs, "failures": failures}));
+        print_json(&json!({"runs": runs, "failures": failures, "parked": parked}));
         return Ok(());
     }
     let Some(newest) = runs.first() else {
-        print_lines("no runs yet; `seedbed local` starts one");
+        print_lines("no runs yet; `seedbed local` or `seedbed run` starts one");
         return Ok(());
     };
     let mut rows = table(&[
@@ -66,6 +95,13 @@ pub async fn status(
     let unnamed = newest.totals.failed.saturating_sub(failures.len() as u64);
     if unnamed > 0 {
         print_lines(&format!("and {unnamed} more: seedbed status --failures"));
+    }
+    if let Some(Parked { jobs, events }) = parked
+        && jobs + events > 0
+    {
+        print_lines(&format!(
+            "parked messages: {jobs} jobs (seedbed retry starts them over), {events} events"
+        ));
     }
     Ok(())
 }

@@ -1,9 +1,8 @@
 //! Every fault of the service ends in a correct snapshot or in a failure that says what is wrong.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use futures::StreamExt;
-use rusqlite::Connection;
 use seedbed_protocol::{
     broker::{Broker, Queue},
     message::{Failure, FailureKind, Manifest},
@@ -11,7 +10,7 @@ use seedbed_protocol::{
 use seedbed_worker::config::{StreamCompression, StreamFormat};
 use serde_json::json;
 use testkit::{
-    pipeline::{Pipeline, job},
+    pipeline::{Pipeline, job, same_rows},
     powersync::{Fault, PowerSync},
 };
 
@@ -22,26 +21,6 @@ async fn service() -> PowerSync {
     let service = PowerSync::builder().start().await.unwrap();
     service.add_generated_store("7", ROWS, 1);
     service
-}
-
-/// The snapshot's rows are the service's.
-fn assert_rows(service: &PowerSync, store: &str, file: &Path) {
-    let connection = Connection::open(file).unwrap();
-    let mut expected: Vec<(String, String)> = service
-        .rows(store)
-        .filter(|row| &*row.table == "products")
-        .map(|row| (row.id, row.json))
-        .collect();
-    expected.sort();
-    let mut rows = connection
-        .prepare("SELECT id, data FROM ps_data__products ORDER BY id")
-        .unwrap();
-    let rows = rows
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap();
-    let rows: Vec<(String, String)> = rows.collect::<Result<_, _>>().unwrap();
-    assert_eq!(rows.len(), expected.len());
-    assert!(rows == expected, "the rows differ");
 }
 
 /// Nothing is left where jobs work.
@@ -74,7 +53,7 @@ async fn seeds_in_spite_of(
         .await
         .unwrap_or_else(|failure| panic!("{faults:?}: {}", failure.message));
     assert_eq!(service.faults().waiting(), 0, "{faults:?} happened");
-    assert_rows(&service, "7", &pipeline.file(&manifest));
+    same_rows(&service, "7", &pipeline.file(&manifest));
     assert_clean(&pipeline);
     (service, manifest)
 }
@@ -118,7 +97,7 @@ async fn both_formats_and_all_compressions_give_the_same_rows() {
                 (manifest.rows(), manifest.download.connections),
                 (u64::from(ROWS), 1)
             );
-            assert_rows(&service, "7", &pipeline.file(&manifest));
+            same_rows(&service, "7", &pipeline.file(&manifest));
         }
     }
 }
@@ -177,7 +156,7 @@ async fn a_cut_at_any_byte_is_survived() {
             .seed("7")
             .await
             .unwrap_or_else(|failure| panic!("{bytes}: {}", failure.message));
-        assert_rows(&service, "7", &pipeline.file(&manifest));
+        same_rows(&service, "7", &pipeline.file(&manifest));
     }
 }
 
@@ -327,7 +306,7 @@ async fn a_token_that_expires_in_the_middle_is_renewed() {
     let manifest = pipeline.seed("7").await.unwrap();
     assert_eq!(manifest.download.connections, 2);
     assert_eq!(manifest.download.operations, u64::from(ROWS));
-    assert_rows(&service, "7", &pipeline.file(&manifest));
+    same_rows(&service, "7", &pipeline.file(&manifest));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -364,7 +343,7 @@ async fn rows_that_change_during_the_sync_are_in_the_snapshot_as_one_checkpoint_
         let (manifest, ()) = tokio::join!(pipeline.seed("7"), changing);
         let manifest =
             manifest.unwrap_or_else(|failure| panic!("round {round}: {}", failure.message));
-        let connection = Connection::open(pipeline.file(&manifest)).unwrap();
+        let connection = rusqlite::Connection::open(pipeline.file(&manifest)).unwrap();
         let live: i64 = connection
             .query_row(
                 "SELECT count(*) FROM ps_data__products WHERE id LIKE 'live-%'",

@@ -1,5 +1,6 @@
 //! Test equipment: stand-ins for the services around Seedbed, private to one test and gone when it ends.
 
+pub mod cluster;
 pub mod mariadb;
 pub mod mounts;
 pub mod objects;

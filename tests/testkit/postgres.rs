@@ -3,6 +3,10 @@
 use std::{
     path::PathBuf,
     process::Command,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -16,9 +20,38 @@ const USER: &str = "postgres";
 pub struct Postgres {
     server: Server,
     programs: PathBuf,
+    databases: AtomicU32,
 }
 
 impl Postgres {
+    /// The server that tests share as long as one of them holds it. Starts it if need be.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = shared.upgrade() {
+            return running;
+        }
+        let started = Arc::new(Self::start());
+        *shared = Arc::downgrade(&started);
+        started
+    }
+
+    /// The URL of a new, empty database.
+    ///
+    /// # Panics
+    /// When PostgreSQL refuses.
+    pub fn database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.execute(&format!("CREATE DATABASE {name}"));
+        format!(
+            "postgres://{USER}:unused@127.0.0.1:{}/{name}",
+            self.server.port
+        )
+    }
+
     /// Starts a server. Blocks for a second or two.
     ///
     /// # Panics
@@ -45,7 +78,11 @@ impl Postgres {
             .args(["-c", "unix_socket_directories="])
             .args(["-c", &format!("port={port}")]);
         let server = Server::start(postgres, directory, port);
-        let postgres = Self { server, programs };
+        let postgres = Self {
+            server,
+            programs,
+            databases: AtomicU32::new(1),
+        };
         postgres.wait_until_ready();
         postgres
     }

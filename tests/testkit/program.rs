@@ -1,4 +1,4 @@
-//! The program `seedbed` as a shell runs it: a process of its own, in a directory of its own, told by its
+//! The programs `seedbed` and `seedbed-worker` as a shell runs them: a process of its own, in a directory of its own, told by its
 //! environment where the service is.
 
 use std::{
@@ -47,9 +47,13 @@ impl Program {
 
     /// Changes a setting: the name of its variable without `SEEDBED_`.
     pub fn set(&mut self, setting: &str, value: impl Into<String>) {
-        let name = format!("SEEDBED_{setting}");
-        self.environment.retain(|(known, _)| *known != name);
-        self.environment.push((name, value.into()));
+        self.set_variable(&format!("SEEDBED_{setting}"), value);
+    }
+
+    /// Changes any variable.
+    pub fn set_variable(&mut self, name: &str, value: impl Into<String>) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.into()));
     }
 
     /// A path below the directory.
@@ -65,15 +69,27 @@ impl Program {
         std::fs::write(self.path(name), content).expect("the directory is writable");
     }
 
-    /// Starts the program.
+    /// Starts `seedbed`.
     ///
     /// # Panics
     /// When it cannot be built or started.
     pub fn start(&self, arguments: &[&str]) -> Process {
+        self.start_program("seedbed", arguments)
+    }
+
+    /// Starts `seedbed-worker`.
+    ///
+    /// # Panics
+    /// When it cannot be built or started.
+    pub fn start_worker(&self) -> Process {
+        self.start_program("seedbed-worker", &[])
+    }
+
+    fn start_program(&self, name: &str, arguments: &[&str]) -> Process {
         let files = [(); 2].map(|()| NamedTempFile::new().expect("a temporary file can be made"));
         let [output, error] = files;
         let open = |file: &NamedTempFile| file.reopen().expect("the file is there");
-        let mut command = tokio::process::Command::new(executable());
+        let mut command = tokio::process::Command::new(programs().join(name));
         command
             .args(arguments)
             .current_dir(&self.directory)
@@ -94,7 +110,7 @@ impl Program {
         }
     }
 
-    /// Runs the program to its end.
+    /// Runs `seedbed` to its end.
     ///
     /// # Panics
     /// When it does not end in time.
@@ -227,10 +243,11 @@ fn read(file: &Path) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The program, built once for all tests, with the profile of the tests, so that a test never meets an older one.
-fn executable() -> &'static Path {
-    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    EXECUTABLE.get_or_init(|| {
+/// Where the programs are, built once for all tests, with the profile of the tests, so that a test never meets an
+/// older one.
+fn programs() -> &'static Path {
+    static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
         let test = std::env::current_exe().expect("a test is a file");
         // target/<profile>/deps/<test>
         let directory = test.ancestors().nth(2).expect("cargo's layout");
@@ -241,14 +258,8 @@ fn executable() -> &'static Path {
         };
         let mut build = Command::new(env!("CARGO"));
         build
-            .args([
-                "build",
-                "--quiet",
-                "--package",
-                "seedbed",
-                "--bin",
-                "seedbed",
-            ])
+            .args(["build", "--quiet", "--bins"])
+            .args(["--package", "seedbed", "--package", "seedbed-worker"])
             .args(["--profile", profile, "--target-dir"])
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -262,8 +273,8 @@ fn executable() -> &'static Path {
         let built = build.status();
         assert!(
             built.is_ok_and(|status| status.success()),
-            "the program does not build"
+            "the programs do not build"
         );
-        directory.join("seedbed")
+        directory.to_owned()
     })
 }

@@ -18,7 +18,11 @@ use crate::{
     progress::{Reporter, print_json},
     requeue,
     run::StoreFilter,
+    show::Parked,
 };
+
+/// How long `status` waits for a broker.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -115,6 +119,28 @@ pub(super) async fn cancel(
     }
     parts.close().await;
     Ok(0)
+}
+
+/// What is parked on the broker, if there is one and it answers. Those who only look need not wait for it.
+pub(super) async fn parked(settings: &Settings) -> Option<Parked> {
+    if settings.broker.is_memory() {
+        return None;
+    }
+    let mut config = settings.broker.clone();
+    config.connect_timeout = config.connect_timeout.min(LOOK_TIMEOUT);
+    let parked = async {
+        let broker = broker::connect(&config).await?;
+        let parked = Parked::of(broker.as_ref()).await;
+        broker.close().await;
+        parked
+    };
+    match parked.await {
+        Ok(parked) => Some(parked),
+        Err(error) => {
+            eprintln!("parked messages are not shown: {error}");
+            None
+        }
+    }
 }
 
 /// What every command here needs.

@@ -1,0 +1,141 @@
+//! A cluster on one machine: RabbitMQ, Postgres, a place for snapshots, and as many coordinators and workers as a
+//! test starts.
+
+use std::sync::Arc;
+
+use seedbed::catalog::Catalog;
+use seedbed_protocol::{
+    message::{Encoding, Manifest},
+    snapshots::{SnapshotStore, SnapshotsConfig},
+};
+use tempfile::TempDir;
+
+use crate::{
+    objects::ObjectServer,
+    pipeline::{Access, same_rows},
+    postgres::Postgres,
+    powersync::PowerSync,
+    program::{Process, Program},
+    rabbitmq::RabbitMq,
+};
+
+/// The parts that all programs of the cluster share, and the environment that names them.
+pub struct Cluster {
+    /// The PowerSync service.
+    pub service: PowerSync,
+    /// Runs `seedbed` and `seedbed-worker`.
+    pub program: Program,
+    /// The broker's server. Other tests may use it as well.
+    pub rabbitmq: Arc<RabbitMq>,
+    /// Where messages go.
+    pub broker_url: String,
+    /// Where the catalog is.
+    pub catalog_url: String,
+    /// The object store, if snapshots go to one.
+    pub objects: Option<ObjectServer>,
+    snapshots_url: String,
+    _postgres: Arc<Postgres>,
+}
+
+impl Cluster {
+    /// A cluster whose snapshots go to a directory, on servers that tests share.
+    pub async fn start() -> Self {
+        Self::on(RabbitMq::shared(), None).await
+    }
+
+    /// A cluster on this broker, whose snapshots go to `objects` or else to a directory.
+    ///
+    /// # Panics
+    /// When a server does not start.
+    pub async fn on(rabbitmq: Arc<RabbitMq>, objects: Option<ObjectServer>) -> Self {
+        let service = PowerSync::builder().start().await;
+        let service = service.expect("loopback has a free port");
+        let mut program = Program::new(Access::from(&service));
+        let broker_url = rabbitmq.vhost();
+        let postgres = Postgres::shared();
+        let catalog_url = postgres.database();
+        let directory = format!("file:{}", program.path("snapshots").display());
+        let snapshots_url = objects.as_ref().map_or(directory, |o| o.url.clone());
+        program.set("BROKER__URL", &broker_url);
+        program.set("CATALOG__URL", &catalog_url);
+        program.set("SNAPSHOTS__URL", &snapshots_url);
+        program.set("WORKER__SLOTS", "2");
+        program.set("WORKER__MAX_ATTEMPTS", "5");
+        for (name, value) in objects.iter().flat_map(|o| o.variables.clone()) {
+            program.set_variable(&name, value);
+        }
+        Self {
+            service,
+            program,
+            rabbitmq,
+            broker_url,
+            catalog_url,
+            objects,
+            snapshots_url,
+            _postgres: postgres,
+        }
+    }
+
+    /// Makes `count` stores with `rows` rows each, and a list of them that `--stores stores.ndjson` names.
+    pub fn add_stores(&self, count: usize, rows: u32) -> Vec<String> {
+        let stores: Vec<String> = (1..=count).map(|n| format!("store-{n}")).collect();
+        for (seed, store) in stores.iter().enumerate() {
+            self.service
+                .add_generated_store(store, rows, seed as u64 + 1);
+        }
+        self.list(&stores);
+        stores
+    }
+
+    /// Writes the list that `--stores stores.ndjson` names.
+    pub fn list(&self, stores: &[String]) {
+        let lines: Vec<String> = stores
+            .iter()
+            .map(|store| format!("{{\"store_id\":\"{store}\"}}\n"))
+            .collect();
+        self.program.write("stores.ndjson", lines.concat());
+    }
+
+    /// Starts workers.
+    pub fn start_workers(&self, count: usize) -> Vec<Process> {
+        (0..count).map(|_| self.program.start_worker()).collect()
+    }
+
+    /// The catalog, beside those that the programs have open.
+    ///
+    /// # Panics
+    /// When it cannot be opened.
+    pub async fn catalog(&self) -> Catalog {
+        let catalog = Catalog::open(&self.catalog_url).await;
+        catalog.expect("the catalog can be opened")
+    }
+
+    /// The place for snapshots, as the programs see it.
+    ///
+    /// # Panics
+    /// When it cannot be opened.
+    pub fn snapshots(&self) -> SnapshotStore {
+        let config = SnapshotsConfig {
+            url: self.snapshots_url.clone(),
+            renditions: vec![Encoding::Identity],
+            latest: false,
+        };
+        let variables = self.objects.iter().flat_map(|o| o.variables.clone());
+        let store = SnapshotStore::open_with(&config, variables);
+        store.expect("the place for snapshots can be opened")
+    }
+
+    /// Downloads a snapshot and compares its rows with what the service has.
+    ///
+    /// # Panics
+    /// When they differ.
+    pub async fn assert_rows(&self, manifest: &Manifest) {
+        let directory = TempDir::new().expect("a temporary directory can be made");
+        let file = directory.path().join("snapshot.sqlite");
+        let rendition = &manifest.renditions[0];
+        let fetched = self.snapshots().fetch(&rendition.key, &file).await;
+        let fetched = fetched.expect("the object is there");
+        assert_eq!(fetched.sha256, rendition.sha256);
+        same_rows(&self.service, manifest.store_id.as_str(), &file);
+    }
+}
