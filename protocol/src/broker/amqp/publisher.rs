@@ -111,8 +111,7 @@ async fn publish_group(
     )
     .await;
     let returned: HashSet<String> = confirms.iter().filter_map(returned_id).collect();
-    // A queue that is gone is declared again with the next channel. Not at once: RabbitMQ 3.10 moves the
-    // consumers of a deleted queue to a new one of that name if it finds it, and then never delivers to them.
+    // The next channel declares what is gone.
     let is_good = returned.is_empty() && confirms.iter().all(Result::is_ok);
     for (mut request, confirm) in std::mem::take(group).into_iter().zip(confirms) {
         let is_returned = request.letter.id().is_some_and(|id| returned.contains(id));
