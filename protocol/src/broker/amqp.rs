@@ -1,10 +1,12 @@
 //! The broker of `amqp://` and `amqps://`: RabbitMQ 3.10 to 4.x.
 //!
 //! Two connections (`link`) that are made anew whenever they are lost: one with the channel that publishes
-//! (`publisher`), one with a channel for each consumer (`consumer`), so that messages can be taken and acknowledged
-//! while a server that is short of memory or disk blocks its publishers. lapin can recover connections by itself, but gives up after a
-//! number of tries, replays what it remembers instead of what [`super::topology`] says, and leaves the confirms
-//! that were on their way to its user; so Seedbed makes new connections and asks lapin for nothing else.
+//! (`publisher`), one with a channel for each consumer (`consumer`), so that messages can be taken and
+//! acknowledged while a server that is short of memory or disk blocks its publishers.
+//!
+//! lapin can recover connections by itself, but gives up after a number of tries, replays what it remembers
+//! instead of what [`super::topology`] says, and leaves the confirms that were on their way to its user; so
+//! Seedbed makes new connections and asks lapin for nothing else.
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,7 +35,7 @@ mod link;
 mod publisher;
 mod wire;
 
-/// See the module. Dropping it and all that came from it closes the connection.
+/// See the module. Dropping it and all that came from it closes the connections.
 pub struct AmqpBroker {
     shared: Arc<Shared>,
     /// What [`Broker::take`] takes from.
