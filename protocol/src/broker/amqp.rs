@@ -5,7 +5,7 @@
 //! acknowledged while a server that is short of memory or disk blocks its publishers.
 //!
 //! lapin can recover connections by itself, but gives up after a number of tries, replays what it remembers
-//! instead of what [`super::topology`] says, and leaves the confirms that were on their way to its user; so
+//! instead of what `topology` says, and leaves the confirms that were on their way to its user; so
 //! Seedbed makes new connections and asks lapin for nothing else.
 
 use std::{sync::Arc, time::Duration};
