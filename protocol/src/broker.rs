@@ -67,6 +67,11 @@ impl Queue {
         }
     }
 
+    /// Whether its messages can wait for a later try. Only jobs are tried later.
+    pub const fn has_delays(self) -> bool {
+        matches!(self, Self::Jobs)
+    }
+
     /// Where this queue's messages are parked; a parked one stays where it is.
     pub const fn parking(self) -> Self {
         match self {
@@ -344,10 +349,11 @@ impl Delivery {
     }
 
     /// Deliver `next` instead, but not before `delay` has passed, or what the broker can delay if that is
-    /// less. Only jobs are tried later: on RabbitMQ, no other queue has delays.
+    /// less.
     ///
     /// # Errors
-    /// [`BrokerError`]: the old message may come again, `next` as well.
+    /// [`BrokerError`]: the old message may come again, `next` as well. [`BrokerError::NoDelays`] when the
+    /// queue has none ([`Queue::has_delays`]).
     pub async fn retry_later(self, next: Message, delay: Duration) -> Result<(), BrokerError> {
         self.settlement.retry_later(next, delay).await
     }

@@ -64,6 +64,7 @@ async fn keeps_the_contract(broker: Arc<dyn Broker>) {
     a_parked_message_is_kept_with_its_reason(&*broker).await;
     a_message_that_nobody_settles_ends_up_parked(&*broker).await;
     what_is_handed_back_does_not_count_as_returned(&*broker).await;
+    an_event_cannot_wait_for_a_later_try(&*broker).await;
     every_message_goes_to_one_of_many_consumers(broker).await;
 }
 
@@ -192,6 +193,19 @@ async fn what_is_handed_back_does_not_count_as_returned(broker: &dyn Broker) {
     let again = timeout(SOON, jobs.next()).await.unwrap().unwrap();
     assert_eq!(again.returned, 0);
     assert_eq!(again.message, handed);
+    again.ack().await.unwrap();
+}
+
+async fn an_event_cannot_wait_for_a_later_try(broker: &dyn Broker) {
+    let event = message("event");
+    broker.publish(Queue::Events, event.clone()).await.unwrap();
+    let mut events = broker.consume(Queue::Events, 1).await.unwrap();
+    let delivery = timeout(SOON, events.next()).await.unwrap().unwrap();
+    let queue = Queue::Events;
+    let refused = delivery.retry_later(message("never"), SOON).await;
+    assert_eq!(refused, Err(BrokerError::NoDelays { queue }));
+    let again = timeout(SOON, events.next()).await.unwrap().unwrap();
+    assert_eq!(again.message, event);
     again.ack().await.unwrap();
 }
 

@@ -1,11 +1,14 @@
 //! The broker of `amqp://` and `amqps://`: RabbitMQ 3.10 to 4.x.
 //!
-//! One connection (`link`) that is made anew whenever it is lost; on it one channel that publishes (`publisher`)
-//! and one for each consumer (`consumer`). lapin can recover connections by itself, but gives up after a
-//! number of tries, replays what it remembers instead of what [`super::topology`] says, and leaves the confirms
-//! that were on their way to its user; so Seedbed makes new connections and asks lapin for nothing else.
+//! Two connections (`link`) that are made anew whenever they are lost: one with the channel that publishes
+//! (`publisher`), one with a channel for each consumer (`consumer`), so that messages can be taken and
+//! acknowledged while a server that is short of memory or disk blocks its publishers.
+//!
+//! lapin can recover connections by itself, but gives up after a number of tries, replays what it remembers
+//! instead of what `topology` says, and leaves the confirms that were on their way to its user; so
+//! Seedbed makes new connections and asks lapin for nothing else.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lapin::{
@@ -32,18 +35,19 @@ mod link;
 mod publisher;
 mod wire;
 
-/// See the module. Dropping it and all that came from it closes the connection.
+/// See the module. Dropping it and all that came from it closes the connections.
 pub struct AmqpBroker {
     shared: Arc<Shared>,
-    /// The channel of [`Broker::take`].
-    taking: Mutex<Option<Channel>>,
+    /// What [`Broker::take`] takes from.
+    channel: Mutex<Option<Channel>>,
 }
 
 /// What consumers and deliveries need as well.
 struct Shared {
-    link: Link,
     publisher: Publisher,
-    consumer_timeout: std::time::Duration,
+    /// The connection that messages are taken from.
+    taking: Link,
+    consumer_timeout: Duration,
     /// Where a dropped delivery, which may be dropped on any thread, gives its message back.
     runtime: Handle,
 }
@@ -60,28 +64,30 @@ impl AmqpBroker {
     /// # Errors
     /// See [`super::connect`].
     pub async fn connect(config: &BrokerConfig) -> Result<Self, BrokerError> {
-        let address = address::resolve(config)?;
-        let link = Link::open(address, config.connect_timeout).await?;
+        let address = Arc::new(address::resolve(config)?);
+        let patience = config.connect_timeout;
+        let publishing = Link::open(address.clone(), "seedbed publishing", patience).await?;
+        let taking = Link::open(address, "seedbed taking", patience).await?;
         Ok(Self {
             shared: Arc::new(Shared {
-                publisher: Publisher::start(link.clone()),
-                link,
+                publisher: Publisher::start(publishing),
+                taking,
                 consumer_timeout: config.consumer_timeout,
                 runtime: Handle::current(),
             }),
-            taking: Mutex::default(),
+            channel: Mutex::default(),
         })
     }
 
-    async fn taking_channel(&self) -> Result<Channel, BrokerError> {
-        let mut taking = self.taking.lock().await;
-        if let Some(channel) = taking
-            .as_ref()
-            .filter(|channel| channel.status().connected())
-        {
-            return Ok(channel.clone());
+    /// The channel of [`Broker::take`]; opens one if there is none or it was lost.
+    async fn channel(&self) -> Result<Channel, BrokerError> {
+        let mut channel = self.channel.lock().await;
+        match &*channel {
+            Some(open) if open.status().connected() => Ok(open.clone()),
+            _ => Ok(channel
+                .insert(self.shared.taking.channel_now().await?)
+                .clone()),
         }
-        Ok(taking.insert(self.shared.link.channel_now().await?).clone())
     }
 }
 
@@ -97,7 +103,7 @@ impl Broker for AmqpBroker {
     }
 
     async fn take(&self, queue: Queue) -> Result<Option<Delivery>, BrokerError> {
-        let channel = self.taking_channel().await?;
+        let channel = self.channel().await?;
         let taken = channel
             .basic_get(queue.name().into(), BasicGetOptions::default())
             .await?;
@@ -110,7 +116,7 @@ impl Broker for AmqpBroker {
             ..Default::default()
         };
         // A channel of its own: a queue that is missing closes it.
-        let channel = self.shared.link.channel_now().await?;
+        let channel = self.shared.taking.channel_now().await?;
         let queue = channel
             .queue_declare(queue.name().into(), passive, FieldTable::default())
             .await?;
@@ -118,10 +124,11 @@ impl Broker for AmqpBroker {
     }
 
     fn is_connected(&self) -> bool {
-        self.shared.link.is_connected()
+        self.shared.publisher.link().is_connected() && self.shared.taking.is_connected()
     }
 
     async fn close(&self) {
-        self.shared.link.close().await;
+        self.shared.taking.close().await;
+        self.shared.publisher.link().close().await;
     }
 }

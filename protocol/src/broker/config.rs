@@ -128,14 +128,13 @@ mod tests {
 
     #[test]
     fn the_password_is_never_shown() {
-        let config = config("amqp://me:hunter2@mq:5672/v?k=hunter2").unwrap();
+        let config = config("amqp://somebody:hunter2@mq:5672/v?k=hunter2").unwrap();
         assert_eq!(config.connect_timeout, Duration::from_secs(5));
         let shown = format!("{config:?} {}", config.url);
         assert!(shown.contains("amqp://mq:5672/v"));
-        assert!(
-            !shown.contains("hunter2") && !shown.contains("me"),
-            "{shown}"
-        );
+        for secret in ["hunter2", "somebody"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
     }
 
     #[test]

@@ -294,6 +294,9 @@ impl Settlement for HeldMessage {
         delay: Duration,
     ) -> Result<(), BrokerError> {
         let (shared, queue) = (self.shared.clone(), self.queue);
+        if !delay.is_zero() && !queue.has_delays() {
+            return Err(BrokerError::NoDelays { queue });
+        }
         self.room().lock().delayed += 1;
         tokio::spawn(async move {
             tokio::select! {

@@ -64,12 +64,12 @@ impl Route {
     /// delay, a message waits up to the whole tier.
     ///
     /// # Errors
-    /// [`BrokerError::NoDelays`] for any other queue than [`Queue::Jobs`].
+    /// [`BrokerError::NoDelays`]: only [`Queue::Jobs`] has tiers.
     pub(super) fn after(queue: Queue, delay: Duration) -> Result<Self, BrokerError> {
         if delay.is_zero() {
             return Ok(Self::to(queue));
         }
-        if queue != Queue::Jobs {
+        if !queue.has_delays() {
             return Err(BrokerError::NoDelays { queue });
         }
         let longest = TIERS[TIERS.len() - 1];

@@ -50,9 +50,9 @@ pub(super) fn resolve(config: &BrokerConfig) -> Result<Address, BrokerError> {
 }
 
 impl Address {
-    /// Makes one try at a connection.
-    pub(super) async fn dial(&self) -> Result<Connection, BrokerError> {
-        let properties = ConnectionProperties::default().with_connection_name("seedbed".into());
+    /// Makes one try at a connection, which RabbitMQ lists under `name`.
+    pub(super) async fn dial(&self, name: &'static str) -> Result<Connection, BrokerError> {
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
         let runtime = runtime::default_runtime()?;
         Connection::connect_uri_with_config(self.uri.clone(), properties, self.tls.clone(), runtime)
             .await

@@ -72,7 +72,7 @@ impl AmqpConsumer {
 impl Consumer for AmqpConsumer {
     async fn next(&mut self) -> Option<Delivery> {
         loop {
-            if self.shared.link.is_closed() {
+            if self.shared.taking.is_closed() {
                 return None;
             }
             let subscription = self.subscription().await?;
@@ -123,7 +123,7 @@ async fn subscribe(
     queue: Queue,
     prefetch: u16,
 ) -> Result<Subscription, BrokerError> {
-    let channel = shared.link.channel().await?;
+    let channel = shared.taking.channel().await?;
     // The queue may be what was lost.
     topology::declare(&channel).await?;
     // RabbitMQ takes 0 for no limit.

@@ -15,6 +15,9 @@ use super::{
 /// How long one try at a connection may take before it counts as failed.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a connection may take to end in order.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How often to look whether the connection still stands.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -36,18 +39,23 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Connects, and keeps the connection open until the last clone is dropped or closed.
+    /// Connects under a name for RabbitMQ's lists, and keeps the connection open until the last clone is
+    /// dropped or closed.
     ///
     /// # Errors
     /// At once when RabbitMQ refuses, after about `patience` when it cannot be reached.
-    pub(super) async fn open(address: Address, patience: Duration) -> Result<Self, BrokerError> {
-        let first = (|| dial(&address))
+    pub(super) async fn open(
+        address: Arc<Address>,
+        name: &'static str,
+        patience: Duration,
+    ) -> Result<Self, BrokerError> {
+        let first = (|| dial(&address, name))
             .retry(pauses().with_total_delay(Some(patience)))
             .when(BrokerError::is_transient)
             .await?;
         let (sender, connections) = watch::channel(Some(Arc::new(first)));
         let closed = CancellationToken::new();
-        tokio::spawn(keep_open(address, sender, closed.clone()));
+        tokio::spawn(keep_open(address, name, sender, closed.clone()));
         Ok(Self {
             connections,
             closed,
@@ -111,7 +119,8 @@ impl Link {
 
 /// Replaces the connection whenever it is lost, until nobody uses it any more.
 async fn keep_open(
-    address: Address,
+    address: Arc<Address>,
+    name: &'static str,
     connections: watch::Sender<Option<Arc<Connection>>>,
     closed: CancellationToken,
 ) {
@@ -122,22 +131,22 @@ async fn keep_open(
                 () = ended(&connection) => {}
                 () = connections.closed() => return,
                 () = closed.cancelled() => {
-                    // It may have ended meanwhile.
-                    let _ = connection.close(200, "OK".into()).await;
+                    // It may have ended meanwhile, and a connection that RabbitMQ blocks cannot say goodbye.
+                    let _ = timeout(CLOSE_TIMEOUT, connection.close(200, "OK".into())).await;
                     return;
                 }
             }
-            tracing::warn!("lost the connection to RabbitMQ; connecting again");
+            tracing::warn!(name, "lost the connection to RabbitMQ; connecting again");
         }
         connections.send_replace(None);
-        let again = (|| dial(&address))
+        let again = (|| dial(&address, name))
             .retry(pauses())
-            .notify(|error, pause| tracing::warn!(%error, ?pause, "trying again"));
+            .notify(|error, pause| tracing::warn!(name, %error, ?pause, "trying again"));
         tokio::select! {
             // Without a limit to its tries, it ends with a connection only.
             connection = again => {
                 connections.send_replace(connection.ok().map(Arc::new));
-                tracing::info!("connected to RabbitMQ again");
+                tracing::info!(name, "connected to RabbitMQ again");
             }
             () = connections.closed() => return,
             () = closed.cancelled() => return,
@@ -146,9 +155,9 @@ async fn keep_open(
 }
 
 /// Makes one try at a connection with everything declared.
-async fn dial(address: &Address) -> Result<Connection, BrokerError> {
+async fn dial(address: &Address, name: &'static str) -> Result<Connection, BrokerError> {
     let dial = async {
-        let connection = address.dial().await?;
+        let connection = address.dial(name).await?;
         topology::declare(&connection.create_channel().await?).await?;
         Ok(connection)
     };

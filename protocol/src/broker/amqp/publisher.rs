@@ -29,6 +29,7 @@ const GROUP: usize = 1000;
 
 /// Publishes what it is given, one group after the other, in a task that ends when this is dropped.
 pub(super) struct Publisher {
+    link: Link,
     requests: mpsc::Sender<Request>,
 }
 
@@ -43,8 +44,12 @@ struct Request {
 impl Publisher {
     pub(super) fn start(link: Link) -> Self {
         let (requests, incoming) = mpsc::channel(GROUP);
-        tokio::spawn(publish_all(link, incoming));
-        Self { requests }
+        tokio::spawn(publish_all(link.clone(), incoming));
+        Self { link, requests }
+    }
+
+    pub(super) fn link(&self) -> &Link {
+        &self.link
     }
 
     /// Completes when RabbitMQ has stored the message.
@@ -96,8 +101,9 @@ async fn publish_group(
         None => match open(link).await {
             Ok(opened) => channel.insert(opened),
             Err(error) => {
-                tracing::warn!(%error, "cannot publish now");
-                if !error.is_transient() {
+                if error.is_transient() {
+                    tracing::warn!(%error, "cannot publish now");
+                } else {
                     answer_all(group, &error);
                 }
                 return false;
@@ -111,8 +117,7 @@ async fn publish_group(
     )
     .await;
     let returned: HashSet<String> = confirms.iter().filter_map(returned_id).collect();
-    // A queue that is gone is declared again with the next channel. Not at once: RabbitMQ 3.10 moves the
-    // consumers of a deleted queue to a new one of that name if it finds it, and then never delivers to them.
+    // The next channel declares what is gone.
     let is_good = returned.is_empty() && confirms.iter().all(Result::is_ok);
     for (mut request, confirm) in std::mem::take(group).into_iter().zip(confirms) {
         let is_returned = request.letter.id().is_some_and(|id| returned.contains(id));
