@@ -39,7 +39,13 @@ impl SnapshotStore {
             has_copied = true;
             let (replaced, version) = present.unzip();
             match self.write_latest(&key, manifest, version.flatten()).await {
-                Ok(()) => return self.delete_stale(manifest, replaced.as_ref()).await,
+                Ok(()) => {
+                    self.delete_stale(manifest, replaced.as_ref()).await?;
+                    // An older job that repaired what it had replaced may have come between the two.
+                    if self.restore_latest(&key, manifest).await? {
+                        return Ok(());
+                    }
+                }
                 // Another job was faster.
                 Err(E::AlreadyExists { .. } | E::Precondition { .. }) => {}
                 Err(error) => return Err(self.failed("write", &key, &error)),
@@ -55,7 +61,7 @@ impl SnapshotStore {
         ))
     }
 
-    /// Copies the files of a newer job again, which were just replaced by older ones. Tells whether that job is
+    /// Copies the files of the newest job again, which older ones may have replaced. Tells whether that job is
     /// still the newest: otherwise this may have replaced files in its turn.
     async fn restore_latest(
         &self,
