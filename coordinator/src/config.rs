@@ -453,8 +453,8 @@ mod tests {
             ("worker.backoff", "2h"),
             ("catalog.url", "mongodb://x"),
             ("catalog.url", "sqlite:"),
-            ("snapshots.renditions", "[brotli]"),
-            ("snapshots.renditions", "[]"),
+            ("snapshots.renditions", "brotli"),
+            ("snapshots.renditions", "gzip,gzip"),
             ("snapshots.latest", "sometimes"),
             ("broker.url", "carrier-pigeon:"),
         ] {

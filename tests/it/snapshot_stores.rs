@@ -1,17 +1,13 @@
 //! The contract of snapshot stores, on each kind: a directory, S3, Azure Blob Storage, Google Cloud Storage.
 
+mod faults;
+mod latest;
 mod refusals;
 mod worker;
 
 use std::{
-    io::Write,
     path::{Path, PathBuf},
     process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
-    time::Duration,
 };
 
 use chrono::Utc;
@@ -20,13 +16,22 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use seedbed_protocol::{
     Attempt, JobId, RunId, StoreId,
     message::{Checkpoint, Download, Encoding, Manifest},
-    snapshots::{
-        PART_BYTES, SnapshotName, SnapshotPart, SnapshotStore, SnapshotsConfig, latest_key, unwrap,
-    },
+    snapshots::{PART_BYTES, SnapshotName, SnapshotPart, SnapshotStore, SnapshotsConfig, unwrap},
 };
 use tempfile::TempDir;
 use testkit::objects::ObjectServer;
 use tokio::io::{AsyncReadExt, BufReader};
+
+use self::{
+    faults::{
+        a_failed_upload_leaves_nothing, an_abandoned_upload_leaves_nothing,
+        an_upload_that_cannot_go_on_stops_reading, faults_of_the_store_are_survived,
+    },
+    latest::{
+        jobs_that_finish_together_leave_the_newest_as_latest,
+        the_latest_copy_is_never_replaced_by_an_older_job,
+    },
+};
 
 /// Three whole parts and a bit.
 const LARGE: usize = 3 * PART_BYTES + 4711;
@@ -257,181 +262,6 @@ async fn deleting_a_job_spares_the_others(place: Place) {
     place.store.delete(stream::iter(keys)).await.unwrap();
     assert_eq!(place.keys().await.len(), 0);
     place.store.delete_job(&store, gone).await.unwrap();
-}
-
-async fn the_latest_copy_is_never_replaced_by_an_older_job(place: Place) {
-    let store = StoreId::new("A shop").unwrap();
-    let key = |part| latest_key(&store, part);
-    let plain = key(SnapshotPart::File(Encoding::Identity));
-    let gzip = key(SnapshotPart::File(Encoding::Gzip));
-    let (older, newer) = (JobId::new(), JobId::new());
-    let both = [Encoding::Gzip, Encoding::Identity];
-    let snapshot = async |job, attempt, renditions: &[Encoding], content| {
-        let made = place.snapshot("A shop", job, attempt, renditions, content);
-        made.await
-    };
-    let first = snapshot(older, Attempt::FIRST, &both, "first").await;
-    place.store.put_latest(&first).await.unwrap();
-    assert_eq!(place.content(&plain).await, b"first");
-    assert!(place.keys().await.contains(&gzip));
-
-    let identity = [Encoding::Identity];
-    let second = snapshot(newer, Attempt::FIRST, &identity, "second").await;
-    place.store.put_latest(&second).await.unwrap();
-    // The older job comes late, with a later try even; nothing changes.
-    let late = snapshot(older, Attempt::FIRST.next(), &both, "late").await;
-    place.store.put_latest(&late).await.unwrap();
-    let latest = place.store.get_manifest(&key(SnapshotPart::Manifest)).await;
-    assert_eq!(latest.unwrap(), second);
-    assert_eq!(place.content(&plain).await, b"second");
-    assert!(
-        !place.keys().await.contains(&gzip),
-        "it is of the older job"
-    );
-    // The copies are no snapshots of their own.
-    let objects: Vec<_> = place.store.list().try_collect().await.unwrap();
-    let copies = objects.iter().filter(|object| object.snapshot.is_none());
-    assert_eq!(copies.count(), 2);
-}
-
-async fn jobs_that_finish_together_leave_the_newest_as_latest(place: Place) {
-    let mut snapshots = Vec::new();
-    for number in 0..4 {
-        let content = format!("content {number}");
-        let made = place.snapshot(
-            "7",
-            JobId::new(),
-            Attempt::FIRST,
-            &[Encoding::Identity],
-            &content,
-        );
-        snapshots.push(made.await);
-    }
-    let all = snapshots
-        .iter()
-        .map(|manifest| place.store.put_latest(manifest));
-    futures::future::try_join_all(all).await.unwrap();
-    let store = StoreId::new("7").unwrap();
-    let latest = latest_key(&store, SnapshotPart::Manifest);
-    let latest = place.store.get_manifest(&latest).await.unwrap();
-    assert_eq!(latest.job_id, snapshots[3].job_id);
-    let plain = latest_key(&store, SnapshotPart::File(Encoding::Identity));
-    assert_eq!(place.content(&plain).await, b"content 3");
-}
-
-async fn an_abandoned_upload_leaves_nothing(place: Place) {
-    let faults = &place.server.as_ref().unwrap().faults;
-    faults.hold(held_parts(&place));
-    let file = place.file(LARGE, 2);
-    let (store, name) = (place.store.clone(), name("7"));
-    let upload = tokio::spawn(async move { store.put(&name, Encoding::Identity, &file).await });
-    faults.held(2).await;
-    upload.abort();
-    upload.await.unwrap_err();
-    faults.release();
-    place.store.settled().await;
-    assert_eq!(place.keys().await, [""; 0]);
-    assert_no_parts(&place);
-}
-
-/// The part of a request's address that only parts of uploads have.
-fn held_parts(place: &Place) -> &'static str {
-    if place.store.url().starts_with("az:") {
-        "comp=block&"
-    } else {
-        "partNumber="
-    }
-}
-
-/// No multipart upload is open: Azure drops uncommitted blocks by itself.
-fn assert_no_parts(place: &Place) {
-    let server = place.server.as_ref().unwrap();
-    if !place.store.url().starts_with("az:") {
-        assert!(server.faults.requests("DELETE") > 0);
-    }
-    if let Some(data) = &server.data {
-        let names = std::fs::read_dir(data).unwrap();
-        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let parts: Vec<_> = names.filter(|name| name.starts_with(".upload")).collect();
-        assert!(parts.is_empty(), "{parts:?}");
-    }
-}
-
-async fn a_failed_upload_leaves_nothing(place: Place) {
-    // A directory cannot be read as a file, which shows only when it is.
-    let unreadable = place.directory.path();
-    let name = name("7");
-    let put = place.store.put(&name, Encoding::Gzip, unreadable).await;
-    let error = put.unwrap_err().to_string();
-    assert!(error.contains("cannot read"), "{error}");
-    assert_eq!(place.keys().await, [""; 0]);
-}
-
-async fn faults_of_the_store_are_survived(place: Place) {
-    let faults = &place.server.as_ref().unwrap().faults;
-    // Not a divisor of how many requests one step takes.
-    faults.fail_one_in(7);
-    for round in 0..6 {
-        let file = place.file(LARGE, round);
-        let hash = sha256(&file);
-        let mut manifest = manifest("7", JobId::new(), Attempt::FIRST);
-        let name = SnapshotName::new(&manifest.store_id, manifest.job_id, manifest.attempt);
-        let stored = place.store.put(&name, Encoding::Identity, &file).await;
-        let stored = stored.unwrap();
-        assert_eq!(stored.sha256, hash);
-        manifest.renditions.push(stored.clone());
-        let key = place.store.put_manifest(&name, &manifest).await.unwrap();
-        assert_eq!(place.store.get_manifest(&key).await.unwrap(), manifest);
-        let copy = place.directory.path().join("copy");
-        let fetched = place.store.fetch(&stored.key, &copy).await.unwrap();
-        assert_eq!(fetched.sha256, hash);
-    }
-    assert_eq!(place.keys().await.len(), 12);
-    let failed = faults.failed();
-    assert!(failed >= 6, "only {failed} requests failed");
-    println!(
-        "{}: {failed} requests failed, and nobody noticed",
-        place.store.url()
-    );
-}
-
-async fn an_upload_that_cannot_go_on_stops_reading(place: Place) {
-    const PARTS: usize = 20;
-    const IN_MEMORY: u64 = 5 * PART_BYTES as u64;
-    let faults = &place.server.as_ref().unwrap().faults;
-    faults.hold(held_parts(&place));
-    let pipe = place.directory.path().join("pipe");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let taken = Arc::new(AtomicU64::new(0));
-    let (counter, writer) = (taken.clone(), pipe.clone());
-    let writer = tokio::task::spawn_blocking(move || {
-        let mut pipe = std::fs::File::options().write(true).open(writer).unwrap();
-        for _ in 0..PARTS * 16 {
-            pipe.write_all(&[7; PART_BYTES / 16]).unwrap();
-            counter.fetch_add(PART_BYTES as u64 / 16, SeqCst);
-        }
-    });
-    let (store, name) = (place.store.clone(), name("7"));
-    let upload = tokio::spawn(async move { store.put(&name, Encoding::Identity, &pipe).await });
-    faults.held(3).await;
-    // Until it reads no further for a while.
-    let mut before = u64::MAX;
-    while before != taken.load(SeqCst) {
-        before = taken.load(SeqCst);
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    assert!(before <= IN_MEMORY, "{before} bytes are in memory");
-    assert_eq!(faults.holds(), 3);
-    faults.release();
-    let stored = upload.await.unwrap().unwrap();
-    writer.await.unwrap();
-    assert_eq!(stored.bytes, (PARTS * PART_BYTES) as u64);
 }
 
 macro_rules! on {

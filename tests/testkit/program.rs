@@ -56,6 +56,11 @@ impl Program {
         self.environment.push((name.to_owned(), value.into()));
     }
 
+    /// Adds environment variables that are no settings, such as credentials.
+    pub fn set_variables(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+        self.environment.extend(variables);
+    }
+
     /// A path below the directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)

@@ -1,6 +1,9 @@
 //! What can be set about snapshots, for the worker that writes and the coordinator that reads them.
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IntoDeserializer, value::StrDeserializer},
+};
 
 use crate::message::Encoding;
 
@@ -18,8 +21,24 @@ pub struct SnapshotsConfig {
     pub latest: bool,
 }
 
+/// A list, or as environment variables have it, names with commas between them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Names {
+    List(Vec<String>),
+    Text(String),
+}
+
 fn renditions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Encoding>, D::Error> {
-    let renditions = Vec::<Encoding>::deserialize(deserializer)?;
+    let names = match Names::deserialize(deserializer)? {
+        Names::List(names) => names,
+        Names::Text(text) => text.split(',').map(|name| name.trim().to_owned()).collect(),
+    };
+    let encodings = names.iter().map(|name| {
+        let name: StrDeserializer<'_, D::Error> = name.as_str().into_deserializer();
+        Encoding::deserialize(name)
+    });
+    let renditions: Vec<Encoding> = encodings.collect::<Result<_, _>>()?;
     let twice = |(index, encoding)| renditions[..index].contains(encoding);
     if renditions.is_empty() || renditions.iter().enumerate().any(twice) {
         return Err(de::Error::custom(
@@ -43,6 +62,8 @@ mod tests {
         };
         let good = config(json!(["zstd", "identity"])).unwrap();
         assert_eq!(good.renditions, [Encoding::Zstd, Encoding::Identity]);
+        let text = config(json!("zstd, identity")).unwrap();
+        assert_eq!(text.renditions, good.renditions);
         for bad in [json!([]), json!(["gzip", "gzip"])] {
             let error = config(bad).unwrap_err().to_string();
             assert!(error.contains("none twice"), "{error}");

@@ -24,25 +24,31 @@ impl SnapshotStore {
     /// [`SnapshotStoreError`]; then `latest/` may hold a new file with the old manifest, until the next job.
     pub async fn put_latest(&self, manifest: &Manifest) -> Result<(), SnapshotStoreError> {
         let key = latest_key(&manifest.store_id, SnapshotPart::Manifest);
+        let mut has_copied = false;
         for _ in 0..TRIES {
             let present = self.read_latest(&key).await?;
             if let Some((newest, _)) = &present
                 && order(newest) >= order(manifest)
             {
-                return Ok(());
+                if !has_copied || self.restore_latest(&key, newest).await? {
+                    return Ok(());
+                }
+                continue;
             }
             self.copy_to_latest(manifest).await?;
+            has_copied = true;
             let (replaced, version) = present.unzip();
             match self.write_latest(&key, manifest, version.flatten()).await {
-                Ok(()) => return self.delete_stale(manifest, replaced.as_ref()).await,
+                Ok(()) => {
+                    self.delete_stale(manifest, replaced.as_ref()).await?;
+                    // An older job that repaired what it had replaced may have come between the two.
+                    if self.restore_latest(&key, manifest).await? {
+                        return Ok(());
+                    }
+                }
+                // Another job was faster.
                 Err(E::AlreadyExists { .. } | E::Precondition { .. }) => {}
                 Err(error) => return Err(self.failed("write", &key, &error)),
-            }
-            // Another job was faster. If it is a newer one, its files were just replaced by older ones.
-            if let Some((newest, _)) = self.read_latest(&key).await?
-                && order(&newest) > order(manifest)
-            {
-                self.copy_to_latest(&newest).await?;
             }
         }
         Err(self.failed(
@@ -53,6 +59,18 @@ impl SnapshotStore {
                 source: "other jobs keep replacing it".into(),
             },
         ))
+    }
+
+    /// Copies the files of the newest job again, which older ones may have replaced. Tells whether that job is
+    /// still the newest: otherwise this may have replaced files in its turn.
+    async fn restore_latest(
+        &self,
+        key: &str,
+        newest: &Manifest,
+    ) -> Result<bool, SnapshotStoreError> {
+        self.copy_to_latest(newest).await?;
+        let present = self.read_latest(key).await?;
+        Ok(present.is_some_and(|(present, _)| order(&present) == order(newest)))
     }
 
     async fn read_latest(
@@ -90,7 +108,7 @@ impl SnapshotStore {
             attributes: self.json_attributes(),
             ..PutOptions::default()
         };
-        let (key, json) = (Key::from(key), super::manifest_json(manifest));
+        let (key, json) = (Key::from(key), super::upload::manifest_json(manifest));
         let put = |mode| {
             self.objects
                 .put_opts(&key, json.clone().into(), options(mode))

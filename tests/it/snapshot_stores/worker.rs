@@ -1,4 +1,4 @@
-//! A whole job of the worker, with a bucket at its end.
+//! A whole job of the worker, and the whole program, with a bucket at the end.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use seedbed_protocol::{
     snapshots::{SnapshotPart, latest_key, unwrap},
 };
 use seedbed_worker::verify::verify_file;
-use testkit::{objects::ObjectServer, pipeline::Pipeline, powersync::PowerSync};
+use testkit::{objects::ObjectServer, pipeline::Pipeline, powersync::PowerSync, program::Program};
 use tokio::io::BufReader;
 
 const ROWS: u32 = 300;
@@ -77,4 +77,43 @@ async fn a_job_without_a_bucket_fails_for_good_and_says_why() {
         "{}",
         failure.message
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_seeds_lists_and_verifies_snapshots_in_a_bucket() {
+    let server = ObjectServer::s3().await;
+    let service = PowerSync::builder().start().await.unwrap();
+    service.add_generated_store("7", ROWS, 1);
+    let mut program = Program::new(&service);
+    program.set("SNAPSHOTS__URL", &server.url);
+    program.set("SNAPSHOTS__RENDITIONS", "identity,zstd,gzip");
+    program.set_variables(server.variables.clone());
+    program.write("stores.csv", "store_id\n7\n");
+    let checked = program.run(&["check", "--stores", "stores.csv"]).await;
+    assert_eq!(checked.code, Some(0), "{checked}");
+    let seeded = program.run(&["local", "--stores", "stores.csv"]).await;
+    assert_eq!(seeded.code, Some(0), "{seeded}");
+    let listed = program.run(&["snapshots"]).await;
+    assert!(listed.output.contains(&server.url), "{listed}");
+
+    let verified = program.run(&["verify", "7", "--json"]).await;
+    assert_eq!(verified.code, Some(0), "{verified}");
+    for extension in [".sqlite\"", ".sqlite.zst\"", ".sqlite.gz\""] {
+        assert!(verified.output.contains(extension), "{verified}");
+    }
+    // Damage each object in its turn: the hash tells, whatever it is wrapped in.
+    let bucket = server.data.clone().unwrap().join("snapshots/some/prefix/7");
+    for extension in ["sqlite", "zst", "gz"] {
+        let mut files = std::fs::read_dir(&bucket)
+            .unwrap()
+            .map(|e| e.unwrap().path());
+        let file = files.find(|file| file.extension().is_some_and(|e| e == extension));
+        let file = file.unwrap();
+        let whole = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &whole[..whole.len() - 1]).unwrap();
+        let damaged = program.run(&["verify", "7"]).await;
+        assert_eq!(damaged.code, Some(1), "{damaged}");
+        assert!(damaged.error.contains("its manifest says"), "{damaged}");
+        std::fs::write(&file, whole).unwrap();
+    }
 }
