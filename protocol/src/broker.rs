@@ -6,7 +6,7 @@
 //!   delivery that is dropped, gives the message back, and the next delivery of it counts that as `returned`.
 //! * Every settlement that keeps a message stores it anew before it settles the old delivery, so a crash in
 //!   between duplicates a message rather than losing it.
-//! * A message that came back unsettled [`RETURN_LIMIT`] times is delivered once more, so that its taker can
+//! * A job that came back unsettled [`RETURN_LIMIT`] times is delivered once more, so that its taker can
 //!   park it with a reason; dropped even then, the broker itself parks it.
 //! * Every message carries the W3C trace context of whoever published it first.
 
@@ -31,9 +31,14 @@ pub use amqp::AmqpBroker;
 pub use config::{BrokerConfig, BrokerUrl, connect};
 pub use memory::MemoryBroker;
 
-/// How often a message may come back unsettled before nobody tries it any more: what kills its worker would
+/// How often a job may come back unsettled before nobody tries it any more: what kills its worker would
 /// otherwise kill one after the other.
 pub const RETURN_LIMIT: u32 = 5;
+
+/// The same for messages that kill nobody: whoever is stopped gives back all that it holds. RabbitMQ 4 drops
+/// what came back 20 times to a queue without a limit of its own
+/// (<https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling>).
+const NO_RETURN_LIMIT: u32 = 1_000_000_000;
 
 /// Where messages wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,6 +75,14 @@ impl Queue {
     /// Whether its messages can wait for a later try. Only jobs are tried later.
     pub const fn has_delays(self) -> bool {
         matches!(self, Self::Jobs)
+    }
+
+    /// How often a message may come back to this queue unsettled.
+    const fn return_limit(self) -> u32 {
+        match self {
+            Self::Jobs => RETURN_LIMIT,
+            Self::Events | Self::ParkedJobs | Self::ParkedEvents => NO_RETURN_LIMIT,
+        }
     }
 
     /// Where this queue's messages are parked; a parked one stays where it is.

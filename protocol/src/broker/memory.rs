@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
-use super::{Broker, BrokerError, Consumer, Delivery, Message, Queue, RETURN_LIMIT, Settlement};
+use super::{Broker, BrokerError, Consumer, Delivery, Message, Queue, Settlement};
 
 /// Waiting messages that a queue takes before [`Broker::publish`] waits.
 pub const DEFAULT_CAPACITY: usize = 1024;
@@ -321,7 +321,7 @@ impl Drop for HeldMessage {
             return;
         };
         // What is parked stays there, however often somebody looks at it.
-        if self.returned < RETURN_LIMIT || self.queue == self.queue.parking() {
+        if self.returned < self.queue.return_limit() || self.queue == self.queue.parking() {
             return self.room().give_back(message, self.returned + 1);
         }
         let times = self.returned + 1;

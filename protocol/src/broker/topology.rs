@@ -19,7 +19,7 @@ use lapin::{
     types::{AMQPValue, FieldTable, LongString},
 };
 
-use super::{BrokerError, Queue, RETURN_LIMIT};
+use super::{BrokerError, Queue};
 
 /// Routes what nobody settled to where it is parked.
 const DEAD_EXCHANGE: &str = "seed.dead";
@@ -30,10 +30,6 @@ pub(super) const DEFAULT_EXCHANGE: &str = "";
 /// How long a job waits at most in the delay queue of each tier, in seconds: powers of 4 up to an hour, so
 /// that few queues hold a message at most four times as long as it asked for.
 const TIERS: [u32; 7] = [1, 4, 16, 64, 256, 1024, 3600];
-
-/// How often a parked message may be looked at. RabbitMQ 4 drops what came back 20 times from a queue
-/// without a limit of its own (<https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling>).
-const PARKED_DELIVERY_LIMIT: i64 = 1_000_000_000;
 
 /// `x-consumer-timeout` of every queue, which RabbitMQ reads from 3.12 on and ignores before. It only has to be
 /// longer than any job: newer servers refuse a changed value, so the setting travels with each consumer.
@@ -144,12 +140,10 @@ async fn declare_queue(
 
 fn arguments(queue: Queue) -> FieldTable {
     let mut arguments = quorum();
-    if queue == queue.parking() {
-        arguments.insert("x-delivery-limit".into(), PARKED_DELIVERY_LIMIT.into());
-    } else {
-        // Counts returns, so the message is delivered once more often than this.
-        let limit = i64::from(RETURN_LIMIT);
-        arguments.insert("x-delivery-limit".into(), limit.into());
+    // Counts returns, so the message is delivered once more often than this.
+    let limit = i64::from(queue.return_limit());
+    arguments.insert("x-delivery-limit".into(), limit.into());
+    if queue != queue.parking() {
         dead_letter_to(&mut arguments, DEAD_EXCHANGE, queue.parking());
     }
     let timeout = CONSUMER_TIMEOUT.as_millis() as i64;
