@@ -8,6 +8,7 @@ mod recordings;
 mod snapshot_stores;
 mod stand_in;
 mod stores_sql;
+mod storm;
 mod worker_faults;
 mod worker_service;
 mod worker_snapshots;
