@@ -29,7 +29,7 @@ mod sql;
 pub use apply::Applied;
 pub use jobs::{PendingJob, QueuedJob};
 pub use listing::{InFlight, ListOptions, Listed, Listing};
-pub use open::file_of;
+pub use open::{file_of, name_of};
 pub use read::{FailedJob, RunReport, SnapshotRecord, Totals};
 pub use requeue::Retried;
 pub use retention::{JobObjects, Retention, SnapshotRef};

@@ -7,7 +7,11 @@ use std::{
 };
 
 use futures::StreamExt;
-use seedbed_protocol::{JobId, RunId, broker::MemoryBroker, snapshots::SnapshotStore};
+use seedbed_protocol::{
+    JobId, RunId,
+    broker::{self, MemoryBroker, Queue},
+    snapshots::SnapshotStore,
+};
 use seedbed_worker::Worker;
 use serde::Serialize;
 
@@ -36,9 +40,7 @@ type Checked<T> = Result<T, Box<dyn Error + Send + Sync>>;
 pub async fn check(settings: &Settings, source: &StoreSource) -> Vec<PartCheck> {
     let mut parts = Parts(Vec::new());
     let _clean = RemoveNewDirectories::of([
-        catalog::file_of(settings.catalog.url.expose())
-            .parent()
-            .map(Path::to_owned),
+        catalog_directory(settings),
         snapshot_directory(settings),
         Some(settings.worker.directory.clone()),
     ]);
@@ -49,6 +51,9 @@ pub async fn check(settings: &Settings, source: &StoreSource) -> Vec<PartCheck> 
         format!("{}: written, read and deleted", settings.snapshots.url)
     });
     parts.note("catalog", open_catalog(settings).await, Clone::clone);
+    if !settings.broker.is_memory() {
+        parts.note("broker", open_broker(settings).await, Clone::clone);
+    }
     match (first, snapshots) {
         (Some(store), Some(snapshots)) => {
             let probed = probe(settings, store, snapshots).await;
@@ -106,35 +111,56 @@ async fn open_snapshots(settings: &Settings) -> Checked<SnapshotStore> {
 /// Opens the catalog if there is one; otherwise checks that it could be made.
 async fn open_catalog(settings: &Settings) -> Checked<String> {
     let url = settings.catalog.url.expose();
-    let file = catalog::file_of(url);
-    if file.exists() {
+    let name = catalog::name_of(url);
+    if Catalog::exists(url).await? {
         let catalog = Catalog::open_existing(url).await?;
         let runs = catalog.runs(1).await?;
         catalog.close().await;
         return Ok(match runs.first() {
             Some(run) => format!(
-                "{url}: last run {} {}",
+                "{name}: last run {} {}",
                 run.started_at.to_rfc3339(),
                 run.state
             ),
-            None => format!("{url}: no runs yet"),
+            None => format!("{name}: no runs yet"),
         });
     }
-    let directory = file.parent().unwrap_or(Path::new("."));
-    let directory = if directory.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        directory
-    };
-    let cannot_make = |e: std::io::Error| {
-        format!(
-            "{url}: cannot be made in {} (catalog.url): {e}",
-            directory.display()
-        )
-    };
-    std::fs::create_dir_all(directory).map_err(cannot_make)?;
-    tempfile::NamedTempFile::new_in(directory).map_err(cannot_make)?;
-    Ok(format!("{url}: does not exist yet and can be made"))
+    if let Some(directory) = catalog_directory(settings) {
+        let cannot_make = |e: std::io::Error| {
+            format!(
+                "{name}: cannot be made in {} (catalog.url): {e}",
+                directory.display()
+            )
+        };
+        std::fs::create_dir_all(&directory).map_err(cannot_make)?;
+        tempfile::NamedTempFile::new_in(&directory).map_err(cannot_make)?;
+    }
+    Ok(format!(
+        "{name}: does not exist yet; the first run makes it"
+    ))
+}
+
+/// Where the file of an SQLite catalog is to be.
+fn catalog_directory(settings: &Settings) -> Option<PathBuf> {
+    let url = settings.catalog.url.expose();
+    let file = url.starts_with("sqlite:").then(|| catalog::file_of(url))?;
+    let directory = file.parent().unwrap_or(Path::new(""));
+    Some(match directory.as_os_str().is_empty() {
+        true => PathBuf::from("."),
+        false => directory.to_owned(),
+    })
+}
+
+/// Connects to the broker and declares its queues, as every program does that uses it.
+async fn open_broker(settings: &Settings) -> Checked<String> {
+    let broker = broker::connect(&settings.broker).await?;
+    let waiting = broker.waiting(Queue::Jobs).await?;
+    let parked = broker.waiting(Queue::ParkedJobs).await?;
+    broker.close().await;
+    Ok(format!(
+        "{}: {waiting} jobs are waiting, {parked} are parked",
+        settings.broker.url
+    ))
 }
 
 async fn probe(settings: &Settings, store: Store, snapshots: SnapshotStore) -> Checked<String> {

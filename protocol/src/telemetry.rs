@@ -39,6 +39,11 @@ pub fn init(config: &LogConfig) -> Result<(), InvalidLogLevel> {
         level: config.level.clone(),
         reason: e.to_string(),
     })?;
+    // It writes messages that come back into its warnings, with the claims in them.
+    let filter = match config.level.contains("lapin") {
+        true => filter,
+        false => filter.add_directive("lapin=error".parse().expect("it is a directive")),
+    };
     let json = match config.format {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
         LogFormat::Pretty => false,

@@ -24,6 +24,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(120);
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
+/// The SQLSTATE of a query for a table that is not there.
+const UNDEFINED_TABLE: &str = "42P01";
+
 /// Where a catalog is.
 enum Place {
     Sqlite(PathBuf),
@@ -47,6 +50,31 @@ impl Catalog {
             })?;
         }
         place.connect().await
+    }
+
+    /// Whether there is a catalog at `url`. Makes none.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the server cannot be asked.
+    pub async fn exists(url: &str) -> Result<bool, CatalogError> {
+        let place = Place::of(url);
+        let Place::Postgres(url) = &place else {
+            return Ok(file_of(url).exists());
+        };
+        sqlx::any::install_default_drivers();
+        let asked = async {
+            let mut connection = AnyConnection::connect(url).await?;
+            let found = sqlx::query("SELECT 1 FROM runs LIMIT 1")
+                .fetch_optional(&mut connection)
+                .await;
+            connection.close().await?;
+            found
+        };
+        match asked.await {
+            Ok(_) => Ok(true),
+            Err(error) if has_code(&error, UNDEFINED_TABLE) => Ok(false),
+            Err(error) => Err(place.cannot_open(&error)),
+        }
     }
 
     /// Opens the catalog at `url`, but does not make a file.
@@ -159,6 +187,11 @@ async fn set_up_sqlite(connection: &mut AnyConnection) -> sqlx::Result<()> {
     sqlx::raw_sql(settings).execute(connection).await.map(drop)
 }
 
+/// What to call the catalog at `url` in messages: never its password.
+pub fn name_of(url: &str) -> String {
+    Place::of(url).name()
+}
+
 /// The file that `sqlite:FILE` names.
 pub fn file_of(url: &str) -> PathBuf {
     let path = url.strip_prefix("sqlite:").unwrap_or(url);
@@ -189,6 +222,11 @@ pub(super) fn passes(error: &sqlx::Error) -> bool {
             .iter()
             .any(|class| code.starts_with(class)),
     }
+}
+
+fn has_code(error: &sqlx::Error, code: &str) -> bool {
+    let refused = error.as_database_error();
+    refused.is_some_and(|refused| refused.code().as_deref() == Some(code))
 }
 
 fn advice(error: &sqlx::Error) -> String {
