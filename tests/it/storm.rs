@@ -1,6 +1,6 @@
 //! Everything goes wrong at once, again and again, and at the end every store has exactly one good snapshot.
 //!
-//! `SEEDBED_STORM_STORES=1000` makes it as large as one likes; the default takes about two minutes.
+//! `SEEDBED_STORM_STORES=1000` makes it as large as one likes; the default takes one or two minutes.
 
 use std::{
     collections::BTreeSet,
@@ -43,7 +43,7 @@ struct Damage {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_store_ends_with_one_good_snapshot_whatever_breaks() {
     let stores = std::env::var("SEEDBED_STORM_STORES");
-    let stores = stores.map_or(120, |stores| stores.parse().expect("a number of stores"));
+    let stores = stores.map_or(300, |stores| stores.parse().expect("a number of stores"));
     let started = Instant::now();
     let mut storm = Storm::start(stores).await;
     storm.rage().await;
