@@ -150,6 +150,17 @@ pub struct Catalog {
     pool: AnyPool,
 }
 
+impl CatalogError {
+    /// Whether the same call may succeed later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Database(error) => open::passes(error),
+            _ => false,
+        }
+    }
+}
+
 impl Catalog {
     /// Closes the catalog; what was committed is safe.
     pub async fn close(&self) {

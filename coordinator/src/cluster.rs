@@ -15,7 +15,7 @@ use seedbed_protocol::{
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
+use tracing::{Span, warn};
 
 use crate::{
     catalog::{Catalog, CatalogError, ListOptions, Listed, Totals},
@@ -127,14 +127,9 @@ impl Cluster {
         let started = Instant::now();
         let standing = watch::Sender::new(self.standing(runs).await?);
         let current = standing.subscribe();
-        let events = Events::new(
-            self.catalog.clone(),
-            self.broker.clone(),
-            watch::Sender::default(),
-        );
         tokio::select! {
             ended = self.wait_for_end(runs, &standing) => ended?,
-            failed = events.run(CancellationToken::new()) => failed?,
+            failed = self.record_events() => failed?,
             failed = tend::keep_tending(&self.catalog, &self.publisher) => failed?,
             never = self.reporter.follow(move || *current.borrow()) => match never {},
             () = stop.cancelled() => return Ok(Outcome::Interrupted),
@@ -145,22 +140,40 @@ impl Cluster {
         Ok(Outcome::Finished(summary))
     }
 
+    /// Records what workers report, also after the catalog or the broker was away for a while.
+    async fn record_events(&self) -> Result<(), EventsError> {
+        let (catalog, broker) = (self.catalog.clone(), self.broker.clone());
+        let events = Events::new(catalog, broker, watch::Sender::default());
+        loop {
+            match events.run(CancellationToken::new()).await {
+                Err(error) if error.is_transient() => warn!("events are recorded later: {error}"),
+                ended => return ended,
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     async fn wait_for_end(
         &self,
         runs: &[RunId],
         standing: &watch::Sender<Standing>,
     ) -> Result<(), ClusterError> {
         loop {
-            let now = self.standing(runs).await?;
-            standing.send_replace(now);
-            if now.counts.done() {
-                return Ok(());
+            match self.standing(runs).await {
+                Ok(now) => {
+                    standing.send_replace(now);
+                    if now.counts.done() {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.is_transient() => warn!("the catalog is away: {error}"),
+                Err(error) => return Err(error.into()),
             }
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    async fn standing(&self, runs: &[RunId]) -> Result<Standing, ClusterError> {
+    async fn standing(&self, runs: &[RunId]) -> Result<Standing, CatalogError> {
         let totals = self.totals(runs).await?;
         Ok(Standing {
             counts: Counts {
@@ -174,7 +187,7 @@ impl Cluster {
         })
     }
 
-    async fn totals(&self, runs: &[RunId]) -> Result<Totals, ClusterError> {
+    async fn totals(&self, runs: &[RunId]) -> Result<Totals, CatalogError> {
         let mut sum = Totals::default();
         for &run_id in runs {
             sum += self.catalog.totals(run_id).await?;

@@ -29,6 +29,16 @@ pub enum EventsError {
     Broker(#[from] BrokerError),
 }
 
+impl EventsError {
+    /// Whether the same events may be applied later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Catalog(error) => error.is_transient(),
+            Self::Broker(error) => error.is_transient(),
+        }
+    }
+}
+
 /// Applies events to the catalog.
 pub struct Events {
     catalog: Catalog,
@@ -81,10 +91,10 @@ impl Events {
             }
         }
         let applied = self.catalog.apply(&events).await?;
+        self.counts.send_modify(|counts| counts.add(&applied));
         for ((event, applied), delivery) in events.iter().zip(&applied).zip(deliveries) {
             settle(event, *applied, delivery).await?;
         }
-        self.counts.send_modify(|counts| counts.add(&applied));
         Ok(())
     }
 }

@@ -68,6 +68,17 @@ pub enum RunError {
     Broker(#[from] BrokerError),
 }
 
+impl RunError {
+    /// Whether the same call may succeed later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Catalog(error) => error.is_transient(),
+            Self::Broker(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+}
+
 /// Which stores of the list a run is for; all of them by default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoreFilter {

@@ -37,12 +37,15 @@ pub async fn tend(catalog: &Catalog, publisher: &Publisher) -> Result<(), RunErr
 /// Looks after all runs, again and again.
 ///
 /// # Errors
-/// As [`tend`]; else it never ends.
+/// As [`tend`], unless it may pass; else it never ends.
 pub async fn keep_tending(catalog: &Catalog, publisher: &Publisher) -> Result<(), RunError> {
     let mut ticks = tokio::time::interval(PAUSE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        tend(catalog, publisher).await?;
+        match tend(catalog, publisher).await {
+            Err(error) if error.is_transient() => warn!("looking after runs later: {error}"),
+            tended => tended?,
+        }
     }
 }
