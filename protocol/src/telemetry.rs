@@ -39,10 +39,11 @@ pub fn init(config: &LogConfig) -> Result<(), InvalidLogLevel> {
         level: config.level.clone(),
         reason: e.to_string(),
     })?;
-    // It writes messages that come back into its warnings, with the claims in them.
+    // It writes messages that come back into its warnings, with the claims in them, and errors that are none: ours
+    // say what matters.
     let filter = match config.level.contains("lapin") {
         true => filter,
-        false => filter.add_directive("lapin=error".parse().expect("it is a directive")),
+        false => filter.add_directive("lapin=off".parse().expect("it is a directive")),
     };
     let json = match config.format {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
