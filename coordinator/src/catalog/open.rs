@@ -22,6 +22,9 @@ const POSTGRES_CONNECTIONS: u32 = 4;
 /// less.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// A server that does not answer for so long is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The SQLSTATE of a query for a table that is not there.
@@ -63,7 +66,7 @@ impl Catalog {
         };
         sqlx::any::install_default_drivers();
         let asked = async {
-            let mut connection = AnyConnection::connect(url).await?;
+            let mut connection = connect(url).await?;
             let found = sqlx::query("SELECT 1 FROM runs LIMIT 1")
                 .fetch_optional(&mut connection)
                 .await;
@@ -123,7 +126,7 @@ impl Place {
         let url = self.connection_url()?;
         let cannot_open = |error: sqlx::Error| self.cannot_open(&error);
         // The pool would try again and again to open a file that is no database; this tells at once.
-        let mut first = AnyConnection::connect(&url).await.map_err(cannot_open)?;
+        let mut first = connect(&url).await.map_err(cannot_open)?;
         if let Self::Sqlite(_) = self {
             set_up_sqlite(&mut first).await.map_err(cannot_open)?;
         }
@@ -177,6 +180,13 @@ impl Place {
         let reason = advice(error);
         CatalogError::Open { catalog, reason }
     }
+}
+
+async fn connect(url: &str) -> sqlx::Result<AnyConnection> {
+    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, AnyConnection::connect(url));
+    connecting
+        .await
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
 /// FULL: an event is acknowledged after its commit, which therefore has to survive a power cut. Commits are
