@@ -176,12 +176,7 @@ impl Settings {
             );
         }
         positive("worker.job_timeout", self.worker.job_timeout)?;
-        if self.broker.consumer_timeout <= self.worker.job_timeout {
-            return invalid(
-                "broker.consumer_timeout",
-                "must be longer than worker.job_timeout, or RabbitMQ gives a long job to a second worker",
-            );
-        }
+        self.broker.check(self.worker.job_timeout)?;
         self.check_stores()
     }
 

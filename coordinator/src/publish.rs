@@ -161,7 +161,7 @@ pub(crate) fn seed_job(
         default_streams: settings.sync.default_streams,
         subscriptions: selection.subscriptions,
         attempt: Attempt::FIRST,
-        deadline: Utc::now() + settings.worker.job_timeout,
+        deadline: Utc::now() + settings.worker.job_deadline,
         base: None,
     }
 }

@@ -264,7 +264,7 @@ struct Variable {
 impl Variable {
     fn of(name: String, value: String) -> Option<Self> {
         let setting = name.strip_prefix(ENV_PREFIX)?;
-        if name == CONFIG_VARIABLE {
+        if name == CONFIG_VARIABLE || is_of_kubernetes(&name) {
             return None;
         }
         let setting = match setting.split_once(SECTION_SEPARATOR) {
@@ -280,6 +280,17 @@ impl Variable {
             value,
         })
     }
+}
+
+/// Whether Kubernetes sets a variable of this name in every pod beside a Service that is called seedbed, or
+/// seedbed-something
+/// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
+fn is_of_kubernetes(name: &str) -> bool {
+    let of_service = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
+    let of_port = ["_SERVICE_PORT_", "_PORT_"];
+    !name.contains(SECTION_SEPARATOR)
+        && (of_service.iter().any(|end| name.ends_with(end))
+            || of_port.iter().any(|part| name.contains(part)))
 }
 
 impl Provider for Variable {
@@ -397,6 +408,22 @@ mod tests {
             (CONFIG_VARIABLE.into(), broken()),
         ];
         assert!(unicode(others).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_kubernetes_says_about_a_service_is_no_setting() {
+        for name in [
+            "SEEDBED_SERVICE_HOST",
+            "SEEDBED_SERVICE_PORT",
+            "SEEDBED_SERVICE_PORT_HTTP",
+            "SEEDBED_PORT",
+            "SEEDBED_API_PORT_80_TCP_ADDR",
+        ] {
+            assert!(Variable::of(name.to_owned(), "x".to_owned()).is_none());
+        }
+        for name in ["SEEDBED_TOKEN__SECRET", "SEEDBED_SECRET"] {
+            assert!(Variable::of(name.to_owned(), "x".to_owned()).is_some());
+        }
     }
 
     #[test]

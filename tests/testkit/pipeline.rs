@@ -116,6 +116,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             backoff: Duration::from_millis(20),
             max_backoff: Duration::from_millis(100),
             job_timeout: Duration::from_secs(120),
+            job_deadline: Duration::from_secs(120),
             grace: Duration::ZERO,
             listen: None,
         },

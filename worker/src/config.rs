@@ -156,9 +156,12 @@ pub struct WorkerConfig {
     /// The longest pause between tries.
     #[serde(deserialize_with = "duration")]
     pub max_backoff: Duration,
-    /// How long a job may take, from being published.
+    /// How long one try at a job may take.
     #[serde(deserialize_with = "duration")]
     pub job_timeout: Duration,
+    /// How long after its publication a job is worth working on, waiting and all tries included.
+    #[serde(deserialize_with = "duration")]
+    pub job_deadline: Duration,
     /// How long a worker that is told to stop may go on with the jobs that it has.
     #[serde(deserialize_with = "duration")]
     pub grace: Duration,
@@ -274,6 +277,9 @@ fn check_worker(worker: &WorkerConfig) -> Result<(), SettingsError> {
     }
     if worker.backoff > worker.max_backoff {
         return invalid("worker.backoff", "is longer than worker.max_backoff");
+    }
+    if worker.job_deadline < worker.job_timeout {
+        return invalid("worker.job_deadline", "is shorter than worker.job_timeout");
     }
     positive("worker.job_timeout", worker.job_timeout)
 }

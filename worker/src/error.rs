@@ -29,8 +29,14 @@ pub enum SeedError {
     #[error(transparent)]
     Upload(#[from] SnapshotStoreError),
     /// The job took too long.
-    #[error("the job's deadline has passed; raise worker.job_timeout or add workers")]
+    #[error("the job's deadline has passed; raise worker.job_deadline or add workers")]
     Deadline,
+    /// This try took too long.
+    #[error(
+        "the job took longer than {}; raise worker.job_timeout if the store is that large",
+        humantime::format_duration(*.0)
+    )]
+    Timeout(Duration),
     /// It came back again and again without a word of who took it.
     #[error(
         "{0} workers took the job and none came to an end; was one of them killed for its memory? Look at the \
@@ -59,7 +65,11 @@ impl SeedError {
             // What was synced wrong may sync right; a schema that lacks a table stays so.
             Self::Verify(error) => !matches!(error, VerifyError::Untyped { .. }),
             Self::Upload(error) => error.is_transient(),
-            Self::Deadline | Self::Poison(_) | Self::Unreadable(_) | Self::Panic(_) => false,
+            Self::Deadline
+            | Self::Timeout(_)
+            | Self::Poison(_)
+            | Self::Unreadable(_)
+            | Self::Panic(_) => false,
         }
     }
 
@@ -89,7 +99,7 @@ impl SeedError {
     pub fn step(&self) -> &'static str {
         match self {
             Self::WorkDirectory(_) | Self::Poison(_) | Self::Unreadable(_) => "take",
-            Self::Deadline | Self::Panic(_) => "seed",
+            Self::Deadline | Self::Timeout(_) | Self::Panic(_) => "seed",
             Self::Sync(SyncError::Token(_)) => "token",
             Self::Sync(_) => "sync",
             Self::Snapshot(SnapshotError::LocalChanges(_)) => "scrub",

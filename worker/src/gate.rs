@@ -55,7 +55,11 @@ impl StreamGate {
             match self.try_enter() {
                 Ok(pass) => return pass,
                 Err(Obstacle::Full) => freed.await,
-                Err(Obstacle::Closed { until }) => tokio::time::sleep_until(until).await,
+                Err(Obstacle::Closed { until }) => {
+                    // This may have been woken in another's place, and may not live to the end of its sleep.
+                    self.freed.notify_one();
+                    tokio::time::sleep_until(until).await;
+                }
             }
         }
     }

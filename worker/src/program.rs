@@ -158,6 +158,7 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
         log,
     };
     settings.check()?;
+    broker.check(settings.worker.job_timeout)?;
     if broker.is_memory() {
         return Err(WorkerError::MemoryBroker);
     }

@@ -40,6 +40,9 @@ struct Shared {
 /// How long handing jobs back may take when the broker does not answer.
 const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long taking back abandoned uploads may take.
+const UPLOADS_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How a worker is told to stop.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
@@ -104,10 +107,13 @@ impl Worker {
         let mut deliveries = self.shared.broker.consume(Queue::Jobs, slots).await?;
         let mut jobs = JoinSet::new();
         loop {
+            // The prefetch does not suffice: after a lost connection the broker delivers anew what is still
+            // being worked on.
+            let is_full = jobs.len() >= slots.into();
             tokio::select! {
                 () = shutdown.drain.cancelled() => break,
                 Some(_) = jobs.join_next() => {}
-                delivery = deliveries.next() => match delivery {
+                delivery = deliveries.next(), if !is_full => match delivery {
                     Some(delivery) => {
                         jobs.spawn(self.shared.clone().work_on(delivery, shutdown.abort.clone()));
                     }
@@ -127,7 +133,13 @@ impl Worker {
         }
         // What is left hangs at the broker; dropped, it goes back to the queue by itself.
         jobs.shutdown().await;
-        self.shared.seeder.uploads_ended().await;
+        let uploads = self.shared.seeder.uploads_ended();
+        if tokio::time::timeout(UPLOADS_TIMEOUT, uploads)
+            .await
+            .is_err()
+        {
+            warn!("left parts of uploads behind, since the snapshot store does not answer");
+        }
         Ok(())
     }
 
@@ -208,16 +220,19 @@ impl Shared {
         delivery.park(reason).await
     }
 
-    /// The job within its deadline; a panic is that job's failure and nobody else's.
+    /// The job within its time; a panic is that job's failure and nobody else's.
     async fn seed(&self, job: &SeedJob) -> Result<Manifest, SeedError> {
         let left = (job.deadline - Utc::now()).to_std().unwrap_or_default();
         if left.is_zero() {
             return Err(SeedError::Deadline);
         }
         let seeding = AssertUnwindSafe(self.seeder.seed(job)).catch_unwind();
-        match tokio::time::timeout(left, seeding).await {
+        match tokio::time::timeout(left.min(self.config.job_timeout), seeding).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(SeedError::Panic(panic_message(panic.as_ref()))),
+            Err(_) if left > self.config.job_timeout => {
+                Err(SeedError::Timeout(self.config.job_timeout))
+            }
             Err(_) => Err(SeedError::Deadline),
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! worker.directory/
-//!   process-<id>/        one for each running process, locked as long as it lives
+//!   process-<id>/                 one for each running process, locked as long as it lives
 //!     lock
-//!     <job>-<attempt>/   removed when the attempt ends, whichever way
+//!     <job>-<attempt>-<random>/   removed when the delivery ends, whichever way
 //! ```
 //!
 //! A killed process leaves its directory behind without the lock; the next process removes it.
@@ -84,22 +84,19 @@ impl WorkDirectory {
         Ok(Self(Arc::new(ProcessDirectory { path, _lock: lock })))
     }
 
-    /// A fresh directory for one attempt.
+    /// A fresh directory for one delivery of one attempt: after a lost connection, the same attempt may come
+    /// again while its first delivery is still worked on.
     ///
     /// # Errors
     /// [`WorkDirectoryError`] when it cannot be made.
     pub fn job(&self, job_id: JobId, attempt: Attempt) -> Result<JobDirectory, WorkDirectoryError> {
-        let path = self.0.path.join(format!("{job_id}-{attempt}"));
-        let failed = |source| WorkDirectoryError {
+        let name = format!("{job_id}-{attempt}-{}", Uuid::new_v4().simple());
+        let path = self.0.path.join(name);
+        fs::create_dir(&path).map_err(|source| WorkDirectoryError {
             action: "create",
             path: path.clone(),
             source,
-        };
-        // There is one when the same attempt was delivered again to the same process.
-        match fs::remove_dir_all(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
-            _ => fs::create_dir(&path).map_err(failed)?,
-        }
+        })?;
         Ok(JobDirectory {
             path,
             _process: self.0.clone(),
@@ -113,7 +110,7 @@ impl Drop for ProcessDirectory {
     }
 }
 
-/// The directory of one attempt; gone when it is dropped.
+/// The directory of one delivery; gone when it is dropped.
 #[derive(Debug)]
 pub struct JobDirectory {
     path: PathBuf,

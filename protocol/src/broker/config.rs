@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
 use super::{AmqpBroker, Broker, BrokerError, MemoryBroker};
-use crate::settings::duration;
+use crate::settings::{SettingsError, duration, invalid};
 
 /// How messages travel.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,6 +34,20 @@ impl BrokerConfig {
             connect_timeout: Duration::from_secs(30),
             consumer_timeout: Duration::from_secs(2 * 60 * 60),
         }
+    }
+
+    /// Checks that RabbitMQ lets a worker finish a job.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] when it would take the job away before `job_timeout` is over.
+    pub fn check(&self, job_timeout: Duration) -> Result<(), SettingsError> {
+        if self.consumer_timeout <= job_timeout {
+            return invalid(
+                "broker.consumer_timeout",
+                "must be longer than worker.job_timeout, or RabbitMQ gives a long job to a second worker",
+            );
+        }
+        Ok(())
     }
 
     /// Whether messages stay in this process.

@@ -8,9 +8,9 @@ use tokio_util::{io::StreamReader, sync::CancellationToken};
 use super::{SnapshotPart, SnapshotStore, SnapshotStoreError, latest_key, transfer};
 use crate::message::{Manifest, Rendition};
 
-/// Up to this size, in bytes, S3 copies an object by itself
-/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>).
-const MAX_COPY_BYTES: u64 = 5 << 30;
+/// Up to this size, in bytes, the store copies an object by itself. S3 would up to 5 GiB
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>), but not within the time of one request.
+const MAX_COPY_BYTES: u64 = 1 << 30;
 
 /// How often the copy is begun anew because another job came between.
 const TRIES: u32 = 5;
