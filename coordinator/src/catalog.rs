@@ -176,6 +176,11 @@ fn time(millis: i64) -> Result<DateTime<Utc>, CatalogError> {
     DateTime::from_timestamp_millis(millis).ok_or_else(|| damaged(millis, "a time"))
 }
 
+/// Text as both databases store it: Postgres refuses the character NUL.
+fn printable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 fn damaged(value: impl ToString, expected: impl Into<String>) -> CatalogError {
     let mut value = value.to_string();
     if let Some((end, _)) = value.char_indices().nth(SHOWN_CHARS) {

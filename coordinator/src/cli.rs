@@ -179,8 +179,6 @@ enum CliError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error(transparent)]
-    Requeue(#[from] RequeueError),
-    #[error(transparent)]
     Retention(#[from] RetentionError),
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
@@ -205,10 +203,13 @@ impl CliError {
             Self::Catalog(error)
             | Self::Local(LocalError::Catalog(error))
             | Self::Cluster(ClusterError::Catalog(error))
-            | Self::Requeue(RequeueError::Catalog(error)) => catalog_exit_code(error),
-            Self::Snapshots(error) | Self::Local(LocalError::Snapshots(error)) => {
-                snapshots_exit_code(error)
+            | Self::Cluster(ClusterError::Requeue(RequeueError::Catalog(error))) => {
+                catalog_exit_code(error)
             }
+            Self::Snapshots(error)
+            | Self::Local(LocalError::Snapshots(error))
+            | Self::Retention(RetentionError::Snapshots(error))
+            | Self::Rebuild(RebuildError::Snapshots(error)) => snapshots_exit_code(error),
             Self::Broker(error) => broker_exit_code(error),
             Self::Local(LocalError::Run(error)) | Self::Cluster(ClusterError::Run(error)) => {
                 run_exit_code(error)
@@ -272,12 +273,8 @@ fn catalog_exit_code(error: &CatalogError) -> u8 {
 }
 
 fn snapshots_exit_code(error: &SnapshotStoreError) -> u8 {
-    match error {
-        SnapshotStoreError::Url { .. }
-        | SnapshotStoreError::Environment { .. }
-        | SnapshotStoreError::Directory { .. } => USAGE,
-        _ => FAILED,
-    }
+    // What will never be allowed, somebody has to change.
+    if error.is_transient() { FAILED } else { USAGE }
 }
 
 /// Runs one command; prints what went wrong as `error: …`.

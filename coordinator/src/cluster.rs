@@ -9,23 +9,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use seedbed_protocol::{
-    RunId,
-    broker::{Broker, BrokerError},
-};
-use tokio::sync::watch;
+use seedbed_protocol::{RunId, broker::Broker};
+use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, warn};
 
 use crate::{
-    catalog::{Catalog, CatalogError, ListOptions, Listed, Totals},
+    catalog::{Catalog, CatalogError, ListOptions, Listed, Retried, Totals},
     config::Settings,
     events::{Events, EventsError},
     progress::{Counts, Reporter, Standing, Summary},
-    publish::Publisher,
+    publish::{Published, Publisher},
+    requeue::{self, Cancelled, RequeueError},
     run::{self, RunError, StoreFilter},
     stores::StoreSource,
-    tend,
+    tend::Tender,
 };
 
 /// Between two looks at the catalog.
@@ -43,16 +41,35 @@ pub enum ClusterError {
     /// What workers report can no longer be recorded.
     #[error(transparent)]
     Events(#[from] EventsError),
-    /// The broker failed.
+    /// Jobs could not be started over or dropped.
     #[error(transparent)]
-    Broker(#[from] BrokerError),
+    Requeue(#[from] RequeueError),
+    /// Looking after runs ended without a reason.
+    #[error("looking after runs ended unexpectedly: {0}")]
+    Ended(#[from] JoinError),
+}
+
+fn tended(ended: Result<Result<(), RunError>, JoinError>) -> Result<(), ClusterError> {
+    Ok(ended??)
+}
+
+/// Runs that somebody waits for.
+#[derive(Debug)]
+pub struct Awaited {
+    /// They, the newest first.
+    pub runs: Vec<RunId>,
+    /// Jobs of theirs that had failed or been dropped before anything was published.
+    unseeded_before: u64,
 }
 
 /// How following runs ended.
 #[derive(Debug)]
 pub enum Outcome {
     /// Every job ended.
-    Finished(Summary),
+    Finished {
+        /// Whether none has failed meanwhile.
+        all_well: bool,
+    },
     /// It was told to stop watching. The jobs go on.
     Interrupted,
 }
@@ -62,7 +79,8 @@ pub struct Cluster {
     settings: Settings,
     catalog: Catalog,
     broker: Arc<dyn Broker>,
-    publisher: Publisher,
+    publisher: Arc<Publisher>,
+    tender: Tender,
     reporter: Reporter,
 }
 
@@ -75,17 +93,25 @@ impl Cluster {
         reporter: Reporter,
     ) -> Self {
         let publisher = Publisher::new(catalog.clone(), broker.clone(), settings.clone());
+        let publisher = Arc::new(publisher);
+        let tender = Tender::new(
+            catalog.clone(),
+            broker.clone(),
+            publisher.clone(),
+            settings.worker.job_deadline,
+        );
         Self {
             settings,
             catalog,
             broker,
             publisher,
+            tender,
             reporter,
         }
     }
 
-    /// Lists the stores of `source` as a new run and publishes its jobs, beside what earlier runs left
-    /// unpublished.
+    /// Records what workers have reported so far, lists the stores of `source` as a new run and publishes its
+    /// jobs, beside what earlier runs left unpublished.
     ///
     /// # Errors
     /// [`ClusterError`]. What was listed is not lost: the next run goes on with it.
@@ -94,24 +120,64 @@ impl Cluster {
         source: &StoreSource,
         filter: &StoreFilter,
         options: ListOptions,
-    ) -> Result<Listed, ClusterError> {
+    ) -> Result<(Listed, Awaited), ClusterError> {
+        self.events().catch_up().await?;
         let run = run::list(&self.catalog, &self.settings, source, filter, options).await?;
+        let awaited = self.awaited(run.listed.runs()).await?;
         if let Some(run_id) = run.listed.run_id {
-            self.publisher.publish(run_id, &run.span).await?;
+            self.publish(run_id, &run.span).await?;
         }
-        tend::tend(&self.catalog, &self.publisher).await?;
-        Ok(run.listed)
+        self.tender.tend(&CancellationToken::new()).await?;
+        Ok((run.listed, awaited))
     }
 
-    /// Publishes the jobs of runs that are listed already.
+    /// Starts the failed jobs of `run_id`, or of every run, over.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub async fn publish(&self, runs: &[RunId]) -> Result<(), ClusterError> {
-        for &run_id in runs {
-            self.publisher.publish(run_id, &Span::none()).await?;
+    pub async fn retry(&self, run_id: Option<RunId>) -> Result<(Retried, Awaited), ClusterError> {
+        self.events().catch_up().await?;
+        let retried = requeue::retry(&self.catalog, self.broker.as_ref(), run_id).await?;
+        let awaited = self.awaited(retried.runs.iter().copied().collect()).await?;
+        for &run_id in &retried.runs {
+            self.publish(run_id, &Span::none()).await?;
         }
-        Ok(())
+        Ok((retried, awaited))
+    }
+
+    async fn awaited(&self, runs: Vec<RunId>) -> Result<Awaited, ClusterError> {
+        let counts = self.standing(&runs).await?.counts;
+        Ok(Awaited {
+            runs,
+            unseeded_before: counts.failed + counts.dropped,
+        })
+    }
+
+    /// Drops every job of `run_id` that no worker has started.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; calling again goes on where this stopped.
+    pub async fn cancel(&self, run_id: RunId) -> Result<Cancelled, ClusterError> {
+        self.events().catch_up().await?;
+        Ok(requeue::cancel(&self.catalog, self.broker.as_ref(), run_id).await?)
+    }
+
+    fn events(&self) -> Events {
+        let (catalog, broker) = (self.catalog.clone(), self.broker.clone());
+        Events::new(catalog, broker, watch::Sender::default())
+    }
+
+    /// Publishes a run to its end. Should somebody else be at it, waits for that.
+    async fn publish(&self, run_id: RunId, run_span: &Span) -> Result<(), ClusterError> {
+        let never = CancellationToken::new();
+        loop {
+            let published = self.publisher.publish(run_id, run_span, &never).await?;
+            let left = self.catalog.listed_jobs(run_id, None, 1).await?;
+            if published == Published::All || left.is_empty() {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Shows how far these runs are until each of their jobs has ended, records what workers report, and keeps
@@ -121,29 +187,42 @@ impl Cluster {
     /// [`ClusterError`]; the jobs go on.
     pub async fn follow(
         &self,
-        runs: &[RunId],
+        awaited: &Awaited,
         stop: CancellationToken,
     ) -> Result<Outcome, ClusterError> {
         let started = Instant::now();
+        let runs = &awaited.runs;
         let standing = watch::Sender::new(self.standing(runs).await?);
         let current = standing.subscribe();
-        tokio::select! {
-            ended = self.wait_for_end(runs, &standing) => ended?,
-            failed = self.record_events() => failed?,
-            failed = tend::keep_tending(&self.catalog, &self.publisher) => failed?,
+        let stop_tending = CancellationToken::new();
+        // A task, so that a page that it publishes is recorded although this has come to its end.
+        let mut tending = tokio::spawn(self.tender.clone().keep_tending(stop_tending.clone()));
+        let ended = tokio::select! {
+            ended = self.wait_for_end(runs, &standing) => ended.map(|()| true),
+            failed = self.record_events() => failed.map(|()| true).map_err(Into::into),
+            failed = &mut tending => tended(failed).map(|()| true),
             never = self.reporter.follow(move || *current.borrow()) => match never {},
-            () = stop.cancelled() => return Ok(Outcome::Interrupted),
+            () = stop.cancelled() => Ok(false),
+        };
+        stop_tending.cancel();
+        if !tending.is_finished() {
+            tended(tending.await)?;
+        }
+        if !ended? {
+            return Ok(Outcome::Interrupted);
         }
         self.catalog.finish_runs().await?;
         let summary = self.summary(runs, started).await?;
         self.reporter.summary(&summary);
-        Ok(Outcome::Finished(summary))
+        let counts = self.standing(runs).await?.counts;
+        Ok(Outcome::Finished {
+            all_well: counts.failed + counts.dropped <= awaited.unseeded_before,
+        })
     }
 
     /// Records what workers report, also after the catalog or the broker was away for a while.
     async fn record_events(&self) -> Result<(), EventsError> {
-        let (catalog, broker) = (self.catalog.clone(), self.broker.clone());
-        let events = Events::new(catalog, broker, watch::Sender::default());
+        let events = self.events();
         loop {
             match events.run(CancellationToken::new()).await {
                 Err(error) if error.is_transient() => warn!("events are recorded later: {error}"),

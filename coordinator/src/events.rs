@@ -1,6 +1,6 @@
 //! Takes what workers report, applies it to the catalog in batches, and acknowledges it after the commit.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use seedbed_protocol::{
@@ -17,6 +17,9 @@ use crate::{
 
 /// Events in one transaction. More would not be faster by much, and would make one failure costlier.
 const BATCH: u16 = 256;
+
+/// How long no event comes before the queue is asked whether there is one.
+const QUIET: Duration = Duration::from_millis(300);
 
 /// Why events are no longer applied.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +79,25 @@ impl Events {
         }
     }
 
+    /// Applies every event that waits now, so that what follows knows what has happened.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn catch_up(&self) -> Result<(), EventsError> {
+        if self.broker.waiting(Queue::Events).await? == 0 {
+            return Ok(());
+        }
+        let mut consumer = self.broker.consume(Queue::Events, BATCH).await?;
+        loop {
+            match tokio::time::timeout(QUIET, consumer.next()).await {
+                Ok(Some(first)) => self.apply(fill_batch(first, consumer.as_mut())).await?,
+                Ok(None) => return Ok(()),
+                Err(_) if self.broker.waiting(Queue::Events).await? == 0 => return Ok(()),
+                Err(_) => {}
+            }
+        }
+    }
+
     async fn apply(&self, batch: Vec<Delivery>) -> Result<(), EventsError> {
         let (mut events, mut deliveries) = (Vec::new(), Vec::new());
         for delivery in batch {
@@ -90,9 +112,41 @@ impl Events {
                 }
             }
         }
-        let applied = self.catalog.apply(&events).await?;
-        self.counts.send_modify(|counts| counts.add(&applied));
-        for ((event, applied), delivery) in events.iter().zip(&applied).zip(deliveries) {
+        match self.catalog.apply(&events).await {
+            Ok(applied) => self.settle_all(&events, &applied, deliveries).await,
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(_) => self.apply_one_by_one(&events, deliveries).await,
+        }
+    }
+
+    /// Finds the event that the catalog refuses, and puts it aside: it must not hold up the others.
+    async fn apply_one_by_one(
+        &self,
+        events: &[SeedEvent],
+        deliveries: Vec<Delivery>,
+    ) -> Result<(), EventsError> {
+        for (event, delivery) in events.iter().zip(deliveries) {
+            let event = std::slice::from_ref(event);
+            match self.catalog.apply(event).await {
+                Ok(applied) => self.settle_all(event, &applied, vec![delivery]).await?,
+                Err(error) if error.is_transient() => return Err(error.into()),
+                Err(error) => {
+                    tracing::error!(%error, "parked an event that the catalog refuses");
+                    delivery.park(error.to_string()).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle_all(
+        &self,
+        events: &[SeedEvent],
+        applied: &[Applied],
+        deliveries: Vec<Delivery>,
+    ) -> Result<(), EventsError> {
+        self.counts.send_modify(|counts| counts.add(applied));
+        for ((event, applied), delivery) in events.iter().zip(applied).zip(deliveries) {
             settle(event, *applied, delivery).await?;
         }
         Ok(())
@@ -118,7 +172,10 @@ async fn settle(
 ) -> Result<(), BrokerError> {
     if applied == Applied::UnknownJob {
         tracing::error!(job_id = %event.job_id, "parked an event of a job that the catalog does not know");
-        let reason = format!("the catalog does not know the job {}", event.job_id);
+        let reason = format!(
+            "the catalog does not know the job {} as it is told of",
+            event.job_id
+        );
         return delivery.park(reason).await;
     }
     delivery.ack().await

@@ -246,7 +246,9 @@ impl Local {
     /// Publishes the jobs of `run` and waits until each has ended.
     async fn work(&self, run: &LocalRun) -> Result<(), LocalError> {
         let mut counts = self.counts.subscribe();
-        self.publisher.publish(run.id, &run.run.span).await?;
+        self.publisher
+            .publish(run.id, &run.run.span, &CancellationToken::new())
+            .await?;
         // The sender lives in `self`, so waiting cannot fail.
         let _ = counts.wait_for(Counts::done).await;
         Ok(())

@@ -7,15 +7,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::Utc;
-use futures::{StreamExt, TryStreamExt, stream};
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream};
 use seedbed_protocol::{
     Attempt, JobId, RunId,
     broker::{Broker, Message, Queue},
     message::{Scope, SeedJob},
     trace::{TraceContext, trace_id},
 };
-use tracing::{Instrument, Span, info_span};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, error, info_span, warn};
 
 use crate::{
     catalog::{Catalog, PendingJob, QueuedJob},
@@ -44,10 +45,17 @@ pub struct Publisher {
 /// What came of publishing a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Published {
-    /// No job of it is left to publish.
+    /// No job of it is left to publish, or the publisher was told to stop.
     All,
     /// Somebody else publishes it, or has cancelled it.
     Elsewhere,
+}
+
+/// What came of one job.
+enum Attempted {
+    Queued(QueuedJob),
+    /// It can never be published as it is.
+    Unfit(JobId, String),
 }
 
 impl Publisher {
@@ -61,28 +69,78 @@ impl Publisher {
         }
     }
 
-    /// Publishes every job of the run that was not published yet, as fast as the broker takes them.
+    /// Publishes every job of the run that was not published yet, as fast as the broker takes them, or until
+    /// `stop` is cancelled. A page that was begun is ended.
     ///
     /// # Errors
     /// [`RunError`]; publishing again goes on where this stopped.
-    pub async fn publish(&self, run_id: RunId, run_span: &Span) -> Result<Published, RunError> {
+    pub async fn publish(
+        &self,
+        run_id: RunId,
+        run_span: &Span,
+        stop: &CancellationToken,
+    ) -> Result<Published, RunError> {
         let mut after = None;
-        loop {
-            if !self.catalog.lease_run(run_id, &self.holder, LEASE).await? {
-                return Ok(Published::Elsewhere);
-            }
+        while self.lease(run_id).await? {
             let page = self.catalog.listed_jobs(run_id, after, PAGE).await?;
-            let Some(last) = page.last() else {
+            let last = page.last().map(|last| (last.position, last.job_id));
+            // What came in while this went on, by a retry, may be at any place.
+            let nothing_left = last.is_none() && after.is_none();
+            if nothing_left || stop.is_cancelled() {
                 self.catalog.release_run(run_id, &self.holder).await?;
                 return Ok(Published::All);
-            };
-            after = Some((last.position, last.job_id));
-            let published: Vec<QueuedJob> = stream::iter(page)
-                .map(|job| self.publish_job(job, run_span))
-                .buffer_unordered(self.in_flight())
-                .try_collect()
-                .await?;
-            self.catalog.mark_queued(&published).await?;
+            }
+            after = last;
+            self.publish_page(run_id, page, run_span).await?;
+        }
+        self.catalog.release_run(run_id, &self.holder).await?;
+        Ok(Published::Elsewhere)
+    }
+
+    async fn lease(&self, run_id: RunId) -> Result<bool, RunError> {
+        Ok(self.catalog.lease_run(run_id, &self.holder, LEASE).await?)
+    }
+
+    /// Publishes some jobs and records what was published, also when one of them cannot be.
+    async fn publish_page(
+        &self,
+        run_id: RunId,
+        page: Vec<PendingJob>,
+        run_span: &Span,
+    ) -> Result<(), RunError> {
+        let publishing = stream::iter(page)
+            .map(|job| self.publish_job(job, run_span))
+            .buffer_unordered(self.in_flight())
+            .collect::<Vec<_>>();
+        let (mut queued, mut unpublished) = (Vec::new(), None);
+        for result in self.while_leased(run_id, publishing).await {
+            match result {
+                Ok(Attempted::Queued(job)) => queued.push(job),
+                Ok(Attempted::Unfit(job_id, reason)) => {
+                    error!(job = %job_id, "failed: {reason}");
+                    self.catalog.fail_job(job_id, "publish", &reason).await?;
+                }
+                Err(error) => unpublished = Some(error),
+            }
+        }
+        self.catalog.mark_queued(&queued).await?;
+        unpublished.map_or(Ok(()), Err)
+    }
+
+    /// Renews the lease while `work` goes on: the broker may be away for longer than it lasts.
+    async fn while_leased<T>(&self, run_id: RunId, work: impl Future<Output = T>) -> T {
+        let renew = async {
+            let mut ticks = tokio::time::interval(LEASE / 3);
+            loop {
+                ticks.tick().await;
+                if let Err(error) = self.lease(run_id).await {
+                    warn!(run = %run_id, "cannot renew the lease: {error}");
+                }
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            never = renew => never,
         }
     }
 
@@ -95,7 +153,7 @@ impl Publisher {
         }
     }
 
-    async fn publish_job(&self, job: PendingJob, run_span: &Span) -> Result<QueuedJob, RunError> {
+    async fn publish_job(&self, job: PendingJob, run_span: &Span) -> Result<Attempted, RunError> {
         // A trace of its own, that the run's points to: a run of 100,000 jobs in one trace would be of use to
         // nobody.
         let span = info_span!(
@@ -106,42 +164,47 @@ impl Publisher {
             seedbed.store_id = %job.scope.store_id,
         );
         span.follows_from(run_span);
-        let trace_id = trace_id(&span);
-        let job = self.seed_job(job)?;
-        let publish = async {
-            let message = Message::job(&job, TraceContext::of(&Span::current()));
-            let message = message.map_err(|source| RunError::Job {
-                store_id: job.scope.store_id.to_string(),
-                source,
-            })?;
-            Ok::<_, RunError>(self.broker.publish(Queue::Jobs, message).await?)
-        };
-        publish.instrument(span).await?;
-        Ok(QueuedJob {
+        let queued = |deadline| QueuedJob {
             job_id: job.job_id,
-            trace_id,
-            deadline: job.deadline,
-        })
+            trace_id: trace_id(&span),
+            deadline,
+        };
+        let trace = span.in_scope(|| TraceContext::of(&Span::current()));
+        match self.message(&job, trace) {
+            Ok((message, deadline)) => {
+                let publishing = self.broker.publish(Queue::Jobs, message);
+                publishing.instrument(span.clone()).await?;
+                Ok(Attempted::Queued(queued(deadline)))
+            }
+            Err(error) => Ok(Attempted::Unfit(job.job_id, error.to_string())),
+        }
     }
 
-    fn seed_job(&self, job: PendingJob) -> Result<SeedJob, RunError> {
+    /// The message for `job` and its deadline. Settings that have changed since the job was listed may no longer
+    /// fit its store.
+    fn message(
+        &self,
+        job: &PendingJob,
+        trace: TraceContext,
+    ) -> Result<(Message, DateTime<Utc>), RunError> {
+        let store_id = || job.scope.store_id.to_string();
         let selection =
             Selection::of(&job.scope, &self.settings).map_err(|(setting, source)| {
                 RunError::Template {
                     setting,
-                    store_id: job.scope.store_id.to_string(),
+                    store_id: store_id(),
                     position: job.position.unsigned_abs(),
                     origin: "the list of stores".to_owned(),
                     source,
                 }
             })?;
-        Ok(seed_job(
-            &self.settings,
-            job.run_id,
-            job.job_id,
-            job.scope,
-            selection,
-        ))
+        let scope = job.scope.clone();
+        let job = seed_job(&self.settings, job.run_id, job.job_id, scope, selection);
+        let message = Message::job(&job, trace).map_err(|source| RunError::Job {
+            store_id: store_id(),
+            source,
+        })?;
+        Ok((message, job.deadline))
     }
 }
 

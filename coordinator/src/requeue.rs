@@ -3,8 +3,9 @@
 //! The catalog changes first, the queues after it. Killed in between, a message is left that nobody waits for:
 //! the next call of the same command removes it, or a worker works on it once more, which harms nothing.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
+use futures::future::try_join_all;
 use seedbed_protocol::{
     Attempt, JobId, RunId,
     broker::{Broker, BrokerError, Delivery, Queue},
@@ -15,6 +16,9 @@ use crate::catalog::{Catalog, CatalogError, Retried};
 
 /// Messages that are looked up in the catalog at a time.
 const PAGE: usize = 256;
+
+/// Between two questions whether a run is still being published.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Why jobs could not be requeued or dropped.
 #[derive(Debug, thiserror::Error)]
@@ -53,13 +57,7 @@ async fn remove_parked(catalog: &Catalog, broker: &dyn Broker) -> Result<(), Req
         left = left.saturating_sub(page.len() as u64);
         let job_ids: Vec<JobId> = page.iter().filter_map(job_id).collect();
         let over = catalog.replaced_among(&job_ids).await?;
-        for delivery in page {
-            if job_id(&delivery).is_some_and(|job_id| over.contains(&job_id)) {
-                delivery.ack().await?;
-            } else {
-                delivery.hand_back().await?;
-            }
-        }
+        settle_page(page, &over).await?;
     }
     Ok(())
 }
@@ -67,7 +65,7 @@ async fn remove_parked(catalog: &Catalog, broker: &dyn Broker) -> Result<(), Req
 /// What became of the jobs of a cancelled run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Cancelled {
-    /// Jobs that will not start.
+    /// Jobs of the run that will not start.
     pub cancelled: u64,
     /// Jobs that have started, and go on.
     pub going_on: u64,
@@ -82,8 +80,24 @@ pub async fn cancel(
     broker: &dyn Broker,
     run_id: RunId,
 ) -> Result<Cancelled, RequeueError> {
-    let mut cancelled = catalog.cancel_listed(run_id).await?;
+    // Whoever publishes it ends a page first; what is published after the queue was swept would start.
+    while !catalog.stop_publishing(run_id).await? {
+        tokio::time::sleep(PAUSE).await;
+    }
+    catalog.cancel_listed(run_id).await?;
+    while sweep(catalog, broker, run_id).await? > 0 {}
+    catalog.finish_runs().await?;
+    let totals = catalog.totals(run_id).await?;
+    Ok(Cancelled {
+        cancelled: totals.cancelled,
+        going_on: totals.in_flight,
+    })
+}
+
+/// Takes the messages that wait out of the queue, and puts back those of other runs. How many were dropped.
+async fn sweep(catalog: &Catalog, broker: &dyn Broker, run_id: RunId) -> Result<u64, RequeueError> {
     let mut left = broker.waiting(Queue::Jobs).await?;
+    let mut dropped = 0;
     while left > 0 {
         let page = take_page(broker, Queue::Jobs, left).await?;
         if page.is_empty() {
@@ -95,22 +109,23 @@ pub async fn cancel(
             .filter(|delivery| is_unstarted(delivery, run_id))
             .filter_map(job_id)
             .collect();
-        let dropped: HashSet<JobId> = catalog.cancel_jobs(&job_ids).await?;
-        cancelled += dropped.len() as u64;
-        for delivery in page {
-            if job_id(&delivery).is_some_and(|job_id| dropped.contains(&job_id)) {
-                delivery.ack().await?;
-            } else {
-                delivery.hand_back().await?;
-            }
-        }
+        let cancelled = catalog.cancel_jobs(&job_ids).await?;
+        dropped += cancelled.len() as u64;
+        settle_page(page, &cancelled).await?;
     }
-    catalog.finish_runs().await?;
-    let totals = catalog.totals(run_id).await?;
-    Ok(Cancelled {
-        cancelled,
-        going_on: totals.in_flight,
-    })
+    Ok(dropped)
+}
+
+/// Acknowledges the messages of these jobs and puts the others back, all at once.
+async fn settle_page(page: Vec<Delivery>, over: &HashSet<JobId>) -> Result<(), BrokerError> {
+    let settling = page.into_iter().map(async |delivery| {
+        if job_id(&delivery).is_some_and(|job_id| over.contains(&job_id)) {
+            delivery.ack().await
+        } else {
+            delivery.hand_back().await
+        }
+    });
+    try_join_all(settling).await.map(drop)
 }
 
 fn is_unstarted(delivery: &Delivery, run_id: RunId) -> bool {

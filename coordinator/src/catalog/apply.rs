@@ -8,7 +8,7 @@ use seedbed_protocol::{
 use sqlx::Row;
 
 use super::{
-    Catalog, CatalogError, millis, parsed,
+    Catalog, CatalogError, millis, parsed, printable,
     sql::{Lock, Tx},
 };
 
@@ -50,11 +50,13 @@ impl Catalog {
 }
 
 async fn apply_event(tx: &mut Tx, event: &SeedEvent) -> Result<Applied, CatalogError> {
-    let known = sqlx::query("SELECT state FROM jobs WHERE id = $1 AND store_id = $2")
-        .bind(event.job_id.to_string())
-        .bind(event.store_id.to_string())
-        .fetch_optional(&mut **tx)
-        .await?;
+    let known =
+        sqlx::query("SELECT state FROM jobs WHERE id = $1 AND store_id = $2 AND run_id = $3")
+            .bind(event.job_id.to_string())
+            .bind(event.store_id.to_string())
+            .bind(event.run_id.to_string())
+            .fetch_optional(&mut **tx)
+            .await?;
     let Some(job) = known else {
         return Ok(Applied::UnknownJob);
     };
@@ -90,8 +92,8 @@ async fn started(
     )
     .bind(event.job_id.to_string())
     .bind(i64::from(event.attempt.get()))
-    .bind(event.worker.clone())
-    .bind(trace_id.map(str::to_owned))
+    .bind(printable(&event.worker))
+    .bind(trace_id.map(printable))
     .bind(millis(event.at))
     .execute(&mut **tx)
     .await?;
@@ -104,9 +106,12 @@ async fn completed(
     event: &SeedEvent,
     manifest: &Manifest,
 ) -> Result<Applied, CatalogError> {
-    if !record_snapshot(tx, manifest).await? {
-        return Ok(Applied::Ignored);
+    let ids = (manifest.run_id, manifest.job_id, &manifest.store_id);
+    if ids != (event.run_id, event.job_id, &event.store_id) {
+        return Ok(Applied::UnknownJob);
     }
+    // The catalog may know the snapshot already, from its manifest, and the job be in flight all the same.
+    record_snapshot(tx, manifest).await?;
     let seeded = Applied::Seeded {
         rows: manifest.rows(),
         bytes: manifest.bytes(),
@@ -213,9 +218,9 @@ async fn failed(
         FailureKind::Transient => "transient",
         FailureKind::Permanent => "permanent",
     })
-    .bind(failure.step.clone())
-    .bind(failure.message.clone())
-    .bind(event.worker.clone())
+    .bind(printable(&failure.step))
+    .bind(printable(&failure.message))
+    .bind(printable(&event.worker))
     .execute(&mut **tx)
     .await?;
     if failure.retry_at.is_some() || recorded.rows_affected() == 0 {
@@ -239,7 +244,7 @@ async fn finish(
     .bind(event.job_id.to_string())
     .bind(state)
     .bind(millis(event.at))
-    .bind(event.worker.clone())
+    .bind(printable(&event.worker))
     .bind(i64::from(event.attempt.get()))
     .execute(&mut **tx)
     .await?;

@@ -7,7 +7,7 @@ use seedbed_protocol::{JobId, JsonObject, RunId, StoreId, message::Scope};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::{
-    Catalog, CatalogError, damaged, in_flight, millis, parsed,
+    Catalog, CatalogError, damaged, in_flight, millis, parsed, printable,
     sql::{Lock, list_of},
 };
 
@@ -197,32 +197,62 @@ impl Catalog {
         Ok(transaction.commit().await?)
     }
 
-    /// Fails jobs that were not heard of until `grace` after their deadline, and says how many. Should a
-    /// snapshot of one turn up after all, it counts.
+    /// Fails a job that nobody can work on.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
-    pub async fn expire_jobs(&self, grace: TimeDelta) -> Result<u64, CatalogError> {
+    pub async fn fail_job(
+        &self,
+        job_id: JobId,
+        step: &'static str,
+        reason: &str,
+    ) -> Result<(), CatalogError> {
+        sqlx::query(concat!(
+            "UPDATE jobs SET state = 'failed', finished_at = $2, failure_kind = 'permanent', \
+                 failure_step = $3, failure_message = $4 WHERE id = $1 AND ",
+            in_flight!()
+        ))
+        .bind(job_id.to_string())
+        .bind(millis(Utc::now()))
+        .bind(step)
+        .bind(printable(reason))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Fails jobs that were not heard of until `grace` after their deadline, and says how many. A job that was
+    /// started before its publication was recorded has `longest` from its start. Should a snapshot of one turn
+    /// up after all, it counts.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn expire_jobs(
+        &self,
+        longest: Duration,
+        grace: TimeDelta,
+    ) -> Result<u64, CatalogError> {
         let now = Utc::now();
         let mut transaction = self.locked(Lock::Writer).await?;
         let expired = sqlx::query(
             "UPDATE jobs SET state = 'failed', finished_at = $1, failure_kind = 'transient', \
                  failure_step = 'queue', failure_message = \
                  'no worker ended it before its deadline; start more workers or raise \
-                  worker.job_timeout, then seedbed retry' \
+                  worker.job_deadline, then seedbed retry' \
                  || COALESCE('. The last failure was: ' || failure_message, '') \
-             WHERE state IN ('queued', 'running') AND deadline < $2",
+             WHERE state IN ('queued', 'running') AND COALESCE(deadline, started_at + $3) < $2",
         )
         .bind(millis(now))
         .bind(millis(now - grace))
+        .bind(i64::try_from(longest.as_millis()).unwrap_or(i64::MAX / 2))
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
         Ok(expired.rows_affected())
     }
 
-    /// Ends every run that has no job in flight any more: `abandoned` or `cancelled` if a job was, `failed` if
-    /// one did, else `completed`.
+    /// Ends every run that has no job in flight any more: `abandoned` if a job was, `cancelled` if the run was,
+    /// `failed` if a job did, else `completed`.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -233,12 +263,11 @@ impl Catalog {
             "UPDATE runs SET finished_at = $1, publisher = NULL, lease_until = NULL, state = CASE \
                  WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'abandoned') \
                      THEN 'abandoned' \
-                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'cancelled') \
-                     THEN 'cancelled' \
+                 WHEN state = 'cancelled' THEN 'cancelled' \
                  WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'failed') \
                      THEN 'failed' \
                  ELSE 'completed' END \
-             WHERE state = 'running' AND NOT EXISTS ( \
+             WHERE state IN ('running', 'cancelled') AND finished_at IS NULL AND NOT EXISTS ( \
                  SELECT 1 FROM jobs \
                  WHERE run_id = runs.id AND state IN ('listed', 'queued', 'running'))",
         )

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use chrono::Utc;
 use seedbed_protocol::{JobId, RunId};
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+use sqlx::{AssertSqlSafe, Row};
 
 use super::{
     Catalog, CatalogError, Tx, millis, parsed,
@@ -19,13 +19,13 @@ pub struct Retried {
     pub jobs: u64,
     /// Their runs, which go on.
     pub runs: BTreeSet<RunId>,
-    /// Failed jobs that stay as they are, because their store has a later job.
+    /// Failed jobs that stay as they are, because their store has a later job or is gone.
     pub skipped: u64,
 }
 
 impl Catalog {
     /// Lists the failed jobs of `run_id`, or of every run, anew: each gets a new id in the same run. A later job
-    /// of the same store, whatever became of it, makes that pointless.
+    /// of the same store, whatever became of it, makes that pointless, and so does a store that is gone.
     ///
     /// # Errors
     /// [`CatalogError::UnknownRun`].
@@ -37,9 +37,13 @@ impl Catalog {
         }
         let of_run = run_id.map(|run_id| run_id.to_string()).unwrap_or_default();
         let failed = sqlx::query(
-            "SELECT id, run_id, EXISTS ( \
-                 SELECT 1 FROM jobs later WHERE later.store_id = jobs.store_id AND later.id > jobs.id) \
-                 AS has_later \
+            "SELECT id, run_id, CASE WHEN EXISTS ( \
+                     SELECT 1 FROM jobs later \
+                     WHERE later.store_id = jobs.store_id AND later.id > jobs.id) \
+                 OR EXISTS ( \
+                     SELECT 1 FROM stores \
+                     WHERE stores.store_id = jobs.store_id AND stores.retired_at IS NOT NULL) \
+                 THEN 1 ELSE 0 END AS pointless \
              FROM jobs WHERE state = 'failed' AND ($1 = '' OR run_id = $1)",
         )
         .bind(of_run)
@@ -47,7 +51,7 @@ impl Catalog {
         .await?;
         let mut retried = Retried::default();
         for job in failed {
-            if flag(&job, "has_later")? {
+            if job.try_get::<i32, _>("pointless")? != 0 {
                 retried.skipped += 1;
                 continue;
             }
@@ -72,22 +76,48 @@ impl Catalog {
     pub async fn replaced_among(&self, jobs: &[JobId]) -> Result<HashSet<JobId>, CatalogError> {
         self.jobs_among(
             jobs,
-            "state IN ('retried', 'completed', 'unchanged', 'cancelled', 'abandoned')",
+            "(state IN ('retried', 'completed', 'unchanged', 'cancelled', 'abandoned') \
+              OR state = 'failed' AND EXISTS ( \
+                  SELECT 1 FROM jobs later \
+                  WHERE later.store_id = jobs.store_id AND later.id > jobs.id))",
         )
         .await
     }
 
-    /// Cancels the jobs of a run that were not published yet, and says how many.
+    /// Keeps everybody from publishing more of a run; whether nobody is publishing any more. The run ends when
+    /// its last job does.
     ///
     /// # Errors
     /// [`CatalogError::UnknownRun`], [`CatalogError::RunEnded`].
-    pub async fn cancel_listed(&self, run_id: RunId) -> Result<u64, CatalogError> {
+    pub async fn stop_publishing(&self, run_id: RunId) -> Result<bool, CatalogError> {
         let mut transaction = self.locked(Lock::Writer).await?;
         let state = run_state(&mut transaction, run_id).await?;
-        if state != "running" {
+        if !matches!(state.as_str(), "running" | "cancelled") {
             return Err(CatalogError::RunEnded { run_id, state });
         }
-        let cancelled = sqlx::query(
+        sqlx::query("UPDATE runs SET state = 'cancelled' WHERE id = $1")
+            .bind(run_id.to_string())
+            .execute(&mut *transaction)
+            .await?;
+        let publishing: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM runs \
+             WHERE id = $1 AND publisher IS NOT NULL AND lease_until >= $2",
+        )
+        .bind(run_id.to_string())
+        .bind(millis(Utc::now()))
+        .fetch_one(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(publishing == 0)
+    }
+
+    /// Cancels the jobs of a run that were not published yet.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn cancel_listed(&self, run_id: RunId) -> Result<(), CatalogError> {
+        let mut transaction = self.locked(Lock::Writer).await?;
+        sqlx::query(
             "UPDATE jobs SET state = 'cancelled', finished_at = $2 \
              WHERE run_id = $1 AND state = 'listed'",
         )
@@ -95,8 +125,7 @@ impl Catalog {
         .bind(millis(Utc::now()))
         .execute(&mut *transaction)
         .await?;
-        transaction.commit().await?;
-        Ok(cancelled.rows_affected())
+        Ok(transaction.commit().await?)
     }
 
     /// Cancels those of `jobs` that no worker has started, and says which are cancelled now.
@@ -172,12 +201,4 @@ async fn start_over(transaction: &mut Tx, job_id: JobId) -> Result<(), CatalogEr
     .execute(&mut **transaction)
     .await?;
     Ok(())
-}
-
-/// A truth value: SQLite has numbers for that.
-fn flag(row: &AnyRow, column: &str) -> Result<bool, CatalogError> {
-    match row.try_get::<bool, _>(column) {
-        Ok(flag) => Ok(flag),
-        Err(_) => Ok(row.try_get::<i64, _>(column)? != 0),
-    }
 }

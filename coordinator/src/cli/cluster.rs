@@ -13,10 +13,9 @@ use serde_json::json;
 use super::{CliError, FAILED, INTERRUPTED, SourceArgs, stop_on_signals, store_source};
 use crate::{
     catalog::{Catalog, InFlight, ListOptions, Listed, Retried},
-    cluster::{Cluster, Outcome},
+    cluster::{Awaited, Cluster, Outcome},
     config::Settings,
     progress::{Reporter, print_json},
-    requeue,
     run::StoreFilter,
     show::Parked,
 };
@@ -80,23 +79,19 @@ pub(super) async fn run(args: RunArgs, settings: Settings, json: bool) -> Result
     };
     let parts = Parts::connect(settings).await?;
     let cluster = parts.cluster(json);
-    let listed = cluster.start(&source, &filter, options).await?;
+    let (listed, awaited) = cluster.start(&source, &filter, options).await?;
     tell_listed(&listed, json);
-    parts
-        .wait_unless(args.no_wait, &cluster, &listed.runs())
-        .await
+    parts.wait_unless(args.no_wait, &cluster, &awaited).await
 }
 
 pub(super) async fn retry(args: RetryArgs, settings: Settings, json: bool) -> Result<u8, CliError> {
     settings.check_cluster()?;
     let run_id = args.run.as_deref().map(run_id).transpose()?;
     let parts = Parts::connect(settings).await?;
-    let retried = requeue::retry(&parts.catalog, parts.broker.as_ref(), run_id).await?;
-    tell_retried(&retried, json);
-    let runs: Vec<RunId> = retried.runs.iter().copied().collect();
     let cluster = parts.cluster(json);
-    cluster.publish(&runs).await?;
-    parts.wait_unless(args.no_wait, &cluster, &runs).await
+    let (retried, awaited) = cluster.retry(run_id).await?;
+    tell_retried(&retried, json);
+    parts.wait_unless(args.no_wait, &cluster, &awaited).await
 }
 
 pub(super) async fn cancel(
@@ -107,7 +102,7 @@ pub(super) async fn cancel(
     settings.check_cluster()?;
     let run_id = run_id(&args.run)?;
     let parts = Parts::connect(settings).await?;
-    let cancelled = requeue::cancel(&parts.catalog, parts.broker.as_ref(), run_id).await?;
+    let cancelled = parts.cluster(json).cancel(run_id).await?;
     if json {
         print_json(&cancelled);
     } else {
@@ -170,20 +165,20 @@ impl Parts {
         )
     }
 
-    /// Follows `runs` to their end, and says by an exit code how they ended.
+    /// Follows runs to their end, and says by an exit code how they ended.
     async fn wait_unless(
         &self,
         no_wait: bool,
         cluster: &Cluster,
-        runs: &[RunId],
+        awaited: &Awaited,
     ) -> Result<u8, CliError> {
-        let code = if no_wait || runs.is_empty() {
+        let code = if no_wait || awaited.runs.is_empty() {
             0
         } else {
             let stop = stop_on_signals("leaving; the run goes on, and `seedbed status` shows it")?;
-            match cluster.follow(runs, stop).await? {
-                Outcome::Finished(summary) if summary.totals.seeded == summary.totals.stores => 0,
-                Outcome::Finished(_) => FAILED,
+            match cluster.follow(awaited, stop).await? {
+                Outcome::Finished { all_well: true } => 0,
+                Outcome::Finished { all_well: false } => FAILED,
                 Outcome::Interrupted => INTERRUPTED,
             }
         };
@@ -231,7 +226,7 @@ fn tell_retried(retried: &Retried, json: bool) {
     eprintln!("{} stores start over", HumanCount(retried.jobs));
     if retried.skipped > 0 {
         eprintln!(
-            "{} stay as they are, since a later run had a job for them",
+            "{} stay as they are, since a later run had a job for them or they are gone",
             HumanCount(retried.skipped)
         );
     }
