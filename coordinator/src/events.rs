@@ -76,13 +76,13 @@ impl Events {
                 }
                 Err(error) => {
                     tracing::error!(%error, "parked a message that is no event");
-                    delivery.park(error.to_string()).await?;
+                    or_again(delivery.park(error.to_string()).await)?;
                 }
             }
         }
         let applied = self.catalog.apply(&events).await?;
         for ((event, applied), delivery) in events.iter().zip(&applied).zip(deliveries) {
-            settle(event, *applied, delivery).await?;
+            or_again(settle(event, *applied, delivery).await)?;
         }
         self.counts.send_modify(|counts| counts.add(&applied));
         Ok(())
@@ -112,4 +112,15 @@ async fn settle(
         return delivery.park(reason).await;
     }
     delivery.ack().await
+}
+
+/// An event whose connection was lost before it was settled comes again, and then changes nothing.
+fn or_again(settled: Result<(), BrokerError>) -> Result<(), BrokerError> {
+    match settled {
+        Err(error) if error.is_transient() => {
+            tracing::warn!("an event will be delivered again: {error}");
+            Ok(())
+        }
+        settled => settled,
+    }
 }
