@@ -15,7 +15,7 @@ use lapin::{
 };
 use seedbed_protocol::{
     Attempt, JobId, RunId, StoreId,
-    broker::{Broker, Queue},
+    broker::Queue,
     codec,
     message::{EventKind, Failure, FailureKind, SeedEvent},
 };

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use seedbed::catalog::{Catalog, SnapshotRecord};
 use seedbed_protocol::{
     Attempt, JobId, StoreId,
-    broker::{Broker, Queue},
+    broker::Queue,
     message::{Encoding, Manifest, SeedJob},
     snapshots::{SnapshotName, SnapshotPart, keys_of, latest_key},
 };
@@ -323,8 +323,9 @@ async fn gc_refuses_a_place_with_none_of_the_snapshots_and_changes_nothing() {
             Some(objects) => objects.url.clone(),
             None => format!("file:{}", cluster.program.path("snapshots").display()),
         };
-        let ages = ["RETENTION__MIN_AGE", "RETENTION__ORPHAN_AGE"];
-        ages.map(|age| cluster.program.set(age, "0s"));
+        for age in ["RETENTION__MIN_AGE", "RETENTION__ORPHAN_AGE"] {
+            cluster.program.set(age, "0s");
+        }
         let wrong = format!("{right}-of-somebody-else");
         cluster.program.set("SNAPSHOTS__URL", &wrong);
         for arguments in [&["gc"][..], &["gc", "--dry-run"]] {
