@@ -108,7 +108,7 @@ impl Events {
                 }
                 Err(error) => {
                     tracing::error!(%error, "parked a message that is no event");
-                    delivery.park(error.to_string()).await?;
+                    or_again(delivery.park(error.to_string()).await)?;
                 }
             }
         }
@@ -132,7 +132,7 @@ impl Events {
                 Err(error) if error.is_transient() => return Err(error.into()),
                 Err(error) => {
                     tracing::error!(%error, "parked an event that the catalog refuses");
-                    delivery.park(error.to_string()).await?;
+                    or_again(delivery.park(error.to_string()).await)?;
                 }
             }
         }
@@ -147,7 +147,7 @@ impl Events {
     ) -> Result<(), EventsError> {
         self.counts.send_modify(|counts| counts.add(applied));
         for ((event, applied), delivery) in events.iter().zip(applied).zip(deliveries) {
-            settle(event, *applied, delivery).await?;
+            or_again(settle(event, *applied, delivery).await)?;
         }
         Ok(())
     }
@@ -179,4 +179,15 @@ async fn settle(
         return delivery.park(reason).await;
     }
     delivery.ack().await
+}
+
+/// An event whose connection was lost before it was settled comes again, and then changes nothing.
+fn or_again(settled: Result<(), BrokerError>) -> Result<(), BrokerError> {
+    match settled {
+        Err(error) if error.is_transient() => {
+            tracing::warn!("an event will be delivered again: {error}");
+            Ok(())
+        }
+        settled => settled,
+    }
 }

@@ -17,21 +17,21 @@ use testkit::{
 const RUN: [&str; 3] = ["run", "--stores", "stores.ndjson"];
 
 /// The objects that a program printed.
-fn objects(ended: &Ended) -> Vec<Value> {
+pub(crate) fn objects(ended: &Ended) -> Vec<Value> {
     let lines = ended.output.lines();
     lines
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
 }
 
-async fn status(cluster: &Cluster) -> Value {
+pub(crate) async fn status(cluster: &Cluster) -> Value {
     let ended = cluster.program.run(&["status", "--json"]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     objects(&ended).remove(0)
 }
 
 /// Each of `stores` has one live snapshot, with the rows of the service.
-async fn assert_seeded(cluster: &Cluster, stores: &[String]) {
+pub(crate) async fn assert_seeded(cluster: &Cluster, stores: &[String]) {
     let catalog = cluster.catalog().await;
     let live: Vec<_> = catalog.snapshots(None, false).try_collect().await.unwrap();
     assert_eq!(live.len(), stores.len());
@@ -44,7 +44,7 @@ async fn assert_seeded(cluster: &Cluster, stores: &[String]) {
     catalog.close().await;
 }
 
-async fn stop(workers: Vec<Process>) {
+pub(crate) async fn stop(workers: Vec<Process>) {
     for worker in workers {
         worker.signal("TERM");
         let ended = worker.end().await;
@@ -360,7 +360,7 @@ async fn wrong_credentials_and_missing_parts_are_named_and_exit_with_2() {
     }
 }
 
-async fn connect(cluster: &Cluster) -> std::sync::Arc<dyn Broker> {
+pub(crate) async fn connect(cluster: &Cluster) -> std::sync::Arc<dyn Broker> {
     let config = BrokerConfig::new(BrokerUrl::new(&cluster.broker_url).unwrap());
     broker::connect(&config).await.unwrap()
 }

@@ -2,9 +2,11 @@
 
 mod broker_contract;
 mod cluster;
+mod cluster_refusals;
 mod local;
 mod rabbitmq;
 mod recordings;
+mod retention;
 mod snapshot_stores;
 mod stand_in;
 mod stores_sql;

@@ -21,7 +21,7 @@ fn config(url: &str) -> BrokerConfig {
 }
 
 /// A channel of a program that is not Seedbed.
-async fn other_program(url: &str) -> (Connection, Channel) {
+pub(crate) async fn other_program(url: &str) -> (Connection, Channel) {
     let connection = Connection::connect(url, ConnectionProperties::default())
         .await
         .unwrap();
@@ -30,7 +30,7 @@ async fn other_program(url: &str) -> (Connection, Channel) {
 }
 
 /// Waits until `condition` holds.
-async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let holds = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -1,7 +1,7 @@
 //! A cluster on one machine: RabbitMQ, Postgres, a place for snapshots, and as many coordinators and workers as a
 //! test starts.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use seedbed::catalog::Catalog;
 use seedbed_protocol::{
@@ -33,8 +33,9 @@ pub struct Cluster {
     pub catalog_url: String,
     /// The object store, if snapshots go to one.
     pub objects: Option<ObjectServer>,
+    /// The catalog's server. Other tests may use it as well.
+    pub postgres: Arc<Postgres>,
     snapshots_url: String,
-    _postgres: Arc<Postgres>,
 }
 
 impl Cluster {
@@ -71,8 +72,8 @@ impl Cluster {
             broker_url,
             catalog_url,
             objects,
+            postgres,
             snapshots_url,
-            _postgres: postgres,
         }
     }
 
@@ -123,6 +124,19 @@ impl Cluster {
         let variables = self.objects.iter().flat_map(|o| o.variables.clone());
         let store = SnapshotStore::open_with(&config, variables);
         store.expect("the place for snapshots can be opened")
+    }
+
+    /// The file in which the object `key` is kept, in the directory or by the S3 server.
+    ///
+    /// # Panics
+    /// When the object store is another one.
+    pub fn file_of(&self, key: &str) -> PathBuf {
+        let Some(objects) = &self.objects else {
+            return self.program.path("snapshots").join(key);
+        };
+        let data = objects.data.as_ref().expect("S3 keeps objects in files");
+        let place = objects.url.strip_prefix("s3://").expect("it is S3");
+        data.join(place).join(key)
     }
 
     /// Downloads a snapshot and compares its rows with what the service has.

@@ -114,8 +114,16 @@ impl Postgres {
     /// # Panics
     /// When the SQL fails.
     pub fn execute(&self, sql: &str) {
+        self.execute_in(&self.url(), sql);
+    }
+
+    /// Runs SQL in the database with this URL.
+    ///
+    /// # Panics
+    /// When the SQL fails.
+    pub fn execute_in(&self, url: &str, sql: &str) {
         run(Command::new(self.programs.join("psql"))
-            .args(["--quiet", "--set=ON_ERROR_STOP=1", "--dbname", &self.url()])
+            .args(["--quiet", "--set=ON_ERROR_STOP=1", "--dbname", url])
             .args(["--command", sql]));
     }
 }

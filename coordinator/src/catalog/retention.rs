@@ -81,14 +81,9 @@ impl Catalog {
         for snapshot in deletable(&mut transaction, retention, limit).await? {
             set_state(&mut transaction, &snapshot, "deleting").await?;
         }
-        let rows = sqlx::query(
-            "SELECT job_id, state, manifest FROM snapshots WHERE state = 'deleting' LIMIT $1",
-        )
-        .bind(limit)
-        .fetch_all(&mut *transaction)
-        .await?;
+        let marked = deleting(&mut transaction, limit).await?;
         transaction.commit().await?;
-        rows.iter().map(snapshot_ref).collect()
+        Ok(marked)
     }
 
     /// What [`Self::start_deleting`] would return, but changes nothing.
@@ -101,7 +96,9 @@ impl Catalog {
         limit: i64,
     ) -> Result<Vec<SnapshotRef>, CatalogError> {
         let mut transaction = self.pool.begin().await?;
-        deletable(&mut transaction, retention, limit).await
+        let mut snapshots = deleting(&mut transaction, limit).await?;
+        snapshots.extend(deletable(&mut transaction, retention, limit).await?);
+        Ok(snapshots)
     }
 
     /// Notes that the objects of these snapshots are gone.
@@ -200,6 +197,17 @@ impl Catalog {
         transaction.commit().await?;
         Ok(is_new)
     }
+}
+
+/// Snapshots that are marked, now or by somebody who was stopped.
+async fn deleting(transaction: &mut Tx, limit: i64) -> Result<Vec<SnapshotRef>, CatalogError> {
+    let rows = sqlx::query(
+        "SELECT job_id, state, manifest FROM snapshots WHERE state = 'deleting' LIMIT $1",
+    )
+    .bind(limit)
+    .fetch_all(&mut **transaction)
+    .await?;
+    rows.iter().map(snapshot_ref).collect()
 }
 
 /// Snapshots beyond those that are kept.
