@@ -55,6 +55,11 @@ pub async fn check(settings: &Settings, source: &StoreSource) -> Vec<PartCheck> 
         parts.note("broker", open_broker(settings).await, Clone::clone);
     }
     match (first, snapshots) {
+        _ if settings.powersync.endpoint.is_empty() => parts.0.push(PartCheck {
+            part: "powersync",
+            ok: true,
+            detail: "not tried: this machine has no settings for a worker".to_owned(),
+        }),
         (Some(store), Some(snapshots)) => {
             let probed = probe(settings, store, snapshots).await;
             parts.note("powersync", probed, Clone::clone);

@@ -407,7 +407,15 @@ fn stop_on_signals(notice: &'static str) -> Result<CancellationToken, CliError> 
 }
 
 async fn run_check(args: SourceArgs, settings: Settings, json: bool) -> Result<u8, CliError> {
-    settings.check_seeding()?;
+    if settings.broker.is_memory() {
+        settings.check_local()?;
+    } else {
+        settings.check_cluster()?;
+        // Only workers need the rest; where they have settings of their own, these are empty.
+        if !settings.powersync.endpoint.is_empty() {
+            settings.check_seeding()?;
+        }
+    }
     let source = store_source(&args, &settings)?;
     let mut parts = vec![PartCheck {
         part: "settings",

@@ -11,7 +11,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use seedbed_protocol::{
     JobId, StoreId,
-    message::Encoding,
     snapshots::{SnapshotPart, SnapshotStore, SnapshotStoreError, StoredObject, latest_key},
 };
 use serde::Serialize;
@@ -154,8 +153,9 @@ impl<'a> Collector<'a> {
 
     async fn remove_expired(&mut self) -> Result<(), RetentionError> {
         if self.dry_run {
-            let expired = self.catalog.deletable(&self.policy, i64::MAX).await?;
-            self.count_expired(&expired);
+            let (expired, bytes) = self.catalog.deletable(&self.policy).await?;
+            self.collected.expired += expired;
+            self.collected.bytes += bytes;
             return Ok(());
         }
         loop {
@@ -185,11 +185,7 @@ impl<'a> Collector<'a> {
         let stores: BTreeSet<&StoreId> = page.iter().map(|snapshot| &snapshot.store_id).collect();
         for store_id in stores {
             if self.catalog.live_snapshot(store_id).await?.is_none() {
-                let parts = [
-                    SnapshotPart::Manifest,
-                    SnapshotPart::File(Encoding::Identity),
-                ];
-                let copies = parts.map(|part| latest_key(store_id, part));
+                let copies = SnapshotPart::ALL.map(|part| latest_key(store_id, part));
                 self.delete(copies.to_vec()).await?;
             }
         }

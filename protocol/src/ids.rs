@@ -177,6 +177,20 @@ uuid_id!(
     JobId
 );
 
+impl JobId {
+    /// A new id that sorts after `earlier`, also if another machine's clock, which made that one, is ahead.
+    pub fn after(earlier: Self) -> Self {
+        let id = Self::new();
+        if id > earlier {
+            return id;
+        }
+        // The first 48 of 128 bits are the milliseconds; the rest of the new id keeps it unique.
+        const MILLISECOND: u128 = 1 << 80;
+        let millis = (earlier.0.as_u128() / MILLISECOND + 1) * MILLISECOND;
+        Self(Uuid::from_u128(millis | id.0.as_u128() % MILLISECOND))
+    }
+}
+
 /// Which try at a job this is, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -246,6 +260,17 @@ impl fmt::Display for OpId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_after_another_sorts_after_it_whatever_the_clock_says() {
+        let ahead = JobId::from_uuid(Uuid::from_u128(
+            JobId::new().0.as_u128() + (3_600_000 << 80),
+        ));
+        let later = JobId::after(ahead);
+        assert!(later > ahead && later.0.get_version_num() == 7);
+        assert!(JobId::after(later) > later);
+        assert!(JobId::after(JobId::from_uuid(Uuid::nil())) <= JobId::new());
+    }
 
     #[test]
     fn ordinary_ids_are_taken_as_they_are() {

@@ -178,7 +178,8 @@ impl Listing {
                 jobs.push(store);
             }
         }
-        self.insert_jobs(&jobs).await
+        let last_jobs = self.last_jobs(&jobs).await?;
+        self.insert_jobs(&jobs, &last_jobs).await
     }
 
     /// Finds stores that this run has seen before.
@@ -268,7 +269,33 @@ impl Listing {
         Ok(fresh.into_iter().collect())
     }
 
-    async fn insert_jobs(&mut self, stores: &[Store]) -> Result<(), CatalogError> {
+    /// The latest job of each of `stores` that had one.
+    async fn last_jobs(
+        &mut self,
+        stores: &[Store],
+    ) -> Result<HashMap<String, JobId>, CatalogError> {
+        if stores.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let statement = format!(
+            "SELECT store_id, MAX(id) AS id FROM jobs WHERE store_id IN ({}) GROUP BY store_id",
+            list_of(1, stores.len())
+        );
+        let mut query = sqlx::query(AssertSqlSafe(statement));
+        for store in stores {
+            query = query.bind(store.scope.store_id.to_string());
+        }
+        let rows = query.fetch_all(&mut *self.transaction).await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get("store_id")?, parsed(row, "id", "a job id")?)))
+            .collect()
+    }
+
+    async fn insert_jobs(
+        &mut self,
+        stores: &[Store],
+        last_jobs: &HashMap<String, JobId>,
+    ) -> Result<(), CatalogError> {
         if stores.is_empty() {
             return Ok(());
         }
@@ -279,8 +306,10 @@ impl Listing {
         );
         let mut query = sqlx::query(AssertSqlSafe(statement));
         for store in stores {
+            let last_job = last_jobs.get(store.scope.store_id.as_str());
+            let job_id = last_job.map_or_else(JobId::new, |&last_job| JobId::after(last_job));
             query = query
-                .bind(JobId::new().to_string())
+                .bind(job_id.to_string())
                 .bind(self.run_id.to_string())
                 .bind(store.scope.store_id.to_string())
                 .bind(stored(store.position))

@@ -9,7 +9,6 @@ use seedbed_protocol::settings::without_secrets;
 use sqlx::{
     AnyConnection, Connection,
     any::AnyPoolOptions,
-    error::ErrorKind,
     migrate::{MigrateError, Migrator},
 };
 
@@ -29,6 +28,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The SQLSTATE of a query for a table that is not there.
 const UNDEFINED_TABLE: &str = "42P01";
+
+/// Postgres's error codes have so many characters, SQLite's are shorter numbers.
+const SQLSTATE_CHARS: usize = 5;
 
 /// Where a catalog is.
 enum Place {
@@ -138,7 +140,9 @@ impl Place {
             Self::Sqlite(_) => pool
                 .max_connections(1)
                 .after_connect(|connection, _| Box::pin(set_up_sqlite(connection))),
-            Self::Postgres(_) => pool.max_connections(POSTGRES_CONNECTIONS),
+            Self::Postgres(_) => pool
+                .max_connections(POSTGRES_CONNECTIONS)
+                .after_connect(|connection, _| Box::pin(set_up_postgres(connection))),
         };
         let pool = pool.connect(&url).await.map_err(cannot_open)?;
         Ok(Catalog { pool })
@@ -158,10 +162,17 @@ impl Place {
             }
         };
         migrated.map_err(|error| match error {
-            MigrateError::VersionMissing(_)
-            | MigrateError::VersionMismatch(_)
-            | MigrateError::VersionTooNew(..) => CatalogError::Newer {
+            MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
+                CatalogError::Newer {
+                    catalog: self.name(),
+                }
+            }
+            MigrateError::VersionMismatch(_) => CatalogError::Open {
                 catalog: self.name(),
+                reason:
+                    "its tables are of a version that was never released; name another one, and \
+                         `seedbed rebuild-catalog` takes the snapshots in"
+                        .to_owned(),
             },
             MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => self.cannot_open(&e),
             other => CatalogError::Open {
@@ -202,6 +213,14 @@ pub fn name_of(url: &str) -> String {
     Place::of(url).name()
 }
 
+/// A coordinator whose machine has vanished must not keep a lock until TCP gives up, hours later.
+async fn set_up_postgres(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    let settings = "SET lock_timeout = '2min'; SET idle_in_transaction_session_timeout = '5min'; \
+         SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; \
+         SET tcp_keepalives_count = 3;";
+    sqlx::raw_sql(settings).execute(connection).await.map(drop)
+}
+
 /// The file that `sqlite:FILE` names.
 pub fn file_of(url: &str) -> PathBuf {
     let path = url.strip_prefix("sqlite:").unwrap_or(url);
@@ -222,16 +241,15 @@ pub(super) fn passes(error: &sqlx::Error) -> bool {
         return matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut);
     };
     let code = refused.code().unwrap_or_default();
-    match code.parse::<u32>() {
-        // The lowest byte of an extended code of SQLite: SQLITE_BUSY, _LOCKED, _NOMEM, _IOERR and _FULL.
-        Ok(code) if refused.kind() == ErrorKind::Other && code < 10_000 => {
-            matches!(code & 0xff, 5 | 6 | 7 | 10 | 13)
-        }
-        // SQLSTATE: the connection failed, resources are short, the server starts or stops.
-        _ => ["08", "53", "57"]
-            .iter()
-            .any(|class| code.starts_with(class)),
+    if code.len() == SQLSTATE_CHARS {
+        // The connection failed, transactions were in each other's way, resources are short, the server starts or
+        // stops, a lock was not to be had.
+        let passing = ["08", "25P03", "40", "53", "55P03", "57"];
+        return passing.iter().any(|class| code.starts_with(class));
     }
+    // The lowest byte of an extended code of SQLite: SQLITE_BUSY, _LOCKED, _NOMEM, _IOERR and _FULL.
+    let code: Option<u32> = code.parse().ok();
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 10 | 13))
 }
 
 fn has_code(error: &sqlx::Error, code: &str) -> bool {

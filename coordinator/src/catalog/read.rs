@@ -248,7 +248,7 @@ pub(super) fn snapshot_record(row: &AnyRow) -> Result<SnapshotRecord, CatalogErr
     })
 }
 
-fn count(row: &AnyRow, column: &str) -> Result<u64, CatalogError> {
+pub(super) fn count(row: &AnyRow, column: &str) -> Result<u64, CatalogError> {
     let count: i64 = row.try_get(column)?;
     u64::try_from(count).map_err(|_| damaged(count, "a count"))
 }

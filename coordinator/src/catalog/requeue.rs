@@ -196,7 +196,7 @@ async fn start_over(transaction: &mut Tx, job_id: JobId) -> Result<(), CatalogEr
          FROM jobs WHERE id = $1",
     )
     .bind(job_id.to_string())
-    .bind(JobId::new().to_string())
+    .bind(JobId::after(job_id).to_string())
     .bind(millis(Utc::now()))
     .execute(&mut **transaction)
     .await?;

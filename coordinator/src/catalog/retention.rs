@@ -12,9 +12,24 @@ use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
 use super::{
     Catalog, CatalogError, Tx, apply, millis, parsed,
-    read::snapshot_record,
+    read::{count, snapshot_record},
     sql::{Lock, list_of},
 };
+
+/// The snapshots beyond those that `$1` to `$3` keep, see [`Retention`].
+macro_rules! expired {
+    () => {
+        "WITH ranked AS ( \
+             SELECT job_id, attempt, snapshots.state, superseded_at, byte_count, retired_at, \
+                 ROW_NUMBER() OVER ( \
+                     PARTITION BY snapshots.store_id ORDER BY job_id DESC, attempt DESC) AS place \
+             FROM snapshots LEFT JOIN stores ON stores.store_id = snapshots.store_id \
+             WHERE snapshots.state IN ('live', 'superseded')), \
+         expired AS ( \
+             SELECT job_id, attempt, byte_count FROM ranked \
+             WHERE (state = 'superseded' AND place > $1 AND superseded_at < $2) OR retired_at < $3)"
+    };
+}
 
 /// Which snapshots stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +55,7 @@ pub struct SnapshotRef {
     pub state: String,
     /// The keys of its objects, the manifest first.
     pub keys: Vec<String>,
-    /// Bytes of its files.
+    /// Bytes of it, see [`Manifest::bytes`].
     pub bytes: u64,
 }
 
@@ -78,27 +93,46 @@ impl Catalog {
     ) -> Result<Vec<SnapshotRef>, CatalogError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut transaction = self.locked(Lock::Writer).await?;
-        for snapshot in deletable(&mut transaction, retention, limit).await? {
-            set_state(&mut transaction, &snapshot, "deleting").await?;
-        }
-        let marked = deleting(&mut transaction, limit).await?;
+        let mark = concat!(
+            expired!(),
+            " UPDATE snapshots SET state = 'deleting' \
+             WHERE (job_id, attempt) IN (SELECT job_id, attempt FROM expired LIMIT $4)"
+        );
+        sqlx::query(mark)
+            .bind(i64::from(retention.keep))
+            .bind(millis(retention.superseded_before))
+            .bind(millis(retention.retired_before))
+            .bind(limit)
+            .execute(&mut *transaction)
+            .await?;
+        let marked = sqlx::query(
+            "SELECT job_id, state, manifest FROM snapshots WHERE state = 'deleting' LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(&mut *transaction)
+        .await?;
         transaction.commit().await?;
-        Ok(marked)
+        marked.iter().map(snapshot_ref).collect()
     }
 
-    /// What [`Self::start_deleting`] would return, but changes nothing.
+    /// How many snapshots [`Self::start_deleting`] would return, call after call, and their bytes.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
-    pub async fn deletable(
-        &self,
-        retention: &Retention,
-        limit: i64,
-    ) -> Result<Vec<SnapshotRef>, CatalogError> {
-        let mut transaction = self.pool.begin().await?;
-        let mut snapshots = deleting(&mut transaction, limit).await?;
-        snapshots.extend(deletable(&mut transaction, retention, limit).await?);
-        Ok(snapshots)
+    pub async fn deletable(&self, retention: &Retention) -> Result<(u64, u64), CatalogError> {
+        let sum = concat!(
+            expired!(),
+            " SELECT COUNT(*) AS n, CAST(COALESCE(SUM(byte_count), 0) AS BIGINT) AS byte_count FROM ( \
+                 SELECT byte_count FROM expired \
+                 UNION ALL SELECT byte_count FROM snapshots WHERE state = 'deleting') gone"
+        );
+        let sum = sqlx::query(sum)
+            .bind(i64::from(retention.keep))
+            .bind(millis(retention.superseded_before))
+            .bind(millis(retention.retired_before))
+            .fetch_one(&self.pool)
+            .await?;
+        Ok((count(&sum, "n")?, count(&sum, "byte_count")?))
     }
 
     /// Notes that the objects of these snapshots are gone.
@@ -199,41 +233,6 @@ impl Catalog {
     }
 }
 
-/// Snapshots that are marked, now or by somebody who was stopped.
-async fn deleting(transaction: &mut Tx, limit: i64) -> Result<Vec<SnapshotRef>, CatalogError> {
-    let rows = sqlx::query(
-        "SELECT job_id, state, manifest FROM snapshots WHERE state = 'deleting' LIMIT $1",
-    )
-    .bind(limit)
-    .fetch_all(&mut **transaction)
-    .await?;
-    rows.iter().map(snapshot_ref).collect()
-}
-
-/// Snapshots beyond those that are kept.
-async fn deletable(
-    transaction: &mut Tx,
-    retention: &Retention,
-    limit: i64,
-) -> Result<Vec<SnapshotRef>, CatalogError> {
-    let rows = sqlx::query(
-        "SELECT job_id, state, manifest FROM ( \
-             SELECT snapshots.*, stores.retired_at, ROW_NUMBER() OVER ( \
-                 PARTITION BY snapshots.store_id ORDER BY job_id DESC, attempt DESC) AS place \
-             FROM snapshots LEFT JOIN stores ON stores.store_id = snapshots.store_id \
-             WHERE snapshots.state IN ('live', 'superseded')) ranked \
-         WHERE (state = 'superseded' AND place > $1 AND superseded_at < $2) OR retired_at < $3 \
-         LIMIT $4",
-    )
-    .bind(i64::from(retention.keep))
-    .bind(millis(retention.superseded_before))
-    .bind(millis(retention.retired_before))
-    .bind(limit)
-    .fetch_all(&mut **transaction)
-    .await?;
-    rows.iter().map(snapshot_ref).collect()
-}
-
 async fn set_state(
     transaction: &mut Tx,
     snapshot: &SnapshotRef,
@@ -304,7 +303,7 @@ fn snapshot_ref(row: &AnyRow) -> Result<SnapshotRef, CatalogError> {
     Ok(SnapshotRef {
         state: record.state,
         keys: snapshots::keys_of(&manifest),
-        bytes: manifest.renditions.iter().map(|r| r.bytes).sum(),
+        bytes: manifest.bytes(),
         store_id: manifest.store_id,
         job_id: manifest.job_id,
         attempt: manifest.attempt,

@@ -40,7 +40,8 @@ pub enum SnapshotPart {
 }
 
 impl SnapshotPart {
-    const ALL: [Self; 4] = [
+    /// All that there can be, the manifest last.
+    pub const ALL: [Self; 4] = [
         Self::File(Encoding::Identity),
         Self::File(Encoding::Gzip),
         Self::File(Encoding::Zstd),
