@@ -187,7 +187,7 @@ impl JobId {
         // The first 48 of 128 bits are the milliseconds; the rest of the new id keeps it unique.
         const MILLISECOND: u128 = 1 << 80;
         let millis = (earlier.0.as_u128() / MILLISECOND + 1) * MILLISECOND;
-        Self(Uuid::from_u128(millis | id.0.as_u128() % MILLISECOND))
+        Self(Uuid::from_u128(millis + id.0.as_u128() % MILLISECOND))
     }
 }
 

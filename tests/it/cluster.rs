@@ -216,8 +216,11 @@ async fn a_cancelled_run_starts_nothing_more() {
     assert_eq!(broker.waiting(Queue::Jobs).await.unwrap(), 0);
 
     let again = cluster.program.run(&["cancel", &run_id]).await;
-    assert_eq!(again.code, Some(2), "{again}");
-    assert!(again.error.contains("already ended"), "{again}");
+    assert_eq!(
+        again.code,
+        Some(0),
+        "a cancellation that was cut off goes on: {again}"
+    );
     let unknown = RunId::new().to_string();
     let unknown = cluster.program.run(&["cancel", &unknown]).await;
     assert_eq!(unknown.code, Some(2), "{unknown}");

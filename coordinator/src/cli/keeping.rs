@@ -177,7 +177,7 @@ where
     F: Future<Output = Result<Catalog, crate::catalog::CatalogError>>,
 {
     settings.check_catalog()?;
-    let snapshots = SnapshotStore::open(&settings.snapshots)?;
     let catalog = open_catalog(settings.catalog.url.expose()).await?;
+    let snapshots = SnapshotStore::open(&settings.snapshots)?;
     Ok((catalog, snapshots))
 }
