@@ -14,12 +14,12 @@ use lapin::{
 };
 use seedbed_protocol::{
     Attempt, JobId, RunId, StoreId,
-    broker::Queue,
+    broker::{Headers, Message, Queue},
     codec,
     message::{EventKind, SeedEvent},
 };
 use serde_json::json;
-use testkit::{cluster::Cluster, program::Ended};
+use testkit::{cluster::Cluster, pipeline::job, program::Ended};
 
 use crate::{
     cluster::{RUN, assert_seeded, connect, status, stop},
@@ -107,6 +107,31 @@ fn event_of_nobody() -> SeedEvent {
         worker: "somebody".to_owned(),
         kind: EventKind::Started { trace_id: None },
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_without_headers_that_no_catalog_knows_is_seeded_and_its_events_are_parked() {
+    let cluster = Cluster::start().await;
+    let stores = cluster.add_stores(2, 5);
+    let broker = connect(&cluster).await;
+    let of_nobody = job("store-1", json!({"store_id": "store-1"}), Vec::new());
+    let headless = Message {
+        body: codec::encode(&of_nobody).unwrap().into(),
+        headers: Headers::default(),
+    };
+    broker.publish(Queue::Jobs, headless).await.unwrap();
+    let workers = cluster.start_workers(1);
+    eventually("it has started and completed", async || {
+        broker.waiting(Queue::Events).await.unwrap() == 2
+    })
+    .await;
+    let ended = cluster.program.run(&RUN).await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert_seeded(&cluster, &stores).await;
+    stop(workers).await;
+    let parked = &status(&cluster).await["parked"];
+    assert_eq!(*parked, json!({"jobs": 0, "events": 2}));
+    broker.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
