@@ -108,7 +108,7 @@ impl Events {
                 }
                 Err(error) => {
                     tracing::error!(%error, "parked a message that is no event");
-                    or_again(delivery.park(error.to_string()).await)?;
+                    or_redelivered(delivery.park(error.to_string()).await)?;
                 }
             }
         }
@@ -132,7 +132,7 @@ impl Events {
                 Err(error) if error.is_transient() => return Err(error.into()),
                 Err(error) => {
                     tracing::error!(%error, "parked an event that the catalog refuses");
-                    or_again(delivery.park(error.to_string()).await)?;
+                    or_redelivered(delivery.park(error.to_string()).await)?;
                 }
             }
         }
@@ -147,7 +147,7 @@ impl Events {
     ) -> Result<(), EventsError> {
         self.counts.send_modify(|counts| counts.add(applied));
         for ((event, applied), delivery) in events.iter().zip(applied).zip(deliveries) {
-            or_again(settle(event, *applied, delivery).await)?;
+            or_redelivered(settle(event, *applied, delivery).await)?;
         }
         Ok(())
     }
@@ -181,13 +181,89 @@ async fn settle(
     delivery.ack().await
 }
 
-/// An event whose connection was lost before it was settled comes again, and then changes nothing.
-fn or_again(settled: Result<(), BrokerError>) -> Result<(), BrokerError> {
+/// A lost connection is no reason to stop: what was not settled over it is delivered again, and changes nothing
+/// then.
+fn or_redelivered(settled: Result<(), BrokerError>) -> Result<(), BrokerError> {
     match settled {
         Err(error) if error.is_transient() => {
             tracing::warn!("an event will be delivered again: {error}");
             Ok(())
         }
         settled => settled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use chrono::Utc;
+    use seedbed_protocol::{
+        Attempt, JobId, RunId, StoreId,
+        broker::{Headers, MemoryBroker, Message, Settlement},
+        message::EventKind,
+        trace::TraceContext,
+    };
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A delivery that can only be settled with this error.
+    struct Unsettled(BrokerError);
+
+    #[async_trait]
+    impl Settlement for Unsettled {
+        async fn ack(self: Box<Self>) -> Result<(), BrokerError> {
+            Err(self.0)
+        }
+
+        async fn retry_later(self: Box<Self>, _: Message, _: Duration) -> Result<(), BrokerError> {
+            Err(self.0)
+        }
+
+        async fn park(self: Box<Self>, _: Message) -> Result<(), BrokerError> {
+            Err(self.0)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_lost_before_an_event_is_settled_does_not_stop_the_rest() {
+        let directory = TempDir::new().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("catalog.db").display());
+        let events = Events::new(
+            Catalog::open(&url).await.unwrap(),
+            Arc::new(MemoryBroker::default()),
+            watch::Sender::default(),
+        );
+        let event = SeedEvent {
+            run_id: RunId::new(),
+            job_id: JobId::new(),
+            store_id: StoreId::new("7").unwrap(),
+            attempt: Attempt::FIRST,
+            at: Utc::now(),
+            worker: "somebody".to_owned(),
+            kind: EventKind::Started { trace_id: None },
+        };
+        let garbage = Message {
+            body: Bytes::from_static(b"garbage"),
+            headers: Headers::default(),
+        };
+        for message in [
+            Message::event(&event, TraceContext::default()).unwrap(),
+            garbage,
+        ] {
+            let settled_with = |error| {
+                let settlement = Box::new(Unsettled(error));
+                events.apply(vec![Delivery::new(message.clone(), 0, settlement)])
+            };
+            settled_with(BrokerError::Void).await.unwrap();
+            let closed = settled_with(BrokerError::Closed).await;
+            assert!(matches!(
+                closed,
+                Err(EventsError::Broker(BrokerError::Closed))
+            ));
+        }
     }
 }

@@ -14,7 +14,7 @@ use testkit::{
     program::{Ended, Process},
 };
 
-const RUN: [&str; 3] = ["run", "--stores", "stores.ndjson"];
+pub(crate) const RUN: [&str; 3] = ["run", "--stores", "stores.ndjson"];
 
 /// The objects that a program printed.
 pub(crate) fn objects(ended: &Ended) -> Vec<Value> {

@@ -2,12 +2,11 @@
 //! nothing.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use lapin::{
     BasicProperties,
     options::{BasicPublishOptions, QueueDeclareOptions},
@@ -15,25 +14,17 @@ use lapin::{
 };
 use seedbed_protocol::{
     Attempt, JobId, RunId, StoreId,
-    broker::Queue,
+    broker::{Headers, Message, Queue},
     codec,
-    message::{EventKind, Failure, FailureKind, SeedEvent},
+    message::{EventKind, SeedEvent},
 };
 use serde_json::json;
-use testkit::{
-    cluster::Cluster, objects::ObjectServer, powersync::Fault, program::Ended, rabbitmq::RabbitMq,
-};
-use tokio::time::timeout;
+use testkit::{cluster::Cluster, pipeline::job, program::Ended};
 
 use crate::{
-    cluster::{assert_seeded, connect, objects, status, stop},
+    cluster::{RUN, assert_seeded, connect, status, stop},
     rabbitmq::{eventually, other_program},
 };
-
-const RUN: [&str; 3] = ["run", "--stores", "stores.ndjson"];
-
-/// Longer than anything takes that is awaited here.
-const SOON: Duration = Duration::from_secs(60);
 
 /// What `seedbed run` and `seedbed-worker` say before they end with `code`.
 async fn both_end_with(cluster: &Cluster, code: i32) -> [Ended; 2] {
@@ -119,6 +110,66 @@ fn event_of_nobody() -> SeedEvent {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_without_headers_that_no_catalog_knows_is_seeded_and_its_events_are_parked() {
+    let cluster = Cluster::start().await;
+    let stores = cluster.add_stores(2, 5);
+    let broker = connect(&cluster).await;
+    let of_nobody = job("store-1", json!({"store_id": "store-1"}), Vec::new());
+    let headless = Message {
+        body: codec::encode(&of_nobody).unwrap().into(),
+        headers: Headers::default(),
+    };
+    broker.publish(Queue::Jobs, headless).await.unwrap();
+    let workers = cluster.start_workers(1);
+    eventually("it has started and completed", async || {
+        broker.waiting(Queue::Events).await.unwrap() == 2
+    })
+    .await;
+    let ended = cluster.program.run(&RUN).await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert_seeded(&cluster, &stores).await;
+    stop(workers).await;
+    let parked = &status(&cluster).await["parked"];
+    assert_eq!(*parked, json!({"jobs": 0, "events": 2}));
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_a_newer_version_fails_with_a_word_and_is_seeded_after_a_retry() {
+    let cluster = Cluster::start().await;
+    let stores = cluster.add_stores(1, 5);
+    let no_wait = [&RUN[..], &["--no-wait"]].concat();
+    let ended = cluster.program.run(&no_wait).await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let broker = connect(&cluster).await;
+    let delivery = broker.take(Queue::Jobs).await.unwrap().unwrap();
+    let mut newer = delivery.message.clone();
+    newer.body = [&[0xCA, 99], &newer.body[2..]].concat().into();
+    broker.publish(Queue::Jobs, newer).await.unwrap();
+    delivery.ack().await.unwrap();
+    let workers = cluster.start_workers(1);
+    // It waits for the run before it.
+    let ended = cluster.program.run(&RUN).await;
+    assert_eq!(ended.code, Some(1), "{ended}");
+    let shown = status(&cluster).await;
+    let failure = &shown["failures"][0];
+    assert_eq!(failure["kind"], "permanent");
+    let message = failure["message"].as_str().unwrap();
+    assert!(message.contains("version 99") && message.contains("update it"));
+    assert_eq!(cluster.service.metrics().total.requests, 0);
+    eventually("it is parked", async || {
+        broker.waiting(Queue::ParkedJobs).await.unwrap() == 1
+    })
+    .await;
+    let ended = cluster.program.run(&["retry"]).await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert_seeded(&cluster, &stores).await;
+    assert_eq!(broker.waiting(Queue::ParkedJobs).await.unwrap(), 0);
+    stop(workers).await;
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_with_other_arguments_is_refused_with_the_way_out() {
     let cluster = Cluster::start().await;
     cluster.add_stores(1, 1);
@@ -189,53 +240,6 @@ async fn a_catalog_of_a_newer_version_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_of_a_worker_with_wrong_access_to_s3_are_parked_and_come_back_when_it_is_right() {
-    for (variable, wrong, named) in [
-        ("SEEDBED_SNAPSHOTS__URL", "s3://nowhere", "snapshots.url"),
-        ("AWS_SECRET_ACCESS_KEY", "hunter2", "set AWS_ACCESS_KEY_ID"),
-    ] {
-        let objects = ObjectServer::s3().await;
-        let mut cluster = Cluster::on(RabbitMq::shared(), Some(objects)).await;
-        let stores = cluster.add_stores(2, 5);
-        let server = cluster.objects.as_ref().unwrap();
-        let mut right = server.variables.clone();
-        right.push(("SEEDBED_SNAPSHOTS__URL".to_owned(), server.url.clone()));
-        cluster.program.set_variable(variable, wrong);
-        let workers = cluster.start_workers(1);
-        let ended = cluster.program.run(&RUN).await;
-        assert_eq!(ended.code, Some(1), "{ended}");
-        for store in &stores {
-            let requests = cluster.service.metrics().store(store).requests;
-            assert_eq!(requests, 1, "another try could not help");
-        }
-        let shown = status(&cluster).await;
-        let failures = shown["failures"].as_array().unwrap();
-        assert_eq!(failures.len(), 2);
-        for failure in failures {
-            assert_eq!(failure["kind"], "permanent", "{failure}");
-            assert_eq!(failure["step"], "upload", "{failure}");
-            let message = failure["message"].as_str().unwrap();
-            assert!(message.contains(named), "{message}");
-            assert!(!message.contains("hunter2"), "{message}");
-        }
-        assert!(!workers[0].error().contains("hunter2"));
-        stop(workers).await;
-        // A job is failed in the catalog a moment before its message is parked.
-        assert_eq!(status(&cluster).await["parked"]["jobs"], 2);
-
-        for (name, value) in right {
-            cluster.program.set_variable(&name, value);
-        }
-        let workers = cluster.start_workers(1);
-        let ended = cluster.program.run(&["retry"]).await;
-        assert_eq!(ended.code, Some(0), "{ended}");
-        assert_seeded(&cluster, &stores).await;
-        assert_eq!(status(&cluster).await["parked"]["jobs"], 0);
-        stop(workers).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_run_without_rabbitmq_gives_up_in_time_and_lists_nothing() {
     let mut cluster = Cluster::start().await;
     let stores = cluster.add_stores(3, 5);
@@ -261,130 +265,4 @@ async fn a_run_without_rabbitmq_gives_up_in_time_and_lists_nothing() {
     assert_eq!(ended.code, Some(0), "{ended}");
     assert_seeded(&cluster, &stores).await;
     stop(workers).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_goes_on_when_rabbitmq_restarts_in_the_middle() {
-    let rabbitmq = Arc::new(RabbitMq::start());
-    let cluster = Cluster::on(rabbitmq.clone(), None).await;
-    let stores = cluster.add_stores(60, 10);
-    let slow = Fault::Delay(Duration::from_millis(100));
-    cluster.service.faults().with_probability(1.0, slow);
-    let workers = cluster.start_workers(2);
-    let mut run = cluster.program.start(&RUN);
-    let at_least =
-        |streams| move |metrics: &testkit::powersync::Metrics| metrics.total.streams >= streams;
-    cluster.service.wait_for(at_least(8)).await;
-    rabbitmq.stop();
-    let before = cluster.service.metrics().total.streams;
-    assert!(before < 60, "it was not in the middle");
-    let resumed = tokio::task::spawn_blocking(move || rabbitmq.resume());
-    resumed.await.unwrap();
-    cluster.service.wait_for(at_least(before + 8)).await;
-    assert!(run.is_running(), "{}", run.error());
-    let ended = run.end().await;
-    assert_eq!(ended.code, Some(0), "{ended}");
-    assert_seeded(&cluster, &stores).await;
-    stop(workers).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_permanent_failure_is_not_tried_again() {
-    let cluster = Cluster::start().await;
-    cluster.add_stores(2, 5);
-    let too_many_buckets = Fault::Error {
-        status: 403,
-        code: "PSYNC_S2305",
-    };
-    cluster
-        .service
-        .faults()
-        .always_for("store-1", too_many_buckets);
-    let workers = cluster.start_workers(1);
-    let ended = cluster.program.run(&[&RUN[..], &["--json"]].concat()).await;
-    assert_eq!(ended.code, Some(1), "{ended}");
-    let summary = objects(&ended).pop().unwrap();
-    assert_eq!(
-        (&summary["seeded"], &summary["failed"]),
-        (&json!(1), &json!(1))
-    );
-    stop(workers).await;
-    assert_eq!(cluster.service.metrics().store("store-1").requests, 1);
-    let shown = status(&cluster).await;
-    let failure = &shown["failures"][0];
-    assert_eq!(
-        (&failure["kind"], &failure["attempts"]),
-        (&json!("permanent"), &json!(1))
-    );
-    assert_eq!(shown["parked"]["jobs"], 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_transient_failure_is_tried_again_after_growing_and_jittered_delays() {
-    const BACKOFF_MILLIS: f64 = 100.0;
-    const TRIES: usize = 5;
-    let mut cluster = Cluster::start().await;
-    let stores = cluster.add_stores(4, 5);
-    cluster.program.set("WORKER__BACKOFF", "100ms");
-    cluster.program.set("WORKER__MAX_BACKOFF", "1m");
-    cluster.program.set("POWERSYNC__MAX_RECONNECTS", "0");
-    let away = Fault::Status {
-        status: 503,
-        retry_after: None,
-    };
-    cluster.service.faults().with_probability(1.0, away);
-    let workers = cluster.start_workers(1);
-    let no_wait = [&RUN[..], &["--no-wait"]].concat();
-    let ended = cluster.program.run(&no_wait).await;
-    assert_eq!(ended.code, Some(0), "{ended}");
-
-    let broker = connect(&cluster).await;
-    let mut consumer = broker.consume(Queue::Events, 16).await.unwrap();
-    let mut tries: HashMap<StoreId, Vec<Try>> = HashMap::new();
-    let mut over = 0;
-    while over < stores.len() {
-        let delivery = timeout(SOON, consumer.next()).await.unwrap().unwrap();
-        let event: SeedEvent = delivery.message.decode().unwrap();
-        delivery.ack().await.unwrap();
-        let tries = tries.entry(event.store_id.clone()).or_default();
-        let EventKind::Failed(failure) = event.kind else {
-            // The one before it said when this one may start.
-            let due = tries.last().and_then(|before| before.failure.retry_at);
-            assert!(due.is_none_or(|due| event.at >= due), "it came too early");
-            continue;
-        };
-        over += usize::from(failure.retry_at.is_none());
-        tries.push(Try {
-            delay: failure.retry_at.map(|retry_at| retry_at - event.at),
-            failure,
-        });
-    }
-    let mut first = BTreeSet::new();
-    for (store, tries) in &tries {
-        assert_eq!(tries.len(), TRIES, "{store}");
-        let transient = |a_try: &Try| a_try.failure.kind == FailureKind::Transient;
-        assert!(tries.iter().all(transient));
-        let delays: Vec<TimeDelta> = tries.iter().filter_map(|a_try| a_try.delay).collect();
-        assert_eq!(delays.len(), TRIES - 1);
-        first.insert(delays[0]);
-        for (doublings, delay) in delays.iter().enumerate() {
-            let middle = BACKOFF_MILLIS * f64::from(1 << doublings);
-            let delay = delay.num_microseconds().unwrap() as f64 / 1_000.0;
-            // The event is written a moment after its delay was decided on.
-            let allowed = middle * 0.5 - 30.0..=middle * 1.5;
-            assert!(allowed.contains(&delay), "{store}: {delay} of {middle}");
-        }
-        assert!(delays[0] < delays[2] && delays[1] < delays[3], "{delays:?}");
-    }
-    assert_eq!(first.len(), stores.len(), "each has a delay of its own");
-    stop(workers).await;
-    assert_eq!(status(&cluster).await["parked"]["jobs"], 4);
-    broker.close().await;
-}
-
-/// A try that failed.
-struct Try {
-    failure: Failure,
-    /// Until the next one.
-    delay: Option<TimeDelta>,
 }
