@@ -59,7 +59,7 @@ pub enum CatalogError {
         reason: String,
     },
     /// It could be opened, but not now.
-    #[error("cannot open the catalog {catalog} now: {reason}")]
+    #[error("cannot open the catalog {catalog} (catalog.url) now: {reason}")]
     Unavailable {
         /// The file, or the URL without its password.
         catalog: String,

@@ -1,6 +1,7 @@
 //! One binary with all integration tests: one module a subject.
 
 mod broker_contract;
+mod catalog;
 mod cluster;
 mod cluster_failures;
 mod cluster_refusals;

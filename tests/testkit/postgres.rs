@@ -16,6 +16,9 @@ use crate::server::{
 
 const USER: &str = "postgres";
 
+/// A user that, once it is created, has to tell its password; nobody else has to.
+pub const GUARDED_USER: &str = "guarded";
+
 /// A PostgreSQL server with an empty database; stopped when this is dropped.
 pub struct Postgres {
     server: Server,
@@ -69,6 +72,10 @@ impl Postgres {
             .args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"])
             .arg(format!("--username={USER}"))
             .arg(&data));
+        let rules = data.join("pg_hba.conf");
+        let trusting = std::fs::read_to_string(&rules).expect("initdb writes rules");
+        let guarded = format!("host all {GUARDED_USER} 127.0.0.1/32 scram-sha-256\n{trusting}");
+        std::fs::write(&rules, guarded).expect("the rules can be changed");
         let port = free_port();
         let mut postgres = as_user(USER, &programs.join("postgres"));
         postgres

@@ -152,6 +152,8 @@ impl Place {
     async fn migrate(&self, connection: &mut AnyConnection) -> Result<(), CatalogError> {
         let migrated = match self {
             Self::Postgres(_) => MIGRATIONS.run(connection).await,
+            // Without the lock, which somebody may hold who lists a long run.
+            Self::Sqlite(_) if is_up_to_date(connection).await => MIGRATIONS.run(connection).await,
             Self::Sqlite(_) => {
                 let begun = connection.begin_with("BEGIN IMMEDIATE").await;
                 let mut transaction = begun.map_err(|e| self.cannot_open(&e))?;
@@ -191,6 +193,16 @@ impl Place {
         let reason = advice(error);
         CatalogError::Open { catalog, reason }
     }
+}
+
+/// Whether there is nothing to migrate, so that [`MIGRATIONS`] only compares.
+async fn is_up_to_date(connection: &mut AnyConnection) -> bool {
+    let newest: Result<Option<i64>, _> =
+        sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations")
+            .fetch_one(connection)
+            .await;
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max();
+    newest.is_ok_and(|newest| newest.is_some() && newest >= known)
 }
 
 async fn connect(url: &str) -> sqlx::Result<AnyConnection> {

@@ -208,6 +208,9 @@ impl Catalog {
     pub async fn sample_live(&self, count: i64) -> Result<Vec<Manifest>, CatalogError> {
         let rows = sqlx::query(
             "SELECT job_id, state, manifest FROM snapshots WHERE state = 'live' \
+             AND NOT EXISTS ( \
+                 SELECT 1 FROM stores \
+                 WHERE stores.store_id = snapshots.store_id AND retired_at IS NOT NULL) \
              ORDER BY RANDOM() LIMIT $1",
         )
         .bind(count)
