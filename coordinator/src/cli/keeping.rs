@@ -177,7 +177,8 @@ where
     F: Future<Output = Result<Catalog, crate::catalog::CatalogError>>,
 {
     settings.check_catalog()?;
-    let snapshots = SnapshotStore::open(&settings.snapshots)?;
+    // First, since opening the other one makes its directory, which is of no use without a catalog.
     let catalog = open_catalog(settings.catalog.url.expose()).await?;
+    let snapshots = SnapshotStore::open(&settings.snapshots)?;
     Ok((catalog, snapshots))
 }
