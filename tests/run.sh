@@ -3,16 +3,18 @@
 #
 #   tests/run.sh            everything
 #   tests/run.sh local      the embedded pipeline: protocol, worker, coordinator, the stand-in service
+#   tests/run.sh cluster    RabbitMQ, the catalog on Postgres, workers and coordinators as programs, the storm
 #   tests/run.sh stores     snapshots in directories, S3, Azure Blob Storage and Google Cloud Storage
 set -euo pipefail
 
 group=${1-all}
 case "$group" in
   all) tests=() ;;
-  local) tests=(-- --skip snapshot_stores) ;;
+  local) tests=(-- --skip snapshot_stores --skip catalog:: --skip cluster --skip rabbitmq --skip retention --skip storm) ;;
+  cluster) tests=(--package seedbed-tests -- broker_contract catalog:: cluster rabbitmq retention storm worker_service) ;;
   stores) tests=(--package seedbed-protocol --package seedbed-tests snapshot) ;;
   *)
-    echo "usage: tests/run.sh [all|local|stores]" >&2
+    echo "usage: tests/run.sh [all|local|cluster|stores]" >&2
     exit 2
     ;;
 esac
@@ -26,7 +28,7 @@ install_packages build-essential ca-certificates libclang-dev pkg-config openssl
   rabbitmq-server
 
 # The emulators of the object stores, in the versions that the tests know.
-if [ "$group" != local ]; then
+if [ "$group" = all ] || [ "$group" = stores ]; then
   command -v npm >/dev/null || install_packages nodejs npm
   tools=target/test-tools
   azurite=$tools/node_modules/azurite
@@ -42,6 +44,6 @@ fi
 
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR-never}
 case "$group" in
-  stores) cargo test --locked --lib --tests "${tests[@]}" ;;
+  stores | cluster) cargo test --locked --lib --tests "${tests[@]}" ;;
   *) cargo test --locked --workspace --lib --bins --tests "${tests[@]}" ;;
 esac

@@ -9,12 +9,14 @@ use seedbed_protocol::{
     broker::{self, Broker},
 };
 use serde_json::json;
+use tokio::sync::watch;
 
 use super::{CliError, FAILED, INTERRUPTED, SourceArgs, stop_on_signals, store_source};
 use crate::{
     catalog::{Catalog, InFlight, ListOptions, Listed, Retried},
-    cluster::{Awaited, Cluster, Outcome},
+    cluster::{Awaited, Cluster, ClusterError, Outcome},
     config::Settings,
+    events::Events,
     progress::{Reporter, print_json},
     run::StoreFilter,
     show::Parked,
@@ -114,6 +116,15 @@ pub(super) async fn cancel(
     }
     parts.close().await;
     Ok(0)
+}
+
+/// Records what workers have reported so far.
+pub(super) async fn record_events(settings: &Settings, catalog: &Catalog) -> Result<(), CliError> {
+    let broker = broker::connect(&settings.broker).await?;
+    let events = Events::new(catalog.clone(), broker.clone(), watch::Sender::default());
+    events.catch_up().await.map_err(ClusterError::from)?;
+    broker.close().await;
+    Ok(())
 }
 
 /// What is parked on the broker, if there is one and it answers. Those who only look need not wait for it.

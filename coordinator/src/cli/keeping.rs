@@ -7,7 +7,7 @@ use indicatif::{HumanBytes, HumanCount};
 use seedbed_protocol::snapshots::SnapshotStore;
 use serde_json::json;
 
-use super::{CliError, FAILED};
+use super::{CliError, FAILED, cluster::record_events};
 use crate::{
     catalog::Catalog,
     config::Settings,
@@ -37,6 +37,10 @@ pub(super) struct VerifyArgs {
 
 pub(super) async fn gc(args: GcArgs, settings: Settings, json: bool) -> Result<u8, CliError> {
     let (catalog, snapshots) = open(&settings, Catalog::open_existing).await?;
+    if !settings.broker.is_memory() {
+        // A snapshot whose event still waits must not be taken for left over.
+        record_events(&settings, &catalog).await?;
+    }
     let collector = Collector::new(&catalog, &snapshots, &settings.retention, args.dry_run);
     let collected = collector.collect().await?;
     catalog.close().await;
@@ -177,6 +181,7 @@ where
     F: Future<Output = Result<Catalog, crate::catalog::CatalogError>>,
 {
     settings.check_catalog()?;
+    // First, since opening the other one makes its directory, which is of no use without a catalog.
     let catalog = open_catalog(settings.catalog.url.expose()).await?;
     let snapshots = SnapshotStore::open(&settings.snapshots)?;
     Ok((catalog, snapshots))
