@@ -85,6 +85,30 @@ async fn two_workers_seed_every_store_of_a_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_workers_reported_to_nobody_counts_before_the_next_run_decides() {
+    let cluster = Cluster::start().await;
+    let stores = cluster.add_stores(20, 5);
+    let run = cluster.program.run(&[&RUN[..], &["--no-wait"]].concat());
+    let run = run.await;
+    assert_eq!(run.code, Some(0), "{run}");
+    let workers = cluster.start_workers(1);
+    let broker = connect(&cluster).await;
+    // Started and completed.
+    while broker.waiting(Queue::Events).await.unwrap() < 40 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stop(workers).await;
+    let next = cluster
+        .program
+        .run(&[&RUN[..], &["--only-older-than", "1h"]].concat());
+    let next = next.await;
+    assert_eq!(next.code, Some(0), "{next}");
+    assert!(next.error.contains("no store needs a new job"), "{next}");
+    assert_seeded(&cluster, &stores).await;
+    assert_eq!(status(&cluster).await["runs"][0]["state"], "completed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn runs_that_start_together_seed_each_store_once() {
     let cluster = Cluster::start().await;
     let stores = cluster.add_stores(40, 10);

@@ -189,17 +189,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_directory_is_empty_at_first_and_gone_at_the_end() {
+    fn deliveries_share_no_directory_and_each_is_gone_at_the_end() {
         let root = tempfile::tempdir().unwrap();
         let work = WorkDirectory::open(root.path()).unwrap();
         let job_id = JobId::new();
         let job = work.job(job_id, Attempt::FIRST).unwrap();
-        let file = job.file("sync.sqlite");
-        fs::write(&file, "x").unwrap();
-        // The same attempt again, while the first one is still being given up.
+        // The same attempt again, while the first delivery of it is still worked on.
         let again = work.job(job_id, Attempt::FIRST).unwrap();
-        assert!(!file.exists());
+        let (file, other) = (job.file("sync.sqlite"), again.file("sync.sqlite"));
+        fs::write(&file, "x").unwrap();
+        assert!(!other.exists());
+        fs::write(&other, "y").unwrap();
         drop(job);
+        assert!(!file.exists() && other.exists());
         drop(again);
         drop(work);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
