@@ -88,8 +88,8 @@ async fn two_workers_seed_every_store_of_a_run() {
 async fn what_workers_reported_to_nobody_counts_before_the_next_run_decides() {
     let cluster = Cluster::start().await;
     let stores = cluster.add_stores(20, 5);
-    let run = cluster.program.run(&[&RUN[..], &["--no-wait"]].concat());
-    let run = run.await;
+    let no_wait = [&RUN[..], &["--no-wait"]].concat();
+    let run = cluster.program.run(&no_wait).await;
     assert_eq!(run.code, Some(0), "{run}");
     let workers = cluster.start_workers(1);
     let broker = connect(&cluster).await;
@@ -98,10 +98,8 @@ async fn what_workers_reported_to_nobody_counts_before_the_next_run_decides() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     stop(workers).await;
-    let next = cluster
-        .program
-        .run(&[&RUN[..], &["--only-older-than", "1h"]].concat());
-    let next = next.await;
+    let only_old = [&RUN[..], &["--only-older-than", "1h"]].concat();
+    let next = cluster.program.run(&only_old).await;
     assert_eq!(next.code, Some(0), "{next}");
     assert!(next.error.contains("no store needs a new job"), "{next}");
     assert_seeded(&cluster, &stores).await;
