@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use crate::cluster::{RUN, assert_seeded, connect, objects, status, stop};
 
 /// Longer than anything takes that is awaited here.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(180);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_permanent_failure_is_not_tried_again() {

@@ -15,7 +15,7 @@ use tokio::process::Child;
 use crate::pipeline::Access;
 
 /// Longer than anything takes that a test waits for; a process that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// Between two looks at a condition that nothing announces.
 const PAUSE: Duration = Duration::from_millis(5);

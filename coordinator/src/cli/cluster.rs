@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long `status` waits for a broker.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
+const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
