@@ -14,7 +14,7 @@ use testkit::rabbitmq::RabbitMq;
 use tokio::time::timeout;
 
 /// Long enough for any message that is on its way.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// How long a message that must not come is waited for.
 const NEVER: Duration = Duration::from_millis(50);

@@ -190,7 +190,7 @@ async fn a_job_that_kills_its_workers_is_parked_and_seeded_after_a_retry() {
             let taken = cluster
                 .service
                 .wait_for(|metrics| metrics.total.streams > before);
-            let ended = tokio::time::timeout(Duration::from_secs(5), taken).await;
+            let ended = tokio::time::timeout(Duration::from_secs(20), taken).await;
             if ended.is_err() {
                 stop(vec![worker]).await;
                 break;

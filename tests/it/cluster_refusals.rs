@@ -254,7 +254,7 @@ async fn a_run_without_rabbitmq_gives_up_in_time_and_lists_nothing() {
     for ended in both_end_with(&cluster, 1).await {
         assert!(ended.error.contains("cannot reach RabbitMQ"), "{ended}");
     }
-    assert!(started.elapsed() < Duration::from_secs(20), "1 s each");
+    assert!(started.elapsed() < Duration::from_secs(45), "1 s each");
     let catalog = cluster.catalog().await;
     assert!(catalog.runs(1).await.unwrap().is_empty());
     catalog.close().await;

@@ -72,7 +72,7 @@ async fn fails_because_of(fault: Fault) -> Failure {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), parked)
+    tokio::time::timeout(Duration::from_secs(60), parked)
         .await
         .expect("a failed job is parked");
     failure

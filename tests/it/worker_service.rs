@@ -81,7 +81,7 @@ async fn a_job_that_outlasts_the_grace_period_is_handed_back_uncounted() {
     pipeline.shutdown.abort.cancel();
     pipeline.stopped().await;
     let mut jobs = pipeline.broker.consume(Queue::Jobs, 1).await.unwrap();
-    let back = tokio::time::timeout(Duration::from_secs(20), jobs.next()).await;
+    let back = tokio::time::timeout(Duration::from_secs(60), jobs.next()).await;
     let back = back.unwrap().unwrap();
     assert_eq!(back.returned, 0);
     assert_eq!(back.message.decode::<SeedJob>().unwrap(), job);
@@ -201,7 +201,7 @@ async fn garbage_is_parked_and_the_next_job_is_seeded() {
 /// Why the one parked message was parked.
 async fn parked_reason(pipeline: &Pipeline) -> String {
     let mut parked = pipeline.broker.consume(Queue::ParkedJobs, 1).await.unwrap();
-    let parked = tokio::time::timeout(Duration::from_secs(20), parked.next()).await;
+    let parked = tokio::time::timeout(Duration::from_secs(60), parked.next()).await;
     let parked = parked.unwrap().unwrap();
     parked.message.headers.parked.clone().unwrap()
 }

@@ -214,7 +214,7 @@ async fn on_postgres_events_are_applied_while_a_long_list_is_written() {
         listing.add(store(&id, position)).await.unwrap();
     }
     let applied = fixture.apply(completed(&jobs[0], 1));
-    let limit = Duration::from_secs(20);
+    let limit = Duration::from_secs(60);
     tokio::time::timeout(limit, applied)
         .await
         .expect("the listing does not stand in the way");

@@ -12,7 +12,7 @@ use super::{SOON, config, other_program};
 
 /// What a start that is refused says; waits for no retry.
 async fn refusal(config: &BrokerConfig) -> BrokerError {
-    let refused = timeout(Duration::from_secs(20), connect(config)).await;
+    let refused = timeout(Duration::from_secs(60), connect(config)).await;
     let refused = refused.expect("a refusal is final");
     let error = refused.err().expect("RabbitMQ refuses");
     assert!(!error.is_transient(), "{error}");
