@@ -262,6 +262,7 @@ async fn keys_that_the_backend_publishes_are_believed_also_after_a_rotation() {
 async fn powersync_finds_the_public_half_of_seedbeds_own_key() {
     for name in NAMES {
         let (_service, mut program) = service_and_program().await;
+        program.unset("TOKEN__SECRET");
         program.set("TOKEN__ALGORITHM", format!("{:?}", algorithm(name)));
         program.set("TOKEN__KEY_FILE", format!("{KEYS}/{name}.private.pem"));
         program.set("TOKEN__KID", "mine");
