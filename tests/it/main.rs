@@ -1,5 +1,6 @@
 //! One binary with all integration tests: one module a subject.
 
+mod api;
 mod broker_contract;
 mod catalog;
 mod cluster;
