@@ -18,15 +18,18 @@ use seedbed_protocol::RunId;
 use sqlx::{AnyPool, any::AnyRow};
 
 mod apply;
+mod demand;
 mod jobs;
 mod listing;
 mod open;
 mod read;
 mod requeue;
 mod retention;
+mod schedule;
 mod sql;
 
 pub use apply::Applied;
+pub use demand::NewestAttempt;
 pub use jobs::{PendingJob, QueuedJob};
 pub use listing::{InFlight, ListOptions, Listed, Listing};
 pub use open::{file_of, name_of};
@@ -148,6 +151,8 @@ pub enum CatalogError {
 #[derive(Debug, Clone)]
 pub struct Catalog {
     pool: AnyPool,
+    /// For queries that only read, and need not wait for those that write.
+    readers: AnyPool,
 }
 
 impl CatalogError {
@@ -164,6 +169,7 @@ impl CatalogError {
 impl Catalog {
     /// Closes the catalog; what was committed is safe.
     pub async fn close(&self) {
+        self.readers.close().await;
         self.pool.close().await;
     }
 }

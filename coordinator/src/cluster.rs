@@ -137,7 +137,7 @@ impl Cluster {
     /// As [`Self::start`].
     pub async fn retry(&self, run_id: Option<RunId>) -> Result<(Retried, Awaited), ClusterError> {
         self.events().catch_up().await?;
-        let retried = requeue::retry(&self.catalog, self.broker.as_ref(), run_id).await?;
+        let retried = requeue::retry(&self.catalog, self.broker.as_ref(), run_id, &[]).await?;
         let awaited = self.awaited(retried.runs.iter().copied().collect()).await?;
         for &run_id in &retried.runs {
             self.publish(run_id, &Span::none()).await?;
@@ -194,12 +194,13 @@ impl Cluster {
         let runs = &awaited.runs;
         let standing = watch::Sender::new(self.standing(runs).await?);
         let current = standing.subscribe();
+        let events = self.events();
         let stop_tending = CancellationToken::new();
         // A task, so that a page that it publishes is recorded although this has come to its end.
         let mut tending = tokio::spawn(self.tender.clone().keep_tending(stop_tending.clone()));
         let ended = tokio::select! {
             ended = self.wait_for_end(runs, &standing) => ended.map(|()| true),
-            failed = self.record_events() => failed.map(|()| true).map_err(Into::into),
+            failed = events.keep_running(CancellationToken::new()) => failed.map(|()| true).map_err(Into::into),
             failed = &mut tending => tended(failed).map(|()| true),
             never = self.reporter.follow(move || *current.borrow()) => match never {},
             () = stop.cancelled() => Ok(false),
@@ -218,18 +219,6 @@ impl Cluster {
         Ok(Outcome::Finished {
             all_well: counts.failed + counts.dropped <= awaited.unseeded_before,
         })
-    }
-
-    /// Records what workers report, also after the catalog or the broker was away for a while.
-    async fn record_events(&self) -> Result<(), EventsError> {
-        let events = self.events();
-        loop {
-            match events.run(CancellationToken::new()).await {
-                Err(error) if error.is_transient() => warn!("events are recorded later: {error}"),
-                ended => return ended,
-            }
-            tokio::time::sleep(LOOK).await;
-        }
     }
 
     async fn wait_for_end(

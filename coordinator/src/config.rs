@@ -16,7 +16,10 @@ use seedbed_worker::config::{
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use crate::template;
+use crate::{
+    http::{DownloadConfig, ServeConfig},
+    template,
+};
 
 /// PowerSync's lowest stream priority.
 const LAST_PRIORITY: u8 = 3;
@@ -48,6 +51,10 @@ pub struct Settings {
     pub broker: BrokerConfig,
     /// `[retention]`
     pub retention: RetentionConfig,
+    /// `[serve]`
+    pub serve: ServeConfig,
+    /// `[download]`
+    pub download: DownloadConfig,
     /// `[worker]`
     pub worker: WorkerConfig,
     /// `[log]`
@@ -188,6 +195,15 @@ impl Settings {
         self.check_catalog()?;
         self.worker_settings().check()?;
         self.check_stores()
+    }
+
+    /// Checks what the HTTP server needs, beside what seeding needs.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the first setting that makes no sense.
+    pub fn check_serve(&self) -> Result<(), SettingsError> {
+        self.serve.check()?;
+        self.download.check(self.retention.min_age)
     }
 
     fn check_stores(&self) -> Result<(), SettingsError> {

@@ -9,6 +9,7 @@ use seedbed_protocol::{
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::{
     catalog::{Applied, Catalog, CatalogError},
@@ -17,6 +18,9 @@ use crate::{
 
 /// Events in one transaction. More would not be faster by much, and would make one failure costlier.
 const BATCH: u16 = 256;
+
+/// Before events are taken again after something was away.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// How long no event comes before the queue is asked whether there is one.
 const QUIET: Duration = Duration::from_millis(300);
@@ -76,6 +80,20 @@ impl Events {
             };
             let batch = fill_batch(first, consumer.as_mut());
             self.apply(batch).await?;
+        }
+    }
+
+    /// [`Self::run`] again and again, also after the catalog or the broker was away for a while.
+    ///
+    /// # Errors
+    /// As [`Self::run`], unless it may pass.
+    pub async fn keep_running(&self, stop: CancellationToken) -> Result<(), EventsError> {
+        loop {
+            match self.run(stop.clone()).await {
+                Err(error) if error.is_transient() => warn!("events are recorded later: {error}"),
+                ended => return ended,
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

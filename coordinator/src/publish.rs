@@ -27,6 +27,9 @@ use crate::{
 /// Jobs that are read from the catalog at a time.
 const PAGE: i64 = 512;
 
+/// The same in memory, where each waits for a worker: whoever wants the run to stop waits for the end of a page.
+const PAGE_IN_MEMORY: i64 = 8;
+
 /// Jobs whose confirmation is awaited at the same time: one round trip for all of them.
 const IN_FLIGHT: usize = 256;
 
@@ -82,7 +85,7 @@ impl Publisher {
     ) -> Result<Published, RunError> {
         let mut after = None;
         while self.lease(run_id).await? {
-            let page = self.catalog.listed_jobs(run_id, after, PAGE).await?;
+            let page = self.catalog.listed_jobs(run_id, after, self.page()).await?;
             let last = page.last().map(|last| (last.position, last.job_id));
             // What came in while this went on, by a retry, may be at any place.
             let nothing_left = last.is_none() && after.is_none();
@@ -141,6 +144,14 @@ impl Publisher {
         tokio::select! {
             done = work => done,
             never = renew => never,
+        }
+    }
+
+    fn page(&self) -> i64 {
+        if self.settings.broker.is_memory() {
+            PAGE_IN_MEMORY
+        } else {
+            PAGE
         }
     }
 

@@ -7,7 +7,7 @@ use std::{collections::HashSet, time::Duration};
 
 use futures::future::try_join_all;
 use seedbed_protocol::{
-    Attempt, JobId, RunId,
+    Attempt, JobId, RunId, StoreId,
     broker::{Broker, BrokerError, Delivery, Queue},
 };
 use serde::Serialize;
@@ -32,7 +32,7 @@ pub enum RequeueError {
 }
 
 /// Lists the failed jobs of `run_id`, or of every run, as new ones, which are then to be published; and removes
-/// the parked messages of those that they replace.
+/// the parked messages of those that they replace. Only those of `stores`, unless that is empty.
 ///
 /// # Errors
 /// [`RequeueError`].
@@ -40,8 +40,9 @@ pub async fn retry(
     catalog: &Catalog,
     broker: &dyn Broker,
     run_id: Option<RunId>,
+    stores: &[StoreId],
 ) -> Result<Retried, RequeueError> {
-    let retried = catalog.retry_failed(run_id).await?;
+    let retried = catalog.retry_failed(run_id, stores).await?;
     remove_parked(catalog, broker).await?;
     Ok(retried)
 }

@@ -86,6 +86,8 @@ pub struct StoreFilter {
     pub stores: BTreeSet<StoreId>,
     /// At most so many.
     pub limit: Option<u64>,
+    /// Whether it is fine that one of `stores` is not in the list.
+    pub skip_unknown: bool,
 }
 
 impl StoreFilter {
@@ -137,7 +139,11 @@ async fn list_stores(
     let mut wanted = filter.stores.clone();
     let mut taken = 0;
     let mut stores = source.stores();
-    while filter.limit.is_none_or(|limit| taken < limit)
+    let enough = |taken: u64, wanted: &BTreeSet<StoreId>| {
+        filter.limit.is_some_and(|limit| taken >= limit)
+            || filter.skip_unknown && !filter.stores.is_empty() && wanted.is_empty()
+    };
+    while !enough(taken, &wanted)
         && let Some(store) = stores.next().await
     {
         let store = store?;
@@ -155,11 +161,13 @@ async fn list_stores(
         taken += 1;
     }
     let origin = source.name();
-    if let Some(missing) = wanted.pop_first() {
+    if let Some(missing) = wanted.pop_first()
+        && !filter.skip_unknown
+    {
         let store_id = missing.to_string();
         return Err(RunError::UnknownStore { store_id, origin });
     }
-    if taken == 0 {
+    if taken == 0 && !filter.skip_unknown {
         return Err(RunError::NoStores { origin });
     }
     Ok(listing.commit().await?)

@@ -7,8 +7,9 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
+use futures::future;
 use seedbed_protocol::broker::{Broker, Queue};
-use tokio::time::MissedTickBehavior;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, warn};
 
@@ -28,6 +29,8 @@ pub struct Tender {
     publisher: Arc<Publisher>,
     /// How long a job is worth working on.
     job_deadline: Duration,
+    /// Tells that there is something to publish.
+    listed: Arc<Notify>,
 }
 
 impl Tender {
@@ -43,7 +46,13 @@ impl Tender {
             broker,
             publisher,
             job_deadline,
+            listed: Arc::default(),
         }
+    }
+
+    /// Whoever has listed a run notifies this, to have it published at once.
+    pub fn listed(&self) -> Arc<Notify> {
+        self.listed.clone()
     }
 
     /// Looks once. Ends before it is done when `stop` is cancelled.
@@ -51,10 +60,50 @@ impl Tender {
     /// # Errors
     /// [`RunError`] when the catalog or the broker fails.
     pub async fn tend(&self, stop: &CancellationToken) -> Result<(), RunError> {
+        self.publish(stop).await?;
+        self.settle().await
+    }
+
+    /// Looks again and again, until `stop` is cancelled.
+    ///
+    /// # Errors
+    /// As [`Self::tend`], unless it may pass.
+    pub async fn keep_tending(self, stop: CancellationToken) -> Result<(), RunError> {
+        // Publishing takes as long as the broker lets it; other runs come to their end meanwhile.
+        let publishing = async {
+            while self.is_time(&stop, self.listed.notified()).await {
+                passing(self.publish(&stop).await)?;
+            }
+            Ok(())
+        };
+        let settling = async {
+            while self.is_time(&stop, future::pending()).await {
+                passing(self.settle().await)?;
+            }
+            Ok(())
+        };
+        future::try_join(publishing, settling).await.map(drop)
+    }
+
+    /// Waits for the next look, or until there is `something` to do. Not when `stop` is cancelled.
+    async fn is_time(&self, stop: &CancellationToken, something: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            () = stop.cancelled() => false,
+            () = tokio::time::sleep(PAUSE) => true,
+            () = something => true,
+        }
+    }
+
+    /// Publishes what is listed and is not published by anybody.
+    async fn publish(&self, stop: &CancellationToken) -> Result<(), RunError> {
         for run_id in self.catalog.unpublished_runs().await? {
-            warn!(run = %run_id, "publishing what another coordinator left unpublished");
             self.publisher.publish(run_id, &Span::none(), stop).await?;
         }
+        Ok(())
+    }
+
+    /// Gives up jobs that no worker can finish any more, and ends runs.
+    async fn settle(&self) -> Result<(), RunError> {
         // An event that waits may tell of a job that has long ended.
         if self.broker.waiting(Queue::Events).await? == 0 {
             let expired = self.catalog.expire_jobs(self.job_deadline, GRACE).await?;
@@ -64,23 +113,15 @@ impl Tender {
         }
         Ok(self.catalog.finish_runs().await?)
     }
+}
 
-    /// Looks again and again, until `stop` is cancelled.
-    ///
-    /// # Errors
-    /// As [`Self::tend`], unless it may pass.
-    pub async fn keep_tending(self, stop: CancellationToken) -> Result<(), RunError> {
-        let mut ticks = tokio::time::interval(PAUSE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                _ = ticks.tick() => {}
-            }
-            match self.tend(&stop).await {
-                Err(error) if error.is_transient() => warn!("looking after runs later: {error}"),
-                tended => tended?,
-            }
+/// Lets what may pass be done later.
+fn passing(done: Result<(), RunError>) -> Result<(), RunError> {
+    match done {
+        Err(error) if error.is_transient() => {
+            warn!("looking after runs later: {error}");
+            Ok(())
         }
+        done => done,
     }
 }

@@ -197,6 +197,26 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, 
     })
 }
 
+/// Reads a list of texts, or as environment variables have it, texts with commas between them.
+///
+/// # Errors
+/// When it is neither.
+pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match Names::deserialize(deserializer)? {
+        Names::List(names) => names,
+        Names::Text(text) => {
+            let names = text.split(',').map(|name| name.trim().to_owned());
+            names.filter(|name| !name.is_empty()).collect()
+        }
+    })
+}
+
 /// The user's file. Parsed here first because the parser's own message would show the line, which may hold
 /// a secret.
 struct UserFile {

@@ -20,6 +20,7 @@ use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -29,6 +30,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path as Key};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio_util::task::TaskTracker;
+use url::Url;
 
 pub use self::{
     config::SnapshotsConfig,
@@ -39,7 +41,7 @@ pub use self::{
 };
 use self::{
     error::{Refusal, diagnose},
-    place::Place,
+    place::{BucketSigner, Opened, Place},
 };
 use crate::{JobId, StoreId, message::Manifest};
 
@@ -83,6 +85,8 @@ impl From<ObjectMeta> for StoredObject {
 pub struct SnapshotStore {
     objects: Arc<dyn ObjectStore>,
     place: Place,
+    /// None for a directory.
+    signer: Option<BucketSigner>,
     /// What must not end by halves, and goes on when its caller does not.
     unfinished: TaskTracker,
 }
@@ -96,10 +100,19 @@ impl SnapshotStore {
     /// [`SnapshotStoreError::Url`], [`SnapshotStoreError::Environment`], or [`SnapshotStoreError::Directory`]
     /// when the directory cannot be made or entered.
     pub fn open(config: &SnapshotsConfig) -> Result<Self, SnapshotStoreError> {
-        let as_text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        Self::open_with(config, std::env::vars_os().filter_map(as_text))
+        Self::open_with(config, environment())
+    }
+
+    /// [`Self::open`] where `endpoint` is that of the object store, whatever the environment says: the one that
+    /// others reach it by, to sign URLs for them.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_at(config: &SnapshotsConfig, endpoint: &Url) -> Result<Self, SnapshotStoreError> {
+        let others = environment().filter(|(name, _)| !place::ENDPOINTS.contains(&name.as_str()));
+        let endpoint = endpoint.as_str().trim_end_matches('/');
+        let own = place::CHOSEN_ENDPOINTS.map(|name| (name.to_owned(), endpoint.to_owned()));
+        Self::open_with(config, others.chain(own))
     }
 
     /// [`Self::open`] with other environment variables than those of this process.
@@ -110,10 +123,15 @@ impl SnapshotStore {
         config: &SnapshotsConfig,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, SnapshotStoreError> {
-        let (place, objects) = place::open(&config.url, variables)?;
+        let Opened {
+            place,
+            objects,
+            signer,
+        } = place::open(&config.url, variables)?;
         Ok(Self {
             objects,
             place,
+            signer,
             unfinished: TaskTracker::new(),
         })
     }
@@ -134,6 +152,25 @@ impl SnapshotStore {
             Some(path) => path.display().to_string(),
             None => format!("{}/{key}", self.place.url),
         }
+    }
+
+    /// A URL by which everybody can read the object `key` for `lifetime`, at most seven days; `None` for a directory,
+    /// whose files have no URL. Whether the object is there is not looked at.
+    ///
+    /// # Errors
+    /// [`SnapshotStoreError`] when there is no key to sign with.
+    pub async fn sign(
+        &self,
+        key: &str,
+        lifetime: Duration,
+    ) -> Result<Option<Url>, SnapshotStoreError> {
+        let Some(signer) = &self.signer else {
+            return Ok(None);
+        };
+        let signed = signer.sign(key, lifetime).await;
+        signed
+            .map(Some)
+            .map_err(|e| self.failed("sign a URL of", key, &e))
     }
 
     /// The manifest under `key`.
@@ -307,6 +344,12 @@ impl SnapshotStore {
             },
         }
     }
+}
+
+/// The variables of this process, as far as they are Unicode.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -72,6 +72,10 @@ struct Settings {
     _catalog: IgnoredAny,
     #[serde(rename = "retention")]
     _retention: IgnoredAny,
+    #[serde(rename = "serve")]
+    _serve: IgnoredAny,
+    #[serde(rename = "download")]
+    _download: IgnoredAny,
 }
 
 /// Why the worker did not start, or stopped by itself.

@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use jsonwebtoken::{
+    Algorithm, EncodingKey, Header,
+    jwk::{Jwk, JwkSet, PublicKeyUse},
+};
 use seedbed_protocol::message::Scope;
 use serde_json::{Map, Value};
 
@@ -84,12 +87,7 @@ impl TokenSigner {
         if config.lifetime < Duration::from_secs(1) || config.lifetime > MAX_LIFETIME {
             return Err(TokenError::Lifetime(config.lifetime));
         }
-        let mut header = Header::new(match config.algorithm {
-            TokenAlgorithm::HS256 => Algorithm::HS256,
-            TokenAlgorithm::RS256 => Algorithm::RS256,
-            TokenAlgorithm::ES256 => Algorithm::ES256,
-            TokenAlgorithm::EdDSA => Algorithm::EdDSA,
-        });
+        let mut header = Header::new(algorithm(config));
         header.kid = config.kid.clone();
         Ok(Self {
             key: encoding_key(config)?,
@@ -153,6 +151,36 @@ impl TokenSigner {
         }
         subject.push_str(rest);
         Ok(subject)
+    }
+}
+
+/// The public halves of the keys that `config` signs with, for a service that fetches them. None for HS256: whoever
+/// knows its key can sign.
+///
+/// # Errors
+/// [`TokenError`] when the key file cannot be used.
+pub fn public_jwks(config: &TokenConfig) -> Result<JwkSet, TokenError> {
+    let mut keys = Vec::new();
+    if config.algorithm != TokenAlgorithm::HS256 {
+        let key = Jwk::from_encoding_key(&encoding_key(config)?, algorithm(config));
+        let mut key = key.map_err(|e| TokenError::Key {
+            path: config.key_file.clone().unwrap_or_default(),
+            algorithm: config.algorithm,
+            reason: e.to_string(),
+        })?;
+        key.common.key_id.clone_from(&config.kid);
+        key.common.public_key_use = Some(PublicKeyUse::Signature);
+        keys.push(key);
+    }
+    Ok(JwkSet { keys })
+}
+
+fn algorithm(config: &TokenConfig) -> Algorithm {
+    match config.algorithm {
+        TokenAlgorithm::HS256 => Algorithm::HS256,
+        TokenAlgorithm::RS256 => Algorithm::RS256,
+        TokenAlgorithm::ES256 => Algorithm::ES256,
+        TokenAlgorithm::EdDSA => Algorithm::EdDSA,
     }
 }
 

@@ -14,8 +14,11 @@ use sqlx::{
 
 use super::{Catalog, CatalogError};
 
-/// Connections of one process to Postgres: events, progress and a listing at the same time.
-const POSTGRES_CONNECTIONS: u32 = 4;
+/// Connections of one process to Postgres: events, progress, a listing and requests at the same time.
+const POSTGRES_CONNECTIONS: u32 = 8;
+
+/// Connections of one process that read from SQLite, beside the one that writes.
+const SQLITE_READERS: u32 = 4;
 
 /// How long a query waits for a connection of the pool. Listing 100,000 stores into SQLite, which has one, takes
 /// less.
@@ -134,18 +137,26 @@ impl Place {
         }
         self.migrate(&mut first).await?;
         first.close().await?;
-        let pool = AnyPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
-        let pool = match self {
-            // SQLite has one writer: whoever queues for the connection waits in order.
-            Self::Sqlite(_) => pool
-                .max_connections(1)
-                .after_connect(|connection, _| Box::pin(set_up_sqlite(connection))),
-            Self::Postgres(_) => pool
-                .max_connections(POSTGRES_CONNECTIONS)
-                .after_connect(|connection, _| Box::pin(set_up_postgres(connection))),
+        let options = AnyPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
+        let (pool, readers) = match self {
+            Self::Sqlite(_) => {
+                let options =
+                    options.after_connect(|connection, _| Box::pin(set_up_sqlite(connection)));
+                // SQLite has one writer: whoever queues for the connection waits in order. Readers wait for nobody.
+                let readers = options.clone().max_connections(SQLITE_READERS);
+                let pool = options.max_connections(1).connect(&url).await;
+                (pool, Some(readers.connect_lazy(&url).map_err(cannot_open)?))
+            }
+            Self::Postgres(_) => {
+                let options = options
+                    .max_connections(POSTGRES_CONNECTIONS)
+                    .after_connect(|connection, _| Box::pin(set_up_postgres(connection)));
+                (options.connect(&url).await, None)
+            }
         };
-        let pool = pool.connect(&url).await.map_err(cannot_open)?;
-        Ok(Catalog { pool })
+        let pool = pool.map_err(cannot_open)?;
+        let readers = readers.unwrap_or_else(|| pool.clone());
+        Ok(Catalog { pool, readers })
     }
 
     /// Brings the tables up to date. Postgres has an advisory lock for that; SQLite's write lock does it there.

@@ -98,7 +98,7 @@ impl Catalog {
              ORDER BY started_at DESC, id DESC LIMIT $1",
         )
         .bind(limit)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.readers)
         .await?;
         let mut runs = Vec::with_capacity(rows.len());
         for row in rows {
@@ -124,7 +124,7 @@ impl Catalog {
         let states =
             sqlx::query("SELECT state, COUNT(*) AS n FROM jobs WHERE run_id = $1 AND state <> 'retried' GROUP BY state")
                 .bind(run_id.to_string())
-                .fetch_all(&self.pool)
+                .fetch_all(&self.readers)
                 .await?;
         for row in states {
             let jobs = count(&row, "n")?;
@@ -144,7 +144,7 @@ impl Catalog {
              FROM snapshots WHERE run_id = $1",
         )
         .bind(run_id.to_string())
-        .fetch_one(&self.pool)
+        .fetch_one(&self.readers)
         .await?;
         totals.rows = count(&sums, "row_count")?;
         totals.bytes = count(&sums, "byte_count")?;
@@ -166,7 +166,7 @@ impl Catalog {
         )
         .bind(run_id.to_string())
         .bind(limit)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.readers)
         .await?;
         rows.iter()
             .map(|row| {
@@ -196,7 +196,7 @@ impl Catalog {
         )
         .bind(store_id.map(ToString::to_string).unwrap_or_default())
         .bind(i64::from(all))
-        .fetch(&self.pool)
+        .fetch(&self.readers)
         .map(|row| snapshot_record(&row?))
         .boxed()
     }
@@ -214,7 +214,7 @@ impl Catalog {
              ORDER BY RANDOM() LIMIT $1",
         )
         .bind(count)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.readers)
         .await?;
         rows.iter()
             .map(|row| Ok(snapshot_record(row)?.manifest))
@@ -235,7 +235,7 @@ impl Catalog {
                  SELECT 1 FROM stores WHERE store_id = $1 AND retired_at IS NOT NULL)",
         )
         .bind(store_id.to_string())
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.readers)
         .await?;
         let record = row.as_ref().map(snapshot_record).transpose()?;
         Ok(record.map(|record| record.manifest))

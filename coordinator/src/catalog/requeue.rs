@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use chrono::Utc;
-use seedbed_protocol::{JobId, RunId};
+use seedbed_protocol::{JobId, RunId, StoreId};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -25,11 +25,16 @@ pub struct Retried {
 
 impl Catalog {
     /// Lists the failed jobs of `run_id`, or of every run, anew: each gets a new id in the same run. A later job
-    /// of the same store, whatever became of it, makes that pointless, and so does a store that is gone.
+    /// of the same store, whatever became of it, makes that pointless, and so does a store that is gone. Only jobs
+    /// of `stores`, unless that is empty.
     ///
     /// # Errors
     /// [`CatalogError::UnknownRun`].
-    pub async fn retry_failed(&self, run_id: Option<RunId>) -> Result<Retried, CatalogError> {
+    pub async fn retry_failed(
+        &self,
+        run_id: Option<RunId>,
+        stores: &[StoreId],
+    ) -> Result<Retried, CatalogError> {
         let mut transaction = self.locked(Lock::Listing).await?;
         take(&mut transaction, Lock::Writer).await?;
         if let Some(run_id) = run_id {
@@ -37,7 +42,7 @@ impl Catalog {
         }
         let of_run = run_id.map(|run_id| run_id.to_string()).unwrap_or_default();
         let failed = sqlx::query(
-            "SELECT id, run_id, CASE WHEN EXISTS ( \
+            "SELECT id, run_id, store_id, CASE WHEN EXISTS ( \
                      SELECT 1 FROM jobs later \
                      WHERE later.store_id = jobs.store_id AND later.id > jobs.id) \
                  OR EXISTS ( \
@@ -51,6 +56,10 @@ impl Catalog {
         .await?;
         let mut retried = Retried::default();
         for job in failed {
+            let store_id: StoreId = parsed(&job, "store_id", "a store id")?;
+            if !stores.is_empty() && !stores.contains(&store_id) {
+                continue;
+            }
             if job.try_get::<i32, _>("pointless")? != 0 {
                 retried.skipped += 1;
                 continue;

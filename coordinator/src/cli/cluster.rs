@@ -70,6 +70,7 @@ pub(super) async fn run(args: RunArgs, settings: Settings, json: bool) -> Result
     let filter = StoreFilter {
         stores: stores.collect::<Result<_, _>>()?,
         limit: args.limit,
+        skip_unknown: false,
     };
     let options = ListOptions {
         kind: "run",

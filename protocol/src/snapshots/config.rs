@@ -5,7 +5,7 @@ use serde::{
     de::{self, IntoDeserializer, value::StrDeserializer},
 };
 
-use crate::message::Encoding;
+use crate::{message::Encoding, settings::list};
 
 /// Where snapshots go, and in which forms.
 #[derive(Debug, Clone, Deserialize)]
@@ -21,19 +21,8 @@ pub struct SnapshotsConfig {
     pub latest: bool,
 }
 
-/// A list, or as environment variables have it, names with commas between them.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Names {
-    List(Vec<String>),
-    Text(String),
-}
-
 fn renditions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Encoding>, D::Error> {
-    let names = match Names::deserialize(deserializer)? {
-        Names::List(names) => names,
-        Names::Text(text) => text.split(',').map(|name| name.trim().to_owned()).collect(),
-    };
+    let names = list(deserializer)?;
     let encodings = names.iter().map(|name| {
         let name: StrDeserializer<'_, D::Error> = name.as_str().into_deserializer();
         Encoding::deserialize(name)

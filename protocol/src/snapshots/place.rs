@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use http::Method;
 use object_store::{
     BackoffConfig, ClientOptions, ObjectStore, RetryConfig, StaticCredentialProvider,
     aws::AmazonS3Builder,
@@ -15,6 +16,7 @@ use object_store::{
     local::LocalFileSystem,
     path::Path as Key,
     prefix::PrefixStore,
+    signer::Signer,
 };
 use url::Url;
 
@@ -35,6 +37,24 @@ const MAX_RETRIES: usize = 6;
 
 /// The longest pause between them.
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
+
+/// What the environment says about where a store is.
+pub(super) const ENDPOINTS: [&str; 7] = [
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+    "AZURE_ENDPOINT",
+    "GOOGLE_BASE_URL",
+    "STORAGE_EMULATOR_HOST",
+];
+
+/// One of them for each kind of store.
+pub(super) const CHOSEN_ENDPOINTS: [&str; 3] = [
+    "AWS_ENDPOINT_URL",
+    "AZURE_STORAGE_ENDPOINT",
+    "GOOGLE_BASE_URL",
+];
 
 /// The kinds of stores beside directories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,11 +122,34 @@ impl Place {
     }
 }
 
+/// Signs URLs of one bucket.
+#[derive(Debug, Clone)]
+pub(super) struct BucketSigner {
+    signer: Arc<dyn Signer>,
+    prefix: Key,
+}
+
+impl BucketSigner {
+    /// A URL by which everybody can read the object `key` for `lifetime`.
+    pub(super) async fn sign(&self, key: &str, lifetime: Duration) -> object_store::Result<Url> {
+        let key = self.prefix.parts().chain(Key::from(key).parts()).collect();
+        self.signer.signed_url(Method::GET, &key, lifetime).await
+    }
+}
+
+/// A store that was opened.
+pub(super) struct Opened {
+    pub(super) place: Place,
+    pub(super) objects: Arc<dyn ObjectStore>,
+    /// None for a directory.
+    pub(super) signer: Option<BucketSigner>,
+}
+
 /// Opens what `url` names; `variables` are those of the environment.
 pub(super) fn open(
     url: &str,
     variables: impl IntoIterator<Item = (String, String)>,
-) -> Result<(Place, Arc<dyn ObjectStore>), SnapshotStoreError> {
+) -> Result<Opened, SnapshotStoreError> {
     if let Some(path) = url.strip_prefix("file:") {
         return open_directory(url, path.strip_prefix("//").unwrap_or(path));
     }
@@ -136,7 +179,7 @@ pub(super) fn open(
     let bucket = bucket.ok_or_else(|| bad("the bucket is missing after ://"))?;
     let prefix = Key::from_url_path(parsed.path().trim_end_matches('/'))
         .map_err(|_| bad("its prefix is not a key"))?;
-    let objects = open_service(service, bucket, variables).map_err(|error| {
+    let (objects, signer) = open_service(service, bucket, variables).map_err(|error| {
         SnapshotStoreError::Environment {
             url: url.to_owned(),
             reason: chain(&error),
@@ -150,15 +193,17 @@ pub(super) fn open(
     let objects: Arc<dyn ObjectStore> = if prefix.is_root() {
         objects
     } else {
-        Arc::new(PrefixStore::new(objects, prefix))
+        Arc::new(PrefixStore::new(objects, prefix.clone()))
     };
-    Ok((place, objects))
+    let signer = Some(BucketSigner { signer, prefix });
+    Ok(Opened {
+        place,
+        objects,
+        signer,
+    })
 }
 
-fn open_directory(
-    url: &str,
-    path: &str,
-) -> Result<(Place, Arc<dyn ObjectStore>), SnapshotStoreError> {
+fn open_directory(url: &str, path: &str) -> Result<Opened, SnapshotStoreError> {
     if path.is_empty() {
         return Err(SnapshotStoreError::Url {
             url: url.to_owned(),
@@ -178,7 +223,11 @@ fn open_directory(
         url: url.to_owned(),
         kind: Kind::Directory(directory),
     };
-    Ok((place, Arc::new(objects)))
+    Ok(Opened {
+        place,
+        objects: Arc::new(objects),
+        signer: None,
+    })
 }
 
 /// Sets up the client with what the variables say, and where they say nothing about credentials, with the
@@ -187,7 +236,7 @@ fn open_service(
     service: Service,
     bucket: &str,
     variables: impl IntoIterator<Item = (String, String)>,
-) -> object_store::Result<Arc<dyn ObjectStore>> {
+) -> object_store::Result<(Arc<dyn ObjectStore>, Arc<dyn Signer>)> {
     let variables: Vec<(String, String)> = variables.into_iter().collect();
     let with_prefix = |prefix: &'static str| {
         let of_service = variables
@@ -217,7 +266,8 @@ fn open_service(
                 }
             }
             let s3 = builder.with_bucket_name(bucket).with_retry(retry()).build();
-            Ok(Arc::new(s3?))
+            let s3 = Arc::new(s3?);
+            Ok((s3.clone(), s3))
         }
         Service::Azure => {
             let endpoints = ["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"];
@@ -235,7 +285,8 @@ fn open_service(
                 .with_container_name(bucket)
                 .with_retry(retry())
                 .build();
-            Ok(Arc::new(azure?))
+            let azure = Arc::new(azure?);
+            Ok((azure.clone(), azure))
         }
         Service::Google => {
             let endpoints = ["GOOGLE_BASE_URL", "STORAGE_EMULATOR_HOST"];
@@ -255,7 +306,8 @@ fn open_service(
                 }
             }
             let google = builder.with_bucket_name(bucket).with_retry(retry()).build();
-            Ok(Arc::new(google?))
+            let google = Arc::new(google?);
+            Ok((google.clone(), google))
         }
     }
 }

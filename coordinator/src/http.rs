@@ -1,0 +1,184 @@
+//! The HTTP server: downloads for clients, the API and the dashboard for administrators, probes for whatever keeps
+//! it running.
+//!
+//! ```text
+//!   /database ─▶ clients: whose token? ─▶ catalog ─▶ a URL, signed by the object store or by signed_url
+//!   /snapshots/… (directories only) ─▶ signed_url: is it ours, is it still valid? ─▶ the file
+//!   /api/… ─▶ admin: the token? ─▶ catalog, operator
+//!   /, /assets/… ─▶ dashboard, which asks /api/…
+//! ```
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{Router, middleware};
+use seedbed_protocol::{
+    broker::Broker,
+    snapshots::{SnapshotStore, SnapshotStoreError},
+};
+use seedbed_worker::token::TokenError;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{catalog::Catalog, config::Settings, demand::Demand, operator::Operator};
+
+mod access;
+mod admin;
+mod api;
+mod clients;
+mod config;
+mod dashboard;
+mod download;
+mod files;
+mod jwks;
+mod limits;
+mod listen;
+mod probes;
+mod problem;
+mod signed_url;
+
+use self::{
+    admin::AdminAccess, clients::Clients, download::Downloads, limits::RateLimit, problem::Problem,
+};
+pub use self::{
+    clients::KeyError,
+    config::{DownloadConfig, ServeConfig},
+};
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// It cannot listen.
+    #[error("cannot listen at {address} (serve.listen): {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// Clients' tokens cannot be checked.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The public half of Seedbed's own key cannot be published.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// URLs of the object store cannot be signed.
+    #[error(transparent)]
+    Snapshots(#[from] SnapshotStoreError),
+}
+
+/// What requests are answered from.
+struct App {
+    catalog: Catalog,
+    broker: Arc<dyn Broker>,
+    operator: Arc<Operator>,
+    serve: ServeConfig,
+    admin: AdminAccess,
+    clients: Clients,
+    downloads: Downloads,
+    /// Seedbed's own public keys, as JSON.
+    own_keys: String,
+    rate_limit: RateLimit,
+    /// Cancelled when the server stops: what would go on forever ends.
+    stopping: CancellationToken,
+}
+
+/// The parts of the process that requests reach.
+pub struct HttpParts {
+    /// What is known.
+    pub catalog: Catalog,
+    /// Where messages wait.
+    pub broker: Arc<dyn Broker>,
+    /// What can be done.
+    pub operator: Arc<Operator>,
+    /// Where the snapshots are.
+    pub snapshots: SnapshotStore,
+    /// Stores that clients wait for; `None` when nothing is seeded on demand.
+    pub demand: Option<Arc<Demand>>,
+}
+
+/// A server that listens.
+pub struct HttpServer {
+    listener: TcpListener,
+    address: SocketAddr,
+    app: Arc<App>,
+}
+
+impl HttpServer {
+    /// Listens where `settings` say, and answers from `parts`.
+    ///
+    /// # Errors
+    /// [`HttpError`] names the setting.
+    pub async fn bind(settings: &Settings, parts: HttpParts) -> Result<Self, HttpError> {
+        let serve = settings.serve.clone();
+        let listening = |source| HttpError::Listen {
+            address: serve.listen,
+            source,
+        };
+        let downloads = Downloads::new(settings, parts.snapshots, parts.demand)?;
+        let clients = Clients::new(&settings.download)?;
+        let own_keys = probes::own_keys(&settings.token)?;
+        let listener = TcpListener::bind(serve.listen).await.map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+        let app = App {
+            catalog: parts.catalog,
+            broker: parts.broker,
+            operator: parts.operator,
+            admin: AdminAccess::new(&serve),
+            clients,
+            downloads,
+            own_keys,
+            rate_limit: RateLimit::new(serve.rate_limit),
+            serve,
+            stopping: CancellationToken::new(),
+        };
+        Ok(Self {
+            listener,
+            address,
+            app: Arc::new(app),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop` is cancelled, and then ends what it has begun, for as long as `serve.grace`.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { listener, app, .. } = self;
+        let grace = app.serve.grace;
+        let stopping = app.stopping.clone();
+        let stopped = async move {
+            stop.cancelled().await;
+            stopping.cancel();
+        };
+        listen::serve(listener, routes(app), grace, stopped).await;
+    }
+}
+
+fn routes(app: Arc<App>) -> Router {
+    let downloads = download::routes()
+        .merge(files::routes())
+        .layer(limits::cross_origin(&app.serve.cors_origins));
+    let administrators = middleware::from_fn_with_state(app.clone(), admin::require_admin);
+    let (routes, document) = OpenApiRouter::with_openapi(api::document())
+        .merge(downloads)
+        .merge(probes::routes())
+        .merge(api::routes().layer(administrators))
+        .split_for_parts();
+    routes
+        .merge(api::documentation(document))
+        .merge(dashboard::routes())
+        .fallback(limits::unknown)
+        .with_state(app.clone())
+        .layer(limits::body_size())
+        .layer(middleware::from_fn_with_state(app.clone(), limits::in_time))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            limits::in_moderation,
+        ))
+        .layer(limits::panics())
+        .layer(middleware::from_fn(limits::security_headers))
+        .layer(middleware::from_fn_with_state(app, access::log))
+}

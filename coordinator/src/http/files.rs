@@ -1,0 +1,130 @@
+//! `GET /snapshots/…`: the snapshots of a directory, to whoever has a signed URL.
+
+use std::{path::Path, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{self, Query, Request, State, rejection::QueryRejection},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use seedbed_protocol::{
+    message::Encoding,
+    snapshots::{SnapshotName, SnapshotPart},
+};
+use tower_http::services::ServeFile;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{App, Problem, signed_url::Signature};
+
+/// Objects never change: whoever has one may keep it. Not so a cache between: the URL is for one client.
+const CACHED: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().route("/snapshots/{*key}", get(file))
+}
+
+async fn file(
+    State(app): State<Arc<App>>,
+    extract::Path(key): extract::Path<String>,
+    signature: Result<Query<Signature>, QueryRejection>,
+    mut request: Request,
+) -> Result<Response, Problem> {
+    let unsigned = |_| {
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "bad_signature",
+            "this URL is not signed; ask GET /database for one",
+        )
+    };
+    let Query(signature) = signature.map_err(unsigned)?;
+    let path = app.downloads.file(&key, &signature)?;
+    let file = Object::new(&key).ok_or_else(gone)?;
+    if file.is_known_to(request.headers()) {
+        return Ok((StatusCode::NOT_MODIFIED, file.headers()).into_response());
+    }
+    file.drop_range_of_another(request.headers_mut());
+    let mut response = serve(&path, request).await;
+    if response.status() == StatusCode::NOT_FOUND {
+        return Err(gone());
+    }
+    response.headers_mut().extend(file.headers());
+    Ok(response)
+}
+
+fn gone() -> Problem {
+    Problem::not_found(
+        "gone",
+        "this snapshot is no longer there; ask for a new URL",
+    )
+}
+
+/// Answers with the file or the part of it that the request asks for.
+async fn serve(path: &Path, request: Request) -> Response {
+    let sqlite = "application/vnd.sqlite3"
+        .parse()
+        .expect("it is a MIME type");
+    match ServeFile::new_with_mime(path, &sqlite)
+        .try_call(request)
+        .await
+    {
+        Ok(response) => response.map(Body::new),
+        Err(error) => Problem::behind("the snapshot store", &error, false).into_response(),
+    }
+}
+
+/// A file, as HTTP's headers describe it.
+struct Object {
+    etag: HeaderValue,
+    encoding: Option<HeaderValue>,
+}
+
+impl Object {
+    /// The object `key`, if that is a file of a snapshot. Its name is never used again, so it tells it from all others.
+    fn new(key: &str) -> Option<Self> {
+        let encoding = match SnapshotName::of_key(key)?.1 {
+            SnapshotPart::File(Encoding::Identity) => None,
+            SnapshotPart::File(Encoding::Gzip) => Some("gzip"),
+            SnapshotPart::File(Encoding::Zstd) => Some("zstd"),
+            SnapshotPart::Manifest => return None,
+        };
+        let (_, name) = key.rsplit_once('/')?;
+        Some(Self {
+            etag: HeaderValue::from_str(&format!("\"{name}\"")).ok()?,
+            encoding: encoding.map(HeaderValue::from_static),
+        })
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ETAG, self.etag.clone());
+        headers.insert(header::CACHE_CONTROL, CACHED);
+        headers.extend(
+            self.encoding
+                .iter()
+                .map(|encoding| (header::CONTENT_ENCODING, encoding.clone())),
+        );
+        headers
+    }
+
+    /// Whether the client already has it (If-None-Match).
+    fn is_known_to(&self, headers: &HeaderMap) -> bool {
+        let known = headers.get_all(header::IF_NONE_MATCH);
+        let known = known.iter().filter_map(|value| value.to_str().ok());
+        known
+            .flat_map(|value| value.split(','))
+            .map(|tag| tag.trim().trim_start_matches("W/"))
+            .any(|tag| tag == "*" || self.etag == tag)
+    }
+
+    /// Whoever has the beginning of another file needs all of this one (If-Range).
+    fn drop_range_of_another(&self, headers: &mut HeaderMap) {
+        if headers
+            .get(header::IF_RANGE)
+            .is_some_and(|of| *of != self.etag)
+        {
+            headers.remove(header::RANGE);
+        }
+    }
+}

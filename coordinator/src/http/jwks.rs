@@ -1,0 +1,139 @@
+//! Public keys that the app's backend publishes, kept as long as they are fresh.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jsonwebtoken::{
+    Algorithm, DecodingKey,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::{Problem, clients::Key};
+use crate::cli::chain;
+
+/// After this, keys are asked for again: one that was taken back is not believed for longer.
+const FRESH: Duration = Duration::from_secs(300);
+
+/// Keys are not asked for more often, whatever unknown keys tokens name.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// How long the backend has for its answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The largest answer that is read.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// A JWK set at a URL.
+pub(super) struct Jwks {
+    url: Url,
+    client: reqwest::Client,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    keys: Arc<[Key]>,
+    fetched: Option<Instant>,
+    tried: Option<Instant>,
+}
+
+impl Known {
+    fn is_due(&self, kid: Option<&str>) -> bool {
+        let since = |then: Option<Instant>| then.map(|then| then.elapsed());
+        if since(self.tried).is_some_and(|since| since < PAUSE) {
+            return false;
+        }
+        let names = |kid: &str| self.keys.iter().any(|key| key.kid.as_deref() == Some(kid));
+        since(self.fetched).is_none_or(|since| since >= FRESH) || kid.is_some_and(|kid| !names(kid))
+    }
+}
+
+impl Jwks {
+    pub(super) fn new(url: Url) -> reqwest::Result<Self> {
+        let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+        Ok(Self {
+            url,
+            client,
+            known: Mutex::default(),
+        })
+    }
+
+    /// The keys of the set: asked for again if they are old, or if `kid` is none of them.
+    pub(super) async fn keys(&self, kid: Option<&str>) -> Result<Vec<Key>, Problem> {
+        // Held while the backend is asked: who comes meanwhile waits for the same answer.
+        let mut known = self.known.lock().await;
+        if known.is_due(kid) {
+            known.tried = Some(Instant::now());
+            match self.fetch().await {
+                Ok(keys) => {
+                    known.keys = keys.into();
+                    known.fetched = Some(Instant::now());
+                }
+                Err(reason) => {
+                    tracing::error!("the keys of download.jwks_url cannot be fetched: {reason}");
+                }
+            }
+        }
+        if known.fetched.is_none() {
+            return Err(Problem::unavailable(
+                "tokens cannot be checked now; try again soon",
+            ));
+        }
+        Ok(known.keys.to_vec())
+    }
+
+    async fn fetch(&self) -> Result<Vec<Key>, String> {
+        let asked = async {
+            let answer = self.client.get(self.url.clone()).send().await?;
+            answer.error_for_status()
+        };
+        let mut answer = asked.await.map_err(|e| chain(&e.without_url()))?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|e| chain(&e.without_url()))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_BYTES {
+                return Err(format!("the answer is longer than {MAX_BYTES} bytes"));
+            }
+        }
+        let set: Set = serde_json::from_slice(&body).map_err(|e| format!("no JWK set: {e}"))?;
+        let known = set
+            .keys
+            .into_iter()
+            .filter_map(|key| Jwk::deserialize(key).ok());
+        Ok(known.filter_map(|jwk| key(&jwk)).collect())
+    }
+}
+
+/// A JWK set, of which one key of a kind that is not known here must not hide the others.
+#[derive(Deserialize)]
+struct Set {
+    keys: Vec<Value>,
+}
+
+/// A public key that signs. A shared secret has no business in a set that everybody can read.
+fn key(jwk: &Jwk) -> Option<Key> {
+    if jwk.common.public_key_use == Some(PublicKeyUse::Encryption) {
+        return None;
+    }
+    let algorithms = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => super::clients::RSA.to_vec(),
+        AlgorithmParameters::EllipticCurve(curve) => match curve.curve {
+            EllipticCurve::P256 => vec![Algorithm::ES256],
+            EllipticCurve::P384 => vec![Algorithm::ES384],
+            _ => return None,
+        },
+        AlgorithmParameters::OctetKeyPair(_) => vec![Algorithm::EdDSA],
+        _ => return None,
+    };
+    Some(Key {
+        kid: jwk.common.key_id.clone(),
+        key: DecodingKey::from_jwk(jwk).ok()?,
+        algorithms,
+    })
+}

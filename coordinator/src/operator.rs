@@ -1,0 +1,108 @@
+//! What people and programs can have done: start runs, start failed stores over, drop what has not started.
+//!
+//! Each call returns when the catalog has it; whoever serves publishes it at once.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use seedbed_protocol::{RunId, StoreId, broker::Broker};
+use tokio::sync::Notify;
+
+use crate::{
+    catalog::{Catalog, InFlight, ListOptions, Listed, Retried},
+    config::Settings,
+    requeue::{self, Cancelled, RequeueError},
+    run::{self, RunError, StoreFilter},
+    stores::StoreSource,
+};
+
+/// Acts on one catalog and one list of stores.
+pub struct Operator {
+    settings: Settings,
+    catalog: Catalog,
+    broker: Arc<dyn Broker>,
+    source: StoreSource,
+    /// Wakes whoever publishes.
+    publish: Arc<Notify>,
+}
+
+impl Operator {
+    /// Lists the stores of `source` in `catalog`, and wakes `publish` when there is something to publish.
+    pub fn new(
+        settings: Settings,
+        catalog: Catalog,
+        broker: Arc<dyn Broker>,
+        source: StoreSource,
+        publish: Arc<Notify>,
+    ) -> Self {
+        Self {
+            settings,
+            catalog,
+            broker,
+            source,
+            publish,
+        }
+    }
+
+    /// Lists a run over all stores, or over those that `filter` lets pass.
+    ///
+    /// # Errors
+    /// [`RunError`]; then nothing was started.
+    pub async fn start(
+        &self,
+        filter: &StoreFilter,
+        options: ListOptions,
+    ) -> Result<Listed, RunError> {
+        let run = run::list(&self.catalog, &self.settings, &self.source, filter, options).await?;
+        self.publish.notify_one();
+        Ok(run.listed)
+    }
+
+    /// [`Self::start`] over all stores, unless another coordinator has done so for the same `due` time.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_scheduled(
+        &self,
+        due: DateTime<Utc>,
+        options: ListOptions,
+    ) -> Result<Option<Listed>, RunError> {
+        if !self.catalog.claim_schedule(due).await? {
+            return Ok(None);
+        }
+        self.start(&StoreFilter::default(), options).await.map(Some)
+    }
+
+    /// Starts failed jobs over: those of `run_id` or of every run, and of them all or only those of `stores`.
+    ///
+    /// # Errors
+    /// [`RequeueError`].
+    pub async fn retry(
+        &self,
+        run_id: Option<RunId>,
+        stores: &[StoreId],
+    ) -> Result<Retried, RequeueError> {
+        let retried = requeue::retry(&self.catalog, self.broker.as_ref(), run_id, stores).await?;
+        self.publish.notify_one();
+        Ok(retried)
+    }
+
+    /// Drops every job of `run_id` that no worker has started.
+    ///
+    /// # Errors
+    /// [`RequeueError`]; calling again goes on where this stopped.
+    pub async fn cancel(&self, run_id: RunId) -> Result<Cancelled, RequeueError> {
+        requeue::cancel(&self.catalog, self.broker.as_ref(), run_id).await
+    }
+}
+
+/// How a run is listed over `kind`'s stores, all of them or some.
+pub fn options(kind: &'static str, full_sweep: bool) -> ListOptions {
+    ListOptions {
+        kind,
+        in_flight: InFlight::Skip,
+        only_older_than: None,
+        full_sweep,
+        allow_fewer: false,
+    }
+}
