@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { seedbed } from './seedbed.js';
-import { clientId, connectAndSync, device, operationsDuring, rowsIn, service, setUp } from './support.js';
+import { clientId, connectAndSync, device, operationsDuring, rowsIn, service, setUp, subscribe } from './support.js';
 
 const STORE = 'refused';
 
@@ -50,6 +50,7 @@ async function assertInitialSync(app, db, reason) {
   assert.deepEqual(await rowsIn(db), []);
 
   const rows = await service.rows(STORE);
+  await subscribe(db);
   const operations = await operationsDuring(STORE, () => connectAndSync(db, STORE));
   assert.deepEqual(await rowsIn(db), rows);
   assert.equal(operations, rows.length);

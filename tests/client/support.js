@@ -109,6 +109,9 @@ export function connector(store) {
   };
 }
 
+/** What the app subscribes to, as the snapshots did. */
+export const subscribe = (db) => db.syncStream('orders_by_status', { status: 'open' }).subscribe();
+
 /** Connects, and waits until the SDK says that it has synced, again if the snapshot had. */
 export async function connectAndSync(db, store) {
   const before = db.currentStatus.lastSyncedAt?.getTime() ?? 0;

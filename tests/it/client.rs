@@ -2,32 +2,94 @@
 //! stand-in service and snapshots that `seedbed local` has made.
 
 mod control;
+mod workspace;
 
-use std::{
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{process::Stdio, sync::Arc, time::Duration};
 
 use control::Control;
-use seedbed_protocol::message::Manifest;
+use seedbed::{
+    catalog::Catalog, config::Settings, serve::Service, stores::StoreSource,
+};
+use seedbed_protocol::{broker::MemoryBroker, message::Manifest, snapshots::SnapshotStore};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use testkit::{
     powersync::{PowerSync, Products, Source, StreamDefinition, SyncConfig},
     program::Program,
 };
+use tokio::process::Command;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-const STORES: [&str; 4] = ["fresh", "day-old", "shared", "refused"];
+/// Generated products of each store.
+const PRODUCTS: u32 = 300;
 
-/// Rows of each store: more operations than fit into one line of the stream.
-const PRODUCTS: u32 = 1200;
+/// The same for all, so that a product can be found by its index.
+const SEED: u64 = 1;
 
 /// Longer than all tests of a file take.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Seeds the `generate`d rows, which a test changes by their index.
-const SEED: u64 = 1;
+#[tokio::test(flavor = "multi_thread")]
+async fn the_node_client_downloads_only_what_has_changed_since_its_snapshot() {
+    let seeded = seed(&["fresh", "shared"]).await;
+    node(&seeded, &[], "snapshot.test.js").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_node_client_catches_up_with_a_snapshot_that_is_a_day_and_50_changes_old() {
+    let seeded = seed(&["day-old"]).await;
+    change_50_rows(&seeded.service, "day-old");
+    // Everything in Node's process, the SDK's core extension included, then finds that the snapshot and the subscriptions
+    // in it were made a day ago. Time passes as always; only what the clock says is another day.
+    let tomorrow = ["faketime", "-m", "--exclude-monotonic", "-f", "+1d"];
+    node(&seeded, &tomorrow, "day-old.test.js").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_node_client_falls_back_to_the_initial_sync_whatever_fails() {
+    let seeded = seed(&["refused"]).await;
+    node(&seeded, &[], "refusals.test.js").await;
+}
+
+/// A service with stores, Seedbed's snapshots of them, and Seedbed, which hands them out.
+struct Seeded {
+    service: Arc<PowerSync>,
+    /// What the tests in Node are told.
+    set_up: Value,
+    _control: Control,
+    _serving: DropGuard,
+    _program: Program,
+}
+
+async fn seed(stores: &[&str]) -> Seeded {
+    let service = PowerSync::builder().config(streams()).start().await;
+    let service = Arc::new(service.expect("a port is free"));
+    for store in stores {
+        add_store(&service, store);
+    }
+    let program = Program::new(&*service);
+    program.write("stores.csv", format!("store_id\n{}\n", stores.join("\n")));
+    program.write("seedbed.toml", settings(&service, &program));
+    let local = ["local", "--json", "--stores", "stores.csv"];
+    let ended = program.run(&local).await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+
+    let (address, serving) = serve(&program).await;
+    let control = Control::of(service.clone()).await;
+    let set_up = json!({
+        "endpoint": service.endpoint(),
+        "control": control.url,
+        "database": format!("{address}/database"),
+        "snapshots": files(&program).await,
+    });
+    Seeded {
+        service,
+        set_up,
+        _control: control,
+        _serving: serving,
+        _program: program,
+    }
+}
 
 /// Products that every client of a store gets, and orders for those that subscribe to them.
 fn streams() -> SyncConfig {
@@ -41,49 +103,94 @@ fn streams() -> SyncConfig {
     ])
 }
 
-/// A service with all stores, and a snapshot of each.
-struct Seeded {
-    service: PowerSync,
-    program: Program,
-    snapshots: Map<String, Value>,
+/// What snapshots and apps subscribe to, as a request has it.
+fn subscriptions() -> Value {
+    json!([{"stream": "orders_by_status", "parameters": {"status": "open"}, "override_priority": null}])
 }
 
-async fn seed() -> Seeded {
-    let service = PowerSync::builder().config(streams()).start().await;
-    let service = service.expect("a port is free");
-    for store in STORES {
-        service.add_generated_store(store, PRODUCTS, SEED);
-        for number in 1..=10 {
-            let status = if number <= 7 { "open" } else { "closed" };
-            let id = format!("{store}-{number}");
-            let order = json!({"id": id, "store_id": store, "status": status, "total": number});
-            service.put("orders", order);
-        }
+fn add_store(service: &PowerSync, store: &str) {
+    service.add_generated_store(store, PRODUCTS, SEED);
+    for number in 1..=10 {
+        put_order(service, store, number, number);
     }
-    let program = Program::new(&service);
-    program.write("stores.csv", format!("store_id\n{}\n", STORES.join("\n")));
-    program.write(
-        "seedbed.toml",
-        "[[streams]]\nstream = \"orders_by_status\"\nparameters = { status = \"open\" }\n",
-    );
-    let local = ["local", "--json", "--stores", "stores.csv"];
-    let seeded = program.run(&local).await;
-    assert_eq!(seeded.code, Some(0), "{seeded}");
+}
 
+/// Every third order is closed.
+fn put_order(service: &PowerSync, store: &str, number: u32, total: u32) {
+    let status = if number % 3 == 0 { "closed" } else { "open" };
+    let id = format!("{store}-{number}");
+    let order = json!({"id": id, "store_id": store, "status": status, "total": total});
+    service.put("orders", order);
+}
+
+/// 20 products are changed, 20 removed, 5 orders that the store's clients have are changed and 5 are new.
+fn change_50_rows(service: &PowerSync, store: &str) {
+    let products = Products::new(store, PRODUCTS, SEED);
+    for index in 0..20 {
+        let id = products.id(index);
+        service.put(
+            "products",
+            json!({"id": id, "store_id": store, "name": "Changed", "quantity": index}),
+        );
+        assert!(service.remove("products", &products.id(100 + index)));
+    }
+    for number in [1, 2, 4, 5, 7, 100, 101, 103, 104, 106] {
+        put_order(service, store, number, 1000);
+    }
+}
+
+fn settings(service: &PowerSync, program: &Program) -> String {
+    let data = program.path("seedbed-data");
+    let data = data.display();
+    let (secret, kid) = (service.secret(), service.kid());
+    format!(
+        r#"
+[snapshots]
+url = "file:{data}/snapshots"
+[catalog]
+url = "sqlite:{data}/catalog.db"
+[serve]
+listen = "127.0.0.1:0"
+rate_limit = 0
+[download]
+secret = "{secret}"
+kid = "{kid}"
+[[streams]]
+stream = "orders_by_status"
+parameters = {{ status = "open" }}
+"#
+    )
+}
+
+/// Seedbed's own API on what the program has seeded. Its URL, and what ends it.
+async fn serve(program: &Program) -> (String, DropGuard) {
+    let settings = Settings::load(Some(&program.path("seedbed.toml"))).expect("good settings");
+    let catalog = Catalog::open(settings.catalog.url.expose()).await;
+    let snapshots = SnapshotStore::open(&settings.snapshots).expect("a directory");
+    let list = program.path("stores.csv");
+    let source = StoreSource::new(list.to_str(), None, &settings.source).expect("a file");
+    let broker = Arc::new(MemoryBroker::default());
+    let catalog = catalog.expect("the program has made it");
+    let service = Service::open(&settings, catalog, broker, snapshots, source).await;
+    let service = service.expect("a port is free");
+    let address = format!("http://{}", service.address());
+    let stop = CancellationToken::new();
+    let until = stop.clone();
+    tokio::spawn(async move { service.run(until).await });
+    (address, stop.drop_guard())
+}
+
+/// The snapshot file of each store.
+async fn files(program: &Program) -> Map<String, Value> {
     let listed = program.run(&["snapshots", "--json"]).await;
     assert_eq!(listed.code, Some(0), "{listed}");
-    let snapshots = listed.output.lines().map(|line| {
-        let listed: Listed = serde_json::from_str(line).expect("a snapshot");
-        let rendition = &listed.manifest.renditions[0];
-        let file = program.path("seedbed-data/snapshots").join(&rendition.key);
-        (listed.manifest.store_id.to_string(), json!({"file": file}))
+    let directory = program.path("seedbed-data/snapshots");
+    let files = listed.output.lines().map(|line| {
+        let Listed { manifest } = serde_json::from_str(line).expect("a snapshot");
+        let file = directory.join(&manifest.renditions[0].key);
+        (manifest.store_id.to_string(), json!({"file": file}))
     });
-    let snapshots = snapshots.collect();
-    Seeded {
-        service,
-        program,
-        snapshots,
-    }
+    files.collect()
 }
 
 /// A snapshot as the catalog lists it.
@@ -91,4 +198,41 @@ async fn seed() -> Seeded {
 struct Listed {
     #[serde(flatten)]
     manifest: Manifest,
+}
+
+/// Runs a file of `tests/client` with Node 24, which has the `node:sqlite` that the SDK can use.
+async fn node(seeded: &Seeded, before: &[&str], file: &str) {
+    let node = format!("node_modules/node-linux-{}/bin/node", architecture());
+    let file = format!("tests/client/{file}");
+    let arguments = [node.as_str(), "--test-reporter=spec", &file];
+    run(&[before, &arguments].concat(), &seeded.set_up).await;
+}
+
+/// Runs a program where the packages are, and shows what it prints when it fails.
+async fn run(command: &[&str], set_up: &Value) {
+    let (program, arguments) = command.split_first().expect("there is a program");
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(workspace::installed())
+        .env("SEEDBED_CLIENT_TESTS", set_up.to_string())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(LIMIT, command.output()).await;
+    let output = output
+        .unwrap_or_else(|_| panic!("not in time: {command:?}"))
+        .unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}{errors}");
+    println!("{printed}");
+}
+
+/// This machine's architecture, as Node calls it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => other,
+    }
 }

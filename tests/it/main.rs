@@ -2,6 +2,7 @@
 
 mod broker_contract;
 mod catalog;
+mod client;
 mod cluster;
 mod cluster_failures;
 mod cluster_refusals;
