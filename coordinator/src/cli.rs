@@ -22,12 +22,14 @@ use crate::{
     check::{self, PartCheck},
     cluster::ClusterError,
     config::Settings,
+    http::HttpError,
     local::{Local, LocalError, Outcome},
     progress::{Reporter, print_json, print_lines},
     rebuild::RebuildError,
     requeue::RequeueError,
     retention::RetentionError,
     run::RunError,
+    serve::ServeError,
     show,
     stores::{FileFormat, StoreSource, StoresError},
     verify::VerifyCommandError,
@@ -35,6 +37,7 @@ use crate::{
 
 mod cluster;
 mod keeping;
+mod serve;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -81,6 +84,11 @@ enum Command {
     /// Drop the jobs of a run that no worker has started
     #[command(after_help = "Example:\n  seedbed cancel 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11")]
     Cancel(cluster::CancelArgs),
+    /// Answer clients and administrators, record what workers report, and start runs as scheduled
+    #[command(
+        after_help = "Example:\n  seedbed serve\n  SEEDBED_SERVE__SCHEDULE='0 * * * *' seedbed serve"
+    )]
+    Serve(SourceArgs),
     /// Show the last runs, and which stores failed
     #[command(after_help = "Example:\n  seedbed status --failures")]
     Status {
@@ -139,12 +147,12 @@ struct LocalArgs {
     /// Retire the stores that are gone even if [source] lists far fewer than before
     #[arg(long)]
     allow_fewer_stores: bool,
-    /// Keep going, with a new run every --interval
+    /// Keep going: a new run every --interval, and downloads, API and dashboard at serve.listen
     #[arg(long)]
     serve: bool,
-    /// From the start of one run to the start of the next
-    #[arg(long, default_value = "1h", requires = "serve", value_parser = humantime::parse_duration)]
-    interval: Duration,
+    /// From the start of one run to the start of the next [default: 1h, or as serve.schedule says]
+    #[arg(long, requires = "serve", value_parser = humantime::parse_duration)]
+    interval: Option<Duration>,
 }
 
 /// Why a command did not do what it was asked.
@@ -155,7 +163,7 @@ enum CliError {
     #[error(transparent)]
     Log(#[from] InvalidLogLevel),
     #[error(
-        "--stores - can be read only once, but --serve reads the list for every run; give a file"
+        "--stores - can be read only once, but the list is read again for every run; give a file"
     )]
     StdinTwice,
     #[error("--interval must be longer than 0 s")]
@@ -182,6 +190,8 @@ enum CliError {
     Retention(#[from] RetentionError),
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
     #[error("cannot listen for signals: {0}")]
@@ -215,6 +225,7 @@ impl CliError {
                 run_exit_code(error)
             }
             Self::Retention(RetentionError::WrongStore { .. }) => USAGE,
+            Self::Serve(error) | Self::Local(LocalError::Serve(error)) => serve_exit_code(error),
             _ => FAILED,
         }
     }
@@ -227,6 +238,17 @@ fn run_exit_code(error: &RunError) -> u8 {
         RunError::NoStores { .. } | RunError::UnknownStore { .. } | RunError::Template { .. } => {
             USAGE
         }
+        _ => FAILED,
+    }
+}
+
+fn serve_exit_code(error: &ServeError) -> u8 {
+    match error {
+        ServeError::Http(HttpError::Snapshots(error)) | ServeError::Snapshots(error) => {
+            snapshots_exit_code(error)
+        }
+        ServeError::Http(_) => USAGE,
+        ServeError::Run(error) => run_exit_code(error),
         _ => FAILED,
     }
 }
@@ -338,6 +360,7 @@ async fn execute(command: Command, settings: Settings, json: bool) -> Result<u8,
         }
         Command::Run(args) => cluster::run(args, settings, json).await,
         Command::Retry(args) => cluster::retry(args, settings, json).await,
+        Command::Serve(args) => serve::cluster(args, settings, json).await,
         Command::Cancel(args) => cluster::cancel(args, settings, json).await,
         Command::Verify(args) => keeping::verify(args, &settings, json).await,
         Command::Gc(args) => keeping::gc(args, settings, json).await,
@@ -352,13 +375,10 @@ async fn local(args: LocalArgs, mut settings: Settings, json: bool) -> Result<u8
         settings.worker.slots = Some(slots);
     }
     settings.check_local()?;
-    if args.serve && args.source.stores.as_deref() == Some("-") {
-        return Err(CliError::StdinTwice);
-    }
-    if args.serve && args.interval.is_zero() {
-        return Err(CliError::NoInterval);
-    }
     let source = store_source(&args.source, &settings)?;
+    if args.serve {
+        return serve::local(args, source, settings, json).await;
+    }
     let options = ListOptions {
         kind: "local",
         in_flight: InFlight::Refuse,
@@ -368,12 +388,9 @@ async fn local(args: LocalArgs, mut settings: Settings, json: bool) -> Result<u8
     };
     let stop = stop_on_signals("stopping; what is in flight is abandoned")?;
     let local = Local::open(settings, Reporter::new(json)).await?;
-    let every = args.serve.then_some(args.interval);
-    Ok(match local.seed(&source, options, every, stop).await? {
+    Ok(match local.seed(&source, options, stop).await? {
         Outcome::Finished(summary) if summary.totals.seeded == summary.totals.stores => 0,
         Outcome::Finished(_) => FAILED,
-        // There is no other end of serving.
-        Outcome::Interrupted if args.serve => 0,
         Outcome::Interrupted => INTERRUPTED,
     })
 }

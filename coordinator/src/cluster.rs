@@ -12,13 +12,14 @@ use std::{
 use seedbed_protocol::{RunId, broker::Broker};
 use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
-use tracing::{Span, warn};
+use tracing::Span;
 
 use crate::{
-    catalog::{Catalog, CatalogError, ListOptions, Listed, Retried, Totals},
+    catalog::{Catalog, CatalogError, ListOptions, Listed, Retried},
     config::Settings,
     events::{Events, EventsError},
-    progress::{Counts, Reporter, Standing, Summary},
+    follow::Follower,
+    progress::Reporter,
     publish::{Published, Publisher},
     requeue::{self, Cancelled, RequeueError},
     run::{self, RunError, StoreFilter},
@@ -26,7 +27,7 @@ use crate::{
     tend::Tender,
 };
 
-/// Between two looks at the catalog.
+/// Between two looks whether somebody else has published a run.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Why a command on the cluster stopped.
@@ -81,7 +82,7 @@ pub struct Cluster {
     broker: Arc<dyn Broker>,
     publisher: Arc<Publisher>,
     tender: Tender,
-    reporter: Reporter,
+    follower: Follower,
 }
 
 impl Cluster {
@@ -100,13 +101,14 @@ impl Cluster {
             publisher.clone(),
             settings.worker.job_deadline,
         );
+        let follower = Follower::new(catalog.clone(), reporter);
         Self {
             settings,
             catalog,
             broker,
             publisher,
             tender,
-            reporter,
+            follower,
         }
     }
 
@@ -146,7 +148,7 @@ impl Cluster {
     }
 
     async fn awaited(&self, runs: Vec<RunId>) -> Result<Awaited, ClusterError> {
-        let counts = self.standing(&runs).await?.counts;
+        let counts = self.follower.standing(&runs).await?.counts;
         Ok(Awaited {
             runs,
             unseeded_before: counts.failed + counts.dropped,
@@ -192,17 +194,14 @@ impl Cluster {
     ) -> Result<Outcome, ClusterError> {
         let started = Instant::now();
         let runs = &awaited.runs;
-        let standing = watch::Sender::new(self.standing(runs).await?);
-        let current = standing.subscribe();
         let events = self.events();
         let stop_tending = CancellationToken::new();
         // A task, so that a page that it publishes is recorded although this has come to its end.
         let mut tending = tokio::spawn(self.tender.clone().keep_tending(stop_tending.clone()));
         let ended = tokio::select! {
-            ended = self.wait_for_end(runs, &standing) => ended.map(|()| true),
+            ended = self.follower.wait_for_end(runs) => ended.map(|()| true).map_err(Into::into),
             failed = events.keep_running(CancellationToken::new()) => failed.map(|()| true).map_err(Into::into),
             failed = &mut tending => tended(failed).map(|()| true),
-            never = self.reporter.follow(move || *current.borrow()) => match never {},
             () = stop.cancelled() => Ok(false),
         };
         stop_tending.cancel();
@@ -213,67 +212,10 @@ impl Cluster {
             return Ok(Outcome::Interrupted);
         }
         self.catalog.finish_runs().await?;
-        let summary = self.summary(runs, started).await?;
-        self.reporter.summary(&summary);
-        let counts = self.standing(runs).await?.counts;
+        self.follower.sum_up(runs, started).await?;
+        let counts = self.follower.standing(runs).await?.counts;
         Ok(Outcome::Finished {
             all_well: counts.failed + counts.dropped <= awaited.unseeded_before,
-        })
-    }
-
-    async fn wait_for_end(
-        &self,
-        runs: &[RunId],
-        standing: &watch::Sender<Standing>,
-    ) -> Result<(), ClusterError> {
-        loop {
-            match self.standing(runs).await {
-                Ok(now) => {
-                    standing.send_replace(now);
-                    if now.counts.done() {
-                        return Ok(());
-                    }
-                }
-                Err(error) if error.is_transient() => warn!("the catalog is away: {error}"),
-                Err(error) => return Err(error.into()),
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    async fn standing(&self, runs: &[RunId]) -> Result<Standing, CatalogError> {
-        let totals = self.totals(runs).await?;
-        Ok(Standing {
-            counts: Counts {
-                stores: totals.stores,
-                seeded: totals.seeded,
-                failed: totals.failed,
-                dropped: totals.abandoned + totals.cancelled,
-            },
-            rows: totals.rows,
-            bytes: totals.bytes,
-        })
-    }
-
-    async fn totals(&self, runs: &[RunId]) -> Result<Totals, CatalogError> {
-        let mut sum = Totals::default();
-        for &run_id in runs {
-            sum += self.catalog.totals(run_id).await?;
-        }
-        Ok(sum)
-    }
-
-    async fn summary(&self, runs: &[RunId], started: Instant) -> Result<Summary, ClusterError> {
-        let mut failures = Vec::new();
-        for &run_id in runs {
-            let left = self.reporter.named_failures() - failures.len() as i64;
-            failures.extend(self.catalog.failed_jobs(run_id, left).await?);
-        }
-        Ok(Summary {
-            run_id: runs[0],
-            totals: self.totals(runs).await?,
-            elapsed: started.elapsed(),
-            failures,
         })
     }
 }

@@ -20,6 +20,7 @@ pub mod cluster;
 pub mod config;
 pub mod demand;
 pub mod events;
+mod follow;
 pub mod http;
 pub mod local;
 pub mod operator;

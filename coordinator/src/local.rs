@@ -4,6 +4,7 @@
 //! flight is abandoned by the next one before it starts, together with what was uploaded for it.
 
 use std::{
+    convert::Infallible,
     fs::{File, TryLockError},
     io,
     path::PathBuf,
@@ -25,9 +26,12 @@ use crate::{
     catalog::{self, Catalog, CatalogError, ListOptions},
     config::Settings,
     events::{Events, EventsError},
+    follow::Follower,
+    operator::Operator,
     progress::{Counts, Reporter, Standing, Summary},
     publish::Publisher,
     run::{self, Run, RunError, StoreFilter},
+    serve::{ServeError, Service},
     stores::StoreSource,
 };
 
@@ -72,6 +76,9 @@ pub enum LocalError {
     /// The broker failed.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// Requests cannot be answered, or no longer.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// A part of this process ended without a reason.
     #[error("the {part} ended unexpectedly: {reason}")]
     Ended {
@@ -142,24 +149,85 @@ impl Local {
         Ok(local)
     }
 
-    /// Seeds every store of `source`, once, or again and again `every` so often, until `stop` is cancelled.
-    /// Whichever way it ends, no job is in flight afterwards.
+    /// Seeds every store of `source` once, or until `stop` is cancelled. Whichever way it ends, no job is in flight
+    /// afterwards.
     ///
     /// # Errors
-    /// [`LocalError`] when a run cannot start, or a part of the process fails. While it serves, a list of
-    /// stores that cannot be used is logged, and the next run is tried. A run that fails after its list
-    /// leaves jobs in flight, which would keep every later run from starting: that is the end.
+    /// [`LocalError`] when the run cannot start, or a part of the process fails.
     pub async fn seed(
         self,
         source: &StoreSource,
         options: ListOptions,
-        every: Option<Duration>,
         stop: CancellationToken,
     ) -> Result<Outcome, LocalError> {
-        let mut crew = Crew::start(&self);
+        let events = Events::new(
+            self.catalog.clone(),
+            self.broker.clone(),
+            self.counts.clone(),
+        );
+        let crew = Crew::start(&self, |stop| async move { Ok(events.run(stop).await?) });
+        let seeding = async {
+            let started = Instant::now();
+            let run = self.list(source, options).await?;
+            Ok(Outcome::Finished(self.finish(&run, started).await?))
+        };
+        self.while_working(crew, seeding, stop).await
+    }
+
+    /// Listens for requests about this process's stores. [`Self::serve`] answers them.
+    ///
+    /// # Errors
+    /// [`LocalError::Serve`].
+    pub async fn listen(
+        &self,
+        source: StoreSource,
+        source_is_all: bool,
+    ) -> Result<Service, LocalError> {
+        let (catalog, broker) = (self.catalog.clone(), self.broker.clone());
+        let snapshots = self.snapshots.clone();
+        let service = Service::open(
+            &self.settings,
+            catalog,
+            broker,
+            snapshots,
+            source,
+            source_is_all,
+        );
+        Ok(service.await?)
+    }
+
+    /// Answers requests and seeds every store, again and again `every` so often if given, until `stop` is cancelled.
+    /// Whichever way it ends, no job is in flight afterwards.
+    ///
+    /// # Errors
+    /// [`LocalError`] when a part of the process fails. A list of stores that cannot be used is logged, and the
+    /// next run is tried.
+    pub async fn serve(
+        self,
+        service: Service,
+        options: ListOptions,
+        every: Option<Duration>,
+        stop: CancellationToken,
+    ) -> Result<(), LocalError> {
+        let operator = service.operator();
+        let crew = Crew::start(&self, |stop| async move { Ok(service.run(stop).await?) });
+        let sweeping = async {
+            let never = self.sweep(&operator, options, every).await?;
+            match never {}
+        };
+        self.while_working(crew, sweeping, stop).await.map(drop)
+    }
+
+    /// Does `work` while the crew does its own.
+    async fn while_working(
+        &self,
+        mut crew: Crew,
+        work: impl Future<Output = Result<Outcome, LocalError>>,
+        stop: CancellationToken,
+    ) -> Result<Outcome, LocalError> {
         let ended = tokio::select! {
             biased;
-            ended = self.runs(source, options, every) => ended,
+            ended = work => ended,
             failure = crew.failure() => Err(failure),
             () = stop.cancelled() => Ok(Outcome::Interrupted),
         };
@@ -173,26 +241,31 @@ impl Local {
         Ok(outcome)
     }
 
-    async fn runs(
+    async fn sweep(
         &self,
-        source: &StoreSource,
+        operator: &Operator,
         options: ListOptions,
         every: Option<Duration>,
-    ) -> Result<Outcome, LocalError> {
-        let Some(every) = every else {
-            let started = Instant::now();
-            let run = self.list(source, options).await?;
-            return Ok(Outcome::Finished(self.finish(&run, started).await?));
-        };
+    ) -> Result<Infallible, LocalError> {
+        let follower = Follower::new(self.catalog.clone(), self.reporter);
         loop {
             let started = Instant::now();
-            match self.list(source, options).await {
-                Ok(run) => drop(self.finish(&run, started).await?),
+            match operator.start(&StoreFilter::default(), options).await {
+                Ok(listed) => {
+                    if let Some(run_id) = listed.run_id {
+                        follower.wait_for_end(&[run_id]).await?;
+                        self.catalog.finish_runs().await?;
+                        follower.sum_up(&[run_id], started).await?;
+                    }
+                }
                 Err(error) => {
                     tracing::error!(%error, "this run did not start; the next one is tried in time");
                 }
             }
-            tokio::time::sleep_until((started + every).into()).await;
+            match every {
+                Some(every) => tokio::time::sleep_until((started + every).into()).await,
+                None => future::pending().await,
+            }
         }
     }
 
@@ -302,30 +375,27 @@ fn lock(catalog_url: &str) -> Result<File, LocalError> {
 /// The tasks that work in the background.
 struct Crew {
     worker: Option<JoinHandle<Result<(), LocalError>>>,
-    events: Option<JoinHandle<Result<(), LocalError>>>,
+    recorder: Option<JoinHandle<Result<(), LocalError>>>,
     stop_worker: CancellationToken,
-    stop_events: CancellationToken,
+    stop_recorder: CancellationToken,
     broker: Arc<MemoryBroker>,
 }
 
 impl Crew {
-    fn start(local: &Local) -> Self {
-        let (stop_worker, stop_events) = (CancellationToken::new(), CancellationToken::new());
+    /// Starts a worker, and `record`, which records what it reports until it is told to stop.
+    fn start<F>(local: &Local, record: impl FnOnce(CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = Result<(), LocalError>> + Send + 'static,
+    {
+        let (stop_worker, stop_recorder) = (CancellationToken::new(), CancellationToken::new());
         let worker = local.worker.clone();
         let stop = stop_worker.clone();
         let worker = tokio::spawn(async move { Ok(worker.run(Shutdown::at_once(stop)).await?) });
-        let events = Events::new(
-            local.catalog.clone(),
-            local.broker.clone(),
-            local.counts.clone(),
-        );
-        let stop = stop_events.clone();
-        let events = tokio::spawn(async move { Ok(events.run(stop).await?) });
         Self {
             worker: Some(worker),
-            events: Some(events),
+            recorder: Some(tokio::spawn(record(stop_recorder.clone()))),
             stop_worker,
-            stop_events,
+            stop_recorder,
             broker: local.broker.clone(),
         }
     }
@@ -334,7 +404,7 @@ impl Crew {
     async fn failure(&mut self) -> LocalError {
         let (part, ended) = tokio::select! {
             ended = join(&mut self.worker) => ("worker", ended),
-            ended = join(&mut self.events) => ("recording of events", ended),
+            ended = join(&mut self.recorder) => ("recording of events", ended),
         };
         match ended {
             Err(error) => error,
@@ -348,7 +418,7 @@ impl Crew {
     /// Stops the worker, records what it still reported, and stops.
     async fn stop(mut self) -> Result<(), LocalError> {
         self.stop_worker.cancel();
-        if self.events.is_none() {
+        if self.recorder.is_none() {
             // Nobody takes events any more; a worker must not wait for room to report one.
             self.broker.close().await;
         }
@@ -356,12 +426,12 @@ impl Crew {
             Some(_) => join(&mut self.worker).await,
             None => Ok(()),
         };
-        self.stop_events.cancel();
-        let events = match self.events {
-            Some(_) => join(&mut self.events).await,
+        self.stop_recorder.cancel();
+        let recorder = match self.recorder {
+            Some(_) => join(&mut self.recorder).await,
             None => Ok(()),
         };
-        worker.and(events)
+        worker.and(recorder)
     }
 }
 

@@ -22,17 +22,21 @@ pub struct Operator {
     catalog: Catalog,
     broker: Arc<dyn Broker>,
     source: StoreSource,
+    /// Whether stores that are not in `source` are gone.
+    source_is_all: bool,
     /// Wakes whoever publishes.
     publish: Arc<Notify>,
 }
 
 impl Operator {
-    /// Lists the stores of `source` in `catalog`, and wakes `publish` when there is something to publish.
+    /// Lists the stores of `source` in `catalog`, and wakes `publish` when there is something to publish. A sweep
+    /// retires stores that are not in the source only if `source_is_all`.
     pub fn new(
         settings: Settings,
         catalog: Catalog,
         broker: Arc<dyn Broker>,
         source: StoreSource,
+        source_is_all: bool,
         publish: Arc<Notify>,
     ) -> Self {
         Self {
@@ -40,6 +44,7 @@ impl Operator {
             catalog,
             broker,
             source,
+            source_is_all,
             publish,
         }
     }
@@ -53,6 +58,10 @@ impl Operator {
         filter: &StoreFilter,
         options: ListOptions,
     ) -> Result<Listed, RunError> {
+        let options = ListOptions {
+            full_sweep: options.full_sweep && self.source_is_all && filter.is_all(),
+            ..options
+        };
         let run = run::list(&self.catalog, &self.settings, &self.source, filter, options).await?;
         self.publish.notify_one();
         Ok(run.listed)

@@ -8,7 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future, stream};
 use seedbed_protocol::{
     Attempt, JobId, RunId,
     broker::{Broker, Message, Queue},
@@ -94,7 +94,11 @@ impl Publisher {
                 return Ok(Published::All);
             }
             after = last;
-            self.publish_page(run_id, page, run_span).await?;
+            let publishing = self.publish_page(run_id, page, run_span);
+            tokio::select! {
+                published = publishing => published?,
+                () = self.must_stop(stop) => return Ok(Published::All),
+            }
         }
         self.catalog.release_run(run_id, &self.holder).await?;
         Ok(Published::Elsewhere)
@@ -144,6 +148,16 @@ impl Publisher {
         tokio::select! {
             done = work => done,
             never = renew => never,
+        }
+    }
+
+    /// In memory, a page may wait forever for a worker that has stopped as well; and what was published of it is gone
+    /// with this process. Elsewhere, what was published has to be recorded.
+    async fn must_stop(&self, stop: &CancellationToken) {
+        if self.settings.broker.is_memory() {
+            stop.cancelled().await;
+        } else {
+            future::pending().await
         }
     }
 

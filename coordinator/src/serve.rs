@@ -61,7 +61,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Listens for requests about these parts. Nothing is done before [`Self::run`].
+    /// Listens for requests about these parts. Nothing is done before [`Self::run`]. `source_is_all`: see
+    /// [`Operator::new`].
     ///
     /// # Errors
     /// [`ServeError`] names what cannot be used.
@@ -71,6 +72,7 @@ impl Service {
         broker: Arc<dyn Broker>,
         snapshots: SnapshotStore,
         source: StoreSource,
+        source_is_all: bool,
     ) -> Result<Self, ServeError> {
         let publisher = Publisher::new(catalog.clone(), broker.clone(), settings.clone());
         let tender = Tender::new(
@@ -84,6 +86,7 @@ impl Service {
             catalog.clone(),
             broker.clone(),
             source,
+            source_is_all,
             tender.listed(),
         ));
         let demand = settings.download.on_demand.then(|| {

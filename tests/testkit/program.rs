@@ -37,6 +37,7 @@ impl Program {
         program.set("POWERSYNC__ENDPOINT", service.endpoint);
         program.set("TOKEN__SECRET", service.secret);
         program.set("TOKEN__KID", service.kid);
+        program.set("SERVE__LISTEN", "127.0.0.1:0");
         program.set("WORKER__SLOTS", "3");
         program.set("WORKER__CACHE_MIB", "8");
         program.set("WORKER__MAX_ATTEMPTS", "2");

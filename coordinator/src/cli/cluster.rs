@@ -151,14 +151,14 @@ pub(super) async fn parked(settings: &Settings) -> Option<Parked> {
 }
 
 /// What every command here needs.
-struct Parts {
-    settings: Settings,
-    catalog: Catalog,
-    broker: Arc<dyn Broker>,
+pub(super) struct Parts {
+    pub(super) settings: Settings,
+    pub(super) catalog: Catalog,
+    pub(super) broker: Arc<dyn Broker>,
 }
 
 impl Parts {
-    async fn connect(settings: Settings) -> Result<Self, CliError> {
+    pub(super) async fn connect(settings: Settings) -> Result<Self, CliError> {
         let catalog = Catalog::open(settings.catalog.url.expose()).await?;
         let broker = broker::connect(&settings.broker).await?;
         Ok(Self {
@@ -198,7 +198,7 @@ impl Parts {
         Ok(code)
     }
 
-    async fn close(&self) {
+    pub(super) async fn close(&self) {
         self.broker.close().await;
         self.catalog.close().await;
     }
