@@ -7,18 +7,14 @@ mod workspace;
 use std::{process::Stdio, sync::Arc, time::Duration};
 
 use control::Control;
-use seedbed::{
-    catalog::Catalog, config::Settings, serve::Service, stores::StoreSource,
-};
-use seedbed_protocol::{broker::MemoryBroker, message::Manifest, snapshots::SnapshotStore};
+use seedbed_protocol::message::Manifest;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use testkit::{
     powersync::{PowerSync, Products, Source, StreamDefinition, SyncConfig},
-    program::Program,
+    program::{Process, Program},
 };
 use tokio::process::Command;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Generated products of each store.
 const PRODUCTS: u32 = 300;
@@ -51,13 +47,13 @@ async fn the_node_client_falls_back_to_the_initial_sync_whatever_fails() {
     node(&seeded, &[], "refusals.test.js").await;
 }
 
-/// A service with stores, Seedbed's snapshots of them, and Seedbed, which hands them out.
+/// A service with stores, and Seedbed, which has seeded them and hands the snapshots out.
 struct Seeded {
     service: Arc<PowerSync>,
     /// What the tests in Node are told.
     set_up: Value,
+    _seedbed: Process,
     _control: Control,
-    _serving: DropGuard,
     _program: Program,
 }
 
@@ -67,28 +63,41 @@ async fn seed(stores: &[&str]) -> Seeded {
     for store in stores {
         add_store(&service, store);
     }
-    let program = Program::new(&*service);
+    let mut program = Program::new(&*service);
+    program.set("SERVE__LISTEN", "127.0.0.1:0");
+    program.set("SERVE__RATE_LIMIT", "0");
+    program.set("DOWNLOAD__SECRET", service.secret());
+    program.write("seedbed.toml", STREAM);
     program.write("stores.csv", format!("store_id\n{}\n", stores.join("\n")));
-    program.write("seedbed.toml", settings(&service, &program));
-    let local = ["local", "--json", "--stores", "stores.csv"];
-    let ended = program.run(&local).await;
-    assert_eq!(ended.code, Some(0), "{ended}");
+    let mut seedbed = program.start(&["local", "--serve", "--json", "--stores", "stores.csv"]);
+    let seeded = |seedbed: &Process| line(seedbed, "summary").is_some();
+    seedbed.until("every store is seeded", seeded).await;
 
-    let (address, serving) = serve(&program).await;
+    let address = &line(&seedbed, "listening").expect("it listens before it seeds")["url"];
+    let address = address.as_str().expect("a URL");
     let control = Control::of(service.clone()).await;
     let set_up = json!({
         "endpoint": service.endpoint(),
         "control": control.url,
-        "database": format!("{address}/database"),
+        "database": format!("{address}database"),
         "snapshots": files(&program).await,
     });
     Seeded {
         service,
         set_up,
+        _seedbed: seedbed,
         _control: control,
-        _serving: serving,
         _program: program,
     }
+}
+
+/// The first line of this type that the program has printed.
+fn line(seedbed: &Process, kind: &str) -> Option<Value> {
+    let output = seedbed.output();
+    let mut lines = output
+        .lines()
+        .map_while(|line| serde_json::from_str(line).ok());
+    lines.find(|line: &Value| line["type"] == kind)
 }
 
 /// Products that every client of a store gets, and orders for those that subscribe to them.
@@ -103,7 +112,14 @@ fn streams() -> SyncConfig {
     ])
 }
 
-/// What snapshots and apps subscribe to, as a request has it.
+/// What snapshots and apps subscribe to, in Seedbed's settings.
+const STREAM: &str = r#"
+[[streams]]
+stream = "orders_by_status"
+parameters = { status = "open" }
+"#;
+
+/// The same as a request has it.
 fn subscriptions() -> Value {
     json!([{"stream": "orders_by_status", "parameters": {"status": "open"}, "override_priority": null}])
 }
@@ -137,47 +153,6 @@ fn change_50_rows(service: &PowerSync, store: &str) {
     for number in [1, 2, 4, 5, 7, 100, 101, 103, 104, 106] {
         put_order(service, store, number, 1000);
     }
-}
-
-fn settings(service: &PowerSync, program: &Program) -> String {
-    let data = program.path("seedbed-data");
-    let data = data.display();
-    let (secret, kid) = (service.secret(), service.kid());
-    format!(
-        r#"
-[snapshots]
-url = "file:{data}/snapshots"
-[catalog]
-url = "sqlite:{data}/catalog.db"
-[serve]
-listen = "127.0.0.1:0"
-rate_limit = 0
-[download]
-secret = "{secret}"
-kid = "{kid}"
-[[streams]]
-stream = "orders_by_status"
-parameters = {{ status = "open" }}
-"#
-    )
-}
-
-/// Seedbed's own API on what the program has seeded. Its URL, and what ends it.
-async fn serve(program: &Program) -> (String, DropGuard) {
-    let settings = Settings::load(Some(&program.path("seedbed.toml"))).expect("good settings");
-    let catalog = Catalog::open(settings.catalog.url.expose()).await;
-    let snapshots = SnapshotStore::open(&settings.snapshots).expect("a directory");
-    let list = program.path("stores.csv");
-    let source = StoreSource::new(list.to_str(), None, &settings.source).expect("a file");
-    let broker = Arc::new(MemoryBroker::default());
-    let catalog = catalog.expect("the program has made it");
-    let service = Service::open(&settings, catalog, broker, snapshots, source).await;
-    let service = service.expect("a port is free");
-    let address = format!("http://{}", service.address());
-    let stop = CancellationToken::new();
-    let until = stop.clone();
-    tokio::spawn(async move { service.run(until).await });
-    (address, stop.drop_guard())
 }
 
 /// The snapshot file of each store.
