@@ -5,8 +5,9 @@ import { copyFile, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
+import { installSnapshot } from '../../deploy/client/node/snapshot.js';
 import { seedbed } from './seedbed.js';
-import { clientId, connectAndSync, device, operationsDuring, rowsIn, service, setUp, subscribe } from './support.js';
+import { clientId, connectAndSync, device, nobody, operationsDuring, rowsIn, service, setUp, subscribe } from './support.js';
 
 const STORE = 'refused';
 
@@ -66,7 +67,7 @@ for (const [what, faults, reason, source] of refusals) {
 
 test('when the server is away, the initial sync takes over', async (t) => {
   const app = await device(t, STORE);
-  await assertInitialSync(app, await app.start('http://127.0.0.1:9/database'), /fetch failed/);
+  await assertInitialSync(app, await app.start(await nobody()), /fetch failed/);
 });
 
 test('when the user has no token, the initial sync takes over', async (t) => {
@@ -129,13 +130,15 @@ test('the WAL of a database that was removed is not taken for the snapshot\'s', 
   assert.deepEqual(app.warnings, []);
 });
 
-test('two starts at once install one file and share one client_id', async (t) => {
-  const { url } = await seedbed(t, STORE);
+test('of two installations at once one is in place, and whole', async (t) => {
+  const { url, requests } = await seedbed(t, STORE);
   const app = await device(t, STORE);
-  const [first, second] = await Promise.all([app.start(url), app.start(url)]);
-  assert.equal(await clientId(first), await clientId(second));
-  assert.deepEqual(await rowsIn(second), await service.rows(STORE));
+  const source = { url, storeId: STORE, getToken: () => service.token(STORE) };
+  const installed = await Promise.all([installSnapshot(app.file, source), installSnapshot(app.file, source)]);
+  assert.deepEqual(installed.sort(), [false, true]);
+  assert.equal(requests.filter((path) => path.startsWith('/snapshots/')).length, 2, 'both have downloaded it');
   assert.deepEqual(await app.files(), ['app.db']);
+  assert.deepEqual(await readFile(app.file), await readFile(setUp.snapshots[STORE].file));
 });
 
 test('a database that was there and cannot be opened is left alone', async (t) => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { clientId, connectAndSync, device, operationsDuring, rowsIn, service, setUp, subscribe, until } from './support.js';
+import { clientId, connectAndSync, device, nobody, operationsDuring, rowsIn, service, setUp, subscribe, until } from './support.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -63,8 +63,8 @@ test('a device keeps its database and its client_id', async (t) => {
   const first = await app.start(setUp.database);
   const id = await clientId(first);
   await first.close();
-  const nobody = () => assert.fail('a token was asked for');
-  const second = await app.start('http://127.0.0.1:9/database', { getToken: nobody });
+  const getToken = () => assert.fail('a token was asked for');
+  const second = await app.start(await nobody(), { getToken });
   assert.equal(await clientId(second), id);
   assert.deepEqual(await rowsIn(second), await service.rows(store));
   assert.deepEqual(app.warnings, []);

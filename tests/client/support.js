@@ -3,7 +3,9 @@
  * and a device to install on.
  */
 
+import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Schema, Table, column } from '@powersync/node';
@@ -99,6 +101,16 @@ export async function device(t, store) {
     await rm(directory, { recursive: true });
   });
   return device;
+}
+
+/** A URL at which nobody answers. */
+export async function nobody() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return `http://127.0.0.1:${port}/database`;
 }
 
 /** The app's connection to the service. */

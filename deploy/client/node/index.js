@@ -9,7 +9,6 @@
  * ```
  */
 
-import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LogLevels, PowerSyncDatabase } from '@powersync/node';
@@ -28,7 +27,7 @@ import { installSnapshot, removeDatabase } from './snapshot.js';
  * not connected: `db.connect(connector)` then downloads what has changed since the snapshot. Without a snapshot,
  * whatever the reason, the database is empty and `connect` does the normal initial sync; the reason is logged.
  *
- * One process opens a file at a time, as PowerSync demands anyway.
+ * One call at a time for a file: PowerSync wants one database object for it anyway.
  *
  * @param {DatabaseOptions} options
  * @param {import('./snapshot.js').SnapshotSource} source
@@ -79,7 +78,7 @@ async function open(options) {
   });
   try {
     await db.init();
-    await db.execute(INSERT_CLIENT_ID, [randomUUID()]);
+    await db.execute(INSERT_CLIENT_ID);
     return db;
   } catch (error) {
     // `close` waits for an initialization that has failed. Its threads would hold the file and the process.
@@ -90,9 +89,9 @@ async function open(options) {
 
 /**
  * A snapshot has no `client_id`, and two clients must never share one: the service tells clients apart by it. The core
- * extension inserts one when it creates `ps_kv` (powersync-sqlite-core, `migrations.rs`, version 3) and never again, so
- * that a snapshot, whose `ps_kv` is there, does not get one from `init()`; `powersync_client_id()`, and with it every
- * connection, then fails with "No client_id found in ps_kv" (`kv.rs`). This statement runs at every start: it does nothing in a
- * database that has one, and makes up for a process that was killed between the installation and this point.
+ * extension inserts one when it creates `ps_kv`, just so, and never again (powersync-sqlite-core 0.5.4, `migrations.rs`,
+ * version 3). A snapshot has its `ps_kv`, so `init()` gives it none, and each connection would fail with "No client_id found
+ * in ps_kv" (`kv.rs`). This runs at every start: it does nothing where there is one, and makes up for a process that was
+ * killed after it had installed the file.
  */
-const INSERT_CLIENT_ID = "INSERT OR IGNORE INTO ps_kv (key, value) VALUES ('client_id', ?)";
+const INSERT_CLIENT_ID = "INSERT OR IGNORE INTO ps_kv (key, value) VALUES ('client_id', uuid())";

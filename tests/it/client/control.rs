@@ -13,14 +13,14 @@ use testkit::powersync::PowerSync;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 /// Answers until it is dropped.
-pub struct Control {
+pub(super) struct Control {
     /// Where, without a path.
-    pub url: String,
+    pub(super) url: String,
     server: JoinHandle<()>,
 }
 
 impl Control {
-    pub async fn of(service: Arc<PowerSync>) -> Self {
+    pub(super) async fn of(service: Arc<PowerSync>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let routes = Router::new()
@@ -49,7 +49,7 @@ impl Drop for Control {
 }
 
 /// What a user of the store is known by, to the service and to Seedbed.
-pub fn claims(store: &str) -> Map<String, Value> {
+pub(super) fn claims(store: &str) -> Map<String, Value> {
     Map::from_iter([("store_id".to_owned(), json!(store))])
 }
 

@@ -10,7 +10,7 @@ use std::{
 const COPIED: [&str; 2] = ["deploy/client", "tests/client"];
 
 /// The directory with the copies and the packages, which `tests/run.sh` has installed.
-pub fn installed() -> &'static Path {
+pub(super) fn installed() -> &'static Path {
     static WORKSPACE: OnceLock<PathBuf> = OnceLock::new();
     WORKSPACE.get_or_init(|| {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
