@@ -10,11 +10,11 @@ use control::Control;
 use seedbed_protocol::message::Manifest;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tempfile::NamedTempFile;
 use testkit::{
     powersync::{PowerSync, Products, Source, StreamDefinition, SyncConfig},
     program::{Process, Program},
 };
-use tempfile::NamedTempFile;
 use tokio::process::Command;
 
 /// Generated products of each store.
@@ -27,13 +27,13 @@ const SEED: u64 = 1;
 const LIMIT: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_node_client_downloads_only_what_has_changed_since_its_snapshot() {
+async fn the_node_client_downloads_only_what_has_changed() {
     let seeded = seed(&["fresh", "shared"]).await;
     node(&seeded, &[], "snapshot.test.js").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_node_client_catches_up_with_a_snapshot_that_is_a_day_and_50_changes_old() {
+async fn the_node_client_catches_up_after_a_day_and_50_changes() {
     let seeded = seed(&["day-old"]).await;
     change_50_rows(&seeded.service, "day-old");
     // Everything in Node's process, the SDK's core extension included, then finds that the snapshot and the subscriptions
@@ -46,6 +46,15 @@ async fn the_node_client_catches_up_with_a_snapshot_that_is_a_day_and_50_changes
 async fn the_node_client_falls_back_to_the_initial_sync_whatever_fails() {
     let seeded = seed(&["refused"]).await;
     node(&seeded, &[], "refusals.test.js").await;
+}
+
+#[tokio::test]
+async fn the_clients_have_no_type_errors() {
+    for config in ["tsconfig.json", "tsconfig.react-native.json"] {
+        let config = format!("tests/client/{config}");
+        let tsc = "node_modules/typescript/bin/tsc";
+        run(&[&program(), tsc, "--project", &config], &Value::Null).await;
+    }
 }
 
 /// A service with stores, and Seedbed, which has seeded them and hands the snapshots out.
@@ -176,19 +185,28 @@ struct Listed {
     manifest: Manifest,
 }
 
-/// Runs a file of `tests/client` with Node 24, which has the `node:sqlite` that the SDK can use.
+/// Runs a file of `tests/client`, with Node below another program if `before` names one.
 async fn node(seeded: &Seeded, before: &[&str], file: &str) {
-    let node = format!("node_modules/node-linux-{}/bin/node", architecture());
     let file = format!("tests/client/{file}");
-    let arguments = [
-        node.as_str(),
+    let node = [
+        &*program(),
         "--test-timeout=60000",
         // The SDK leaves a timer behind of a database that cannot be opened (`TriggerManagerImpl`, @powersync/node 1.1.0).
         "--test-force-exit",
         "--test-reporter=spec",
-        &file,
+        &*file,
     ];
-    run(&[before, &arguments].concat(), &seeded.set_up).await;
+    run(&[before, &node].concat(), &seeded.set_up).await;
+}
+
+/// Node 24, which has the `node:sqlite` that the SDK can use: nothing has to be compiled.
+fn program() -> String {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    format!("node_modules/node-linux-{architecture}/bin/node")
 }
 
 /// Runs a program where the packages are, and shows what it prints when it fails.
@@ -210,13 +228,4 @@ async fn run(command: &[&str], set_up: &Value) {
     let printed = std::fs::read_to_string(&printed).expect("the file is there");
     let status = ended.unwrap_or_else(|_| panic!("not in time:\n{printed}"));
     assert!(status.expect("it is a child").success(), "{printed}");
-}
-
-/// This machine's architecture, as Node calls it.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }
