@@ -7,7 +7,17 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { installSnapshot } from '../../deploy/client/node/snapshot.js';
 import { seedbed } from './seedbed.js';
-import { clientId, connectAndSync, device, nobody, operationsDuring, rowsIn, service, setUp, subscribe } from './support.js';
+import {
+  clientId,
+  connectAndSync,
+  device,
+  nobody,
+  operationsDuring,
+  rowsIn,
+  service,
+  setUp,
+  subscribe
+} from './support.js';
 
 const STORE = 'refused';
 
@@ -80,7 +90,11 @@ test('when the user has no token, the initial sync takes over', async (t) => {
   assert.deepEqual(requests, []);
 });
 
-for (const answer of [being_seeded(1), { status: 429, headers: { 'retry-after': '1' } }, { status: 503, headers: { 'retry-after': '1' } }]) {
+for (const answer of [
+  being_seeded(1),
+  { status: 429, headers: { 'retry-after': '1' } },
+  { status: 503, headers: { 'retry-after': '1' } }
+]) {
   test(`after ${answer.status} with Retry-After it asks again`, async (t) => {
     const { url, requests } = await seedbed(t, STORE, { answers: [answer] });
     const app = await device(t, STORE);
@@ -117,7 +131,7 @@ test('what a killed download has left is removed, and a download that goes on is
   assert.deepEqual(await rowsIn(db), await service.rows(STORE));
 });
 
-test('the WAL of a database that was removed is not taken for the snapshot\'s', async (t) => {
+test("the WAL of a database that was removed is not taken for the snapshot's", async (t) => {
   const { url } = await seedbed(t, STORE);
   const app = await device(t, STORE);
   const former = join(app.directory, 'former.db');

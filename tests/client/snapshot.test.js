@@ -3,7 +3,18 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { clientId, connectAndSync, device, nobody, operationsDuring, rowsIn, service, setUp, subscribe, until } from './support.js';
+import {
+  clientId,
+  connectAndSync,
+  device,
+  nobody,
+  operationsDuring,
+  rowsIn,
+  service,
+  setUp,
+  subscribe,
+  until
+} from './support.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 

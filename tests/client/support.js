@@ -140,7 +140,10 @@ export async function rowsIn(db) {
 function tables(rows) {
   const columns = { products: ['id', ...Object.keys(PRODUCTS)], orders: ['id', ...Object.keys(ORDERS)] };
   const line = ([table, row]) => [table, ...columns[table].map((name) => row[name])].join('|');
-  return rows.filter(([table]) => table in columns).map(line).sort();
+  return rows
+    .filter(([table]) => table in columns)
+    .map(line)
+    .sort();
 }
 
 /** Waits until a query that the app watches has this many rows. */

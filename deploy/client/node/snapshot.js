@@ -127,7 +127,8 @@ async function download({ databaseUrl, bytes, sha256 }, partial, signal) {
       yield chunk;
     }
     if (received < bytes) throw new Error(`the snapshot ended after ${received} of ${bytes} bytes`);
-    if (hash.digest('hex') !== sha256.toLowerCase()) throw new Error('the snapshot was altered on the way: its sha256 differs');
+    if (hash.digest('hex') !== sha256.toLowerCase())
+      throw new Error('the snapshot was altered on the way: its sha256 differs');
   };
   await pipeline(answer.body, checked, createWriteStream(partial, { flags: 'wx', flush: true }), { signal });
 }

@@ -33,7 +33,11 @@ interface Snapshot {
  *
  * Call it once for a file, not in an effect: React runs effects twice in its strict mode.
  */
-export async function openSeeded(schema: Schema, dbFilename: string, source: SnapshotSource): Promise<PowerSyncDatabase> {
+export async function openSeeded(
+  schema: Schema,
+  dbFilename: string,
+  source: SnapshotSource
+): Promise<PowerSyncDatabase> {
   const file = new File(Paths.document, dbFilename);
   let installed = false;
   let failure: unknown;
