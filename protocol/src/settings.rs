@@ -184,6 +184,17 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Reads a secret that may be left out; an empty one counts as that.
+///
+/// # Errors
+/// When it is no text.
+pub fn optional_secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Secret>, D::Error> {
+    let secret = Option::<Secret>::deserialize(deserializer)?;
+    Ok(secret.filter(|secret| !secret.expose().is_empty()))
+}
+
 /// Reads `"90s"`, `"5m"` or `"1h 30m"`.
 ///
 /// # Errors

@@ -46,8 +46,10 @@ async fn file(
     }
     file.drop_range_of_another(request.headers_mut());
     let mut response = serve(&path, request).await;
-    if response.status() == StatusCode::NOT_FOUND {
-        return Err(gone());
+    match response.status() {
+        StatusCode::NOT_FOUND => return Err(gone()),
+        StatusCode::RANGE_NOT_SATISFIABLE => return Ok(beyond_end(response)),
+        _ => {}
     }
     response.headers_mut().extend(file.headers());
     Ok(response)
@@ -58,6 +60,17 @@ fn gone() -> Problem {
         "gone",
         "this snapshot is no longer there; ask for a new URL",
     )
+}
+
+/// Says why, beside where the end is.
+fn beyond_end(response: Response) -> Response {
+    let message = "the file has no such bytes; ask for others, or for all of it";
+    let mut refused = Problem::new(response.status(), "range_beyond_end", message).into_response();
+    let range = response.headers().get(header::CONTENT_RANGE).cloned();
+    refused
+        .headers_mut()
+        .extend(range.map(|range| (header::CONTENT_RANGE, range)));
+    refused
 }
 
 /// Answers with the file or the part of it that the request asks for.
