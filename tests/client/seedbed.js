@@ -1,5 +1,6 @@
 /** A Seedbed that does what a test tells it to: answers like `seedbed serve`, or wrongly. */
 
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { service, setUp } from './support.js';
@@ -7,13 +8,12 @@ import { service, setUp } from './support.js';
 /**
  * Serves the snapshot of the store until the test ends.
  *
- * @param {object} faults `answers`: what to answer to the first requests, instead of the snapshot's URL; `body`: what becomes
- *   of the file before it is described, `sent`: of what is sent of it; `cut`: after how many bytes the connection breaks;
- *   `stall`: after how many bytes nothing comes any more.
+ * @param {object} faults `answers`: what to answer to the first requests, instead of the snapshot's URL; `body`: what
+ *   becomes of the file before it is described, `sent`: of what is sent of it; `cut`: after how many bytes the
+ *   connection breaks; `stall`: after how many bytes nothing comes any more.
  * @returns `url` for the client, and the `requests` that have come.
  */
 export async function seedbed(t, store, { answers = [], body, sent, cut, stall } = {}) {
-  const { createHash } = await import('node:crypto');
   const original = await readFile(setUp.snapshots[store].file);
   const file = body ? body(original) : original;
   const token = await service.token(store);

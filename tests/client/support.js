@@ -1,6 +1,6 @@
 /**
- * What the tests of the example client share: the PowerSync service and the snapshots that `tests/it/client.rs` has set up,
- * and a device to install on.
+ * What the tests of the example client share: the PowerSync service and the snapshots that `tests/it/client.rs` has
+ * set up, and a device to install on.
  */
 
 import { once } from 'node:events';
@@ -12,8 +12,8 @@ import { Schema, Table, column } from '@powersync/node';
 import { openSeeded } from '../../deploy/client/node/index.js';
 
 /**
- * `endpoint`: the PowerSync service. `control`: where it can be changed and counted. `database`: Seedbed's `GET /database`.
- * `snapshots`: the snapshot files by store, each with its `file`, `bytes` and `sha256`.
+ * `endpoint`: the PowerSync service. `control`: where it can be changed and counted. `database`: Seedbed's
+ * `GET /database`. `snapshots`: the file of each store's snapshot.
  */
 export const setUp = JSON.parse(process.env.SEEDBED_CLIENT_TESTS ?? '{}');
 

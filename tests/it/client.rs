@@ -1,5 +1,5 @@
-//! The example client in `deploy/client/node` with the real `@powersync/node`: `tests/client` is run by Node against the
-//! stand-in service and snapshots that `seedbed local` has made.
+//! The example client in `deploy/client/node` with the real `@powersync/node`: Node runs `tests/client` against the stand-in
+//! service and the snapshots that `seedbed local --serve` has made of it and hands out.
 
 mod control;
 mod workspace;
@@ -14,6 +14,7 @@ use tempfile::NamedTempFile;
 use testkit::{
     powersync::{PowerSync, Products, Source, StreamDefinition, SyncConfig},
     program::{Process, Program},
+    serving::Serving,
 };
 use tokio::process::Command;
 
@@ -36,8 +37,8 @@ async fn the_node_client_downloads_only_what_has_changed() {
 async fn the_node_client_catches_up_after_a_day_and_50_changes() {
     let seeded = seed(&["day-old"]).await;
     change_50_rows(&seeded.service, "day-old");
-    // Everything in Node's process, the SDK's core extension included, then finds that the snapshot and the subscriptions
-    // in it were made a day ago. Time passes as always; only what the clock says is another day.
+    // Everything in Node's process, the SDK's core extension included, then finds that the snapshot and the subscriptions in
+    // it were made a day ago. Time passes as always; only what the clock says is another day.
     let tomorrow = ["faketime", "-m", "--exclude-monotonic", "-f", "+1d"];
     node(&seeded, &tomorrow, "day-old.test.js").await;
 }
@@ -62,7 +63,7 @@ struct Seeded {
     service: Arc<PowerSync>,
     /// What the tests in Node are told.
     set_up: Value,
-    _seedbed: Process,
+    _serving: Serving,
     _control: Control,
     _program: Program,
 }
@@ -74,40 +75,28 @@ async fn seed(stores: &[&str]) -> Seeded {
         add_store(&service, store);
     }
     let mut program = Program::new(&*service);
-    program.set("SERVE__LISTEN", "127.0.0.1:0");
-    program.set("SERVE__RATE_LIMIT", "0");
+    // The user's token is one for both, as it is in an app.
     program.set("DOWNLOAD__SECRET", service.secret());
     program.write("seedbed.toml", STREAM);
     program.write("stores.csv", format!("store_id\n{}\n", stores.join("\n")));
-    let mut seedbed = program.start(&["local", "--serve", "--json", "--stores", "stores.csv"]);
-    let seeded = |seedbed: &Process| line(seedbed, "summary").is_some();
-    seedbed.until("every store is seeded", seeded).await;
-
-    let address = &line(&seedbed, "listening").expect("it listens before it seeds")["url"];
-    let address = address.as_str().expect("a URL");
+    let local = ["local", "--serve", "--stores", "stores.csv"];
+    let mut serving = Serving::start(&program, &local).await;
+    let seeded = |seedbed: &Process| seedbed.output().contains(r#""type":"summary""#);
+    serving.process.until("every store is seeded", seeded).await;
     let control = Control::of(service.clone()).await;
     let set_up = json!({
         "endpoint": service.endpoint(),
         "control": control.url,
-        "database": format!("{address}database"),
+        "database": format!("{}/database", serving.url),
         "snapshots": files(&program).await,
     });
     Seeded {
         service,
         set_up,
-        _seedbed: seedbed,
+        _serving: serving,
         _control: control,
         _program: program,
     }
-}
-
-/// The first line of this type that the program has printed.
-fn line(seedbed: &Process, kind: &str) -> Option<Value> {
-    let output = seedbed.output();
-    let mut lines = output
-        .lines()
-        .map_while(|line| serde_json::from_str(line).ok());
-    lines.find(|line: &Value| line["type"] == kind)
 }
 
 /// Products that every client of a store gets, and orders for those that subscribe to them.
@@ -191,7 +180,7 @@ async fn node(seeded: &Seeded, before: &[&str], file: &str) {
     let node = [
         &*program(),
         "--test-timeout=60000",
-        // The SDK leaves a timer behind of a database that cannot be opened (`TriggerManagerImpl`, @powersync/node 1.1.0).
+        // The SDK (@powersync/node 1.1.0) leaves a timer of a database behind that cannot be opened, in `TriggerManagerImpl`.
         "--test-force-exit",
         "--test-reporter=spec",
         &*file,

@@ -89,9 +89,9 @@ async function open(options) {
 
 /**
  * A snapshot has no `client_id`, and two clients must never share one: the service tells clients apart by it. The core
- * extension inserts one when it creates `ps_kv`, just so, and never again (powersync-sqlite-core 0.5.4, `migrations.rs`,
- * version 3). A snapshot has its `ps_kv`, so `init()` gives it none, and each connection would fail with "No client_id found
- * in ps_kv" (`kv.rs`). This runs at every start: it does nothing where there is one, and makes up for a process that was
- * killed after it had installed the file.
+ * extension inserts one when it creates `ps_kv`, just so, and never again (`migrations.rs`, version 3, in
+ * powersync-sqlite-core 0.5.4). A snapshot has its `ps_kv`, so `init()` gives it none, and every connection would fail
+ * with "No client_id found in ps_kv" (`kv.rs`). This runs at every start: it does nothing where there is one, and makes
+ * up for a process that was killed after it had installed the file.
  */
 const INSERT_CLIENT_ID = "INSERT OR IGNORE INTO ps_kv (key, value) VALUES ('client_id', uuid())";

@@ -1,5 +1,6 @@
 /**
- * Puts the newest snapshot of a store where PowerSync will open its database: all of it or nothing, whenever the process ends.
+ * Puts the newest snapshot of a store where PowerSync will open its database: all of it or nothing, whenever the
+ * process ends.
  */
 
 import { createHash, randomUUID } from 'node:crypto';
@@ -13,9 +14,10 @@ import { setTimeout } from 'node:timers/promises';
  * @typedef {object} SnapshotSource
  * @property {string} url Where `seedbed serve` answers: `https://seedbed.example.com/database`.
  * @property {string} storeId The store whose snapshot is wanted.
- * @property {() => Promise<string>} getToken The user's token, which must allow the store. Not asked for when there is a file.
- * @property {number} [timeLimit] Milliseconds until the snapshot is in place; after that, the initial sync has to do. The
- *   default of two minutes is for both the download and a store that is being seeded on demand.
+ * @property {() => Promise<string>} getToken The user's token, which must allow the store. Not asked for when there is
+ *   a file.
+ * @property {number} [timeLimit] Milliseconds until the snapshot is in place, the wait for a store that is seeded on
+ *   demand included; after that, the initial sync has to do. Two minutes by default.
  */
 
 /**
@@ -32,7 +34,8 @@ const TIME_LIMIT = 120_000;
 /**
  * Installs the store's snapshot at `file`, unless something is there.
  *
- * A process that is killed leaves either no `file` or a whole one, and perhaps a partial download, which a later start removes.
+ * A process that is killed leaves either no `file` or a whole one, and perhaps a partial download, which a later start
+ * removes.
  *
  * @param {string} file
  * @param {SnapshotSource} source

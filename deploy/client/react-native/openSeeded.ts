@@ -1,6 +1,6 @@
 /**
- * Opens a PowerSync database that starts from a Seedbed snapshot instead of an initial sync: what `../node` does, step by
- * step, on React Native.
+ * Opens a PowerSync database that starts from a Seedbed snapshot instead of an initial sync: what `../node` does, step
+ * by step, on React Native.
  *
  * Needs a development build with `@powersync/react-native` 2.1 and its peer `@op-engineering/op-sqlite`, and
  * `expo-file-system` 58 (for `File.digest`).
@@ -27,9 +27,9 @@ interface Snapshot {
 }
 
 /**
- * Opens `dbFilename` in the app's documents, after installing the store's snapshot if there is no file yet. The database is
- * ready to read, and not connected. Without a snapshot, whatever the reason, it is empty, and `connect` does the
- * normal initial sync.
+ * Opens `dbFilename` in the app's documents, after installing the store's snapshot if there is no file yet. The
+ * database is ready to read, and not connected. Without a snapshot, whatever the reason, it is empty, and `connect`
+ * does the normal initial sync.
  *
  * Call it once for a file, not in an effect: React runs effects twice in its strict mode.
  */
@@ -67,7 +67,7 @@ async function open(schema: Schema, dbFilename: string): Promise<PowerSyncDataba
   const dbLocation = decodeURIComponent(Paths.document.uri.replace(/^file:\/\//, ''));
   const db = new PowerSyncDatabase({ schema, database: { dbFilename, dbLocation } });
   await db.init();
-  // A snapshot has no client_id, and two clients must never share one. See ../node/index.js for what follows without it.
+  // A snapshot has no client_id, and two clients must never share one: see ../node/index.js.
   await db.execute("INSERT OR IGNORE INTO ps_kv (key, value) VALUES ('client_id', uuid())");
   return db;
 }
