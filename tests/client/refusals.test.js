@@ -1,7 +1,9 @@
 /** Whatever goes wrong on the way, nothing of it is left, and the normal initial sync takes over. */
 
 import assert from 'node:assert/strict';
-import { copyFile, readFile, utimes, writeFile } from 'node:fs/promises';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, readFile, utimes, watch, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
@@ -71,7 +73,10 @@ for (const [what, faults, reason, source] of refusals) {
   test(`when ${what}, the initial sync takes over`, async (t) => {
     const { url } = await seedbed(t, STORE, faults);
     const app = await device(t, STORE);
-    await assertInitialSync(app, await app.start(url, source), reason);
+    const started = performance.now();
+    const db = await app.start(url, source);
+    assert.ok(performance.now() - started < 10_000, 'it does not wait beyond its time limit');
+    await assertInitialSync(app, db, reason);
   });
 }
 
@@ -116,6 +121,24 @@ test('a file without client_id gets one at the next start, and nobody is asked',
   assert.match(await clientId(db), /^[0-9a-f-]{36}$/);
   assert.deepEqual(requests, []);
   assert.equal(await operationsDuring(STORE, () => connectAndSync(db, STORE)), 0);
+});
+
+test('a process that is killed during the download leaves nothing that counts', async (t) => {
+  const { url } = await seedbed(t, STORE, { stall: 10_000 });
+  const app = await device(t, STORE);
+  const source = [url, STORE, await service.token(STORE)];
+  const killed = fork(new URL('install.js', import.meta.url), [app.file, ...source]);
+  for await (const { filename } of watch(app.directory)) {
+    if (filename.endsWith('.partial')) break;
+  }
+  killed.kill('SIGKILL');
+  await once(killed, 'exit');
+  assert.match((await app.files()).join(), /^app\.db\.[0-9a-f-]+\.partial$/);
+
+  const whole = await seedbed(t, STORE);
+  const db = await app.start(whole.url);
+  assert.deepEqual(await rowsIn(db), await service.rows(STORE));
+  assert.deepEqual(app.warnings, []);
 });
 
 test('what a killed download has left is removed, and a download that goes on is not', async (t) => {

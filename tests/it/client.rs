@@ -1,5 +1,5 @@
-//! The example client in `deploy/client/node` with the real `@powersync/node`: Node runs `tests/client` against the stand-in
-//! service and the snapshots that `seedbed local --serve` has made of it and hands out.
+//! The example client in `deploy/client/node` with the real `@powersync/node`: Node runs `tests/client` against the
+//! stand-in service and the snapshots that `seedbed local --serve` has made of it and hands out.
 
 mod control;
 mod workspace;
@@ -37,8 +37,8 @@ async fn the_node_client_downloads_only_what_has_changed() {
 async fn the_node_client_catches_up_after_a_day_and_50_changes() {
     let seeded = seed(&["day-old"]).await;
     change_50_rows(&seeded.service, "day-old");
-    // Everything in Node's process, the SDK's core extension included, then finds that the snapshot and the subscriptions in
-    // it were made a day ago. Time passes as always; only what the clock says is another day.
+    // Everything in Node's process, the SDK's core extension included, then finds that the snapshot and the
+    // subscriptions in it were made a day ago. Time passes as always; only what the clock says is another day.
     let tomorrow = ["faketime", "-m", "--exclude-monotonic", "-f", "+1d"];
     node(&seeded, &tomorrow, "day-old.test.js").await;
 }
@@ -180,7 +180,7 @@ async fn node(seeded: &Seeded, before: &[&str], file: &str) {
     let node = [
         &*program(),
         "--test-timeout=60000",
-        // The SDK (@powersync/node 1.1.0) leaves a timer of a database behind that cannot be opened, in `TriggerManagerImpl`.
+        // The SDK (1.1.0) leaves a timer of a database behind that cannot be opened, in `TriggerManagerImpl`.
         "--test-force-exit",
         "--test-reporter=spec",
         &*file,
