@@ -132,7 +132,11 @@ fn add_store(service: &PowerSync, store: &str) {
 
 /// Every third order is closed.
 fn put_order(service: &PowerSync, store: &str, number: u32, total: u32) {
-    let status = if number % 3 == 0 { "closed" } else { "open" };
+    let status = if number.is_multiple_of(3) {
+        "closed"
+    } else {
+        "open"
+    };
     let id = format!("{store}-{number}");
     let order = json!({"id": id, "store_id": store, "status": status, "total": total});
     service.put("orders", order);
