@@ -12,6 +12,7 @@ mod rabbitmq;
 mod recordings;
 mod retention;
 mod serve;
+mod serve_limits;
 mod snapshot_stores;
 mod stand_in;
 mod stores_sql;
