@@ -40,6 +40,16 @@ if [ "$group" = all ] || [ "$group" = local ]; then
   fi
 fi
 
+# What asks the API everything that its document allows, and more.
+if [ "$group" = all ] || [ "$group" = local ]; then
+  schemathesis=target/test-tools/schemathesis
+  if [ ! -x "$schemathesis/bin/schemathesis" ]; then
+    python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
+    python3 -m venv "$schemathesis"
+    "$schemathesis/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5
+  fi
+fi
+
 # The emulators of the object stores, in the versions that the tests know.
 if [ "$group" = all ] || [ "$group" = stores ]; then
   command -v npm >/dev/null || install_packages nodejs npm

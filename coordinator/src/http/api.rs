@@ -25,15 +25,19 @@ pub(super) use self::{
     overview::{Overviews, keep_looking},
 };
 
-/// What the document says beside the endpoints.
+/// What the document says beside the endpoints that routers bring.
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Seedbed",
-    description = "Snapshots for clients, and what administrators see and do."
-))]
+#[openapi(
+    info(
+        title = "Seedbed",
+        description = "Snapshots for clients, and what administrators see and do."
+    ),
+    // Its route has a pattern that is none of OpenAPI's.
+    paths(super::files::file)
+)]
 struct Document;
 
-/// The document without any endpoint.
+/// The document without the endpoints that routers bring.
 pub(super) fn document() -> openapi::OpenApi {
     let bearer = |description: &str| {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);

@@ -8,6 +8,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use seedbed_protocol::{RunId, StoreId};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use crate::http::Problem;
 
@@ -31,10 +32,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     }
 }
 
-/// The body, as JSON. No body at all is an empty object.
+/// The body, as JSON. No body at all, and `null`, are an empty object.
 pub(super) struct Body<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
@@ -43,18 +44,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             && headers.get(header::TRANSFER_ENCODING).is_none()
             && headers.get(header::CONTENT_LENGTH).is_none_or(|n| n == "0");
         if has_none {
-            let empty = serde_json::from_str("{}");
-            return empty.map(Self).map_err(|e| Problem::invalid(e.to_string()));
+            return Ok(Self(T::default()));
         }
-        let body = Json::<T>::from_request(request, state).await;
-        body.map(|Json(body)| Self(body)).map_err(|e| {
+        // An object first: serde would take a list for one, its entries for the fields.
+        let body = Json::<Option<Map<String, Value>>>::from_request(request, state).await;
+        let Json(body) = body.map_err(|e| {
             let error = match e.status() {
                 StatusCode::PAYLOAD_TOO_LARGE => "too_large",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE => "not_json",
                 _ => return Problem::invalid(e.body_text()),
             };
             Problem::new(e.status(), error, e.body_text())
-        })
+        })?;
+        let body = T::deserialize(Value::Object(body.unwrap_or_default()));
+        body.map(Self)
+            .map_err(|e| Problem::invalid(format!("the body: {e}")))
     }
 }
 
@@ -117,20 +121,4 @@ pub(super) fn place<T: DeserializeOwned>(after: Option<&str>) -> Result<Option<T
     };
     let unknown = || Problem::invalid("after is not the `next` of an earlier answer");
     after.map(|text| read(text).ok_or_else(unknown)).transpose()
-}
-
-/// A filter that is one of a few words.
-pub(super) fn one_of<T: Copy>(
-    name: &str,
-    asked: Option<&str>,
-    words: &[(&str, T)],
-) -> Result<Option<T>, Problem> {
-    let Some(asked) = asked else {
-        return Ok(None);
-    };
-    let found = words.iter().find(|(word, _)| *word == asked);
-    found.map(|(_, value)| Some(*value)).ok_or_else(|| {
-        let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        Problem::invalid(format!("{name} must be one of {}", words.join(", ")))
-    })
 }

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    extract::{Asked, Body, RunPath, cursor, limit, one_of, place, store_id},
-    types::{Dropped, Job, Jobs, Run, Runs, Started, StartedOver},
+    extract::{Asked, Body, RunPath, cursor, limit, place, store_id},
+    types::{Dropped, Job, JobState, Jobs, Run, RunState, Runs, Started, StartedOver},
 };
 use crate::{
     catalog::{CatalogError, JobCursor, JobFilter, ListOptions},
@@ -19,33 +19,12 @@ use crate::{
     run::StoreFilter,
 };
 
-const RUN_STATES: [(&str, &str); 5] = [
-    ("running", "running"),
-    ("completed", "completed"),
-    ("failed", "failed"),
-    ("cancelled", "cancelled"),
-    ("abandoned", "abandoned"),
-];
-
-/// The states of jobs, by name.
-pub(super) const JOB_STATES: [(&str, &str); 9] = [
-    ("listed", "listed"),
-    ("queued", "queued"),
-    ("running", "running"),
-    ("completed", "completed"),
-    ("unchanged", "unchanged"),
-    ("failed", "failed"),
-    ("cancelled", "cancelled"),
-    ("abandoned", "abandoned"),
-    ("retried", "retried"),
-];
-
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RunsQuery {
     /// Only those in this state.
-    state: Option<String>,
+    state: Option<RunState>,
     /// Runs on a page.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
@@ -75,7 +54,7 @@ pub(super) async fn list(
     Asked(query): Asked<RunsQuery>,
 ) -> Result<Json<Runs>, Problem> {
     let limit = limit(query.limit)?;
-    let state = one_of("state", query.state.as_deref(), &RUN_STATES)?;
+    let state = query.state.map(RunState::name);
     let after: Option<(DateTime<Utc>, RunId)> = place(query.after.as_deref())?;
     let mut runs = app
         .catalog
@@ -122,7 +101,7 @@ pub(super) async fn show(
 #[serde(deny_unknown_fields)]
 pub(super) struct JobsQuery {
     /// Only those in this state.
-    state: Option<String>,
+    state: Option<JobState>,
     /// Only those of stores whose id has this in it.
     search: Option<String>,
     /// Jobs on a page.
@@ -156,10 +135,9 @@ pub(super) async fn jobs(
     Asked(query): Asked<JobsQuery>,
 ) -> Result<Json<Jobs>, Problem> {
     let limit = limit(query.limit)?;
-    let state = one_of("state", query.state.as_deref(), &JOB_STATES)?;
     let after: Option<JobCursor> = place(query.after.as_deref())?;
     let filter = JobFilter {
-        state: state.map(str::to_owned),
+        state: query.state.map(|state| state.name().to_owned()),
         search: query.search,
     };
     if app.catalog.find_run(run_id).await?.is_none() {
@@ -173,20 +151,18 @@ pub(super) async fn jobs(
 }
 
 /// Which stores a new run is for. Nothing of it: all of them.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct NewRun {
     /// Only these.
-    #[serde(default)]
     stores: Vec<String>,
     /// At most so many, from the beginning of the list.
-    #[schema(minimum = 1)]
-    limit: Option<u64>,
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 4_294_967_295_i64)]
+    limit: Option<u32>,
     /// Only stores whose snapshot is older than this, such as 6h, or that have none.
     #[schema(examples("6h"))]
     only_older_than: Option<String>,
     /// Whether the list of stores may be far shorter than before.
-    #[serde(default)]
     allow_fewer_stores: bool,
 }
 
@@ -227,7 +203,7 @@ pub(super) async fn start(
     let stores = new.stores.into_iter().map(store_id);
     let filter = StoreFilter {
         stores: stores.collect::<Result<_, _>>()?,
-        limit: new.limit,
+        limit: new.limit.map(u64::from),
         skip_unknown: false,
     };
     let older = new.only_older_than.as_deref().map(duration).transpose()?;
@@ -266,11 +242,10 @@ async fn whatever_happens<T: Send + 'static>(
 }
 
 /// Which failed stores start over. Nothing of it: all of them.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct Again {
     /// Only these.
-    #[serde(default)]
     stores: Vec<String>,
 }
 

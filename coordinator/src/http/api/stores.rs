@@ -9,24 +9,16 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    extract::{Asked, StorePath, cursor, limit, one_of, place},
-    runs::{JOB_STATES, started},
-    types::{Job, Snapshot, Started, Store, StoreDetail, Stores},
+    extract::{Asked, StorePath, cursor, limit, place},
+    runs::started,
+    types::{AgeName, Job, JobState, Snapshot, Started, Store, StoreDetail, Stores},
 };
 use crate::{
-    catalog::{Age, StoreSearch},
+    catalog::StoreSearch,
     http::{App, Problem, problem::ProblemBody},
     operator,
     run::StoreFilter,
 };
-
-const AGES: [(&str, Age); 5] = [
-    ("hour", Age::Hour),
-    ("sixHours", Age::SixHours),
-    ("day", Age::Day),
-    ("older", Age::Older),
-    ("never", Age::Never),
-];
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -34,10 +26,10 @@ const AGES: [(&str, Age); 5] = [
 pub(super) struct StoresQuery {
     /// Only those whose id has this in it.
     search: Option<String>,
-    /// Only those whose snapshot is so old: hour, sixHours, day, older or never.
-    freshness: Option<String>,
+    /// Only those whose snapshot is so old.
+    freshness: Option<AgeName>,
     /// Only those whose newest job is in this state.
-    state: Option<String>,
+    state: Option<JobState>,
     /// Stores on a page.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
@@ -67,10 +59,9 @@ pub(super) async fn list(
     Asked(query): Asked<StoresQuery>,
 ) -> Result<Json<Stores>, Problem> {
     let limit = limit(query.limit)?;
-    let state = one_of("state", query.state.as_deref(), &JOB_STATES)?;
     let search = StoreSearch {
-        age: one_of("freshness", query.freshness.as_deref(), &AGES)?,
-        state: state.map(str::to_owned),
+        age: query.freshness.map(AgeName::age),
+        state: query.state.map(|state| state.name().to_owned()),
         search: query.search,
     };
     let after: Option<StoreId> = place(query.after.as_deref())?;

@@ -2,15 +2,95 @@
 
 use chrono::{DateTime, Utc};
 use seedbed_protocol::message::Manifest;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    catalog::{Freshness, JobRecord, Listed, Retried, RunReport, SnapshotRecord, StoreRecord},
+    catalog::{Age, Freshness, JobRecord, Listed, Retried, RunReport, SnapshotRecord, StoreRecord},
     http::download::Encodings,
     requeue::Cancelled,
     show::Parked,
 };
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RunState {
+    Running,
+    Completed,
+    Failed,
+    Cancelled,
+    Abandoned,
+}
+
+impl RunState {
+    /// What the catalog calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// How a job stands.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum JobState {
+    Listed,
+    Queued,
+    Running,
+    Completed,
+    Unchanged,
+    Failed,
+    Cancelled,
+    Abandoned,
+    Retried,
+}
+
+impl JobState {
+    /// What the catalog calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Listed => "listed",
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Unchanged => "unchanged",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Abandoned => "abandoned",
+            Self::Retried => "retried",
+        }
+    }
+}
+
+/// How old a store's snapshot is: younger than an hour, than six, than a day; older; or there is none.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum AgeName {
+    Hour,
+    SixHours,
+    Day,
+    Older,
+    Never,
+}
+
+impl AgeName {
+    /// What the catalog calls it.
+    pub(super) fn age(self) -> Age {
+        match self {
+            Self::Hour => Age::Hour,
+            Self::SixHours => Age::SixHours,
+            Self::Day => Age::Day,
+            Self::Older => Age::Older,
+            Self::Never => Age::Never,
+        }
+    }
+}
 
 /// A sweep over stores.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
