@@ -159,6 +159,7 @@ pub struct Catalog {
     pool: AnyPool,
     /// For queries that only read, and need not wait for those that write.
     readers: AnyPool,
+    is_sqlite: bool,
 }
 
 impl CatalogError {

@@ -37,6 +37,7 @@ mod probes;
 mod problem;
 mod signed_url;
 
+pub(crate) use self::clients::check as check_clients;
 use self::{
     admin::AdminAccess, api::Overviews, clients::Clients, download::Downloads, limits::RateLimit,
     problem::Problem,

@@ -265,6 +265,22 @@ impl Catalog {
         .boxed()
     }
 
+    /// The time by the catalog's own clock; `None` for SQLite, which has none but this machine's.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn clock(&self) -> Result<Option<DateTime<Utc>>, CatalogError> {
+        if self.is_sqlite {
+            return Ok(None);
+        }
+        let now: i64 = sqlx::query_scalar(
+            "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        time(now).map(Some)
+    }
+
     /// The live snapshots of `count` stores, picked at random.
     ///
     /// # Errors
