@@ -127,7 +127,7 @@ impl Catalog {
         let statement = format!(
             "SELECT {JOB_COLUMNS} FROM jobs job \
              WHERE job.run_id = $1 AND (job.state = $2 OR $2 = '' AND job.state <> 'retried') \
-                 AND LOWER(job.store_id) LIKE $3 ESCAPE '\\' \
+                 AND LOWER(job.store_id) LIKE LOWER($3) ESCAPE '\\' \
                  AND (job.position > $4 OR job.position = $4 AND job.id > $5) \
              ORDER BY job.position, job.id LIMIT $6"
         );
@@ -249,7 +249,7 @@ fn from_stores(age: Option<Age>, now: DateTime<Utc>) -> String {
     let of_age =
         age.map(|age| format!(" AND stores.retired_at IS NULL AND {}", age.condition(now)));
     format!(
-        "{FROM_STORES} WHERE LOWER(stores.store_id) LIKE $1 ESCAPE '\\' AND ($2 = '' OR job.state = $2){}",
+        "{FROM_STORES} WHERE LOWER(stores.store_id) LIKE LOWER($1) ESCAPE '\\' AND ($2 = '' OR job.state = $2){}",
         of_age.unwrap_or_default()
     )
 }
@@ -262,10 +262,11 @@ fn bind_search<'q>(query: AnyQuery<'q>, search: &StoreSearch) -> AnyQuery<'q> {
         .bind(search.state.clone().unwrap_or_default())
 }
 
-/// A pattern of LIKE for what has `text` in it, whatever LIKE makes of its characters.
+/// A pattern of LIKE for what has `text` in it, whatever LIKE makes of its characters. The database makes lower case of
+/// both sides, because SQLite does so with ASCII only.
 fn pattern(text: Option<&str>) -> String {
     let mut pattern = String::from("%");
-    for character in text.unwrap_or_default().to_lowercase().chars() {
+    for character in text.unwrap_or_default().chars() {
         if matches!(character, '%' | '_' | '\\') {
             pattern.push('\\');
         }
@@ -337,6 +338,6 @@ mod tests {
     #[test]
     fn a_pattern_means_each_character_as_it_is() {
         assert_eq!(pattern(None), "%%");
-        assert_eq!(pattern(Some(r"50%_A\")), r"%50\%\_a\\%");
+        assert_eq!(pattern(Some(r"50%_A\")), r"%50\%\_A\\%");
     }
 }
