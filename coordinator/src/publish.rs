@@ -157,7 +157,7 @@ impl Publisher {
         if self.settings.broker.is_memory() {
             stop.cancelled().await;
         } else {
-            future::pending().await
+            future::pending::<()>().await;
         }
     }
 

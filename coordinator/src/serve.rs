@@ -183,7 +183,7 @@ async fn keep_schedule(schedule: Option<&Schedule>, operator: &Operator, stop: &
             .await
         {
             Ok(Some(listed)) => {
-                info!(run = ?listed.run_id, jobs = listed.jobs, "started as scheduled")
+                info!(run = ?listed.run_id, jobs = listed.jobs, "started as scheduled");
             }
             Ok(None) => {}
             Err(error) => error!(%error, "this run did not start; the next one is tried in time"),

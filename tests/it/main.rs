@@ -3,6 +3,7 @@
 mod api;
 mod broker_contract;
 mod catalog;
+mod cli;
 mod client;
 mod cluster;
 mod cluster_failures;
