@@ -2,7 +2,7 @@
 # Runs the tests: all of them, or one group.
 #
 #   tests/run.sh            everything
-#   tests/run.sh local      the embedded pipeline: protocol, worker, coordinator, the stand-in service
+#   tests/run.sh local      the embedded pipeline: protocol, worker, coordinator, the stand-in service, the clients
 #   tests/run.sh cluster    RabbitMQ, the catalog on Postgres, workers and coordinators as programs, the storm
 #   tests/run.sh stores     snapshots in directories, S3, Azure Blob Storage and Google Cloud Storage
 set -euo pipefail
@@ -26,6 +26,29 @@ require_rust
 # broker of a cluster; sqlite3: the independent reader of snapshots; openssl: keys for tokens and certificates.
 install_packages build-essential ca-certificates libclang-dev pkg-config openssl sqlite3 postgresql mariadb-server \
   rabbitmq-server
+
+# The clients' SDKs, and a Node that has node:sqlite. Their peers, whole mobile platforms, are not needed for types.
+if [ "$group" = all ] || [ "$group" = local ]; then
+  install_packages faketime
+  command -v npm >/dev/null || install_packages nodejs npm
+  client=target/test-tools/client
+  if ! cmp --quiet tests/client/package-lock.json "$client/installed.json"; then
+    mkdir -p "$client"
+    cp tests/client/package.json tests/client/package-lock.json "$client"
+    npm ci --prefix "$client" --ignore-scripts --legacy-peer-deps --no-audit --no-fund --loglevel=error
+    cp tests/client/package-lock.json "$client/installed.json"
+  fi
+fi
+
+# What asks the API everything that its document allows, and more.
+if [ "$group" = all ] || [ "$group" = local ]; then
+  schemathesis=target/test-tools/schemathesis
+  if [ ! -x "$schemathesis/bin/schemathesis" ]; then
+    python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
+    python3 -m venv "$schemathesis"
+    "$schemathesis/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5
+  fi
+fi
 
 # The emulators of the object stores, in the versions that the tests know.
 if [ "$group" = all ] || [ "$group" = stores ]; then

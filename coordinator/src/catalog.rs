@@ -18,7 +18,9 @@ use seedbed_protocol::RunId;
 use sqlx::{AnyPool, any::AnyRow};
 
 mod apply;
+mod browse;
 mod demand;
+mod freshness;
 mod jobs;
 mod listing;
 mod open;
@@ -29,7 +31,11 @@ mod schedule;
 mod sql;
 
 pub use apply::Applied;
+pub use browse::{
+    JobCursor, JobFailure, JobFilter, JobRecord, StoreHistory, StoreRecord, StoreSearch,
+};
 pub use demand::NewestAttempt;
+pub use freshness::{Age, Freshness};
 pub use jobs::{PendingJob, QueuedJob};
 pub use listing::{InFlight, ListOptions, Listed, Listing};
 pub use open::{file_of, name_of};
@@ -153,6 +159,7 @@ pub struct Catalog {
     pool: AnyPool,
     /// For queries that only read, and need not wait for those that write.
     readers: AnyPool,
+    is_sqlite: bool,
 }
 
 impl CatalogError {

@@ -34,6 +34,9 @@ pub struct PartCheck {
     pub detail: String,
 }
 
+mod clock;
+mod downloads;
+
 type Checked<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Checks each part that seeding needs, in the order in which it needs them.
@@ -50,10 +53,15 @@ pub async fn check(settings: &Settings, source: &StoreSource) -> Vec<PartCheck> 
     let snapshots = parts.note("snapshots", open_snapshots(settings).await, |_| {
         format!("{}: written, read and deleted", settings.snapshots.url)
     });
+    let download = &settings.download;
+    if download.has_keys() || download.anonymous {
+        parts.note("downloads", downloads::check(settings).await, Clone::clone);
+    }
     parts.note("catalog", open_catalog(settings).await, Clone::clone);
     if !settings.broker.is_memory() {
         parts.note("broker", open_broker(settings).await, Clone::clone);
     }
+    parts.note("clock", clock::check(settings).await, Clone::clone);
     match (first, snapshots) {
         _ if settings.powersync.endpoint.is_empty() => parts.0.push(PartCheck {
             part: "powersync",

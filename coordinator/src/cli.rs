@@ -6,11 +6,12 @@
 
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use seedbed_protocol::{
     InvalidStoreId, StoreId,
     broker::BrokerError,
-    settings::{CONFIG_VARIABLE, DEFAULTS, SettingsError},
+    settings::{self, CONFIG_VARIABLE, DEFAULTS, SettingsError},
     snapshots::{SnapshotStore, SnapshotStoreError},
     telemetry::{self, InvalidLogLevel},
 };
@@ -122,9 +123,20 @@ enum Command {
     /// Check that every part is configured, reachable and usable
     #[command(after_help = "Example:\n  seedbed check --stores stores.csv")]
     Check(SourceArgs),
-    /// Print every setting with its default and what it is for
-    #[command(after_help = "Example:\n  seedbed config > seedbed.toml")]
+    /// Print every setting with its default and what it is for; with --json, those in effect and where they come from
+    #[command(
+        after_help = "Example:\n  seedbed config > seedbed.toml\n  seedbed config --json | grep broker"
+    )]
     Config,
+    /// Print what makes a shell complete this program's commands and options
+    #[command(
+        after_help = "Example:\n  seedbed completions bash > /etc/bash_completion.d/seedbed\n  \
+        seedbed completions zsh > ~/.zfunc/_seedbed"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -299,13 +311,22 @@ fn snapshots_exit_code(error: &SnapshotStoreError) -> u8 {
     if error.is_transient() { FAILED } else { USAGE }
 }
 
-/// Runs one command; prints what went wrong as `error: …`.
+/// Runs one command; prints what went wrong as `error: …`, or for machines as JSON.
 pub fn main(cli: Cli) -> ExitCode {
+    let json = cli.json;
     let code = match run(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", chain(&error));
-            error.exit_code()
+            let (message, code) = (chain(&error), error.exit_code());
+            if json {
+                eprintln!(
+                    "{}",
+                    json!({"type": "error", "message": message, "exit_code": code})
+                );
+            } else {
+                eprintln!("error: {message}");
+            }
+            code
         }
     };
     ExitCode::from(code)
@@ -325,10 +346,29 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     text
 }
 
+fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "seedbed", &mut script);
+    String::from_utf8_lossy(&script).trim_end().to_owned()
+}
+
 fn run(cli: Cli) -> Result<u8, CliError> {
-    if matches!(cli.command, Command::Config) {
-        print_lines(DEFAULTS.trim_end());
-        return Ok(0);
+    match cli.command {
+        Command::Config if cli.json => {
+            for setting in settings::effective(cli.config.as_deref())? {
+                print_json(&setting);
+            }
+            return Ok(0);
+        }
+        Command::Config => {
+            print_lines(DEFAULTS.trim_end());
+            return Ok(0);
+        }
+        Command::Completions { shell } => {
+            print_lines(&completions(shell));
+            return Ok(0);
+        }
+        _ => {}
     }
     let settings = Settings::load(cli.config.as_deref())?;
     telemetry::init(&settings.log)?;
@@ -366,7 +406,7 @@ async fn execute(command: Command, settings: Settings, json: bool) -> Result<u8,
         Command::Gc(args) => keeping::gc(args, settings, json).await,
         Command::RebuildCatalog => keeping::rebuild(settings, json).await,
         // Printed before the settings were read.
-        Command::Config => Ok(0),
+        Command::Config | Command::Completions { .. } => Ok(0),
     }
 }
 

@@ -37,8 +37,10 @@ mod probes;
 mod problem;
 mod signed_url;
 
+pub(crate) use self::clients::check as check_clients;
 use self::{
-    admin::AdminAccess, clients::Clients, download::Downloads, limits::RateLimit, problem::Problem,
+    admin::AdminAccess, api::Overviews, clients::Clients, download::Downloads, limits::RateLimit,
+    problem::Problem,
 };
 pub use self::{
     clients::KeyError,
@@ -79,6 +81,7 @@ struct App {
     /// Seedbed's own public keys, as JSON.
     own_keys: String,
     rate_limit: RateLimit,
+    overviews: Overviews,
     /// Cancelled when the server stops: what would go on forever ends.
     stopping: CancellationToken,
 }
@@ -129,6 +132,7 @@ impl HttpServer {
             downloads,
             own_keys,
             rate_limit: RateLimit::new(serve.rate_limit),
+            overviews: Overviews::new(),
             serve,
             stopping: CancellationToken::new(),
         };
@@ -153,7 +157,10 @@ impl HttpServer {
             stop.cancelled().await;
             stopping.cancel();
         };
-        listen::serve(listener, routes(app), grace, stopped).await;
+        tokio::select! {
+            () = listen::serve(listener, routes(app.clone()), grace, stopped) => {}
+            never = api::keep_looking(app) => match never {},
+        }
     }
 }
 
@@ -165,7 +172,7 @@ fn routes(app: Arc<App>) -> Router {
     let (routes, document) = OpenApiRouter::with_openapi(api::document())
         .merge(downloads)
         .merge(probes::routes())
-        .merge(api::routes().layer(administrators))
+        .merge(api::routes().route_layer(administrators))
         .split_for_parts();
     routes
         .merge(api::documentation(document))

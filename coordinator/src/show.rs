@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    catalog::{Catalog, CatalogError, SnapshotRecord},
+    catalog::{Catalog, CatalogError, Freshness, SnapshotRecord},
     progress::{NAMED_FAILURES, failure_line, lay_out, print_json, print_lines, table},
 };
 
@@ -65,8 +65,14 @@ pub async fn status(
         Some(newest) => catalog.failed_jobs(newest.run_id, limit).await?,
         None => Vec::new(),
     };
+    let freshness = catalog.freshness(Utc::now()).await?;
     if as_json {
-        print_json(&json!({"runs": runs, "failures": failures, "parked": parked}));
+        print_json(&json!({
+            "runs": runs,
+            "failures": failures,
+            "parked": parked,
+            "freshness": freshness,
+        }));
         return Ok(());
     }
     let Some(newest) = runs.first() else {
@@ -89,6 +95,7 @@ pub async fn status(
         ]);
     }
     print_lines(&lay_out(rows, &[2, 3, 4, 5, 6]));
+    print_lines(&freshness_line(&freshness));
     for failure in &failures {
         print_lines(&format!("failed: {}", failure_line(failure)));
     }
@@ -104,6 +111,33 @@ pub async fn status(
         ));
     }
     Ok(())
+}
+
+/// How many stores have a snapshot of which age, in a line.
+fn freshness_line(freshness: &Freshness) -> String {
+    let Freshness {
+        hour,
+        six_hours,
+        day,
+        older,
+        never,
+    } = *freshness;
+    let groups = [
+        (hour, "younger than 1 h"),
+        (six_hours, "1 to 6 h"),
+        (day, "6 h to 1 d"),
+        (older, "1 d or older"),
+        (never, "none"),
+    ];
+    let shown = groups.iter().filter(|(stores, _)| *stores > 0);
+    let shown: Vec<String> = shown
+        .map(|(stores, age)| format!("{} {age}", HumanCount(*stores)))
+        .collect();
+    format!(
+        "snapshots of {} stores: {}",
+        HumanCount(freshness.stores()),
+        shown.join(", ")
+    )
 }
 
 /// Lists snapshots: of one store or of each, live ones or `all`.

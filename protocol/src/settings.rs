@@ -18,7 +18,7 @@ use figment::{
     providers::{Format, Toml},
     value::{Dict, Map, Value},
 };
-use serde::{Deserialize, Deserializer, de, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de, de::DeserializeOwned};
 use url::Url;
 
 /// The default of every setting, with its documentation.
@@ -29,6 +29,8 @@ pub const ENV_PREFIX: &str = "SEEDBED_";
 
 /// The environment variable that names the settings file.
 pub const CONFIG_VARIABLE: &str = "SEEDBED_CONFIG";
+
+const DEFAULT_ORIGIN: &str = "the defaults";
 
 const SECTION_SEPARATOR: &str = "__";
 
@@ -95,9 +97,71 @@ pub enum SettingsError {
 /// # Errors
 /// [`SettingsError`] names the first setting that is unknown or of the wrong type.
 pub fn load<T: DeserializeOwned>(file: Option<&Path>) -> Result<T, SettingsError> {
+    merge(beside(file), unicode(std::env::vars_os())?)
+}
+
+/// `file`, else the one in the working directory, if there is one.
+fn beside(file: Option<&Path>) -> Option<&Path> {
     let beside = Path::new("seedbed.toml");
-    let file = file.or_else(|| beside.exists().then_some(beside));
-    merge(file, unicode(std::env::vars_os())?)
+    file.or_else(|| beside.exists().then_some(beside))
+}
+
+/// A setting as it is in effect.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Effective {
+    /// Its full name.
+    pub setting: String,
+    /// Its value. Of secrets only that they are there, and of URLs no password.
+    pub value: serde_json::Value,
+    /// The file or the variable; `default` if nobody has set it.
+    pub origin: String,
+}
+
+/// Every setting that has a value, read as [`load`] reads them.
+///
+/// # Errors
+/// As [`load`], but whether a setting exists is not looked at.
+pub fn effective(file: Option<&Path>) -> Result<Vec<Effective>, SettingsError> {
+    let figment = sources(beside(file), unicode(std::env::vars_os())?)?;
+    let all: Value = figment.extract().map_err(explain)?;
+    let mut settings = Vec::new();
+    list_effective(&figment, String::new(), &all, &mut settings);
+    Ok(settings)
+}
+
+fn list_effective(figment: &Figment, name: String, value: &Value, into: &mut Vec<Effective>) {
+    if let Value::Dict(_, entries) = value {
+        for (key, value) in entries {
+            let separator = if name.is_empty() { "" } else { "." };
+            list_effective(figment, format!("{name}{separator}{key}"), value, into);
+        }
+        return;
+    }
+    let origin = figment.find_metadata(&name).map(|m| m.name.to_string());
+    let shown = serde_json::to_value(value).unwrap_or_default();
+    into.push(Effective {
+        value: match (&name, shown.as_str()) {
+            (name, Some(text)) if is_secret(name) && !text.is_empty() => "(secret)".into(),
+            (name, Some(text)) if is_url(name) && text.contains("://") => {
+                without_secrets(text).into()
+            }
+            _ => shown,
+        },
+        origin: origin
+            .filter(|origin| origin != DEFAULT_ORIGIN)
+            .unwrap_or_else(|| "default".to_owned()),
+        setting: name,
+    });
+}
+
+/// Whether nobody may see the value. By the end of its name, so that a new one is not forgotten.
+fn is_secret(name: &str) -> bool {
+    name.ends_with("secret") || name.ends_with("admin_token")
+}
+
+/// Whether the value may have a password in it.
+fn is_url(name: &str) -> bool {
+    name.ends_with("url") || name.ends_with("endpoint")
 }
 
 /// Reads the settings from `file` and from these variables only.
@@ -108,7 +172,15 @@ pub fn merge<T: DeserializeOwned>(
     file: Option<&Path>,
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<T, SettingsError> {
-    let mut figment = Figment::from(Toml::string(DEFAULTS));
+    // Lossy: what comes from the environment is text, also where a number is meant.
+    sources(file, variables)?.extract_lossy().map_err(explain)
+}
+
+fn sources(
+    file: Option<&Path>,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Figment, SettingsError> {
+    let mut figment = Figment::from(Defaults);
     if let Some(file) = file {
         figment = figment.merge(UserFile::read(file)?);
     }
@@ -117,8 +189,7 @@ pub fn merge<T: DeserializeOwned>(
             figment = figment.merge(variable);
         }
     }
-    // Lossy: what comes from the environment is text, also where a number is meant.
-    figment.extract_lossy().map_err(explain)
+    Ok(figment)
 }
 
 /// The error of a value that makes no sense.
@@ -184,6 +255,17 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Reads a secret that may be left out; an empty one counts as that.
+///
+/// # Errors
+/// When it is no text.
+pub fn optional_secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Secret>, D::Error> {
+    let secret = Option::<Secret>::deserialize(deserializer)?;
+    Ok(secret.filter(|secret| !secret.expose().is_empty()))
+}
+
 /// Reads `"90s"`, `"5m"` or `"1h 30m"`.
 ///
 /// # Errors
@@ -215,6 +297,19 @@ pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D
             names.filter(|name| !name.is_empty()).collect()
         }
     })
+}
+
+/// [`DEFAULTS`], under a name of their own.
+struct Defaults;
+
+impl Provider for Defaults {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(DEFAULT_ORIGIN)
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        Toml::string(DEFAULTS).data()
+    }
 }
 
 /// The user's file. Parsed here first because the parser's own message would show the line, which may hold

@@ -45,6 +45,9 @@ use self::{
 };
 use crate::{JobId, StoreId, message::Manifest};
 
+/// What [`SnapshotStore::write_check_object`] writes.
+pub const CHECK_CONTENT: &str = "seedbed";
+
 /// What [`SnapshotStore::fetch`] has read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
@@ -300,15 +303,36 @@ impl SnapshotStore {
     /// # Errors
     /// [`SnapshotStoreError`] of the first of them that fails.
     pub async fn check(&self) -> Result<(), SnapshotStoreError> {
+        let written = self.write_check_object().await?;
+        self.remove_check_object(&written).await
+    }
+
+    /// Writes a small object, reads it, and says what the store knows of it.
+    ///
+    /// # Errors
+    /// [`SnapshotStoreError`] of the first of them that fails.
+    pub async fn write_check_object(&self) -> Result<StoredObject, SnapshotStoreError> {
         let name = format!("seedbed-check-{}", JobId::new());
         let key = Key::from(name.as_str());
-        let written = self.objects.put(&key, "seedbed".into()).await;
+        let written = self.objects.put(&key, CHECK_CONTENT.into()).await;
         written.map_err(|e| self.failed("write", &name, &e))?;
         self.read(&name).await?;
-        self.objects
-            .delete(&key)
-            .await
-            .map_err(|e| self.failed("delete", &name, &e))
+        let known = self.objects.head(&key).await;
+        known
+            .map(StoredObject::from)
+            .map_err(|e| self.failed("look up", &name, &e))
+    }
+
+    /// Removes what [`Self::write_check_object`] wrote.
+    ///
+    /// # Errors
+    /// [`SnapshotStoreError`].
+    pub async fn remove_check_object(
+        &self,
+        object: &StoredObject,
+    ) -> Result<(), SnapshotStoreError> {
+        let removed = self.objects.delete(&Key::from(object.key.as_str())).await;
+        removed.map_err(|e| self.failed("delete", &object.key, &e))
     }
 
     fn failed(

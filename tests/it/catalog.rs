@@ -20,6 +20,7 @@ macro_rules! on_both {
     };
 }
 
+mod browse;
 mod concurrency;
 mod events;
 mod fixture;

@@ -1,14 +1,19 @@
 //! One binary with all integration tests: one module a subject.
 
+mod api;
 mod broker_contract;
 mod catalog;
+mod client;
 mod cluster;
 mod cluster_failures;
 mod cluster_refusals;
+mod download;
 mod local;
 mod rabbitmq;
 mod recordings;
 mod retention;
+mod serve;
+mod serve_limits;
 mod snapshot_stores;
 mod stand_in;
 mod stores_sql;

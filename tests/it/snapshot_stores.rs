@@ -8,6 +8,7 @@ mod worker;
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use chrono::Utc;
@@ -18,6 +19,7 @@ use seedbed_protocol::{
     message::{Checkpoint, Download, Encoding, Manifest},
     snapshots::{PART_BYTES, SnapshotName, SnapshotPart, SnapshotStore, SnapshotsConfig, unwrap},
 };
+use serde_json::json;
 use tempfile::TempDir;
 use testkit::objects::ObjectServer;
 use tokio::io::{AsyncReadExt, BufReader};
@@ -264,6 +266,47 @@ async fn deleting_a_job_spares_the_others(place: Place) {
     place.store.delete_job(&store, gone).await.unwrap();
 }
 
+/// Reads a signed URL until the store refuses it.
+async fn a_signed_url_reads_its_object_until_it_expires(place: Place) {
+    let name = name("a b%&ünï");
+    let file = place.file(10_000, 3);
+    let stored = place
+        .store
+        .put(&name, Encoding::Identity, &file)
+        .await
+        .unwrap();
+    let Some(server) = &place.server else {
+        let none = place.store.sign(&stored.key, Duration::from_secs(1)).await;
+        assert_eq!(none.unwrap(), None, "files have no URL");
+        return;
+    };
+    // For Google, a service account has to sign; the emulator takes any.
+    let pem = include_str!("../testkit/keys/rs256.private.pem");
+    let account = json!({
+        "private_key": pem,
+        "private_key_id": "test",
+        "client_email": "seedbed@example.com",
+        "disable_oauth": false,
+    });
+    let variables = server.variables_with("GOOGLE_SERVICE_ACCOUNT_KEY", &account.to_string());
+    let store = server.open(&server.url, &variables).unwrap();
+    let sign = async |seconds| {
+        let signed = store.sign(&stored.key, Duration::from_secs(seconds)).await;
+        signed.unwrap().expect("a bucket signs")
+    };
+    let answer = reqwest::get(sign(60).await).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.bytes().await.unwrap(), std::fs::read(&file).unwrap());
+    // The other servers let anybody read, whatever the URL says.
+    if !server.url.starts_with("s3:") {
+        return;
+    }
+    let url = sign(1).await;
+    while reqwest::get(url.clone()).await.unwrap().status() != 403 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 macro_rules! on {
     ($kind:ident: $place:expr => $($test:ident),+ $(,)?) => {
         mod $kind {
@@ -283,6 +326,7 @@ on!(in_a_directory: Place::directory() =>
     each_rendition_unwraps_to_the_file_and_says_what_it_is,
     a_manifest_comes_back_and_is_never_replaced,
     deleting_a_job_spares_the_others,
+    a_signed_url_reads_its_object_until_it_expires,
     the_latest_copy_is_never_replaced_by_an_older_job,
     a_failed_upload_leaves_nothing,
 );
@@ -292,6 +336,7 @@ on!(in_s3: Place::on(ObjectServer::s3().await) =>
     each_rendition_unwraps_to_the_file_and_says_what_it_is,
     a_manifest_comes_back_and_is_never_replaced,
     deleting_a_job_spares_the_others,
+    a_signed_url_reads_its_object_until_it_expires,
     the_latest_copy_is_never_replaced_by_an_older_job,
     jobs_that_finish_together_leave_the_newest_as_latest,
     an_abandoned_upload_leaves_nothing,
@@ -305,6 +350,7 @@ on!(in_azure: Place::on(ObjectServer::azurite().await) =>
     each_rendition_unwraps_to_the_file_and_says_what_it_is,
     a_manifest_comes_back_and_is_never_replaced,
     deleting_a_job_spares_the_others,
+    a_signed_url_reads_its_object_until_it_expires,
     the_latest_copy_is_never_replaced_by_an_older_job,
     jobs_that_finish_together_leave_the_newest_as_latest,
     an_abandoned_upload_leaves_nothing,
@@ -316,6 +362,7 @@ on!(in_google: Place::on(ObjectServer::gcs().await) =>
     each_rendition_unwraps_to_the_file_and_says_what_it_is,
     a_manifest_comes_back_and_is_never_replaced,
     deleting_a_job_spares_the_others,
+    a_signed_url_reads_its_object_until_it_expires,
     the_latest_copy_is_never_replaced_by_an_older_job,
     jobs_that_finish_together_leave_the_newest_as_latest,
     an_abandoned_upload_leaves_nothing,

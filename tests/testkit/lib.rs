@@ -10,3 +10,4 @@ pub mod powersync;
 pub mod program;
 pub mod rabbitmq;
 mod server;
+pub mod serving;

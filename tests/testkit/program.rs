@@ -51,6 +51,12 @@ impl Program {
         self.set_variable(&format!("SEEDBED_{setting}"), value);
     }
 
+    /// Leaves a setting to its default.
+    pub fn unset(&mut self, setting: &str) {
+        let name = format!("SEEDBED_{setting}");
+        self.environment.retain(|(known, _)| *known != name);
+    }
+
     /// Changes any variable.
     pub fn set_variable(&mut self, name: &str, value: impl Into<String>) {
         self.environment.retain(|(known, _)| known != name);

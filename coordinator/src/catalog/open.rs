@@ -156,7 +156,11 @@ impl Place {
         };
         let pool = pool.map_err(cannot_open)?;
         let readers = readers.unwrap_or_else(|| pool.clone());
-        Ok(Catalog { pool, readers })
+        Ok(Catalog {
+            pool,
+            readers,
+            is_sqlite: matches!(self, Self::Sqlite(_)),
+        })
     }
 
     /// Brings the tables up to date. Postgres has an advisory lock for that; SQLite's write lock does it there.

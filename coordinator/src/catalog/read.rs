@@ -1,14 +1,14 @@
 //! Reads what `status`, `snapshots` and a run's summary show.
 
-use std::ops::AddAssign;
+use std::{collections::HashMap, ops::AddAssign};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream::BoxStream};
 use seedbed_protocol::{RunId, StoreId, message::Manifest};
 use serde::Serialize;
-use sqlx::{Row, any::AnyRow};
+use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
-use super::{Catalog, CatalogError, damaged, parsed, time};
+use super::{Catalog, CatalogError, damaged, millis, parsed, sql::list_of, time};
 
 /// What a run's jobs add up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -49,6 +49,8 @@ impl AddAssign for Totals {
 pub struct RunReport {
     /// Its id.
     pub run_id: RunId,
+    /// What started it: `local`, `run`, `schedule`, `api`, `demand` or `rebuilt`.
+    pub kind: String,
     /// `running`, `completed`, `failed`, `cancelled` or `abandoned`.
     pub state: String,
     /// When it was listed.
@@ -93,26 +95,66 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn runs(&self, limit: i64) -> Result<Vec<RunReport>, CatalogError> {
+        self.runs_page(None, None, limit).await
+    }
+
+    /// Runs in this state, or all, newest first, that are older than `after`.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn runs_page(
+        &self,
+        state: Option<&str>,
+        after: Option<(DateTime<Utc>, RunId)>,
+        limit: i64,
+    ) -> Result<Vec<RunReport>, CatalogError> {
+        let (started_at, id) = match after {
+            Some((started_at, id)) => (millis(started_at), id.to_string()),
+            None => (i64::MAX, String::new()),
+        };
         let rows = sqlx::query(
-            "SELECT id, state, started_at, finished_at FROM runs \
-             ORDER BY started_at DESC, id DESC LIMIT $1",
+            "SELECT id, kind, state, started_at, finished_at FROM runs \
+             WHERE ($1 = '' OR state = $1) AND (started_at < $2 OR started_at = $2 AND id < $3) \
+             ORDER BY started_at DESC, id DESC LIMIT $4",
         )
+        .bind(state.unwrap_or_default().to_owned())
+        .bind(started_at)
+        .bind(id)
         .bind(limit)
         .fetch_all(&self.readers)
         .await?;
-        let mut runs = Vec::with_capacity(rows.len());
-        for row in rows {
-            let run_id: RunId = parsed(&row, "id", "a run id")?;
+        self.reports(&rows).await
+    }
+
+    /// A run; `None` if there is no such run.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn find_run(&self, run_id: RunId) -> Result<Option<RunReport>, CatalogError> {
+        let rows =
+            sqlx::query("SELECT id, kind, state, started_at, finished_at FROM runs WHERE id = $1")
+                .bind(run_id.to_string())
+                .fetch_all(&self.readers)
+                .await?;
+        Ok(self.reports(&rows).await?.pop())
+    }
+
+    async fn reports(&self, rows: &[AnyRow]) -> Result<Vec<RunReport>, CatalogError> {
+        let run_ids = rows.iter().map(|row| parsed(row, "id", "a run id"));
+        let run_ids: Vec<RunId> = run_ids.collect::<Result<_, _>>()?;
+        let mut totals = self.totals_of(&run_ids).await?;
+        let report = |(row, run_id): (&AnyRow, RunId)| {
             let finished_at: Option<i64> = row.try_get("finished_at")?;
-            runs.push(RunReport {
+            Ok(RunReport {
                 run_id,
+                kind: row.try_get("kind")?,
                 state: row.try_get("state")?,
                 started_at: time(row.try_get("started_at")?)?,
                 finished_at: finished_at.map(time).transpose()?,
-                totals: self.totals(run_id).await?,
-            });
-        }
-        Ok(runs)
+                totals: totals.remove(&run_id).unwrap_or_default(),
+            })
+        };
+        rows.iter().zip(run_ids).map(report).collect()
     }
 
     /// What the jobs of a run add up to.
@@ -120,13 +162,33 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn totals(&self, run_id: RunId) -> Result<Totals, CatalogError> {
-        let mut totals = Totals::default();
-        let states =
-            sqlx::query("SELECT state, COUNT(*) AS n FROM jobs WHERE run_id = $1 AND state <> 'retried' GROUP BY state")
-                .bind(run_id.to_string())
-                .fetch_all(&self.readers)
-                .await?;
-        for row in states {
+        let mut totals = self.totals_of(&[run_id]).await?;
+        Ok(totals.remove(&run_id).unwrap_or_default())
+    }
+
+    /// What the jobs of each of these runs add up to. A run without jobs may be missing.
+    async fn totals_of(&self, runs: &[RunId]) -> Result<HashMap<RunId, Totals>, CatalogError> {
+        let mut totals: HashMap<RunId, Totals> = HashMap::new();
+        if runs.is_empty() {
+            return Ok(totals);
+        }
+        let of_runs = async |statement: String| {
+            let bound = runs
+                .iter()
+                .fold(sqlx::query(AssertSqlSafe(statement)), |query, run_id| {
+                    query.bind(run_id.to_string())
+                });
+            bound.fetch_all(&self.readers).await
+        };
+        let list = list_of(1, runs.len());
+        let states = of_runs(format!(
+            "SELECT run_id, state, COUNT(*) AS n FROM jobs \
+             WHERE run_id IN ({list}) AND state <> 'retried' GROUP BY run_id, state"
+        ));
+        for row in states.await? {
+            let totals = totals
+                .entry(parsed(&row, "run_id", "a run id")?)
+                .or_default();
             let jobs = count(&row, "n")?;
             totals.stores += jobs;
             match row.try_get::<String, _>("state")?.as_str() {
@@ -138,16 +200,18 @@ impl Catalog {
             }
         }
         // Postgres sums BIGINT to NUMERIC, hence the casts.
-        let sums = sqlx::query(
-            "SELECT CAST(COALESCE(SUM(row_count), 0) AS BIGINT) AS row_count, \
-                 CAST(COALESCE(SUM(byte_count), 0) AS BIGINT) AS byte_count \
-             FROM snapshots WHERE run_id = $1",
-        )
-        .bind(run_id.to_string())
-        .fetch_one(&self.readers)
-        .await?;
-        totals.rows = count(&sums, "row_count")?;
-        totals.bytes = count(&sums, "byte_count")?;
+        let sums = of_runs(format!(
+            "SELECT run_id, CAST(SUM(row_count) AS BIGINT) AS row_count, \
+                 CAST(SUM(byte_count) AS BIGINT) AS byte_count \
+             FROM snapshots WHERE run_id IN ({list}) GROUP BY run_id"
+        ));
+        for row in sums.await? {
+            let totals = totals
+                .entry(parsed(&row, "run_id", "a run id")?)
+                .or_default();
+            totals.rows = count(&row, "row_count")?;
+            totals.bytes = count(&row, "byte_count")?;
+        }
         Ok(totals)
     }
 
@@ -199,6 +263,22 @@ impl Catalog {
         .fetch(&self.readers)
         .map(|row| snapshot_record(&row?))
         .boxed()
+    }
+
+    /// The time by the catalog's own clock; `None` for SQLite, which has none but this machine's.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn clock(&self) -> Result<Option<DateTime<Utc>>, CatalogError> {
+        if self.is_sqlite {
+            return Ok(None);
+        }
+        let now: i64 = sqlx::query_scalar(
+            "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        time(now).map(Some)
     }
 
     /// The live snapshots of `count` stores, picked at random.

@@ -33,6 +33,11 @@ impl AdminAccess {
 
     fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         match self {
+            Self::Open if is_of_another_site(headers) => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "other_site",
+                "pages of other sites may not use the API",
+            )),
             Self::Open => Ok(()),
             Self::Disabled => Err(Problem::new(
                 StatusCode::FORBIDDEN,
@@ -49,6 +54,13 @@ impl AdminAccess {
             },
         }
     }
+}
+
+/// Whether a browser says that it asks on behalf of another site's page. Where no token is needed, nothing else would
+/// tell its requests from those of the dashboard.
+fn is_of_another_site(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site");
+    site.is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 /// Lets nobody but administrators pass.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use utoipa::{
     OpenApi,
     openapi::{
@@ -10,20 +9,35 @@ use utoipa::{
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::App;
 
-/// What the document says beside the endpoints.
+mod docs;
+mod extract;
+mod overview;
+mod runs;
+mod stores;
+mod types;
+
+pub(super) use self::{
+    docs::documentation,
+    overview::{Overviews, keep_looking},
+};
+
+/// What the document says beside the endpoints that routers bring.
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Seedbed",
-    description = "Snapshots for clients, and what administrators see and do."
-))]
+#[openapi(
+    info(
+        title = "Seedbed",
+        description = "Snapshots for clients, and what administrators see and do."
+    ),
+    // Its route has a pattern that is none of OpenAPI's.
+    paths(super::files::file)
+)]
 struct Document;
 
-/// The document without any endpoint.
+/// The document without the endpoints that routers bring.
 pub(super) fn document() -> openapi::OpenApi {
     let bearer = |description: &str| {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
@@ -36,14 +50,17 @@ pub(super) fn document() -> openapi::OpenApi {
     document
 }
 
-/// The document, and a page that shows it.
-pub(super) fn documentation(document: openapi::OpenApi) -> Router<Arc<App>> {
-    SwaggerUi::new("/api/docs")
-        .url("/api/openapi.json", document)
-        .into()
-}
-
 /// The endpoints; who may use them is decided around them.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
+        .routes(routes!(overview::overview))
+        .routes(routes!(overview::events))
+        .routes(routes!(runs::list, runs::start))
+        .routes(routes!(runs::show))
+        .routes(routes!(runs::jobs))
+        .routes(routes!(runs::retry))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(stores::list))
+        .routes(routes!(stores::show))
+        .routes(routes!(stores::seed))
 }

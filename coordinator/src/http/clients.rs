@@ -69,6 +69,31 @@ impl Key {
     }
 }
 
+/// Says with what clients' tokens are checked, after having tried to get it.
+///
+/// # Errors
+/// Why they cannot be checked.
+pub(crate) async fn check(config: &DownloadConfig) -> Result<String, String> {
+    let clients = Clients::new(config).map_err(|error| error.to_string())?;
+    if clients.anonymous {
+        return Ok("everybody may download every snapshot (download.anonymous)".to_owned());
+    }
+    let mut known = Vec::new();
+    if !clients.keys.is_empty() {
+        known.push("the configured key".to_owned());
+    }
+    if let Some(jwks) = &clients.jwks {
+        let published = jwks.fetch().await.map_err(|reason| {
+            format!("the keys of download.jwks_url cannot be fetched: {reason}")
+        })?;
+        if published.is_empty() {
+            return Err("download.jwks_url has no public key that signs".to_owned());
+        }
+        known.push(format!("{} keys of download.jwks_url", published.len()));
+    }
+    Ok(format!("tokens are checked with {}", known.join(" and ")))
+}
+
 /// What clients have to show.
 pub(super) struct Clients {
     anonymous: bool,

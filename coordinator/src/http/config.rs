@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use seedbed_protocol::settings::{Secret, SettingsError, duration, invalid, positive};
+use seedbed_protocol::settings::{
+    Secret, SettingsError, duration, invalid, optional_secret, positive,
+};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
@@ -25,6 +27,7 @@ pub struct ServeConfig {
     /// When a run starts by itself.
     pub schedule: Option<Schedule>,
     /// What administrators authenticate themselves with.
+    #[serde(default, deserialize_with = "optional_secret")]
     pub admin_token: Option<Secret>,
     /// Whether the API and the dashboard are open to everybody.
     pub open_admin: bool,
@@ -50,6 +53,7 @@ pub struct ServeConfig {
 #[serde(deny_unknown_fields)]
 pub struct DownloadConfig {
     /// The secret of HS256 tokens, in base64url.
+    #[serde(default, deserialize_with = "optional_secret")]
     pub secret: Option<Secret>,
     /// A public key in PEM.
     pub key_file: Option<PathBuf>,
@@ -69,6 +73,7 @@ pub struct DownloadConfig {
     #[serde(deserialize_with = "duration")]
     pub url_lifetime: Duration,
     /// The secret that signs the URLs of snapshots in a directory.
+    #[serde(default, deserialize_with = "optional_secret")]
     pub signing_secret: Option<Secret>,
     /// The endpoint of the object store as clients reach it.
     pub store_endpoint: Option<Url>,

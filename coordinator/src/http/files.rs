@@ -4,7 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{self, Query, Request, State, rejection::QueryRejection},
+    extract::{
+        self, Query, Request, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -16,7 +19,7 @@ use seedbed_protocol::{
 use tower_http::services::ServeFile;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{App, Problem, signed_url::Signature};
+use super::{App, Problem, problem::ProblemBody, signed_url::Signature};
 
 /// Objects never change: whoever has one may keep it. Not so a cache between: the URL is for one client.
 const CACHED: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
@@ -25,9 +28,34 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().route("/snapshots/{*key}", get(file))
 }
 
-async fn file(
+/// A snapshot in a directory, to whoever has a signed URL
+///
+/// GET /database answers the whole URL.
+#[utoipa::path(
+    get,
+    path = "/snapshots/{key}",
+    tag = "download",
+    params(
+        ("key" = String, Path, description = "The object's key; it has slashes"),
+        ("expires" = i64, Query, description = "Unix seconds"),
+        ("signature" = String, Query, description = "Of all the rest"),
+    ),
+    responses(
+        (status = 200, description = "The file", content_type = "application/vnd.sqlite3", body = Vec<u8>),
+        (status = 206, description = "The part that Range asks for", content_type = "application/vnd.sqlite3", body = Vec<u8>),
+        (status = 304, description = "The file is known (If-None-Match)"),
+        (status = 400, description = "The path is no text", body = ProblemBody),
+        (status = 403, description = "The URL is not signed here, or has expired", body = ProblemBody),
+        (status = 404, description = "The file is gone, or snapshots are not served from here", body = ProblemBody),
+        (status = 416, description = "Range is beyond the end", body = ProblemBody),
+        (status = 429, description = "Too many requests", body = ProblemBody),
+        (status = 500, description = "Something failed", body = ProblemBody),
+        (status = 503, description = "Something is away", body = ProblemBody),
+    ),
+)]
+pub(super) async fn file(
     State(app): State<Arc<App>>,
-    extract::Path(key): extract::Path<String>,
+    key: Result<extract::Path<String>, PathRejection>,
     signature: Result<Query<Signature>, QueryRejection>,
     mut request: Request,
 ) -> Result<Response, Problem> {
@@ -38,6 +66,7 @@ async fn file(
             "this URL is not signed; ask GET /database for one",
         )
     };
+    let extract::Path(key) = key.map_err(|e| Problem::invalid(e.body_text()))?;
     let Query(signature) = signature.map_err(unsigned)?;
     let path = app.downloads.file(&key, &signature)?;
     let file = Object::new(&key).ok_or_else(gone)?;
@@ -46,8 +75,10 @@ async fn file(
     }
     file.drop_range_of_another(request.headers_mut());
     let mut response = serve(&path, request).await;
-    if response.status() == StatusCode::NOT_FOUND {
-        return Err(gone());
+    match response.status() {
+        StatusCode::NOT_FOUND => return Err(gone()),
+        StatusCode::RANGE_NOT_SATISFIABLE => return Ok(beyond_end(response)),
+        _ => {}
     }
     response.headers_mut().extend(file.headers());
     Ok(response)
@@ -58,6 +89,17 @@ fn gone() -> Problem {
         "gone",
         "this snapshot is no longer there; ask for a new URL",
     )
+}
+
+/// Says why, beside where the end is.
+fn beyond_end(response: Response) -> Response {
+    let message = "the file has no such bytes; ask for others, or for all of it";
+    let mut refused = Problem::new(response.status(), "range_beyond_end", message).into_response();
+    let range = response.headers().get(header::CONTENT_RANGE).cloned();
+    refused
+        .headers_mut()
+        .extend(range.map(|range| (header::CONTENT_RANGE, range)));
+    refused
 }
 
 /// Answers with the file or the part of it that the request asks for.

@@ -88,7 +88,8 @@ impl Jwks {
         Ok(known.keys.to_vec())
     }
 
-    async fn fetch(&self) -> Result<Vec<Key>, String> {
+    /// Asks for the keys now.
+    pub(super) async fn fetch(&self) -> Result<Vec<Key>, String> {
         let asked = async {
             let answer = self.client.get(self.url.clone()).send().await?;
             answer.error_for_status()

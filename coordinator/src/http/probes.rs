@@ -6,25 +6,24 @@ use axum::{
     extract::State,
     http::{StatusCode, header},
     response::IntoResponse,
-    routing::get,
 };
 use seedbed_worker::{
     config::TokenConfig,
     token::{TokenError, public_jwks},
 };
 
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::App;
+use super::{App, problem::ProblemBody};
 
 /// How long PowerSync may keep the keys.
 const KEYS_CACHED: &str = "public, max-age=300";
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/.well-known/jwks.json", get(keys))
+        .routes(routes!(alive))
+        .routes(routes!(ready))
+        .routes(routes!(keys))
 }
 
 /// The public half of the key that Seedbed's own tokens are signed with, as a JWK set; an empty one for HS256, whose
@@ -34,6 +33,16 @@ pub(super) fn own_keys(config: &TokenConfig) -> Result<String, TokenError> {
     Ok(serde_json::to_string(&keys).expect("keys are plain JSON"))
 }
 
+/// Seedbed's own public keys, as a JWK set for PowerSync's jwks_uri
+#[utoipa::path(
+    get,
+    path = "/.well-known/jwks.json",
+    tag = "probes",
+    responses(
+        (status = 200, description = "The keys", content_type = "application/json", body = Object),
+        (status = 429, description = "Too many requests", body = ProblemBody),
+    ),
+)]
 async fn keys(State(app): State<Arc<App>>) -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
@@ -42,6 +51,31 @@ async fn keys(State(app): State<Arc<App>>) -> impl IntoResponse {
     (headers, app.own_keys.clone())
 }
 
+/// Whether the process is alive
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "probes",
+    responses(
+        (status = 200, description = "It is", content_type = "text/plain", body = String),
+        (status = 429, description = "Too many requests", body = ProblemBody),
+    ),
+)]
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Whether requests should come here
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "probes",
+    responses(
+        (status = 200, description = "They should", content_type = "text/plain", body = String),
+        (status = 429, description = "Too many requests", body = ProblemBody),
+        (status = 503, description = "Why not", content_type = "text/plain", body = String),
+    ),
+)]
 async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
     let unready = |reason| (StatusCode::SERVICE_UNAVAILABLE, reason);
     if app.stopping.is_cancelled() {

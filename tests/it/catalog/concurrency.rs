@@ -107,7 +107,7 @@ async fn coordinate(catalog: Catalog) -> u64 {
 async fn repair(catalog: Catalog) -> u64 {
     let mut marked = 0;
     for _ in 0..12 {
-        let retried = catalog.retry_failed(None).await.unwrap();
+        let retried = catalog.retry_failed(None, &[]).await.unwrap();
         for run_id in retried.runs {
             let jobs = catalog.listed_jobs(run_id, None, 1000).await.unwrap();
             let events: Vec<_> = jobs.iter().map(|job| completed(job, 1)).collect();

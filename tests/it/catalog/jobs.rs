@@ -121,7 +121,11 @@ async fn a_failed_job_is_retried_as_a_new_job_of_its_run(fixture: Fixture) {
     let replaced = fixture.catalog.replaced_among(&both).await.unwrap();
     assert_eq!(replaced, HashSet::from([jobs[1].job_id]));
 
-    let retried = fixture.catalog.retry_failed(Some(run_id)).await.unwrap();
+    let retried = fixture
+        .catalog
+        .retry_failed(Some(run_id), &[])
+        .await
+        .unwrap();
     assert_eq!((retried.jobs, retried.skipped), (1, 0));
     assert_eq!(retried.runs, BTreeSet::from([run_id]));
     let replaced = fixture.catalog.replaced_among(&both).await.unwrap();
@@ -146,12 +150,16 @@ async fn a_failed_job_whose_store_has_a_newer_job_is_not_retried(fixture: Fixtur
     let (earlier, jobs) = fixture.run(&["a"]).await;
     fixture.apply(failed(&jobs[0], 1, false)).await;
     let (later, jobs) = fixture.run(&["a"]).await;
-    let retried = fixture.catalog.retry_failed(None).await.unwrap();
+    let retried = fixture.catalog.retry_failed(None, &[]).await.unwrap();
     assert_eq!((retried.jobs, retried.skipped), (0, 1));
     fixture.apply(failed(&jobs[0], 1, false)).await;
-    let retried = fixture.catalog.retry_failed(None).await.unwrap();
+    let retried = fixture.catalog.retry_failed(None, &[]).await.unwrap();
     assert_eq!((retried.jobs, retried.runs), (1, BTreeSet::from([later])));
-    let retried = fixture.catalog.retry_failed(Some(earlier)).await.unwrap();
+    let retried = fixture
+        .catalog
+        .retry_failed(Some(earlier), &[])
+        .await
+        .unwrap();
     assert_eq!((retried.jobs, retried.skipped), (0, 1));
 }
 
@@ -203,7 +211,7 @@ async fn a_run_that_is_unknown_or_has_ended_is_named(fixture: Fixture) {
     for error in [
         fixture
             .catalog
-            .retry_failed(Some(unknown))
+            .retry_failed(Some(unknown), &[])
             .await
             .unwrap_err(),
         fixture.catalog.stop_publishing(unknown).await.unwrap_err(),
@@ -230,7 +238,7 @@ async fn more_jobs_than_fit_a_statement_are_queued_and_retried(fixture: Fixture)
     assert_eq!(expired.unwrap(), 600);
     fixture.catalog.finish_runs().await.unwrap();
     assert_eq!(fixture.run_state(run_id).await, "failed");
-    let retried = fixture.catalog.retry_failed(None).await.unwrap();
+    let retried = fixture.catalog.retry_failed(None, &[]).await.unwrap();
     assert_eq!((retried.jobs, retried.skipped), (600, 0));
     assert_eq!(fixture.listed(run_id).await.len(), 600);
     let totals = fixture.catalog.totals(run_id).await.unwrap();

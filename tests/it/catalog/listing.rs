@@ -288,7 +288,7 @@ async fn how_long_100_000_stores_take() {
             .await;
         assert_eq!(expired.unwrap(), 90_000);
         lap("90,000 jobs expired");
-        let retried = fixture.catalog.retry_failed(None).await.unwrap();
+        let retried = fixture.catalog.retry_failed(None, &[]).await.unwrap();
         assert_eq!(retried.jobs, 90_000);
         lap("90,000 jobs retried");
     }

@@ -142,7 +142,7 @@ async fn manifests_rebuild_the_catalog_in_any_order(fixture: Fixture) {
     let (run_id, jobs) = fixture.run(&["a", "b"]).await;
     fixture.apply(failed(&jobs[0], 1, false)).await;
     fixture.apply(completed(&jobs[1], 1)).await;
-    fixture.catalog.retry_failed(None).await.unwrap();
+    fixture.catalog.retry_failed(None, &[]).await.unwrap();
     let again = fixture.listed(run_id).await;
 
     // Also the job that was retried has left a snapshot: its event was lost.

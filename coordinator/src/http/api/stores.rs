@@ -1,0 +1,146 @@
+//! Stores: how fresh they are, and what has happened to each.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::StatusCode};
+use chrono::Utc;
+use seedbed_protocol::StoreId;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    extract::{Asked, StorePath, cursor, limit, place},
+    runs::started,
+    types::{AgeName, Job, JobState, Snapshot, Started, Store, StoreDetail, Stores},
+};
+use crate::{
+    catalog::StoreSearch,
+    http::{App, Problem, problem::ProblemBody},
+    operator,
+    run::StoreFilter,
+};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StoresQuery {
+    /// Only those whose id has this in it.
+    search: Option<String>,
+    /// Only those whose snapshot is so old.
+    freshness: Option<AgeName>,
+    /// Only those whose newest job is in this state.
+    state: Option<JobState>,
+    /// Stores on a page.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    after: Option<String>,
+}
+
+/// Stores, in the order of their ids
+#[utoipa::path(
+    get,
+    path = "/api/stores",
+    tag = "stores",
+    params(StoresQuery),
+    security(("admin" = [])),
+    responses(
+        (status = 200, body = Stores),
+        (status = 400, description = "The request makes no sense", body = ProblemBody),
+        (status = 401, description = "Not an administrator", body = ProblemBody),
+        (status = 403, description = "Nobody may", body = ProblemBody),
+        (status = 429, description = "Too many requests", body = ProblemBody),
+        (status = 500, description = "Something failed", body = ProblemBody),
+        (status = 503, description = "Something is away", body = ProblemBody),
+    ),
+)]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Asked(query): Asked<StoresQuery>,
+) -> Result<Json<Stores>, Problem> {
+    let limit = limit(query.limit)?;
+    let search = StoreSearch {
+        age: query.freshness.map(AgeName::age),
+        state: query.state.map(|state| state.name().to_owned()),
+        search: query.search,
+    };
+    let after: Option<StoreId> = place(query.after.as_deref())?;
+    let now = Utc::now();
+    let page = app
+        .catalog
+        .stores_page(&search, after.as_ref(), limit + 1, now);
+    let mut stores = page.await?;
+    let more = stores.len() > limit as usize;
+    stores.truncate(limit as usize);
+    let last = stores.last().filter(|_| more);
+    Ok(Json(Stores {
+        next: last.map(|last| cursor(&last.store_id)),
+        stores: stores.into_iter().map(Store::from).collect(),
+        total: app.catalog.count_stores(&search, now).await?,
+    }))
+}
+
+/// One store with its history
+#[utoipa::path(
+    get,
+    path = "/api/stores/{store_id}",
+    tag = "stores",
+    params(("store_id" = String, Path, max_length = 255, min_length = 1)),
+    security(("admin" = [])),
+    responses(
+        (status = 200, body = StoreDetail),
+        (status = 400, description = "This is no id", body = ProblemBody),
+        (status = 401, description = "Not an administrator", body = ProblemBody),
+        (status = 403, description = "Nobody may", body = ProblemBody),
+        (status = 404, description = "There is no such store", body = ProblemBody),
+        (status = 429, description = "Too many requests", body = ProblemBody),
+        (status = 500, description = "Something failed", body = ProblemBody),
+        (status = 503, description = "Something is away", body = ProblemBody),
+    ),
+)]
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    StorePath(store_id): StorePath,
+) -> Result<Json<StoreDetail>, Problem> {
+    let history = app.catalog.store_history(&store_id).await?;
+    let history = history.ok_or_else(|| {
+        let message = format!("the store {:?} was never listed", store_id.as_str());
+        Problem::not_found("unknown_store", message)
+    })?;
+    Ok(Json(StoreDetail {
+        store: history.store.into(),
+        snapshots: history.snapshots.into_iter().map(Snapshot::from).collect(),
+        jobs: history.jobs.into_iter().map(Job::from).collect(),
+    }))
+}
+
+/// Seed a store now
+#[utoipa::path(
+    post,
+    path = "/api/stores/{store_id}/seed",
+    tag = "stores",
+    params(("store_id" = String, Path, max_length = 255, min_length = 1)),
+    security(("admin" = [])),
+    responses(
+        (status = 202, description = "It is listed", body = Started),
+        (status = 400, description = "This is no id", body = ProblemBody),
+        (status = 401, description = "Not an administrator", body = ProblemBody),
+        (status = 403, description = "Nobody may", body = ProblemBody),
+        (status = 404, description = "The store is not in the source", body = ProblemBody),
+        (status = 409, description = "The list of stores is wrong", body = ProblemBody),
+        (status = 429, description = "Too many requests", body = ProblemBody),
+        (status = 500, description = "Something failed", body = ProblemBody),
+        (status = 502, description = "The list of stores cannot be used", body = ProblemBody),
+        (status = 503, description = "Something is away", body = ProblemBody),
+    ),
+)]
+pub(super) async fn seed(
+    State(app): State<Arc<App>>,
+    StorePath(store_id): StorePath,
+) -> Result<(StatusCode, Json<Started>), Problem> {
+    let filter = StoreFilter {
+        stores: [store_id].into(),
+        ..StoreFilter::default()
+    };
+    started(app, filter, operator::options("api", false)).await
+}

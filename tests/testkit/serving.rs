@@ -1,0 +1,225 @@
+//! A `seedbed serve` or `seedbed local --serve` that answers requests, and somebody who makes them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{EncodingKey, Header};
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::program::{Process, Program};
+
+/// `serve.admin_token` of [`Serving::prepare`].
+pub const ADMIN_TOKEN: &str = "an admin token for tests";
+
+/// What `download.secret` is in base64url.
+const SECRET: &[u8] = b"a secret of clients' tokens, 32+";
+
+/// A program that serves. Killed when it is dropped.
+pub struct Serving {
+    /// The program.
+    pub process: Process,
+    /// Where it is, without a `/` at the end.
+    pub url: String,
+    client: reqwest::Client,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    async fn read(response: Response) -> Self {
+        Self {
+            status: response.status(),
+            headers: response.headers().clone(),
+            body: response.bytes().await.expect("the body ends").to_vec(),
+        }
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn json(&self) -> Value {
+        let parsed = serde_json::from_slice(&self.body);
+        parsed.unwrap_or_else(|e| panic!("no JSON ({e}): {self:?}"))
+    }
+
+    /// The status, and the code of a refusal.
+    ///
+    /// # Panics
+    /// When it is no refusal as this server has them.
+    pub fn refusal(&self) -> (u16, String) {
+        let body = self.json();
+        let message = body["message"].as_str().unwrap_or_default();
+        assert!(!message.is_empty(), "a refusal without a reason: {body}");
+        let code = body["error"].as_str().expect("a refusal has a code");
+        (self.status.as_u16(), code.to_owned())
+    }
+
+    /// A header; empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.map_or("", |value| value.to_str().expect("headers are ASCII"))
+    }
+}
+
+impl Serving {
+    /// Settings with which administrators and clients are known.
+    pub fn prepare(program: &mut Program) {
+        program.set("SERVE__ADMIN_TOKEN", ADMIN_TOKEN);
+        program.set("DOWNLOAD__SECRET", URL_SAFE_NO_PAD.encode(SECRET));
+    }
+
+    /// Starts `seedbed` with these arguments, and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn start(program: &Program, arguments: &[&str]) -> Self {
+        let mut process = program.start(&[arguments, &["--json"]].concat());
+        let listening = |process: &Process| {
+            let output = process.output();
+            let mut lines = output.lines().filter_map(|l| serde_json::from_str(l).ok());
+            let line = lines.find(|line: &Value| line["type"] == "listening")?;
+            Some(line["url"].as_str()?.trim_end_matches('/').to_owned())
+        };
+        process
+            .until("it listens", |process| listening(process).is_some())
+            .await;
+        Self {
+            url: listening(&process).expect("it listens"),
+            process,
+            client: reqwest::Client::new(),
+        }
+    }
+
+    /// `GET path` with a bearer token, if any.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn get(&self, path: &str, token: Option<&str>) -> Answer {
+        self.send(Method::GET, path, token, None).await
+    }
+
+    /// `GET path` as an administrator.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn admin(&self, path: &str) -> Answer {
+        self.get(path, Some(ADMIN_TOKEN)).await
+    }
+
+    /// `POST path` as an administrator.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn post(&self, path: &str, body: Option<Value>) -> Answer {
+        self.send(Method::POST, path, Some(ADMIN_TOKEN), body).await
+    }
+
+    /// Any request. A path may be a whole URL.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = self.request(method, path);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        Answer::read(request.send().await.expect("the server answers")).await
+    }
+
+    /// A request with headers of its own.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.request(Method::GET, path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::read(request.send().await.expect("the server answers")).await
+    }
+
+    /// A request that is not sent yet.
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let url = match path.starts_with("http") {
+            true => path.to_owned(),
+            false => format!("{}{path}", self.url),
+        };
+        self.client.request(method, url)
+    }
+
+    /// `GET /database` for `store`, with a token for it.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn database(&self, store: &str) -> Answer {
+        let token = client_token(json!({ "store_id": store }));
+        self.get(&database_path(store), Some(&token)).await
+    }
+
+    /// Asks for `store` until `accepted` likes the answer.
+    pub async fn database_until(&self, store: &str, accepted: impl Fn(&Answer) -> bool) -> Answer {
+        loop {
+            let answer = self.database(store).await;
+            if accepted(&answer) {
+                return answer;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// The path that asks for `store`.
+pub fn database_path(store: &str) -> String {
+    let mut query = reqwest::Url::parse("http://localhost/database").expect("it is a URL");
+    query.query_pairs_mut().append_pair("store_id", store);
+    format!("/database?{}", query.query().expect("it has a query"))
+}
+
+/// A client's token with these claims, valid for five minutes unless they say otherwise.
+pub fn client_token(claims: Value) -> String {
+    token(
+        claims,
+        &Header::default(),
+        &EncodingKey::from_secret(SECRET),
+    )
+}
+
+/// A token with another header and another key.
+///
+/// # Panics
+/// When they do not fit.
+pub fn token(mut claims: Value, header: &Header, key: &EncodingKey) -> String {
+    if claims.get("exp").is_none() {
+        claims["exp"] = json!(now() + 300);
+    }
+    jsonwebtoken::encode(header, &claims, key).expect("the key fits the header")
+}
+
+/// Unix seconds.
+///
+/// # Panics
+/// Before 1970.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.expect("it is later than 1970").as_secs()
+}
