@@ -62,14 +62,15 @@ const ASSETS: &[(&str, &[u8])] = &assets![
 /// Its page and its files.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let page = get(async |headers: HeaderMap| asset(&headers, "index.html", PAGE));
-    ASSETS
-        .iter()
-        .fold(Router::new().route("/", page), |router, &(path, content)| {
+    ASSETS.iter().fold(
+        Router::new().route("/", page),
+        |router, &(path, content)| {
             router.route(
                 path,
                 get(async move |headers: HeaderMap| asset(&headers, path, content)),
             )
-        })
+        },
+    )
 }
 
 /// A file, or that the browser has it already.
@@ -105,7 +106,9 @@ mod tests {
         let mut named = 0;
         for quoted in texts.flat_map(|text| text.split('"')) {
             // Modules name each other relatively, and no two have the same name.
-            let name = quoted.trim_start_matches("/assets/").trim_start_matches("../");
+            let name = quoted
+                .trim_start_matches("/assets/")
+                .trim_start_matches("../");
             let name = name.trim_start_matches("./");
             let is_file = quoted.starts_with("/assets/")
                 || quoted.starts_with('.') && quoted.ends_with(".js");
