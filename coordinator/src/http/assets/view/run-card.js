@@ -65,7 +65,7 @@ function figures(run) {
   const average = millis > 0 ? (over / millis) * 1_000 : 0;
   const isRunning = run.state === "running" && run.inFlight > 0;
   const pace = isRunning ? (live.pace() ?? average) : average;
-  const left = isRunning ? (pace > 0 ? `about ${duration((run.inFlight / pace) * 1_000)}` : "not known yet") : NOTHING;
+  const left = isRunning ? (pace > 0 ? `~ ${duration((run.inFlight / pace) * 1_000)}` : "not known yet") : NOTHING;
   return [
     ...PARTS.map(([kind, name, of]) => [h("span", { class: `key ${kind}` }, name), count(of(run))]),
     ["Rows", count(run.rows)],
