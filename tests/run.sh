@@ -40,6 +40,18 @@ if [ "$group" = all ] || [ "$group" = local ]; then
   fi
 fi
 
+# A browser for the dashboard, and what drives it.
+if [ "$group" = all ] || [ "$group" = local ]; then
+  install_packages chromium
+  dashboard=target/test-tools/dashboard
+  if ! cmp --quiet tests/dashboard/package-lock.json "$dashboard/installed.json"; then
+    mkdir -p "$dashboard"
+    cp tests/dashboard/package.json tests/dashboard/package-lock.json "$dashboard"
+    npm ci --prefix "$dashboard" --ignore-scripts --no-audit --no-fund --loglevel=error
+    cp tests/dashboard/package-lock.json "$dashboard/installed.json"
+  fi
+fi
+
 # What asks the API everything that its document allows, and more.
 if [ "$group" = all ] || [ "$group" = local ]; then
   schemathesis=target/test-tools/schemathesis

@@ -8,6 +8,7 @@ mod client;
 mod cluster;
 mod cluster_failures;
 mod cluster_refusals;
+mod dashboard;
 mod download;
 mod local;
 mod rabbitmq;

@@ -1,8 +1,135 @@
-//! The dashboard.
+//! The dashboard: a page, its modules and its style, compiled in. Everything that it shows comes from `/api`, which asks for
+//! the admin token; these files are for everybody.
 
-use axum::Router;
+use std::sync::LazyLock;
+
+use axum::{
+    Router,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use sha2::{Digest, Sha256};
+
+/// What the files of this version hash to: they belong together, so they change together.
+static ETAG: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let mut hash = Sha256::new();
+    hash.update(PAGE);
+    for (path, content) in ASSETS {
+        hash.update(path);
+        hash.update(content);
+    }
+    let etag = format!("\"{:x}\"", hash.finalize());
+    HeaderValue::from_str(&etag).expect("hexadecimal digits in quotes are a header's value")
+});
+
+macro_rules! assets {
+    ($($name:literal),* $(,)?) => {
+        [$((concat!("/assets/", $name), include_bytes!(concat!("assets/", $name)) as &[u8])),*]
+    };
+}
+
+/// The page.
+const PAGE: &[u8] = include_bytes!("assets/index.html");
+
+/// Where each file is found, and what is in it.
+const ASSETS: &[(&str, &[u8])] = &assets![
+    "api.js",
+    "dialog.js",
+    "dom.js",
+    "format.js",
+    "icon.svg",
+    "live.js",
+    "main.js",
+    "stream.js",
+    "style.css",
+    "ui.js",
+    "view/freshness.js",
+    "view/history.js",
+    "view/jobs.js",
+    "view/overview.js",
+    "view/pager.js",
+    "view/run-card.js",
+    "view/run.js",
+    "view/runs.js",
+    "view/sign-in.js",
+    "view/start-run.js",
+    "view/steps.js",
+    "view/store.js",
+    "view/stores.js",
+];
 
 /// Its page and its files.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
+    let page = get(async |headers: HeaderMap| asset(&headers, "index.html", PAGE));
+    ASSETS.iter().fold(
+        Router::new().route("/", page),
+        |router, &(path, content)| {
+            router.route(
+                path,
+                get(async move |headers: HeaderMap| asset(&headers, path, content)),
+            )
+        },
+    )
+}
+
+/// A file, or that the browser has it already.
+fn asset(request: &HeaderMap, path: &'static str, content: &'static [u8]) -> Response {
+    let headers = [
+        (header::ETAG, ETAG.clone()),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (header::CONTENT_TYPE, content_type(path)),
+    ];
+    if request.get(header::IF_NONE_MATCH) == Some(&*ETAG) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, content).into_response()
+}
+
+fn content_type(path: &str) -> HeaderValue {
+    HeaderValue::from_static(match path.rsplit_once('.') {
+        Some((_, "js")) => "text/javascript; charset=utf-8",
+        Some((_, "css")) => "text/css; charset=utf-8",
+        Some((_, "svg")) => "image/svg+xml",
+        _ => "text/html; charset=utf-8",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_the_page_and_its_modules_name_is_served() {
+        let contents = ASSETS.iter().map(|(_, content)| *content).chain([PAGE]);
+        let texts = contents.map(|content| std::str::from_utf8(content).unwrap());
+        let mut named = 0;
+        for quoted in texts.flat_map(|text| text.split('"')) {
+            // Modules name each other relatively, and no two have the same name.
+            let name = quoted
+                .trim_start_matches("/assets/")
+                .trim_start_matches("../");
+            let name = name.trim_start_matches("./");
+            let is_file = quoted.starts_with("/assets/")
+                || quoted.starts_with('.') && quoted.ends_with(".js");
+            if is_file {
+                named += 1;
+                let known = ASSETS.iter().any(|(path, _)| path.ends_with(name));
+                assert!(known, "{quoted} is not served");
+            }
+        }
+        assert!(named > ASSETS.len(), "{named} names were found");
+    }
+
+    #[test]
+    fn a_browser_that_has_this_version_is_not_sent_it_again() {
+        let fresh = asset(&HeaderMap::new(), "index.html", PAGE);
+        assert_eq!(fresh.status(), StatusCode::OK);
+        let mut request = HeaderMap::new();
+        request.insert(header::IF_NONE_MATCH, fresh.headers()[header::ETAG].clone());
+        let again = asset(&request, "index.html", PAGE);
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+        request.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"other\""));
+        assert_eq!(asset(&request, "index.html", PAGE).status(), StatusCode::OK);
+    }
 }
