@@ -91,6 +91,7 @@ test("a failed store is found, its reason read, and it turns green when it is tr
   await page.getByLabel("Search by id").fill("0042");
   const row = rowOf("store-0042");
   await row.getByText("PSYNC_S2305").waitFor();
+  await page.getByText("1 store found", { exact: true }).waitFor();
   assert.equal(await page.locator("tbody tr").count(), 1);
   await fetch(healUrl, { method: "POST" });
   await row.getByRole("button", { name: "Retry store-0042" }).click();
