@@ -3,7 +3,7 @@
 import { h, fill, setAttribute } from "../dom.js";
 import { age, count, counted } from "../format.js";
 import { live } from "../live.js";
-import { message, runRoute, section } from "../ui.js";
+import { section } from "../ui.js";
 import { freshnessPicture } from "./freshness.js";
 import { historyCharts } from "./history.js";
 import { failedJobs } from "./jobs.js";
