@@ -175,7 +175,7 @@ enum CliError {
     #[error(transparent)]
     Log(#[from] InvalidLogLevel),
     #[error(
-        "--stores - can be read only once, but the list is read again for every run; give a file"
+        "--stores - can be read only once, but --serve reads the list again for every run; give a file"
     )]
     StdinTwice,
     #[error("--interval must be longer than 0 s")]
