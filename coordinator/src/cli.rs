@@ -319,10 +319,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Err(error) => {
             let (message, code) = (chain(&error), error.exit_code());
             if json {
-                eprintln!(
-                    "{}",
-                    json!({"type": "error", "message": message, "exit_code": code})
-                );
+                print_json_error(&message, code);
             } else {
                 eprintln!("error: {message}");
             }
@@ -330,6 +327,25 @@ pub fn main(cli: Cli) -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+/// Prints why the command line is not understood, or the help or the version that it asks for.
+pub fn refuse(error: &clap::Error) -> ExitCode {
+    // Without a command line that is understood, only the word itself tells that a machine reads this.
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    if json && error.use_stderr() {
+        let text = error.to_string();
+        print_json_error(text.trim_start_matches("error: ").trim_end(), USAGE);
+        return USAGE.into();
+    }
+    error.exit()
+}
+
+fn print_json_error(message: &str, code: u8) {
+    eprintln!(
+        "{}",
+        json!({"type": "error", "message": message, "exit_code": code})
+    );
 }
 
 /// An error and its causes in one line. A cause that its error already quotes is not said again.

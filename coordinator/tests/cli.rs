@@ -85,6 +85,32 @@ fn wrong_usage_and_wrong_settings_exit_with_2_and_start_nothing() {
 }
 
 #[test]
+fn wrong_usage_is_told_to_machines_as_json() {
+    let seedbed = Seedbed::new();
+    for arguments in [
+        &["--json", "bogus"][..],
+        &["gc", "--json", "--no-such-option"],
+        &["snapshots", "--json", "--store"],
+    ] {
+        let (code, output, error) = seedbed.run(arguments);
+        assert_eq!((code, output.as_str()), (2, ""), "{error}");
+        let error: serde_json::Value = serde_json::from_str(&error).unwrap();
+        assert_eq!(
+            (&error["type"], &error["exit_code"]),
+            (&"error".into(), &2.into())
+        );
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.contains(arguments[arguments.len() - 1]),
+            "{message}"
+        );
+    }
+    let (code, output, error) = seedbed.run(&["--json", "--version"]);
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert!(output.starts_with("seedbed "), "{output}");
+}
+
+#[test]
 fn a_misspelt_setting_exits_with_2_and_names_the_variable() {
     let seedbed = Seedbed::new();
     let mut command = seedbed.command(&["status"]);

@@ -34,7 +34,7 @@ const INTERRUPTED: u8 = 130;
 #[command(
     name = "seedbed-worker",
     version,
-    after_help = "Settings come from ./seedbed.toml or --config, and from SEEDBED_* variables, the same as for \
+    after_help = "Example:\n  seedbed-worker --config /etc/seedbed.toml --slots 8\n\nSettings come from ./seedbed.toml or --config, and from SEEDBED_* variables, the same as for \
                   `seedbed`.\nSIGTERM or Ctrl-C: takes no more jobs and finishes those it has within \
                   worker.grace; what is left goes back to the queue. The second one stops at once.\n\
                   Exit codes: 0 stopped, 1 something failed, 2 wrong usage or settings, 130 stopped at once."

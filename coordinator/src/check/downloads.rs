@@ -26,8 +26,9 @@ pub(super) async fn check(settings: &Settings) -> Checked<String> {
     };
     let written = snapshots.write_check_object().await?;
     let downloaded = download(&signer, &written.key).await;
-    snapshots.remove_check_object(&written).await?;
+    let removed = snapshots.remove_check_object(&written).await;
     downloaded?;
+    removed?;
     Ok(format!("{tokens}; a signed URL was downloaded"))
 }
 
