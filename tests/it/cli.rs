@@ -56,12 +56,8 @@ async fn every_command_explains_itself_with_an_example() {
     for name in names.into_iter().filter(|name| *name != "help") {
         let help = program.run(&[name, "--help"]).await;
         assert_eq!(help.code, Some(0), "{help}");
-        assert!(
-            help.output.contains(&format!("Example:\n  seedbed {name}"))
-                || help.output.contains(&format!("seedbed {name}"))
-                    && help.output.contains("Example:"),
-            "{help}"
-        );
+        let (_, examples) = help.output.split_once("Example:").unwrap_or_default();
+        assert!(examples.contains(&format!("seedbed {name}")), "{help}");
         let wrong = program.run(&[name, "--no-such-option"]).await;
         assert_eq!(wrong.code, Some(2), "{wrong}");
     }
