@@ -611,7 +611,7 @@ async fn a_read_only_disk_is_named() {
         assert!(matches!(ended.code, Some(1 | 2)), "{ended}");
         let path = disk.path().display().to_string();
         assert!(
-            ended.error.starts_with("error: ") && ended.error.contains(&path),
+            ended.error.contains("\"type\":\"error\"") && ended.error.contains(&path),
             "{ended}"
         );
     }
