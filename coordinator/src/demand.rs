@@ -124,9 +124,14 @@ impl Demand {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.wished.notified() => tokio::time::sleep(COLLECT).await,
+                () = self.wished.notified() => {}
             }
-            self.seed().await;
+            tokio::time::sleep(COLLECT).await;
+            // A list that is being read when this stops is given up: nothing of it was written.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.seed() => {}
+            }
         }
     }
 

@@ -159,7 +159,8 @@ impl HttpServer {
         };
         tokio::select! {
             () = listen::serve(listener, routes(app.clone()), grace, stopped) => {}
-            never = api::keep_looking(app) => match never {},
+            never = api::keep_looking(app.clone()) => match never {},
+            never = limits::keep_forgetting(app) => match never {},
         }
     }
 }

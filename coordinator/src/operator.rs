@@ -67,19 +67,12 @@ impl Operator {
         Ok(run.listed)
     }
 
-    /// [`Self::start`] over all stores, unless another coordinator has done so for the same `due` time.
+    /// Whether the caller is the first of all coordinators that starts the run that is scheduled for `due`.
     ///
     /// # Errors
-    /// As [`Self::start`].
-    pub async fn start_scheduled(
-        &self,
-        due: DateTime<Utc>,
-        options: ListOptions,
-    ) -> Result<Option<Listed>, RunError> {
-        if !self.catalog.claim_schedule(due).await? {
-            return Ok(None);
-        }
-        self.start(&StoreFilter::default(), options).await.map(Some)
+    /// [`RunError::Catalog`].
+    pub async fn claim(&self, due: DateTime<Utc>) -> Result<bool, RunError> {
+        Ok(self.catalog.claim_schedule(due).await?)
     }
 
     /// Starts failed jobs over: those of `run_id` or of every run, and of them all or only those of `stores`.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures::future;
 use seedbed_protocol::{
     broker::Broker,
@@ -21,7 +21,7 @@ use crate::{
     http::{HttpError, HttpParts, HttpServer},
     operator::{self, Operator},
     publish::Publisher,
-    run::RunError,
+    run::{RunError, StoreFilter},
     schedule::Schedule,
     stores::StoreSource,
     tend::Tender,
@@ -29,6 +29,9 @@ use crate::{
 
 /// The longest that a schedule is waited for at a time: the clock may be set meanwhile.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// Between two tries at the same scheduled run.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Why serving stopped.
 #[derive(Debug, thiserror::Error)]
@@ -178,17 +181,43 @@ async fn keep_schedule(schedule: Option<&Schedule>, operator: &Operator, stop: &
                 () = tokio::time::sleep(left.min(LOOK)) => {}
             }
         }
-        match operator
-            .start_scheduled(due, operator::options("schedule", true))
-            .await
-        {
-            Ok(Some(listed)) => {
-                info!(run = ?listed.run_id, jobs = listed.jobs, "started as scheduled");
-            }
-            Ok(None) => {}
-            Err(error) => error!(%error, "this run did not start; the next one is tried in time"),
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = start_scheduled(schedule, operator, due) => {}
         }
         // Times that went by meanwhile are not made up for.
         after = Utc::now().max(due);
+    }
+}
+
+/// Starts the run of `due`, if nobody else does. Should the source or the catalog be away, tries again until the next
+/// time.
+async fn start_scheduled(schedule: &Schedule, operator: &Operator, due: DateTime<Utc>) {
+    let next = schedule.next(due);
+    let mut claimed = false;
+    loop {
+        let started = async {
+            claimed = claimed || operator.claim(due).await?;
+            if !claimed {
+                return Ok(None);
+            }
+            let all = StoreFilter::default();
+            operator
+                .start(&all, operator::options("schedule", true))
+                .await
+                .map(Some)
+        };
+        match started.await {
+            Ok(Some(listed)) => {
+                info!(run = ?listed.run_id, jobs = listed.jobs, "started as scheduled");
+                return;
+            }
+            Ok(None) => return,
+            Err(error) => error!("the run of {due} did not start: {error}"),
+        }
+        if next.is_none_or(|next| Utc::now() + RETRY >= next) {
+            return;
+        }
+        tokio::time::sleep(RETRY).await;
     }
 }

@@ -1,7 +1,7 @@
 //! Public keys that the app's backend publishes, kept as long as they are fresh.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -30,13 +30,18 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// A JWK set at a URL.
-pub(super) struct Jwks {
+#[derive(Clone)]
+pub(super) struct Jwks(Arc<Inner>);
+
+struct Inner {
     url: Url,
     client: reqwest::Client,
-    known: Mutex<Known>,
+    known: RwLock<Known>,
+    /// Held by the one who asks the backend.
+    asking: Mutex<()>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Known {
     keys: Arc<[Key]>,
     fetched: Option<Instant>,
@@ -44,42 +49,42 @@ struct Known {
 }
 
 impl Known {
-    fn is_due(&self, kid: Option<&str>) -> bool {
-        let since = |then: Option<Instant>| then.map(|then| then.elapsed());
-        if since(self.tried).is_some_and(|since| since < PAUSE) {
-            return false;
-        }
-        let names = |kid: &str| self.keys.iter().any(|key| key.kid.as_deref() == Some(kid));
-        since(self.fetched).is_none_or(|since| since >= FRESH) || kid.is_some_and(|kid| !names(kid))
+    fn names(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid.as_deref() == Some(kid))
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.fetched.is_some_and(|then| then.elapsed() < FRESH)
+    }
+
+    fn was_tried(&self) -> bool {
+        self.tried.is_some_and(|then| then.elapsed() < PAUSE)
     }
 }
 
 impl Jwks {
     pub(super) fn new(url: Url) -> reqwest::Result<Self> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
-        Ok(Self {
+        Ok(Self(Arc::new(Inner {
             url,
             client,
-            known: Mutex::default(),
-        })
+            known: RwLock::default(),
+            asking: Mutex::default(),
+        })))
     }
 
-    /// The keys of the set: asked for again if they are old, or if `kid` is none of them.
+    /// The keys of the set. If `kid` is none of them they are asked for again, and if they are old as well, but nobody
+    /// waits for that: a backend that is away must not slow down tokens whose key is known.
     pub(super) async fn keys(&self, kid: Option<&str>) -> Result<Vec<Key>, Problem> {
-        // Held while the backend is asked: who comes meanwhile waits for the same answer.
-        let mut known = self.known.lock().await;
-        if known.is_due(kid) {
-            known.tried = Some(Instant::now());
-            match self.fetch().await {
-                Ok(keys) => {
-                    known.keys = keys.into();
-                    known.fetched = Some(Instant::now());
-                }
-                Err(reason) => {
-                    tracing::error!("the keys of download.jwks_url cannot be fetched: {reason}");
-                }
-            }
+        let known = self.known();
+        let is_known = kid.map_or(!known.keys.is_empty(), |kid| known.names(kid));
+        if !is_known {
+            self.refresh().await;
+        } else if !known.is_fresh() && !known.was_tried() {
+            let refreshed = self.clone();
+            tokio::spawn(async move { refreshed.refresh().await });
         }
+        let known = self.known();
         if known.fetched.is_none() {
             return Err(Problem::unavailable(
                 "tokens cannot be checked now; try again soon",
@@ -88,10 +93,35 @@ impl Jwks {
         Ok(known.keys.to_vec())
     }
 
+    fn known(&self) -> Known {
+        let known = self.0.known.read();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks for the keys, unless somebody did a moment ago.
+    async fn refresh(&self) {
+        let _asking = self.0.asking.lock().await;
+        if self.known().was_tried() {
+            return;
+        }
+        let fetched = self.fetch().await;
+        let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.tried = Some(Instant::now());
+        match fetched {
+            Ok(keys) => {
+                known.keys = keys.into();
+                known.fetched = known.tried;
+            }
+            Err(reason) => {
+                tracing::error!("the keys of download.jwks_url cannot be fetched: {reason}");
+            }
+        }
+    }
+
     /// Asks for the keys now.
     pub(super) async fn fetch(&self) -> Result<Vec<Key>, String> {
         let asked = async {
-            let answer = self.client.get(self.url.clone()).send().await?;
+            let answer = self.0.client.get(self.0.url.clone()).send().await?;
             answer.error_for_status()
         };
         let mut answer = asked.await.map_err(|e| chain(&e.without_url()))?;

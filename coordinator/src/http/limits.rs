@@ -1,6 +1,12 @@
 //! What no request may exceed or do without.
 
-use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     extract::{DefaultBodyLimit, Request, State},
@@ -25,8 +31,8 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 /// How many times the requests of a second may come at once.
 const BURST: u32 = 10;
 
-/// Addresses that are remembered before those are forgotten that have been quiet.
-const MAX_ADDRESSES: usize = 10_000;
+/// How often addresses are forgotten that have been quiet.
+const FORGET: Duration = Duration::from_secs(30);
 
 /// How long browsers remember that this server is to be reached by TLS only.
 const TRANSPORT_SECURITY: &str = "max-age=31536000";
@@ -49,11 +55,30 @@ impl RateLimit {
         let Some(limiter) = &self.0 else {
             return Ok(());
         };
-        if limiter.len() > MAX_ADDRESSES {
-            limiter.retain_recent();
-        }
-        let checked = limiter.check_key(&address);
+        let checked = limiter.check_key(&network(address));
         checked.map_err(|early| early.wait_time_from(DefaultClock::default().now()))
+    }
+}
+
+/// Who counts as one: an address, or the network of one, of which whoever has an address of IPv6 has a whole one.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+/// Forgets who has been quiet, again and again.
+pub(super) async fn keep_forgetting(app: Arc<App>) -> Infallible {
+    loop {
+        tokio::time::sleep(FORGET).await;
+        if let RateLimit(Some(limiter)) = &app.rate_limit {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
     }
 }
 
@@ -169,6 +194,13 @@ mod tests {
         let wait = refused.expect("100 at once are more than twenty");
         assert!(wait <= Duration::from_secs(1), "{wait:?}");
         limit.check(other).unwrap();
+        let of = |text: &str| text.parse::<IpAddr>().unwrap();
+        while limit.check(of("2001:db8:1:1::1")).is_ok() {}
+        assert!(
+            limit.check(of("2001:db8:1:1:9::2")).is_err(),
+            "the same network"
+        );
+        limit.check(of("2001:db8:1:2::1")).unwrap();
         let none = RateLimit::new(0);
         assert!((0..100).all(|_| none.check(busy).is_ok()));
     }
