@@ -10,8 +10,8 @@ set -euo pipefail
 group=${1-all}
 case "$group" in
   all) tests=() ;;
-  local) tests=(-- --skip snapshot_stores --skip catalog:: --skip cluster --skip rabbitmq --skip retention --skip storm) ;;
-  cluster) tests=(--package seedbed-tests -- broker_contract catalog:: cluster rabbitmq retention storm worker_service) ;;
+  local) tests=(-- --skip snapshot_stores --skip catalog:: --skip cluster --skip rabbitmq --skip retention --skip serve:: --skip storm) ;;
+  cluster) tests=(--package seedbed-tests -- broker_contract catalog:: cluster rabbitmq retention serve:: storm worker_service) ;;
   stores) tests=(--package seedbed-protocol --package seedbed-tests snapshot) ;;
   *)
     echo "usage: tests/run.sh [all|local|cluster|stores]" >&2
