@@ -90,6 +90,8 @@ impl Events {
     pub async fn keep_running(&self, stop: CancellationToken) -> Result<(), EventsError> {
         loop {
             match self.run(stop.clone()).await {
+                // What was not recorded was not acknowledged: another process, or the next one, gets it.
+                Err(_) if stop.is_cancelled() => return Ok(()),
                 Err(error) if error.is_transient() => warn!("events are recorded later: {error}"),
                 ended => return ended,
             }

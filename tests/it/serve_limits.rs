@@ -121,6 +121,7 @@ async fn a_request_that_takes_too_long_is_given_up() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/jwks.json", silent.local_addr().unwrap());
     program.set("DOWNLOAD__JWKS_URL", url);
+    program.unset("DOWNLOAD__SECRET");
     let serving = Serving::start(&program, &SERVE).await;
     let token = client_token(serde_json::json!({"store_id": "1"}));
     let answer = serving.get(&database_path("1"), Some(&token)).await;

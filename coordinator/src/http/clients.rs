@@ -173,22 +173,41 @@ impl Clients {
     async fn claims(&self, token: &str) -> Result<Value, Problem> {
         let header = jsonwebtoken::decode_header(token)
             .map_err(|_| Problem::unauthorized("the token is not a signed JWT"))?;
-        let mut keys: Vec<Key> = self.keys.clone();
-        if let Some(jwks) = &self.jwks {
-            keys.extend(jwks.keys(header.kid.as_deref()).await?);
-        }
         let mut refused = "it is signed with a key that is not known here";
-        for key in keys.iter().filter(|key| key.fits(&header)) {
-            let mut validation = self.validation.clone();
-            validation.algorithms = vec![header.alg];
-            match jsonwebtoken::decode::<Value>(token, &key.key, &validation) {
-                Ok(decoded) => return Ok(decoded.claims),
-                Err(error) => refused = reason(&error),
+        // The backend is asked only for what the configured key does not verify.
+        match self.decode(token, &header, &self.keys) {
+            Ok(claims) => return Ok(claims),
+            Err(reason) => refused = reason.unwrap_or(refused),
+        }
+        if let Some(jwks) = &self.jwks {
+            let published = jwks.keys(header.kid.as_deref()).await?;
+            match self.decode(token, &header, &published) {
+                Ok(claims) => return Ok(claims),
+                Err(reason) => refused = reason.unwrap_or(refused),
             }
         }
         Err(Problem::unauthorized(format!(
             "the token is not accepted: {refused}"
         )))
+    }
+
+    /// What the token says if one of `keys` verifies it; else why not, if one of them fits it at all.
+    fn decode(
+        &self,
+        token: &str,
+        header: &Header,
+        keys: &[Key],
+    ) -> Result<Value, Option<&'static str>> {
+        let mut refused = None;
+        for key in keys.iter().filter(|key| key.fits(header)) {
+            let mut validation = self.validation.clone();
+            validation.algorithms = vec![header.alg];
+            match jsonwebtoken::decode::<Value>(token, &key.key, &validation) {
+                Ok(decoded) => return Ok(decoded.claims),
+                Err(error) => refused = Some(reason(&error)),
+            }
+        }
+        Err(refused)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Public keys that the app's backend publishes, kept as long as they are fresh.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,7 @@ use url::Url;
 use super::{Problem, clients::Key};
 use crate::cli::chain;
 
-/// After this, keys are asked for again: one that was taken back is not believed for longer.
+/// After this, keys are asked for again.
 const FRESH: Duration = Duration::from_secs(300);
 
 /// Keys are not asked for more often, whatever unknown keys tokens name.
@@ -98,14 +98,21 @@ impl Jwks {
         known.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn change(&self) -> RwLockWriteGuard<'_, Known> {
+        let known = self.0.known.write();
+        known.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Asks for the keys, unless somebody did a moment ago.
     async fn refresh(&self) {
         let _asking = self.0.asking.lock().await;
         if self.known().was_tried() {
             return;
         }
+        // Before, so that it counts although the caller goes away; and after, because it may have taken long.
+        self.change().tried = Some(Instant::now());
         let fetched = self.fetch().await;
-        let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.change();
         known.tried = Some(Instant::now());
         match fetched {
             Ok(keys) => {

@@ -62,8 +62,9 @@ impl RateLimit {
 
 /// Who counts as one: an address, or the network of one, of which whoever has an address of IPv6 has a whole one.
 fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
+    // An IPv4 client of a listener for both comes as ::ffff:a.b.c.d.
+    match address.to_canonical() {
+        address @ IpAddr::V4(_) => address,
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
             Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
@@ -201,6 +202,8 @@ mod tests {
             "the same network"
         );
         limit.check(of("2001:db8:1:2::1")).unwrap();
+        while limit.check(of("::ffff:10.0.0.1")).is_ok() {}
+        limit.check(of("::ffff:10.0.0.2")).unwrap();
         let none = RateLimit::new(0);
         assert!((0..100).all(|_| none.check(busy).is_ok()));
     }

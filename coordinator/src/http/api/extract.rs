@@ -15,6 +15,9 @@ use crate::http::Problem;
 /// Entries of a page, unless the request says how many.
 const DEFAULT_LIMIT: u32 = 50;
 
+/// No store id is longer.
+const MAX_SEARCH_CHARS: usize = 255;
+
 /// The most entries of a page.
 const MAX_LIMIT: u32 = 200;
 
@@ -96,6 +99,17 @@ async fn last_of_path<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<St
 
 pub(super) fn store_id(text: String) -> Result<StoreId, Problem> {
     StoreId::new(text).map_err(|e| Problem::invalid(format!("the store id: {e}")))
+}
+
+/// What ids are searched for.
+pub(super) fn search(asked: Option<String>) -> Result<Option<String>, Problem> {
+    if asked
+        .as_ref()
+        .is_some_and(|text| text.chars().count() > MAX_SEARCH_CHARS)
+    {
+        return Err(Problem::invalid("search is longer than any store id"));
+    }
+    Ok(asked)
 }
 
 /// How many entries a page has.

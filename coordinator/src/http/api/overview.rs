@@ -172,7 +172,11 @@ pub(super) async fn events(
         Some((overview, (receiver, false)))
     });
     let events = shown.filter_map(async |overview| {
-        let event = Event::default().event("overview").json_data(overview?);
+        // What has not changed for long is still so now: the page sets its clock by this.
+        let now = Utc::now();
+        let event = Event::default()
+            .event("overview")
+            .json_data(Overview { now, ..overview? });
         Some(Ok(event.expect("an overview is plain JSON")))
     });
     Sse::new(events.take_until(stopping.cancelled_owned()))

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    extract::{Asked, Body, RunPath, cursor, limit, place, store_id},
+    extract::{Asked, Body, RunPath, cursor, limit, place, search, store_id},
     types::{Dropped, Job, JobState, Jobs, Run, RunState, Runs, Started, StartedOver},
 };
 use crate::{
@@ -103,6 +103,7 @@ pub(super) struct JobsQuery {
     /// Only those in this state.
     state: Option<JobState>,
     /// Only those of stores whose id has this in it.
+    #[param(max_length = 255)]
     search: Option<String>,
     /// Jobs on a page.
     #[param(minimum = 1, maximum = 200)]
@@ -138,7 +139,7 @@ pub(super) async fn jobs(
     let after: Option<JobCursor> = place(query.after.as_deref())?;
     let filter = JobFilter {
         state: query.state.map(|state| state.name().to_owned()),
-        search: query.search,
+        search: search(query.search)?,
     };
     if app.catalog.find_run(run_id).await?.is_none() {
         return Err(CatalogError::UnknownRun { run_id }.into());

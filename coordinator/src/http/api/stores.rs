@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    extract::{Asked, StorePath, cursor, limit, place},
+    extract::{Asked, StorePath, cursor, limit, place, search},
     runs::started,
     types::{AgeName, Job, JobState, Snapshot, Started, Store, StoreDetail, Stores},
 };
@@ -25,6 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(super) struct StoresQuery {
     /// Only those whose id has this in it.
+    #[param(max_length = 255)]
     search: Option<String>,
     /// Only those whose snapshot is so old.
     freshness: Option<AgeName>,
@@ -59,16 +60,16 @@ pub(super) async fn list(
     Asked(query): Asked<StoresQuery>,
 ) -> Result<Json<Stores>, Problem> {
     let limit = limit(query.limit)?;
-    let search = StoreSearch {
+    let wanted = StoreSearch {
         age: query.freshness.map(AgeName::age),
         state: query.state.map(|state| state.name().to_owned()),
-        search: query.search,
+        search: search(query.search)?,
     };
     let after: Option<StoreId> = place(query.after.as_deref())?;
     let now = Utc::now();
     let page = app
         .catalog
-        .stores_page(&search, after.as_ref(), limit + 1, now);
+        .stores_page(&wanted, after.as_ref(), limit + 1, now);
     let mut stores = page.await?;
     let more = stores.len() > limit as usize;
     stores.truncate(limit as usize);
@@ -76,7 +77,7 @@ pub(super) async fn list(
     Ok(Json(Stores {
         next: last.map(|last| cursor(&last.store_id)),
         stores: stores.into_iter().map(Store::from).collect(),
-        total: app.catalog.count_stores(&search, now).await?,
+        total: app.catalog.count_stores(&wanted, now).await?,
     }))
 }
 
