@@ -138,18 +138,19 @@ async fn a_job_without_headers_that_no_catalog_knows_is_seeded_and_its_events_ar
 async fn a_job_of_a_newer_version_fails_with_a_word_and_is_seeded_after_a_retry() {
     let cluster = Cluster::start().await;
     let stores = cluster.add_stores(1, 5);
-    let no_wait = [&RUN[..], &["--no-wait"]].concat();
-    let ended = cluster.program.run(&no_wait).await;
-    assert_eq!(ended.code, Some(0), "{ended}");
     let broker = connect(&cluster).await;
+    let run = cluster.program.start(&RUN);
+    eventually("its job is published", async || {
+        broker.waiting(Queue::Jobs).await.unwrap() == 1
+    })
+    .await;
     let delivery = broker.take(Queue::Jobs).await.unwrap().unwrap();
     let mut newer = delivery.message.clone();
     newer.body = [&[0xCA, 99], &newer.body[2..]].concat().into();
     broker.publish(Queue::Jobs, newer).await.unwrap();
     delivery.ack().await.unwrap();
     let workers = cluster.start_workers(1);
-    // It waits for the run before it.
-    let ended = cluster.program.run(&RUN).await;
+    let ended = run.end().await;
     assert_eq!(ended.code, Some(1), "{ended}");
     let shown = status(&cluster).await;
     let failure = &shown["failures"][0];
