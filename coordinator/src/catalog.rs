@@ -162,6 +162,17 @@ pub struct Catalog {
     is_sqlite: bool,
 }
 
+impl Catalog {
+    /// Its `db.system.name` in spans.
+    pub(crate) fn db_system(&self) -> &'static str {
+        if self.is_sqlite {
+            "sqlite"
+        } else {
+            "postgresql"
+        }
+    }
+}
+
 impl CatalogError {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {

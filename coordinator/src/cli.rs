@@ -13,7 +13,7 @@ use seedbed_protocol::{
     broker::BrokerError,
     settings::{self, CONFIG_VARIABLE, DEFAULTS, SettingsError},
     snapshots::{SnapshotStore, SnapshotStoreError},
-    telemetry::{self, InvalidLogLevel},
+    telemetry::{Telemetry, TelemetryError},
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -173,7 +173,7 @@ enum CliError {
     #[error(transparent)]
     Config(#[from] SettingsError),
     #[error(transparent)]
-    Log(#[from] InvalidLogLevel),
+    Telemetry(#[from] TelemetryError),
     #[error(
         "--stores - can be read only once, but `serve` and --serve read the list again for every run; give a file"
     )]
@@ -214,7 +214,7 @@ impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_)
-            | Self::Log(_)
+            | Self::Telemetry(_)
             | Self::StdinTwice
             | Self::NoInterval
             | Self::RunId(_)
@@ -387,12 +387,16 @@ fn run(cli: Cli) -> Result<u8, CliError> {
         _ => {}
     }
     let settings = Settings::load(cli.config.as_deref())?;
-    telemetry::init(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
-    runtime.block_on(execute(cli.command, settings, cli.json))
+    runtime.block_on(async {
+        let telemetry = Telemetry::start("seedbed", &settings.log)?;
+        let code = execute(cli.command, settings, cli.json).await;
+        telemetry.shutdown();
+        code
+    })
 }
 
 async fn execute(command: Command, settings: Settings, json: bool) -> Result<u8, CliError> {

@@ -12,7 +12,6 @@ use std::{
 use seedbed_protocol::{RunId, broker::Broker};
 use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
 use crate::{
     catalog::{Catalog, CatalogError, ListOptions, Listed, Retried},
@@ -124,13 +123,13 @@ impl Cluster {
         options: ListOptions,
     ) -> Result<(Listed, Awaited), ClusterError> {
         self.events().catch_up().await?;
-        let run = run::list(&self.catalog, &self.settings, source, filter, options).await?;
-        let awaited = self.awaited(run.listed.runs()).await?;
-        if let Some(run_id) = run.listed.run_id {
-            self.publish(run_id, &run.span).await?;
+        let listed = run::list(&self.catalog, &self.settings, source, filter, options).await?;
+        let awaited = self.awaited(listed.runs()).await?;
+        if let Some(run_id) = listed.run_id {
+            self.publish(run_id).await?;
         }
         self.tender.tend(&CancellationToken::new()).await?;
-        Ok((run.listed, awaited))
+        Ok((listed, awaited))
     }
 
     /// Starts the failed jobs of `run_id`, or of every run, over.
@@ -142,7 +141,7 @@ impl Cluster {
         let retried = requeue::retry(&self.catalog, self.broker.as_ref(), run_id, &[]).await?;
         let awaited = self.awaited(retried.runs.iter().copied().collect()).await?;
         for &run_id in &retried.runs {
-            self.publish(run_id, &Span::none()).await?;
+            self.publish(run_id).await?;
         }
         Ok((retried, awaited))
     }
@@ -170,10 +169,10 @@ impl Cluster {
     }
 
     /// Publishes a run to its end. Should somebody else be at it, waits for that.
-    async fn publish(&self, run_id: RunId, run_span: &Span) -> Result<(), ClusterError> {
+    async fn publish(&self, run_id: RunId) -> Result<(), ClusterError> {
         let never = CancellationToken::new();
         loop {
-            let published = self.publisher.publish(run_id, run_span, &never).await?;
+            let published = self.publisher.publish(run_id, &never).await?;
             let left = self.catalog.listed_jobs(run_id, None, 1).await?;
             if published == Published::All || left.is_empty() {
                 return Ok(());

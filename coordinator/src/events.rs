@@ -3,16 +3,23 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
+use opentelemetry_semantic_conventions::attribute::{
+    DB_SYSTEM_NAME, MESSAGING_BATCH_MESSAGE_COUNT,
+};
 use seedbed_protocol::{
-    broker::{Broker, BrokerError, Consumer, Delivery, Queue},
+    broker::{Broker, BrokerError, Consumer, Delivery, Queue, spans::process_span},
+    codec::CodecError,
     message::SeedEvent,
+    trace::{TraceContext, attribute, fail},
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{Instrument, Span, info_span, warn};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
     catalog::{Applied, Catalog, CatalogError},
+    metrics::EventMetrics,
     progress::Counts,
 };
 
@@ -51,6 +58,7 @@ pub struct Events {
     catalog: Catalog,
     broker: Arc<dyn Broker>,
     counts: watch::Sender<Counts>,
+    metrics: EventMetrics,
 }
 
 impl Events {
@@ -60,6 +68,7 @@ impl Events {
             catalog,
             broker,
             counts,
+            metrics: EventMetrics::new(),
         }
     }
 
@@ -119,40 +128,63 @@ impl Events {
     }
 
     async fn apply(&self, batch: Vec<Delivery>) -> Result<(), EventsError> {
-        let (mut events, mut deliveries) = (Vec::new(), Vec::new());
+        let (mut events, mut taken) = (Vec::new(), Vec::new());
         for delivery in batch {
+            let span = process_span(self.broker.as_ref(), Queue::Events, &delivery);
             match delivery.message.decode::<SeedEvent>() {
                 Ok(event) => {
+                    span.set_attribute("seedbed.event", event.kind.name());
                     events.push(event);
-                    deliveries.push(delivery);
+                    taken.push(Taken { delivery, span });
                 }
-                Err(error) => {
-                    tracing::error!(%error, "parked a message that is no event");
-                    or_redelivered(delivery.park(error.to_string()).await)?;
-                }
+                Err(error) => park_undecoded(delivery, &error).instrument(span).await?,
             }
         }
-        match self.catalog.apply(&events).await {
-            Ok(applied) => self.settle_all(&events, &applied, deliveries).await,
-            Err(error) if error.is_transient() => Err(error.into()),
-            Err(_) => self.apply_one_by_one(&events, deliveries).await,
+        if events.is_empty() {
+            return Ok(());
         }
+        let span = self.batch_span(&taken);
+        let applied = self.catalog.apply(&events).instrument(span.clone()).await;
+        if let Err(error) = &applied {
+            fail(&span, "catalog", error);
+        }
+        drop(span);
+        match applied {
+            Ok(applied) => self.settle_all(&events, &applied, taken).await,
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(_) => self.apply_one_by_one(&events, taken).await,
+        }
+    }
+
+    /// The batch has a trace of its own, linked to those of the jobs, which link to it.
+    fn batch_span(&self, taken: &[Taken]) -> Span {
+        let span = info_span!(parent: None, "apply events", otel.kind = "client");
+        span.set_attribute(DB_SYSTEM_NAME, self.catalog.db_system());
+        span.set_attribute(MESSAGING_BATCH_MESSAGE_COUNT, attribute(taken.len()));
+        let batch = TraceContext::of(&span);
+        for one in taken {
+            TraceContext::of(&one.span).link(&span);
+            batch.link(&one.span);
+        }
+        span
     }
 
     /// Finds the event that the catalog refuses, and puts it aside: it must not hold up the others.
     async fn apply_one_by_one(
         &self,
         events: &[SeedEvent],
-        deliveries: Vec<Delivery>,
+        taken: Vec<Taken>,
     ) -> Result<(), EventsError> {
-        for (event, delivery) in events.iter().zip(deliveries) {
+        for (event, one) in events.iter().zip(taken) {
             let event = std::slice::from_ref(event);
-            match self.catalog.apply(event).await {
-                Ok(applied) => self.settle_all(event, &applied, vec![delivery]).await?,
+            let applying = self.catalog.apply(event).instrument(one.span.clone());
+            match applying.await {
+                Ok(applied) => self.settle_all(event, &applied, vec![one]).await?,
                 Err(error) if error.is_transient() => return Err(error.into()),
                 Err(error) => {
-                    tracing::error!(%error, "parked an event that the catalog refuses");
-                    or_redelivered(delivery.park(error.to_string()).await)?;
+                    park_refused(one.delivery, &error)
+                        .instrument(one.span)
+                        .await?;
                 }
             }
         }
@@ -163,14 +195,35 @@ impl Events {
         &self,
         events: &[SeedEvent],
         applied: &[Applied],
-        deliveries: Vec<Delivery>,
+        taken: Vec<Taken>,
     ) -> Result<(), EventsError> {
+        self.metrics.applied(events);
         self.counts.send_modify(|counts| counts.add(applied));
-        for ((event, applied), delivery) in events.iter().zip(applied).zip(deliveries) {
-            or_redelivered(settle(event, *applied, delivery).await)?;
+        for ((event, applied), one) in events.iter().zip(applied).zip(taken) {
+            one.span.set_attribute("seedbed.applied", applied.name());
+            let settling = settle(event, *applied, one.delivery).instrument(one.span);
+            or_redelivered(settling.await)?;
         }
         Ok(())
     }
+}
+
+/// An event's message, with the span of what becomes of it.
+struct Taken {
+    delivery: Delivery,
+    span: Span,
+}
+
+async fn park_refused(delivery: Delivery, error: &CatalogError) -> Result<(), BrokerError> {
+    fail(&Span::current(), "catalog", error);
+    tracing::error!(%error, "parked an event that the catalog refuses");
+    or_redelivered(delivery.park(error.to_string()).await)
+}
+
+async fn park_undecoded(delivery: Delivery, error: &CodecError) -> Result<(), BrokerError> {
+    fail(&Span::current(), "decode", error);
+    tracing::error!(%error, "parked a message that is no event");
+    or_redelivered(delivery.park(error.to_string()).await)
 }
 
 /// `first`, and whatever else is there already.

@@ -11,6 +11,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, middleware};
+use futures::future;
 use seedbed_protocol::{
     broker::Broker,
     snapshots::{SnapshotStore, SnapshotStoreError},
@@ -20,7 +21,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{catalog::Catalog, config::Settings, demand::Demand, operator::Operator};
+use crate::{
+    catalog::Catalog, config::Settings, demand::Demand, metrics::RequestMetrics, operator::Operator,
+};
 
 mod access;
 mod admin;
@@ -58,6 +61,14 @@ pub enum HttpError {
         /// The system's word.
         source: std::io::Error,
     },
+    /// It cannot listen for probes.
+    #[error("cannot listen at {address} (serve.health_listen): {source}")]
+    ListenHealth {
+        /// Where.
+        address: SocketAddr,
+        /// The system's word.
+        source: std::io::Error,
+    },
     /// Clients' tokens cannot be checked.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -81,6 +92,7 @@ struct App {
     /// Seedbed's own public keys, as JSON.
     own_keys: String,
     rate_limit: RateLimit,
+    metrics: RequestMetrics,
     overviews: Overviews,
     /// Cancelled when the server stops: what would go on forever ends.
     stopping: CancellationToken,
@@ -104,6 +116,8 @@ pub struct HttpParts {
 pub struct HttpServer {
     listener: TcpListener,
     address: SocketAddr,
+    /// Where probes and metrics are asked for, if that is another place.
+    health: Option<TcpListener>,
     app: Arc<App>,
 }
 
@@ -123,6 +137,13 @@ impl HttpServer {
         let own_keys = probes::own_keys(&settings.token)?;
         let listener = TcpListener::bind(serve.listen).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
+        let health = match serve.health_listen {
+            Some(address) => {
+                let listener = TcpListener::bind(address).await;
+                Some(listener.map_err(|source| HttpError::ListenHealth { address, source })?)
+            }
+            None => None,
+        };
         let app = App {
             catalog: parts.catalog,
             broker: parts.broker,
@@ -132,6 +153,7 @@ impl HttpServer {
             downloads,
             own_keys,
             rate_limit: RateLimit::new(serve.rate_limit),
+            metrics: RequestMetrics::new(),
             overviews: Overviews::new(),
             serve,
             stopping: CancellationToken::new(),
@@ -139,6 +161,7 @@ impl HttpServer {
         Ok(Self {
             listener,
             address,
+            health,
             app: Arc::new(app),
         })
     }
@@ -148,21 +171,45 @@ impl HttpServer {
         self.address
     }
 
+    /// Where it answers probes and says its metrics without a token, if anywhere.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.health.as_ref()?.local_addr().ok()
+    }
+
     /// Answers until `stop` is cancelled, and then ends what it has begun, for as long as `serve.grace`.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { listener, app, .. } = self;
+        let Self {
+            listener,
+            health,
+            app,
+            ..
+        } = self;
         let grace = app.serve.grace;
         let stopping = app.stopping.clone();
         let stopped = async move {
             stop.cancelled().await;
             stopping.cancel();
         };
+        let health_routes = health_routes(app.clone());
+        let health = async {
+            if let Some(health) = health {
+                listen::serve(health, health_routes, grace, future::pending()).await;
+            }
+            future::pending().await
+        };
         tokio::select! {
             () = listen::serve(listener, routes(app.clone()), grace, stopped) => {}
+            never = health => match never {},
             never = api::keep_looking(app.clone()) => match never {},
             never = limits::keep_forgetting(app) => match never {},
         }
     }
+}
+
+/// For whatever keeps the process running and whatever measures it, which have no token. Goes on to the very end.
+fn health_routes(app: Arc<App>) -> Router {
+    let (routes, _) = probes::routes().merge(probes::metrics()).split_for_parts();
+    routes.with_state(app)
 }
 
 fn routes(app: Arc<App>) -> Router {
@@ -173,7 +220,11 @@ fn routes(app: Arc<App>) -> Router {
     let (routes, document) = OpenApiRouter::with_openapi(api::document())
         .merge(downloads)
         .merge(probes::routes())
-        .merge(api::routes().route_layer(administrators))
+        .merge(
+            api::routes()
+                .merge(probes::metrics())
+                .route_layer(administrators),
+        )
         .split_for_parts();
     routes
         .merge(api::documentation(document))

@@ -23,6 +23,7 @@ pub mod events;
 mod follow;
 pub mod http;
 pub mod local;
+mod metrics;
 pub mod operator;
 pub mod progress;
 pub mod publish;

@@ -30,7 +30,7 @@ use crate::{
     operator::Operator,
     progress::{Counts, Reporter, Standing, Summary},
     publish::Publisher,
-    run::{self, Run, RunError, StoreFilter},
+    run::{self, RunError, StoreFilter},
     serve::{ServeError, Service},
     stores::StoreSource,
 };
@@ -101,7 +101,7 @@ pub enum Outcome {
 /// A run that has jobs.
 struct LocalRun {
     id: RunId,
-    run: Run,
+    jobs: u64,
 }
 
 /// The parts of this process.
@@ -272,17 +272,20 @@ impl Local {
     /// A new run, if the list of stores can be used; else nothing.
     async fn list(&self, source: &StoreSource, options: ListOptions) -> Result<LocalRun, RunError> {
         let all = StoreFilter::default();
-        let run = run::list(&self.catalog, &self.settings, source, &all, options).await?;
-        let run_id = run.listed.run_id.ok_or(RunError::NoStores {
+        let listed = run::list(&self.catalog, &self.settings, source, &all, options).await?;
+        let id = listed.run_id.ok_or(RunError::NoStores {
             origin: source.name(),
         })?;
-        Ok(LocalRun { id: run_id, run })
+        Ok(LocalRun {
+            id,
+            jobs: listed.jobs,
+        })
     }
 
     /// Seeds every store of a new run, and sums it up.
     async fn finish(&self, run: &LocalRun, started: Instant) -> Result<Summary, LocalError> {
         self.counts.send_replace(Counts {
-            stores: run.run.listed.jobs,
+            stores: run.jobs,
             ..Counts::default()
         });
         let work = std::pin::pin!(self.work(run));
@@ -320,7 +323,7 @@ impl Local {
     async fn work(&self, run: &LocalRun) -> Result<(), LocalError> {
         let mut counts = self.counts.subscribe();
         self.publisher
-            .publish(run.id, &run.run.span, &CancellationToken::new())
+            .publish(run.id, &CancellationToken::new())
             .await?;
         // The sender lives in `self`, so waiting cannot fail.
         let _ = counts.wait_for(Counts::done).await;

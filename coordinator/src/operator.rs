@@ -62,9 +62,10 @@ impl Operator {
             full_sweep: options.full_sweep && self.source_is_all && filter.is_all(),
             ..options
         };
-        let run = run::list(&self.catalog, &self.settings, &self.source, filter, options).await?;
+        let listed =
+            run::list(&self.catalog, &self.settings, &self.source, filter, options).await?;
         self.publish.notify_one();
-        Ok(run.listed)
+        Ok(listed)
     }
 
     /// Whether the caller is the first of all coordinators that starts the run that is scheduled for `due`.

@@ -11,9 +11,12 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, future, stream};
 use seedbed_protocol::{
     Attempt, JobId, RunId,
-    broker::{Broker, Message, Queue},
+    broker::{
+        Broker, Message, Queue, Subject,
+        spans::{publish_in, publish_span},
+    },
     message::{Scope, SeedJob},
-    trace::{TraceContext, trace_id},
+    trace::{TraceContext, fail, trace_id},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, error, info_span, warn};
@@ -21,6 +24,7 @@ use tracing::{Instrument, Span, error, info_span, warn};
 use crate::{
     catalog::{Catalog, PendingJob, QueuedJob},
     config::Settings,
+    metrics::PublishMetrics,
     run::{RunError, Selection},
 };
 
@@ -41,6 +45,7 @@ pub struct Publisher {
     catalog: Catalog,
     broker: Arc<dyn Broker>,
     settings: Settings,
+    metrics: PublishMetrics,
     /// What this process is called in a lease.
     holder: String,
 }
@@ -68,6 +73,7 @@ impl Publisher {
             catalog,
             broker,
             settings,
+            metrics: PublishMetrics::new(),
             holder: JobId::new().to_string(),
         }
     }
@@ -80,10 +86,10 @@ impl Publisher {
     pub async fn publish(
         &self,
         run_id: RunId,
-        run_span: &Span,
         stop: &CancellationToken,
     ) -> Result<Published, RunError> {
         let mut after = None;
+        let mut span = None;
         while self.lease(run_id).await? {
             let page = self.catalog.listed_jobs(run_id, after, self.page()).await?;
             let last = page.last().map(|last| (last.position, last.job_id));
@@ -94,7 +100,11 @@ impl Publisher {
                 return Ok(Published::All);
             }
             after = last;
-            let publishing = self.publish_page(run_id, page, run_span);
+            let span = match &span {
+                Some(span) => span,
+                None => span.insert(self.span(run_id).await?),
+            };
+            let publishing = self.publish_page(run_id, page).instrument(span.clone());
             tokio::select! {
                 published = publishing => published?,
                 () = self.must_stop(stop) => return Ok(Published::All),
@@ -108,15 +118,18 @@ impl Publisher {
         Ok(self.catalog.lease_run(run_id, &self.holder, LEASE).await?)
     }
 
+    /// Within the run's trace, whichever process has listed it.
+    async fn span(&self, run_id: RunId) -> Result<Span, RunError> {
+        let span = info_span!(parent: None, "publish jobs", seedbed.run_id = %run_id);
+        self.catalog.run_trace(run_id).await?.adopt(&span);
+        Ok(span)
+    }
+
     /// Publishes some jobs and records what was published, also when one of them cannot be.
-    async fn publish_page(
-        &self,
-        run_id: RunId,
-        page: Vec<PendingJob>,
-        run_span: &Span,
-    ) -> Result<(), RunError> {
+    async fn publish_page(&self, run_id: RunId, page: Vec<PendingJob>) -> Result<(), RunError> {
+        let of_run = TraceContext::of(&Span::current());
         let publishing = stream::iter(page)
-            .map(|job| self.publish_job(job, run_span))
+            .map(|job| self.publish_job(job, &of_run))
             .buffer_unordered(self.in_flight())
             .collect::<Vec<_>>();
         let (mut queued, mut unpublished) = (Vec::new(), None);
@@ -130,6 +143,7 @@ impl Publisher {
                 Err(error) => unpublished = Some(error),
             }
         }
+        self.metrics.published.add(queued.len() as u64, &[]);
         self.catalog.mark_queued(&queued).await?;
         unpublished.map_or(Ok(()), Err)
     }
@@ -178,30 +192,34 @@ impl Publisher {
         }
     }
 
-    async fn publish_job(&self, job: PendingJob, run_span: &Span) -> Result<Attempted, RunError> {
-        // A trace of its own, that the run's points to: a run of 100,000 jobs in one trace would be of use to
-        // nobody.
-        let span = info_span!(
-            parent: None,
-            "publish",
-            seedbed.run_id = %job.run_id,
-            seedbed.job_id = %job.job_id,
-            seedbed.store_id = %job.scope.store_id,
-        );
-        span.follows_from(run_span);
-        let queued = |deadline| QueuedJob {
+    async fn publish_job(
+        &self,
+        job: PendingJob,
+        of_run: &TraceContext,
+    ) -> Result<Attempted, RunError> {
+        let subject = Subject {
+            run_id: job.run_id,
             job_id: job.job_id,
-            trace_id: trace_id(&span),
-            deadline,
+            store_id: job.scope.store_id.clone(),
+            attempt: Attempt::FIRST,
         };
-        let trace = span.in_scope(|| TraceContext::of(&Span::current()));
-        match self.message(&job, trace) {
+        // A trace of its own, linked to the run's: a run of 100,000 jobs in one trace would be of use to nobody.
+        let span = publish_span(self.broker.as_ref(), Queue::Jobs, &subject, None);
+        of_run.link(&span);
+        match self.message(&job, TraceContext::of(&span)) {
             Ok((message, deadline)) => {
-                let publishing = self.broker.publish(Queue::Jobs, message);
-                publishing.instrument(span.clone()).await?;
-                Ok(Attempted::Queued(queued(deadline)))
+                let trace_id = trace_id(&span);
+                publish_in(span, self.broker.as_ref(), Queue::Jobs, message).await?;
+                Ok(Attempted::Queued(QueuedJob {
+                    job_id: job.job_id,
+                    trace_id,
+                    deadline,
+                }))
             }
-            Err(error) => Ok(Attempted::Unfit(job.job_id, error.to_string())),
+            Err(error) => {
+                fail(&span, "publish", &error);
+                Ok(Attempted::Unfit(job.job_id, error.to_string()))
+            }
         }
     }
 

@@ -3,16 +3,19 @@
 use std::collections::BTreeSet;
 
 use futures::StreamExt;
+use opentelemetry_semantic_conventions::attribute::{DB_OPERATION_NAME, DB_SYSTEM_NAME};
 use seedbed_protocol::{
     JsonObject, StoreId,
     broker::BrokerError,
     codec::CodecError,
     message::{Scope, StreamSubscription},
+    trace::{attribute, fail},
 };
-use tracing::{Instrument, Span, info_span};
+use tracing::{Instrument, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
-    catalog::{Catalog, CatalogError, ListOptions, Listed},
+    catalog::{Catalog, CatalogError, ListOptions, Listed, Listing},
     config::Settings,
     stores::{StoreSource, StoresError},
     template::{self, TemplateError},
@@ -97,14 +100,6 @@ impl StoreFilter {
     }
 }
 
-/// A run whose jobs are in the catalog.
-#[derive(Debug)]
-pub struct Run {
-    /// What was listed.
-    pub listed: Listed,
-    pub(crate) span: Span,
-}
-
 /// Lists the stores of `source` that `filter` lets pass as a new run. A store that is wrong in any way stops all
 /// of it: then nothing is in the catalog, and nothing starts.
 ///
@@ -116,18 +111,23 @@ pub async fn list(
     source: &StoreSource,
     filter: &StoreFilter,
     options: ListOptions,
-) -> Result<Run, RunError> {
+) -> Result<Listed, RunError> {
     let span = info_span!("run", seedbed.run_id = tracing::field::Empty);
-    let listed = list_stores(catalog, settings, source, filter, options)
-        .instrument(span.clone())
-        .await?;
-    if let Some(run_id) = listed.run_id {
-        span.record("seedbed.run_id", tracing::field::display(run_id));
+    let listing = list_stores(catalog, settings, source, filter, options);
+    let listed = listing.instrument(span.clone()).await;
+    match &listed {
+        Ok(listed) => {
+            if let Some(run_id) = listed.run_id {
+                span.record("seedbed.run_id", tracing::field::display(run_id));
+            }
+            span.set_attribute("seedbed.kind", options.kind);
+            span.set_attribute("seedbed.jobs", attribute(listed.jobs));
+        }
+        Err(error) => fail(&span, "list", error),
     }
-    Ok(Run { listed, span })
+    listed
 }
 
-#[tracing::instrument(name = "list stores", skip_all)]
 async fn list_stores(
     catalog: &Catalog,
     settings: &Settings,
@@ -135,7 +135,26 @@ async fn list_stores(
     filter: &StoreFilter,
     options: ListOptions,
 ) -> Result<Listed, RunError> {
-    let mut listing = catalog.list_run(options).await?;
+    let listing = catalog.list_run(options).await?;
+    let span = info_span!("list stores", otel.kind = "client");
+    if let Some(system) = source.db_system() {
+        span.set_attribute(DB_SYSTEM_NAME, system);
+        span.set_attribute(DB_OPERATION_NAME, "SELECT");
+    }
+    let listed = read_stores(listing, settings, source, filter).instrument(span.clone());
+    let listed = listed.await;
+    if let Err(error) = &listed {
+        fail(&span, "list", error);
+    }
+    listed
+}
+
+async fn read_stores(
+    mut listing: Listing,
+    settings: &Settings,
+    source: &StoreSource,
+    filter: &StoreFilter,
+) -> Result<Listed, RunError> {
     let mut wanted = filter.stores.clone();
     let mut taken = 0;
     let mut stores = source.stores();

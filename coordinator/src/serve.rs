@@ -19,6 +19,7 @@ use crate::{
     demand::Demand,
     events::{Events, EventsError},
     http::{HttpError, HttpParts, HttpServer},
+    metrics::Standing,
     operator::{self, Operator},
     publish::Publisher,
     run::{RunError, StoreFilter},
@@ -56,6 +57,8 @@ pub enum ServeError {
 /// What serves.
 pub struct Service {
     http: HttpServer,
+    standing: Standing,
+    broker: Arc<dyn Broker>,
     events: Events,
     tender: Tender,
     operator: Arc<Operator>,
@@ -105,7 +108,9 @@ impl Service {
         };
         Ok(Self {
             http: HttpServer::bind(settings, parts).await?,
-            events: Events::new(catalog, broker, watch::Sender::default()),
+            standing: Standing::new(catalog.clone()),
+            events: Events::new(catalog, broker.clone(), watch::Sender::default()),
+            broker,
             tender,
             operator,
             demand,
@@ -116,6 +121,11 @@ impl Service {
     /// Where it answers requests.
     pub fn address(&self) -> std::net::SocketAddr {
         self.http.address()
+    }
+
+    /// Where it answers probes and says its metrics without a token, if anywhere.
+    pub fn health_address(&self) -> Option<std::net::SocketAddr> {
+        self.http.health_address()
     }
 
     /// Starts and repeats runs, for others than those who make requests.
@@ -139,6 +149,7 @@ impl Service {
                 demand.keep_seeding(&stop).await;
             }
         };
+        let standing = self.standing.keep_measuring(self.broker.as_ref(), &stop);
         let (served, recorded, tended, (), ()) = future::join5(
             async {
                 let serving = tokio::spawn(self.http.run(stop.clone()));
@@ -161,7 +172,9 @@ impl Service {
                 )
             },
             keep_schedule(self.schedule.as_ref(), &self.operator, &stop),
-            demand,
+            async {
+                future::join(demand, standing).await;
+            },
         )
         .await;
         served.and(recorded).and(tended)

@@ -215,6 +215,14 @@ impl StoreSource {
         }
     }
 
+    /// The database's `db.system.name` in spans; `None` for a file.
+    pub(crate) fn db_system(&self) -> Option<&'static str> {
+        match self {
+            Self::File { .. } => None,
+            Self::Sql(source) => Some(source.db_system()),
+        }
+    }
+
     /// Its stores, in its order. Ends after the first error.
     pub fn stores(&self) -> BoxStream<'_, Result<Store, StoresError>> {
         match self {

@@ -11,7 +11,7 @@ use futures::future;
 use seedbed_protocol::broker::{Broker, Queue};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{Span, warn};
+use tracing::warn;
 
 use crate::{catalog::Catalog, publish::Publisher, run::RunError};
 
@@ -97,7 +97,7 @@ impl Tender {
     /// Publishes what is listed and is not published by anybody.
     async fn publish(&self, stop: &CancellationToken) -> Result<(), RunError> {
         for run_id in self.catalog.unpublished_runs().await? {
-            self.publisher.publish(run_id, &Span::none(), stop).await?;
+            self.publisher.publish(run_id, stop).await?;
         }
         Ok(())
     }

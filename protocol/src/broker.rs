@@ -25,11 +25,13 @@ use crate::{
 pub mod amqp;
 pub mod config;
 pub mod memory;
+pub mod spans;
 mod topology;
 
 pub use amqp::AmqpBroker;
 pub use config::{BrokerConfig, BrokerUrl, connect};
 pub use memory::MemoryBroker;
+pub use spans::Peer;
 
 /// How often a job may come back unsettled before nobody tries it any more: what kills its worker would
 /// otherwise kill one after the other.
@@ -318,8 +320,17 @@ pub trait Broker: Send + Sync + 'static {
     /// [`BrokerError`] when the queue cannot be asked.
     async fn waiting(&self, queue: Queue) -> Result<u64, BrokerError>;
 
+    /// How many consumers `queue` has.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the queue cannot be asked.
+    async fn consumers(&self, queue: Queue) -> Result<u64, BrokerError>;
+
     /// Whether messages can be published and taken now; for a readiness endpoint.
     fn is_connected(&self) -> bool;
+
+    /// What it is and where; for spans.
+    fn peer(&self) -> Peer;
 
     /// Ends all consumers and refuses further messages. What is taken and not settled goes back.
     async fn close(&self);

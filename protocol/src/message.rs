@@ -172,6 +172,17 @@ pub enum Encoding {
     Zstd,
 }
 
+impl Encoding {
+    /// The name, as manifests have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
 /// What a job downloaded from PowerSync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Download {
@@ -235,6 +246,18 @@ pub enum EventKind {
     },
     /// The try failed.
     Failed(Failure),
+}
+
+impl EventKind {
+    /// What happened, in one word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Completed { .. } => "completed",
+            Self::Unchanged { .. } => "unchanged",
+            Self::Failed(_) => "failed",
+        }
+    }
 }
 
 /// Why a try failed, and what comes next.

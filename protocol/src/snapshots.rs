@@ -13,6 +13,7 @@ mod error;
 mod latest;
 mod name;
 mod place;
+mod spans;
 mod transfer;
 mod upload;
 

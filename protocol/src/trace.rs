@@ -1,9 +1,19 @@
-//! The W3C trace context that every message carries (<https://www.w3.org/TR/trace-context/>).
+//! The W3C trace context that every message carries (<https://www.w3.org/TR/trace-context/>), and what all spans share.
+//!
+//! Spans and their attributes follow OpenTelemetry's semantic conventions 1.42 for messaging, HTTP, databases, object
+//! stores and exceptions; what is Seedbed's own begins with `seedbed.`.
 
 use std::collections::HashMap;
 
-use opentelemetry::{Context, propagation::TextMapPropagator, trace::TraceContextExt};
+use opentelemetry::{
+    Context, KeyValue,
+    propagation::TextMapPropagator,
+    trace::{Status, TraceContextExt},
+};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_semantic_conventions::attribute::{
+    ERROR_TYPE, EXCEPTION_MESSAGE, EXCEPTION_TYPE,
+};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -40,22 +50,29 @@ impl TraceContext {
     /// Makes `span` a child of the span that this context names. A foreign or missing context leaves the
     /// span where it is: tracing never stops a job.
     pub fn adopt(&self, span: &Span) {
-        let mut carrier = HashMap::new();
-        carrier.extend(
-            self.traceparent
-                .clone()
-                .map(|value| (TRACEPARENT.to_owned(), value)),
-        );
-        carrier.extend(
-            self.tracestate
-                .clone()
-                .map(|value| (TRACESTATE.to_owned(), value)),
-        );
-        let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);
-        if parent.span().span_context().is_valid() {
+        if let Some(parent) = self.named() {
             // Fails only when no OpenTelemetry layer is installed, and then there is no trace to join.
             let _ = span.set_parent(parent);
         }
+    }
+
+    /// Links `span` to the span that this context names, if it names one.
+    pub fn link(&self, span: &Span) {
+        if let Some(linked) = self.named() {
+            span.add_link(linked.span().span_context().clone());
+        }
+    }
+
+    fn named(&self) -> Option<Context> {
+        let header = |name: &str, value: &Option<String>| Some((name.to_owned(), value.clone()?));
+        let headers = [
+            header(TRACEPARENT, &self.traceparent),
+            header(TRACESTATE, &self.tracestate),
+        ];
+        let carrier: HashMap<String, String> = headers.into_iter().flatten().collect();
+        let named = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);
+        let is_valid = named.span().span_context().is_valid();
+        is_valid.then_some(named)
     }
 }
 
@@ -67,4 +84,23 @@ pub fn trace_id(span: &Span) -> Option<String> {
     span_context
         .is_valid()
         .then(|| span_context.trace_id().to_string())
+}
+
+/// Marks `span` as failed: its status, an `exception` event, and `error.type`, which is one of few words.
+pub fn fail(span: &Span, error_type: &'static str, error: &dyn std::fmt::Display) {
+    let message = error.to_string();
+    span.set_attribute(ERROR_TYPE, error_type);
+    span.add_event(
+        "exception",
+        vec![
+            KeyValue::new(EXCEPTION_TYPE, error_type),
+            KeyValue::new(EXCEPTION_MESSAGE, message.clone()),
+        ],
+    );
+    span.set_status(Status::error(message));
+}
+
+/// A count as spans have it.
+pub fn attribute(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
 }

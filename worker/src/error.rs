@@ -95,6 +95,26 @@ impl SeedError {
         }
     }
 
+    /// What it is, in one word of few, for `error.type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::WorkDirectory(_) => "work_directory",
+            Self::Sync(error) => error.name(),
+            Self::Snapshot(SnapshotError::Database(_)) => "sqlite",
+            Self::Snapshot(SnapshotError::NoSpace { .. } | SnapshotError::Space { .. }) => {
+                "no_space"
+            }
+            Self::Snapshot(SnapshotError::LocalChanges(_)) => "local_changes",
+            Self::Verify(_) => "verify",
+            Self::Upload(error) => error.name(),
+            Self::Deadline => "deadline",
+            Self::Timeout(_) => "timeout",
+            Self::Poison(_) => "poison",
+            Self::Unreadable(_) => "unreadable",
+            Self::Panic(_) => "panic",
+        }
+    }
+
     /// The step that failed.
     pub fn step(&self) -> &'static str {
         match self {

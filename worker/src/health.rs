@@ -1,12 +1,21 @@
-//! Answers the probes of whatever keeps the worker running, such as Kubernetes.
+//! Answers the probes of whatever keeps the worker running, such as Kubernetes, and of Prometheus.
 //!
 //! `GET /healthz`: the process is alive. `GET /readyz`: it takes jobs; 503 and the reason when it does not,
-//! because the broker is away or because it was told to stop.
+//! because the broker is away or because it was told to stop. `GET /metrics`: every metric of the process.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
-use seedbed_protocol::broker::Broker;
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::IntoResponse,
+    routing::get,
+};
+use seedbed_protocol::{
+    broker::Broker,
+    telemetry::{METRICS_CONTENT_TYPE, metrics_text},
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -55,9 +64,14 @@ impl HealthServer {
         let routes = Router::new()
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
+            .route("/metrics", get(metrics))
             .with_state(self.probed);
         axum::serve(self.listener, routes).await
     }
+}
+
+async fn metrics() -> impl IntoResponse {
+    ([(CONTENT_TYPE, METRICS_CONTENT_TYPE)], metrics_text())
 }
 
 async fn ready(State(probed): State<Probed>) -> (StatusCode, &'static str) {

@@ -10,7 +10,7 @@ use seedbed_protocol::{
     broker::{self, Broker, BrokerConfig, BrokerError},
     settings::{self, CONFIG_VARIABLE, SettingsError},
     snapshots::{SnapshotStore, SnapshotStoreError},
-    telemetry::{self, InvalidLogLevel, LogConfig},
+    telemetry::{LogConfig, Telemetry, TelemetryError},
 };
 use serde::{Deserialize, de::IgnoredAny};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -84,7 +84,7 @@ enum WorkerError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error(transparent)]
-    Log(#[from] InvalidLogLevel),
+    Telemetry(#[from] TelemetryError),
     #[error(
         "broker.url is memory:, which no other process can reach; set it to the amqp:// URL of your RabbitMQ, \
          or use `seedbed local`"
@@ -110,7 +110,7 @@ enum WorkerError {
 impl WorkerError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Log(_) | Self::MemoryBroker | Self::Config(_) => USAGE,
+            Self::Settings(_) | Self::Telemetry(_) | Self::MemoryBroker | Self::Config(_) => USAGE,
             Self::Snapshots(error) if !error.is_transient() => USAGE,
             Self::Broker(error) if error.is_configuration() => USAGE,
             _ => FAILED,
@@ -134,12 +134,16 @@ fn run(arguments: Arguments) -> Result<(), WorkerError> {
     if arguments.slots.is_some() {
         settings.worker.slots = arguments.slots;
     }
-    telemetry::init(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(WorkerError::Runtime)?;
-    runtime.block_on(work(settings))
+    runtime.block_on(async {
+        let telemetry = Telemetry::start("seedbed-worker", &settings.log)?;
+        let worked = work(settings).await;
+        telemetry.shutdown();
+        worked
+    })
 }
 
 async fn work(settings: Settings) -> Result<(), WorkerError> {

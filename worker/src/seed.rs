@@ -13,16 +13,18 @@ use seedbed_protocol::{
     snapshots::SnapshotStore,
     trace::trace_id,
 };
-use tracing::{Instrument, Span, info_span};
+use tracing::Span;
 
 use crate::{
     config::WorkerSettings,
     database::{SyncedDatabase, core_version},
     error::{ConfigError, SeedError},
     gate::StreamGate,
+    metrics::Metrics,
     progress::Progress,
     schema::Schema,
     snapshot,
+    step::try_step,
     stream::PowerSyncClient,
     sync::Synced,
     token::TokenSigner,
@@ -41,6 +43,7 @@ pub(crate) struct Seeder {
     pub(crate) cache_kib: u32,
     pub(crate) max_reconnects: u32,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) metrics: Metrics,
     endpoint: String,
     core_version: String,
     upload: Upload,
@@ -63,6 +66,7 @@ impl Seeder {
             cache_kib: settings.worker.cache_mib.saturating_mul(1024),
             max_reconnects: settings.powersync.max_reconnects,
             progress: Arc::default(),
+            metrics: Metrics::new(),
             endpoint: settings.powersync.endpoint.clone(),
             core_version: core_version().map_err(ConfigError::Core)?,
             upload: Upload::new(snapshots, &settings.snapshots),
@@ -79,7 +83,7 @@ impl Seeder {
     pub(crate) async fn seed(&self, job: &SeedJob) -> Result<Manifest, SeedError> {
         let directory = self.work.job(job.job_id, job.attempt)?;
         let snapshot_file = directory.file("snapshot.sqlite");
-        let mut steps = Steps::default();
+        let mut steps = Steps::new(&self.metrics);
 
         let Synced {
             database,
@@ -115,11 +119,11 @@ impl Seeder {
             tables: verified.tables,
             renditions: Vec::new(),
             download,
-            steps: steps.0,
+            steps: steps.done,
             trace_id: trace_id(&Span::current()),
         };
         let upload = self.upload.snapshot(&snapshot_file, manifest);
-        Ok(upload.instrument(info_span!("upload")).await?)
+        try_step(&self.metrics, "upload", upload).await
     }
 
     /// Waits for what abandoned jobs are still moving, writing or taking back; nothing refers to it.
@@ -176,19 +180,25 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// The steps that are done, with their durations.
-#[derive(Default)]
-struct Steps(Vec<StepTiming>);
+struct Steps<'a> {
+    metrics: &'a Metrics,
+    done: Vec<StepTiming>,
+}
 
-impl Steps {
+impl<'a> Steps<'a> {
+    fn new(metrics: &'a Metrics) -> Self {
+        let done = Vec::new();
+        Self { metrics, done }
+    }
+
     async fn run<T, E: Into<SeedError>>(
         &mut self,
         step: &'static str,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, SeedError> {
         let started = Instant::now();
-        let span = info_span!("step", otel.name = step);
-        let result = work.instrument(span).await.map_err(Into::into)?;
-        self.0.push(timing(step, started));
+        let result = try_step(self.metrics, step, work).await?;
+        self.done.push(timing(step, started));
         Ok(result)
     }
 }

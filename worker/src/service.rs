@@ -1,27 +1,39 @@
 //! Takes jobs, settles them, stops.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
+use opentelemetry::KeyValue;
 use rand::Rng;
 use seedbed_protocol::{
     Attempt, JobId,
-    broker::{Broker, BrokerError, Delivery, Message, Queue, RETURN_LIMIT, Subject},
+    broker::{
+        Broker, BrokerError, Delivery, Message, Queue, RETURN_LIMIT, Subject,
+        spans::{process_span, publish_in, publish_span},
+    },
     codec::CodecError,
     message::{Checkpoint, EventKind, Failure, Manifest, SeedEvent, SeedJob},
     snapshots::SnapshotStore,
-    trace::{TraceContext, trace_id},
+    trace::{TraceContext, attribute, fail, trace_id},
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, error, error_span, field, info, info_span, warn};
+use tracing::{Instrument, Span, error, info, warn};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
     config::{WorkerConfig, WorkerSettings},
     error::{ConfigError, SeedError},
+    metrics::Outcome,
     progress::Progress,
     seed::Seeder,
+    step::step,
 };
 
 /// Works on seed jobs. Keeps nothing between jobs but connections.
@@ -104,6 +116,7 @@ impl Worker {
     /// When the broker fails.
     pub async fn run(&self, shutdown: Shutdown) -> Result<(), BrokerError> {
         let slots = self.shared.config.slots();
+        self.shared.seeder.metrics.has_slots(slots);
         let mut deliveries = self.shared.broker.consume(Queue::Jobs, slots).await?;
         let mut jobs = JoinSet::new();
         loop {
@@ -159,48 +172,48 @@ impl Worker {
 }
 
 impl Shared {
-    /// One delivery, from being taken to being settled.
+    /// One delivery, from being taken to being settled, within the trace that its message names.
     async fn work_on(self: Arc<Self>, delivery: Delivery, abort: CancellationToken) {
-        let job = match delivery.message.decode::<SeedJob>() {
-            Ok(job) => job,
-            Err(error) => return log_unsettled(self.refuse(delivery, error).await),
+        let started = Instant::now();
+        let metrics = &self.seeder.metrics;
+        let _in_flight = metrics.in_flight();
+        let span = process_span(self.broker.as_ref(), Queue::Jobs, &delivery);
+        let working = async {
+            match self.settle(delivery, abort).await {
+                Ok(outcome) => {
+                    Span::current().set_attribute("seedbed.outcome", outcome.name());
+                    metrics.settled(outcome, started.elapsed());
+                }
+                Err(error) => {
+                    fail(&Span::current(), "settle", &error);
+                    warn!("the job will be delivered again: {error}");
+                }
+            }
         };
-        // Of the highest level, so that a log of errors alone still says which job each is about.
-        let span = error_span!(
-            "seed",
-            otel.kind = "consumer",
-            run = %job.run_id,
-            job = %job.job_id,
-            store = %job.scope.store_id,
-            attempt = job.attempt.get(),
-            trace_id = field::Empty,
-        );
-        delivery.message.headers.trace.adopt(&span);
-        if let Some(id) = trace_id(&span) {
-            span.record("trace_id", id);
-        }
-        let settled = self.seed_and_settle(job, delivery, abort).instrument(span);
-        log_unsettled(settled.await);
+        working.instrument(span).await;
     }
 
-    async fn seed_and_settle(
+    async fn settle(
         &self,
-        job: SeedJob,
         delivery: Delivery,
         abort: CancellationToken,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<Outcome, BrokerError> {
+        let job = match delivery.message.decode::<SeedJob>() {
+            Ok(job) => job,
+            Err(error) => return self.refuse(delivery, error).await,
+        };
         if delivery.returned >= RETURN_LIMIT {
             let poison = SeedError::Poison(delivery.returned);
             return self.fail(job, delivery, &poison).await;
         }
-        let trace_id = trace_id(&Span::current());
-        self.report(&Subject::of(&job), EventKind::Started { trace_id })
-            .await?;
+        let trace = delivery.message.headers.trace.clone();
+        self.report_start(&job, trace).await?;
         let seeded = tokio::select! {
             seeded = self.seed(&job) => seeded,
             () = abort.cancelled() => {
                 info!("handing the job back");
-                return delivery.hand_back().await;
+                delivery.hand_back().await?;
+                return Ok(Outcome::HandedBack);
             }
         };
         match seeded {
@@ -210,14 +223,16 @@ impl Shared {
     }
 
     /// Parks a message that is no job, or one that this program does not understand.
-    async fn refuse(&self, delivery: Delivery, error: CodecError) -> Result<(), BrokerError> {
+    async fn refuse(&self, delivery: Delivery, error: CodecError) -> Result<Outcome, BrokerError> {
         error!(subject = ?delivery.message.headers.subject, "parking a message: {error}");
-        let reason = error.to_string();
+        let error = SeedError::from(error);
+        fail(&Span::current(), error.name(), &error);
         if let Some(subject) = &delivery.message.headers.subject {
-            let failure = failure_of(&error.into(), None);
+            let failure = failure_of(&error, None);
             self.report(subject, EventKind::Failed(failure)).await?;
         }
-        delivery.park(reason).await
+        delivery.park(error.to_string()).await?;
+        Ok(Outcome::Failed)
     }
 
     /// The job within its time; a panic is that job's failure and nobody else's.
@@ -242,16 +257,15 @@ impl Shared {
         job: &SeedJob,
         delivery: Delivery,
         manifest: Manifest,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<Outcome, BrokerError> {
         info!(rows = manifest.rows(), bytes = manifest.bytes(), "seeded");
-        self.report(
-            &Subject::of(job),
-            EventKind::Completed {
-                manifest: Box::new(manifest),
-            },
-        )
-        .await?;
-        delivery.ack().await
+        describe(&Span::current(), &manifest);
+        self.seeder.metrics.uploaded(&manifest);
+        let manifest = Box::new(manifest);
+        self.report(&Subject::of(job), EventKind::Completed { manifest })
+            .await?;
+        delivery.ack().await?;
+        Ok(Outcome::Seeded)
     }
 
     async fn fail(
@@ -259,13 +273,17 @@ impl Shared {
         mut job: SeedJob,
         delivery: Delivery,
         error: &SeedError,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<Outcome, BrokerError> {
         let subject = Subject::of(&job);
+        let span = Span::current();
+        fail(&span, error.name(), error);
         let Some((delay, retry_at)) = self.next_try(&job, error) else {
             error!(step = error.step(), "failed: {error}");
+            span.add_event("parked", vec![KeyValue::new("seedbed.step", error.step())]);
             self.report(&subject, EventKind::Failed(failure_of(error, None)))
                 .await?;
-            return delivery.park(error.to_string()).await;
+            delivery.park(error.to_string()).await?;
+            return Ok(Outcome::Failed);
         };
         warn!(step = error.step(), "trying again in {delay:?}: {error}");
         let failure = failure_of(error, Some(retry_at));
@@ -273,10 +291,21 @@ impl Shared {
         if !error.is_overload() {
             job.attempt = job.attempt.next();
         }
+        span.add_event(
+            "retry",
+            vec![
+                KeyValue::new("seedbed.step", error.step()),
+                KeyValue::new("seedbed.attempt", i64::from(job.attempt.get())),
+                KeyValue::new("seedbed.delay", delay.as_secs_f64()),
+            ],
+        );
+        self.seeder.metrics.retried(error.step());
+        // The next try is another child of the span that published the job.
         match Message::job(&job, delivery.message.headers.trace.clone()) {
-            Ok(next) => delivery.retry_later(next, delay).await,
-            Err(error) => delivery.park(error.to_string()).await,
+            Ok(next) => delivery.retry_later(next, delay).await?,
+            Err(error) => delivery.park(error.to_string()).await?,
         }
+        Ok(Outcome::Retried)
     }
 
     /// When to try again; `None` when no try could help, none is left, or the deadline comes first.
@@ -290,7 +319,29 @@ impl Shared {
         (retry_at < job.deadline).then_some((delay, retry_at))
     }
 
+    /// Reports that the job was taken. What comes of this event belongs below the span that published the job, which
+    /// `trace` names: should this process be killed, nobody will ever hear of its own spans.
+    async fn report_start(&self, job: &SeedJob, trace: TraceContext) -> Result<(), BrokerError> {
+        let trace_id = trace_id(&Span::current());
+        let started = EventKind::Started { trace_id };
+        self.publish_event(&Subject::of(job), started, Some(trace))
+            .await
+    }
+
+    /// Reports what came of the job.
     async fn report(&self, subject: &Subject, kind: EventKind) -> Result<(), BrokerError> {
+        let reporting = self.publish_event(subject, kind, None);
+        step(&self.seeder.metrics, "report", reporting).await
+    }
+
+    /// Publishes an event whose receiver goes on below the span that `trace` names, or else below the publishing one.
+    async fn publish_event(
+        &self,
+        subject: &Subject,
+        kind: EventKind,
+        trace: Option<TraceContext>,
+    ) -> Result<(), BrokerError> {
+        let broker = self.broker.as_ref();
         let event = SeedEvent {
             run_id: subject.run_id,
             job_id: subject.job_id,
@@ -300,13 +351,29 @@ impl Shared {
             worker: self.name.clone(),
             kind,
         };
-        let span = info_span!("report", otel.kind = "producer");
-        let message = Message::event(&event, TraceContext::of(&span))?;
-        self.broker
-            .publish(Queue::Events, message)
-            .instrument(span)
-            .await
+        let span = publish_span(broker, Queue::Events, subject, Span::current().id());
+        span.set_attribute("seedbed.event", event.kind.name());
+        let trace = trace.unwrap_or_else(|| TraceContext::of(&span));
+        let message = Message::event(&event, trace)?;
+        publish_in(span, broker, Queue::Events, message).await
     }
+}
+
+/// What is worth knowing about a seeded job, on its span.
+fn describe(span: &Span, manifest: &Manifest) {
+    let encodings = manifest.renditions.iter().map(|r| r.encoding.name());
+    span.set_attribute("seedbed.rows", attribute(manifest.rows()));
+    span.set_attribute("seedbed.bytes", attribute(manifest.bytes()));
+    span.set_attribute(
+        "seedbed.operations",
+        attribute(manifest.download.operations),
+    );
+    span.set_attribute("seedbed.downloaded", attribute(manifest.download.bytes));
+    span.set_attribute(
+        "seedbed.checkpoint",
+        manifest.checkpoint.last_op_id.to_string(),
+    );
+    span.set_attribute("seedbed.encoding", encodings.collect::<Vec<_>>().join(","));
 }
 
 /// The delay after `attempt` failed: doubled with each attempt, capped, and jittered by half, so that jobs
@@ -334,10 +401,4 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
         .to_owned()
-}
-
-fn log_unsettled(result: Result<(), BrokerError>) {
-    if let Err(error) = result {
-        warn!("the job will be delivered again: {error}");
-    }
 }

@@ -10,12 +10,20 @@ use std::{
 use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::TryStreamExt;
+use opentelemetry_semantic_conventions::attribute::{
+    HTTP_REQUEST_METHOD, HTTP_REQUEST_RESEND_COUNT, HTTP_RESPONSE_STATUS_CODE, SERVER_ADDRESS,
+    SERVER_PORT, URL_FULL,
+};
 use reqwest::{Response, StatusCode, header};
+use seedbed_protocol::{
+    settings::Secret,
+    trace::{TRACEPARENT, TRACESTATE, TraceContext},
+};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::io::StreamReader;
+use tracing::{Span, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use url::Url;
-
-use seedbed_protocol::settings::Secret;
 
 use crate::config::{PowerSyncConfig, StreamCompression, StreamFormat};
 
@@ -143,6 +151,20 @@ impl StreamError {
         }
     }
 
+    /// What it is, in one word of few, for `error.type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Endpoint { .. } | Self::Client(_) => "powersync_config",
+            Self::Unreachable { .. } => "powersync_unreachable",
+            Self::Refused { .. } => "powersync_refused",
+            Self::NotAStream { .. } => "not_a_stream",
+            Self::Dropped(_) => "stream_dropped",
+            Self::Idle(_) => "stream_idle",
+            Self::Malformed(_) => "stream_malformed",
+            Self::TokenExpired => "token_expired",
+        }
+    }
+
     /// Whether the service has as many streams as it can bear; whoever asks later gets one.
     pub fn is_overload(&self) -> bool {
         matches!(self, Self::Refused { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS)
@@ -196,14 +218,45 @@ impl PowerSyncClient {
         })
     }
 
-    /// Opens a stream with `request`, the JSON body that the core extension asks for.
+    /// A span for one stream, from the request to its last line. `resends` is how many the job has had before.
+    pub(crate) fn span(&self, resends: u32) -> Span {
+        let span = info_span!(
+            "POST",
+            otel.name = "POST /sync/stream",
+            otel.kind = "client"
+        );
+        span.set_attribute(HTTP_REQUEST_METHOD, "POST");
+        span.set_attribute(URL_FULL, self.url.to_string());
+        if let Some(host) = self.url.host_str() {
+            span.set_attribute(SERVER_ADDRESS, host.to_owned());
+        }
+        if let Some(port) = self.url.port_or_known_default() {
+            span.set_attribute(SERVER_PORT, i64::from(port));
+        }
+        if resends > 0 {
+            span.set_attribute(HTTP_REQUEST_RESEND_COUNT, i64::from(resends));
+        }
+        span
+    }
+
+    /// Opens a stream with `request`, the JSON body that the core extension asks for. The service is told of the
+    /// trace that this happens in.
     ///
     /// # Errors
     /// [`StreamError`] when the service does not answer with a stream.
     pub async fn open(&self, request: String, token: &Secret) -> Result<Lines, StreamError> {
-        let sent = self
-            .http
-            .post(self.url.clone())
+        let trace = TraceContext::of(&Span::current());
+        let traces = [
+            (TRACEPARENT, trace.traceparent),
+            (TRACESTATE, trace.tracestate),
+        ];
+        let mut post = self.http.post(self.url.clone());
+        for (name, value) in traces {
+            if let Some(value) = value {
+                post = post.header(name, value);
+            }
+        }
+        let sent = post
             .header(header::AUTHORIZATION, format!("Token {}", token.expose()))
             .header(header::ACCEPT, self.accept)
             .header(header::ACCEPT_ENCODING, self.accept_encoding)
@@ -217,6 +270,8 @@ impl PowerSyncClient {
                 url: self.url.clone(),
                 reason: causes(&e),
             })?;
+        let status = i64::from(response.status().as_u16());
+        Span::current().set_attribute(HTTP_RESPONSE_STATUS_CODE, status);
         if !response.status().is_success() {
             return Err(self.refused(response).await);
         }
@@ -233,6 +288,9 @@ impl PowerSyncClient {
                 });
             }
         };
+        let encoding = header_text(&response, header::CONTENT_ENCODING);
+        Span::current().set_attribute("http.response.header.content-type", content_type);
+        Span::current().set_attribute("http.response.header.content-encoding", encoding);
         Ok(Lines::new(format, response, self.idle_timeout))
     }
 

@@ -3,18 +3,22 @@
 
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
+use opentelemetry_semantic_conventions::attribute::ERROR_TYPE;
 use rand::Rng;
 use seedbed_protocol::{
     OpId,
     message::{Checkpoint, Download, SeedJob},
+    settings::Secret,
+    trace::{attribute, fail},
 };
-use tracing::{debug, info_span};
+use tracing::{Instrument, Span, debug, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
     database::{Applied, DatabaseError, SyncDatabase, SyncStart, SyncedDatabase, last_ops},
     error::is_transient,
     line::{LineKind, TargetCheckpoint, with_rows_as_text},
-    progress::Progress,
     seed::Seeder,
     stream::{Line, StreamError},
     token::TokenError,
@@ -65,6 +69,19 @@ pub enum SyncError {
 }
 
 impl SyncError {
+    /// What it is, in one word of few, for `error.type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Token(_) => "token",
+            Self::Stream(error) => error.name(),
+            Self::Database(_) => "sqlite",
+            Self::NoBucket => "no_bucket",
+            Self::UnknownStream(_) => "unknown_stream",
+            Self::BrokenStream { .. } => "broken_stream",
+            Self::Checksum(_) => "checksum",
+        }
+    }
+
     /// Whether another try could help.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -206,6 +223,7 @@ impl Downloading<'_> {
                     if fruitless > self.seeder.max_reconnects || pause > LONGEST_PAUSE {
                         return Err(error.into());
                     }
+                    Span::current().add_event("resume", self.resumed(&error, pause));
                     debug!(
                         operations = self.download.operations,
                         "resuming the stream in {pause:?}: {error}"
@@ -220,17 +238,55 @@ impl Downloading<'_> {
         }
     }
 
+    /// What the trace says about a stream that broke off.
+    fn resumed(&self, error: &StreamError, pause: Duration) -> Vec<KeyValue> {
+        let operations = attribute(self.download.operations);
+        vec![
+            KeyValue::new(ERROR_TYPE, error.name()),
+            KeyValue::new("seedbed.operations", operations),
+            KeyValue::new("seedbed.delay", pause.as_secs_f64()),
+        ]
+    }
+
     /// Opens a stream where the last one ended and follows it to a complete checkpoint.
     async fn stream_once(&mut self) -> Result<Applied, SyncError> {
         let request = self.database.start().await?;
-        let token = info_span!("token").in_scope(|| self.seeder.signer.sign(&self.job.scope))?;
-        self.download.connections += 1;
+        let token = self.sign()?;
         let pass = self.seeder.streams.enter().await;
-        let mut lines = self.seeder.powersync.open(request, &token).await?;
+        let before = self.download;
+        let span = self.seeder.powersync.span(before.connections);
+        self.download.connections += 1;
+        let followed = self.follow(request, &token).instrument(span.clone()).await;
+        let operations = self.download.operations - before.operations;
+        span.set_attribute("seedbed.operations", attribute(operations));
+        let bytes = self.download.bytes - before.bytes;
+        span.set_attribute("seedbed.bytes", attribute(bytes));
+        if followed.is_ok() {
+            pass.finished();
+        }
+        match &followed {
+            Ok(Applied::Yes) => {}
+            Ok(Applied::No(reason)) => fail(&span, "checksum", reason),
+            Err(error) => fail(&span, error.name(), error),
+        }
+        followed
+    }
+
+    fn sign(&self) -> Result<Secret, TokenError> {
+        let span = info_span!("step", otel.name = "token");
+        let signed = span.in_scope(|| self.seeder.signer.sign(&self.job.scope));
+        if let Err(error) = &signed {
+            fail(&span, "token", error);
+        }
+        signed
+    }
+
+    async fn follow(&mut self, request: String, token: &Secret) -> Result<Applied, SyncError> {
+        let mut lines = self.seeder.powersync.open(request, token).await?;
         while let Some(line) = lines.next().await? {
             self.download.bytes += line.bytes.len() as u64;
             let kind = LineKind::of(&line)?;
-            count(&self.seeder.progress, &line, &kind);
+            self.count(&line, &kind);
             match kind {
                 LineKind::Checkpoint(checkpoint) => self.target.replace(checkpoint),
                 LineKind::CheckpointDiff(diff) => self.target.apply(diff),
@@ -241,9 +297,7 @@ impl Downloading<'_> {
                 }
                 LineKind::CheckpointComplete => {
                     check_target(&self.target, self.job)?;
-                    let applied = self.database.complete(line).await?;
-                    pass.finished();
-                    return Ok(applied);
+                    return Ok(self.database.complete(line).await?);
                 }
                 // The token is signed here, for each stream anew; the core extension has no part in it.
                 LineKind::TokenExpiresIn(seconds) if seconds <= 0 => {
@@ -265,6 +319,17 @@ impl Downloading<'_> {
         )
         .into())
     }
+
+    fn count(&self, line: &Line, kind: &LineKind) {
+        let operations = if let LineKind::Data { operations } = kind {
+            *operations
+        } else {
+            0
+        };
+        let bytes = line.bytes.len() as u64;
+        self.seeder.progress.add(operations, bytes);
+        self.seeder.metrics.downloaded(operations, bytes);
+    }
 }
 
 /// A snapshot of nothing, or without a stream that was asked for, would look like a good one.
@@ -285,15 +350,6 @@ fn check_target(target: &TargetCheckpoint, job: &SeedJob) -> Result<(), SyncErro
     } else {
         Ok(())
     }
-}
-
-fn count(progress: &Progress, line: &Line, kind: &LineKind) {
-    let operations = if let LineKind::Data { operations } = kind {
-        *operations
-    } else {
-        0
-    };
-    progress.add(operations, line.bytes.len() as u64);
 }
 
 /// No pause after a stream that brought something; else what the service asks for, or a growing, jittered one.

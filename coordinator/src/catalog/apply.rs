@@ -32,6 +32,19 @@ pub enum Applied {
     UnknownJob,
 }
 
+impl Applied {
+    /// What came of it, in one word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seeded { .. } => "seeded",
+            Self::Failed => "failed",
+            Self::Noted => "noted",
+            Self::Ignored => "ignored",
+            Self::UnknownJob => "unknown_job",
+        }
+    }
+}
+
 impl Catalog {
     /// Applies `events` in one transaction, and says what each of them changed. Several processes may do that at
     /// once: each waits for the one before it.

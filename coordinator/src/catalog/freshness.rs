@@ -1,10 +1,15 @@
 //! How old the snapshots of all stores are.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Row};
 
-use super::{Catalog, CatalogError, millis, read::count};
+use super::{Catalog, CatalogError, in_flight, millis, read::count};
+
+/// The quantiles of snapshots' ages that are measured, and as percentages.
+const QUANTILES: [(&str, u64); 4] = [("0.5", 50), ("0.9", 90), ("0.99", 99), ("1", 100)];
 
 /// How many stores have a live snapshot of which age. Stores that are no longer in the source do not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -91,4 +96,61 @@ impl Catalog {
             never: count(&row, "never")?,
         })
     }
+
+    /// How old the live snapshots are at `now`: the quantiles 0.5, 0.9, 0.99 and 1, by name. Nothing when
+    /// there is none.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn snapshot_ages(
+        &self,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(&'static str, Duration)>, CatalogError> {
+        // Nearest rank, the youngest first.
+        let places = QUANTILES.map(|(_, percent)| format!("(total * {percent} + 99) / 100"));
+        let statement = format!(
+            "SELECT created_at, place, total FROM (\
+                 SELECT live.created_at, ROW_NUMBER() OVER (ORDER BY live.created_at DESC) AS place, \
+                     COUNT(*) OVER () AS total \
+                 FROM snapshots live JOIN stores ON stores.store_id = live.store_id \
+                 WHERE live.state = 'live' AND stores.retired_at IS NULL\
+             ) ranked WHERE place IN ({})",
+            places.join(", ")
+        );
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .fetch_all(&self.readers)
+            .await?;
+        let mut ages = Vec::with_capacity(QUANTILES.len());
+        for (name, percent) in QUANTILES {
+            for row in &rows {
+                let rank = (count(row, "total")? * percent).div_ceil(100);
+                if count(row, "place")? == rank {
+                    ages.push((name, since(row.try_get("created_at")?, now)));
+                }
+            }
+        }
+        Ok(ages)
+    }
+
+    /// How long the oldest job that no worker has started waits at `now`; zero when none does.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn oldest_waiting(&self, now: DateTime<Utc>) -> Result<Duration, CatalogError> {
+        let statement = concat!(
+            "SELECT MIN(listed_at) FROM jobs WHERE ",
+            in_flight!(),
+            " AND state <> 'running'"
+        );
+        let oldest: Option<i64> = sqlx::query_scalar(statement)
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(oldest.map_or(Duration::ZERO, |oldest| since(oldest, now)))
+    }
+}
+
+/// From a time in the catalog to `now`.
+fn since(time: i64, now: DateTime<Utc>) -> Duration {
+    let elapsed = u64::try_from(millis(now) - time).unwrap_or_default();
+    Duration::from_millis(elapsed)
 }

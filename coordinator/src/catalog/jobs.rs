@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use seedbed_protocol::{JobId, JsonObject, RunId, StoreId, message::Scope};
+use seedbed_protocol::{JobId, JsonObject, RunId, StoreId, message::Scope, trace::TraceContext};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::{
@@ -123,6 +123,21 @@ impl Catalog {
         .execute(&self.pool)
         .await?;
         Ok(leased.rows_affected() == 1)
+    }
+
+    /// The trace that a run was listed in; none for a run of an older version.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn run_trace(&self, run_id: RunId) -> Result<TraceContext, CatalogError> {
+        let traceparent = sqlx::query_scalar("SELECT traceparent FROM runs WHERE id = $1")
+            .bind(run_id.to_string())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(TraceContext {
+            traceparent: traceparent.flatten(),
+            tracestate: None,
+        })
     }
 
     /// Gives up the right to publish the jobs of a run.

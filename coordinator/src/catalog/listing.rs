@@ -6,9 +6,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{JobId, RunId};
+use seedbed_protocol::{JobId, RunId, trace::TraceContext};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row};
+use tracing::Span;
 
 use super::{
     Catalog, CatalogError, Tx, in_flight, millis, parsed,
@@ -96,11 +97,13 @@ impl Catalog {
                 .await
                 .map(i64::unsigned_abs)?;
         sqlx::query(
-            "INSERT INTO runs (id, kind, state, started_at) VALUES ($1, $2, 'running', $3)",
+            "INSERT INTO runs (id, kind, state, started_at, traceparent) \
+             VALUES ($1, $2, 'running', $3, $4)",
         )
         .bind(run_id.to_string())
         .bind(options.kind)
         .bind(millis(Utc::now()))
+        .bind(TraceContext::of(&Span::current()).traceparent)
         .execute(&mut *transaction)
         .await?;
         Ok(Listing {

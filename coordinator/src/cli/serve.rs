@@ -40,7 +40,7 @@ pub(super) async fn cluster(
         source_is_all,
     );
     let service = service.await?;
-    tell_address(service.address(), json);
+    tell_addresses(&service, json);
     let stop = stop_on_signals("stopping; jobs go on")?;
     let served = service.run(stop).await;
     parts.close().await;
@@ -70,7 +70,7 @@ pub(super) async fn local(
     let stop = stop_on_signals("stopping; what is in flight is abandoned")?;
     let local = Local::open(settings, Reporter::new(json)).await?;
     let service = local.listen(source, source_is_all).await?;
-    tell_address(service.address(), json);
+    tell_addresses(&service, json);
     local.serve(service, options, every, stop).await?;
     Ok(0)
 }
@@ -83,11 +83,18 @@ fn read_again(args: &SourceArgs, source: StoreSource) -> Result<StoreSource, Cli
     Ok(source)
 }
 
-fn tell_address(address: SocketAddr, json: bool) {
-    let url = format!("http://{address}/");
+fn tell_addresses(service: &Service, json: bool) {
+    let url = |address: SocketAddr| format!("http://{address}/");
+    let (dashboard, health) = (url(service.address()), service.health_address().map(url));
     if json {
-        print_json(&json!({"type": "listening", "url": url}));
-    } else {
-        eprintln!("the dashboard is at {url}");
+        let mut event = json!({"type": "listening", "url": dashboard});
+        if let Some(health) = health {
+            event["health_url"] = health.into();
+        }
+        return print_json(&event);
+    }
+    eprintln!("the dashboard is at {dashboard}");
+    if let Some(health) = health {
+        eprintln!("probes and metrics are at {health}");
     }
 }

@@ -9,8 +9,8 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use seedbed_protocol::trace::{TRACEPARENT, TRACESTATE, TraceContext, trace_id};
-use tracing::{Instrument, Span, info, info_span};
+use seedbed_protocol::trace::{TRACEPARENT, TRACESTATE, TraceContext, fail};
+use tracing::{Instrument, info, info_span};
 
 use super::App;
 
@@ -34,7 +34,7 @@ pub(super) async fn log(State(app): State<Arc<App>>, request: Request, next: Nex
         otel.name = name,
         otel.kind = "server",
         http.request.method = %method,
-        http.route = route,
+        http.route = route.as_deref(),
         http.response.status_code = tracing::field::Empty,
         seedbed.store_id = tracing::field::Empty,
     );
@@ -44,6 +44,15 @@ pub(super) async fn log(State(app): State<Arc<App>>, request: Request, next: Nex
     let response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
     span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        fail(&span, "server", &status);
+    }
+    app.metrics.answered(
+        method.as_str(),
+        route.as_deref(),
+        status.as_u16(),
+        started.elapsed(),
+    );
     span.in_scope(|| {
         info!(
             target: "seedbed::access",
@@ -52,7 +61,6 @@ pub(super) async fn log(State(app): State<Arc<App>>, request: Request, next: Nex
             status = status.as_u16(),
             millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             client = address.map(tracing::field::display),
-            trace_id = trace_id(&Span::current()),
         );
     });
     response

@@ -22,6 +22,8 @@ const MAX_URL_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 pub struct ServeConfig {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Where it answers probes and says its metrics, beside `listen` and without a token.
+    pub health_listen: Option<SocketAddr>,
     /// Where clients reach it, if that is not where it listens.
     pub public_url: Option<Url>,
     /// When a run starts by itself.

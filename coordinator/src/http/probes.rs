@@ -7,6 +7,7 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
 };
+use seedbed_protocol::telemetry::{METRICS_CONTENT_TYPE, metrics_text};
 use seedbed_worker::{
     config::TokenConfig,
     token::{TokenError, public_jwks},
@@ -24,6 +25,11 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(alive))
         .routes(routes!(ready))
         .routes(routes!(keys))
+}
+
+/// What is not for everybody.
+pub(super) fn metrics() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(measured))
 }
 
 /// The public half of the key that Seedbed's own tokens are signed with, as a JWK set; an empty one for HS256, whose
@@ -49,6 +55,24 @@ async fn keys(State(app): State<Arc<App>>) -> impl IntoResponse {
         (header::CACHE_CONTROL, KEYS_CACHED),
     ];
     (headers, app.own_keys.clone())
+}
+
+/// What the process measures, for Prometheus
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "probes",
+    security(("admin" = [])),
+    responses(
+        (status = 200, description = "The metrics", content_type = "text/plain", body = String),
+        (status = 401, description = "Not with this token", body = ProblemBody),
+        (status = 403, description = "Nobody may", body = ProblemBody),
+        (status = 429, description = "Too many requests", body = ProblemBody),
+    ),
+)]
+async fn measured() -> impl IntoResponse {
+    let headers = [(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)];
+    (headers, metrics_text())
 }
 
 /// Whether the process is alive

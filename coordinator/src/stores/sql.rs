@@ -72,6 +72,14 @@ impl fmt::Debug for Driver {
 }
 
 impl SqlSource {
+    pub(super) fn db_system(&self) -> &'static str {
+        match self.driver {
+            Driver::Postgres(_) => "postgresql",
+            Driver::MySql(_) => "mysql",
+            Driver::Sqlite(_) => "sqlite",
+        }
+    }
+
     /// The query `query` on the database at `url`; nothing is opened yet.
     ///
     /// # Errors

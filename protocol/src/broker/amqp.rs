@@ -25,7 +25,7 @@ use self::{
     wire::Letter,
 };
 use super::{
-    Broker, BrokerConfig, BrokerError, Consumer, Delivery, Message, Queue, topology::Route,
+    Broker, BrokerConfig, BrokerError, Consumer, Delivery, Message, Peer, Queue, topology::Route,
 };
 
 mod address;
@@ -40,6 +40,7 @@ pub struct AmqpBroker {
     shared: Arc<Shared>,
     /// What [`Broker::take`] takes from.
     channel: Mutex<Option<Channel>>,
+    peer: Peer,
 }
 
 /// What consumers and deliveries need as well.
@@ -65,6 +66,7 @@ impl AmqpBroker {
     /// See [`super::connect`].
     pub async fn connect(config: &BrokerConfig) -> Result<Self, BrokerError> {
         let address = Arc::new(address::resolve(config)?);
+        let peer = address.peer();
         let patience = config.connect_timeout;
         let publishing = Link::open(address.clone(), "seedbed publishing", patience).await?;
         let taking = Link::open(address, "seedbed taking", patience).await?;
@@ -76,6 +78,7 @@ impl AmqpBroker {
                 runtime: Handle::current(),
             }),
             channel: Mutex::default(),
+            peer,
         })
     }
 
@@ -88,6 +91,19 @@ impl AmqpBroker {
                 .insert(self.shared.taking.channel_now().await?)
                 .clone()),
         }
+    }
+
+    async fn ask(&self, queue: Queue) -> Result<lapin::Queue, BrokerError> {
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..Default::default()
+        };
+        // A channel of its own, closed when it is dropped: a queue that is missing closes it as well.
+        let channel = self.shared.taking.channel_now().await?;
+        let declared = channel
+            .queue_declare(queue.name().into(), passive, FieldTable::default())
+            .await?;
+        Ok(declared)
     }
 }
 
@@ -111,20 +127,19 @@ impl Broker for AmqpBroker {
     }
 
     async fn waiting(&self, queue: Queue) -> Result<u64, BrokerError> {
-        let passive = QueueDeclareOptions {
-            passive: true,
-            ..Default::default()
-        };
-        // A channel of its own: a queue that is missing closes it.
-        let channel = self.shared.taking.channel_now().await?;
-        let queue = channel
-            .queue_declare(queue.name().into(), passive, FieldTable::default())
-            .await?;
-        Ok(queue.message_count().into())
+        Ok(self.ask(queue).await?.message_count().into())
+    }
+
+    async fn consumers(&self, queue: Queue) -> Result<u64, BrokerError> {
+        Ok(self.ask(queue).await?.consumer_count().into())
     }
 
     fn is_connected(&self) -> bool {
         self.shared.publisher.link().is_connected() && self.shared.taking.is_connected()
+    }
+
+    fn peer(&self) -> Peer {
+        self.peer.clone()
     }
 
     async fn close(&self) {

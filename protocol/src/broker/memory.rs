@@ -6,14 +6,17 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
-use super::{Broker, BrokerError, Consumer, Delivery, Message, Queue, Settlement};
+use super::{Broker, BrokerError, Consumer, Delivery, Message, Peer, Queue, Settlement};
 
 /// Waiting messages that a queue takes before [`Broker::publish`] waits.
 pub const DEFAULT_CAPACITY: usize = 1024;
@@ -44,6 +47,7 @@ struct Room {
     /// Wakes publishers when a message is taken out.
     taken: Notify,
     capacity: usize,
+    consumers: AtomicU64,
 }
 
 #[derive(Default)]
@@ -71,6 +75,7 @@ impl MemoryBroker {
             arrived: Notify::new(),
             taken: Notify::new(),
             capacity,
+            consumers: AtomicU64::new(0),
         };
         let queues = Queue::ALL.map(|queue| (queue, room())).into();
         Self {
@@ -203,6 +208,10 @@ impl Broker for MemoryBroker {
     }
 
     async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>, BrokerError> {
+        self.shared
+            .room(queue)
+            .consumers
+            .fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(MemoryConsumer {
             shared: self.shared.clone(),
             queue,
@@ -219,8 +228,19 @@ impl Broker for MemoryBroker {
         Ok(self.shared.room(queue).lock().ready.len() as u64)
     }
 
+    async fn consumers(&self, queue: Queue) -> Result<u64, BrokerError> {
+        Ok(self.shared.room(queue).consumers.load(Ordering::Relaxed))
+    }
+
     fn is_connected(&self) -> bool {
         !*self.shared.closed.borrow()
+    }
+
+    fn peer(&self) -> Peer {
+        Peer {
+            system: "memory",
+            address: None,
+        }
     }
 
     async fn close(&self) {
@@ -243,6 +263,13 @@ impl Consumer for MemoryConsumer {
             () = shared.closing() => None,
             delivery = self.take() => Some(delivery),
         }
+    }
+}
+
+impl Drop for MemoryConsumer {
+    fn drop(&mut self) {
+        let room = self.shared.room(self.queue);
+        room.consumers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

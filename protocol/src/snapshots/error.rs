@@ -114,6 +114,21 @@ pub enum SnapshotStoreError {
 }
 
 impl SnapshotStoreError {
+    /// What it is, in one word of few, for `error.type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Url { .. } | Self::Environment { .. } => "snapshots_config",
+            Self::Directory { .. } => "snapshots_directory",
+            Self::NotFound { .. } => "object_not_found",
+            Self::NoBucket { .. } => "no_bucket",
+            Self::Credentials { .. } => "object_store_credentials",
+            Self::Denied { .. } => "object_store_denied",
+            Self::Manifest { .. } => "manifest",
+            Self::File { .. } => "file",
+            Self::Object { .. } => "object_store",
+        }
+    }
+
     /// Whether another try could help: yes, unless the store said that it will never allow this.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -24,13 +24,22 @@ impl SnapshotStore {
     /// [`SnapshotStoreError`]; then `latest/` may hold a new file with the old manifest, until the next job.
     pub async fn put_latest(&self, manifest: &Manifest) -> Result<(), SnapshotStoreError> {
         let key = latest_key(&manifest.store_id, SnapshotPart::Manifest);
+        let putting = self.replace_latest(&key, manifest);
+        self.traced("put latest", &key, putting).await
+    }
+
+    async fn replace_latest(
+        &self,
+        key: &str,
+        manifest: &Manifest,
+    ) -> Result<(), SnapshotStoreError> {
         let mut has_copied = false;
         for _ in 0..TRIES {
-            let present = self.read_latest(&key).await?;
+            let present = self.read_latest(key).await?;
             if let Some((newest, _)) = &present
                 && order(newest) >= order(manifest)
             {
-                if !has_copied || self.restore_latest(&key, newest).await? {
+                if !has_copied || self.restore_latest(key, newest).await? {
                     return Ok(());
                 }
                 continue;
@@ -38,22 +47,22 @@ impl SnapshotStore {
             self.copy_to_latest(manifest).await?;
             has_copied = true;
             let (replaced, version) = present.unzip();
-            match self.write_latest(&key, manifest, version.flatten()).await {
+            match self.write_latest(key, manifest, version.flatten()).await {
                 Ok(()) => {
                     self.delete_stale(manifest, replaced.as_ref()).await?;
                     // An older job that repaired what it had replaced may have come between the two.
-                    if self.restore_latest(&key, manifest).await? {
+                    if self.restore_latest(key, manifest).await? {
                         return Ok(());
                     }
                 }
                 // Another job was faster.
                 Err(E::AlreadyExists { .. } | E::Precondition { .. }) => {}
-                Err(error) => return Err(self.failed("write", &key, &error)),
+                Err(error) => return Err(self.failed("write", key, &error)),
             }
         }
         Err(self.failed(
             "write",
-            &key,
+            key,
             &E::Generic {
                 store: "latest",
                 source: "other jobs keep replacing it".into(),

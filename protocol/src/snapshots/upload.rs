@@ -6,14 +6,18 @@ use bytes::Bytes;
 use object_store::{Attribute, Attributes, path::Path as Key};
 use tokio::io::BufReader;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{
     SnapshotName, SnapshotPart, SnapshotStore, SnapshotStoreError,
     transfer::{self, TransferError},
     wrap,
 };
-use crate::message::{Encoding, Manifest, Rendition};
+use crate::{
+    message::{Encoding, Manifest, Rendition},
+    trace::attribute,
+};
 
 /// The media type of SQLite files (<https://www.iana.org/assignments/media-types/application/vnd.sqlite3>).
 const SQLITE_MEDIA_TYPE: &str = "application/vnd.sqlite3";
@@ -38,14 +42,21 @@ impl SnapshotStore {
         file: &Path,
     ) -> Result<Rendition, SnapshotStoreError> {
         let key = name.key(SnapshotPart::File(encoding));
-        let moved = match (encoding, self.local_path(&key)) {
-            (Encoding::Identity, Some(target)) => self.try_move(file, target).await?,
-            _ => None,
+        let putting = async {
+            let moved = match (encoding, self.local_path(&key)) {
+                (Encoding::Identity, Some(target)) => self.try_move(file, target).await?,
+                _ => None,
+            };
+            let sent = match moved {
+                Some(sent) => sent,
+                None => self.send(&key, encoding, file).await?,
+            };
+            let span = Span::current();
+            span.set_attribute("seedbed.encoding", encoding.name());
+            span.set_attribute("seedbed.bytes", attribute(sent.bytes));
+            Ok(sent)
         };
-        let sent = match moved {
-            Some(sent) => sent,
-            None => self.send(&key, encoding, file).await?,
-        };
+        let sent = self.traced("put", &key, putting).await?;
         Ok(Rendition {
             encoding,
             key,
@@ -93,10 +104,12 @@ impl SnapshotStore {
         let (objects, target) = (self.objects.clone(), Key::from(key.as_str()));
         let (json, attributes) = (manifest_json(manifest), self.json_attributes());
         let writing = async move { transfer::create(&objects, &target, json, attributes).await };
-        match self.to_its_end(writing).await {
-            Ok(()) => Ok(key),
-            Err(error) => Err(self.failed("write", &key, &error)),
-        }
+        let putting = async {
+            let written = self.to_its_end(writing).await;
+            written.map_err(|error| self.failed("write", &key, &error))
+        };
+        self.traced("put", &key, putting).await?;
+        Ok(key)
     }
 
     /// Waits until nothing goes on of what callers have begun and abandoned.

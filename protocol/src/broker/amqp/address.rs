@@ -4,7 +4,7 @@ use lapin::{
     Connection, ConnectionProperties, ErrorKind, runtime, tcp::OwnedTLSConfig, uri::AMQPUri,
 };
 
-use super::super::{BrokerConfig, BrokerError};
+use super::super::{BrokerConfig, BrokerError, Peer};
 
 /// Seconds without a sign of life, in either direction, after which a connection counts as lost. Also what
 /// keeps a job's connection alive through proxies that drop idle ones.
@@ -50,6 +50,14 @@ pub(super) fn resolve(config: &BrokerConfig) -> Result<Address, BrokerError> {
 }
 
 impl Address {
+    pub(super) fn peer(&self) -> Peer {
+        let authority = &self.uri.authority;
+        Peer {
+            system: "rabbitmq",
+            address: Some((authority.host.clone(), authority.port)),
+        }
+    }
+
     /// Makes one try at a connection, which RabbitMQ lists under `name`.
     pub(super) async fn dial(&self, name: &'static str) -> Result<Connection, BrokerError> {
         let properties = ConnectionProperties::default().with_connection_name(name.into());

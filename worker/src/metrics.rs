@@ -1,0 +1,154 @@
+//! What a worker measures. The names are listed in the README.
+
+use std::time::Duration;
+
+use opentelemetry::{
+    KeyValue, global,
+    metrics::{Counter, Gauge, Histogram, UpDownCounter},
+};
+use seedbed_protocol::{message::Manifest, telemetry::SCOPE};
+
+/// Seconds of a job or of one of its steps: from a store without rows to one with many millions.
+const SECONDS: [f64; 15] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0, 3600.0,
+];
+
+/// How a worker is done with a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// A new snapshot is in the store.
+    Seeded,
+    /// It failed, and comes again.
+    Retried,
+    /// It failed for good and was parked.
+    Failed,
+    /// The worker was told to stop; another one gets the job.
+    HandedBack,
+}
+
+impl Outcome {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Seeded => "seeded",
+            Self::Retried => "retried",
+            Self::Failed => "failed",
+            Self::HandedBack => "handed_back",
+        }
+    }
+}
+
+/// The instruments of a worker.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    jobs: Counter<u64>,
+    job_duration: Histogram<f64>,
+    step_duration: Histogram<f64>,
+    retries: Counter<u64>,
+    rows: Counter<u64>,
+    operations: Counter<u64>,
+    downloaded: Counter<u64>,
+    uploaded: Counter<u64>,
+    in_flight: UpDownCounter<i64>,
+    slots: Gauge<u64>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let meter = global::meter(SCOPE);
+        let counter = |name, unit, description| {
+            let builder = meter.u64_counter(name).with_unit(unit);
+            builder.with_description(description).build()
+        };
+        let histogram = |name, description| {
+            let builder = meter.f64_histogram(name).with_unit("s");
+            let builder = builder.with_description(description);
+            builder.with_boundaries(SECONDS.to_vec()).build()
+        };
+        Self {
+            jobs: counter("seedbed.jobs", "{job}", "Jobs, by what came of them"),
+            job_duration: histogram(
+                "seedbed.job.duration",
+                "From a job's delivery to its settlement",
+            ),
+            step_duration: histogram("seedbed.step.duration", "One step of a job"),
+            retries: counter(
+                "seedbed.retries",
+                "{retry}",
+                "Jobs that are tried again, by the step that failed",
+            ),
+            rows: counter("seedbed.rows", "{row}", "Rows of new snapshots"),
+            operations: counter(
+                "seedbed.operations",
+                "{operation}",
+                "Operations that were downloaded",
+            ),
+            downloaded: counter(
+                "seedbed.downloaded",
+                "By",
+                "Bytes of sync streams, after decompression",
+            ),
+            uploaded: counter("seedbed.uploaded", "By", "Bytes of new snapshots' files"),
+            in_flight: meter
+                .i64_up_down_counter("seedbed.jobs.in_flight")
+                .with_unit("{job}")
+                .with_description("Jobs that are worked on")
+                .build(),
+            slots: meter
+                .u64_gauge("seedbed.slots")
+                .with_unit("{slot}")
+                .with_description("Jobs that may be worked on at a time")
+                .build(),
+        }
+    }
+
+    /// Counts `slots` as what the worker has.
+    pub(crate) fn has_slots(&self, slots: u16) {
+        self.slots.record(slots.into(), &[]);
+    }
+
+    /// Counts a job as in flight until the returned guard is dropped.
+    pub(crate) fn in_flight(&self) -> InFlight {
+        self.in_flight.add(1, &[]);
+        InFlight(self.in_flight.clone())
+    }
+
+    /// Counts a job that was settled.
+    pub(crate) fn settled(&self, outcome: Outcome, took: Duration) {
+        let outcome = [KeyValue::new("seedbed.outcome", outcome.name())];
+        self.jobs.add(1, &outcome);
+        self.job_duration.record(took.as_secs_f64(), &outcome);
+    }
+
+    /// Counts a job that is tried again because of this step.
+    pub(crate) fn retried(&self, step: &'static str) {
+        self.retries.add(1, &[KeyValue::new("seedbed.step", step)]);
+    }
+
+    /// Counts a step, whether or not it went well.
+    pub(crate) fn step(&self, step: &'static str, took: Duration) {
+        let step = [KeyValue::new("seedbed.step", step)];
+        self.step_duration.record(took.as_secs_f64(), &step);
+    }
+
+    /// Counts what came by a stream.
+    pub(crate) fn downloaded(&self, operations: u64, bytes: u64) {
+        self.operations.add(operations, &[]);
+        self.downloaded.add(bytes, &[]);
+    }
+
+    /// Counts a new snapshot.
+    pub(crate) fn uploaded(&self, manifest: &Manifest) {
+        self.rows.add(manifest.rows(), &[]);
+        let bytes = manifest.renditions.iter().map(|rendition| rendition.bytes);
+        self.uploaded.add(bytes.sum(), &[]);
+    }
+}
+
+/// A job that is worked on.
+pub(crate) struct InFlight(UpDownCounter<i64>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.add(-1, &[]);
+    }
+}
