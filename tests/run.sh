@@ -4,17 +4,19 @@
 #   tests/run.sh            everything
 #   tests/run.sh local      the embedded pipeline: protocol, worker, coordinator, the stand-in service, the clients
 #   tests/run.sh cluster    RabbitMQ, the catalog on Postgres, workers and coordinators as programs, the storm
+#   tests/run.sh traces     what programs tell collectors, Prometheus and logs; Jaeger
 #   tests/run.sh stores     snapshots in directories, S3, Azure Blob Storage and Google Cloud Storage
 set -euo pipefail
 
 group=${1-all}
 case "$group" in
   all) tests=() ;;
-  local) tests=(-- --skip snapshot_stores --skip catalog:: --skip cluster --skip rabbitmq --skip retention --skip serve:: --skip storm) ;;
+  local) tests=(-- --skip snapshot_stores --skip catalog:: --skip cluster --skip rabbitmq --skip retention --skip serve:: --skip storm --skip telemetry:: --skip traces::) ;;
   cluster) tests=(--package seedbed-tests -- broker_contract catalog:: cluster rabbitmq retention serve:: storm worker_service) ;;
+  traces) tests=(--package seedbed-protocol --package seedbed-tests -- telemetry traces::) ;;
   stores) tests=(--package seedbed-protocol --package seedbed-tests snapshot) ;;
   *)
-    echo "usage: tests/run.sh [all|local|cluster|stores]" >&2
+    echo "usage: tests/run.sh [all|local|cluster|traces|stores]" >&2
     exit 2
     ;;
 esac
@@ -62,6 +64,27 @@ if [ "$group" = all ] || [ "$group" = local ]; then
   fi
 fi
 
+# Jaeger, which is installed through Go's module proxy where there is a Go. Its go.mod has replacements, which `go install`
+# refuses: hence the module around it.
+if [ "$group" = all ] || [ "$group" = traces ]; then
+  jaeger=target/test-tools/jaeger
+  all_in_one=github.com/jaegertracing/jaeger/cmd/all-in-one
+  if [ ! -x "$jaeger/all-in-one" ] && command -v go >/dev/null; then
+    mkdir -p "$jaeger"
+    (
+      cd "$jaeger"
+      export GOFLAGS=-mod=mod GOTOOLCHAIN=local GOWORK=off
+      [ -e go.mod ] || go mod init traces 2>/dev/null
+      go get "$all_in_one@v1.57.0" 2>/dev/null && go build -o . "$all_in_one"
+    ) || echo "Jaeger could not be installed" >&2
+  fi
+  if [ -x "$jaeger/all-in-one" ]; then
+    echo "Traces: a collector in process, and Jaeger 1.57.0"
+  else
+    echo "Traces: a collector in process; the test with Jaeger is SKIPPED, since there is no Go to install it with"
+  fi
+fi
+
 # The emulators of the object stores, in the versions that the tests know.
 if [ "$group" = all ] || [ "$group" = stores ]; then
   command -v npm >/dev/null || install_packages nodejs npm
@@ -79,6 +102,6 @@ fi
 
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR-never}
 case "$group" in
-  stores | cluster) cargo test --locked --lib --tests "${tests[@]}" ;;
+  stores | cluster | traces) cargo test --locked --lib --tests "${tests[@]}" ;;
   *) cargo test --locked --workspace --lib --bins --tests "${tests[@]}" ;;
 esac

@@ -338,7 +338,7 @@ async fn a_worker_that_is_told_to_stop_finishes_its_job_and_one_that_is_told_twi
 fn address_of(log: &str) -> String {
     let line = log.lines().find(|line| line.contains("answering probes"));
     let line: Value = serde_json::from_str(line.unwrap()).unwrap();
-    line["fields"]["address"].as_str().unwrap().to_owned()
+    line["address"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

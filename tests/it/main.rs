@@ -20,6 +20,8 @@ mod snapshot_stores;
 mod stand_in;
 mod stores_sql;
 mod storm;
+mod telemetry;
+mod traces;
 mod worker_faults;
 mod worker_service;
 mod worker_snapshots;

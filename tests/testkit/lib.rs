@@ -1,6 +1,9 @@
 //! Test equipment: stand-ins for the services around Seedbed, private to one test and gone when it ends.
 
+pub mod certificates;
 pub mod cluster;
+pub mod collector;
+pub mod jaeger;
 pub mod mariadb;
 pub mod mounts;
 pub mod objects;

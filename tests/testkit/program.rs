@@ -270,8 +270,8 @@ fn programs() -> &'static Path {
         };
         let mut build = Command::new(env!("CARGO"));
         build
-            .args(["build", "--quiet", "--bins"])
-            .args(["--package", "seedbed", "--package", "seedbed-worker"])
+            // With the features of the whole workspace, as the tests are built: nothing is compiled twice.
+            .args(["build", "--quiet", "--workspace", "--bins"])
             .args(["--profile", profile, "--target-dir"])
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"));

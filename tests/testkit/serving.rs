@@ -21,6 +21,8 @@ pub struct Serving {
     pub process: Process,
     /// Where it is, without a `/` at the end.
     pub url: String,
+    /// Where it answers probes and says its metrics without a token, if it does.
+    pub health_url: Option<String>,
     client: reqwest::Client,
 }
 
@@ -88,14 +90,16 @@ impl Serving {
         let listening = |process: &Process| {
             let output = process.output();
             let mut lines = output.lines().filter_map(|l| serde_json::from_str(l).ok());
-            let line = lines.find(|line: &Value| line["type"] == "listening")?;
-            Some(line["url"].as_str()?.trim_end_matches('/').to_owned())
+            lines.find(|line: &Value| line["type"] == "listening")
         };
+        let url = |line: &Value| Some(line.as_str()?.trim_end_matches('/').to_owned());
         process
             .until("it listens", |process| listening(process).is_some())
             .await;
+        let line = listening(&process).expect("it listens");
         Self {
-            url: listening(&process).expect("it listens"),
+            url: url(&line["url"]).expect("it says where"),
+            health_url: url(&line["health_url"]),
             process,
             client: reqwest::Client::new(),
         }

@@ -1,11 +1,13 @@
 //! Connections that do not come about, each with an error that says why and what to do.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::time::Duration;
 
 use lapin::{options::QueueDeclareOptions, types::FieldTable};
 use seedbed_protocol::broker::{BrokerConfig, BrokerError, connect};
-use tempfile::TempDir;
-use testkit::rabbitmq::{Certificate, RabbitMq};
+use testkit::{
+    certificates::Authority,
+    rabbitmq::{Certificate, RabbitMq},
+};
 use tokio::time::timeout;
 
 use super::{SOON, config, other_program};
@@ -145,89 +147,4 @@ async fn tls_trusts_the_file_of_authorities_and_nobody_else() {
         assert!(matches!(error, BrokerError::Refused { .. }), "{error}");
         assert!(error.to_string().contains("broker.ca_file"), "{error}");
     }
-}
-
-/// A certificate authority made with openssl.
-struct Authority<'a> {
-    directory: &'a TempDir,
-    name: &'static str,
-}
-
-impl<'a> Authority<'a> {
-    fn new(directory: &'a TempDir, name: &'static str) -> Self {
-        let authority = Self { directory, name };
-        openssl(&[
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            &format!("/CN={name}"),
-            "-addext",
-            "basicConstraints=critical,CA:TRUE",
-            "-addext",
-            "keyUsage=critical,keyCertSign",
-            "-keyout",
-            &authority.file("key"),
-            "-out",
-            &authority.file("pem"),
-        ]);
-        authority
-    }
-
-    fn file(&self, extension: &str) -> String {
-        let name = format!("{}.{extension}", self.name);
-        self.directory.path().join(name).display().to_string()
-    }
-
-    /// The files of a certificate for `localhost` and of its key.
-    fn sign_localhost(&self) -> (String, String) {
-        let (request, certificate, key) = (
-            self.file("csr"),
-            self.file("server.pem"),
-            self.file("server.key"),
-        );
-        openssl(&[
-            "req",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost",
-            "-keyout",
-            &key,
-            "-out",
-            &request,
-        ]);
-        openssl(&[
-            "x509",
-            "-req",
-            "-days",
-            "2",
-            "-copy_extensions",
-            "copy",
-            "-in",
-            &request,
-            "-CA",
-            &self.file("pem"),
-            "-CAkey",
-            &self.file("key"),
-            "-CAcreateserial",
-            "-out",
-            &certificate,
-        ]);
-        assert!(Path::new(&certificate).exists());
-        (certificate, key)
-    }
-}
-
-fn openssl(arguments: &[&str]) {
-    let output = Command::new("openssl").args(arguments).output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "openssl {arguments:?}: {errors}");
 }

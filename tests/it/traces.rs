@@ -1,0 +1,408 @@
+//! What a collector is told about jobs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    path::Path,
+    process::Command,
+};
+
+use serde_json::Value;
+use testkit::{
+    cluster::Cluster,
+    collector::{Collector, Span},
+    jaeger::Jaeger,
+    powersync::Fault,
+    program::Process,
+};
+
+const RUN: [&str; 3] = ["run", "--stores", "stores.ndjson"];
+
+/// A job that goes well. Spans that begin at about the same time are sorted by name.
+const SEEDED: &str = "\
+publish seed.jobs (seedbed, producer)
+  process seed.events started (seedbed, consumer)
+  process seed.jobs seeded (seedbed-worker, consumer)
+    publish seed.events started (seedbed-worker, producer)
+    report (seedbed-worker, internal)
+      publish seed.events completed (seedbed-worker, producer)
+        process seed.events completed (seedbed, consumer)
+    scrub (seedbed-worker, internal)
+    sync (seedbed-worker, internal)
+      POST /sync/stream (seedbed-worker, client)
+      token (seedbed-worker, internal)
+    upload (seedbed-worker, internal)
+      put file (seedbed-worker, client)
+      put file (seedbed-worker, client)
+    vacuum (seedbed-worker, internal)
+    verify (seedbed-worker, internal)
+";
+
+/// A try that fails in its stream, with what becomes of the job.
+fn failed_try(outcome: &str) -> String {
+    format!(
+        "  process seed.events started (seedbed, consumer)
+  process seed.jobs {outcome} (seedbed-worker, consumer) FAILED
+    publish seed.events started (seedbed-worker, producer)
+    report (seedbed-worker, internal)
+      publish seed.events failed (seedbed-worker, producer)
+        process seed.events failed (seedbed, consumer)
+    sync (seedbed-worker, internal) FAILED
+      POST /sync/stream (seedbed-worker, client) FAILED
+      token (seedbed-worker, internal)
+"
+    )
+}
+
+/// What a killed worker leaves: the coordinator's part.
+const KILLED: &str = "  process seed.events started (seedbed, consumer)\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_job_is_one_trace_whatever_happens_to_it() {
+    let collector = Collector::start().await;
+    let mut cluster = Cluster::start().await;
+    let stores = cluster.add_stores(20, 5);
+    report_to(&mut cluster, &collector);
+    let faults = cluster.service.faults();
+    // Beyond what a job sits out by itself.
+    let retry_after = Some("11".to_owned());
+    let unavailable = Fault::Status {
+        status: 503,
+        retry_after,
+    };
+    faults.push_for("store-3", unavailable);
+    let refused = Fault::Error {
+        status: 400,
+        code: "PSYNC_S2305",
+    };
+    faults.always_for("store-5", refused);
+    faults.push_for("store-7", Fault::StallAfter { bytes: 100 });
+
+    let run = cluster.program.start(&RUN);
+    let doomed = cluster.program.start_worker();
+    // All but the job that hangs and the one that waits for its second try.
+    collector
+        .wait_for("the other jobs have ended", |collector| {
+            ended(&collector.spans()).len() == 18
+        })
+        .await;
+    let hanging = |metrics: &testkit::powersync::Metrics| metrics.store("store-7").streams == 1;
+    cluster.service.wait_for(hanging).await;
+    assert!(doomed.kill().await);
+    let worker = cluster.program.start_worker();
+    assert_eq!(run.end().await.code, Some(1), "store-5 cannot succeed");
+    end(worker).await;
+    collector
+        .wait_for("everything has come", |collector| {
+            ended(&collector.spans()).len() == 20
+        })
+        .await;
+
+    let spans = collector.spans();
+    assert_no_orphan(&spans);
+    assert_run(&spans, 20);
+    let jobs = jobs(&spans);
+    assert_eq!(jobs.len(), 20, "one trace for each job, and only one");
+    for store in &stores {
+        let trace = &jobs[store.as_str()];
+        let expected = match store.as_str() {
+            "store-3" => after_root(&failed_try("retried")),
+            "store-5" => root() + &failed_try("failed"),
+            "store-7" => after_root(KILLED),
+            _ => SEEDED.to_owned(),
+        };
+        assert_eq!(tree(trace), expected, "{store}");
+        for span in trace.iter().filter(|span| span.name.ends_with("seed.jobs")) {
+            assert_eq!(span.attribute("seedbed.store_id"), store);
+            assert_eq!(span.attribute("messaging.system"), "rabbitmq");
+            assert_eq!(span.attribute("messaging.destination.name"), "seed.jobs");
+        }
+    }
+    assert_attributes(&jobs["store-1"]);
+    assert_failures(&jobs);
+    for secret in [
+        cluster.service.secret(),
+        "Token ",
+        "Bearer ",
+        "eyJ",
+        "X-Amz-",
+    ] {
+        assert!(!collector.has_text(secret), "a secret was exported");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jaeger_finds_a_job_by_its_store() {
+    let Some(jaeger) = Jaeger::start() else {
+        eprintln!("SKIPPED: there is no Jaeger, since there is no Go to install it with");
+        return;
+    };
+    let mut cluster = Cluster::start().await;
+    cluster.add_stores(3, 20_000);
+    let program = &mut cluster.program;
+    program.set_variable("OTEL_EXPORTER_OTLP_ENDPOINT", jaeger.endpoint());
+    program.set_variable("OTEL_METRICS_EXPORTER", "none");
+    // The first stream that breaks off is resumed, the second one is too many.
+    program.set("POWERSYNC__MAX_RECONNECTS", "1");
+    for _ in 0..2 {
+        let cut = Fault::CutAfter { bytes: 1000 };
+        cluster.service.faults().push_for("store-2", cut);
+    }
+    let worker = cluster.program.start_worker();
+    let ended = cluster.program.run(&RUN).await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    end(worker).await;
+
+    let tag = ("seedbed.store_id", "store-2");
+    // As many as in the tree above, and those of the failed try.
+    let has_all = |answer: &Value| {
+        let spans = answer["data"][0]["spans"].as_array();
+        spans.is_some_and(|spans| spans.len() == 27)
+    };
+    let answer = jaeger.search_until("seedbed-worker", tag, has_all).await;
+    let traces = answer["data"].as_array().unwrap();
+    assert_eq!(traces.len(), 1, "one trace for each job");
+    let trace = &traces[0];
+    let processes = trace["processes"].as_object().unwrap().values();
+    let services: BTreeSet<_> = processes
+        .map(|p| p["serviceName"].as_str().unwrap())
+        .collect();
+    assert_eq!(services, BTreeSet::from(["seedbed", "seedbed-worker"]));
+    let spans = trace["spans"].as_array().unwrap();
+    let names: BTreeSet<_> = spans
+        .iter()
+        .map(|s| s["operationName"].as_str().unwrap())
+        .collect();
+    for step in [
+        "token", "sync", "scrub", "vacuum", "verify", "upload", "report",
+    ] {
+        assert!(names.contains(step), "{step} is not in {names:?}");
+    }
+    let is_marked = |span: &&Value| {
+        let tags = span["tags"].as_array().unwrap();
+        tags.iter()
+            .any(|tag| tag["key"] == "error" && tag["value"] == true)
+    };
+    let marked = spans.iter().filter(is_marked);
+    let mut marked: Vec<_> = marked
+        .map(|s| s["operationName"].as_str().unwrap())
+        .collect();
+    marked.sort_unstable();
+    let broken = [
+        "POST /sync/stream",
+        "POST /sync/stream",
+        "process seed.jobs",
+        "sync",
+    ];
+    assert_eq!(marked, broken);
+    draw(&answer);
+}
+
+/// Draws the trace as the README shows it: `target/traces/job.svg`.
+fn draw(answer: &Value) {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let directory = workspace.join("target/traces");
+    std::fs::create_dir_all(&directory).unwrap();
+    let (json, picture) = (directory.join("job.json"), directory.join("job.svg"));
+    std::fs::write(&json, answer.to_string()).unwrap();
+    let script = workspace.join("tests/traces/draw.py");
+    let drawn = Command::new("python3")
+        .arg(script)
+        .args([&json, &picture])
+        .status();
+    assert!(drawn.unwrap().success());
+    let picture = std::fs::read_to_string(picture).unwrap();
+    for name in ["publish seed.jobs", "POST /sync/stream", "vacuum", "retry"] {
+        assert!(picture.contains(name), "{name} is not in the picture");
+    }
+}
+
+/// What is worth looking at in the trace of a job that went well.
+fn assert_attributes(trace: &[&Span]) {
+    let find = |name: &str| *trace.iter().find(|span| span.name == name).unwrap();
+    let process = find("process seed.jobs");
+    assert_eq!(process.attribute("seedbed.attempt"), "1");
+    assert_eq!(process.attribute("seedbed.returned"), "0");
+    assert_eq!(process.attribute("seedbed.rows"), "5");
+    assert_eq!(process.attribute("seedbed.operations"), "5");
+    assert_eq!(process.attribute("seedbed.encoding"), "identity");
+    for name in ["seedbed.bytes", "seedbed.downloaded", "seedbed.checkpoint"] {
+        let number: u64 = process.attribute(name).parse().unwrap();
+        assert!(number > 0, "{name}");
+    }
+    let stream = find("POST /sync/stream");
+    assert_eq!(stream.attribute("http.request.method"), "POST");
+    assert_eq!(stream.attribute("http.response.status_code"), "200");
+    assert_eq!(stream.attribute("server.address"), "127.0.0.1");
+    assert!(stream.attribute("url.full").ends_with("/sync/stream"));
+    assert_eq!(stream.attribute("seedbed.operations"), "5");
+    let put = find("put file");
+    assert!(put.attribute("seedbed.object.key").contains("store-1"));
+}
+
+/// How the failed tries are marked.
+fn assert_failures(jobs: &BTreeMap<String, Vec<&Span>>) {
+    let failed = |store: &str, name: &str| {
+        let mut named = jobs[store].iter().filter(|span| span.name == name);
+        *named.find(|span| span.failure.is_some()).unwrap()
+    };
+    let event = |span: &Span, name: &str| {
+        let mut events = span.events.iter();
+        events.find(|event| event.0 == name).unwrap().1.clone()
+    };
+    for (store, status) in [("store-3", "503"), ("store-5", "400")] {
+        let stream = failed(store, "POST /sync/stream");
+        assert_eq!(stream.attribute("error.type"), "powersync_refused");
+        assert_eq!(stream.attribute("http.response.status_code"), status);
+        let exception = event(failed(store, "sync"), "exception");
+        assert!(
+            exception["exception.message"].contains(status),
+            "{exception:?}"
+        );
+    }
+    let retry = event(failed("store-3", "process seed.jobs"), "retry");
+    assert_eq!(retry["seedbed.step"], "sync");
+    assert_eq!(retry["seedbed.attempt"], "2");
+    let parked = event(failed("store-5", "process seed.jobs"), "parked");
+    assert_eq!(parked["seedbed.step"], "sync");
+    let mut redelivered = jobs["store-7"].iter();
+    let redelivered = redelivered.find(|span| span.name == "process seed.jobs");
+    assert_eq!(redelivered.unwrap().attribute("seedbed.returned"), "1");
+}
+
+/// Programs tell `collector` soon, not only when they end.
+fn report_to(cluster: &mut Cluster, collector: &Collector) {
+    let program = &mut cluster.program;
+    program.set_variable("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_endpoint());
+    program.set_variable("OTEL_BSP_SCHEDULE_DELAY", "50");
+}
+
+async fn end(worker: Process) {
+    worker.signal("TERM");
+    assert_eq!(worker.end().await.code, Some(0));
+}
+
+/// The stores of the jobs of which a snapshot or a parked message is in the catalog.
+fn ended(spans: &[Span]) -> BTreeSet<String> {
+    let last = |span: &&Span| {
+        let has_ended = matches!(span.attribute("seedbed.outcome"), "seeded" | "failed");
+        has_ended && span.name == "process seed.jobs"
+    };
+    let recorded = |span: &&Span| {
+        let event = span.attribute("seedbed.event");
+        span.name == "process seed.events" && event != "started"
+    };
+    let store = |span: &Span| span.attribute("seedbed.store_id").to_owned();
+    let recorded: BTreeSet<_> = spans.iter().filter(recorded).map(store).collect();
+    let ended: BTreeSet<_> = spans.iter().filter(last).map(store).collect();
+    &recorded & &ended
+}
+
+/// The spans of each job, by its store.
+fn jobs(spans: &[Span]) -> BTreeMap<String, Vec<&Span>> {
+    let mut jobs = BTreeMap::new();
+    for root in spans.iter().filter(|span| span.name == "publish seed.jobs") {
+        assert_eq!(root.parent, None, "a job's trace is its own");
+        let trace = spans.iter().filter(|span| span.trace_id == root.trace_id);
+        let twice = jobs.insert(
+            root.attribute("seedbed.store_id").to_owned(),
+            trace.collect(),
+        );
+        assert_eq!(twice, None, "a second trace of the same job");
+    }
+    jobs
+}
+
+fn assert_no_orphan(spans: &[Span]) {
+    let ids: BTreeSet<_> = spans
+        .iter()
+        .map(|span| (&span.trace_id, &span.id))
+        .collect();
+    assert_eq!(ids.len(), spans.len(), "a span came twice");
+    for span in spans {
+        if let Some(parent) = &span.parent {
+            let is_there = ids.contains(&(&span.trace_id, parent));
+            assert!(is_there, "an orphan: {span:#?}");
+        }
+    }
+}
+
+/// The run is a trace of its own, to which each job is linked; each batch of events is one, linked both ways.
+fn assert_run(spans: &[Span], jobs: usize) {
+    let named = |name: &'static str| spans.iter().filter(move |span| span.name == name);
+    let run = named("run").next().unwrap();
+    assert_eq!(run.attribute("seedbed.jobs"), jobs.to_string());
+    let trace: Vec<_> = spans
+        .iter()
+        .filter(|span| span.trace_id == run.trace_id)
+        .collect();
+    assert_eq!(
+        tree(&trace),
+        "run (seedbed, internal)\n  list stores (seedbed, client)\n  publish jobs (seedbed, internal)\n"
+    );
+    let publishing = named("publish jobs").next().unwrap();
+    let published: Vec<_> = named("publish seed.jobs").collect();
+    assert_eq!(published.len(), jobs);
+    for job in published {
+        assert_eq!(job.links, std::slice::from_ref(&publishing.id));
+        assert_eq!(
+            job.attribute("seedbed.run_id"),
+            run.attribute("seedbed.run_id")
+        );
+    }
+    let batches: BTreeMap<_, _> = named("apply events").map(|span| (&span.id, span)).collect();
+    for batch in batches.values() {
+        assert_eq!(batch.attribute("db.system.name"), "postgresql");
+    }
+    for event in named("process seed.events") {
+        let [batch] = &event.links[..] else {
+            panic!("not in one batch: {event:#?}");
+        };
+        assert!(batches[batch].links.contains(&event.id));
+    }
+}
+
+fn root() -> String {
+    let root = SEEDED.split_inclusive('\n').next();
+    root.unwrap().to_owned()
+}
+
+/// A job that goes well after `before`.
+fn after_root(before: &str) -> String {
+    let mut children = [before, SEEDED.strip_prefix(&root()).unwrap()].concat();
+    let mut blocks: Vec<String> = Vec::new();
+    for line in children.split_inclusive('\n') {
+        match blocks.last_mut() {
+            Some(block) if line.starts_with("    ") => block.push_str(line),
+            _ => blocks.push(line.to_owned()),
+        }
+    }
+    blocks.sort();
+    children = blocks.concat();
+    root() + &children
+}
+
+/// The spans of one trace, each below its parent, sorted by name.
+fn tree(trace: &[&Span]) -> String {
+    fn add(text: &mut String, trace: &[&Span], parent: Option<&str>, depth: usize) {
+        let children = trace.iter().filter(|span| span.parent.as_deref() == parent);
+        let mut children: Vec<_> = children.map(|span| (line(span), *span)).collect();
+        children.sort_by(|one, other| one.0.cmp(&other.0));
+        for (line, span) in children {
+            writeln!(text, "{:depth$}{line}", "").unwrap();
+            add(text, trace, Some(&span.id), depth + 2);
+        }
+    }
+    fn line(span: &Span) -> String {
+        let what = match span.name.as_str() {
+            "process seed.jobs" => span.attribute("seedbed.outcome"),
+            _ => span.attribute("seedbed.event"),
+        };
+        let name = [&span.name, what].join(" ");
+        let failed = span.failure.as_ref().map_or("", |_| " FAILED");
+        format!("{} ({}, {}){failed}", name.trim(), span.service, span.kind)
+    }
+    let mut text = String::new();
+    add(&mut text, trace, None, 0);
+    text
+}
