@@ -7,13 +7,16 @@ use std::{
     process::Command,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::{
     cluster::Cluster,
     collector::{Collector, Span},
     jaeger::Jaeger,
+    objects::ObjectServer,
     powersync::Fault,
     program::Process,
+    rabbitmq::RabbitMq,
+    serving::{Serving, client_token, database_path},
 };
 
 const RUN: [&str; 3] = ["run", "--stores", "stores.ndjson"];
@@ -214,6 +217,52 @@ fn draw(answer: &Value) {
     let picture = std::fs::read_to_string(picture).unwrap();
     for name in ["publish seed.jobs", "POST /sync/stream", "vacuum", "retry"] {
         assert!(picture.contains(name), "{name} is not in the picture");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_joins_its_callers_trace_and_no_signature_is_in_any() {
+    let collector = Collector::start().await;
+    let objects = ObjectServer::s3().await;
+    let mut cluster = Cluster::on(RabbitMq::shared(), Some(objects)).await;
+    cluster.add_stores(1, 5);
+    report_to(&mut cluster, &collector);
+    Serving::prepare(&mut cluster.program);
+    let worker = cluster.program.start_worker();
+    assert_eq!(cluster.program.run(&RUN).await.code, Some(0));
+    end(worker).await;
+    let arguments = ["serve", "--stores", "stores.ndjson"];
+    let server = Serving::start(&cluster.program, &arguments).await;
+    let token = format!("Bearer {}", client_token(json!({ "store_id": "store-1" })));
+    let (trace, caller) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let traceparent = format!("00-{trace}-{caller}-01");
+    let headers = [
+        ("authorization", token.as_str()),
+        ("traceparent", &traceparent),
+    ];
+    let answer = server.get_with(&database_path("store-1"), &headers).await;
+    let url = answer.json()["databaseUrl"].as_str().unwrap().to_owned();
+    let signature = url.split("X-Amz-Signature=").nth(1).unwrap();
+
+    let request = |span: &Span| span.name == "GET /database";
+    collector
+        .wait_for("the request is told of", |c| c.spans().iter().any(request))
+        .await;
+    let spans = collector.spans();
+    let request = spans.iter().find(|span| request(span)).unwrap();
+    assert_eq!(request.kind, "server");
+    assert_eq!(
+        (request.trace_id.as_str(), request.parent.as_deref()),
+        (trace, Some(caller))
+    );
+    assert_eq!(request.attribute("http.route"), "/database");
+    assert_eq!(request.attribute("http.response.status_code"), "200");
+    let mut puts = spans.iter().filter(|span| span.name == "put s3");
+    let put = puts.next().unwrap();
+    assert!(put.attribute("aws.s3.key").contains("store-1/"), "{put:?}");
+    assert!(!put.attribute("aws.s3.bucket").is_empty());
+    for secret in [signature, token.as_str(), "X-Amz-", "eyJ"] {
+        assert!(!collector.has_text(secret), "a secret was exported");
     }
 }
 
