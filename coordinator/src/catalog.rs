@@ -163,6 +163,15 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`] when it does not.
+    pub async fn ping(&self) -> Result<(), CatalogError> {
+        sqlx::query("SELECT 1").execute(&self.readers).await?;
+        Ok(())
+    }
+
     /// Its `db.system.name` in spans.
     pub(crate) fn db_system(&self) -> &'static str {
         if self.is_sqlite {

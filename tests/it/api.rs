@@ -115,14 +115,14 @@ async fn nobody_but_administrators_may_use_it() {
         1,
         "nothing was started"
     );
-    drop(serving);
+    assert!(serving.process.kill().await);
 
     program.unset("SERVE__ADMIN_TOKEN");
     let closed = Serving::start(&program, &SERVE).await;
     let disabled: BTreeSet<_> = [(403, "admin_disabled".to_owned())].into();
     assert_eq!(each(&closed, None).await, disabled);
     assert_eq!(each(&closed, Some("")).await, disabled);
-    drop(closed);
+    assert!(closed.process.kill().await);
 
     program.set("SERVE__OPEN_ADMIN", "true");
     let open = Serving::start(&program, &SERVE).await;
@@ -138,6 +138,34 @@ async fn nobody_but_administrators_may_use_it() {
         .get_with("/api/overview", &[("sec-fetch-site", "same-origin")])
         .await;
     assert_eq!(own.status, 200);
+    // To other hosts than localhost, browsers without TLS say only this.
+    for origin in ["http://evil.example", "http://127.0.0.1:1", "null"] {
+        let answer = open.get_with("/api/overview", &[("origin", origin)]).await;
+        assert_eq!(answer.refusal(), (403, "other_site".to_owned()), "{origin}");
+    }
+    let origin = [("origin", open.url.as_str())];
+    assert_eq!(open.get_with("/api/overview", &origin).await.status, 200);
+    // A name of somebody else's that points here.
+    let other_host = (403, "other_host".to_owned());
+    for host in ["evil.example", "localhost.evil.example", "x@y", ""] {
+        let answer = open.get_with("/api/overview", &[("host", host)]).await;
+        assert_eq!(answer.refusal(), other_host, "{host}");
+    }
+    for host in [
+        "localhost",
+        "localhost:8080",
+        "192.0.2.7:8080",
+        "[::1]:8080",
+    ] {
+        let answer = open.get_with("/api/overview", &[("host", host)]).await;
+        assert_eq!(answer.status, 200, "{host}");
+    }
+    assert!(open.process.kill().await);
+
+    program.set("SERVE__PUBLIC_URL", "http://seedbed.example/");
+    let named = Serving::start(&program, &SERVE).await;
+    let host = [("host", "seedbed.example")];
+    assert_eq!(named.get_with("/api/overview", &host).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -324,7 +324,7 @@ async fn everybody_may_download_only_where_a_setting_says_so() {
     let closed = Serving::start(&program, &SERVE).await;
     let answer = closed.get(&database_path("1"), None).await;
     assert_eq!(answer.refusal(), (403, "downloads_disabled".to_owned()));
-    drop(closed);
+    assert!(closed.process.kill().await);
     program.set("DOWNLOAD__ANONYMOUS", "true");
     let open = Serving::start(&program, &SERVE).await;
     let answer = loop {

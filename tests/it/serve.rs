@@ -112,26 +112,29 @@ async fn a_run_whose_coordinator_was_killed_is_brought_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readiness_tells_when_the_broker_is_away_and_serving_goes_on() {
+async fn readiness_tells_that_the_broker_is_away_while_serving_goes_on() {
     let rabbitmq = std::sync::Arc::new(RabbitMq::start());
     let mut cluster = Cluster::on(rabbitmq.clone(), None).await;
     Serving::prepare(&mut cluster.program);
     cluster.add_stores(2, 5);
     let server = Serving::start(&cluster.program, &SERVE).await;
-    let ready = async |expected: u16| {
-        while server.get("/readyz", None).await.status != expected {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+    let ready = async |expected: &str| loop {
+        let answer = server.get("/readyz", None).await;
+        assert_eq!(answer.status, 200);
+        if answer.body == expected.as_bytes() {
+            break;
         }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    ready(200).await;
+    ready("ready\n").await;
     rabbitmq.stop();
-    ready(503).await;
+    ready("ready, without a connection to the broker\n").await;
     assert_eq!(server.get("/healthz", None).await.status, 200);
     let answer = server.get(&database_path("store-1"), None).await;
     assert_eq!(answer.status, 401);
     let resumed = tokio::task::spawn_blocking(move || rabbitmq.resume());
     resumed.await.unwrap();
-    ready(200).await;
+    ready("ready\n").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +156,7 @@ async fn a_download_from_s3_goes_by_a_url_that_s3_signs_for_the_endpoint_of_clie
     let altered = format!("{path}X-Amz-Signature={signature}");
     let altered = server.get(&altered, None).await;
     assert_eq!(altered.status, 403);
-    drop(server);
+    assert!(server.process.kill().await);
 
     cluster
         .program
