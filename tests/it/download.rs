@@ -326,6 +326,14 @@ async fn everybody_may_download_only_where_a_setting_says_so() {
     assert_eq!(answer.refusal(), (403, "downloads_disabled".to_owned()));
     assert!(closed.process.kill().await);
     program.set("DOWNLOAD__ANONYMOUS", "true");
+    program.set("DOWNLOAD__ON_DEMAND", "true");
+    let unbounded = program.run(&SERVE).await;
+    assert_eq!(unbounded.code, Some(2), "{unbounded}");
+    assert!(
+        unbounded.error.contains("download.on_demand"),
+        "{unbounded}"
+    );
+    program.unset("DOWNLOAD__ON_DEMAND");
     let open = Serving::start(&program, &SERVE).await;
     let answer = loop {
         let answer = open.get(&database_path("1"), None).await;

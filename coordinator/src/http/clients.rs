@@ -21,12 +21,20 @@ pub(super) const RSA: [Algorithm; 6] = [
     Algorithm::PS512,
 ];
 
+/// The shortest secret of HS256: as long as what it makes.
+const MIN_SECRET_BYTES: usize = 32;
+
 /// Why clients' tokens cannot be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The shared secret is not base64url.
     #[error("download.secret is not base64url; give it as it stands in the `k` of a JWK")]
     Secret,
+    /// The shared secret can be guessed from one token (RFC 7518, 3.2).
+    #[error(
+        "download.secret is too short to be safe; give at least {MIN_SECRET_BYTES} bytes in base64url"
+    )]
+    ShortSecret,
     /// The key file cannot be read.
     #[error("download.key_file {} cannot be read: {source}", path.display())]
     Unreadable {
@@ -108,9 +116,13 @@ impl Clients {
         let mut keys = Vec::new();
         if let Some(secret) = &config.secret {
             let secret = URL_SAFE_NO_PAD.decode(secret.expose().trim_end_matches('='));
+            let secret = secret.map_err(|_| KeyError::Secret)?;
+            if secret.len() < MIN_SECRET_BYTES {
+                return Err(KeyError::ShortSecret);
+            }
             keys.push(Key {
                 kid: config.kid.clone(),
-                key: DecodingKey::from_secret(&secret.map_err(|_| KeyError::Secret)?),
+                key: DecodingKey::from_secret(&secret),
                 algorithms: vec![Algorithm::HS256],
             });
         }
@@ -128,7 +140,9 @@ impl Clients {
                 algorithms,
             });
         }
-        let jwks = config.jwks_url.clone().map(Jwks::new).transpose();
+        let max_age = config.jwks_max_age;
+        let jwks = config.jwks_url.clone().map(|url| Jwks::new(url, max_age));
+        let jwks = jwks.transpose();
         Ok(Self {
             anonymous: config.anonymous,
             keys,

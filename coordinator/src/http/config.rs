@@ -61,6 +61,9 @@ pub struct DownloadConfig {
     pub key_file: Option<PathBuf>,
     /// Where the public keys are published as a JWK set.
     pub jwks_url: Option<Url>,
+    /// How long those keys are believed without being published anew.
+    #[serde(deserialize_with = "duration")]
+    pub jwks_max_age: Duration,
     /// The `kid` that tokens for `secret` or `key_file` must name.
     pub kid: Option<String>,
     /// The `iss` that tokens must have.
@@ -154,6 +157,14 @@ impl DownloadConfig {
                 "is true although there are keys to check tokens with; leave one of them out",
             );
         }
+        if self.anonymous && self.on_demand {
+            return invalid(
+                "download.on_demand",
+                "is true together with download.anonymous: anybody could have the source and the service read again \
+                 and again; leave one of them out",
+            );
+        }
+        positive("download.jwks_max_age", self.jwks_max_age)?;
         positive("download.url_lifetime", self.url_lifetime)?;
         if self.url_lifetime > MAX_URL_LIFETIME {
             return invalid(

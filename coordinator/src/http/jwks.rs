@@ -35,6 +35,7 @@ pub(super) struct Jwks(Arc<Inner>);
 
 struct Inner {
     url: Url,
+    max_age: Duration,
     client: reqwest::Client,
     known: RwLock<Known>,
     /// Held by the one who asks the backend.
@@ -53,8 +54,8 @@ impl Known {
         self.keys.iter().any(|key| key.kid.as_deref() == Some(kid))
     }
 
-    fn is_fresh(&self) -> bool {
-        self.fetched.is_some_and(|then| then.elapsed() < FRESH)
+    fn is_younger_than(&self, age: Duration) -> bool {
+        self.fetched.is_some_and(|then| then.elapsed() < age)
     }
 
     fn was_tried(&self) -> bool {
@@ -63,10 +64,12 @@ impl Known {
 }
 
 impl Jwks {
-    pub(super) fn new(url: Url) -> reqwest::Result<Self> {
+    /// The keys at `url`, which are believed for `max_age` while nobody answers there.
+    pub(super) fn new(url: Url, max_age: Duration) -> reqwest::Result<Self> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
         Ok(Self(Arc::new(Inner {
             url,
+            max_age,
             client,
             known: RwLock::default(),
             asking: Mutex::default(),
@@ -78,14 +81,14 @@ impl Jwks {
     pub(super) async fn keys(&self, kid: Option<&str>) -> Result<Vec<Key>, Problem> {
         let known = self.known();
         let is_known = kid.map_or(!known.keys.is_empty(), |kid| known.names(kid));
-        if !is_known {
+        if !is_known || !known.is_younger_than(self.0.max_age) {
             self.refresh().await;
-        } else if !known.is_fresh() && !known.was_tried() {
+        } else if !known.is_younger_than(FRESH) && !known.was_tried() {
             let refreshed = self.clone();
             tokio::spawn(async move { refreshed.refresh().await });
         }
         let known = self.known();
-        if known.fetched.is_none() {
+        if !known.is_younger_than(self.0.max_age) {
             return Err(Problem::unavailable(
                 "tokens cannot be checked now; try again soon",
             ));

@@ -98,6 +98,27 @@ async fn a_public_key_in_a_file_believes_its_own_signatures_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_of_a_backend_that_stays_away_are_not_believed_for_ever() {
+    let keys = Keys::default();
+    *keys.lock().unwrap() = Some(vec![published("rs256", "a")]);
+    let (url, _) = backend(keys.clone()).await;
+    let (_service, mut program) = service_and_program().await;
+    without_secret(&mut program);
+    program.set("DOWNLOAD__JWKS_URL", &url);
+    program.set("DOWNLOAD__JWKS_MAX_AGE", "1s");
+    let serving = Serving::start(&program, &SERVE).await;
+    let header = header(algorithm("rs256"), Some("a"));
+    let token = token(claims(), &header, &private("rs256"));
+    believed(&serving, &token).await;
+    *keys.lock().unwrap() = None;
+    while status(&serving, &token).await != 503 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    *keys.lock().unwrap() = Some(vec![published("rs256", "a")]);
+    believed(&serving, &token).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn keys_that_cannot_be_used_are_named_at_the_start() {
     let (_service, mut program) = service_and_program().await;
     for (setting, value, named) in [
@@ -105,6 +126,11 @@ async fn keys_that_cannot_be_used_are_named_at_the_start() {
             "DOWNLOAD__SECRET",
             "hunter2!",
             "download.secret is not base64url",
+        ),
+        (
+            "DOWNLOAD__SECRET",
+            "aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMmh1",
+            "download.secret is too short",
         ),
         ("DOWNLOAD__KEY_FILE", "stores.ndjson", "holds no public RSA"),
         ("DOWNLOAD__KEY_FILE", "missing.pem", "cannot be read"),
