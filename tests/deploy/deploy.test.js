@@ -192,7 +192,7 @@ test("the settings in manifests, compose.yaml and the image are Seedbed's", () =
     const effective = run(seedbed, ["--json", "config"], { env, cwd: scratch });
     const lines = effective.trim().split("\n");
     const given = Object.keys(environment).filter((key) => key.startsWith("SEEDBED_") && key !== "SEEDBED_CONFIG");
-    assert.ok(given.length >= 4, name);
+    assert.ok(given.length >= 2, name);
     for (const key of given) assert.ok(lines.some((line) => line.includes(key)), `${name}: ${key}`);
     assert.ok(!effective.includes("demo-only") && !effective.includes("example-only"), `${name}: secrets are not shown`);
   }
