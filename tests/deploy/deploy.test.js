@@ -194,11 +194,22 @@ test("the settings in manifests, compose.yaml and the image are Seedbed's", () =
     const given = Object.keys(environment).filter((key) => key.startsWith("SEEDBED_") && key !== "SEEDBED_CONFIG");
     assert.ok(given.length >= 2, name);
     for (const key of given) assert.ok(lines.some((line) => line.includes(key)), `${name}: ${key}`);
+    const { status, stderr } = accepts({ ...environment, SEEDBED_CONFIG: file });
+    assert.equal(status, 1, `${name}: ${stderr}`);
+    assert.match(stderr, /there is no catalog/, name);
     assert.ok(!effective.includes("demo-only") && !effective.includes("example-only"), `${name}: secrets are not shown`);
   }
-  const env = { PATH: process.env.PATH, SEEDBED_WORKER__SLOT: "4" };
-  assert.notEqual(spawnSync(seedbed, ["--json", "config"], { env, cwd: scratch }).status, 0, "a misspelt one is noticed");
+  const misspelt = accepts({ SEEDBED_WORKER__SLOT: "4" });
+  assert.equal(misspelt.status, 2);
+  assert.match(misspelt.stderr, /SEEDBED_WORKER__SLOT/);
 });
+
+/** What comes of a command that reads all settings, and then finds no catalog. */
+function accepts(environment) {
+  const env = { PATH: process.env.PATH, SEEDBED_POWERSYNC__ENDPOINT: "http://powersync", ...environment };
+  env.SEEDBED_CATALOG__URL = "sqlite:none.db";
+  return spawnSync(seedbed, ["status"], { encoding: "utf8", env, cwd: scratch });
+}
 
 test("compose.yaml fits the Compose specification", () => {
   run(python("check-jsonschema"), ["--builtin-schema", "vendor.compose-spec", join(deploy, "compose.yaml")]);
@@ -332,4 +343,22 @@ test("the collector's pipelines are made of parts that it has, and sample before
   assert.ok(processors.indexOf("tail_sampling") < processors.indexOf("batch"));
   const failures = collector.processors.tail_sampling.policies.find(({ type }) => type === "status_code");
   assert.deepEqual(failures.status_code.status_codes, ["ERROR"]);
+});
+
+test("the commands that operators are told exist", () => {
+  const blocks = [...text("OPERATIONS.md").matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block]) => block.split("\n"));
+  const commands = blocks.map((line) => line.replace(/ +#.*/, "")).filter((line) => line.startsWith("seedbed "));
+  const quoted = [...text("OPERATIONS.md").matchAll(/`(seedbed (?!-worker)[^`]+)`/g)].map(([, command]) => command);
+  const rules = [...text("kubernetes/monitoring/alerts.yaml").matchAll(/`(seedbed [^`]+)`/g)].map(([, command]) => command);
+  assert.ok(commands.length >= 10 && quoted.length >= 10 && rules.length >= 3);
+  const env = { PATH: process.env.PATH };
+  for (const command of new Set([...commands, ...quoted, ...rules])) {
+    // The help of a command line that is not understood is an error.
+    run(seedbed, [...command.split(" ").slice(1), "--help"], { env, cwd: scratch });
+  }
+  assert.notEqual(spawnSync(seedbed, ["run", "--no-such", "--help"], { env }).status, 0);
+});
+
+test("each alert is explained to operators", () => {
+  for (const { alert } of alerts().flatMap(({ rules }) => rules)) assert.ok(text("OPERATIONS.md").includes(`\`${alert}\``), alert);
 });
