@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Whether the program in this container is ready: asks at the port of the image's probes, for want of an HTTP client.
+# Whether the program in this container is healthy: asks /healthz at the given port of this machine. The image has
+# no HTTP client, and bash suffices.
 set -euo pipefail
-exec 3<>/dev/tcp/127.0.0.1/9090
-printf 'GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
-read -r _ status _ <&3
+
+port=${1:?"usage: healthcheck.sh PORT"}
+exec 3<>"/dev/tcp/127.0.0.1/$port"
+printf 'GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' >&3
+read -r -t 2 _ status _ <&3
 [ "$status" = 200 ]

