@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use seedbed_protocol::{RunId, StoreId, broker::Broker};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::{
     catalog::{Catalog, InFlight, ListOptions, Listed, Retried},
@@ -26,6 +26,8 @@ pub struct Operator {
     source_is_all: bool,
     /// Wakes whoever publishes.
     publish: Arc<Notify>,
+    /// Held while stores are listed. Lists wait for each other in the catalog anyway; here they keep no connection.
+    listing: Mutex<()>,
 }
 
 impl Operator {
@@ -46,6 +48,7 @@ impl Operator {
             source,
             source_is_all,
             publish,
+            listing: Mutex::default(),
         }
     }
 
@@ -62,6 +65,7 @@ impl Operator {
             full_sweep: options.full_sweep && self.source_is_all && filter.is_all(),
             ..options
         };
+        let _listing = self.listing.lock().await;
         let listed =
             run::list(&self.catalog, &self.settings, &self.source, filter, options).await?;
         self.publish.notify_one();

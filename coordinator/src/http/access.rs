@@ -1,7 +1,11 @@
 //! The access log: one line for each request, within the caller's trace. Neither query strings nor headers are in it:
 //! they hold signatures and tokens.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -81,7 +85,7 @@ pub(super) fn client_address(request: &Request, behind_proxy: bool) -> Option<Ip
     let forwarded = || {
         let values = request.headers().get_all("x-forwarded-for");
         let last = values.iter().next_back()?.to_str().ok()?;
-        last.rsplit(',').next()?.trim().parse().ok()
+        address_of(last.rsplit(',').next()?.trim())
     };
     let peer = || request.extensions().get::<Peer>().map(|peer| peer.0);
     if behind_proxy {
@@ -89,6 +93,13 @@ pub(super) fn client_address(request: &Request, behind_proxy: bool) -> Option<Ip
     } else {
         peer()
     }
+}
+
+/// An address as proxies write it: with or without a port, of IPv6 with or without brackets.
+fn address_of(text: &str) -> Option<IpAddr> {
+    let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
+    let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    text.parse().ok().or_else(with_port).or_else(in_brackets)
 }
 
 #[cfg(test)]
@@ -107,5 +118,15 @@ mod tests {
         request.extensions_mut().insert(Peer(peer));
         assert_eq!(client_address(&request, false), Some(peer));
         assert_eq!(client_address(&request, true), Some([10, 0, 0, 7].into()));
+    }
+
+    #[test]
+    fn addresses_are_understood_as_proxies_write_them() {
+        let v6: IpAddr = "2001:db8::7".parse().unwrap();
+        for text in ["2001:db8::7", "[2001:db8::7]", "[2001:db8::7]:4711"] {
+            assert_eq!(address_of(text), Some(v6), "{text}");
+        }
+        assert_eq!(address_of("10.0.0.7:4711"), Some([10, 0, 0, 7].into()));
+        assert_eq!(address_of("unknown"), None);
     }
 }
