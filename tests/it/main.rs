@@ -21,5 +21,6 @@ mod stand_in;
 mod stores_sql;
 mod storm;
 mod worker_faults;
+mod worker_loading;
 mod worker_service;
 mod worker_snapshots;

@@ -14,6 +14,7 @@ pub mod error;
 mod gate;
 pub mod health;
 pub mod line;
+mod load;
 pub mod program;
 pub mod progress;
 pub mod schema;

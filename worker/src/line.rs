@@ -33,8 +33,8 @@ pub enum LineKind {
     },
     /// All buckets of the target are here.
     CheckpointComplete,
-    /// All buckets of one priority, and of those before it, are here.
-    CheckpointPartiallyComplete,
+    /// All buckets of this priority, and of those before it, are here.
+    CheckpointPartiallyComplete(u8),
     /// The keepalive: seconds until the token expires.
     TokenExpiresIn(i64),
     /// Whatever later services add.
@@ -98,6 +98,14 @@ impl LineKind {
         struct KeepaliveDocument {
             token_expires_in: f64,
         }
+        #[derive(Deserialize)]
+        struct PartialDocument {
+            partial_checkpoint_complete: PartialLine,
+        }
+        #[derive(Deserialize)]
+        struct PartialLine {
+            priority: u8,
+        }
         Ok(match first_key(line).unwrap_or_default() {
             b"data" => Self::Data {
                 operations: count_operations(line)?,
@@ -107,13 +115,22 @@ impl LineKind {
                 Self::CheckpointDiff(parse::<DiffDocument>(line)?.checkpoint_diff)
             }
             b"checkpoint_complete" => Self::CheckpointComplete,
-            b"partial_checkpoint_complete" => Self::CheckpointPartiallyComplete,
+            b"partial_checkpoint_complete" => Self::CheckpointPartiallyComplete(
+                parse::<PartialDocument>(line)?
+                    .partial_checkpoint_complete
+                    .priority,
+            ),
             b"token_expires_in" => {
                 Self::TokenExpiresIn(parse::<KeepaliveDocument>(line)?.token_expires_in as i64)
             }
             _ => Self::Other,
         })
     }
+}
+
+/// Whether a line brings operations.
+pub(crate) fn is_data(line: &Line) -> bool {
+    first_key(line) == Some(b"data")
 }
 
 /// The name of a document's first field. Every line of the protocol is an object with a single field.
@@ -296,6 +313,21 @@ impl TargetCheckpoint {
     /// Whether the claims select nothing at all.
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
+    }
+
+    /// Whether the bucket is a part of it.
+    pub(crate) fn has_bucket(&self, name: &str) -> bool {
+        self.buckets.contains_key(name)
+    }
+
+    /// The buckets of at least this priority, which are those with at most its number, or else all, with
+    /// their checksums.
+    pub(crate) fn checksums(&self, priority: Option<u8>) -> impl Iterator<Item = (&str, u32)> {
+        let wanted = move |of: u8| priority.is_none_or(|least| of <= least);
+        self.buckets
+            .iter()
+            .filter(move |(_, (_, of))| wanted(*of))
+            .map(|(name, (checksum, _))| (name.as_str(), *checksum))
     }
 
     /// Whether the service does not know the stream. Services without Sync Streams do not say.

@@ -162,7 +162,30 @@ impl Schema {
     pub fn create_inferred(&self, connection: &Connection) -> Result<(), DatabaseError> {
         match self {
             Self::Given(_) => Ok(()),
-            Self::Inferred => replace_schema(connection, &infer(connection)?),
+            Self::Inferred => replace_schema(connection, &infer(connection)?.schema()),
+        }
+    }
+
+    /// Reads rows as they come; `None` when they tell nothing about the tables.
+    pub(crate) fn inference(&self) -> Option<Inference> {
+        match self {
+            Self::Given(_) => None,
+            Self::Inferred => Some(Inference::default()),
+        }
+    }
+
+    /// Creates the tables that the rows have told.
+    ///
+    /// # Errors
+    /// What SQLite or the core extension says.
+    pub(crate) fn create_as(
+        &self,
+        connection: &Connection,
+        inference: Inference,
+    ) -> Result<(), DatabaseError> {
+        match self {
+            Self::Given(_) => Ok(()),
+            Self::Inferred => replace_schema(connection, &inference.schema()),
         }
     }
 
@@ -391,46 +414,68 @@ enum ColumnKind {
 /// Columns in the order in which they first came; a kind only after the first value that is not null.
 type Columns = Vec<(String, Option<ColumnKind>)>;
 
-/// One pass over all rows. Fields that are null in every row become text.
-fn infer(connection: &Connection) -> Result<String, DatabaseError> {
-    let mut tables: BTreeMap<String, Columns> = BTreeMap::new();
-    let mut rows =
-        connection.prepare("SELECT row_type, data FROM ps_oplog WHERE row_type IS NOT NULL")?;
-    let mut rows = rows.query([])?;
-    while let Some(row) = rows.next()? {
-        let table = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-        if !tables.contains_key(table) {
-            tables.insert(table.to_owned(), Columns::new());
-        }
-        let Some(columns) = tables.get_mut(table) else {
-            continue;
-        };
-        let Some(data) = row
-            .get_ref(1)?
-            .as_str_or_null()
-            .map_err(rusqlite::Error::from)?
-        else {
-            continue;
-        };
+/// What the rows so far tell about their tables. Fields that are null in every row become text.
+#[derive(Default)]
+pub(crate) struct Inference(BTreeMap<String, Columns>);
+
+impl Inference {
+    /// Learns from a row's JSON.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Row`] when it is no object.
+    pub(crate) fn add(&mut self, table: &str, data: &str) -> Result<(), DatabaseError> {
+        let columns = self.columns(table);
         let mut json = serde_json::Deserializer::from_str(data);
         let widened = json.deserialize_map(Widen(columns));
         widened.map_err(|e| DatabaseError::Row {
             table: table.to_owned(),
             reason: e.to_string(),
-        })?;
+        })
     }
-    let column = |(name, kind): (String, Option<ColumnKind>)| InferredColumn {
-        name,
-        kind: kind.unwrap_or(ColumnKind::Text),
-    };
-    let table = |(name, columns): (String, Columns)| InferredTable {
-        name,
-        columns: columns.into_iter().map(column).collect(),
-    };
-    let schema = InferredSchema {
-        tables: tables.into_iter().map(table).collect(),
-    };
-    Ok(serde_json::to_string(&schema).expect("names and kinds are text"))
+
+    /// The columns of a table, which has at least an operation.
+    fn columns(&mut self, table: &str) -> &mut Columns {
+        if !self.0.contains_key(table) {
+            self.0.insert(table.to_owned(), Columns::new());
+        }
+        self.0.get_mut(table).expect("it was just inserted")
+    }
+
+    /// The schema in the SDK's JSON.
+    fn schema(self) -> String {
+        let column = |(name, kind): (String, Option<ColumnKind>)| InferredColumn {
+            name,
+            kind: kind.unwrap_or(ColumnKind::Text),
+        };
+        let table = |(name, columns): (String, Columns)| InferredTable {
+            name,
+            columns: columns.into_iter().map(column).collect(),
+        };
+        let schema = InferredSchema {
+            tables: self.0.into_iter().map(table).collect(),
+        };
+        serde_json::to_string(&schema).expect("names and kinds are text")
+    }
+}
+
+/// One pass over all rows.
+fn infer(connection: &Connection) -> Result<Inference, DatabaseError> {
+    let mut inference = Inference::default();
+    let mut rows =
+        connection.prepare("SELECT row_type, data FROM ps_oplog WHERE row_type IS NOT NULL")?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        let table = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        let data = row
+            .get_ref(1)?
+            .as_str_or_null()
+            .map_err(rusqlite::Error::from)?;
+        match data {
+            Some(data) => inference.add(table, data)?,
+            None => drop(inference.columns(table)),
+        }
+    }
+    Ok(inference)
 }
 
 /// Widens the known columns by one row.

@@ -1,0 +1,478 @@
+//! Loads a first checkpoint faster than operation by operation.
+//!
+//! The core extension keeps three indexes of `ps_oplog` sorted while operations come in no order, and looks for
+//! what each of them supersedes. On an empty database neither is needed: operations are appended as they come,
+//! a table of hashes in memory tells which are superseded, and when the checkpoint is complete the indexes are
+//! built and the rows of `ps_data__*` are written in order. Every line but the data goes to the core extension,
+//! which also applies the checkpoint; it then finds no operation that its rows do not have yet.
+//!
+//! ```text
+//! data line ─▶ operations ─▶ keys: superseded? ─▶ ps_oplog, ps_buckets      (no index)
+//! checkpoint_complete ─▶ indexes ─▶ ps_data__*, ps_untyped ─▶ core extension
+//! ```
+//!
+//! The core extension stays the reference: what is not plain is left to it, from that line on, with all that
+//! has come by then brought into the form that it would have given it ([`Loader::give_up`]). That are: raw
+//! tables (from the beginning), an operation without a row's type and id, without data or out of the op ids'
+//! range, a CLEAR of a bucket that has rows, a bucket that vanishes while it is downloaded, and checksums that
+//! do not match.
+
+mod keys;
+mod operations;
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension};
+use tracing::{debug, info};
+
+use self::{
+    keys::Keys,
+    operations::{Batch, Operation, PutOrRemove},
+};
+use crate::{
+    database::{DatabaseError, DeferredIndexes},
+    line::{LineKind, TargetCheckpoint, is_data},
+    schema::{Inference, Schema, quoted},
+    stream::Line,
+};
+
+/// Indexes of `ps_oplog` that the core extension needs while operations arrive. That by row is deferred in any
+/// case.
+const ARRIVAL_INDEXES: [&str; 2] = ["ps_oplog_key", "ps_oplog_opid"];
+
+/// The share of the memory that the hashes may take; the rest is SQLite's page cache and what it sorts with,
+/// which may each be as large as the cache.
+const KEYS_SHARE: f64 = 0.5;
+
+/// Higher than any operation: the core extension finds nothing newer to apply.
+const ALL_APPLIED: i64 = i64::MAX;
+
+/// Why a line is left to the core extension.
+type Reason = &'static str;
+
+/// Loads the data lines of a first checkpoint.
+pub(crate) struct Loader {
+    /// Which row of `ps_oplog` has a key; `None` when they became too many: what is superseded is then found
+    /// when all is there.
+    keys: Option<Keys>,
+    buckets: HashMap<String, Bucket>,
+    target: TargetCheckpoint,
+    indexes: DeferredIndexes,
+    inference: Option<Inference>,
+}
+
+#[derive(Clone, Copy)]
+struct Bucket {
+    id: i64,
+    /// Whether it had a PUT since it was created.
+    filled: bool,
+}
+
+/// What the operations of a line add to their bucket's checksums.
+#[derive(Default)]
+struct Sums {
+    compacted: u32,
+    kept: u32,
+}
+
+impl Loader {
+    /// Prepares an empty database; `None` when its schema is not for a fast load.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn begin(
+        connection: &Connection,
+        schema: &Schema,
+        memory_kib: u32,
+    ) -> Result<Option<Self>, DatabaseError> {
+        if !schema.raw_tables().is_empty() {
+            debug!("no fast load: the schema has raw tables");
+            return Ok(None);
+        }
+        let memory_kib = f64::from(memory_kib);
+        let keys_bytes = memory_kib * 1024.0 * KEYS_SHARE;
+        let cache_kib = memory_kib * (1.0 - KEYS_SHARE) / 2.0;
+        connection.pragma_update(None, "cache_size", -(cache_kib as i64).max(1))?;
+        Ok(Some(Self {
+            keys: Some(Keys::within(keys_bytes as usize)),
+            buckets: HashMap::new(),
+            target: TargetCheckpoint::default(),
+            indexes: DeferredIndexes::take_from(connection, &ARRIVAL_INDEXES)?,
+            inference: schema.inference(),
+        }))
+    }
+
+    /// Forgets the target of the previous stream.
+    pub(crate) fn restart(&mut self) {
+        self.target = TargetCheckpoint::default();
+    }
+
+    /// Loads a data line, or says why neither it nor any other can be loaded. Other lines are only looked at;
+    /// they are for the core extension in any case.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn line(
+        &mut self,
+        connection: &Connection,
+        line: &Line,
+    ) -> Result<Taken, DatabaseError> {
+        if !is_data(line) {
+            return Ok(self.look_at(line));
+        }
+        let batch = match operations::decode(line) {
+            Ok(batch) => batch,
+            Err(reason) => return Ok(Taken::Refused(reason)),
+        };
+        if let Some(reason) = self.objection(&batch) {
+            return Ok(Taken::Refused(reason));
+        }
+        self.load(connection, &batch, line.bytes.len())?;
+        Ok(Taken::Loaded)
+    }
+
+    fn look_at(&mut self, line: &Line) -> Taken {
+        match LineKind::of(line) {
+            Ok(LineKind::Checkpoint(checkpoint)) => self.target.replace(checkpoint),
+            Ok(LineKind::CheckpointDiff(diff)) => self.target.apply(diff),
+            Ok(_) => return Taken::NoData,
+            Err(_) => return Taken::Refused("a checkpoint that cannot be read"),
+        }
+        if self.buckets.keys().all(|name| self.target.has_bucket(name)) {
+            Taken::NoData
+        } else {
+            Taken::Refused("a bucket that came is not in the checkpoint any more")
+        }
+    }
+
+    /// Why this line, as a whole, is for the core extension.
+    fn objection(&self, batch: &Batch<'_>) -> Option<Reason> {
+        let mut filled = self
+            .buckets
+            .get(&*batch.bucket)
+            .is_some_and(|bucket| bucket.filled);
+        for operation in &batch.operations {
+            match operation {
+                Operation::Put { .. } => filled = true,
+                Operation::Clear { .. } if filled => {
+                    return Some("a CLEAR of a bucket that has rows");
+                }
+                Operation::Remove { .. } | Operation::Move { .. } | Operation::Clear { .. } => {}
+            }
+        }
+        None
+    }
+
+    fn load(
+        &mut self,
+        connection: &Connection,
+        batch: &Batch<'_>,
+        bytes: usize,
+    ) -> Result<(), DatabaseError> {
+        let mut bucket = self.bucket(connection, &batch.bucket)?;
+        let mut sums = Sums::default();
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO ps_oplog(bucket, op_id, key, row_type, row_id, data, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        let mut key = String::new();
+        for operation in &batch.operations {
+            match operation {
+                Operation::Put { op_id, row, data } => {
+                    row.write_key(&mut key);
+                    self.supersede(connection, bucket.id, &key, &mut sums)?;
+                    insert.execute((
+                        bucket.id,
+                        op_id,
+                        &key,
+                        &*row.kind,
+                        &*row.id,
+                        &**data,
+                        row.checksum as i32,
+                    ))?;
+                    self.remember(connection, bucket.id, &key)?;
+                    self.infer(&row.kind, data);
+                    sums.kept = sums.kept.wrapping_add(row.checksum);
+                    bucket.filled = true;
+                }
+                Operation::Remove { row } => {
+                    row.write_key(&mut key);
+                    self.remove(connection, bucket.id, &key, row, &mut sums)?;
+                }
+                Operation::Move { checksum } => {
+                    sums.compacted = sums.compacted.wrapping_add(*checksum);
+                }
+                Operation::Clear { checksum } => {
+                    connection
+                        .prepare_cached(
+                            "UPDATE ps_buckets SET add_checksum = 0, op_checksum = 0 WHERE id = ?1",
+                        )?
+                        .execute([bucket.id])?;
+                    sums = Sums {
+                        compacted: *checksum,
+                        kept: 0,
+                    };
+                }
+            }
+        }
+        if let Some(last_op) = batch.last_op {
+            record(connection, bucket.id, last_op, &sums, batch, bytes)?;
+        }
+        self.buckets.insert(batch.bucket.to_string(), bucket);
+        Ok(())
+    }
+
+    fn bucket(&self, connection: &Connection, name: &str) -> Result<Bucket, DatabaseError> {
+        if let Some(bucket) = self.buckets.get(name) {
+            return Ok(*bucket);
+        }
+        let create = "INSERT INTO ps_buckets(name) VALUES (?1) RETURNING id";
+        let id = connection.query_row(create, [name], |row| row.get(0))?;
+        Ok(Bucket { id, filled: false })
+    }
+
+    /// Deletes the operation with this key, if there is one and it can be known by now.
+    fn supersede(
+        &mut self,
+        connection: &Connection,
+        bucket: i64,
+        key: &str,
+        sums: &mut Sums,
+    ) -> Result<(), DatabaseError> {
+        let Some(keys) = &mut self.keys else {
+            return Ok(());
+        };
+        let Some(row) = keys.take(bucket, key) else {
+            return Ok(());
+        };
+        let mut delete = connection.prepare_cached(
+            "DELETE FROM ps_oplog WHERE rowid = ?1 AND bucket = ?2 AND key = ?3 RETURNING hash",
+        )?;
+        let deleted = delete.query_row((row, bucket, key), |row| row.get(0));
+        let Some(hash): Option<i32> = deleted.optional()? else {
+            return self.defer(connection, "two keys have one hash");
+        };
+        sums.compacted = sums.compacted.wrapping_add(hash as u32);
+        sums.kept = sums.kept.wrapping_sub(hash as u32);
+        // Its columns may have been the only ones of their kind.
+        self.inference = None;
+        Ok(())
+    }
+
+    fn remove(
+        &mut self,
+        connection: &Connection,
+        bucket: i64,
+        key: &str,
+        row: &PutOrRemove<'_>,
+        sums: &mut Sums,
+    ) -> Result<(), DatabaseError> {
+        self.supersede(connection, bucket, key, sums)?;
+        sums.compacted = sums.compacted.wrapping_add(row.checksum);
+        if self.keys.is_none() {
+            let mut removed = connection.prepare_cached(
+                "INSERT OR REPLACE INTO load_removed (bucket, key, until)
+                 SELECT ?1, ?2, coalesce(max(rowid), 0) FROM ps_oplog",
+            )?;
+            removed.execute((bucket, key))?;
+        }
+        Ok(())
+    }
+
+    /// Remembers the row that was just inserted.
+    fn remember(
+        &mut self,
+        connection: &Connection,
+        bucket: i64,
+        key: &str,
+    ) -> Result<(), DatabaseError> {
+        let Some(keys) = &mut self.keys else {
+            return Ok(());
+        };
+        if keys.insert(bucket, key, connection.last_insert_rowid()) {
+            return Ok(());
+        }
+        self.defer(connection, "worker.load_memory_mib is used up")
+    }
+
+    /// From now on, only records what removes operations.
+    fn defer(&mut self, connection: &Connection, reason: Reason) -> Result<(), DatabaseError> {
+        debug!("superseded operations will be found at the end: {reason}");
+        self.keys = None;
+        connection.execute_batch(
+            "CREATE TEMP TABLE load_removed (
+                 bucket INTEGER NOT NULL, key TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (bucket, key)
+             ) WITHOUT ROWID",
+        )?;
+        Ok(())
+    }
+
+    fn infer(&mut self, kind: &str, data: &str) {
+        if let Some(inference) = &mut self.inference
+            && inference.add(kind, data).is_err()
+        {
+            // Whoever reads all rows at the end says what is wrong with this one, if it is still there.
+            self.inference = None;
+        }
+    }
+
+    /// Whether what was loaded sums to what the service says, in every bucket of at least this priority.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn matches(
+        &self,
+        connection: &Connection,
+        priority: Option<u8>,
+    ) -> Result<bool, DatabaseError> {
+        let mut sums = connection.prepare_cached(
+            "SELECT (add_checksum + op_checksum) & 0xffffffff FROM ps_buckets WHERE name = ?1",
+        )?;
+        for (bucket, checksum) in self.target.checksums(priority) {
+            let found = sums.query_row([bucket], |row| row.get(0)).optional()?;
+            if found.unwrap_or(0) != checksum {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Leaves everything else to the core extension.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn give_up(
+        mut self,
+        connection: &Connection,
+        reason: Reason,
+    ) -> Result<(), DatabaseError> {
+        info!("the fast load ends early: {reason}");
+        self.settle(connection)
+    }
+
+    /// Builds the indexes and removes whatever else is superseded.
+    fn settle(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
+        self.indexes.build(connection)?;
+        if self.keys.is_none() {
+            remove_superseded(connection)?;
+            connection.execute_batch("DROP TABLE temp.load_removed")?;
+            self.inference = None;
+        }
+        Ok(())
+    }
+
+    /// Writes every row of a complete checkpoint whose checksums are right; `row_index` builds the index by
+    /// row. The core extension has only to record it then.
+    ///
+    /// # Errors
+    /// What SQLite or the core extension says.
+    pub(crate) fn finish(
+        mut self,
+        connection: &Connection,
+        schema: &Schema,
+        row_index: &mut DeferredIndexes,
+    ) -> Result<(), DatabaseError> {
+        self.settle(connection)?;
+        row_index.build(connection)?;
+        match self.inference {
+            Some(inference) => schema.create_as(connection, inference)?,
+            None => schema.create_inferred(connection)?,
+        }
+        fill_tables(connection)?;
+        connection.execute("UPDATE ps_buckets SET last_applied_op = ?1", [ALL_APPLIED])?;
+        Ok(())
+    }
+}
+
+/// What became of a line.
+pub(crate) enum Taken {
+    /// It was data, which is loaded.
+    Loaded,
+    /// It has no data.
+    NoData,
+    /// It is for the core extension, and with it all that follow.
+    Refused(Reason),
+}
+
+/// The bucket's state after a line, as the core extension counts it.
+fn record(
+    connection: &Connection,
+    bucket: i64,
+    last_op: i64,
+    sums: &Sums,
+    batch: &Batch<'_>,
+    bytes: usize,
+) -> Result<(), DatabaseError> {
+    let mut update = connection.prepare_cached(
+        "UPDATE ps_buckets SET
+             last_op = ?2,
+             add_checksum = (add_checksum + ?3) & 0xffffffff,
+             op_checksum = (op_checksum + ?4) & 0xffffffff,
+             count_since_last = count_since_last + ?5,
+             downloaded_size = downloaded_size + ?6
+         WHERE id = ?1",
+    )?;
+    let (operations, bytes) = (batch.operations.len() as i64, bytes as i64);
+    update.execute((
+        bucket,
+        last_op,
+        sums.compacted,
+        sums.kept,
+        operations,
+        bytes,
+    ))?;
+    Ok(())
+}
+
+/// Deletes every operation that a later one, or a REMOVE, has the key of, and moves its checksum to the
+/// compacted ones.
+fn remove_superseded(connection: &Connection) -> Result<(), DatabaseError> {
+    connection.execute_batch(
+        "DELETE FROM ps_oplog WHERE rowid IN (
+             SELECT operation FROM (
+                 SELECT rowid AS operation, lead(rowid) OVER (PARTITION BY bucket, key ORDER BY rowid) AS later
+                 FROM ps_oplog)
+             WHERE later IS NOT NULL
+             UNION ALL
+             SELECT o.rowid FROM temp.load_removed AS removed
+             CROSS JOIN ps_oplog AS o ON o.bucket = removed.bucket AND o.key = removed.key
+             WHERE o.rowid <= removed.until);
+         UPDATE ps_buckets SET (add_checksum, op_checksum) = (
+             SELECT (add_checksum + op_checksum - kept) & 0xffffffff, kept FROM (
+                 SELECT coalesce(sum(hash), 0) & 0xffffffff AS kept FROM ps_oplog WHERE bucket = ps_buckets.id));",
+    )?;
+    Ok(())
+}
+
+/// Writes the newest operation of every row into its table, in the order of the ids. What has no table goes
+/// where the core extension keeps it until there is one.
+fn fill_tables(connection: &Connection) -> Result<(), DatabaseError> {
+    let mut names = connection.prepare(
+        "SELECT substr(name, 10) FROM sqlite_master WHERE type = 'table' AND name GLOB 'ps_data__*'",
+    )?;
+    let names: Vec<String> = names
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for name in &names {
+        let table = format!("ps_data__{name}");
+        let mut indexes = DeferredIndexes::take_all_of(connection, &table)?;
+        // Of several operations with the highest id, which a service does not send, this takes the one that the
+        // core extension takes.
+        let fill = format!(
+            "INSERT INTO {}(id, data)
+             SELECT row_id, iif(max(op_id), data, NULL) FROM ps_oplog INDEXED BY ps_oplog_row
+             WHERE row_type = ?1 GROUP BY row_id",
+            quoted(&table)
+        );
+        connection.execute(&fill, [name])?;
+        indexes.build(connection)?;
+    }
+    connection.execute(
+        "INSERT INTO ps_untyped(type, id, data)
+         SELECT row_type, row_id, iif(max(op_id), data, NULL) FROM ps_oplog INDEXED BY ps_oplog_row
+         WHERE row_type NOT IN (
+             SELECT substr(name, 10) FROM sqlite_master WHERE type = 'table' AND name GLOB 'ps_data__*')
+         GROUP BY row_type, row_id",
+        [],
+    )?;
+    Ok(())
+}
