@@ -18,20 +18,17 @@
 //! do not match.
 
 mod keys;
-mod operations;
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
 use tracing::{debug, info};
 
-use self::{
-    keys::Keys,
-    operations::{Batch, Operation, PutOrRemove},
-};
+use self::keys::Keys;
 use crate::{
     database::{DatabaseError, DeferredIndexes},
     line::{LineKind, TargetCheckpoint, is_data},
+    operations::{self, Batch, Change, Operation, Reason, RowKey},
     schema::{Inference, Schema, quoted},
     stream::Line,
 };
@@ -46,9 +43,6 @@ const KEYS_SHARE: f64 = 0.5;
 
 /// Higher than any operation: the core extension finds nothing newer to apply.
 const ALL_APPLIED: i64 = i64::MAX;
-
-/// Why a line is left to the core extension.
-type Reason = &'static str;
 
 /// Loads the data lines of a first checkpoint.
 pub(crate) struct Loader {
@@ -152,12 +146,10 @@ impl Loader {
             .get(&*batch.bucket)
             .is_some_and(|bucket| bucket.filled);
         for operation in &batch.operations {
-            match operation {
-                Operation::Put { .. } => filled = true,
-                Operation::Clear { .. } if filled => {
-                    return Some("a CLEAR of a bucket that has rows");
-                }
-                Operation::Remove { .. } | Operation::Move { .. } | Operation::Clear { .. } => {}
+            match operation.change {
+                Change::Put { .. } => filled = true,
+                Change::Clear if filled => return Some("a CLEAR of a bucket that has rows"),
+                Change::Remove { .. } | Change::Move | Change::Clear => {}
             }
         }
         None
@@ -175,38 +167,32 @@ impl Loader {
             "INSERT INTO ps_oplog(bucket, op_id, key, row_type, row_id, data, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         let mut key = String::new();
-        for operation in &batch.operations {
-            match operation {
-                Operation::Put { op_id, row, data } => {
-                    row.write_key(&mut key);
+        for Operation {
+            op_id,
+            checksum,
+            change,
+        } in &batch.operations
+        {
+            match change {
+                Change::Put { row, data } => {
+                    row.write_to(&mut key);
                     self.supersede(connection, bucket.id, &key, &mut sums)?;
-                    insert.execute((
-                        bucket.id,
-                        op_id,
-                        &key,
-                        &*row.kind,
-                        &*row.id,
-                        &**data,
-                        row.checksum as i32,
-                    ))?;
+                    let (kind, id, hash) = (&*row.kind, &*row.id, *checksum as i32);
+                    insert.execute((bucket.id, op_id, &key, kind, id, &**data, hash))?;
                     self.remember(connection, bucket.id, &key)?;
-                    self.infer(&row.kind, data);
-                    sums.kept = sums.kept.wrapping_add(row.checksum);
+                    self.infer(kind, data);
+                    sums.kept = sums.kept.wrapping_add(*checksum);
                     bucket.filled = true;
                 }
-                Operation::Remove { row } => {
-                    row.write_key(&mut key);
-                    self.remove(connection, bucket.id, &key, row, &mut sums)?;
-                }
-                Operation::Move { checksum } => {
+                Change::Remove { row } => {
+                    self.remove(connection, bucket.id, row, &mut key, &mut sums)?;
                     sums.compacted = sums.compacted.wrapping_add(*checksum);
                 }
-                Operation::Clear { checksum } => {
-                    connection
-                        .prepare_cached(
-                            "UPDATE ps_buckets SET add_checksum = 0, op_checksum = 0 WHERE id = ?1",
-                        )?
-                        .execute([bucket.id])?;
+                Change::Move => sums.compacted = sums.compacted.wrapping_add(*checksum),
+                Change::Clear => {
+                    let clear =
+                        "UPDATE ps_buckets SET add_checksum = 0, op_checksum = 0 WHERE id = ?1";
+                    connection.execute(clear, [bucket.id])?;
                     sums = Sums {
                         compacted: *checksum,
                         kept: 0,
@@ -214,8 +200,8 @@ impl Loader {
                 }
             }
         }
-        if let Some(last_op) = batch.last_op {
-            record(connection, bucket.id, last_op, &sums, batch, bytes)?;
+        if let Some(last) = batch.operations.last() {
+            record(connection, bucket.id, last.op_id, &sums, batch, bytes)?;
         }
         self.buckets.insert(batch.bucket.to_string(), bucket);
         Ok(())
@@ -262,18 +248,18 @@ impl Loader {
         &mut self,
         connection: &Connection,
         bucket: i64,
-        key: &str,
-        row: &PutOrRemove<'_>,
+        row: &RowKey<'_>,
+        key: &mut String,
         sums: &mut Sums,
     ) -> Result<(), DatabaseError> {
+        row.write_to(key);
         self.supersede(connection, bucket, key, sums)?;
-        sums.compacted = sums.compacted.wrapping_add(row.checksum);
         if self.keys.is_none() {
             let mut removed = connection.prepare_cached(
                 "INSERT OR REPLACE INTO load_removed (bucket, key, until)
                  SELECT ?1, ?2, coalesce(max(rowid), 0) FROM ps_oplog",
             )?;
-            removed.execute((bucket, key))?;
+            removed.execute((bucket, &*key))?;
         }
         Ok(())
     }

@@ -5,9 +5,11 @@
 use std::{borrow::Cow, fmt};
 
 use bson::{RawBsonRef, RawDocument};
-use serde::{Deserialize, Deserializer, de};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny},
+};
 
-use super::Reason;
 use crate::stream::{Line, LineFormat};
 
 /// A bucket of the core extension's own.
@@ -15,51 +17,76 @@ const LOCAL_BUCKET: &str = "$local";
 
 const UNREADABLE: Reason = "a data line in an unknown form";
 
+/// Why a line is left to the core extension.
+pub type Reason = &'static str;
+
 /// A data line.
 #[derive(Debug, PartialEq)]
-pub(super) struct Batch<'a> {
-    pub(super) bucket: Cow<'a, str>,
-    pub(super) operations: Vec<Operation<'a>>,
-    /// The op id of the last one.
-    pub(super) last_op: Option<i64>,
+pub struct Batch<'a> {
+    /// The bucket's name.
+    pub bucket: Cow<'a, str>,
+    /// What happened in it, in order.
+    pub operations: Vec<Operation<'a>>,
 }
 
 /// One operation.
 #[derive(Debug, PartialEq)]
-pub(super) enum Operation<'a> {
+pub struct Operation<'a> {
+    /// Its id, which is positive.
+    pub op_id: i64,
+    /// Its part of the bucket's checksum.
+    pub checksum: u32,
+    /// What it does.
+    pub change: Change<'a>,
+}
+
+/// What an operation does.
+#[derive(Debug, PartialEq)]
+pub enum Change<'a> {
+    /// Writes a row.
     Put {
-        op_id: i64,
-        row: PutOrRemove<'a>,
+        /// Which.
+        row: RowKey<'a>,
+        /// Its JSON, unread.
         data: Cow<'a, str>,
     },
+    /// Removes a row.
     Remove {
-        row: PutOrRemove<'a>,
+        /// Which.
+        row: RowKey<'a>,
     },
-    Move {
-        checksum: u32,
-    },
-    Clear {
-        checksum: u32,
-    },
+    /// Nothing: what it did has moved to a later operation.
+    Move,
+    /// Empties the bucket.
+    Clear,
 }
 
-/// What PUT and REMOVE have in common.
+/// A row within a bucket.
 #[derive(Debug, PartialEq)]
-pub(super) struct PutOrRemove<'a> {
-    pub(super) kind: Cow<'a, str>,
-    pub(super) id: Cow<'a, str>,
-    subkey: Option<Cow<'a, str>>,
-    pub(super) checksum: u32,
+pub struct RowKey<'a> {
+    /// Its type, which names its table.
+    pub kind: Cow<'a, str>,
+    /// Its id.
+    pub id: Cow<'a, str>,
+    /// What tells apart several rows of the source that are one for the client.
+    pub subkey: Option<Cow<'a, str>>,
 }
 
-impl PutOrRemove<'_> {
-    /// The key by which a bucket's operations supersede each other, as the core extension writes it.
-    pub(super) fn write_key(&self, key: &mut String) {
+impl RowKey<'_> {
+    /// Writes the key by which a bucket's operations supersede each other, as the core extension does.
+    pub(crate) fn write_to(&self, key: &mut String) {
         key.clear();
         for part in [&self.kind, "/", &self.id, "/"] {
             key.push_str(part);
         }
         key.push_str(self.subkey.as_deref().unwrap_or("null"));
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        [Some(&self.kind), Some(&self.id), self.subkey.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|text| &**text)
     }
 }
 
@@ -67,11 +94,15 @@ impl PutOrRemove<'_> {
 ///
 /// # Errors
 /// Why it is not a plain one.
-pub(super) fn decode(line: &Line) -> Result<Batch<'_>, Reason> {
-    match line.format {
-        LineFormat::Bson => decode_bson(&line.bytes),
-        LineFormat::Ndjson => decode_json(&line.bytes),
+pub fn decode(line: &Line) -> Result<Batch<'_>, Reason> {
+    let batch = match line.format {
+        LineFormat::Bson => decode_bson(&line.bytes)?,
+        LineFormat::Ndjson => decode_json(&line.bytes)?,
+    };
+    if batch.bucket == LOCAL_BUCKET {
+        return Err("a bucket that is not the service's");
     }
+    Ok(batch)
 }
 
 /// An operation's fields as they came.
@@ -97,67 +128,52 @@ struct Entry<'a> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'a> Batch<'a> {
-    fn new(bucket: Cow<'a, str>, most_operations: usize) -> Result<Self, Reason> {
-        if bucket == LOCAL_BUCKET {
-            return Err("a bucket that is not the service's");
-        }
-        Ok(Self {
-            bucket,
-            operations: Vec::with_capacity(most_operations),
-            last_op: None,
-        })
-    }
-
-    fn push(&mut self, entry: Entry<'a>) -> Result<(), Reason> {
-        let (Some(checksum), Some(op_id), Some(op)) = (entry.checksum, entry.op_id, entry.op)
-        else {
+impl<'a> Entry<'a> {
+    fn operation(self) -> Result<Operation<'a>, Reason> {
+        let (Some(checksum), Some(op_id), Some(op)) = (self.checksum, self.op_id, self.op) else {
             return Err(UNREADABLE);
         };
         let op_id: i64 = op_id.0.parse().map_err(|_| UNREADABLE)?;
         if op_id <= 0 {
             return Err("an op id that is not positive");
         }
-        let row = match (entry.object_type, entry.object_id) {
-            (Some(Text(kind)), Some(Text(id))) => Some(PutOrRemove {
+        let row = match (self.object_type, self.object_id) {
+            (Some(Text(kind)), Some(Text(id))) => Some(RowKey {
                 kind,
                 id,
-                subkey: entry.subkey.map(|subkey| subkey.0),
-                checksum,
+                subkey: self.subkey.map(|subkey| subkey.0),
             }),
             _ => None,
         };
-        let data = entry.data.map(|data| data.0);
-        let operation = match (&*op.0, row, data) {
-            ("PUT", Some(row), Some(data)) => Operation::Put { op_id, row, data },
+        let change = match (&*op.0, row, self.data) {
+            ("PUT", Some(row), Some(Text(data))) => Change::Put { row, data },
             ("PUT", Some(_), None) => return Err("a PUT without data"),
-            ("REMOVE", Some(row), _) => Operation::Remove { row },
+            ("REMOVE", Some(row), _) => Change::Remove { row },
             ("PUT" | "REMOVE", None, _) => return Err("an operation without a row"),
-            ("MOVE", ..) => Operation::Move { checksum },
-            ("CLEAR", ..) => Operation::Clear { checksum },
+            ("MOVE", ..) => Change::Move,
+            ("CLEAR", ..) => Change::Clear,
             _ => return Err(UNREADABLE),
         };
-        if operation.has_zero_byte() {
+        if change.has_zero_byte() {
             return Err("a text with a zero byte");
         }
-        self.operations.push(operation);
-        self.last_op = Some(op_id);
-        Ok(())
+        Ok(Operation {
+            op_id,
+            checksum,
+            change,
+        })
     }
 }
 
-impl Operation<'_> {
-    /// SQL's functions stop at one.
+impl Change<'_> {
+    /// Some of SQL's functions stop at one.
     fn has_zero_byte(&self) -> bool {
-        let (row, data) = match self {
-            Self::Put { row, data, .. } => (row, Some(data)),
-            Self::Remove { row } => (row, None),
-            Self::Move { .. } | Self::Clear { .. } => return false,
-        };
-        [Some(&row.kind), Some(&row.id), row.subkey.as_ref(), data]
-            .into_iter()
-            .flatten()
-            .any(|text| text.as_bytes().contains(&0))
+        let zero = |text: &str| text.as_bytes().contains(&0);
+        match self {
+            Self::Put { row, data } => zero(data) || row.texts().any(zero),
+            Self::Remove { row } => row.texts().any(zero),
+            Self::Move | Self::Clear => false,
+        }
     }
 }
 
@@ -173,19 +189,45 @@ fn decode_json(bytes: &[u8]) -> Result<Batch<'_>, Reason> {
         #[serde(borrow)]
         bucket: Cow<'a, str>,
         #[serde(borrow)]
-        data: Vec<Entry<'a>>,
+        data: Operations<'a>,
     }
     let document: Document<'_> = serde_json::from_slice(bytes).map_err(|_| UNREADABLE)?;
     let Data { bucket, data } = document.data;
-    let mut batch = Batch::new(bucket, data.len())?;
-    for entry in data {
-        batch.push(entry)?;
-    }
-    Ok(batch)
+    let operations = data.0?;
+    Ok(Batch { bucket, operations })
 }
 
-/// An array's length is not known before its end; a row has at least this many bytes.
-const LEAST_OPERATION_BYTES: usize = 64;
+/// Checked one by one, so that a line of nothing but braces takes no memory.
+struct Operations<'a>(Result<Vec<Operation<'a>>, Reason>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Operations<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Operations<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("operations")
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(
+                self,
+                mut entries: A,
+            ) -> Result<Self::Value, A::Error> {
+                let mut operations = Vec::new();
+                while let Some(entry) = entries.next_element::<Entry<'de>>()? {
+                    match entry.operation() {
+                        Ok(operation) => operations.push(operation),
+                        Err(reason) => {
+                            while entries.next_element::<IgnoredAny>()?.is_some() {}
+                            return Ok(Operations(Err(reason)));
+                        }
+                    }
+                }
+                Ok(Operations(Ok(operations)))
+            }
+        }
+        deserializer.deserialize_seq(Visitor)
+    }
+}
 
 fn decode_bson(bytes: &[u8]) -> Result<Batch<'_>, Reason> {
     let document = RawDocument::from_bytes(bytes).map_err(|_| UNREADABLE)?;
@@ -206,11 +248,15 @@ fn decode_bson(bytes: &[u8]) -> Result<Batch<'_>, Reason> {
         }
     }
     let (bucket, operations) = (bucket.ok_or(UNREADABLE)?, operations.ok_or(UNREADABLE)?);
-    let most_operations = operations.as_bytes().len() / LEAST_OPERATION_BYTES;
-    let mut batch = Batch::new(bucket.into(), most_operations.min(1000))?;
+    let mut batch = Batch {
+        bucket: bucket.into(),
+        operations: Vec::new(),
+    };
     for operation in operations {
         match operation.map_err(|_| UNREADABLE)? {
-            RawBsonRef::Document(operation) => batch.push(bson_entry(operation)?)?,
+            RawBsonRef::Document(operation) => {
+                batch.operations.push(bson_entry(operation)?.operation()?);
+            }
             _ => return Err(UNREADABLE),
         }
     }
