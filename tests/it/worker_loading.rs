@@ -6,9 +6,17 @@ mod dump;
 mod history;
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use rusqlite::Connection;
 use seedbed_protocol::message::StreamSubscription;
-use seedbed_worker::database::{Applied, DatabaseError, SyncDatabase, SyncStart};
+use seedbed_worker::{
+    config::WorkerSettings,
+    database::{Applied, DatabaseError, SyncDatabase, SyncStart},
+};
 use tempfile::TempDir;
+use testkit::{
+    pipeline::{Pipeline, same_rows},
+    powersync::PowerSync,
+};
 
 use self::{
     dump::dump,
@@ -148,4 +156,40 @@ fn start(history: &History, load_memory_kib: Option<u32>) -> SyncStart {
         cache_kib: 2 * 1024,
         load_memory_kib,
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_makes_the_same_snapshot_with_and_without_it() {
+    let service = PowerSync::builder().start().await.unwrap();
+    service.add_generated_store("7", 3_000, 1);
+    let mut dumps = Vec::new();
+    for fast_load in [true, false] {
+        let change = |settings: &mut WorkerSettings| settings.worker.fast_load = fast_load;
+        let mut pipeline = Pipeline::start_with(&service, change).await;
+        let manifest = pipeline.seed("7").await.unwrap();
+        let file = pipeline.file(&manifest);
+        same_rows(&service, "7", &file);
+        let snapshot = Connection::open(&file).unwrap();
+        let pages = |pragma| snapshot.pragma_query_value(None, pragma, |row| row.get::<_, u64>(0));
+        let (all, unused) = (
+            pages("page_count").unwrap(),
+            pages("freelist_count").unwrap(),
+        );
+        dumps.push((dump(&snapshot), all, manifest.checkpoint));
+        assert!(unused * 50 <= all, "{unused} of {all} pages are unused");
+    }
+    let [
+        (fast, fast_pages, fast_checkpoint),
+        (core, core_pages, core_checkpoint),
+    ] = &dumps[..]
+    else {
+        unreachable!("both were made")
+    };
+    assert!(fast == core, "the snapshots differ");
+    assert_eq!(fast_checkpoint, core_checkpoint);
+    // Neither is larger than a copy of it would be, to speak of.
+    assert!(
+        fast_pages * 50 <= core_pages * 51,
+        "{fast_pages} pages instead of {core_pages}"
+    );
 }

@@ -39,6 +39,14 @@ pub enum DatabaseError {
     /// SQLite or the core extension refused.
     #[error("SQLite: {0}")]
     Sqlite(rusqlite::Error),
+    /// There is no file to write to.
+    #[error("cannot make {}: {source}; is worker.directory writable, and its disk not full?", path.display())]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
     /// A row that is no JSON object.
     #[error("a row of {table:?} cannot be read: {reason}")]
     Row {
@@ -146,6 +154,7 @@ struct Written {
     connection: Connection,
     waited: Duration,
     loaded: bool,
+    compact: bool,
 }
 
 enum Command {
@@ -244,12 +253,14 @@ impl SyncDatabase {
             connection,
             waited,
             loaded,
+            compact,
         } = thread.await.map_err(|_| DatabaseError::Panicked)??;
         Ok(SyncedDatabase {
             connection,
             interrupt: self.interrupt,
             waited,
             loaded,
+            compact,
         })
     }
 
@@ -289,6 +300,8 @@ pub struct SyncedDatabase {
     pub waited: Duration,
     /// Whether the first checkpoint was loaded in bulk.
     pub loaded: bool,
+    /// Whether the file has no more holes than a copy of it would have.
+    pub compact: bool,
 }
 
 /// Ends whatever statement a connection runs when it is dropped: the job that wanted it is gone.
@@ -317,6 +330,7 @@ struct Writer {
     /// Until the first checkpoint is complete, or something comes that is not for it.
     loader: Option<Loader>,
     loaded: bool,
+    compact: bool,
 }
 
 /// The core extension's view of the current stream.
@@ -328,14 +342,20 @@ enum Iteration {
 
 impl Writer {
     fn create(path: &Path, schema: Schema, start: &SyncStart) -> Result<Self, DatabaseError> {
+        std::fs::write(path, schema.empty_database()?).map_err(|source| DatabaseError::Create {
+            path: path.to_owned(),
+            source,
+        })?;
         let connection = open(path)?;
         connection.pragma_update(None, "journal_mode", "off")?;
         connection.pragma_update(None, "synchronous", "off")?;
         connection.pragma_update(None, "locking_mode", "exclusive")?;
         set_cache(&connection, start.cache_kib)?;
         connection.execute_batch("BEGIN")?;
-        initialize(&connection)?;
-        schema.create(&connection)?;
+        connection.execute(
+            "UPDATE ps_kv SET value = uuid() WHERE key = 'client_id'",
+            [],
+        )?;
         let row_index = DeferredIndexes::take_from(&connection, &[ROW_INDEX])?;
         let loader = match start.load_memory_kib {
             Some(memory_kib) => Loader::begin(&connection, &schema, memory_kib)?,
@@ -359,6 +379,7 @@ impl Writer {
             cache_kib: start.cache_kib,
             loader,
             loaded: false,
+            compact: false,
         })
     }
 
@@ -387,6 +408,7 @@ impl Writer {
             connection: self.connection,
             waited,
             loaded: self.loaded,
+            compact: self.compact,
         })
     }
 
@@ -473,10 +495,12 @@ impl Writer {
         let loaded = self.matches(None)?;
         match self.loader.take() {
             Some(loader) => {
-                loader.finish(&self.connection, &self.schema, &mut self.row_index)?;
+                let (connection, row_index) = (&self.connection, &mut self.row_index);
+                self.compact = loader.finish(connection, &self.schema, row_index)?;
                 set_cache(&self.connection, self.cache_kib)?;
             }
             None => {
+                self.compact = false;
                 self.row_index.build(&self.connection)?;
                 self.schema.create_inferred(&self.connection)?;
             }

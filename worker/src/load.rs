@@ -11,6 +11,8 @@
 //! checkpoint_complete ─▶ indexes ─▶ ps_data__*, ps_untyped ─▶ core extension
 //! ```
 //!
+//! A partial checkpoint has its checksums compared; nobody reads its rows before all are there.
+//!
 //! The core extension stays the reference: what is not plain is left to it, from that line on, with all that
 //! has come by then brought into the form that it would have given it ([`Loader::give_up`]). That are: raw
 //! tables (from the beginning), an operation without a row's type and id, without data or out of the op ids'
@@ -19,7 +21,7 @@
 
 mod keys;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension};
 use tracing::{debug, info};
@@ -41,6 +43,10 @@ const ARRIVAL_INDEXES: [&str; 2] = ["ps_oplog_key", "ps_oplog_opid"];
 /// which may each be as large as the cache.
 const KEYS_SHARE: f64 = 0.5;
 
+/// Rows of a table that has more than one in so many operations are found by reading all operations, which is
+/// faster than reading just its own in the order of their ids.
+const MOST_OF_ALL: i64 = 4;
+
 /// Higher than any operation: the core extension finds nothing newer to apply.
 const ALL_APPLIED: i64 = i64::MAX;
 
@@ -53,6 +59,8 @@ pub(crate) struct Loader {
     target: TargetCheckpoint,
     indexes: DeferredIndexes,
     inference: Option<Inference>,
+    /// Whether an operation was deleted, which leaves a hole in the file.
+    superseded: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -93,6 +101,7 @@ impl Loader {
             target: TargetCheckpoint::default(),
             indexes: DeferredIndexes::take_from(connection, &ARRIVAL_INDEXES)?,
             inference: schema.inference(),
+            superseded: false,
         }))
     }
 
@@ -176,10 +185,10 @@ impl Loader {
             match change {
                 Change::Put { row, data } => {
                     row.write_to(&mut key);
-                    self.supersede(connection, bucket.id, &key, &mut sums)?;
-                    let (kind, id, hash) = (&*row.kind, &*row.id, *checksum as i32);
-                    insert.execute((bucket.id, op_id, &key, kind, id, &**data, hash))?;
-                    self.remember(connection, bucket.id, &key)?;
+                    let hash = self.supersede(connection, bucket.id, &key, &mut sums)?;
+                    let (kind, id, signed) = (&*row.kind, &*row.id, *checksum as i32);
+                    insert.execute((bucket.id, op_id, &key, kind, id, &**data, signed))?;
+                    self.remember(connection, hash)?;
                     self.infer(kind, data);
                     sums.kept = sums.kept.wrapping_add(*checksum);
                     bucket.filled = true;
@@ -216,32 +225,35 @@ impl Loader {
         Ok(Bucket { id, filled: false })
     }
 
-    /// Deletes the operation with this key, if there is one and it can be known by now.
+    /// Deletes the operation with this key, if there is one and it can be known by now. Returns the key's hash.
     fn supersede(
         &mut self,
         connection: &Connection,
         bucket: i64,
         key: &str,
         sums: &mut Sums,
-    ) -> Result<(), DatabaseError> {
+    ) -> Result<Option<u64>, DatabaseError> {
         let Some(keys) = &mut self.keys else {
-            return Ok(());
+            return Ok(None);
         };
-        let Some(row) = keys.take(bucket, key) else {
-            return Ok(());
+        let hash = keys.hash(bucket, key);
+        let Some(row) = keys.take(hash) else {
+            return Ok(Some(hash));
         };
         let mut delete = connection.prepare_cached(
             "DELETE FROM ps_oplog WHERE rowid = ?1 AND bucket = ?2 AND key = ?3 RETURNING hash",
         )?;
         let deleted = delete.query_row((row, bucket, key), |row| row.get(0));
-        let Some(hash): Option<i32> = deleted.optional()? else {
-            return self.defer(connection, "two keys have one hash");
+        let Some(checksum): Option<i32> = deleted.optional()? else {
+            self.defer(connection, "two keys have one hash")?;
+            return Ok(None);
         };
-        sums.compacted = sums.compacted.wrapping_add(hash as u32);
-        sums.kept = sums.kept.wrapping_sub(hash as u32);
+        sums.compacted = sums.compacted.wrapping_add(checksum as u32);
+        sums.kept = sums.kept.wrapping_sub(checksum as u32);
+        self.superseded = true;
         // Its columns may have been the only ones of their kind.
         self.inference = None;
-        Ok(())
+        Ok(Some(hash))
     }
 
     fn remove(
@@ -268,13 +280,12 @@ impl Loader {
     fn remember(
         &mut self,
         connection: &Connection,
-        bucket: i64,
-        key: &str,
+        hash: Option<u64>,
     ) -> Result<(), DatabaseError> {
-        let Some(keys) = &mut self.keys else {
+        let (Some(keys), Some(hash)) = (&mut self.keys, hash) else {
             return Ok(());
         };
-        if keys.insert(bucket, key, connection.last_insert_rowid()) {
+        if keys.insert(hash, connection.last_insert_rowid()) {
             return Ok(());
         }
         self.defer(connection, "worker.load_memory_mib is used up")
@@ -339,7 +350,7 @@ impl Loader {
     fn settle(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
         self.indexes.build(connection)?;
         if self.keys.is_none() {
-            remove_superseded(connection)?;
+            self.superseded |= remove_superseded(connection)?;
             connection.execute_batch("DROP TABLE temp.load_removed")?;
             self.inference = None;
         }
@@ -347,7 +358,8 @@ impl Loader {
     }
 
     /// Writes every row of a complete checkpoint whose checksums are right; `row_index` builds the index by
-    /// row. The core extension has only to record it then.
+    /// row. The core extension has only to record it then. Says whether the file is compact: everything in it was
+    /// written in order, and nothing deleted.
     ///
     /// # Errors
     /// What SQLite or the core extension says.
@@ -356,7 +368,7 @@ impl Loader {
         connection: &Connection,
         schema: &Schema,
         row_index: &mut DeferredIndexes,
-    ) -> Result<(), DatabaseError> {
+    ) -> Result<bool, DatabaseError> {
         self.settle(connection)?;
         row_index.build(connection)?;
         match self.inference {
@@ -365,7 +377,7 @@ impl Loader {
         }
         fill_tables(connection)?;
         connection.execute("UPDATE ps_buckets SET last_applied_op = ?1", [ALL_APPLIED])?;
-        Ok(())
+        Ok(!self.superseded)
     }
 }
 
@@ -410,9 +422,9 @@ fn record(
 }
 
 /// Deletes every operation that a later one, or a REMOVE, has the key of, and moves its checksum to the
-/// compacted ones.
-fn remove_superseded(connection: &Connection) -> Result<(), DatabaseError> {
-    connection.execute_batch(
+/// compacted ones; says whether there were any.
+fn remove_superseded(connection: &Connection) -> Result<bool, DatabaseError> {
+    let deleted = connection.execute(
         "DELETE FROM ps_oplog WHERE rowid IN (
              SELECT operation FROM (
                  SELECT rowid AS operation, lead(rowid) OVER (PARTITION BY bucket, key ORDER BY rowid) AS later
@@ -421,44 +433,58 @@ fn remove_superseded(connection: &Connection) -> Result<(), DatabaseError> {
              UNION ALL
              SELECT o.rowid FROM temp.load_removed AS removed
              CROSS JOIN ps_oplog AS o ON o.bucket = removed.bucket AND o.key = removed.key
-             WHERE o.rowid <= removed.until);
-         UPDATE ps_buckets SET (add_checksum, op_checksum) = (
-             SELECT (add_checksum + op_checksum - kept) & 0xffffffff, kept FROM (
-                 SELECT coalesce(sum(hash), 0) & 0xffffffff AS kept FROM ps_oplog WHERE bucket = ps_buckets.id));",
+             WHERE o.rowid <= removed.until)",
+        [],
     )?;
-    Ok(())
+    connection.execute(
+        "UPDATE ps_buckets SET (add_checksum, op_checksum) = (
+             SELECT (add_checksum + op_checksum - kept) & 0xffffffff, kept FROM (
+                 SELECT coalesce(sum(hash), 0) & 0xffffffff AS kept FROM ps_oplog WHERE bucket = ps_buckets.id))",
+        [],
+    )?;
+    Ok(deleted > 0)
 }
 
 /// Writes the newest operation of every row into its table, in the order of the ids. What has no table goes
 /// where the core extension keeps it until there is one.
 fn fill_tables(connection: &Connection) -> Result<(), DatabaseError> {
-    let mut names = connection.prepare(
-        "SELECT substr(name, 10) FROM sqlite_master WHERE type = 'table' AND name GLOB 'ps_data__*'",
+    let all: i64 = connection.query_row("SELECT count(*) FROM ps_oplog", [], |row| row.get(0))?;
+    let mut kinds = connection.prepare(
+        "SELECT row_type, sum(operations), max(operations) > 1 FROM (
+             SELECT row_type, count(*) AS operations FROM ps_oplog INDEXED BY ps_oplog_row GROUP BY row_type, row_id)
+         GROUP BY row_type",
     )?;
-    let names: Vec<String> = names
+    let kinds: Vec<(String, i64, bool)> = kinds
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut tables = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
+    let tables: HashSet<String> = tables
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    for name in &names {
-        let table = format!("ps_data__{name}");
-        let mut indexes = DeferredIndexes::take_all_of(connection, &table)?;
-        // Of several operations with the highest id, which a service does not send, this takes the one that the
-        // core extension takes.
-        let fill = format!(
-            "INSERT INTO {}(id, data)
-             SELECT row_id, iif(max(op_id), data, NULL) FROM ps_oplog INDEXED BY ps_oplog_row
-             WHERE row_type = ?1 GROUP BY row_id",
-            quoted(&table)
-        );
-        connection.execute(&fill, [name])?;
-        indexes.build(connection)?;
+    for (kind, operations, shared) in &kinds {
+        let table = format!("ps_data__{kind}");
+        let rows = match (shared, operations * MOST_OF_ALL > all) {
+            // In the order in which they came, and then sorted: each page of the operations is read once.
+            (false, true) => {
+                "SELECT row_id, data FROM ps_oplog NOT INDEXED WHERE row_type = ?1 ORDER BY row_id"
+            }
+            // Of several operations with the highest id, which a service does not send, this takes the one that
+            // the core extension takes.
+            _ => {
+                "SELECT row_id, iif(max(op_id), data, NULL) FROM ps_oplog INDEXED BY ps_oplog_row
+                 WHERE row_type = ?1 GROUP BY row_id"
+            }
+        };
+        if tables.contains(&table) {
+            let mut indexes = DeferredIndexes::take_all_of(connection, &table)?;
+            let table = quoted(&table);
+            connection.execute(&format!("INSERT INTO {table}(id, data) {rows}"), [kind])?;
+            indexes.build(connection)?;
+        } else {
+            let untyped =
+                format!("INSERT INTO ps_untyped(type, id, data) SELECT ?1, * FROM ({rows})");
+            connection.execute(&untyped, [kind])?;
+        }
     }
-    connection.execute(
-        "INSERT INTO ps_untyped(type, id, data)
-         SELECT row_type, row_id, iif(max(op_id), data, NULL) FROM ps_oplog INDEXED BY ps_oplog_row
-         WHERE row_type NOT IN (
-             SELECT substr(name, 10) FROM sqlite_master WHERE type = 'table' AND name GLOB 'ps_data__*')
-         GROUP BY row_type, row_id",
-        [],
-    )?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     fmt,
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 
 use rusqlite::Connection;
@@ -73,7 +74,11 @@ pub struct GivenSchema {
     ddl: Vec<String>,
     raw_tables: Vec<RawTable>,
     fingerprint: String,
+    empty: Arc<EmptyDatabase>,
 }
+
+/// The file that every sync with one schema starts from; made when it is first needed.
+type EmptyDatabase = OnceLock<Arc<[u8]>>;
 
 /// A table of the app's own making, which the core extension fills by statements.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +144,28 @@ impl Schema {
             Self::Given(given) => &given.raw_tables,
             Self::Inferred => &[],
         }
+    }
+
+    /// A database file with PowerSync's internal tables and those that are known before the first row. Making it
+    /// takes longer than seeding a small store.
+    ///
+    /// # Errors
+    /// What SQLite or the core extension says.
+    pub(crate) fn empty_database(&self) -> Result<Arc<[u8]>, DatabaseError> {
+        static INFERRED: EmptyDatabase = OnceLock::new();
+        let cell = match self {
+            Self::Given(given) => &given.empty,
+            Self::Inferred => &INFERRED,
+        };
+        if let Some(file) = cell.get() {
+            return Ok(Arc::clone(file));
+        }
+        let connection = database::open_in_memory()?;
+        database::initialize(&connection)?;
+        self.create(&connection)?;
+        connection.execute_batch("VACUUM")?;
+        let file = connection.serialize("main")?;
+        Ok(Arc::clone(cell.get_or_init(|| Arc::from(&file[..]))))
     }
 
     /// Creates the tables that are known before the first row.
@@ -301,6 +328,7 @@ impl GivenSchema {
             ddl,
             raw_tables,
             fingerprint,
+            empty: Arc::default(),
         })
     }
 }

@@ -92,12 +92,16 @@ impl Seeder {
         let SyncedDatabase {
             connection,
             interrupt: _interrupt,
+            compact,
             ..
         } = database;
         let connection = steps.run("scrub", blocking(|| scrub(connection))).await?;
         let target = snapshot_file.clone();
         steps
-            .run("vacuum", blocking(move || vacuum(connection, &target)))
+            .run(
+                "vacuum",
+                blocking(move || vacuum(connection, compact, &target)),
+            )
             .await?;
         let verified = steps
             .run("verify", self.verify(&snapshot_file, &checkpoint))
@@ -158,8 +162,8 @@ fn scrub(connection: Connection) -> Result<Connection, SeedError> {
 }
 
 /// Closes the synced database when it is done: nothing else is needed of it.
-fn vacuum(connection: Connection, target: &Path) -> Result<(), SeedError> {
-    Ok(snapshot::vacuum_into(&connection, target)?)
+fn vacuum(connection: Connection, compact: bool, target: &Path) -> Result<(), SeedError> {
+    Ok(snapshot::write(connection, compact, target)?)
 }
 
 /// Runs `work` on a thread that may block. It goes on when the job is abandoned, until its statement is

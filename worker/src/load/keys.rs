@@ -25,19 +25,22 @@ impl Keys {
         }
     }
 
+    /// What a row is found by.
+    pub(super) fn hash(&self, bucket: i64, key: &str) -> u64 {
+        self.hasher.hash_one((bucket, key))
+    }
+
     /// Remembers the row of a key whose previous row, if any, was taken; `false` when there is no room for it,
     /// or another key with its hash.
-    pub(super) fn insert(&mut self, bucket: i64, key: &str, row: i64) -> bool {
+    pub(super) fn insert(&mut self, hash: u64, row: i64) -> bool {
         if self.rows.len() == self.rows.capacity() && self.bytes_to_grow() > self.most_bytes {
             return false;
         }
-        let hash = self.hasher.hash_one((bucket, key));
         self.rows.insert(hash, row).is_none()
     }
 
     /// The row that has this key, or another key with its hash; it is forgotten.
-    pub(super) fn take(&mut self, bucket: i64, key: &str) -> Option<i64> {
-        let hash = self.hasher.hash_one((bucket, key));
+    pub(super) fn take(&mut self, hash: u64) -> Option<i64> {
         self.rows.remove(&hash)
     }
 
@@ -56,23 +59,27 @@ mod tests {
     #[test]
     fn a_row_is_found_once_by_its_bucket_and_key() {
         let mut keys = Keys::within(1 << 20);
-        assert!(keys.insert(1, "a", 10) && keys.insert(2, "a", 20));
-        assert_eq!(keys.take(2, "a"), Some(20));
-        assert_eq!(keys.take(2, "a"), None);
-        assert_eq!(keys.take(1, "a"), Some(10));
+        let (a1, a2) = (keys.hash(1, "a"), keys.hash(2, "a"));
+        assert!(keys.insert(a1, 10) && keys.insert(a2, 20));
+        assert_eq!(keys.take(a2), Some(20));
+        assert_eq!(keys.take(a2), None);
+        assert_eq!(keys.take(a1), Some(10));
     }
 
     #[test]
     fn it_refuses_to_outgrow_its_budget() {
         let budget = 64 << 10;
         let mut keys = Keys::within(budget);
-        let taken = (0..100_000).take_while(|row| keys.insert(1, &row.to_string(), *row));
+        let taken = (0..100_000).take_while(|row| {
+            let hash = keys.hash(1, &row.to_string());
+            keys.insert(hash, *row)
+        });
         let taken = taken.count();
         let bytes = keys.rows.capacity() * ENTRY_BYTES;
         assert!(
             taken > 1_000 && bytes < budget,
             "{taken} keys, {bytes} bytes"
         );
-        assert!(!Keys::within(0).insert(1, "a", 1));
+        assert!(!Keys::within(0).insert(7, 1));
     }
 }
