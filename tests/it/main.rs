@@ -24,5 +24,6 @@ mod storm;
 mod telemetry;
 mod traces;
 mod worker_faults;
+mod worker_loading;
 mod worker_service;
 mod worker_snapshots;

@@ -284,6 +284,7 @@ async fn apply_everything(
         subscriptions,
         subscription_ttl: 86_400,
         cache_kib: 16 * 1024,
+        load_memory_kib: Some(16 * 1024),
     };
     let mut database = SyncDatabase::create(directory.join("sync.sqlite"), Schema::Inferred, start)
         .await
@@ -302,7 +303,7 @@ async fn apply_everything(
                 assert_eq!(database.complete(line).await.unwrap(), Applied::Yes);
                 continue;
             }
-            LineKind::CheckpointPartiallyComplete => {
+            LineKind::CheckpointPartiallyComplete(_) => {
                 database.partially_complete(line).await.unwrap();
                 continue;
             }

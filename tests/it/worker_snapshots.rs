@@ -11,7 +11,7 @@ use seedbed_protocol::{
     JsonObject,
     message::{FailureKind, StreamSubscription},
 };
-use seedbed_worker::verify::verify_file;
+use seedbed_worker::{config::WorkerSettings, verify::verify_file};
 use serde_json::{Value, json};
 use testkit::{
     mounts::Tmpfs,
@@ -346,10 +346,15 @@ async fn a_full_disk_is_a_named_failure_and_leaves_nothing() {
     service.add_generated_store("fits", 1_000, 1);
     service.add_generated_store("no-room-for-two", 1_600, 1);
     let work = small.path().join("work");
-    let mut pipeline = Pipeline::start_with(&service, |settings| {
+    let in_small_memory = |settings: &mut WorkerSettings| {
         settings.worker.directory = work.clone();
-        // Less than a page: everything spills at once.
+        // So little that everything spills at once.
         settings.worker.cache_mib = 1;
+        settings.worker.load_memory_mib = 1;
+    };
+    let mut pipeline = Pipeline::start_with(&service, |settings| {
+        in_small_memory(settings);
+        settings.worker.fast_load = false;
     })
     .await;
     let failure = pipeline.seed("7").await.unwrap_err();
@@ -367,8 +372,17 @@ async fn a_full_disk_is_a_named_failure_and_leaves_nothing() {
         failure.message
     );
     assert_eq!(failure.step, "vacuum");
-
     pipeline.seed("fits").await.unwrap();
+
+    // What is loaded in bulk needs no copy.
+    let mut pipeline = Pipeline::start_with(&service, in_small_memory).await;
+    let failure = pipeline.seed("7").await.unwrap_err();
+    assert!(
+        failure.message.contains("worker.directory is full"),
+        "{}",
+        failure.message
+    );
+    pipeline.seed("no-room-for-two").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -112,6 +112,8 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             slots: Some(2),
             directory: directory.path().join("work"),
             cache_mib: 16,
+            fast_load: true,
+            load_memory_mib: 16,
             max_attempts: 2,
             backoff: Duration::from_millis(20),
             max_backoff: Duration::from_millis(100),

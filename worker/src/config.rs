@@ -148,6 +148,11 @@ pub struct WorkerConfig {
     pub directory: PathBuf,
     /// SQLite's page cache for each job, in MiB; what exceeds it spills to the job's file.
     pub cache_mib: u32,
+    /// Whether a first checkpoint is loaded in bulk, and only what is not plain by the core extension.
+    pub fast_load: bool,
+    /// What a fast load may take in memory for each job, in MiB: half of it to know superseded operations as
+    /// they come, a quarter each for SQLite's page cache and for sorting.
+    pub load_memory_mib: u32,
     /// Tries at a job, the first included.
     pub max_attempts: u32,
     /// The pause before the second try; it doubles with each further one.
@@ -170,6 +175,12 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
+    /// The memory of a fast load, in KiB; `None` for no fast load.
+    pub(crate) fn load_memory_kib(&self) -> Option<u32> {
+        self.fast_load
+            .then(|| self.load_memory_mib.saturating_mul(1024))
+    }
+
     /// Jobs at a time.
     pub fn slots(&self) -> u16 {
         self.slots.unwrap_or_else(|| {
@@ -271,6 +282,12 @@ fn check_worker(worker: &WorkerConfig) -> Result<(), SettingsError> {
     }
     if worker.cache_mib == 0 {
         return invalid("worker.cache_mib", "is 0; SQLite needs at least 1 MiB");
+    }
+    if worker.load_memory_mib == 0 {
+        return invalid(
+            "worker.load_memory_mib",
+            "is 0; a fast load needs at least 1 MiB, and worker.fast_load = false turns it off",
+        );
     }
     if worker.max_attempts == 0 {
         return invalid("worker.max_attempts", "is 0; a job needs at least one try");

@@ -1,7 +1,7 @@
 //! The private SQLite database of one job, and the thread that writes it.
 //!
-//! The official core extension does all of the writing: it is linked in, and driven through
-//! `powersync_control` as an SDK would drive it. Nobody else ever opens the file, so nothing is journalled or
+//! The official core extension is linked in, and driven through `powersync_control` as an SDK would drive it. It
+//! does all of the writing, but for the operations of a first checkpoint that can be loaded faster (`load.rs`). Nobody else ever opens the file, so nothing is journalled or
 //! fsynced, and everything up to the complete checkpoint is one transaction; a failure throws the file away.
 
 use std::{
@@ -18,7 +18,9 @@ use serde_json::{Map, Value, json, value::RawValue};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    schema::Schema,
+    line::LineKind,
+    load::{Loader, Taken},
+    schema::{Schema, quoted},
     stream::{Line, LineFormat},
 };
 
@@ -37,6 +39,14 @@ pub enum DatabaseError {
     /// SQLite or the core extension refused.
     #[error("SQLite: {0}")]
     Sqlite(rusqlite::Error),
+    /// There is no file to write to.
+    #[error("cannot make {}: {source}; is worker.directory writable, and its disk not full?", path.display())]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
     /// A row that is no JSON object.
     #[error("a row of {table:?} cannot be read: {reason}")]
     Row {
@@ -118,6 +128,9 @@ pub struct SyncStart {
     pub subscription_ttl: u64,
     /// SQLite's page cache, in KiB.
     pub cache_kib: u32,
+    /// What loading the first checkpoint in bulk may take in memory, in KiB; `None` leaves every operation to
+    /// the core extension.
+    pub load_memory_kib: Option<u32>,
 }
 
 /// Whether a complete checkpoint became visible.
@@ -140,6 +153,8 @@ pub struct SyncDatabase {
 struct Written {
     connection: Connection,
     waited: Duration,
+    loaded: bool,
+    compact: bool,
 }
 
 enum Command {
@@ -234,12 +249,18 @@ impl SyncDatabase {
         let Some(thread) = self.thread.take() else {
             return Err(DatabaseError::Panicked);
         };
-        let Written { connection, waited } =
-            thread.await.map_err(|_| DatabaseError::Panicked)??;
+        let Written {
+            connection,
+            waited,
+            loaded,
+            compact,
+        } = thread.await.map_err(|_| DatabaseError::Panicked)??;
         Ok(SyncedDatabase {
             connection,
             interrupt: self.interrupt,
             waited,
+            loaded,
+            compact,
         })
     }
 
@@ -277,6 +298,10 @@ pub struct SyncedDatabase {
     pub interrupt: InterruptOnDrop,
     /// How long the database had nothing to write.
     pub waited: Duration,
+    /// Whether the first checkpoint was loaded in bulk.
+    pub loaded: bool,
+    /// Whether the file has no more holes than a copy of it would have.
+    pub compact: bool,
 }
 
 /// Ends whatever statement a connection runs when it is dropped: the job that wanted it is gone.
@@ -300,7 +325,12 @@ struct Writer {
     schema: Schema,
     start_payload: String,
     iteration: Iteration,
-    deferred_indexes: DeferredIndexes,
+    row_index: DeferredIndexes,
+    cache_kib: u32,
+    /// Until the first checkpoint is complete, or something comes that is not for it.
+    loader: Option<Loader>,
+    loaded: bool,
+    compact: bool,
 }
 
 /// The core extension's view of the current stream.
@@ -312,15 +342,25 @@ enum Iteration {
 
 impl Writer {
     fn create(path: &Path, schema: Schema, start: &SyncStart) -> Result<Self, DatabaseError> {
+        std::fs::write(path, schema.empty_database()?).map_err(|source| DatabaseError::Create {
+            path: path.to_owned(),
+            source,
+        })?;
         let connection = open(path)?;
         connection.pragma_update(None, "journal_mode", "off")?;
         connection.pragma_update(None, "synchronous", "off")?;
         connection.pragma_update(None, "locking_mode", "exclusive")?;
-        connection.pragma_update(None, "cache_size", -i64::from(start.cache_kib))?;
+        set_cache(&connection, start.cache_kib)?;
         connection.execute_batch("BEGIN")?;
-        initialize(&connection)?;
-        schema.create(&connection)?;
-        let deferred_indexes = DeferredIndexes::take_from(&connection)?;
+        connection.execute(
+            "UPDATE ps_kv SET value = uuid() WHERE key = 'client_id'",
+            [],
+        )?;
+        let row_index = DeferredIndexes::take_from(&connection, &[ROW_INDEX])?;
+        let loader = match start.load_memory_kib {
+            Some(memory_kib) => Loader::begin(&connection, &schema, memory_kib)?,
+            None => None,
+        };
         for subscription in &start.subscriptions {
             subscribe(&connection, subscription, start.subscription_ttl)?;
         }
@@ -335,7 +375,11 @@ impl Writer {
             schema,
             start_payload,
             iteration: Iteration::Closed(String::new()),
-            deferred_indexes,
+            row_index,
+            cache_kib: start.cache_kib,
+            loader,
+            loaded: false,
+            compact: false,
         })
     }
 
@@ -347,9 +391,7 @@ impl Writer {
             waited += waiting.elapsed();
             match command {
                 Some(Command::Start(reply)) => drop(reply.send(self.start()?)),
-                Some(Command::Line(line)) => {
-                    self.line(&line)?;
-                }
+                Some(Command::Line(line)) => self.load_or_line(&line)?,
                 Some(Command::PartiallyComplete(line, reply)) => {
                     drop(reply.send(self.partially_complete(&line)?));
                 }
@@ -362,8 +404,12 @@ impl Writer {
         self.control("stop", rusqlite::types::Null)?;
         self.connection.execute_batch("COMMIT")?;
         self.connection.flush_prepared_statement_cache();
-        let connection = self.connection;
-        Ok(Written { connection, waited })
+        Ok(Written {
+            connection: self.connection,
+            waited,
+            loaded: self.loaded,
+            compact: self.compact,
+        })
     }
 
     fn start(&mut self) -> Result<String, DatabaseError> {
@@ -373,12 +419,50 @@ impl Writer {
             request: &'a RawValue,
         }
         let instructions = self.control("start", &self.start_payload)?;
+        if let Some(loader) = &mut self.loader {
+            loader.restart();
+        }
         self.iteration = Iteration::Active;
         let mut requests: Vec<Establish<'_>> = instructions.all("EstablishSyncStream")?;
         let request = requests
             .pop()
             .map(|establish| establish.request.to_string());
         request.ok_or_else(|| DatabaseError::Core("it asked for no stream".to_owned()))
+    }
+
+    /// Loads a line of data, or hands a line to the core extension.
+    fn load_or_line(&mut self, line: &Line) -> Result<(), DatabaseError> {
+        if let (Some(loader), Iteration::Active) = (&mut self.loader, &self.iteration) {
+            match loader.line(&self.connection, line)? {
+                Taken::Loaded => return Ok(()),
+                Taken::NoData => {}
+                Taken::Refused(reason) => self.give_up_loading(reason)?,
+            }
+        }
+        self.line(line)?;
+        Ok(())
+    }
+
+    fn give_up_loading(&mut self, reason: &'static str) -> Result<(), DatabaseError> {
+        if let Some(loader) = self.loader.take() {
+            loader.give_up(&self.connection, reason)?;
+            set_cache(&self.connection, self.cache_kib)?;
+        }
+        Ok(())
+    }
+
+    /// Whether what is loaded matches the service's checksums, up to this priority; if not, it is the core
+    /// extension that refuses it.
+    fn matches(&mut self, priority: Option<u8>) -> Result<bool, DatabaseError> {
+        match (&self.loader, &self.iteration) {
+            (Some(loader), Iteration::Active) if loader.matches(&self.connection, priority)? => {
+                Ok(true)
+            }
+            _ => {
+                self.give_up_loading("the checksums do not match")?;
+                Ok(false)
+            }
+        }
     }
 
     /// Applies a line; says whether the sync is complete.
@@ -408,16 +492,41 @@ impl Writer {
     }
 
     fn complete(&mut self, line: &Line) -> Result<Applied, DatabaseError> {
-        self.deferred_indexes.build(&self.connection)?;
-        self.schema.create_inferred(&self.connection)?;
+        let loaded = self.matches(None)?;
+        match self.loader.take() {
+            Some(loader) => {
+                let (connection, row_index) = (&self.connection, &mut self.row_index);
+                self.compact = loader.finish(connection, &self.schema, row_index)?;
+                set_cache(&self.connection, self.cache_kib)?;
+            }
+            None => {
+                self.compact = false;
+                self.row_index.build(&self.connection)?;
+                self.schema.create_inferred(&self.connection)?;
+            }
+        }
         if self.line(line)? {
+            self.loaded |= loaded;
             return Ok(Applied::Yes);
         }
-        Ok(self.refused("it did not apply the checkpoint"))
+        let refused = self.refused("it did not apply the checkpoint");
+        match refused {
+            Applied::No(reason) if loaded => Err(DatabaseError::Core(format!(
+                "it refused a checkpoint that was loaded: {reason}; set worker.fast_load = false"
+            ))),
+            refused => Ok(refused),
+        }
     }
 
     fn partially_complete(&mut self, line: &Line) -> Result<Applied, DatabaseError> {
-        self.deferred_indexes.build(&self.connection)?;
+        // Nobody reads the rows before all are there: what is loaded waits for the whole checkpoint.
+        if let Ok(LineKind::CheckpointPartiallyComplete(priority)) = LineKind::of(line)
+            && self.matches(Some(priority))?
+        {
+            return Ok(Applied::Yes);
+        }
+        self.give_up_loading("a partial checkpoint in an unknown form")?;
+        self.row_index.build(&self.connection)?;
         self.line(line)?;
         match self.iteration {
             Iteration::Active => Ok(Applied::Yes),
@@ -444,21 +553,46 @@ impl Writer {
     }
 }
 
-/// Indexes that only applying a checkpoint needs. Row ids come in no order, so that keeping them sorted while
-/// operations arrive costs far more than sorting them once at the end.
-struct DeferredIndexes(Vec<String>);
+fn set_cache(connection: &Connection, kib: u32) -> Result<(), DatabaseError> {
+    Ok(connection.pragma_update(None, "cache_size", -i64::from(kib))?)
+}
+
+/// The index of `ps_oplog` that only applying a checkpoint needs.
+const ROW_INDEX: &str = "ps_oplog_row";
+
+/// Indexes that are dropped as long as rows come in an order that is not theirs: keeping them sorted meanwhile
+/// costs far more than sorting them once at the end.
+pub(crate) struct DeferredIndexes(Vec<String>);
 
 impl DeferredIndexes {
-    fn take_from(connection: &Connection) -> Result<Self, DatabaseError> {
-        const ROW_INDEX: &str = "ps_oplog_row";
+    /// Drops the named ones.
+    pub(crate) fn take_from(
+        connection: &Connection,
+        names: &[&str],
+    ) -> Result<Self, DatabaseError> {
         let definition = "SELECT sql FROM sqlite_master WHERE type = 'index' AND name = ?1";
-        let definition: String = connection.query_row(definition, [ROW_INDEX], |row| row.get(0))?;
-        connection.execute_batch(&format!("DROP INDEX {ROW_INDEX}"))?;
-        Ok(Self(vec![definition]))
+        let mut definitions = Vec::new();
+        for name in names {
+            definitions.push(connection.query_row(definition, [name], |row| row.get(0))?);
+            connection.execute_batch(&format!("DROP INDEX {}", quoted(name)))?;
+        }
+        Ok(Self(definitions))
+    }
+
+    /// Drops those of a table that are not a part of it.
+    pub(crate) fn take_all_of(connection: &Connection, table: &str) -> Result<Self, DatabaseError> {
+        let mut names = connection.prepare(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL",
+        )?;
+        let names: Vec<String> = names
+            .query_map([table], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        Self::take_from(connection, &names)
     }
 
     /// Creates them, once.
-    fn build(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
+    pub(crate) fn build(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
         for definition in self.0.drain(..) {
             connection.execute_batch(&definition)?;
         }

@@ -59,7 +59,9 @@ impl SeedError {
             Self::Sync(error) => error.is_transient(),
             Self::Snapshot(error) => match error {
                 SnapshotError::Database(error) => is_transient(error),
-                SnapshotError::NoSpace { .. } | SnapshotError::Space { .. } => true,
+                SnapshotError::NoSpace { .. }
+                | SnapshotError::Space { .. }
+                | SnapshotError::Rename { .. } => true,
                 SnapshotError::LocalChanges(_) => false,
             },
             // What was synced wrong may sync right; a schema that lacks a table stays so.
@@ -105,6 +107,7 @@ impl SeedError {
                 "no_space"
             }
             Self::Snapshot(SnapshotError::LocalChanges(_)) => "local_changes",
+            Self::Snapshot(SnapshotError::Rename { .. }) => "file",
             Self::Verify(_) => "verify",
             Self::Upload(error) => error.name(),
             Self::Deadline => "deadline",

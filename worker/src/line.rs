@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use bson::RawDocument;
+use bson::{RawBsonRef, RawDocument, spec::ElementType};
 use seedbed_protocol::{
     OpId,
     message::{BucketCheckpoint, Checkpoint},
@@ -33,8 +33,8 @@ pub enum LineKind {
     },
     /// All buckets of the target are here.
     CheckpointComplete,
-    /// All buckets of one priority, and of those before it, are here.
-    CheckpointPartiallyComplete,
+    /// All buckets of this priority, and of those before it, are here.
+    CheckpointPartiallyComplete(u8),
     /// The keepalive: seconds until the token expires.
     TokenExpiresIn(i64),
     /// Whatever later services add.
@@ -84,7 +84,7 @@ impl LineKind {
     /// Looks at `line`.
     ///
     /// # Errors
-    /// [`StreamError::Malformed`] when it is of a known kind but not in its form.
+    /// [`StreamError::Malformed`] when it is of a known kind but not in its form, or nested too deep.
     pub fn of(line: &Line) -> Result<Self, StreamError> {
         #[derive(Deserialize)]
         struct CheckpointDocument {
@@ -98,6 +98,15 @@ impl LineKind {
         struct KeepaliveDocument {
             token_expires_in: f64,
         }
+        #[derive(Deserialize)]
+        struct PartialDocument {
+            partial_checkpoint_complete: PartialLine,
+        }
+        #[derive(Deserialize)]
+        struct PartialLine {
+            priority: u8,
+        }
+        check_depth(line)?;
         Ok(match first_key(line).unwrap_or_default() {
             b"data" => Self::Data {
                 operations: count_operations(line)?,
@@ -107,13 +116,22 @@ impl LineKind {
                 Self::CheckpointDiff(parse::<DiffDocument>(line)?.checkpoint_diff)
             }
             b"checkpoint_complete" => Self::CheckpointComplete,
-            b"partial_checkpoint_complete" => Self::CheckpointPartiallyComplete,
+            b"partial_checkpoint_complete" => Self::CheckpointPartiallyComplete(
+                parse::<PartialDocument>(line)?
+                    .partial_checkpoint_complete
+                    .priority,
+            ),
             b"token_expires_in" => {
                 Self::TokenExpiresIn(parse::<KeepaliveDocument>(line)?.token_expires_in as i64)
             }
             _ => Self::Other,
         })
     }
+}
+
+/// Whether a line brings operations.
+pub(crate) fn is_data(line: &Line) -> bool {
+    first_key(line) == Some(b"data")
 }
 
 /// The name of a document's first field. Every line of the protocol is an object with a single field.
@@ -143,10 +161,48 @@ fn malformed(reason: impl fmt::Display) -> StreamError {
     StreamError::Malformed(format!("a line that cannot be read: {reason}"))
 }
 
+/// How deep documents of the protocol are nested, with room for what later services add.
+const MAX_DEPTH: usize = 32;
+
+/// Deserializers follow a nested document by calling themselves, and the core extension's never asks how deep.
+/// JSON's do not need it: they stop at a depth of 128.
+fn check_depth(line: &Line) -> Result<(), StreamError> {
+    if line.format == LineFormat::Ndjson {
+        return Ok(());
+    }
+    let document = RawDocument::from_bytes(&line.bytes).map_err(malformed)?;
+    let mut open = vec![document.iter_elements()];
+    while let Some(innermost) = open.last_mut() {
+        let Some(element) = innermost.next() else {
+            open.pop();
+            continue;
+        };
+        let element = element.map_err(malformed)?;
+        match element.element_type() {
+            ElementType::EmbeddedDocument | ElementType::Array => {
+                match element.value().map_err(malformed)? {
+                    RawBsonRef::Document(inner) => open.push(inner.iter_elements()),
+                    RawBsonRef::Array(inner) => {
+                        let inner = RawDocument::from_bytes(inner.as_bytes());
+                        open.push(inner.map_err(malformed)?.iter_elements());
+                    }
+                    _ => {}
+                }
+            }
+            ElementType::JavaScriptCodeWithScope => return Err(malformed("a program")),
+            _ => {}
+        }
+        if open.len() > MAX_DEPTH {
+            return Err(malformed("it is nested too deep"));
+        }
+    }
+    Ok(())
+}
+
 /// The length of a data line's `data.data`, without decoding what is in it.
 fn count_operations(line: &Line) -> Result<u64, StreamError> {
-    let count = match line.format {
-        LineFormat::Ndjson => parse_data(line)?.len(),
+    match line.format {
+        LineFormat::Ndjson => Ok(look_at_rows(line)?.operations),
         LineFormat::Bson => {
             let document = RawDocument::from_bytes(&line.bytes).map_err(malformed)?;
             let data = document.get_document("data").map_err(malformed)?;
@@ -155,36 +211,60 @@ fn count_operations(line: &Line) -> Result<u64, StreamError> {
                 operation.map_err(malformed)?;
                 count += 1;
             }
-            count
+            Ok(count)
         }
-    };
-    Ok(count as u64)
+    }
 }
 
-/// The rows of a data line as they stand in its JSON; `None` where an operation has none.
-fn parse_data(line: &Line) -> Result<Vec<Option<&RawValue>>, StreamError> {
+/// What there is to know of a JSON data line without keeping anything of it.
+#[derive(Default)]
+struct Rows {
+    operations: u64,
+    /// Whether a row is an object instead of a text.
+    objects: bool,
+}
+
+fn look_at_rows(line: &Line) -> Result<Rows, StreamError> {
     #[derive(Deserialize)]
-    struct Document<'a> {
-        #[serde(borrow)]
-        data: Data<'a>,
+    struct Document {
+        data: Data,
     }
     #[derive(Deserialize)]
-    struct Data<'a> {
-        #[serde(borrow)]
-        data: Vec<Operation<'a>>,
+    struct Data {
+        data: Rows,
     }
-    #[derive(Deserialize)]
-    struct Operation<'a> {
-        #[serde(borrow, default)]
-        data: Option<&'a RawValue>,
+    let document: Document = serde_json::from_slice(&line.bytes).map_err(malformed)?;
+    Ok(document.data.data)
+}
+
+impl<'de> Deserialize<'de> for Rows {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Operation<'a> {
+            #[serde(borrow, default)]
+            data: Option<&'a RawValue>,
+        }
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Rows;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("operations")
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Rows, A::Error> {
+                let mut rows = Rows::default();
+                while let Some(operation) = items.next_element::<Operation<'de>>()? {
+                    rows.operations += 1;
+                    rows.objects |= operation.data.is_some_and(is_object);
+                }
+                Ok(rows)
+            }
+        }
+        deserializer.deserialize_seq(Visitor)
     }
-    let document: Document<'_> = serde_json::from_slice(&line.bytes).map_err(malformed)?;
-    Ok(document
-        .data
-        .data
-        .into_iter()
-        .map(|operation| operation.data)
-        .collect())
+}
+
+fn is_object(row: &RawValue) -> bool {
+    row.get().starts_with('{')
 }
 
 /// The core extension wants each row as a text with JSON in it, and asks the service for that (`raw_data`).
@@ -197,32 +277,31 @@ pub fn with_rows_as_text(line: Line) -> Result<Line, StreamError> {
     if line.format != LineFormat::Ndjson {
         return Ok(line);
     }
-    let is_object = |row: &RawValue| row.get().starts_with('{');
-    if !parse_data(&line)?.into_iter().flatten().any(is_object) {
+    if !look_at_rows(&line)?.objects {
         return Ok(line);
     }
     let document: BTreeMap<&str, Fields<'_>> =
         serde_json::from_slice(&line.bytes).map_err(malformed)?;
     let mut data = document.get("data").cloned().unwrap_or_default();
     let operations = data.get("data").map_or("[]", |operations| operations.get());
-    let mut operations: Vec<Fields<'_>> = serde_json::from_str(operations).map_err(malformed)?;
-    let texts: Vec<Option<Box<RawValue>>> = operations
-        .iter()
-        .map(|operation| {
-            operation
-                .get("data")
-                .filter(|row| is_object(row))
-                .map(|row| to_raw_value(row.get()))
-                .transpose()
-        })
-        .collect::<Result<_, _>>()
-        .map_err(malformed)?;
-    for (operation, text) in operations.iter_mut().zip(&texts) {
-        if let Some(text) = text {
-            operation.insert("data", text);
+    let operations: Vec<&RawValue> = serde_json::from_str(operations).map_err(malformed)?;
+    let mut rewritten = String::from("[");
+    for operation in operations {
+        if rewritten.len() > 1 {
+            rewritten.push(',');
+        }
+        let mut fields: Fields<'_> = serde_json::from_str(operation.get()).map_err(malformed)?;
+        match fields.get("data").filter(|row| is_object(row)) {
+            None => rewritten.push_str(operation.get()),
+            Some(row) => {
+                let text = to_raw_value(row.get()).map_err(malformed)?;
+                fields.insert("data", &text);
+                rewritten.push_str(&serde_json::to_string(&fields).map_err(malformed)?);
+            }
         }
     }
-    let operations = to_raw_value(&operations).map_err(malformed)?;
+    rewritten.push(']');
+    let operations = RawValue::from_string(rewritten).map_err(malformed)?;
     data.insert("data", &operations);
     let bytes = serde_json::to_vec(&BTreeMap::from([("data", data)])).map_err(malformed)?;
     Ok(Line {
@@ -296,6 +375,21 @@ impl TargetCheckpoint {
     /// Whether the claims select nothing at all.
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
+    }
+
+    /// Whether the bucket is a part of it.
+    pub(crate) fn has_bucket(&self, name: &str) -> bool {
+        self.buckets.contains_key(name)
+    }
+
+    /// The buckets of at least this priority, which are those with at most its number, or else all, with
+    /// their checksums.
+    pub(crate) fn checksums(&self, priority: Option<u8>) -> impl Iterator<Item = (&str, u32)> {
+        let wanted = move |of: u8| priority.is_none_or(|least| of <= least);
+        self.buckets
+            .iter()
+            .filter(move |(_, (_, of))| wanted(*of))
+            .map(|(name, (checksum, _))| (name.as_str(), *checksum))
     }
 
     /// Whether the service does not know the stream. Services without Sync Streams do not say.

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     fmt,
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 
 use rusqlite::Connection;
@@ -73,7 +74,11 @@ pub struct GivenSchema {
     ddl: Vec<String>,
     raw_tables: Vec<RawTable>,
     fingerprint: String,
+    empty: Arc<EmptyDatabase>,
 }
+
+/// The file that every sync with one schema starts from; made when it is first needed.
+type EmptyDatabase = OnceLock<Arc<[u8]>>;
 
 /// A table of the app's own making, which the core extension fills by statements.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,6 +146,28 @@ impl Schema {
         }
     }
 
+    /// A database file with PowerSync's internal tables and those that are known before the first row. Making it
+    /// takes longer than seeding a small store.
+    ///
+    /// # Errors
+    /// What SQLite or the core extension says.
+    pub(crate) fn empty_database(&self) -> Result<Arc<[u8]>, DatabaseError> {
+        static INFERRED: EmptyDatabase = OnceLock::new();
+        let cell = match self {
+            Self::Given(given) => &given.empty,
+            Self::Inferred => &INFERRED,
+        };
+        if let Some(file) = cell.get() {
+            return Ok(Arc::clone(file));
+        }
+        let connection = database::open_in_memory()?;
+        database::initialize(&connection)?;
+        self.create(&connection)?;
+        connection.execute_batch("VACUUM")?;
+        let file = connection.serialize("main")?;
+        Ok(Arc::clone(cell.get_or_init(|| Arc::from(&file[..]))))
+    }
+
     /// Creates the tables that are known before the first row.
     ///
     /// # Errors
@@ -162,7 +189,30 @@ impl Schema {
     pub fn create_inferred(&self, connection: &Connection) -> Result<(), DatabaseError> {
         match self {
             Self::Given(_) => Ok(()),
-            Self::Inferred => replace_schema(connection, &infer(connection)?),
+            Self::Inferred => replace_schema(connection, &infer(connection)?.schema()),
+        }
+    }
+
+    /// Reads rows as they come; `None` when they tell nothing about the tables.
+    pub(crate) fn inference(&self) -> Option<Inference> {
+        match self {
+            Self::Given(_) => None,
+            Self::Inferred => Some(Inference::default()),
+        }
+    }
+
+    /// Creates the tables that the rows have told.
+    ///
+    /// # Errors
+    /// What SQLite or the core extension says.
+    pub(crate) fn create_as(
+        &self,
+        connection: &Connection,
+        inference: Inference,
+    ) -> Result<(), DatabaseError> {
+        match self {
+            Self::Given(_) => Ok(()),
+            Self::Inferred => replace_schema(connection, &inference.schema()),
         }
     }
 
@@ -278,6 +328,7 @@ impl GivenSchema {
             ddl,
             raw_tables,
             fingerprint,
+            empty: Arc::default(),
         })
     }
 }
@@ -391,46 +442,68 @@ enum ColumnKind {
 /// Columns in the order in which they first came; a kind only after the first value that is not null.
 type Columns = Vec<(String, Option<ColumnKind>)>;
 
-/// One pass over all rows. Fields that are null in every row become text.
-fn infer(connection: &Connection) -> Result<String, DatabaseError> {
-    let mut tables: BTreeMap<String, Columns> = BTreeMap::new();
-    let mut rows =
-        connection.prepare("SELECT row_type, data FROM ps_oplog WHERE row_type IS NOT NULL")?;
-    let mut rows = rows.query([])?;
-    while let Some(row) = rows.next()? {
-        let table = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-        if !tables.contains_key(table) {
-            tables.insert(table.to_owned(), Columns::new());
-        }
-        let Some(columns) = tables.get_mut(table) else {
-            continue;
-        };
-        let Some(data) = row
-            .get_ref(1)?
-            .as_str_or_null()
-            .map_err(rusqlite::Error::from)?
-        else {
-            continue;
-        };
+/// What the rows so far tell about their tables. Fields that are null in every row become text.
+#[derive(Default)]
+pub(crate) struct Inference(BTreeMap<String, Columns>);
+
+impl Inference {
+    /// Learns from a row's JSON.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Row`] when it is no object.
+    pub(crate) fn add(&mut self, table: &str, data: &str) -> Result<(), DatabaseError> {
+        let columns = self.columns(table);
         let mut json = serde_json::Deserializer::from_str(data);
         let widened = json.deserialize_map(Widen(columns));
         widened.map_err(|e| DatabaseError::Row {
             table: table.to_owned(),
             reason: e.to_string(),
-        })?;
+        })
     }
-    let column = |(name, kind): (String, Option<ColumnKind>)| InferredColumn {
-        name,
-        kind: kind.unwrap_or(ColumnKind::Text),
-    };
-    let table = |(name, columns): (String, Columns)| InferredTable {
-        name,
-        columns: columns.into_iter().map(column).collect(),
-    };
-    let schema = InferredSchema {
-        tables: tables.into_iter().map(table).collect(),
-    };
-    Ok(serde_json::to_string(&schema).expect("names and kinds are text"))
+
+    /// The columns of a table, which has at least an operation.
+    fn columns(&mut self, table: &str) -> &mut Columns {
+        if !self.0.contains_key(table) {
+            self.0.insert(table.to_owned(), Columns::new());
+        }
+        self.0.get_mut(table).expect("it was just inserted")
+    }
+
+    /// The schema in the SDK's JSON.
+    fn schema(self) -> String {
+        let column = |(name, kind): (String, Option<ColumnKind>)| InferredColumn {
+            name,
+            kind: kind.unwrap_or(ColumnKind::Text),
+        };
+        let table = |(name, columns): (String, Columns)| InferredTable {
+            name,
+            columns: columns.into_iter().map(column).collect(),
+        };
+        let schema = InferredSchema {
+            tables: self.0.into_iter().map(table).collect(),
+        };
+        serde_json::to_string(&schema).expect("names and kinds are text")
+    }
+}
+
+/// One pass over all rows.
+fn infer(connection: &Connection) -> Result<Inference, DatabaseError> {
+    let mut inference = Inference::default();
+    let mut rows =
+        connection.prepare("SELECT row_type, data FROM ps_oplog WHERE row_type IS NOT NULL")?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        let table = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        let data = row
+            .get_ref(1)?
+            .as_str_or_null()
+            .map_err(rusqlite::Error::from)?;
+        match data {
+            Some(data) => inference.add(table, data)?,
+            None => drop(inference.columns(table)),
+        }
+    }
+    Ok(inference)
 }
 
 /// Widens the known columns by one row.

@@ -41,6 +41,7 @@ pub(crate) struct Seeder {
     pub(crate) schema: Schema,
     pub(crate) subscription_ttl: Duration,
     pub(crate) cache_kib: u32,
+    pub(crate) load_memory_kib: Option<u32>,
     pub(crate) max_reconnects: u32,
     pub(crate) progress: Arc<Progress>,
     pub(crate) metrics: Metrics,
@@ -64,6 +65,7 @@ impl Seeder {
             schema: Schema::load(settings.schema.file.as_deref())?,
             subscription_ttl: settings.schema.subscription_ttl,
             cache_kib: settings.worker.cache_mib.saturating_mul(1024),
+            load_memory_kib: settings.worker.load_memory_kib(),
             max_reconnects: settings.powersync.max_reconnects,
             progress: Arc::default(),
             metrics: Metrics::new(),
@@ -94,12 +96,16 @@ impl Seeder {
         let SyncedDatabase {
             connection,
             interrupt: _interrupt,
+            compact,
             ..
         } = database;
         let connection = steps.run("scrub", blocking(|| scrub(connection))).await?;
         let target = snapshot_file.clone();
         steps
-            .run("vacuum", blocking(move || vacuum(connection, &target)))
+            .run(
+                "vacuum",
+                blocking(move || vacuum(connection, compact, &target)),
+            )
             .await?;
         let verified = steps
             .run("verify", self.verify(&snapshot_file, &checkpoint))
@@ -160,8 +166,8 @@ fn scrub(connection: Connection) -> Result<Connection, SeedError> {
 }
 
 /// Closes the synced database when it is done: nothing else is needed of it.
-fn vacuum(connection: Connection, target: &Path) -> Result<(), SeedError> {
-    Ok(snapshot::vacuum_into(&connection, target)?)
+fn vacuum(connection: Connection, compact: bool, target: &Path) -> Result<(), SeedError> {
+    Ok(snapshot::write(connection, compact, target)?)
 }
 
 /// Runs `work` on a thread that may block. It goes on when the job is abandoned, until its statement is

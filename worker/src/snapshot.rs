@@ -30,6 +30,16 @@ pub enum SnapshotError {
         /// Bytes that there are.
         available: u64,
     },
+    /// The synced file cannot become the snapshot.
+    #[error("cannot rename {} to {}: {source}", from.display(), to.display())]
+    Rename {
+        /// The synced file.
+        from: PathBuf,
+        /// The snapshot.
+        to: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
     /// The free space is unknown.
     #[error("cannot read the free space of {}: {source}", path.display())]
     Space {
@@ -64,12 +74,38 @@ pub fn scrub(connection: &Connection) -> Result<(), SnapshotError> {
     if local > 0 {
         return Err(SnapshotError::LocalChanges(local));
     }
+    // The file itself may become the snapshot: nothing of it may stay in a page.
+    connection.pragma_update(None, "secure_delete", "on")?;
     connection.execute("DELETE FROM ps_kv WHERE key = 'client_id'", [])?;
     connection.execute(
         "INSERT OR REPLACE INTO ps_kv (key, value) VALUES (?1, '1')",
         [KEY_FORMAT_MARKER],
     )?;
     Ok(())
+}
+
+/// Of a compact file's pages, at most one in so many may be unused.
+const FEW_UNUSED: u64 = 50;
+
+/// Makes `target` of a scrubbed database: a compact copy, or the file itself if it is as compact already
+/// (`compact`: written in order, nothing deleted). The database is gone then.
+///
+/// # Errors
+/// [`SnapshotError::NoSpace`] before anything is written when the disk has no room for a copy.
+pub fn write(connection: Connection, compact: bool, target: &Path) -> Result<(), SnapshotError> {
+    let pages = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+    let few_unused = pages("freelist_count")? * FEW_UNUSED <= pages("page_count")?;
+    match connection.path().map(PathBuf::from) {
+        Some(from) if compact && few_unused => {
+            connection.close().map_err(|(_, error)| error)?;
+            std::fs::rename(&from, target).map_err(|source| SnapshotError::Rename {
+                from,
+                to: target.to_owned(),
+                source,
+            })
+        }
+        _ => vacuum_into(&connection, target),
+    }
 }
 
 /// Writes a compact copy to `target`, in SQLite's default journal mode.
@@ -134,5 +170,33 @@ mod tests {
                 .to_string()
                 .contains("ps_crud holds 1")
         );
+    }
+
+    #[test]
+    fn a_compact_file_becomes_the_snapshot_without_a_trace_of_the_client() {
+        let directory = tempfile::tempdir().unwrap();
+        let (synced, target) = (
+            directory.path().join("sync.sqlite"),
+            directory.path().join("snapshot.sqlite"),
+        );
+        for compact in [true, false] {
+            let connection = database::open(&synced).unwrap();
+            database::initialize(&connection).unwrap();
+            connection.execute_batch("VACUUM").unwrap();
+            let client = "SELECT value FROM ps_kv WHERE key = 'client_id'";
+            let client: String = connection.query_row(client, [], |row| row.get(0)).unwrap();
+            let holds_client = |file: &Path| {
+                let bytes = std::fs::read(file).unwrap();
+                bytes
+                    .windows(client.len())
+                    .any(|part| part == client.as_bytes())
+            };
+            assert!(holds_client(&synced));
+            scrub(&connection).unwrap();
+            write(connection, compact, &target).unwrap();
+            assert_eq!(synced.exists(), !compact);
+            assert!(!holds_client(&target));
+            std::fs::remove_file(&target).unwrap();
+        }
     }
 }

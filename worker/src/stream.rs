@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use futures::TryStreamExt;
 use opentelemetry_semantic_conventions::attribute::{
     HTTP_REQUEST_METHOD, HTTP_REQUEST_RESEND_COUNT, HTTP_RESPONSE_STATUS_CODE, SERVER_ADDRESS,
@@ -25,17 +25,13 @@ use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use url::Url;
 
-use crate::config::{PowerSyncConfig, StreamCompression, StreamFormat};
+use crate::{
+    config::{PowerSyncConfig, StreamCompression, StreamFormat},
+    line_buffer::LineBuffer,
+};
 
 const BSON: &str = "application/vnd.powersync.bson-stream";
 const NDJSON: &str = "application/x-ndjson";
-
-/// The largest line that is taken, in bytes. The service cuts data lines at about 1 MiB, but one row alone
-/// may be larger: its limit is 15 MiB.
-const MAX_LINE_BYTES: usize = 64 << 20;
-
-/// How much is asked of the decoder at a time, in bytes.
-const READ_BYTES: usize = 64 << 10;
 
 /// How much of an error body is read, in bytes.
 const MAX_ERROR_BYTES: u64 = 16 << 10;
@@ -410,21 +406,16 @@ pub struct Line {
 
 /// The lines of one open stream.
 pub struct Lines {
-    format: LineFormat,
     body: Box<dyn AsyncRead + Send + Unpin>,
-    buffer: BytesMut,
-    /// Where the search for a newline goes on.
-    searched: usize,
+    buffer: LineBuffer,
     idle_timeout: Duration,
 }
 
 impl Lines {
     fn new(format: LineFormat, response: Response, idle_timeout: Duration) -> Self {
         Self {
-            format,
             body: body_reader(response),
-            buffer: BytesMut::new(),
-            searched: 0,
+            buffer: LineBuffer::new(format),
             idle_timeout,
         }
     }
@@ -435,15 +426,11 @@ impl Lines {
     /// [`StreamError::Dropped`], [`StreamError::Idle`] or [`StreamError::Malformed`]; the stream is over then.
     pub async fn next(&mut self) -> Result<Option<Line>, StreamError> {
         loop {
-            if let Some(bytes) = self.take_line()? {
-                return Ok(Some(Line {
-                    format: self.format,
-                    bytes,
-                }));
+            if let Some(line) = self.buffer.take()? {
+                return Ok(Some(line));
             }
-            self.buffer.reserve(READ_BYTES);
-            let read =
-                tokio::time::timeout(self.idle_timeout, self.body.read_buf(&mut self.buffer)).await;
+            let read = self.body.read_buf(self.buffer.room());
+            let read = tokio::time::timeout(self.idle_timeout, read).await;
             let read = read.map_err(|_| StreamError::Idle(self.idle_timeout))?;
             match read.map_err(|e| StreamError::Dropped(e.to_string()))? {
                 0 if self.buffer.is_empty() => return Ok(None),
@@ -453,58 +440,6 @@ impl Lines {
                     ));
                 }
                 _ => {}
-            }
-        }
-    }
-
-    /// Cuts one whole line from the front of the buffer, if there is one. Blank lines are nothing.
-    fn take_line(&mut self) -> Result<Option<Bytes>, StreamError> {
-        loop {
-            let whole = match self.format {
-                LineFormat::Bson => self.bson_length()?,
-                LineFormat::Ndjson => self.ndjson_length(),
-            };
-            if whole.unwrap_or(self.buffer.len()) > MAX_LINE_BYTES {
-                let reason = format!("a line of more than {MAX_LINE_BYTES} bytes");
-                return Err(StreamError::Malformed(reason));
-            }
-            let Some(length) = whole.filter(|length| *length <= self.buffer.len()) else {
-                return Ok(None);
-            };
-            let mut line = self.buffer.split_to(length).freeze();
-            if self.format == LineFormat::Ndjson {
-                self.searched = 0;
-                line.truncate(length - 1);
-            }
-            if !line.is_empty() {
-                return Ok(Some(line));
-            }
-        }
-    }
-
-    fn bson_length(&self) -> Result<Option<usize>, StreamError> {
-        if self.buffer.len() < 4 {
-            return Ok(None);
-        }
-        let length = (&self.buffer[..4]).get_i32_le();
-        // The smallest document is its length and a terminator.
-        match usize::try_from(length) {
-            Ok(length) if length >= 5 => Ok(Some(length)),
-            _ => Err(StreamError::Malformed(format!(
-                "a BSON document of {length} bytes"
-            ))),
-        }
-    }
-
-    fn ndjson_length(&mut self) -> Option<usize> {
-        let newline = self.buffer[self.searched..]
-            .iter()
-            .position(|byte| *byte == b'\n');
-        match newline {
-            Some(offset) => Some(self.searched + offset + 1),
-            None => {
-                self.searched = self.buffer.len();
-                None
             }
         }
     }

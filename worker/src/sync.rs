@@ -181,6 +181,7 @@ impl Seeder {
             subscriptions: job.subscriptions.clone(),
             subscription_ttl: self.subscription_ttl.as_secs(),
             cache_kib: self.cache_kib,
+            load_memory_kib: self.load_memory_kib,
         };
         SyncDatabase::create(directory.file("sync.sqlite"), self.schema.clone(), start).await
     }
@@ -304,7 +305,7 @@ impl Downloading<'_> {
                     return Err(StreamError::TokenExpired.into());
                 }
                 LineKind::TokenExpiresIn(_) => continue,
-                LineKind::CheckpointPartiallyComplete => {
+                LineKind::CheckpointPartiallyComplete(_) => {
                     if let Applied::No(reason) = self.database.partially_complete(line).await? {
                         return Ok(Applied::No(reason));
                     }

@@ -3,6 +3,8 @@
 //! A client finds a wrong bucket checksum only at its first checkpoint, and a wrong or missing row in
 //! `ps_data__*` never: whatever is not found here is not found at all.
 
+mod structure;
+
 use std::{
     collections::{BTreeMap, HashMap},
     hash::{BuildHasher, RandomState},
@@ -21,10 +23,6 @@ use crate::{
 /// The priority under which `ps_sync_state` records a complete sync; without it a client says that it never
 /// synced. (`BucketPriority::SENTINEL` of the core extension.)
 const COMPLETE_SYNC: i64 = 2_147_483_647;
-
-/// SQLite's page cache while the structure is checked, in KiB. The content is read from front to back and needs
-/// none to speak of.
-const STRUCTURE_CACHE_KIB: i64 = 64 * 1024;
 
 /// What a verified file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +138,7 @@ impl Snapshot {
         load_core_extension();
         let open = || Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY);
         let (structure, content) = (open()?, open()?);
-        structure.pragma_update(None, "cache_size", -STRUCTURE_CACHE_KIB)?;
+        structure.pragma_update(None, "cache_size", -structure::CACHE_KIB)?;
         Ok(Self { structure, content })
     }
 
@@ -159,7 +157,7 @@ impl Snapshot {
     pub fn verify(self, expected: &Expected<'_>) -> Result<Verified, VerifyError> {
         let Self { structure, content } = self;
         std::thread::scope(|threads| {
-            let structure = threads.spawn(move || check_integrity(&structure));
+            let structure = threads.spawn(move || check_structure(&structure));
             let content = check_content(&content, expected);
             // Damage explains whatever else is wrong.
             structure
@@ -198,19 +196,13 @@ fn count(
         .query_row(parameters, |row| row.get(0))
 }
 
-fn check_integrity(connection: &Connection) -> Result<(), VerifyError> {
+fn check_structure(connection: &Connection) -> Result<(), VerifyError> {
     let journal_mode: String =
         connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     if journal_mode != "delete" {
         return Err(VerifyError::JournalMode(journal_mode));
     }
-    let result: String =
-        connection.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
-    if result == "ok" {
-        Ok(())
-    } else {
-        Err(VerifyError::Integrity(result))
-    }
+    structure::check(connection)
 }
 
 fn check_identity(connection: &Connection) -> Result<(), VerifyError> {

@@ -1,0 +1,74 @@
+//! Everything that is in a database, as text.
+
+use rusqlite::{Connection, types::ValueRef};
+
+/// Columns with the time, or made up anew each time: only whether they are set is of interest.
+const BY_NATURE_DIFFERENT: [(&str, &str); 4] = [
+    ("ps_sync_state", "last_synced_at"),
+    ("ps_stream_subscriptions", "last_synced_at"),
+    ("ps_stream_subscriptions", "expires_at"),
+    ("ps_kv", "value"),
+];
+
+/// The definitions of all tables, indexes, views and triggers, and the content of all tables; a line each,
+/// sorted but for `ps_oplog`, which is in the order in which it came.
+pub(super) fn dump(connection: &Connection) -> String {
+    let check: String = connection
+        .pragma_query_value(None, "integrity_check", |row| row.get(0))
+        .unwrap();
+    let mut lines = vec![format!("integrity_check: {check}")];
+    let mut objects = connection
+        .prepare("SELECT type, name, coalesce(sql, '') FROM sqlite_master UNION ALL SELECT 'temp ' || type, name, sql FROM sqlite_temp_master ORDER BY 1, 2")
+        .unwrap();
+    let objects: Vec<(String, String, String)> = objects
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    for (kind, name, sql) in &objects {
+        lines.push(format!("{kind} {name}: {sql:?}"));
+        if kind == "table" {
+            lines.extend(rows(connection, name));
+        }
+    }
+    lines.join("\n")
+}
+
+fn rows(connection: &Connection, table: &str) -> Vec<String> {
+    let order = if table == "ps_oplog" {
+        " ORDER BY rowid"
+    } else {
+        ""
+    };
+    let table_name = table.replace('"', "\"\"");
+    let mut all = connection
+        .prepare(&format!("SELECT * FROM \"{table_name}\"{order}"))
+        .unwrap();
+    let columns: Vec<String> = all.column_names().into_iter().map(str::to_owned).collect();
+    let mut found = Vec::new();
+    let mut rows = all.query([]).unwrap();
+    while let Some(row) = rows.next().unwrap() {
+        let mut line = format!(
+            "{table}[{}]",
+            if order.is_empty() { 0 } else { found.len() }
+        );
+        for (index, column) in columns.iter().enumerate() {
+            let value = row.get_ref(index).unwrap();
+            let different = BY_NATURE_DIFFERENT.contains(&(table, column));
+            match value {
+                ValueRef::Null => line.push_str(&format!(" {column}=NULL")),
+                _ if different => line.push_str(&format!(" {column}=(set)")),
+                ValueRef::Text(text) => {
+                    let text = String::from_utf8_lossy(text);
+                    line.push_str(&format!(" {column}={text:?}"));
+                }
+                value => line.push_str(&format!(" {column}={value:?}")),
+            }
+        }
+        found.push(line);
+    }
+    if order.is_empty() {
+        found.sort();
+    }
+    found
+}

@@ -1,0 +1,490 @@
+//! Loads a first checkpoint faster than operation by operation.
+//!
+//! The core extension keeps three indexes of `ps_oplog` sorted while operations come in no order, and looks for
+//! what each of them supersedes. On an empty database neither is needed: operations are appended as they come,
+//! a table of hashes in memory tells which are superseded, and when the checkpoint is complete the indexes are
+//! built and the rows of `ps_data__*` are written in order. Every line but the data goes to the core extension,
+//! which also applies the checkpoint; it then finds no operation that its rows do not have yet.
+//!
+//! ```text
+//! data line ─▶ operations ─▶ keys: superseded? ─▶ ps_oplog, ps_buckets      (no index)
+//! checkpoint_complete ─▶ indexes ─▶ ps_data__*, ps_untyped ─▶ core extension
+//! ```
+//!
+//! A partial checkpoint has its checksums compared; nobody reads its rows before all are there.
+//!
+//! The core extension stays the reference: what is not plain is left to it, from that line on, with all that
+//! has come by then brought into the form that it would have given it ([`Loader::give_up`]). That are: raw
+//! tables (from the beginning), an operation without a row's type and id, without data or out of the op ids'
+//! range, a CLEAR of a bucket that has rows, a bucket that vanishes while it is downloaded, and checksums that
+//! do not match.
+
+mod keys;
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::{Connection, OptionalExtension};
+use tracing::{debug, info};
+
+use self::keys::Keys;
+use crate::{
+    database::{DatabaseError, DeferredIndexes},
+    line::{LineKind, TargetCheckpoint, is_data},
+    operations::{self, Batch, Change, Operation, Reason, RowKey},
+    schema::{Inference, Schema, quoted},
+    stream::Line,
+};
+
+/// Indexes of `ps_oplog` that the core extension needs while operations arrive. That by row is deferred in any
+/// case.
+const ARRIVAL_INDEXES: [&str; 2] = ["ps_oplog_key", "ps_oplog_opid"];
+
+/// The share of the memory that the hashes may take; the rest is SQLite's page cache and what it sorts with,
+/// which may each be as large as the cache.
+const KEYS_SHARE: f64 = 0.5;
+
+/// Rows of a table that has more than one in so many operations are found by reading all operations, which is
+/// faster than reading just its own in the order of their ids.
+const MOST_OF_ALL: i64 = 4;
+
+/// Higher than any operation: the core extension finds nothing newer to apply.
+const ALL_APPLIED: i64 = i64::MAX;
+
+/// Loads the data lines of a first checkpoint.
+pub(crate) struct Loader {
+    /// Which row of `ps_oplog` has a key; `None` when they became too many: what is superseded is then found
+    /// when all is there.
+    keys: Option<Keys>,
+    buckets: HashMap<String, Bucket>,
+    target: TargetCheckpoint,
+    indexes: DeferredIndexes,
+    inference: Option<Inference>,
+    /// Whether an operation was deleted, which leaves a hole in the file.
+    superseded: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Bucket {
+    id: i64,
+    /// Whether it had a PUT since it was created.
+    filled: bool,
+}
+
+/// What the operations of a line add to their bucket's checksums.
+#[derive(Default)]
+struct Sums {
+    compacted: u32,
+    kept: u32,
+}
+
+impl Loader {
+    /// Prepares an empty database; `None` when its schema is not for a fast load.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn begin(
+        connection: &Connection,
+        schema: &Schema,
+        memory_kib: u32,
+    ) -> Result<Option<Self>, DatabaseError> {
+        if !schema.raw_tables().is_empty() {
+            debug!("no fast load: the schema has raw tables");
+            return Ok(None);
+        }
+        let memory_kib = f64::from(memory_kib);
+        let keys_bytes = memory_kib * 1024.0 * KEYS_SHARE;
+        let cache_kib = memory_kib * (1.0 - KEYS_SHARE) / 2.0;
+        connection.pragma_update(None, "cache_size", -(cache_kib as i64).max(1))?;
+        Ok(Some(Self {
+            keys: Some(Keys::within(keys_bytes as usize)),
+            buckets: HashMap::new(),
+            target: TargetCheckpoint::default(),
+            indexes: DeferredIndexes::take_from(connection, &ARRIVAL_INDEXES)?,
+            inference: schema.inference(),
+            superseded: false,
+        }))
+    }
+
+    /// Forgets the target of the previous stream.
+    pub(crate) fn restart(&mut self) {
+        self.target = TargetCheckpoint::default();
+    }
+
+    /// Loads a data line, or says why neither it nor any other can be loaded. Other lines are only looked at;
+    /// they are for the core extension in any case.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn line(
+        &mut self,
+        connection: &Connection,
+        line: &Line,
+    ) -> Result<Taken, DatabaseError> {
+        if !is_data(line) {
+            return Ok(self.look_at(line));
+        }
+        let batch = match operations::decode(line) {
+            Ok(batch) => batch,
+            Err(reason) => return Ok(Taken::Refused(reason)),
+        };
+        if let Some(reason) = self.objection(&batch) {
+            return Ok(Taken::Refused(reason));
+        }
+        self.load(connection, &batch, line.bytes.len())?;
+        Ok(Taken::Loaded)
+    }
+
+    fn look_at(&mut self, line: &Line) -> Taken {
+        match LineKind::of(line) {
+            Ok(LineKind::Checkpoint(checkpoint)) => self.target.replace(checkpoint),
+            Ok(LineKind::CheckpointDiff(diff)) => self.target.apply(diff),
+            Ok(_) => return Taken::NoData,
+            Err(_) => return Taken::Refused("a checkpoint that cannot be read"),
+        }
+        if self.buckets.keys().all(|name| self.target.has_bucket(name)) {
+            Taken::NoData
+        } else {
+            Taken::Refused("a bucket that came is not in the checkpoint any more")
+        }
+    }
+
+    /// Why this line, as a whole, is for the core extension.
+    fn objection(&self, batch: &Batch<'_>) -> Option<Reason> {
+        let mut filled = self
+            .buckets
+            .get(&*batch.bucket)
+            .is_some_and(|bucket| bucket.filled);
+        for operation in &batch.operations {
+            match operation.change {
+                Change::Put { .. } => filled = true,
+                Change::Clear if filled => return Some("a CLEAR of a bucket that has rows"),
+                Change::Remove { .. } | Change::Move | Change::Clear => {}
+            }
+        }
+        None
+    }
+
+    fn load(
+        &mut self,
+        connection: &Connection,
+        batch: &Batch<'_>,
+        bytes: usize,
+    ) -> Result<(), DatabaseError> {
+        let mut bucket = self.bucket(connection, &batch.bucket)?;
+        let mut sums = Sums::default();
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO ps_oplog(bucket, op_id, key, row_type, row_id, data, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        let mut key = String::new();
+        for Operation {
+            op_id,
+            checksum,
+            change,
+        } in &batch.operations
+        {
+            match change {
+                Change::Put { row, data } => {
+                    row.write_to(&mut key);
+                    let hash = self.supersede(connection, bucket.id, &key, &mut sums)?;
+                    let (kind, id, signed) = (&*row.kind, &*row.id, *checksum as i32);
+                    insert.execute((bucket.id, op_id, &key, kind, id, &**data, signed))?;
+                    self.remember(connection, hash)?;
+                    self.infer(kind, data);
+                    sums.kept = sums.kept.wrapping_add(*checksum);
+                    bucket.filled = true;
+                }
+                Change::Remove { row } => {
+                    self.remove(connection, bucket.id, row, &mut key, &mut sums)?;
+                    sums.compacted = sums.compacted.wrapping_add(*checksum);
+                }
+                Change::Move => sums.compacted = sums.compacted.wrapping_add(*checksum),
+                Change::Clear => {
+                    let clear =
+                        "UPDATE ps_buckets SET add_checksum = 0, op_checksum = 0 WHERE id = ?1";
+                    connection.execute(clear, [bucket.id])?;
+                    sums = Sums {
+                        compacted: *checksum,
+                        kept: 0,
+                    };
+                }
+            }
+        }
+        if let Some(last) = batch.operations.last() {
+            record(connection, bucket.id, last.op_id, &sums, batch, bytes)?;
+        }
+        self.buckets.insert(batch.bucket.to_string(), bucket);
+        Ok(())
+    }
+
+    fn bucket(&self, connection: &Connection, name: &str) -> Result<Bucket, DatabaseError> {
+        if let Some(bucket) = self.buckets.get(name) {
+            return Ok(*bucket);
+        }
+        let create = "INSERT INTO ps_buckets(name) VALUES (?1) RETURNING id";
+        let id = connection.query_row(create, [name], |row| row.get(0))?;
+        Ok(Bucket { id, filled: false })
+    }
+
+    /// Deletes the operation with this key, if there is one and it can be known by now. Returns the key's hash.
+    fn supersede(
+        &mut self,
+        connection: &Connection,
+        bucket: i64,
+        key: &str,
+        sums: &mut Sums,
+    ) -> Result<Option<u64>, DatabaseError> {
+        let Some(keys) = &mut self.keys else {
+            return Ok(None);
+        };
+        let hash = keys.hash(bucket, key);
+        let Some(row) = keys.take(hash) else {
+            return Ok(Some(hash));
+        };
+        let mut delete = connection.prepare_cached(
+            "DELETE FROM ps_oplog WHERE rowid = ?1 AND bucket = ?2 AND key = ?3 RETURNING hash",
+        )?;
+        let deleted = delete.query_row((row, bucket, key), |row| row.get(0));
+        let Some(checksum): Option<i32> = deleted.optional()? else {
+            self.defer(connection, "two keys have one hash")?;
+            return Ok(None);
+        };
+        sums.compacted = sums.compacted.wrapping_add(checksum as u32);
+        sums.kept = sums.kept.wrapping_sub(checksum as u32);
+        self.superseded = true;
+        // Its columns may have been the only ones of their kind.
+        self.inference = None;
+        Ok(Some(hash))
+    }
+
+    fn remove(
+        &mut self,
+        connection: &Connection,
+        bucket: i64,
+        row: &RowKey<'_>,
+        key: &mut String,
+        sums: &mut Sums,
+    ) -> Result<(), DatabaseError> {
+        row.write_to(key);
+        self.supersede(connection, bucket, key, sums)?;
+        if self.keys.is_none() {
+            let mut removed = connection.prepare_cached(
+                "INSERT OR REPLACE INTO load_removed (bucket, key, until)
+                 SELECT ?1, ?2, coalesce(max(rowid), 0) FROM ps_oplog",
+            )?;
+            removed.execute((bucket, &*key))?;
+        }
+        Ok(())
+    }
+
+    /// Remembers the row that was just inserted.
+    fn remember(
+        &mut self,
+        connection: &Connection,
+        hash: Option<u64>,
+    ) -> Result<(), DatabaseError> {
+        let (Some(keys), Some(hash)) = (&mut self.keys, hash) else {
+            return Ok(());
+        };
+        if keys.insert(hash, connection.last_insert_rowid()) {
+            return Ok(());
+        }
+        self.defer(connection, "worker.load_memory_mib is used up")
+    }
+
+    /// From now on, only records what removes operations.
+    fn defer(&mut self, connection: &Connection, reason: Reason) -> Result<(), DatabaseError> {
+        debug!("superseded operations will be found at the end: {reason}");
+        self.keys = None;
+        connection.execute_batch(
+            "CREATE TEMP TABLE load_removed (
+                 bucket INTEGER NOT NULL, key TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (bucket, key)
+             ) WITHOUT ROWID",
+        )?;
+        Ok(())
+    }
+
+    fn infer(&mut self, kind: &str, data: &str) {
+        if let Some(inference) = &mut self.inference
+            && inference.add(kind, data).is_err()
+        {
+            // Whoever reads all rows at the end says what is wrong with this one, if it is still there.
+            self.inference = None;
+        }
+    }
+
+    /// Whether what was loaded sums to what the service says, in every bucket of at least this priority.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn matches(
+        &self,
+        connection: &Connection,
+        priority: Option<u8>,
+    ) -> Result<bool, DatabaseError> {
+        let mut sums = connection.prepare_cached(
+            "SELECT (add_checksum + op_checksum) & 0xffffffff FROM ps_buckets WHERE name = ?1",
+        )?;
+        for (bucket, checksum) in self.target.checksums(priority) {
+            let found = sums.query_row([bucket], |row| row.get(0)).optional()?;
+            if found.unwrap_or(0) != checksum {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Leaves everything else to the core extension.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn give_up(
+        mut self,
+        connection: &Connection,
+        reason: Reason,
+    ) -> Result<(), DatabaseError> {
+        info!("the fast load ends early: {reason}");
+        self.settle(connection)
+    }
+
+    /// Builds the indexes and removes whatever else is superseded.
+    fn settle(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
+        self.indexes.build(connection)?;
+        if self.keys.is_none() {
+            self.superseded |= remove_superseded(connection)?;
+            connection.execute_batch("DROP TABLE temp.load_removed")?;
+            self.inference = None;
+        }
+        Ok(())
+    }
+
+    /// Writes every row of a complete checkpoint whose checksums are right; `row_index` builds the index by
+    /// row. The core extension has only to record it then. Says whether the file is compact: everything in it was
+    /// written in order, and nothing deleted.
+    ///
+    /// # Errors
+    /// What SQLite or the core extension says.
+    pub(crate) fn finish(
+        mut self,
+        connection: &Connection,
+        schema: &Schema,
+        row_index: &mut DeferredIndexes,
+    ) -> Result<bool, DatabaseError> {
+        self.settle(connection)?;
+        row_index.build(connection)?;
+        match self.inference {
+            Some(inference) => schema.create_as(connection, inference)?,
+            None => schema.create_inferred(connection)?,
+        }
+        fill_tables(connection)?;
+        connection.execute("UPDATE ps_buckets SET last_applied_op = ?1", [ALL_APPLIED])?;
+        Ok(!self.superseded)
+    }
+}
+
+/// What became of a line.
+pub(crate) enum Taken {
+    /// It was data, which is loaded.
+    Loaded,
+    /// It has no data.
+    NoData,
+    /// It is for the core extension, and with it all that follow.
+    Refused(Reason),
+}
+
+/// The bucket's state after a line, as the core extension counts it.
+fn record(
+    connection: &Connection,
+    bucket: i64,
+    last_op: i64,
+    sums: &Sums,
+    batch: &Batch<'_>,
+    bytes: usize,
+) -> Result<(), DatabaseError> {
+    let mut update = connection.prepare_cached(
+        "UPDATE ps_buckets SET
+             last_op = ?2,
+             add_checksum = (add_checksum + ?3) & 0xffffffff,
+             op_checksum = (op_checksum + ?4) & 0xffffffff,
+             count_since_last = count_since_last + ?5,
+             downloaded_size = downloaded_size + ?6
+         WHERE id = ?1",
+    )?;
+    let (operations, bytes) = (batch.operations.len() as i64, bytes as i64);
+    update.execute((
+        bucket,
+        last_op,
+        sums.compacted,
+        sums.kept,
+        operations,
+        bytes,
+    ))?;
+    Ok(())
+}
+
+/// Deletes every operation that a later one, or a REMOVE, has the key of, and moves its checksum to the
+/// compacted ones; says whether there were any.
+fn remove_superseded(connection: &Connection) -> Result<bool, DatabaseError> {
+    let deleted = connection.execute(
+        "DELETE FROM ps_oplog WHERE rowid IN (
+             SELECT operation FROM (
+                 SELECT rowid AS operation, lead(rowid) OVER (PARTITION BY bucket, key ORDER BY rowid) AS later
+                 FROM ps_oplog)
+             WHERE later IS NOT NULL
+             UNION ALL
+             SELECT o.rowid FROM temp.load_removed AS removed
+             CROSS JOIN ps_oplog AS o ON o.bucket = removed.bucket AND o.key = removed.key
+             WHERE o.rowid <= removed.until)",
+        [],
+    )?;
+    connection.execute(
+        "UPDATE ps_buckets SET (add_checksum, op_checksum) = (
+             SELECT (add_checksum + op_checksum - kept) & 0xffffffff, kept FROM (
+                 SELECT coalesce(sum(hash), 0) & 0xffffffff AS kept FROM ps_oplog WHERE bucket = ps_buckets.id))",
+        [],
+    )?;
+    Ok(deleted > 0)
+}
+
+/// Writes the newest operation of every row into its table, in the order of the ids. What has no table goes
+/// where the core extension keeps it until there is one.
+fn fill_tables(connection: &Connection) -> Result<(), DatabaseError> {
+    let all: i64 = connection.query_row("SELECT count(*) FROM ps_oplog", [], |row| row.get(0))?;
+    let mut kinds = connection.prepare(
+        "SELECT row_type, sum(operations), max(operations) > 1 FROM (
+             SELECT row_type, count(*) AS operations FROM ps_oplog INDEXED BY ps_oplog_row GROUP BY row_type, row_id)
+         GROUP BY row_type",
+    )?;
+    let kinds: Vec<(String, i64, bool)> = kinds
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut tables = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
+    let tables: HashSet<String> = tables
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for (kind, operations, shared) in &kinds {
+        let table = format!("ps_data__{kind}");
+        let rows = match (shared, operations * MOST_OF_ALL > all) {
+            // In the order in which they came, and then sorted: each page of the operations is read once.
+            (false, true) => {
+                "SELECT row_id, data FROM ps_oplog NOT INDEXED WHERE row_type = ?1 ORDER BY row_id"
+            }
+            // Of several operations with the highest id, which a service does not send, this takes the one that
+            // the core extension takes.
+            _ => {
+                "SELECT row_id, iif(max(op_id), data, NULL) FROM ps_oplog INDEXED BY ps_oplog_row
+                 WHERE row_type = ?1 GROUP BY row_id"
+            }
+        };
+        if tables.contains(&table) {
+            let mut indexes = DeferredIndexes::take_all_of(connection, &table)?;
+            let table = quoted(&table);
+            connection.execute(&format!("INSERT INTO {table}(id, data) {rows}"), [kind])?;
+            indexes.build(connection)?;
+        } else {
+            let untyped =
+                format!("INSERT INTO ps_untyped(type, id, data) SELECT ?1, * FROM ({rows})");
+            connection.execute(&untyped, [kind])?;
+        }
+    }
+    Ok(())
+}
