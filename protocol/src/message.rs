@@ -1,6 +1,8 @@
 //! The messages themselves. Their binary layout is frozen by the golden files in `protocol/tests/golden`:
 //! a changed field is a new version in [`crate::codec`], never a silent edit here; `v1` is how the last one was.
 
+use std::ops::AddAssign;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -190,6 +192,8 @@ pub struct BaseSnapshot {
     pub schema_fingerprint: String,
     /// What was asked for.
     pub selection_fingerprint: String,
+    /// What was downloaded for it.
+    pub download: Download,
     /// Its files.
     pub renditions: Vec<Rendition>,
 }
@@ -206,6 +210,7 @@ impl From<Manifest> for BaseSnapshot {
             core_version: manifest.core_version,
             schema_fingerprint: manifest.schema_fingerprint,
             selection_fingerprint: manifest.selection_fingerprint,
+            download: manifest.download,
             renditions: manifest.renditions,
         }
     }
@@ -367,6 +372,15 @@ pub struct Download {
     pub connections: u32,
     /// Milliseconds in which the job had nothing to do but wait for the service.
     pub waited_millis: u64,
+}
+
+impl AddAssign for Download {
+    fn add_assign(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.operations += other.operations;
+        self.connections += other.connections;
+        self.waited_millis += other.waited_millis;
+    }
 }
 
 /// How long one step of a job took.

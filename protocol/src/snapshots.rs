@@ -35,7 +35,7 @@ use url::Url;
 
 pub use self::{
     config::SnapshotsConfig,
-    encoding::{unwrap, wrap},
+    encoding::{unwrap, unwrap_to, wrap},
     error::SnapshotStoreError,
     name::{SnapshotName, SnapshotPart, keys_of, latest_key},
     transfer::PART_BYTES,
@@ -44,7 +44,10 @@ use self::{
     error::{Refusal, diagnose},
     place::{BucketSigner, Opened, Place},
 };
-use crate::{JobId, StoreId, message::Manifest};
+use crate::{
+    JobId, StoreId,
+    message::{Encoding, Manifest, Rendition},
+};
 
 /// What [`SnapshotStore::write_check_object`] writes.
 pub const CHECK_CONTENT: &str = "seedbed";
@@ -226,6 +229,44 @@ impl SnapshotStore {
             bytes,
             sha256: hex(&hash.finalize()),
         })
+    }
+
+    /// Downloads the SQLite file of a snapshot to `file`, in constant memory.
+    ///
+    /// # Errors
+    /// [`SnapshotStoreError`]; [`SnapshotStoreError::Altered`] if the object is not what `rendition` says.
+    pub async fn fetch_database(
+        &self,
+        rendition: &Rendition,
+        file: &Path,
+    ) -> Result<(), SnapshotStoreError> {
+        let Rendition {
+            encoding,
+            key,
+            bytes,
+            sha256,
+        } = rendition;
+        let object = match encoding {
+            Encoding::Identity => file.to_owned(),
+            Encoding::Gzip | Encoding::Zstd => file.with_extension("object"),
+        };
+        let fetched = self.fetch(key, &object).await?;
+        if (fetched.bytes, &fetched.sha256) != (*bytes, sha256) {
+            return Err(SnapshotStoreError::Altered {
+                key: key.clone(),
+                url: self.url().to_owned(),
+                bytes: *bytes,
+            });
+        }
+        if *encoding != Encoding::Identity {
+            let unwrapped = unwrap_to(*encoding, &object, file).await;
+            unwrapped.map_err(|source| SnapshotStoreError::File {
+                action: "unwrap",
+                path: object,
+                source,
+            })?;
+        }
+        Ok(())
     }
 
     /// All objects below the snapshot URL, in no particular order.

@@ -15,6 +15,7 @@ mod local;
 mod rabbitmq;
 mod recordings;
 mod retention;
+mod reuse;
 mod serve;
 mod serve_limits;
 mod snapshot_stores;

@@ -55,7 +55,8 @@ async fn keys(cluster: &Cluster) -> Vec<String> {
 
 async fn live(catalog: &Catalog, store: &str) -> Option<Manifest> {
     let store_id = StoreId::new(store).unwrap();
-    catalog.live_snapshot(&store_id).await.unwrap()
+    let live = catalog.live_snapshot(&store_id).await.unwrap();
+    live.map(|live| live.manifest)
 }
 
 async fn records(catalog: &Catalog) -> Vec<SnapshotRecord> {
