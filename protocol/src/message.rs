@@ -155,6 +155,13 @@ pub struct Checkpoint {
     pub buckets: Vec<BucketCheckpoint>,
 }
 
+impl Checkpoint {
+    /// How many operations the service says there are, see [`BucketCheckpoint::operations`].
+    pub fn operations(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.operations).sum()
+    }
+}
+
 /// One bucket within a [`Checkpoint`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketCheckpoint {
@@ -182,6 +189,8 @@ pub struct BaseSnapshot {
     pub created_at: DateTime<Utc>,
     /// When all of its rows were downloaded: then, or with a base of its own.
     pub full_at: DateTime<Utc>,
+    /// Operations that were applied since the file was last written in order.
+    pub loose_operations: u64,
     /// Where it stopped.
     pub checkpoint: Checkpoint,
     /// The service that it was synced from.
@@ -202,6 +211,7 @@ impl From<Manifest> for BaseSnapshot {
     fn from(manifest: Manifest) -> Self {
         Self {
             full_at: manifest.full_at(),
+            loose_operations: manifest.loose_operations(),
             job_id: manifest.job_id,
             attempt: manifest.attempt,
             created_at: manifest.created_at,
@@ -231,6 +241,8 @@ pub enum Origin {
         job_id: JobId,
         /// When every row was downloaded last.
         full_at: DateTime<Utc>,
+        /// Operations that were applied since the file was last written in order, without holes.
+        loose_operations: u64,
     },
 }
 
@@ -304,6 +316,16 @@ impl Manifest {
         match self.origin {
             Origin::Full { .. } => self.created_at,
             Origin::Base { full_at, .. } => full_at,
+        }
+    }
+
+    /// Operations that were applied since the file was last written in order.
+    pub fn loose_operations(&self) -> u64 {
+        match self.origin {
+            Origin::Full { .. } => 0,
+            Origin::Base {
+                loose_operations, ..
+            } => loose_operations,
         }
     }
 

@@ -117,6 +117,7 @@ fn manifest() -> Manifest {
         origin: Origin::Base {
             job_id: job_id(),
             full_at: time("2026-01-01T03:04:05Z"),
+            loose_operations: 12,
         },
         checkpoint: checkpoint(),
         tables: vec![TableRows {

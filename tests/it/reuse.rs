@@ -43,7 +43,7 @@ impl Reuse {
     }
 
     /// A job that starts from `base`.
-    async fn from(&mut self, base: &Manifest) -> End {
+    async fn job_from(&mut self, base: &Manifest) -> End {
         self.pipeline
             .end(starting_from(base, plain_job()))
             .await
@@ -53,7 +53,7 @@ impl Reuse {
     /// The snapshot of a job that starts from the first one.
     async fn made(&mut self) -> Manifest {
         let first = self.first.clone();
-        match self.from(&first).await {
+        match self.job_from(&first).await {
             End::Made(manifest) => *manifest,
             End::Unchanged(event) => panic!("{event:?}"),
         }
@@ -71,7 +71,7 @@ impl Reuse {
     }
 
     /// What a full download makes of the store now.
-    async fn from_scratch(&mut self) -> Content {
+    async fn scratch(&mut self) -> Content {
         let made = self.pipeline.seed(STORE).await.unwrap();
         Content::of(&self.pipeline.file(&made))
     }
@@ -141,7 +141,7 @@ async fn an_unchanged_store_costs_one_short_request() {
     let mut reuse = Reuse::start().await;
     let first = reuse.first.clone();
     let before = reuse.service.metrics().store(STORE);
-    let End::Unchanged(event) = reuse.from(&first).await else {
+    let End::Unchanged(event) = reuse.job_from(&first).await else {
         panic!("nothing has changed")
     };
     let after = reuse.service.metrics().store(STORE);
@@ -181,18 +181,18 @@ async fn a_changed_store_costs_its_change_and_becomes_what_a_full_download_makes
     assert_eq!(steps, expected);
     same_rows(&reuse.service, STORE, &reuse.pipeline.file(&made));
     let found = Content::of(&reuse.pipeline.file(&made));
-    assert_eq!(found, reuse.from_scratch().await);
+    assert_eq!(found, reuse.scratch().await);
 
     // The next one goes on from there.
     reuse.change_rows(3);
-    let End::Made(next) = reuse.from(&made).await else {
+    let End::Made(next) = reuse.job_from(&made).await else {
         panic!("rows have changed")
     };
     assert_eq!(next.way(), Way::Base);
     assert_eq!(next.full_at(), reuse.first.created_at);
     let found = Content::of(&reuse.pipeline.file(&next));
-    assert_eq!(found, reuse.from_scratch().await);
-    assert!(matches!(reuse.from(&next).await, End::Unchanged(_)));
+    assert_eq!(found, reuse.scratch().await);
+    assert!(matches!(reuse.job_from(&next).await, End::Unchanged(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,7 +218,7 @@ async fn no_page_of_the_next_snapshot_holds_what_was_removed() {
             .service
             .remove("products", row["id"].as_str().unwrap())
     );
-    let End::Made(without) = reuse.from(&with_secret).await else {
+    let End::Made(without) = reuse.job_from(&with_secret).await else {
         panic!("a row has changed")
     };
     assert_eq!(without.way(), Way::Base);
@@ -311,28 +311,28 @@ async fn compaction_changes_nothing_and_a_new_deployment_everything() {
     reuse.change_rows(20);
     let base = reuse.made().await;
     reuse.service.compact();
-    assert!(matches!(reuse.from(&base).await, End::Unchanged(_)));
+    assert!(matches!(reuse.job_from(&base).await, End::Unchanged(_)));
 
     reuse.change_rows(2);
-    let End::Made(made) = reuse.from(&base).await else {
+    let End::Made(made) = reuse.job_from(&base).await else {
         panic!("rows have changed")
     };
     assert_eq!(made.way(), Way::Base);
     let found = Content::of(&reuse.pipeline.file(&made));
-    let scratch = reuse.from_scratch().await;
+    let scratch = reuse.scratch().await;
     assert_eq!(found.products, scratch.products);
     assert_eq!(found.oplog, scratch.oplog);
     assert_eq!(found.buckets, scratch.buckets);
 
     // The same rows in buckets of other names.
     reuse.service.redeploy();
-    let End::Made(renamed) = reuse.from(&made).await else {
+    let End::Made(renamed) = reuse.job_from(&made).await else {
         panic!("buckets have changed")
     };
     assert_eq!(renamed.way(), Way::Full(FullReason::Changed));
     assert_eq!(
         Content::of(&reuse.pipeline.file(&renamed)),
-        reuse.from_scratch().await
+        reuse.scratch().await
     );
 }
 
@@ -351,7 +351,7 @@ async fn buckets_that_are_made_anew_are_downloaded_anew() {
     same_rows(&reuse.service, STORE, &reuse.pipeline.file(&made));
     assert_eq!(
         Content::of(&reuse.pipeline.file(&made)).products,
-        reuse.from_scratch().await.products
+        reuse.scratch().await.products
     );
 }
 
@@ -383,7 +383,7 @@ async fn wrong_clocks_do_no_harm() {
     for days in [-4_000, 4_000] {
         let mut base = reuse.first.clone();
         base.created_at = Utc::now() + TimeDelta::days(days);
-        assert!(matches!(reuse.from(&base).await, End::Unchanged(_)));
+        assert!(matches!(reuse.job_from(&base).await, End::Unchanged(_)));
     }
     reuse.change_rows(1);
     let made = reuse
@@ -494,12 +494,12 @@ async fn random_changes_end_in_the_same_snapshot_on_both_ways() {
                 _ => reuse.change_rows(random.random_range(0..30)),
             }
         }
-        match reuse.from(&base).await {
+        match reuse.job_from(&base).await {
             End::Unchanged(_) => {}
             End::Made(made) => {
                 from_base += u32::from(made.way() == Way::Base);
                 let found = Content::of(&reuse.pipeline.file(&made));
-                assert_eq!(found, reuse.from_scratch().await, "round {round}");
+                assert_eq!(found, reuse.scratch().await, "round {round}");
                 base = *made;
             }
         }

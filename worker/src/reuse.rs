@@ -145,11 +145,10 @@ impl Seeder {
             0 => BYTES_PER_OPERATION,
             operations => bytes as f64 / operations as f64,
         };
-        let all: u64 = target.buckets.iter().map(|bucket| bucket.operations).sum();
         let fetched = smallest(&base.renditions).map_or(0, |rendition| rendition.bytes);
         let with_base = fetched as f64 * self.base_cost
             + changed_operations(&base.checkpoint, target) as f64 * per_operation;
-        with_base < all as f64 * per_operation
+        with_base < target.operations() as f64 * per_operation
     }
 
     /// Fetches the base into `directory`.

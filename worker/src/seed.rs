@@ -39,6 +39,9 @@ use crate::{
     workdir::{JobDirectory, WorkDirectory},
 };
 
+/// Of a file's operations, at most one in so many may have been applied since it was last written in order.
+const FEW_LOOSE: u64 = 50;
+
 /// The file that is to be uploaded, in a job's directory.
 const SNAPSHOT: &str = "snapshot.sqlite";
 
@@ -112,6 +115,7 @@ impl Seeder {
                     let origin = Origin::Base {
                         job_id: base.job_id,
                         full_at: base.full_at,
+                        loose_operations: made.loose_operations,
                     };
                     return work.upload(made, origin).await;
                 }
@@ -165,6 +169,8 @@ enum Started {
 /// A verified file.
 struct Made {
     directory: JobDirectory,
+    /// Operations that were applied since the file was last written in order.
+    loose_operations: u64,
     checkpoint: Checkpoint,
     verified: Verified,
 }
@@ -220,14 +226,15 @@ impl<'a> Work<'a> {
         let file = self.steps.run("fetch", fetching).await?;
         let syncing = self.seeder.go_on(self.job, file);
         let synced = self.steps.run("sync", syncing).await?;
-        self.finish(synced, directory).await
+        let loose_operations = base.loose_operations + synced.download.operations;
+        self.finish(synced, Some(loose_operations), directory).await
     }
 
     async fn make_in_full(&mut self) -> Result<Made, SeedError> {
         let directory = self.directory()?;
         let syncing = self.seeder.sync(self.job, &directory);
         let synced = self.steps.run("sync", syncing).await?;
-        self.finish(synced, directory).await
+        self.finish(synced, None, directory).await
     }
 
     fn directory(&self) -> Result<JobDirectory, SeedError> {
@@ -235,8 +242,14 @@ impl<'a> Work<'a> {
         Ok(directory?)
     }
 
-    /// From a synced database to a verified file.
-    async fn finish(&mut self, synced: Synced, directory: JobDirectory) -> Result<Made, SeedError> {
+    /// From a synced database to a verified file. `loose_operations` are those that were applied since a base was last
+    /// written in order.
+    async fn finish(
+        &mut self,
+        synced: Synced,
+        loose_operations: Option<u64>,
+        directory: JobDirectory,
+    ) -> Result<Made, SeedError> {
         let Synced {
             database,
             checkpoint,
@@ -250,6 +263,8 @@ impl<'a> Work<'a> {
             compact,
             ..
         } = database;
+        let loose = loose_operations.filter(|loose| loose * FEW_LOOSE <= checkpoint.operations());
+        let compact = compact || loose.is_some();
         let scrubbing = blocking(|| scrub(connection));
         let connection = self.steps.run("scrub", scrubbing).await?;
         let file = directory.file(SNAPSHOT);
@@ -260,6 +275,7 @@ impl<'a> Work<'a> {
         let verified = self.steps.run("verify", verifying).await?;
         Ok(Made {
             directory,
+            loose_operations: loose.unwrap_or_default(),
             checkpoint,
             verified,
         })
