@@ -466,6 +466,12 @@ async fn local(args: LocalArgs, mut settings: Settings, json: bool) -> Result<u8
     Ok(match local.seed(&source, options, stop).await? {
         Outcome::Finished(summary) if summary.totals.seeded == summary.totals.stores => 0,
         Outcome::Finished(_) => FAILED,
+        Outcome::NothingToDo => {
+            if !json {
+                eprintln!("no store needs a new job");
+            }
+            0
+        }
         Outcome::Interrupted => INTERRUPTED,
     })
 }

@@ -12,6 +12,7 @@ mod dashboard;
 mod deploy;
 mod download;
 mod local;
+mod local_reuse;
 mod rabbitmq;
 mod recordings;
 mod retention;

@@ -40,7 +40,7 @@ async fn ok(cluster: &Cluster, arguments: &[&str]) -> Value {
 async fn seed(cluster: &Cluster, times: usize) {
     let workers: Vec<Process> = cluster.start_workers(1);
     for _ in 0..times {
-        ok(cluster, &["run", "--stores", "stores.ndjson"]).await;
+        ok(cluster, &["run", "--full", "--stores", "stores.ndjson"]).await;
     }
     stop(workers).await;
 }

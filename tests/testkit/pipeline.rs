@@ -269,12 +269,12 @@ impl Pipeline {
     /// # Panics
     /// When the broker is closed.
     pub async fn publish(&self, job: &SeedJob) {
-        let message =
-            Message::job(job, TraceContext::default()).expect("a job fits into a message");
-        self.broker
-            .publish(Queue::Jobs, message)
-            .await
-            .expect("the broker is open");
+        self.publisher().publish(job).await;
+    }
+
+    /// Publishes jobs while somebody else looks at what comes of them.
+    pub fn publisher(&self) -> JobPublisher {
+        JobPublisher(self.broker.clone())
     }
 
     /// The next event of any job.
@@ -303,6 +303,25 @@ impl Pipeline {
         self.snapshots
             .local_path(&plain.expect("there is a plain file").key)
             .expect("snapshots are in a directory")
+    }
+}
+
+/// Publishes jobs for the worker of a [`Pipeline`].
+#[derive(Clone)]
+pub struct JobPublisher(MemoryBroker);
+
+impl JobPublisher {
+    /// Publishes a job, when there is room for it.
+    ///
+    /// # Panics
+    /// When the broker is closed.
+    pub async fn publish(&self, job: &SeedJob) {
+        let message =
+            Message::job(job, TraceContext::default()).expect("a job fits into a message");
+        self.0
+            .publish(Queue::Jobs, message)
+            .await
+            .expect("the broker is open");
     }
 }
 

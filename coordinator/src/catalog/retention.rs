@@ -161,7 +161,7 @@ impl Catalog {
         // One statement, so that a snapshot that is recorded meanwhile is not missed.
         let statement = format!(
             "SELECT jobs.id, jobs.state AS job_state, snapshots.job_id, snapshots.state, \
-                 snapshots.manifest \
+                 snapshots.manifest, snapshots.verified_at \
              FROM jobs LEFT JOIN snapshots ON snapshots.job_id = jobs.id \
                  AND snapshots.state <> 'deleted' \
              WHERE jobs.id IN ({})",

@@ -25,7 +25,7 @@ pub(super) const REFUSE: ListOptions = ListOptions {
     full_sweep: false,
     allow_fewer: false,
     is_full: false,
-    only_changed: true,
+    only_changed: false,
 };
 
 /// What `seedbed run` asks for.
@@ -38,6 +38,12 @@ pub(super) const SKIP: ListOptions = ListOptions {
 pub(super) const FULL_SWEEP: ListOptions = ListOptions {
     full_sweep: true,
     ..SKIP
+};
+
+/// A run over the stores that the source knows to have changed.
+pub(super) const CHANGED: ListOptions = ListOptions {
+    only_changed: true,
+    ..FULL_SWEEP
 };
 
 /// Keeps a catalog's place until the test ends.
@@ -238,6 +244,16 @@ pub(super) fn manifest(job: &PendingJob, attempt: u32) -> Manifest {
 pub(super) fn completed(job: &PendingJob, attempt: u32) -> SeedEvent {
     let manifest = Box::new(manifest(job, attempt));
     event(job, attempt, EventKind::Completed { manifest })
+}
+
+/// The store of `job` is as the snapshot of `base` has it.
+pub(super) fn unchanged(job: &PendingJob, base: &PendingJob) -> SeedEvent {
+    let unchanged = EventKind::Unchanged {
+        base_job_id: base.job_id,
+        base_attempt: Attempt::FIRST,
+        checkpoint: Checkpoint::default(),
+    };
+    event(job, 1, unchanged)
 }
 
 pub(super) fn failed(job: &PendingJob, attempt: u32, retry: bool) -> SeedEvent {
