@@ -250,7 +250,7 @@ impl SnapshotStore {
             Encoding::Identity => file.to_owned(),
             Encoding::Gzip | Encoding::Zstd => file.with_extension("object"),
         };
-        let fetched = self.fetch(key, &object).await?;
+        let fetched = self.traced("get", key, self.fetch(key, &object)).await?;
         if (fetched.bytes, &fetched.sha256) != (*bytes, sha256) {
             return Err(SnapshotStoreError::Altered {
                 key: key.clone(),
@@ -295,6 +295,14 @@ impl SnapshotStore {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed("look up", key, &error)),
         }
+    }
+
+    /// [`Self::head`], for a job: as a part of its trace.
+    ///
+    /// # Errors
+    /// [`SnapshotStoreError`] when the store does not tell.
+    pub async fn look_up(&self, key: &str) -> Result<Option<StoredObject>, SnapshotStoreError> {
+        self.traced("head", key, self.head(key)).await
     }
 
     /// Removes these objects, in batches where the store takes them; one that is not there is fine.

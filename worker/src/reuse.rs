@@ -121,7 +121,7 @@ impl Seeder {
 
     async fn has_all_files(&self, base: &BaseSnapshot) -> bool {
         for Rendition { key, bytes, .. } in &base.renditions {
-            match self.snapshots.head(key).await {
+            match self.snapshots.look_up(key).await {
                 Ok(Some(object)) if object.bytes == *bytes => {}
                 Ok(_) => {
                     info!("downloading all rows: {key:?} is missing from the snapshot store");
