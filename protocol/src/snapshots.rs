@@ -10,6 +10,7 @@ mod config;
 mod directory;
 mod encoding;
 mod error;
+mod hashing;
 mod latest;
 mod name;
 mod place;
@@ -27,10 +28,8 @@ use std::{
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path as Key};
-use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt;
-use tokio_util::task::TaskTracker;
+use object_store::{GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt, path::Path as Key};
+use tokio_util::{io::ReaderStream, task::TaskTracker};
 use url::Url;
 
 pub use self::{
@@ -42,12 +41,16 @@ pub use self::{
 };
 use self::{
     error::{Refusal, diagnose},
+    hashing::HashingWriter,
     place::{BucketSigner, Opened, Place},
 };
 use crate::{
     JobId, StoreId,
     message::{Encoding, Manifest, Rendition},
 };
+
+/// How much of a file is read at a time.
+const FILE_CHUNK_BYTES: usize = 1024 * 1024;
 
 /// What [`SnapshotStore::write_check_object`] writes.
 pub const CHECK_CONTENT: &str = "seedbed";
@@ -212,23 +215,44 @@ impl SnapshotStore {
             path: file.to_owned(),
             source,
         };
+        let mut chunks = self.chunks(key).await?;
+        let output = std::fs::File::create(file).map_err(unwritable)?;
+        let writer = HashingWriter::start(output);
+        while let Some(chunk) = chunks.next().await {
+            if !writer.write(chunk?).await {
+                break;
+            }
+        }
+        writer.finish().await.map_err(unwritable)
+    }
+
+    /// The content of the object `key`, in order.
+    async fn chunks(
+        &self,
+        key: &str,
+    ) -> Result<BoxStream<'_, Result<Bytes, SnapshotStoreError>>, SnapshotStoreError> {
         let object = self.objects.get(&Key::from(key)).await;
         let object = object.map_err(|e| self.failed("read", key, &e))?;
-        let mut chunks = object.into_stream();
-        let mut output = tokio::fs::File::create(file).await.map_err(unwritable)?;
-        let mut hash = Sha256::new();
-        let mut bytes = 0;
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|e| self.failed("read", key, &e))?;
-            hash.update(&chunk);
-            bytes += chunk.len() as u64;
-            output.write_all(&chunk).await.map_err(unwritable)?;
+        let key = key.to_owned();
+        // In its own pieces, a file would come in very small ones.
+        if let GetResultPayload::File(file, _) = object.payload {
+            let file = tokio::fs::File::from_std(file);
+            let chunks = ReaderStream::with_capacity(file, FILE_CHUNK_BYTES);
+            let unreadable = move |error: std::io::Error| {
+                let source = Box::new(error);
+                let store = "LocalFileSystem";
+                self.failed(
+                    "read",
+                    &key,
+                    &object_store::Error::Generic { store, source },
+                )
+            };
+            return Ok(chunks.map_err(unreadable).boxed());
         }
-        output.flush().await.map_err(unwritable)?;
-        Ok(Fetched {
-            bytes,
-            sha256: hex(&hash.finalize()),
-        })
+        let chunks = object.into_stream();
+        Ok(chunks
+            .map_err(move |e| self.failed("read", &key, &e))
+            .boxed())
     }
 
     /// Downloads the SQLite file of a snapshot to `file`, in constant memory.

@@ -88,6 +88,7 @@ async fn sweeps(count: u32) -> anyhow::Result<()> {
     print_head();
     let full = sweep(&service, &mut pipeline, &names, None).await?;
     full.print("all rows", &full);
+    print_steps(&full);
     let mut latest = full.snapshots.clone();
     for percent in [0, 5, 100] {
         let changed = names.len() * percent / 100;
@@ -101,6 +102,9 @@ async fn sweeps(count: u32) -> anyhow::Result<()> {
             sweep.unchanged
         );
         sweep.print(&format!("{percent} % changed"), &full);
+        if percent == 100 {
+            print_steps(&sweep);
+        }
         latest = sweep.snapshots;
     }
     Ok(())
@@ -124,12 +128,20 @@ async fn large_store(rows: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How long each step took, as a mean of all snapshots.
 fn print_steps(sweep: &Sweep) {
-    let steps = sweep.snapshots[0].steps.iter();
-    let steps: Vec<_> = steps
-        .map(|step| format!("{} {} ms", step.step, step.millis))
-        .collect();
-    println!("{:>22} {}", "", steps.join(", "));
+    let mut steps: Vec<(&str, u64)> = Vec::new();
+    for timing in sweep.snapshots.iter().flat_map(|snapshot| &snapshot.steps) {
+        match steps.iter_mut().find(|(step, _)| *step == timing.step) {
+            Some((_, millis)) => *millis += timing.millis,
+            None => steps.push((&timing.step, timing.millis)),
+        }
+    }
+    let count = sweep.snapshots.len() as f64;
+    let steps = steps
+        .iter()
+        .map(|(step, millis)| format!("{step} {:.1} ms", *millis as f64 / count));
+    println!("{:>22} {}", "", steps.collect::<Vec<_>>().join(", "));
 }
 
 async fn start(service: &PowerSync) -> Pipeline {

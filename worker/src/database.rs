@@ -178,6 +178,14 @@ impl SyncDatabase {
         Self::open_with(move || Writer::create(&path, schema, &start)).await
     }
 
+    /// Makes a database in memory that only says what to ask for: see [`Self::start`].
+    ///
+    /// # Errors
+    /// What SQLite or the core extension says.
+    pub async fn to_ask(schema: Schema, start: SyncStart) -> Result<Self, DatabaseError> {
+        Self::open_with(move || Writer::to_ask(schema, &start)).await
+    }
+
     /// Opens the snapshot `path`, which was made with the same schema, to go on with its sync, and starts its
     /// thread. The snapshot is changed.
     ///
@@ -367,10 +375,6 @@ impl Writer {
         })?;
         let connection = open_alone(path, start.cache_kib)?;
         connection.execute_batch("BEGIN")?;
-        connection.execute(
-            "UPDATE ps_kv SET value = uuid() WHERE key = 'client_id'",
-            [],
-        )?;
         let row_index = DeferredIndexes::take_from(&connection, &[ROW_INDEX])?;
         let loader = match start.load_memory_kib {
             Some(memory_kib) => Loader::begin(&connection, &schema, memory_kib)?,
@@ -379,16 +383,21 @@ impl Writer {
         Self::begin(connection, schema, start, row_index, loader)
     }
 
+    fn to_ask(schema: Schema, start: &SyncStart) -> Result<Self, DatabaseError> {
+        let mut connection = open_in_memory()?;
+        let empty = schema.empty_database()?;
+        connection.deserialize_read_exact("main", &empty[..], empty.len(), false)?;
+        connection.execute_batch("BEGIN")?;
+        let row_index = DeferredIndexes(Vec::new());
+        Self::begin(connection, schema, start, row_index, None)
+    }
+
     fn go_on(path: &Path, schema: Schema, start: &SyncStart) -> Result<Self, DatabaseError> {
         let connection = open_alone(path, start.cache_kib)?;
         // The file itself may become the next snapshot: rows that are removed may not stay in its pages.
         connection.pragma_update(None, "secure_delete", "on")?;
         initialize(&connection)?;
         connection.execute_batch("BEGIN")?;
-        connection.execute(
-            "INSERT OR REPLACE INTO ps_kv (key, value) VALUES ('client_id', uuid())",
-            [],
-        )?;
         let row_index = DeferredIndexes(Vec::new());
         Self::begin(connection, schema, start, row_index, None)
     }
@@ -400,6 +409,10 @@ impl Writer {
         row_index: DeferredIndexes,
         loader: Option<Loader>,
     ) -> Result<Self, DatabaseError> {
+        connection.execute(
+            "INSERT OR REPLACE INTO ps_kv (key, value) VALUES ('client_id', uuid())",
+            [],
+        )?;
         for subscription in &start.subscriptions {
             subscribe(&connection, subscription, start.subscription_ttl)?;
         }

@@ -44,12 +44,11 @@ impl Seeder {
         &self,
         job: &SeedJob,
         base: &BaseSnapshot,
-        directory: &JobDirectory,
     ) -> Result<(Use, Download), SeedError> {
         if let Some(because) = self.unfit(job, base) {
             return Ok((Use::Nothing(because), Download::default()));
         }
-        let target = self.target(job, &base.checkpoint, directory).await?;
+        let target = self.target(job, &base.checkpoint).await?;
         let Target {
             checkpoint,
             download,

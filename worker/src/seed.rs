@@ -195,11 +195,9 @@ impl<'a> Work<'a> {
 
     /// Makes of `base` what it is good for. What may be its fault is no error.
     async fn start_from(&mut self, base: &BaseSnapshot) -> Result<Started, SeedError> {
-        let directory = self.directory()?;
-        let judging = self.seeder.judge(self.job, base, &directory);
+        let judging = self.seeder.judge(self.job, base);
         let (good_for, download) = self.steps.run("compare", judging).await?;
         self.download += download;
-        drop(directory);
         match good_for {
             Use::Unchanged(checkpoint) => return Ok(Started::Unchanged(checkpoint)),
             Use::Nothing(because) => return Ok(Started::Useless(because)),

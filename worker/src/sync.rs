@@ -174,9 +174,9 @@ impl Seeder {
         &self,
         job: &SeedJob,
         positions: &Checkpoint,
-        directory: &JobDirectory,
     ) -> Result<Target, SyncError> {
-        let database = self.create_database(job, directory).await?;
+        let (schema, start) = (self.schema.clone(), self.sync_start(job));
+        let database = SyncDatabase::to_ask(schema, start).await?;
         let mut download = Downloading::new(self, job, database);
         download.positions = Some(positions);
         download.run().await?;
