@@ -27,7 +27,6 @@ pub(super) async fn an_abandoned_upload_leaves_nothing(place: Place) {
     faults.held(2).await;
     upload.abort();
     upload.await.unwrap_err();
-    faults.given_up().await;
     faults.release();
     place.store.settled().await;
     assert_eq!(place.keys().await, [""; 0]);

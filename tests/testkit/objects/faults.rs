@@ -69,23 +69,11 @@ impl Faults {
     /// # Panics
     /// When they do not come for a minute.
     pub async fn held(&self, n: usize) {
-        self.holds_until(|held| held >= n).await;
-    }
-
-    /// Waits until clients have given up every request that was held: released before, it might still be done.
-    ///
-    /// # Panics
-    /// When they do not for a minute.
-    pub async fn given_up(&self) {
-        self.holds_until(|held| held == 0).await;
-    }
-
-    async fn holds_until(&self, is_so: impl Fn(usize) -> bool) {
         let mut held = self.0.held.subscribe();
-        let enough = held.wait_for(|&held| is_so(held));
+        let enough = held.wait_for(|&held| held >= n);
         let waited = tokio::time::timeout(std::time::Duration::from_secs(60), enough).await;
         waited
-            .expect("requests are held, or given up, within a minute")
+            .expect("requests are held within a minute")
             .expect("the sender lives in self");
     }
 
