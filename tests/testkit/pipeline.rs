@@ -46,6 +46,8 @@ pub struct Pipeline {
     pub worker: Worker,
     /// Stops it.
     pub shutdown: Shutdown,
+    /// How long the next event may take; a minute, which is more than any job of a test needs.
+    pub patience: Duration,
     events: Box<dyn Consumer>,
     running: JoinHandle<Result<(), BrokerError>>,
 }
@@ -200,6 +202,7 @@ impl Pipeline {
             snapshots,
             worker,
             shutdown,
+            patience: Duration::from_secs(60),
             events,
             running,
         }
@@ -264,9 +267,9 @@ impl Pipeline {
     /// The next event of any job.
     ///
     /// # Panics
-    /// When none comes for a minute.
+    /// When none comes for as long as it has patience.
     pub async fn next_event(&mut self) -> SeedEvent {
-        let next = tokio::time::timeout(Duration::from_secs(60), self.events.next()).await;
+        let next = tokio::time::timeout(self.patience, self.events.next()).await;
         let delivery = next
             .expect("the worker reports something")
             .expect("the broker is open");
