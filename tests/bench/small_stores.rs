@@ -9,21 +9,30 @@ mod peer;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
-use seedbed_protocol::message::{EventKind, Failure};
+use anyhow::{Context, ensure};
+use seedbed_protocol::message::Failure;
 use seedbed_worker::config::{StreamCompression, WorkerSettings};
-use serde_json::json;
 use testkit::{
-    pipeline::{Access, Pipeline, job, settings},
+    pipeline::{Access, Pipeline, settings},
     stand_in::StandIn,
-    usage::{cpu_time, machine, mib, peak_bytes, resident_bytes},
+    usage::{cpu_time, forget_peak, machine, mib, peak_bytes},
 };
 
 /// What seeding all stores took.
 struct Measured {
     wall: Duration,
     cpu: Duration,
-    resident_bytes: u64,
+    peak_bytes: u64,
+}
+
+impl Measured {
+    fn since(started: Instant, cpu: Duration) -> Self {
+        Self {
+            wall: started.elapsed(),
+            cpu: cpu_time() - cpu,
+            peak_bytes: peak_bytes(),
+        }
+    }
 }
 
 #[tokio::main]
@@ -40,7 +49,7 @@ async fn main() -> anyhow::Result<()> {
     println!("{count} stores of {rows} rows, {}", machine());
     println!(
         "{:>10} {:>8} {:>9} {:>12} {:>12} {:>13} {:>10}",
-        "way", "s", "stores/s", "CPU ms/store", "resident MiB", "stores/s /SDK", "CPU /SDK"
+        "way", "s", "stores/s", "CPU ms/store", "peak MiB", "stores/s /SDK", "CPU /SDK"
     );
     let script = script(service.access(), &stores).await?;
     let one_slot = worker(service.access(), &stores, rows, 1).await?;
@@ -55,12 +64,11 @@ async fn main() -> anyhow::Result<()> {
             "{way:>10} {wall:>8.2} {:>9.1} {:>12.2} {:>12.0} {:>13.2} {:>10.2}",
             f64::from(count) / wall,
             measured.cpu.as_secs_f64() * 1_000.0 / f64::from(count),
-            mib(measured.resident_bytes),
+            mib(measured.peak_bytes),
             script.wall.as_secs_f64() / wall,
             measured.cpu.as_secs_f64() / script.cpu.as_secs_f64(),
         );
     }
-    println!("peak memory of all: {:.0} MiB", mib(peak_bytes()));
     Ok(())
 }
 
@@ -74,7 +82,6 @@ fn size(variable: &str, default: u32) -> anyhow::Result<u32> {
 fn change(settings: &mut WorkerSettings) {
     settings.worker.cache_mib = 128;
     settings.worker.load_memory_mib = 128;
-    settings.worker.job_deadline = Duration::from_secs(3_600);
     settings.powersync.compression = StreamCompression::Zstd;
 }
 
@@ -94,34 +101,18 @@ async fn worker(
     let failed = |failure: Failure| anyhow::anyhow!(failure.message);
     pipeline.seed(first).await.map_err(failed)?;
 
+    forget_peak();
     let (started, cpu) = (Instant::now(), cpu_time());
-    for store in stores {
-        let mut job = job(store, json!({ "store_id": store }), Vec::new());
-        job.deadline += Duration::from_secs(3_600);
-        pipeline.publish(&job).await;
+    let manifests = pipeline.seed_all(stores).await.map_err(failed)?;
+    let measured = Measured::since(started, cpu);
+    for manifest in manifests {
+        let (store, found) = (&manifest.store_id, manifest.rows());
+        ensure!(
+            found == u64::from(rows),
+            "{store} has {found} of {rows} rows"
+        );
     }
-    let mut seeded = 0;
-    while seeded < stores.len() {
-        let event = pipeline.next_event().await;
-        match event.kind {
-            EventKind::Started { .. } => {}
-            EventKind::Completed { manifest } => {
-                ensure!(
-                    manifest.rows() == u64::from(rows),
-                    "{} has {} rows instead of {rows}",
-                    event.store_id,
-                    manifest.rows()
-                );
-                seeded += 1;
-            }
-            other => bail!("{}: {other:?}", event.store_id),
-        }
-    }
-    Ok(Measured {
-        wall: started.elapsed(),
-        cpu: cpu_time() - cpu,
-        resident_bytes: resident_bytes(),
-    })
+    Ok(measured)
 }
 
 /// Seeds them as a script with an SDK would, after one that is not measured.
@@ -134,13 +125,10 @@ async fn script(service: Access, stores: &[String]) -> anyhow::Result<Measured> 
         peer::seed(&settings, store, work.path(), &directory.path().join(file)).await
     };
     seed(stores.first().context("there is a store")?, "first.sqlite").await?;
+    forget_peak();
     let (started, cpu) = (Instant::now(), cpu_time());
     for store in stores {
         seed(store, &format!("{store}.sqlite")).await?;
     }
-    Ok(Measured {
-        wall: started.elapsed(),
-        cpu: cpu_time() - cpu,
-        resident_bytes: resident_bytes(),
-    })
+    Ok(Measured::since(started, cpu))
 }

@@ -34,6 +34,9 @@ use tokio::task::JoinHandle;
 
 use crate::powersync::PowerSync;
 
+/// Longer than a queue of a benchmark takes.
+const LONG: Duration = Duration::from_secs(3_600);
+
 /// A worker that runs until this is dropped.
 pub struct Pipeline {
     /// Everything that the worker writes is below it.
@@ -249,6 +252,30 @@ impl Pipeline {
                 EventKind::Unchanged { .. } => panic!("nothing to compare with"),
             }
         }
+    }
+
+    /// Publishes a job for each store, whose JWT carries nothing but its id, and follows them to their ends.
+    ///
+    /// # Errors
+    /// The first failure that ended a job.
+    ///
+    /// # Panics
+    /// When the worker reports nothing.
+    pub async fn seed_all(&mut self, stores: &[impl AsRef<str>]) -> Result<Vec<Manifest>, Failure> {
+        for store in stores.iter().map(AsRef::as_ref) {
+            let mut job = job(store, json!({ "store_id": store }), Vec::new());
+            job.deadline = Utc::now() + LONG;
+            self.publish(&job).await;
+        }
+        let mut manifests = Vec::new();
+        while manifests.len() < stores.len() {
+            match self.next_event().await.kind {
+                EventKind::Completed { manifest } => manifests.push(*manifest),
+                EventKind::Failed(failure) if failure.retry_at.is_none() => return Err(failure),
+                _ => {}
+            }
+        }
+        Ok(manifests)
     }
 
     /// Publishes a job.

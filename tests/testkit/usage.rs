@@ -11,7 +11,7 @@ pub fn cpu_time() -> Duration {
     seconds + Duration::from_nanos(time.tv_nsec.unsigned_abs())
 }
 
-/// The most memory that this process ever had resident, in bytes.
+/// The most memory that this process had resident since [`forget_peak`], or ever, in bytes.
 ///
 /// # Panics
 /// Where there is no `/proc` of Linux.
@@ -19,12 +19,13 @@ pub fn peak_bytes() -> u64 {
     memory("VmHWM:")
 }
 
-/// The memory that this process has resident now, in bytes.
+/// Begins anew with [`peak_bytes`], at what is resident now.
 ///
 /// # Panics
 /// Where there is no `/proc` of Linux.
-pub fn resident_bytes() -> u64 {
-    memory("VmRSS:")
+pub fn forget_peak() {
+    // https://docs.kernel.org/filesystems/proc.html: 5 resets the peak resident set size.
+    std::fs::write("/proc/self/clear_refs", "5").expect("there is a /proc");
 }
 
 fn memory(line: &str) -> u64 {
