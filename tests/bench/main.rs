@@ -2,29 +2,42 @@
 //!
 //! For each size and each way of making the file, a process of its own seeds one store from the stand-in
 //! service, which runs in another process, and then runs `VACUUM INTO` on the finished file: the floor under
-//! any way of making it. The multiple is of times measured in the same run, so that it means the same on a slow
-//! machine. `SEEDBED_BENCH_SIZES=1000,5000` seeds other sizes.
+//! any way of making it. The multiples are of times measured in the same run, so that they mean the same on a slow
+//! machine: `multiple` is the wall time of the seed but for what it waited for the stream, verification included, and
+//! `CPU /V` its CPU time, both as multiples of what `VACUUM INTO` took. `peak/file` is the peak memory over the size
+//! of the file.
+//!
+//! `SEEDBED_BENCH_SIZES=5000000` seeds other sizes, `SEEDBED_BENCH_WAYS=fast_load,core_extension` leaves the script
+//! out, which takes many minutes for millions of rows.
 
 mod peer;
 
 use std::{
-    io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, ensure};
 use rusqlite::Connection;
-use rustix::time::{ClockId, clock_gettime};
 use seedbed_worker::config::{StreamCompression, WorkerSettings};
 use serde::{Deserialize, Serialize};
-use testkit::pipeline::{Access, Pipeline, settings};
+use serde_json::json;
+use testkit::{
+    pipeline::{Access, Pipeline, job, settings},
+    stand_in::StandIn,
+    usage::{cpu_time, machine, mib, peak_bytes},
+};
+
+const STAND_IN: &str = env!("CARGO_BIN_EXE_powersync-stand-in");
 
 const SIZES: [u32; 3] = [1_000, 100_000, 500_000];
 
 /// Sizes to seed instead of [`SIZES`].
 const OTHER_SIZES: &str = "SEEDBED_BENCH_SIZES";
+
+/// Ways to seed in instead of [`Way::ALL`].
+const OTHER_WAYS: &str = "SEEDBED_BENCH_WAYS";
 
 /// Set in the process that seeds: the store to seed.
 const STORE: &str = "SEEDBED_BENCH_STORE";
@@ -69,8 +82,9 @@ struct Measured {
     file_bytes: u64,
     seed: Duration,
     waited: Duration,
-    vacuum: Duration,
     cpu: Duration,
+    vacuum: Duration,
+    vacuum_cpu: Duration,
     peak_bytes: u64,
     steps: Vec<(String, u64)>,
 }
@@ -93,10 +107,20 @@ fn sizes() -> anyhow::Result<Vec<u32>> {
     }
 }
 
+fn ways() -> anyhow::Result<Vec<Way>> {
+    match std::env::var(OTHER_WAYS) {
+        Ok(ways) => ways
+            .split(',')
+            .map(|way| serde_json::from_value(way.trim().into()).context(OTHER_WAYS))
+            .collect(),
+        Err(_) => Ok(Way::ALL.to_vec()),
+    }
+}
+
 fn compare() -> anyhow::Result<()> {
     println!("{}", machine());
     println!(
-        "{:>8} {:>9} {:>9} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>9}",
+        "{:>8} {:>9} {:>8} {:>8} {:>7} {:>9} {:>8} {:>8} {:>9} {:>8} {:>8} {:>6} {:>8}",
         "rows",
         "way",
         "file MiB",
@@ -105,21 +129,24 @@ fn compare() -> anyhow::Result<()> {
         "waiting s",
         "CPU s",
         "peak MiB",
+        "peak/file",
         "VACUUM s",
         "multiple",
-        "CPU/peer"
+        "CPU /V",
+        "CPU /SDK"
     );
     for rows in sizes()? {
         let store = format!("bench-{rows}");
-        let service = StandIn::start(&store, rows)?;
-        let times = (10_000 / rows).clamp(1, 20);
+        let service = StandIn::start(STAND_IN, [(&*store, rows)]);
+        // A seed of a few rows is too short to be measured once.
+        let times = (20_000 / rows).clamp(1, 20);
         let mut measured = Vec::new();
-        for way in Way::ALL {
+        for way in ways()? {
             let output = Command::new(std::env::current_exe()?)
                 .env(STORE, &store)
                 .env(WAY, serde_json::to_string(&way)?)
                 .env(TIMES, times.to_string())
-                .env(SERVICE, &service.access)
+                .env(SERVICE, &service.printed)
                 .stderr(Stdio::inherit())
                 .output()?;
             ensure!(output.status.success(), "seeding {rows} rows failed");
@@ -131,18 +158,20 @@ fn compare() -> anyhow::Result<()> {
             );
             measured.push((way, seeded));
         }
-        let peer_cpu = measured.last().map_or(Duration::ZERO, |(_, peer)| peer.cpu);
+        let script = measured.iter().find(|(way, _)| *way == Way::Peer);
+        let script_cpu = script.map(|(_, script)| script.cpu);
         for (way, measured) in &measured {
-            print(*way, measured, peer_cpu);
+            print(*way, measured, script_cpu);
         }
     }
     Ok(())
 }
 
-fn print(way: Way, m: &Measured, peer_cpu: Duration) {
+fn print(way: Way, m: &Measured, script_cpu: Option<Duration>) {
     let own = m.seed.saturating_sub(m.waited);
+    let ratio = |one: Duration, other: Duration| one.as_secs_f64() / other.as_secs_f64();
     println!(
-        "{:>8} {:>9} {:>9.1} {:>9.3} {:>8.0} {:>9.3} {:>9.3} {:>9.0} {:>9.3} {:>8.1} {:>9.2}",
+        "{:>8} {:>9} {:>8.1} {:>8.3} {:>7.0} {:>9.3} {:>8.4} {:>8.0} {:>9.2} {:>8.3} {:>8.1} {:>6.1} {:>8}",
         m.rows,
         way.name(),
         mib(m.file_bytes),
@@ -151,9 +180,14 @@ fn print(way: Way, m: &Measured, peer_cpu: Duration) {
         m.waited.as_secs_f64(),
         m.cpu.as_secs_f64(),
         mib(m.peak_bytes),
+        m.peak_bytes as f64 / m.file_bytes as f64,
         m.vacuum.as_secs_f64(),
-        own.as_secs_f64() / m.vacuum.as_secs_f64(),
-        m.cpu.as_secs_f64() / peer_cpu.as_secs_f64(),
+        ratio(own, m.vacuum),
+        ratio(m.cpu, m.vacuum_cpu),
+        script_cpu.map_or("-".to_owned(), |script| format!(
+            "{:.2}",
+            ratio(m.cpu, script)
+        )),
     );
     let steps: Vec<_> = m
         .steps
@@ -163,10 +197,6 @@ fn print(way: Way, m: &Measured, peer_cpu: Duration) {
     if !steps.is_empty() {
         println!("         {}", steps.join(", "));
     }
-}
-
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }
 
 /// Seeds one store in this process, after a first time that is not measured if there are several.
@@ -186,7 +216,11 @@ async fn measure(store: &str) -> anyhow::Result<Measured> {
     Ok(total)
 }
 
+/// More than a seed of millions of rows takes.
+const LIMIT: Duration = Duration::from_secs(3_600);
+
 fn change(settings: &mut WorkerSettings) {
+    settings.worker.job_timeout = LIMIT;
     settings.worker.cache_mib = 128;
     settings.worker.load_memory_mib = 128;
     settings.powersync.compression = StreamCompression::Zstd;
@@ -203,6 +237,7 @@ async fn worker(
         settings.worker.fast_load = fast_load;
     })
     .await;
+    pipeline.patience = LIMIT;
     let mut measured = Measured::default();
     let mut file = None;
     for time in 0..=times {
@@ -210,8 +245,10 @@ async fn worker(
             continue;
         }
         let (cpu, started) = (cpu_time(), Instant::now());
+        let mut job = job(store, json!({ "store_id": store }), Vec::new());
+        job.deadline += LIMIT;
         let manifest = pipeline
-            .seed(store)
+            .run(job)
             .await
             .map_err(|failure| anyhow::anyhow!(failure.message))?;
         if time > 0 {
@@ -227,7 +264,7 @@ async fn worker(
             .map(|step| (step.step, step.millis))
             .collect();
     }
-    measured.peak_bytes = peak_bytes()?;
+    measured.peak_bytes = peak_bytes();
     let file = file.context("it was seeded")?;
     vacuum(&file, pipeline.directory.path(), &mut measured)?;
     Ok(measured)
@@ -253,7 +290,7 @@ async fn script(service: Access, store: &str, times: u32) -> anyhow::Result<Meas
             measured.waited += waited;
         }
     }
-    measured.peak_bytes = peak_bytes()?;
+    measured.peak_bytes = peak_bytes();
     let rows = "SELECT count(*) FROM ps_data__products";
     measured.rows = Connection::open(&file)?.query_row(rows, [], |row| row.get(0))?;
     vacuum(&file, directory.path(), &mut measured)?;
@@ -265,70 +302,9 @@ fn vacuum(file: &Path, directory: &Path, measured: &mut Measured) -> anyhow::Res
     measured.file_bytes = std::fs::metadata(file)?.len();
     let connection = Connection::open(file)?;
     let copy = directory.join("copy.sqlite");
-    let started = Instant::now();
+    let (cpu, started) = (cpu_time(), Instant::now());
     connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
     measured.vacuum = started.elapsed();
+    measured.vacuum_cpu = cpu_time() - cpu;
     Ok(())
-}
-
-/// User and system time of this process.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(
-        time.tv_sec.unsigned_abs(),
-        time.tv_nsec.unsigned_abs() as u32,
-    )
-}
-
-/// The most memory that this process ever had resident.
-fn peak_bytes() -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .context("VmHWM")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
-}
-
-fn machine() -> String {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"));
-    let model = model.map_or("unknown CPU", |model| {
-        model.trim_start_matches([' ', '\t', ':'])
-    });
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{cores} cores of {model}")
-}
-
-/// The stand-in service in a process of its own; ended when this is dropped.
-struct StandIn {
-    process: Child,
-    access: String,
-}
-
-impl StandIn {
-    fn start(store: &str, rows: u32) -> anyhow::Result<Self> {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_powersync-stand-in"))
-            .arg("--store-rows")
-            .arg(format!("{store}={rows}"))
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdout = process
-            .stdout
-            .take()
-            .context("the stand-in has a standard output")?;
-        let mut access = String::new();
-        BufReader::new(stdout).read_line(&mut access)?;
-        Ok(Self { process, access })
-    }
-}
-
-impl Drop for StandIn {
-    fn drop(&mut self) {
-        // It may be gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

@@ -14,3 +14,5 @@ pub mod program;
 pub mod rabbitmq;
 mod server;
 pub mod serving;
+pub mod stand_in;
+pub mod usage;

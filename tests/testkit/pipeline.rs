@@ -35,6 +35,9 @@ use tokio::task::JoinHandle;
 
 use crate::powersync::PowerSync;
 
+/// Longer than a queue of a benchmark takes.
+const LONG: Duration = Duration::from_secs(3_600);
+
 /// A worker that runs until this is dropped.
 pub struct Pipeline {
     /// Everything that the worker writes is below it.
@@ -47,6 +50,8 @@ pub struct Pipeline {
     pub worker: Worker,
     /// Stops it.
     pub shutdown: Shutdown,
+    /// How long the next event may take; a minute, which is more than any job of a test needs.
+    pub patience: Duration,
     events: Box<dyn Consumer>,
     running: JoinHandle<Result<(), BrokerError>>,
 }
@@ -202,6 +207,7 @@ impl Pipeline {
             snapshots,
             worker,
             shutdown,
+            patience: Duration::from_secs(60),
             events,
             running,
         }
@@ -264,6 +270,30 @@ impl Pipeline {
         }
     }
 
+    /// Publishes a job for each store, whose JWT carries nothing but its id, and follows them to their ends.
+    ///
+    /// # Errors
+    /// The first failure that ended a job.
+    ///
+    /// # Panics
+    /// When the worker reports nothing.
+    pub async fn seed_all(&mut self, stores: &[impl AsRef<str>]) -> Result<Vec<Manifest>, Failure> {
+        for store in stores.iter().map(AsRef::as_ref) {
+            let mut job = job(store, json!({ "store_id": store }), Vec::new());
+            job.deadline = Utc::now() + LONG;
+            self.publish(&job).await;
+        }
+        let mut manifests = Vec::new();
+        while manifests.len() < stores.len() {
+            match self.next_event().await.kind {
+                EventKind::Completed { manifest } => manifests.push(*manifest),
+                EventKind::Failed(failure) if failure.retry_at.is_none() => return Err(failure),
+                _ => {}
+            }
+        }
+        Ok(manifests)
+    }
+
     /// Publishes a job.
     ///
     /// # Panics
@@ -280,9 +310,9 @@ impl Pipeline {
     /// The next event of any job.
     ///
     /// # Panics
-    /// When none comes for a minute.
+    /// When none comes for as long as it has patience.
     pub async fn next_event(&mut self) -> SeedEvent {
-        let next = tokio::time::timeout(Duration::from_secs(60), self.events.next()).await;
+        let next = tokio::time::timeout(self.patience, self.events.next()).await;
         let delivery = next
             .expect("the worker reports something")
             .expect("the broker is open");
