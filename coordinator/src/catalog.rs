@@ -39,7 +39,7 @@ pub use freshness::{Age, Freshness};
 pub use jobs::{PendingJob, QueuedJob};
 pub use listing::{InFlight, ListOptions, Listed, Listing};
 pub use open::{file_of, name_of};
-pub use read::{FailedJob, RunReport, SnapshotRecord, Totals};
+pub use read::{FailedJob, RunReport, SnapshotRecord, Totals, WayCount};
 pub use requeue::Retried;
 pub use retention::{JobObjects, Retention, SnapshotRef};
 use sql::{Tx, in_flight};

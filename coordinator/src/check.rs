@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use chrono::DateTime;
 use futures::StreamExt;
 use seedbed_protocol::{
     JobId, RunId,
@@ -108,7 +109,7 @@ impl Parts {
 }
 
 async fn first_store(settings: &Settings, source: &StoreSource) -> Checked<Store> {
-    let first = source.stores().next().await;
+    let first = source.stores(DateTime::UNIX_EPOCH).next().await;
     let store = first.ok_or_else(|| format!("no stores: {} lists none", source.name()))??;
     Selection::of(&store.scope, settings)
         .map_err(|(setting, error)| format!("{setting}: {error}"))?;

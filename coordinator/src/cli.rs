@@ -96,6 +96,9 @@ enum Command {
         /// Name every failed store of the last run, not only the first 20
         #[arg(long)]
         failures: bool,
+        /// List every job of the last run instead: what came of it and which way it went
+        #[arg(long, conflicts_with = "failures")]
+        jobs: bool,
     },
     /// List the snapshots
     #[command(after_help = "Example:\n  seedbed snapshots --store 42 --all")]
@@ -159,6 +162,12 @@ struct LocalArgs {
     /// Retire the stores that are gone even if [source] lists far fewer than before
     #[arg(long)]
     allow_fewer_stores: bool,
+    /// Download every row of every store, also where there is a snapshot to start from
+    #[arg(long, conflicts_with = "serve")]
+    full: bool,
+    /// List every store, also those that source.query leaves out since they have not changed (:since)
+    #[arg(long, conflicts_with = "serve")]
+    all: bool,
     /// Keep going: a new run every --interval, and downloads, API and dashboard at serve.listen
     #[arg(long)]
     serve: bool,
@@ -403,9 +412,13 @@ async fn execute(command: Command, settings: Settings, json: bool) -> Result<u8,
     match command {
         Command::Local(args) => local(args, settings, json).await,
         Command::Check(args) => run_check(args, settings, json).await,
-        Command::Status { failures } => {
+        Command::Status { failures, jobs } => {
             settings.check_catalog()?;
             let catalog = Catalog::open_existing(settings.catalog.url.expose()).await?;
+            if jobs {
+                show::jobs(&catalog, json).await?;
+                return Ok(0);
+            }
             let parked = cluster::parked(&settings).await;
             show::status(&catalog, parked, failures, json).await?;
             Ok(0)
@@ -445,12 +458,20 @@ async fn local(args: LocalArgs, mut settings: Settings, json: bool) -> Result<u8
         only_older_than: None,
         full_sweep: args.source.stores.is_none(),
         allow_fewer: args.allow_fewer_stores,
+        is_full: args.full,
+        only_changed: !(args.full || args.all),
     };
     let stop = stop_on_signals("stopping; what is in flight is abandoned")?;
     let local = Local::open(settings, Reporter::new(json)).await?;
     Ok(match local.seed(&source, options, stop).await? {
         Outcome::Finished(summary) if summary.totals.seeded == summary.totals.stores => 0,
         Outcome::Finished(_) => FAILED,
+        Outcome::NothingToDo => {
+            if !json {
+                eprintln!("no store needs a new job");
+            }
+            0
+        }
         Outcome::Interrupted => INTERRUPTED,
     })
 }

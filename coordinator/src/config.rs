@@ -7,7 +7,10 @@ use std::{path::Path, time::Duration};
 
 use seedbed_protocol::{
     broker::BrokerConfig,
-    settings::{self, Secret, SettingsError, duration, invalid, positive, without_secrets},
+    settings::{
+        self, Secret, SettingsError, duration, invalid, optional_duration, positive,
+        without_secrets,
+    },
     telemetry::LogConfig,
 };
 use seedbed_worker::config::{
@@ -79,6 +82,11 @@ pub struct SourceConfig {
 pub struct SyncConfig {
     /// Whether the streams that the sync config subscribes every client to are synced as well.
     pub default_streams: bool,
+    /// Whether a job may start from the store's live snapshot.
+    pub reuse: bool,
+    /// How often every row of a store is downloaded all the same; `None` for only when it has to be.
+    #[serde(default, deserialize_with = "optional_duration")]
+    pub full_every: Option<Duration>,
 }
 
 /// An explicit subscription to a Sync Stream.

@@ -94,6 +94,8 @@ pub enum LocalError {
 pub enum Outcome {
     /// Every job of the last run ended.
     Finished(Summary),
+    /// No store needed a job.
+    NothingToDo,
     /// It was told to stop.
     Interrupted,
 }
@@ -168,8 +170,10 @@ impl Local {
         let crew = Crew::start(&self, |stop| async move { Ok(events.run(stop).await?) });
         let seeding = async {
             let started = Instant::now();
-            let run = self.list(source, options).await?;
-            Ok(Outcome::Finished(self.finish(&run, started).await?))
+            match self.list(source, options).await? {
+                Some(run) => Ok(Outcome::Finished(self.finish(&run, started).await?)),
+                None => Ok(Outcome::NothingToDo),
+            }
         };
         self.while_working(crew, seeding, stop).await
     }
@@ -269,17 +273,18 @@ impl Local {
         }
     }
 
-    /// A new run, if the list of stores can be used; else nothing.
-    async fn list(&self, source: &StoreSource, options: ListOptions) -> Result<LocalRun, RunError> {
+    /// A new run, if the list of stores can be used and a store needs a job.
+    async fn list(
+        &self,
+        source: &StoreSource,
+        options: ListOptions,
+    ) -> Result<Option<LocalRun>, RunError> {
         let all = StoreFilter::default();
         let listed = run::list(&self.catalog, &self.settings, source, &all, options).await?;
-        let id = listed.run_id.ok_or(RunError::NoStores {
-            origin: source.name(),
-        })?;
-        Ok(LocalRun {
+        Ok(listed.run_id.map(|id| LocalRun {
             id,
             jobs: listed.jobs,
-        })
+        }))
     }
 
     /// Seeds every store of a new run, and sums it up.

@@ -111,5 +111,7 @@ pub fn options(kind: &'static str, full_sweep: bool) -> ListOptions {
         only_older_than: None,
         full_sweep,
         allow_fewer: false,
+        is_full: false,
+        only_changed: full_sweep,
     }
 }

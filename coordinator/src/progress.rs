@@ -35,7 +35,7 @@ impl Counts {
     pub fn add(&mut self, applied: &[Applied]) {
         for applied in applied {
             match applied {
-                Applied::Seeded { .. } => self.seeded += 1,
+                Applied::Seeded { .. } | Applied::Unchanged => self.seeded += 1,
                 Applied::Failed => self.failed += 1,
                 Applied::Noted | Applied::Ignored | Applied::UnknownJob => {}
             }

@@ -5,17 +5,22 @@
 //! the record of it, at most one page is published again: its jobs may come to two workers, each of which
 //! makes a whole snapshot, and the catalog counts one.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, future, stream};
 use seedbed_protocol::{
-    Attempt, JobId, RunId,
+    Attempt, JobId, RunId, StoreId,
     broker::{
         Broker, Message, Queue, Subject,
         spans::{publish_in, publish_span},
     },
-    message::{Scope, SeedJob},
+    message::{BaseSnapshot, FullReason, Scope, SeedJob, Start},
     trace::{TraceContext, fail, trace_id},
 };
 use tokio_util::sync::CancellationToken;
@@ -128,8 +133,13 @@ impl Publisher {
     /// Publishes some jobs and records what was published, also when one of them cannot be.
     async fn publish_page(&self, run_id: RunId, page: Vec<PendingJob>) -> Result<(), RunError> {
         let of_run = TraceContext::of(&Span::current());
+        let mut starts = self.starts(run_id, &page).await?;
         let publishing = stream::iter(page)
-            .map(|job| self.publish_job(job, &of_run))
+            .map(|job| {
+                let start = starts.remove(&job.scope.store_id);
+                let start = start.unwrap_or(Start::Full(FullReason::First));
+                self.publish_job(job, start, &of_run)
+            })
             .buffer_unordered(self.in_flight())
             .collect::<Vec<_>>();
         let (mut queued, mut unpublished) = (Vec::new(), None);
@@ -146,6 +156,35 @@ impl Publisher {
         self.metrics.published.add(queued.len() as u64, &[]);
         self.catalog.mark_queued(&queued).await?;
         unpublished.map_or(Ok(()), Err)
+    }
+
+    /// What the jobs of these stores start from. A store without an entry has no live snapshot.
+    async fn starts(
+        &self,
+        run_id: RunId,
+        page: &[PendingJob],
+    ) -> Result<HashMap<StoreId, Start>, RunError> {
+        let sync = &self.settings.sync;
+        let because = if !sync.reuse {
+            Some(FullReason::Off)
+        } else if self.catalog.is_full_run(run_id).await? {
+            Some(FullReason::Asked)
+        } else {
+            None
+        };
+        if let Some(because) = because {
+            let stores = page.iter().map(|job| job.scope.store_id.clone());
+            return Ok(stores.map(|store| (store, Start::Full(because))).collect());
+        }
+        let bases = self.catalog.bases(page).await?.into_iter();
+        let start = |(store, base): (StoreId, BaseSnapshot)| {
+            let start = match sync.full_every {
+                Some(every) if is_due(&store, base.full_at, every) => Start::Full(FullReason::Due),
+                _ => Start::Base(Box::new(base)),
+            };
+            (store, start)
+        };
+        Ok(bases.map(start).collect())
     }
 
     /// Renews the lease while `work` goes on: the broker may be away for longer than it lasts.
@@ -195,6 +234,7 @@ impl Publisher {
     async fn publish_job(
         &self,
         job: PendingJob,
+        start: Start,
         of_run: &TraceContext,
     ) -> Result<Attempted, RunError> {
         let subject = Subject {
@@ -206,7 +246,7 @@ impl Publisher {
         // A trace of its own, linked to the run's: a run of 100,000 jobs in one trace would be of use to nobody.
         let span = publish_span(self.broker.as_ref(), Queue::Jobs, &subject, None);
         of_run.link(&span);
-        match self.message(&job, TraceContext::of(&span)) {
+        match self.message(&job, start, TraceContext::of(&span)) {
             Ok((message, deadline)) => {
                 let trace_id = trace_id(&span);
                 publish_in(span, self.broker.as_ref(), Queue::Jobs, message).await?;
@@ -228,6 +268,7 @@ impl Publisher {
     fn message(
         &self,
         job: &PendingJob,
+        start: Start,
         trace: TraceContext,
     ) -> Result<(Message, DateTime<Utc>), RunError> {
         let store_id = || job.scope.store_id.to_string();
@@ -242,7 +283,8 @@ impl Publisher {
                 }
             })?;
         let scope = job.scope.clone();
-        let job = seed_job(&self.settings, job.run_id, job.job_id, scope, selection);
+        let mut job = seed_job(&self.settings, job.run_id, job.job_id, scope, selection);
+        job.start = start;
         let message = Message::job(&job, trace).map_err(|source| RunError::Job {
             store_id: store_id(),
             source,
@@ -251,7 +293,17 @@ impl Publisher {
     }
 }
 
-/// The message for a job that is to start now.
+/// Whether the store's rows were all downloaded at `full_at`, and not for so long that it is time again. Stores that were
+/// seeded in one night are spread: each has its own moment in the last quarter of `every`.
+fn is_due(store: &StoreId, full_at: DateTime<Utc>, every: Duration) -> bool {
+    let mut hasher = DefaultHasher::new();
+    store.as_str().hash(&mut hasher);
+    let share = 0.75 + 0.25 * (hasher.finish() as f64 / u64::MAX as f64);
+    let age = (Utc::now() - full_at).to_std().unwrap_or_default();
+    age >= every.mul_f64(share)
+}
+
+/// The message for a job that is to start now, from nothing.
 pub(crate) fn seed_job(
     settings: &Settings,
     run_id: RunId,
@@ -268,6 +320,6 @@ pub(crate) fn seed_job(
         subscriptions: selection.subscriptions,
         attempt: Attempt::FIRST,
         deadline: Utc::now() + settings.worker.job_deadline,
-        base: None,
+        start: Start::Full(FullReason::Off),
     }
 }

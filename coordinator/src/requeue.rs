@@ -14,8 +14,10 @@ use serde::Serialize;
 
 use crate::catalog::{Catalog, CatalogError, Retried};
 
-/// Messages that are looked up in the catalog at a time.
-const PAGE: usize = 256;
+/// Messages that are looked up in the catalog, and settled, at a time. RabbitMQ passes 32 settlements of a channel on
+/// to a quorum queue before it waits for the queue's word, and forgets those that still wait when the channel closes
+/// (`SOFT_LIMIT` in rabbit_fifo_client): then messages of cancelled jobs would come back.
+const PAGE: usize = 30;
 
 /// Between two questions whether a run is still being published.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    catalog::{Catalog, CatalogError, Freshness, SnapshotRecord},
+    catalog::{Catalog, CatalogError, Freshness, JobFilter, JobRecord, SnapshotRecord, WayCount},
     progress::{NAMED_FAILURES, failure_line, lay_out, print_json, print_lines, table},
 };
 
@@ -44,7 +44,7 @@ impl Parked {
     }
 }
 
-/// Shows the last runs, the failures of the newest one, with `all_failures` or as JSON each of them, and what is
+/// Shows the last runs, which ways the jobs of the newest one went, its failures, with `all_failures` or as JSON each of them, and what is
 /// parked, if somebody could tell.
 ///
 /// # Errors
@@ -65,10 +65,15 @@ pub async fn status(
         Some(newest) => catalog.failed_jobs(newest.run_id, limit).await?,
         None => Vec::new(),
     };
+    let ways = match runs.first() {
+        Some(newest) => catalog.ways(newest.run_id).await?,
+        None => Vec::new(),
+    };
     let freshness = catalog.freshness(Utc::now()).await?;
     if as_json {
         print_json(&json!({
             "runs": runs,
+            "ways": ways,
             "failures": failures,
             "parked": parked,
             "freshness": freshness,
@@ -80,7 +85,16 @@ pub async fn status(
         return Ok(());
     };
     let mut rows = table(&[
-        "STARTED", "STATE", "STORES", "SEEDED", "FAILED", "ROWS", "SIZE", "RUN",
+        "STARTED",
+        "STATE",
+        "STORES",
+        "SEEDED",
+        "UNCHANGED",
+        "FROM BASE",
+        "FAILED",
+        "ROWS",
+        "SIZE",
+        "RUN",
     ]);
     for run in &runs {
         rows.add_row([
@@ -88,13 +102,18 @@ pub async fn status(
             run.state.clone(),
             HumanCount(run.totals.stores).to_string(),
             HumanCount(run.totals.seeded).to_string(),
+            HumanCount(run.totals.unchanged).to_string(),
+            HumanCount(run.totals.from_base).to_string(),
             HumanCount(run.totals.failed).to_string(),
             HumanCount(run.totals.rows).to_string(),
             HumanBytes(run.totals.bytes).to_string(),
             run.run_id.to_string(),
         ]);
     }
-    print_lines(&lay_out(rows, &[2, 3, 4, 5, 6]));
+    print_lines(&lay_out(rows, &[2, 3, 4, 5, 6, 7, 8]));
+    if !ways.is_empty() {
+        print_lines(&ways_line(&ways));
+    }
     print_lines(&freshness_line(&freshness));
     for failure in &failures {
         print_lines(&format!("failed: {}", failure_line(failure)));
@@ -111,6 +130,65 @@ pub async fn status(
         ));
     }
     Ok(())
+}
+
+/// Which ways the jobs of the newest run went, in a line.
+fn ways_line(ways: &[WayCount]) -> String {
+    let shown: Vec<String> = ways
+        .iter()
+        .map(|WayCount { way, why, jobs }| {
+            let jobs = HumanCount(*jobs);
+            match why {
+                Some(why) => format!("{jobs} {way} ({why})"),
+                None => format!("{jobs} {way}"),
+            }
+        })
+        .collect();
+    format!("jobs of the newest run: {}", shown.join(", "))
+}
+
+/// Lists each job of the newest run, as a table or JSON lines.
+///
+/// # Errors
+/// [`CatalogError`] when the catalog cannot be read.
+pub async fn jobs(catalog: &Catalog, as_json: bool) -> Result<(), CatalogError> {
+    let runs = catalog.runs(1).await?;
+    let Some(newest) = runs.first() else {
+        return Ok(());
+    };
+    let mut after = None;
+    loop {
+        let filter = JobFilter::default();
+        let (jobs, next) = catalog
+            .jobs_page(newest.run_id, &filter, after, TABLE_ROWS as u32)
+            .await?;
+        if as_json {
+            jobs.iter().for_each(print_json);
+        } else {
+            print_lines(&job_table(&jobs));
+        }
+        if next.is_none() {
+            return Ok(());
+        }
+        after = next;
+    }
+}
+
+fn job_table(jobs: &[JobRecord]) -> String {
+    let mut rows = table(&["STORE", "STATE", "WAY", "WHY", "TRIES", "WORKER", "TRACE"]);
+    for job in jobs {
+        let shown = |text: &Option<String>| text.clone().unwrap_or_default();
+        rows.add_row([
+            job.store_id.to_string(),
+            job.state.clone(),
+            shown(&job.way),
+            shown(&job.why),
+            job.attempt.to_string(),
+            shown(&job.worker),
+            shown(&job.trace_id),
+        ]);
+    }
+    lay_out(rows, &[4])
 }
 
 /// How many stores have a snapshot of which age, in a line.
@@ -170,20 +248,28 @@ pub async fn snapshots(
 }
 
 fn snapshot_table(records: &[SnapshotRecord], store: &SnapshotStore, now: DateTime<Utc>) -> String {
-    let mut rows = table(&["STORE", "STATE", "AGE", "ROWS", "SIZE", "LAST OP", "FILE"]);
-    for SnapshotRecord { state, manifest } in records {
+    let mut rows = table(&[
+        "STORE", "STATE", "MADE", "VERIFIED", "ROWS", "SIZE", "LAST OP", "FILE",
+    ]);
+    for SnapshotRecord {
+        state,
+        verified_at,
+        manifest,
+    } in records
+    {
         let file = manifest.renditions.first().map(|r| store.location(&r.key));
         rows.add_row([
             manifest.store_id.to_string(),
             state.clone(),
             age(now - manifest.created_at),
+            age(now - *verified_at),
             HumanCount(manifest.rows()).to_string(),
             HumanBytes(manifest.bytes()).to_string(),
             manifest.checkpoint.last_op_id.to_string(),
             file.unwrap_or_default(),
         ]);
     }
-    lay_out(rows, &[3, 4, 5])
+    lay_out(rows, &[4, 5, 6])
 }
 
 /// The two largest units of an age.

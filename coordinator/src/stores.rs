@@ -2,6 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream::BoxStream};
 use seedbed_protocol::{InvalidStoreId, JsonObject, StoreId, message::Scope};
 use seedbed_worker::token::RESERVED_CLAIMS;
@@ -223,15 +224,24 @@ impl StoreSource {
         }
     }
 
-    /// Its stores, in its order. Ends after the first error.
-    pub fn stores(&self) -> BoxStream<'_, Result<Store, StoresError>> {
+    /// Whether it can tell which stores have changed since a time.
+    pub fn knows_changes(&self) -> bool {
+        match self {
+            Self::File { .. } => false,
+            Self::Sql(source) => source.knows_changes(),
+        }
+    }
+
+    /// Its stores, in its order; only those that have changed after `since`, if it [knows](Self::knows_changes). Ends
+    /// after the first error.
+    pub fn stores(&self, since: DateTime<Utc>) -> BoxStream<'_, Result<Store, StoresError>> {
         match self {
             Self::File {
                 input,
                 format,
                 store_id,
             } => file::stores(input, *format, store_id),
-            Self::Sql(source) => source.stores(),
+            Self::Sql(source) => source.stores(since),
         }
     }
 }

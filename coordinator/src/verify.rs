@@ -5,7 +5,7 @@ use std::{fs::File, io, path::Path, sync::Arc};
 use seedbed_protocol::{
     StoreId,
     message::{Checkpoint, Encoding, Manifest, Rendition, TableRows},
-    snapshots::{Fetched, SnapshotStore, SnapshotStoreError, unwrap},
+    snapshots::{Fetched, SnapshotStore, SnapshotStoreError, unwrap_to},
 };
 use seedbed_worker::{
     schema::{Schema, SchemaError},
@@ -13,7 +13,6 @@ use seedbed_worker::{
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncWriteExt, BufReader};
 
 use crate::catalog::{Catalog, CatalogError};
 
@@ -137,11 +136,11 @@ impl Verifier {
     ) -> Result<Vec<Verified>, VerifyCommandError> {
         let no_snapshot = || VerifyCommandError::NoSnapshot(store.to_owned());
         let store_id = StoreId::new(store).map_err(|_| no_snapshot())?;
-        let manifest = catalog
+        let live = catalog
             .live_snapshot(&store_id)
             .await?
             .ok_or_else(no_snapshot)?;
-        self.verify_snapshot(&manifest, snapshots).await
+        self.verify_snapshot(&live.manifest, snapshots).await
     }
 
     /// Checks each file of a snapshot, as [`Self::verify_store`] does.
@@ -258,13 +257,6 @@ fn check_unchanged(
         });
     }
     Ok(())
-}
-
-async fn unwrap_to(encoding: Encoding, object: &Path, file: &Path) -> io::Result<()> {
-    let object = BufReader::new(tokio::fs::File::open(object).await?);
-    let mut file = tokio::fs::File::create(file).await?;
-    tokio::io::copy(&mut unwrap(encoding, object), &mut file).await?;
-    file.flush().await
 }
 
 /// Runs what blocks for long.

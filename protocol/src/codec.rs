@@ -5,14 +5,14 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::message::{SeedEvent, SeedJob};
+use crate::message::{SeedEvent, SeedJob, v1};
 
 /// The largest body that is read or written, in bytes. A checkpoint of 1,000 buckets, PowerSync's limit,
 /// takes well under a tenth of it.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// The version that [`encode`] writes.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 const HEADER_BYTES: usize = 2;
 
@@ -22,16 +22,21 @@ pub trait Body: Serialize + DeserializeOwned {
     const MAGIC: u8;
     /// What to call it in errors.
     const NAME: &'static str;
+    /// How version 1 wrote it.
+    #[doc(hidden)]
+    type V1: DeserializeOwned + Into<Self>;
 }
 
 impl Body for SeedJob {
     const MAGIC: u8 = 0xCA;
     const NAME: &'static str = "seed job";
+    type V1 = v1::SeedJob;
 }
 
 impl Body for SeedEvent {
     const MAGIC: u8 = 0xCE;
     const NAME: &'static str = "seed event";
+    type V1 = v1::SeedEvent;
 }
 
 /// Why bytes are not a message.
@@ -128,20 +133,24 @@ pub fn decode<T: Body>(body: &[u8]) -> Result<T, CodecError> {
             });
         }
     }
-    match body.get(1) {
-        None => return Err(damaged("it ends before its version".to_owned())),
-        Some(1) => {}
-        Some(0) => return Err(damaged("version 0 was never released".to_owned())),
-        Some(&found) => return Err(CodecError::Future { name, found }),
-    }
+    let Some(&version) = body.get(1) else {
+        return Err(damaged("it ends before its version".to_owned()));
+    };
     let payload = &body[HEADER_BYTES..];
-    let (message, read) =
-        bincode::serde::decode_from_slice(payload, layout()).map_err(|e| damaged(e.to_string()))?;
-    if read != payload.len() {
-        return Err(damaged(format!(
-            "{} bytes follow its end",
-            payload.len() - read
-        )));
+    match version {
+        0 => Err(damaged("version 0 was never released".to_owned())),
+        1 => whole::<T::V1>(payload).map(Into::into).map_err(damaged),
+        VERSION => whole(payload).map_err(damaged),
+        found => Err(CodecError::Future { name, found }),
     }
-    Ok(message)
+}
+
+/// What `payload` holds, if that is all that it holds.
+fn whole<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
+    let (value, read) =
+        bincode::serde::decode_from_slice(payload, layout()).map_err(|e| e.to_string())?;
+    match payload.len() - read {
+        0 => Ok(value),
+        more => Err(format!("{more} bytes follow its end")),
+    }
 }

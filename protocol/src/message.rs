@@ -1,10 +1,14 @@
 //! The messages themselves. Their binary layout is frozen by the golden files in `protocol/tests/golden`:
-//! a changed field is a new version in [`crate::codec`], never a silent edit here.
+//! a changed field is a new version in [`crate::codec`], never a silent edit here; `v1` is how the last one was.
+
+use std::ops::AddAssign;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{Attempt, JobId, JsonObject, OpId, RunId, StoreId};
+
+pub(crate) mod v1;
 
 /// Seed one store: sync it, vacuum it, verify it, upload it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,8 +29,101 @@ pub struct SeedJob {
     pub attempt: Attempt,
     /// After this moment the job is not worth starting or finishing.
     pub deadline: DateTime<Utc>,
-    /// The newest snapshot of the same store, which the job may start from.
-    pub base: Option<BaseSnapshot>,
+    /// What it starts from.
+    pub start: Start,
+}
+
+/// What a job starts from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Start {
+    /// Nothing: every row is downloaded.
+    Full(FullReason),
+    /// The store's live snapshot, as far as that is of use.
+    Base(Box<BaseSnapshot>),
+}
+
+/// Why every row of a store was downloaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FullReason {
+    /// Nothing else was on offer: earlier snapshots were not to be used (`sync.reuse`), or not known how to.
+    #[default]
+    Off,
+    /// The store had no live snapshot.
+    First,
+    /// Somebody asked for it.
+    Asked,
+    /// The last one was too long ago (`sync.full_every`).
+    Due,
+    /// The app's schema has changed.
+    Schema,
+    /// The base was written by another version of the core extension.
+    CoreVersion,
+    /// The base was synced from another PowerSync service.
+    Endpoint,
+    /// The base is not stored in the forms that are wanted (`snapshots.renditions`).
+    Renditions,
+    /// Other parameters or subscriptions were asked for.
+    Selection,
+    /// The base's stream subscriptions would soon expire.
+    Subscriptions,
+    /// A file of the base is missing, or is not what it was.
+    BaseFile,
+    /// So much has changed that the base would not pay.
+    Changed,
+    /// The base and what came after it did not add up.
+    Mismatch,
+}
+
+impl FullReason {
+    /// Its name in JSON, traces and the catalog.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::First => "first",
+            Self::Asked => "asked",
+            Self::Due => "due",
+            Self::Schema => "schema",
+            Self::CoreVersion => "core_version",
+            Self::Endpoint => "endpoint",
+            Self::Renditions => "renditions",
+            Self::Selection => "selection",
+            Self::Subscriptions => "subscriptions",
+            Self::BaseFile => "base_file",
+            Self::Changed => "changed",
+            Self::Mismatch => "mismatch",
+        }
+    }
+}
+
+/// Which way a job went, and for a full download why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// The live snapshot was still right: nothing was downloaded.
+    Unchanged,
+    /// The snapshot continues an earlier one.
+    Base,
+    /// Every row was downloaded.
+    Full(FullReason),
+}
+
+impl Way {
+    /// Its name in JSON, traces and the catalog.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Base => "base",
+            Self::Full(_) => "full",
+        }
+    }
+
+    /// Why every row was downloaded.
+    pub fn why(self) -> Option<&'static str> {
+        match self {
+            Self::Full(reason) => Some(reason.name()),
+            Self::Unchanged | Self::Base => None,
+        }
+    }
 }
 
 /// What selects a store's rows: its id, and the claims that its JWT carries.
@@ -58,6 +155,13 @@ pub struct Checkpoint {
     pub buckets: Vec<BucketCheckpoint>,
 }
 
+impl Checkpoint {
+    /// How many operations the service says there are, see [`BucketCheckpoint::operations`].
+    pub fn operations(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.operations).sum()
+    }
+}
+
 /// One bucket within a [`Checkpoint`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketCheckpoint {
@@ -69,21 +173,85 @@ pub struct BucketCheckpoint {
     pub checksum: u32,
     /// 0 (synced first) to 3.
     pub priority: u8,
+    /// How many operations the service says it has: enough for an estimate, too unreliable to compare.
+    #[serde(default)]
+    pub operations: u64,
 }
 
-/// A snapshot that a job may start from.
+/// A snapshot that a job may start from; for its fields see [`Manifest`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BaseSnapshot {
     /// The job that made it.
     pub job_id: JobId,
+    /// The try that made it.
+    pub attempt: Attempt,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When all of its rows were downloaded: then, or with a base of its own.
+    pub full_at: DateTime<Utc>,
+    /// Operations that were applied since the file was last written in order.
+    pub loose_operations: u64,
     /// Where it stopped.
     pub checkpoint: Checkpoint,
     /// The service that it was synced from.
     pub powersync_endpoint: String,
-    /// The schema that it was made with, see [`Manifest::schema_fingerprint`].
+    /// The core extension that wrote it.
+    pub core_version: String,
+    /// The schema that it was made with.
     pub schema_fingerprint: String,
+    /// What was asked for.
+    pub selection_fingerprint: String,
+    /// What was downloaded for it.
+    pub download: Download,
     /// Its files.
     pub renditions: Vec<Rendition>,
+}
+
+impl From<Manifest> for BaseSnapshot {
+    fn from(manifest: Manifest) -> Self {
+        Self {
+            full_at: manifest.full_at(),
+            loose_operations: manifest.loose_operations(),
+            job_id: manifest.job_id,
+            attempt: manifest.attempt,
+            created_at: manifest.created_at,
+            checkpoint: manifest.checkpoint,
+            powersync_endpoint: manifest.powersync_endpoint,
+            core_version: manifest.core_version,
+            schema_fingerprint: manifest.schema_fingerprint,
+            selection_fingerprint: manifest.selection_fingerprint,
+            download: manifest.download,
+            renditions: manifest.renditions,
+        }
+    }
+}
+
+/// How a snapshot came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Every row was downloaded.
+    Full {
+        /// Why.
+        because: FullReason,
+    },
+    /// It continues an earlier snapshot of the same store.
+    Base {
+        /// The job that made that one.
+        job_id: JobId,
+        /// When every row was downloaded last.
+        full_at: DateTime<Utc>,
+        /// Operations that were applied since the file was last written in order, without holes.
+        loose_operations: u64,
+    },
+}
+
+impl Default for Origin {
+    /// That of manifests which do not say.
+    fn default() -> Self {
+        let because = FullReason::default();
+        Self::Full { because }
+    }
 }
 
 /// Everything that is known of one snapshot. Stored beside it as JSON, so that the objects alone suffice
@@ -108,6 +276,12 @@ pub struct Manifest {
     pub internal_schema_version: u32,
     /// SHA-256, in hex, of the app schema that was applied.
     pub schema_fingerprint: String,
+    /// SHA-256, in hex, of the parameters and subscriptions that were asked for. Empty in older manifests.
+    #[serde(default)]
+    pub selection_fingerprint: String,
+    /// How it came to be.
+    #[serde(default)]
+    pub origin: Origin,
     /// What it holds, in PowerSync's terms.
     pub checkpoint: Checkpoint,
     /// Rows of each table, sorted by name.
@@ -135,6 +309,32 @@ impl Manifest {
             .iter()
             .find(|r| r.encoding == Encoding::Identity);
         identity.or(self.renditions.first()).map_or(0, |r| r.bytes)
+    }
+
+    /// When every row of it was downloaded: with it, or with a base of it.
+    pub fn full_at(&self) -> DateTime<Utc> {
+        match self.origin {
+            Origin::Full { .. } => self.created_at,
+            Origin::Base { full_at, .. } => full_at,
+        }
+    }
+
+    /// Operations that were applied since the file was last written in order.
+    pub fn loose_operations(&self) -> u64 {
+        match self.origin {
+            Origin::Full { .. } => 0,
+            Origin::Base {
+                loose_operations, ..
+            } => loose_operations,
+        }
+    }
+
+    /// Which way its job went.
+    pub fn way(&self) -> Way {
+        match self.origin {
+            Origin::Full { because } => Way::Full(because),
+            Origin::Base { .. } => Way::Base,
+        }
     }
 }
 
@@ -196,10 +396,19 @@ pub struct Download {
     pub waited_millis: u64,
 }
 
+impl AddAssign for Download {
+    fn add_assign(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.operations += other.operations;
+        self.connections += other.connections;
+        self.waited_millis += other.waited_millis;
+    }
+}
+
 /// How long one step of a job took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepTiming {
-    /// `sync`, `scrub`, `vacuum`, `verify` or `upload`.
+    /// `compare`, `fetch`, `sync`, `scrub`, `vacuum`, `verify` or `upload`.
     pub step: String,
     /// Wall-clock milliseconds.
     pub millis: u64,
@@ -241,6 +450,8 @@ pub enum EventKind {
     Unchanged {
         /// The job that made the base.
         base_job_id: JobId,
+        /// The try that made it.
+        base_attempt: Attempt,
         /// The checkpoint that was compared.
         checkpoint: Checkpoint,
     },

@@ -266,6 +266,16 @@ pub fn optional_secret<'de, D: Deserializer<'de>>(
     Ok(secret.filter(|secret| !secret.expose().is_empty()))
 }
 
+/// Reads a [`duration`] that may be missing.
+///
+/// # Errors
+/// As [`duration`].
+pub fn optional_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
+}
+
 /// Reads `"90s"`, `"5m"` or `"1h 30m"`.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ mod config;
 mod directory;
 mod encoding;
 mod error;
+mod hashing;
 mod latest;
 mod name;
 mod place;
@@ -27,24 +28,29 @@ use std::{
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path as Key};
-use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt;
-use tokio_util::task::TaskTracker;
+use object_store::{GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt, path::Path as Key};
+use tokio_util::{io::ReaderStream, task::TaskTracker};
 use url::Url;
 
 pub use self::{
     config::SnapshotsConfig,
-    encoding::{unwrap, wrap},
+    encoding::{unwrap, unwrap_to, wrap},
     error::SnapshotStoreError,
     name::{SnapshotName, SnapshotPart, keys_of, latest_key},
     transfer::PART_BYTES,
 };
 use self::{
     error::{Refusal, diagnose},
+    hashing::HashingWriter,
     place::{BucketSigner, Opened, Place},
 };
-use crate::{JobId, StoreId, message::Manifest};
+use crate::{
+    JobId, StoreId,
+    message::{Encoding, Manifest, Rendition},
+};
+
+/// How much of a file is read at a time.
+const FILE_CHUNK_BYTES: usize = 1024 * 1024;
 
 /// What [`SnapshotStore::write_check_object`] writes.
 pub const CHECK_CONTENT: &str = "seedbed";
@@ -209,23 +215,82 @@ impl SnapshotStore {
             path: file.to_owned(),
             source,
         };
+        let mut chunks = self.chunks(key).await?;
+        let output = std::fs::File::create(file).map_err(unwritable)?;
+        let writer = HashingWriter::start(output);
+        while let Some(chunk) = chunks.next().await {
+            if !writer.write(chunk?).await {
+                break;
+            }
+        }
+        writer.finish().await.map_err(unwritable)
+    }
+
+    /// The content of the object `key`, in order.
+    async fn chunks(
+        &self,
+        key: &str,
+    ) -> Result<BoxStream<'_, Result<Bytes, SnapshotStoreError>>, SnapshotStoreError> {
         let object = self.objects.get(&Key::from(key)).await;
         let object = object.map_err(|e| self.failed("read", key, &e))?;
-        let mut chunks = object.into_stream();
-        let mut output = tokio::fs::File::create(file).await.map_err(unwritable)?;
-        let mut hash = Sha256::new();
-        let mut bytes = 0;
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|e| self.failed("read", key, &e))?;
-            hash.update(&chunk);
-            bytes += chunk.len() as u64;
-            output.write_all(&chunk).await.map_err(unwritable)?;
+        let key = key.to_owned();
+        // In its own pieces, a file would come in very small ones.
+        if let GetResultPayload::File(file, _) = object.payload {
+            let file = tokio::fs::File::from_std(file);
+            let chunks = ReaderStream::with_capacity(file, FILE_CHUNK_BYTES);
+            let unreadable = move |error: std::io::Error| {
+                let source = Box::new(error);
+                let store = "LocalFileSystem";
+                self.failed(
+                    "read",
+                    &key,
+                    &object_store::Error::Generic { store, source },
+                )
+            };
+            return Ok(chunks.map_err(unreadable).boxed());
         }
-        output.flush().await.map_err(unwritable)?;
-        Ok(Fetched {
+        let chunks = object.into_stream();
+        Ok(chunks
+            .map_err(move |e| self.failed("read", &key, &e))
+            .boxed())
+    }
+
+    /// Downloads the SQLite file of a snapshot to `file`, in constant memory.
+    ///
+    /// # Errors
+    /// [`SnapshotStoreError`]; [`SnapshotStoreError::Altered`] if the object is not what `rendition` says.
+    pub async fn fetch_database(
+        &self,
+        rendition: &Rendition,
+        file: &Path,
+    ) -> Result<(), SnapshotStoreError> {
+        let Rendition {
+            encoding,
+            key,
             bytes,
-            sha256: hex(&hash.finalize()),
-        })
+            sha256,
+        } = rendition;
+        let object = match encoding {
+            Encoding::Identity => file.to_owned(),
+            Encoding::Gzip | Encoding::Zstd => file.with_extension("object"),
+        };
+        let fetched = self.traced("get", key, self.fetch(key, &object)).await?;
+        if (fetched.bytes, &fetched.sha256) != (*bytes, sha256) {
+            return Err(SnapshotStoreError::Altered {
+                key: key.clone(),
+                url: self.url().to_owned(),
+                bytes: *bytes,
+            });
+        }
+        if *encoding != Encoding::Identity {
+            let unwrapped = unwrap_to(*encoding, &object, file).await;
+            unwrapped.map_err(|source| SnapshotStoreError::File {
+                action: "unwrap",
+                path: object,
+                source,
+            })?;
+        }
+        Ok(())
     }
 
     /// All objects below the snapshot URL, in no particular order.
@@ -254,6 +319,14 @@ impl SnapshotStore {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed("look up", key, &error)),
         }
+    }
+
+    /// [`Self::head`], for a job: as a part of its trace.
+    ///
+    /// # Errors
+    /// [`SnapshotStoreError`] when the store does not tell.
+    pub async fn look_up(&self, key: &str) -> Result<Option<StoredObject>, SnapshotStoreError> {
+        self.traced("head", key, self.head(key)).await
     }
 
     /// Removes these objects, in batches where the store takes them; one that is not there is fine.

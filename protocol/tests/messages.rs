@@ -1,4 +1,4 @@
-//! Message bodies: the golden files hold what version 1 wrote, and must be readable for ever.
+//! Message bodies: the golden files hold what each version wrote, and must be readable for ever.
 //!
 //! A new version adds files. `SEEDBED_WRITE_GOLDEN=1 cargo test -p seedbed-protocol` writes those that are
 //! missing and never replaces one.
@@ -39,6 +39,7 @@ fn checkpoint() -> Checkpoint {
         last_op: OpId(last_op),
         checksum,
         priority,
+        operations: 1_494,
     };
     let buckets = vec![
         bucket("1#store_products[\"7\"]", 628_367, 4_107_978_330, 3),
@@ -85,13 +86,7 @@ fn job() -> SeedJob {
         ],
         attempt: Attempt::FIRST.next(),
         deadline: time("2026-01-02T03:04:05.678Z"),
-        base: Some(BaseSnapshot {
-            job_id: job_id(),
-            checkpoint: checkpoint(),
-            powersync_endpoint: "https://powersync.example.com".to_owned(),
-            schema_fingerprint: "cd".repeat(32),
-            renditions: vec![rendition()],
-        }),
+        start: Start::Base(Box::new(manifest().into())),
     }
 }
 
@@ -118,6 +113,12 @@ fn manifest() -> Manifest {
         core_version: "0.4.14/0a1b2c3d".to_owned(),
         internal_schema_version: 12,
         schema_fingerprint: "cd".repeat(32),
+        selection_fingerprint: "ef".repeat(32),
+        origin: Origin::Base {
+            job_id: job_id(),
+            full_at: time("2026-01-01T03:04:05Z"),
+            loose_operations: 12,
+        },
         checkpoint: checkpoint(),
         tables: vec![TableRows {
             table: "products".to_owned(),
@@ -157,6 +158,7 @@ fn events() -> Vec<(&'static str, SeedEvent)> {
             "unchanged",
             event(EventKind::Unchanged {
                 base_job_id: job_id(),
+                base_attempt: Attempt::FIRST.next(),
                 checkpoint: checkpoint(),
             }),
         ),
@@ -179,16 +181,80 @@ fn stays_readable<T: Body + PartialEq + std::fmt::Debug>(name: &str, message: &T
     assert_eq!(&codec::decode::<T>(&golden).unwrap(), message, "{name}");
     assert!(
         body == golden,
-        "{name}: the layout of version 1 has changed; that takes a new version"
+        "{name}: the layout of version 2 has changed; that takes a new version"
     );
 }
 
 #[test]
-fn version_1_of_every_message_stays_readable_and_is_still_written() {
-    stays_readable("v1-job", &job());
+fn version_2_of_every_message_stays_readable_and_is_still_written() {
+    stays_readable("v2-job", &job());
+    stays_readable("v2-job-full", &full_job(FullReason::Mismatch));
     for (name, event) in events() {
-        stays_readable(&format!("v1-event-{name}"), &event);
+        stays_readable(&format!("v2-event-{name}"), &event);
     }
+}
+
+#[test]
+fn version_1_of_every_message_stays_readable() {
+    let of_version_1 = |name: &str| golden(&format!("v1-{name}"), &[]);
+    let read = codec::decode::<SeedJob>(&of_version_1("job")).unwrap();
+    assert_eq!(read, full_job(FullReason::Off));
+    for (name, mut event) in events() {
+        match &mut event.kind {
+            EventKind::Completed { manifest } => {
+                manifest.selection_fingerprint = String::new();
+                manifest.origin = Origin::default();
+                without_operations(&mut manifest.checkpoint);
+            }
+            EventKind::Unchanged {
+                base_attempt,
+                checkpoint,
+                ..
+            } => {
+                *base_attempt = Attempt::FIRST;
+                without_operations(checkpoint);
+            }
+            EventKind::Started { .. } | EventKind::Failed(_) => {}
+        }
+        let read = codec::decode::<SeedEvent>(&of_version_1(&format!("event-{name}"))).unwrap();
+        assert_eq!(read, event, "{name}");
+    }
+}
+
+/// As version 1 knew a checkpoint.
+fn without_operations(checkpoint: &mut Checkpoint) {
+    for bucket in &mut checkpoint.buckets {
+        bucket.operations = 0;
+    }
+}
+
+fn full_job(because: FullReason) -> SeedJob {
+    SeedJob {
+        start: Start::Full(because),
+        ..job()
+    }
+}
+
+#[test]
+fn reasons_have_the_same_name_everywhere() {
+    for reason in [
+        FullReason::Off,
+        FullReason::CoreVersion,
+        FullReason::BaseFile,
+    ] {
+        assert_eq!(json!(reason), json!(reason.name()));
+    }
+}
+
+#[test]
+fn a_manifest_of_an_older_version_was_made_in_full() {
+    let mut old = json!(manifest());
+    for newer in ["selection_fingerprint", "origin"] {
+        old.as_object_mut().unwrap().remove(newer).unwrap();
+    }
+    let old: Manifest = serde_json::from_value(old).unwrap();
+    assert_eq!(old.way(), Way::Full(FullReason::Off));
+    assert_eq!(old.full_at(), old.created_at);
 }
 
 #[test]
@@ -218,13 +284,13 @@ fn foreign_bytes_are_told_from_damaged_ones() {
 #[test]
 fn a_message_from_the_future_asks_for_an_update() {
     let mut body = codec::encode(&job()).unwrap();
-    body[1] = 2;
+    body[1] = 3;
     let error = codec::decode::<SeedJob>(&body).unwrap_err();
     assert_eq!(
         error,
         CodecError::Future {
             name: "seed job",
-            found: 2
+            found: 3
         }
     );
     assert!(error.to_string().contains("update"));

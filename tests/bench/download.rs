@@ -19,7 +19,8 @@ use seedbed::{
 use seedbed_protocol::{
     Attempt, JsonObject, OpId, StoreId,
     message::{
-        Checkpoint, Download, Encoding, EventKind, Manifest, Rendition, Scope, SeedEvent, TableRows,
+        Checkpoint, Download, Encoding, EventKind, Manifest, Origin, Rendition, Scope, SeedEvent,
+        TableRows,
     },
 };
 use testkit::{
@@ -104,6 +105,8 @@ async fn fill(catalog: &Catalog, stores: u64) -> anyhow::Result<()> {
             only_older_than: None,
             full_sweep: true,
             allow_fewer: false,
+            is_full: false,
+            only_changed: false,
         })
         .await?;
     for number in 1..=stores {
@@ -140,6 +143,8 @@ fn completed(job: &PendingJob) -> SeedEvent {
         core_version: "0.4.14".to_owned(),
         internal_schema_version: 12,
         schema_fingerprint: "00".to_owned(),
+        selection_fingerprint: String::new(),
+        origin: Origin::default(),
         checkpoint: Checkpoint {
             last_op_id: OpId(1),
             buckets: Vec::new(),

@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use seedbed_protocol::{
     Attempt, JobId, JsonObject, RunId, StoreId,
     broker::{Broker, BrokerConfig, BrokerUrl, Message, Queue, connect},
-    message::{Scope, SeedJob},
+    message::{FullReason, Scope, SeedJob, Start},
     trace::TraceContext,
 };
 use testkit::rabbitmq::RabbitMq;
@@ -84,7 +84,7 @@ fn job(number: u32) -> anyhow::Result<SeedJob> {
         subscriptions: Vec::new(),
         attempt: Attempt::FIRST,
         deadline: Utc::now() + Duration::from_secs(3600),
-        base: None,
+        start: Start::Full(FullReason::First),
     })
 }
 

@@ -28,3 +28,4 @@ mod jobs;
 mod listing;
 mod opening;
 mod retention;
+mod reuse;

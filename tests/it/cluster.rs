@@ -38,7 +38,7 @@ pub(crate) async fn assert_seeded(cluster: &Cluster, stores: &[String]) {
     for store in stores {
         let store_id = StoreId::new(store.as_str()).unwrap();
         let manifest = catalog.live_snapshot(&store_id).await.unwrap();
-        cluster.assert_rows(&manifest.unwrap()).await;
+        cluster.assert_rows(&manifest.unwrap().manifest).await;
     }
     assert!(catalog.jobs_in_flight(1).await.unwrap().is_empty());
     catalog.close().await;

@@ -197,14 +197,10 @@ async fn every_recorded_live_stream_leads_to_the_state_of_its_last_checkpoint() 
                 body
             };
             let snapshot = directory.path().join("snapshot.sqlite");
-            let checkpoint = apply_everything(
-                directory.path(),
-                format,
-                &body,
-                subscriptions(&folder, name),
-                &snapshot,
-            )
-            .await;
+            let start = sync_start(subscriptions(&folder, name));
+            let file = directory.path().join("sync.sqlite");
+            let database = SyncDatabase::create(file, Schema::Inferred, start).await;
+            let checkpoint = apply_everything(database.unwrap(), format, &body, &snapshot).await;
             let what = format!("{name} as {format:?}");
             let expected = Expected {
                 checkpoint: Some(&checkpoint),
@@ -270,25 +266,52 @@ fn gunzip(file: &Path) -> Vec<u8> {
     body
 }
 
-/// Takes every line to the last one, where a worker stops at the first complete checkpoint.
-async fn apply_everything(
-    directory: &Path,
-    format: LineFormat,
-    body: &[u8],
-    subscriptions: Vec<StreamSubscription>,
-    snapshot: &Path,
-) -> Checkpoint {
-    let start = SyncStart {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_snapshot_that_goes_on_becomes_the_one_that_the_sdk_made_from_nothing() {
+    let Some(folder) = recordings() else { return };
+    for store in [3, 5, 7] {
+        let name = format!("store{store}-resume-from-initial-postcompact");
+        for (format, _, body) in bodies(&folder, &name) {
+            let directory = tempfile::tempdir().unwrap();
+            let base = directory.path().join("base.sqlite");
+            let stale = format!("reference/stale-snapshot-{store}.sqlite");
+            fs::copy(folder.join(stale), &base).unwrap();
+            let database = SyncDatabase::go_on(base, Schema::Inferred, sync_start(Vec::new()));
+            let snapshot = directory.path().join("snapshot.sqlite");
+            let database = database.await.unwrap();
+            let checkpoint = apply_everything(database, format, &body, &snapshot).await;
+            let what = format!("{name} as {format:?}");
+            let expected = Expected {
+                checkpoint: Some(&checkpoint),
+                raw_tables: &[],
+            };
+            let verified =
+                verify::Snapshot::open(&snapshot).and_then(|file| file.verify(&expected));
+            verified.unwrap_or_else(|error| panic!("{what}: {error}"));
+            let reference = format!("reference/store{store}-postcompact.sqlite");
+            compare(&what, &snapshot, &folder.join(reference));
+        }
+    }
+}
+
+fn sync_start(subscriptions: Vec<StreamSubscription>) -> SyncStart {
+    SyncStart {
         parameters: serde_json::Map::new(),
         default_streams: true,
         subscriptions,
         subscription_ttl: 86_400,
         cache_kib: 16 * 1024,
         load_memory_kib: Some(16 * 1024),
-    };
-    let mut database = SyncDatabase::create(directory.join("sync.sqlite"), Schema::Inferred, start)
-        .await
-        .unwrap();
+    }
+}
+
+/// Takes every line to the last one, where a worker stops at the first complete checkpoint.
+async fn apply_everything(
+    mut database: SyncDatabase,
+    format: LineFormat,
+    body: &[u8],
+    snapshot: &Path,
+) -> Checkpoint {
     database.start().await.unwrap();
     let mut target = TargetCheckpoint::default();
     for bytes in lines(format, body) {

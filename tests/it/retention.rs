@@ -40,7 +40,7 @@ async fn ok(cluster: &Cluster, arguments: &[&str]) -> Value {
 async fn seed(cluster: &Cluster, times: usize) {
     let workers: Vec<Process> = cluster.start_workers(1);
     for _ in 0..times {
-        ok(cluster, &["run", "--stores", "stores.ndjson"]).await;
+        ok(cluster, &["run", "--full", "--stores", "stores.ndjson"]).await;
     }
     stop(workers).await;
 }
@@ -55,7 +55,8 @@ async fn keys(cluster: &Cluster) -> Vec<String> {
 
 async fn live(catalog: &Catalog, store: &str) -> Option<Manifest> {
     let store_id = StoreId::new(store).unwrap();
-    catalog.live_snapshot(&store_id).await.unwrap()
+    let live = catalog.live_snapshot(&store_id).await.unwrap();
+    live.map(|live| live.manifest)
 }
 
 async fn records(catalog: &Catalog) -> Vec<SnapshotRecord> {

@@ -16,7 +16,7 @@ use futures::{TryStreamExt, stream};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use seedbed_protocol::{
     Attempt, JobId, RunId, StoreId,
-    message::{Checkpoint, Download, Encoding, Manifest},
+    message::{Checkpoint, Download, Encoding, Manifest, Origin},
     snapshots::{PART_BYTES, SnapshotName, SnapshotPart, SnapshotStore, SnapshotsConfig, unwrap},
 };
 use serde_json::json;
@@ -131,6 +131,8 @@ fn manifest(store: &str, job_id: JobId, attempt: Attempt) -> Manifest {
         core_version: "0.4.14".to_owned(),
         internal_schema_version: 12,
         schema_fingerprint: String::new(),
+        selection_fingerprint: String::new(),
+        origin: Origin::default(),
         checkpoint: Checkpoint::default(),
         tables: Vec::new(),
         renditions: Vec::new(),

@@ -1,5 +1,6 @@
 //! Lists of stores from real database servers.
 
+use chrono::DateTime;
 use futures::TryStreamExt;
 use seedbed::{
     config::SourceConfig,
@@ -19,7 +20,10 @@ fn source(url: &str, query: &str) -> StoreSource {
 }
 
 async fn stores(url: &str, query: &str) -> Result<Vec<Store>, StoresError> {
-    source(url, query).stores().try_collect().await
+    source(url, query)
+        .stores(DateTime::UNIX_EPOCH)
+        .try_collect()
+        .await
 }
 
 async fn refused(url: &str, query: &str) -> String {
@@ -71,7 +75,7 @@ async fn a_long_list_from_postgres_is_streamed() {
     let postgres = Postgres::start();
     let query = "SELECT generate_series(1, 1000000000) AS store_id -- more than fits anywhere";
     let source = source(&postgres.url(), query);
-    let first: Vec<Store> = futures::StreamExt::take(source.stores(), 3)
+    let first: Vec<Store> = futures::StreamExt::take(source.stores(DateTime::UNIX_EPOCH), 3)
         .try_collect()
         .await
         .unwrap();

@@ -62,7 +62,9 @@ async fn every_store_ends_with_one_good_snapshot_whatever_breaks() {
     for store in &stores {
         let store_id = StoreId::new(store.as_str()).unwrap();
         let live = catalog.live_snapshot(&store_id).await.unwrap();
-        cluster.assert_rows(&live.expect("it is seeded")).await;
+        cluster
+            .assert_rows(&live.expect("it is seeded").manifest)
+            .await;
     }
     let everything = stores.len().to_string();
     let verify = ["verify", "--sample", &everything];

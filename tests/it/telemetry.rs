@@ -62,7 +62,12 @@ async fn log_lines_of_a_job_name_its_trace_run_job_and_store() {
     for line in &seeded {
         let text = |name: &str| line[name].as_str().unwrap();
         let store = text("store").parse().unwrap();
-        let manifest = catalog.live_snapshot(&store).await.unwrap().unwrap();
+        let manifest = catalog
+            .live_snapshot(&store)
+            .await
+            .unwrap()
+            .unwrap()
+            .manifest;
         assert_eq!(manifest.trace_id.as_deref(), Some(text("trace_id")));
         assert_eq!(manifest.run_id.to_string(), text("run"));
         assert_eq!(manifest.job_id.to_string(), text("job"));

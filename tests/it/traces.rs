@@ -134,6 +134,75 @@ async fn each_job_is_one_trace_whatever_happens_to_it() {
     }
 }
 
+/// A job whose store has not changed.
+const UNCHANGED: &str = "\
+publish seed.jobs (seedbed, producer)
+  process seed.events started (seedbed, consumer)
+  process seed.jobs unchanged (seedbed-worker, consumer)
+    compare (seedbed-worker, internal)
+      POST /sync/stream (seedbed-worker, client)
+      head file (seedbed-worker, client)
+      token (seedbed-worker, internal)
+    publish seed.events started (seedbed-worker, producer)
+    report (seedbed-worker, internal)
+      publish seed.events unchanged (seedbed-worker, producer)
+        process seed.events unchanged (seedbed, consumer)
+";
+
+/// What a job does before [`SEEDED`]'s work when it starts from an earlier snapshot.
+const BASE_STEPS: &str = "    compare (seedbed-worker, internal)
+      POST /sync/stream (seedbed-worker, client)
+      token (seedbed-worker, internal)
+    fetch (seedbed-worker, internal)
+      get file (seedbed-worker, client)
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_shows_which_way_its_job_went_and_why() {
+    let collector = Collector::start().await;
+    let mut cluster = Cluster::start().await;
+    // Small as the stores are, fetching a file of theirs costs more than downloading every row.
+    cluster.program.set("WORKER__BASE_COST", "0");
+    let stores = cluster.add_stores(3, 50);
+    cluster.list(&stores[..2]);
+    let worker = cluster.program.start_worker();
+    assert_eq!(cluster.program.run(&RUN).await.code, Some(0));
+    end(worker).await;
+    cluster.service.put(
+        "products",
+        json!({ "id": "new", "store_id": "store-2", "name": "new" }),
+    );
+    cluster.list(&stores);
+    report_to(&mut cluster, &collector);
+    let worker = cluster.program.start_worker();
+    assert_eq!(cluster.program.run(&RUN).await.code, Some(0));
+    end(worker).await;
+    collector
+        .wait_for("everything has come", |collector| {
+            ended(&collector.spans()).len() == 3
+        })
+        .await;
+    let spans = collector.spans();
+    assert_no_orphan(&spans);
+    let jobs = jobs(&spans);
+    let way = |store: &str| {
+        let mut trace = jobs[store].iter();
+        let process = trace.find(|span| span.name == "process seed.jobs").unwrap();
+        (
+            process.attribute("seedbed.way"),
+            process.attribute("seedbed.why"),
+        )
+    };
+    assert_eq!(way("store-1"), ("unchanged", ""));
+    assert_eq!(way("store-2"), ("base", ""));
+    assert_eq!(way("store-3"), ("full", "first"));
+    assert_eq!(tree(&jobs["store-1"]), UNCHANGED);
+    let process = "  process seed.jobs seeded (seedbed-worker, consumer)\n";
+    let with_base = SEEDED.replace(process, &[process, BASE_STEPS].concat());
+    assert_eq!(tree(&jobs["store-2"]), with_base);
+    assert_eq!(tree(&jobs["store-3"]), SEEDED);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn jaeger_finds_a_job_by_its_store() {
     let Some(jaeger) = Jaeger::start() else {
@@ -334,7 +403,10 @@ async fn end(worker: Process) {
 /// The stores of the jobs of which a snapshot or a parked message is in the catalog.
 fn ended(spans: &[Span]) -> BTreeSet<String> {
     let last = |span: &&Span| {
-        let has_ended = matches!(span.attribute("seedbed.outcome"), "seeded" | "failed");
+        let has_ended = matches!(
+            span.attribute("seedbed.outcome"),
+            "seeded" | "unchanged" | "failed"
+        );
         has_ended && span.name == "process seed.jobs"
     };
     let recorded = |span: &&Span| {

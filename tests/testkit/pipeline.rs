@@ -13,7 +13,8 @@ use seedbed_protocol::{
     Attempt, JobId, JsonObject, RunId, StoreId,
     broker::{Broker, BrokerError, Consumer, MemoryBroker, Message, Queue},
     message::{
-        Encoding, EventKind, Failure, Manifest, Scope, SeedEvent, SeedJob, StreamSubscription,
+        Encoding, EventKind, Failure, FullReason, Manifest, Scope, SeedEvent, SeedJob, Start,
+        StreamSubscription,
     },
     settings::Secret,
     snapshots::SnapshotStore,
@@ -119,6 +120,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             cache_mib: 16,
             fast_load: true,
             load_memory_mib: 16,
+            base_cost: 0.2,
             max_attempts: 2,
             backoff: Duration::from_millis(20),
             max_backoff: Duration::from_millis(100),
@@ -238,18 +240,32 @@ impl Pipeline {
     /// # Panics
     /// When the worker reports nothing, or an event of another job.
     pub async fn run(&mut self, job: SeedJob) -> Result<Manifest, Failure> {
+        match self.end(job).await? {
+            End::Made(manifest) => Ok(*manifest),
+            End::Unchanged(event) => panic!("a new snapshot was expected: {event:?}"),
+        }
+    }
+
+    /// Publishes a job that may find its base unchanged, and follows it to its end.
+    ///
+    /// # Errors
+    /// The failure that ended the job.
+    ///
+    /// # Panics
+    /// When the worker reports nothing, or an event of another job.
+    pub async fn end(&mut self, job: SeedJob) -> Result<End, Failure> {
         self.publish(&job).await;
         loop {
             let event = self.next_event().await;
             assert_eq!(event.job_id, job.job_id, "only one job is running");
-            match event.kind {
+            match event.kind.clone() {
                 EventKind::Started { .. }
                 | EventKind::Failed(Failure {
                     retry_at: Some(_), ..
                 }) => {}
-                EventKind::Completed { manifest } => return Ok(*manifest),
+                EventKind::Completed { manifest } => return Ok(End::Made(manifest)),
                 EventKind::Failed(failure) => return Err(failure),
-                EventKind::Unchanged { .. } => panic!("nothing to compare with"),
+                EventKind::Unchanged { .. } => return Ok(End::Unchanged(Box::new(event))),
             }
         }
     }
@@ -283,12 +299,12 @@ impl Pipeline {
     /// # Panics
     /// When the broker is closed.
     pub async fn publish(&self, job: &SeedJob) {
-        let message =
-            Message::job(job, TraceContext::default()).expect("a job fits into a message");
-        self.broker
-            .publish(Queue::Jobs, message)
-            .await
-            .expect("the broker is open");
+        self.publisher().publish(job).await;
+    }
+
+    /// Publishes jobs while somebody else looks at what comes of them.
+    pub fn publisher(&self) -> JobPublisher {
+        JobPublisher(self.broker.clone())
     }
 
     /// The next event of any job.
@@ -320,6 +336,42 @@ impl Pipeline {
     }
 }
 
+/// Publishes jobs for the worker of a [`Pipeline`].
+#[derive(Clone)]
+pub struct JobPublisher(MemoryBroker);
+
+impl JobPublisher {
+    /// Publishes a job, when there is room for it.
+    ///
+    /// # Panics
+    /// When the broker is closed.
+    pub async fn publish(&self, job: &SeedJob) {
+        let message =
+            Message::job(job, TraceContext::default()).expect("a job fits into a message");
+        self.0
+            .publish(Queue::Jobs, message)
+            .await
+            .expect("the broker is open");
+    }
+}
+
+/// How a job ended well.
+#[derive(Debug)]
+pub enum End {
+    /// With a new snapshot.
+    Made(Box<Manifest>),
+    /// With the word that the base is still right.
+    Unchanged(Box<SeedEvent>),
+}
+
+/// `job`, starting from the snapshot of `manifest`.
+pub fn starting_from(manifest: &Manifest, job: SeedJob) -> SeedJob {
+    SeedJob {
+        start: Start::Base(Box::new(manifest.clone().into())),
+        ..job
+    }
+}
+
 /// A job for a store with these claims.
 ///
 /// # Panics
@@ -340,7 +392,7 @@ pub fn job(store: &str, claims: Value, subscriptions: Vec<StreamSubscription>) -
         subscriptions,
         attempt: Attempt::FIRST,
         deadline: Utc::now() + Duration::from_secs(120),
-        base: None,
+        start: Start::Full(FullReason::First),
     }
 }
 

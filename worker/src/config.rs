@@ -153,6 +153,9 @@ pub struct WorkerConfig {
     /// What a fast load may take in memory for each job, in MiB: half of it to know superseded operations as
     /// they come, a quarter each for SQLite's page cache and for sorting.
     pub load_memory_mib: u32,
+    /// What a byte of an earlier snapshot costs that a job starts from, when a byte of a sync stream costs 1: it is
+    /// fetched, rewritten and verified, but not streamed. 0 starts from each that can be used.
+    pub base_cost: f64,
     /// Tries at a job, the first included.
     pub max_attempts: u32,
     /// The pause before the second try; it doubles with each further one.
@@ -288,6 +291,9 @@ fn check_worker(worker: &WorkerConfig) -> Result<(), SettingsError> {
             "worker.load_memory_mib",
             "is 0; a fast load needs at least 1 MiB, and worker.fast_load = false turns it off",
         );
+    }
+    if !(worker.base_cost.is_finite() && worker.base_cost >= 0.0) {
+        return invalid("worker.base_cost", "must be 0 or more");
     }
     if worker.max_attempts == 0 {
         return invalid("worker.max_attempts", "is 0; a job needs at least one try");

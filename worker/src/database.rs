@@ -175,10 +175,37 @@ impl SyncDatabase {
         schema: Schema,
         start: SyncStart,
     ) -> Result<Self, DatabaseError> {
+        Self::open_with(move || Writer::create(&path, schema, &start)).await
+    }
+
+    /// Makes a database in memory that only says what to ask for: see [`Self::start`].
+    ///
+    /// # Errors
+    /// What SQLite or the core extension says.
+    pub async fn to_ask(schema: Schema, start: SyncStart) -> Result<Self, DatabaseError> {
+        Self::open_with(move || Writer::to_ask(schema, &start)).await
+    }
+
+    /// Opens the snapshot `path`, which was made with the same schema, to go on with its sync, and starts its
+    /// thread. The snapshot is changed.
+    ///
+    /// # Errors
+    /// What SQLite or the core extension says.
+    pub async fn go_on(
+        path: PathBuf,
+        schema: Schema,
+        start: SyncStart,
+    ) -> Result<Self, DatabaseError> {
+        Self::open_with(move || Writer::go_on(&path, schema, &start)).await
+    }
+
+    async fn open_with(
+        open: impl FnOnce() -> Result<Writer, DatabaseError> + Send + 'static,
+    ) -> Result<Self, DatabaseError> {
         let (commands, received) = mpsc::channel(WAITING_LINES);
         let (opened, opening) = oneshot::channel();
         let (ended, thread) = oneshot::channel();
-        let work = move || match Writer::create(&path, schema, &start) {
+        let work = move || match open() {
             Ok(writer) => {
                 if opened
                     .send(Ok(InterruptOnDrop::of(&writer.connection)))
@@ -346,21 +373,46 @@ impl Writer {
             path: path.to_owned(),
             source,
         })?;
-        let connection = open(path)?;
-        connection.pragma_update(None, "journal_mode", "off")?;
-        connection.pragma_update(None, "synchronous", "off")?;
-        connection.pragma_update(None, "locking_mode", "exclusive")?;
-        set_cache(&connection, start.cache_kib)?;
+        let connection = open_alone(path, start.cache_kib)?;
         connection.execute_batch("BEGIN")?;
-        connection.execute(
-            "UPDATE ps_kv SET value = uuid() WHERE key = 'client_id'",
-            [],
-        )?;
         let row_index = DeferredIndexes::take_from(&connection, &[ROW_INDEX])?;
         let loader = match start.load_memory_kib {
             Some(memory_kib) => Loader::begin(&connection, &schema, memory_kib)?,
             None => None,
         };
+        Self::begin(connection, schema, start, row_index, loader)
+    }
+
+    fn to_ask(schema: Schema, start: &SyncStart) -> Result<Self, DatabaseError> {
+        let mut connection = open_in_memory()?;
+        let empty = schema.empty_database()?;
+        connection.deserialize_read_exact("main", &empty[..], empty.len(), false)?;
+        connection.execute_batch("BEGIN")?;
+        let row_index = DeferredIndexes(Vec::new());
+        Self::begin(connection, schema, start, row_index, None)
+    }
+
+    fn go_on(path: &Path, schema: Schema, start: &SyncStart) -> Result<Self, DatabaseError> {
+        let connection = open_alone(path, start.cache_kib)?;
+        // The file itself may become the next snapshot: rows that are removed may not stay in its pages.
+        connection.pragma_update(None, "secure_delete", "on")?;
+        initialize(&connection)?;
+        connection.execute_batch("BEGIN")?;
+        let row_index = DeferredIndexes(Vec::new());
+        Self::begin(connection, schema, start, row_index, None)
+    }
+
+    fn begin(
+        connection: Connection,
+        schema: Schema,
+        start: &SyncStart,
+        row_index: DeferredIndexes,
+        loader: Option<Loader>,
+    ) -> Result<Self, DatabaseError> {
+        connection.execute(
+            "INSERT OR REPLACE INTO ps_kv (key, value) VALUES ('client_id', uuid())",
+            [],
+        )?;
         for subscription in &start.subscriptions {
             subscribe(&connection, subscription, start.subscription_ttl)?;
         }
@@ -551,6 +603,16 @@ impl Writer {
             .optional()?;
         Ok(Instructions(json.unwrap_or_else(|| "[]".to_owned())))
     }
+}
+
+/// Opens a file that nobody else will ever open.
+fn open_alone(path: &Path, cache_kib: u32) -> Result<Connection, DatabaseError> {
+    let connection = open(path)?;
+    connection.pragma_update(None, "journal_mode", "off")?;
+    connection.pragma_update(None, "synchronous", "off")?;
+    connection.pragma_update(None, "locking_mode", "exclusive")?;
+    set_cache(&connection, cache_kib)?;
+    Ok(connection)
 }
 
 fn set_cache(connection: &Connection, kib: u32) -> Result<(), DatabaseError> {

@@ -28,6 +28,9 @@ pub enum SeedError {
     /// The file could not be stored.
     #[error(transparent)]
     Upload(#[from] SnapshotStoreError),
+    /// The snapshot to start from could not be had.
+    #[error(transparent)]
+    Base(SnapshotStoreError),
     /// The job took too long.
     #[error("the job's deadline has passed; raise worker.job_deadline or add workers")]
     Deadline,
@@ -66,7 +69,7 @@ impl SeedError {
             },
             // What was synced wrong may sync right; a schema that lacks a table stays so.
             Self::Verify(error) => !matches!(error, VerifyError::Untyped { .. }),
-            Self::Upload(error) => error.is_transient(),
+            Self::Upload(error) | Self::Base(error) => error.is_transient(),
             Self::Deadline
             | Self::Timeout(_)
             | Self::Poison(_)
@@ -109,7 +112,7 @@ impl SeedError {
             Self::Snapshot(SnapshotError::LocalChanges(_)) => "local_changes",
             Self::Snapshot(SnapshotError::Rename { .. }) => "file",
             Self::Verify(_) => "verify",
-            Self::Upload(error) => error.name(),
+            Self::Upload(error) | Self::Base(error) => error.name(),
             Self::Deadline => "deadline",
             Self::Timeout(_) => "timeout",
             Self::Poison(_) => "poison",
@@ -129,6 +132,7 @@ impl SeedError {
             Self::Snapshot(_) => "vacuum",
             Self::Verify(_) => "verify",
             Self::Upload(_) => "upload",
+            Self::Base(_) => "fetch",
         }
     }
 }

@@ -20,6 +20,7 @@ mod metrics;
 pub mod operations;
 pub mod program;
 pub mod progress;
+mod reuse;
 pub mod schema;
 mod seed;
 pub mod service;

@@ -66,6 +66,9 @@ struct BucketLine {
     #[serde(deserialize_with = "checksum")]
     checksum: u32,
     priority: Option<u8>,
+    /// BSON may have it as a double.
+    #[serde(default)]
+    count: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -339,11 +342,19 @@ fn checksum<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error>
     deserializer.deserialize_any(Visitor)
 }
 
+/// What a checkpoint says of a bucket.
+#[derive(Debug, Clone, Copy)]
+struct TargetBucket {
+    checksum: u32,
+    priority: u8,
+    operations: u64,
+}
+
 /// The checkpoint that a stream is heading for.
 #[derive(Debug, Clone, Default)]
 pub struct TargetCheckpoint {
     last_op_id: OpId,
-    buckets: BTreeMap<String, (u32, u8)>,
+    buckets: BTreeMap<String, TargetBucket>,
     streams: Option<Vec<StreamLine>>,
 }
 
@@ -367,7 +378,11 @@ impl TargetCheckpoint {
 
     fn update(&mut self, buckets: Vec<BucketLine>) {
         for bucket in buckets {
-            let state = (bucket.checksum, bucket.priority.unwrap_or(DEFAULT_PRIORITY));
+            let state = TargetBucket {
+                checksum: bucket.checksum,
+                priority: bucket.priority.unwrap_or(DEFAULT_PRIORITY),
+                operations: bucket.count as u64,
+            };
             self.buckets.insert(bucket.bucket, state);
         }
     }
@@ -388,8 +403,8 @@ impl TargetCheckpoint {
         let wanted = move |of: u8| priority.is_none_or(|least| of <= least);
         self.buckets
             .iter()
-            .filter(move |(_, (_, of))| wanted(*of))
-            .map(|(name, (checksum, _))| (name.as_str(), *checksum))
+            .filter(move |(_, bucket)| wanted(bucket.priority))
+            .map(|(name, bucket)| (name.as_str(), bucket.checksum))
     }
 
     /// Whether the service does not know the stream. Services without Sync Streams do not say.
@@ -412,11 +427,12 @@ impl TargetCheckpoint {
 
     /// The checkpoint as the snapshot's manifest has it; `last_op` tells how far a bucket has come.
     pub fn checkpoint(&self, last_op: impl Fn(&str) -> OpId) -> Checkpoint {
-        let bucket = |(bucket, (checksum, priority)): (&String, &(u32, u8))| BucketCheckpoint {
+        let bucket = |(bucket, state): (&String, &TargetBucket)| BucketCheckpoint {
             bucket: bucket.clone(),
             last_op: last_op(bucket),
-            checksum: *checksum,
-            priority: *priority,
+            checksum: state.checksum,
+            priority: state.priority,
+            operations: state.operations,
         };
         Checkpoint {
             last_op_id: self.last_op_id,
@@ -449,10 +465,10 @@ mod tests {
     fn a_checkpoint_reads_the_same_in_both_formats() {
         let text = r#"{"checkpoint":{"last_op_id":"9","buckets":[
             {"bucket":"a","checksum":-1,"count":1,"priority":1,"subscriptions":[{"default":0}]},
-            {"bucket":"b","checksum":4294967294,"count":1}],"streams":[{"name":"s","is_default":true,"errors":[]}]}}"#;
+            {"bucket":"b","checksum":4294967294,"count":7}],"streams":[{"name":"s","is_default":true,"errors":[]}]}}"#;
         let document = doc! { "checkpoint": { "last_op_id": "9", "buckets": [
         { "bucket": "a", "checksum": -1, "count": 1, "priority": 1 },
-        { "bucket": "b", "checksum": 4294967294.0, "count": 1 } ], "streams": [{ "name": "s" }] } };
+        { "bucket": "b", "checksum": 4294967294.0, "count": 7.0 } ], "streams": [{ "name": "s" }] } };
         let from_text = LineKind::of(&ndjson(text)).unwrap();
         assert_eq!(from_text, LineKind::of(&bson(&document)).unwrap());
 
@@ -466,9 +482,9 @@ mod tests {
         let sums: Vec<_> = checkpoint
             .buckets
             .iter()
-            .map(|b| (b.bucket.as_str(), b.checksum, b.priority))
+            .map(|b| (b.bucket.as_str(), b.checksum, b.priority, b.operations))
             .collect();
-        assert_eq!(sums, [("a", u32::MAX, 1), ("b", u32::MAX - 1, 3)]);
+        assert_eq!(sums, [("a", u32::MAX, 1, 1), ("b", u32::MAX - 1, 3, 7)]);
         assert!(target.lacks_stream("t") && !target.lacks_stream("s"));
         assert_eq!(target.broken_stream(), None);
     }

@@ -18,6 +18,8 @@ const SECONDS: [f64; 15] = [
 pub(crate) enum Outcome {
     /// A new snapshot is in the store.
     Seeded,
+    /// The live snapshot is still right.
+    Unchanged,
     /// It failed, and comes again.
     Retried,
     /// It failed for good and was parked.
@@ -30,6 +32,7 @@ impl Outcome {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Seeded => "seeded",
+            Self::Unchanged => "unchanged",
             Self::Retried => "retried",
             Self::Failed => "failed",
             Self::HandedBack => "handed_back",

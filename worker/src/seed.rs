@@ -7,13 +7,18 @@ use std::{
 };
 
 use chrono::Utc;
+use opentelemetry::KeyValue;
 use rusqlite::Connection;
 use seedbed_protocol::{
-    message::{Checkpoint, Manifest, SeedJob, StepTiming},
+    message::{
+        BaseSnapshot, Checkpoint, Download, FullReason, Manifest, Origin, SeedJob, Start,
+        StepTiming,
+    },
     snapshots::SnapshotStore,
     trace::trace_id,
 };
-use tracing::Span;
+use tracing::{Span, info};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
     config::WorkerSettings,
@@ -22,6 +27,7 @@ use crate::{
     gate::StreamGate,
     metrics::Metrics,
     progress::Progress,
+    reuse::{Use, blames_the_base},
     schema::Schema,
     snapshot,
     step::try_step,
@@ -30,8 +36,14 @@ use crate::{
     token::TokenSigner,
     upload::Upload,
     verify::{self, Expected, Verified},
-    workdir::WorkDirectory,
+    workdir::{JobDirectory, WorkDirectory},
 };
+
+/// Of a file's operations, at most one in so many may have been applied since it was last written in order.
+const FEW_LOOSE: u64 = 50;
+
+/// The file that is to be uploaded, in a job's directory.
+const SNAPSHOT: &str = "snapshot.sqlite";
 
 /// What every job needs and no job changes.
 pub(crate) struct Seeder {
@@ -45,9 +57,12 @@ pub(crate) struct Seeder {
     pub(crate) max_reconnects: u32,
     pub(crate) progress: Arc<Progress>,
     pub(crate) metrics: Metrics,
-    endpoint: String,
-    core_version: String,
-    upload: Upload,
+    /// What a byte of a base costs, one of a stream being 1.
+    pub(crate) base_cost: f64,
+    pub(crate) endpoint: String,
+    pub(crate) core_version: String,
+    pub(crate) snapshots: SnapshotStore,
+    pub(crate) upload: Upload,
     work: WorkDirectory,
 }
 
@@ -71,7 +86,9 @@ impl Seeder {
             metrics: Metrics::new(),
             endpoint: settings.powersync.endpoint.clone(),
             core_version: core_version().map_err(ConfigError::Core)?,
-            upload: Upload::new(snapshots, &settings.snapshots),
+            base_cost: settings.worker.base_cost,
+            upload: Upload::new(snapshots.clone(), &settings.snapshots),
+            snapshots,
             work: WorkDirectory::open(&settings.worker.directory)?,
         })
     }
@@ -82,54 +99,31 @@ impl Seeder {
 
     /// Seeds the job's store: when this returns a manifest, a verified snapshot and that manifest are in the
     /// snapshot store. On every other path, a kill included, nothing refers to what was made.
-    pub(crate) async fn seed(&self, job: &SeedJob) -> Result<Manifest, SeedError> {
-        let directory = self.work.job(job.job_id, job.attempt)?;
-        let snapshot_file = directory.file("snapshot.sqlite");
-        let mut steps = Steps::new(&self.metrics);
-
-        let Synced {
-            database,
-            checkpoint,
-            download,
-        } = steps.run("sync", self.sync(job, &directory)).await?;
-        // Held here, outside of the threads: when this future is dropped, they stop.
-        let SyncedDatabase {
-            connection,
-            interrupt: _interrupt,
-            compact,
-            ..
-        } = database;
-        let connection = steps.run("scrub", blocking(|| scrub(connection))).await?;
-        let target = snapshot_file.clone();
-        steps
-            .run(
-                "vacuum",
-                blocking(move || vacuum(connection, compact, &target)),
-            )
-            .await?;
-        let verified = steps
-            .run("verify", self.verify(&snapshot_file, &checkpoint))
-            .await?;
-
-        let manifest = Manifest {
-            run_id: job.run_id,
-            job_id: job.job_id,
-            store_id: job.scope.store_id.clone(),
-            attempt: job.attempt,
-            created_at: Utc::now(),
-            powersync_endpoint: self.endpoint.clone(),
-            core_version: self.core_version.clone(),
-            internal_schema_version: verified.internal_schema_version,
-            schema_fingerprint: self.schema.fingerprint(),
-            checkpoint,
-            tables: verified.tables,
-            renditions: Vec::new(),
-            download,
-            steps: steps.done,
-            trace_id: trace_id(&Span::current()),
+    pub(crate) async fn seed(&self, job: &SeedJob) -> Result<Seeded, SeedError> {
+        let mut work = Work::new(self, job);
+        let because = match &job.start {
+            Start::Full(because) => *because,
+            Start::Base(base) => match work.start_from(base).await? {
+                Started::Unchanged(checkpoint) => {
+                    return Ok(Seeded::Unchanged {
+                        base: base.clone(),
+                        checkpoint,
+                        download: work.download,
+                    });
+                }
+                Started::Made(made) => {
+                    let origin = Origin::Base {
+                        job_id: base.job_id,
+                        full_at: base.full_at,
+                        loose_operations: made.loose_operations,
+                    };
+                    return work.upload(made, origin).await;
+                }
+                Started::Useless(because) => because,
+            },
         };
-        let upload = self.upload.snapshot(&snapshot_file, manifest);
-        try_step(&self.metrics, "upload", upload).await
+        let made = work.make_in_full().await?;
+        work.upload(made, Origin::Full { because }).await
     }
 
     /// Waits for what abandoned jobs are still moving, writing or taking back; nothing refers to it.
@@ -149,6 +143,172 @@ impl Seeder {
             })?)
         };
         blocking(check).await
+    }
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub(crate) enum Seeded {
+    /// A new snapshot is in the store.
+    Snapshot(Box<Manifest>),
+    /// The base is what the service holds.
+    Unchanged {
+        base: Box<BaseSnapshot>,
+        checkpoint: Checkpoint,
+        download: Download,
+    },
+}
+
+/// What came of starting from a base.
+enum Started {
+    Unchanged(Checkpoint),
+    Made(Made),
+    Useless(FullReason),
+}
+
+/// A verified file.
+struct Made {
+    directory: JobDirectory,
+    /// Operations that were applied since the file was last written in order.
+    loose_operations: u64,
+    checkpoint: Checkpoint,
+    verified: Verified,
+}
+
+/// One attempt at a job under way.
+struct Work<'a> {
+    seeder: &'a Seeder,
+    job: &'a SeedJob,
+    steps: Steps<'a>,
+    download: Download,
+}
+
+impl<'a> Work<'a> {
+    fn new(seeder: &'a Seeder, job: &'a SeedJob) -> Self {
+        Self {
+            seeder,
+            job,
+            steps: Steps::new(&seeder.metrics),
+            download: Download::default(),
+        }
+    }
+
+    /// Makes of `base` what it is good for. What may be its fault is no error.
+    async fn start_from(&mut self, base: &BaseSnapshot) -> Result<Started, SeedError> {
+        let judging = self.seeder.judge(self.job, base);
+        let (good_for, download) = self.steps.run("compare", judging).await?;
+        self.download += download;
+        match good_for {
+            Use::Unchanged(checkpoint) => return Ok(Started::Unchanged(checkpoint)),
+            Use::Nothing(because) => return Ok(Started::Useless(because)),
+            Use::Start => {}
+        }
+        match self.make_from(base).await {
+            Ok(made) => Ok(Started::Made(made)),
+            Err(error) => {
+                let Some(because) = blames_the_base(&error) else {
+                    return Err(error);
+                };
+                info!("downloading all rows: {error}");
+                let why = KeyValue::new("seedbed.why", because.name());
+                let reason = KeyValue::new("seedbed.reason", error.to_string());
+                Span::current().add_event("start over", vec![why, reason]);
+                Ok(Started::Useless(because))
+            }
+        }
+    }
+
+    async fn make_from(&mut self, base: &BaseSnapshot) -> Result<Made, SeedError> {
+        let directory = self.directory()?;
+        let fetching = self.seeder.fetch(base, &directory);
+        let file = self.steps.run("fetch", fetching).await?;
+        let syncing = self.seeder.go_on(self.job, file);
+        let synced = self.steps.run("sync", syncing).await?;
+        let loose_operations = base.loose_operations + synced.download.operations;
+        self.finish(synced, Some(loose_operations), directory).await
+    }
+
+    async fn make_in_full(&mut self) -> Result<Made, SeedError> {
+        let directory = self.directory()?;
+        let syncing = self.seeder.sync(self.job, &directory);
+        let synced = self.steps.run("sync", syncing).await?;
+        self.finish(synced, None, directory).await
+    }
+
+    fn directory(&self) -> Result<JobDirectory, SeedError> {
+        let directory = self.seeder.work.job(self.job.job_id, self.job.attempt);
+        Ok(directory?)
+    }
+
+    /// From a synced database to a verified file. `loose_operations` are those that were applied since a base was last
+    /// written in order.
+    async fn finish(
+        &mut self,
+        synced: Synced,
+        loose_operations: Option<u64>,
+        directory: JobDirectory,
+    ) -> Result<Made, SeedError> {
+        let Synced {
+            database,
+            checkpoint,
+            download,
+        } = synced;
+        self.download += download;
+        // Held here, outside of the threads: when this future is dropped, they stop.
+        let SyncedDatabase {
+            connection,
+            interrupt: _interrupt,
+            compact,
+            ..
+        } = database;
+        let loose = loose_operations.filter(|loose| loose * FEW_LOOSE <= checkpoint.operations());
+        let compact = compact || loose.is_some();
+        let scrubbing = blocking(|| scrub(connection));
+        let connection = self.steps.run("scrub", scrubbing).await?;
+        let file = directory.file(SNAPSHOT);
+        let target = file.clone();
+        let vacuuming = blocking(move || vacuum(connection, compact, &target));
+        self.steps.run("vacuum", vacuuming).await?;
+        let verifying = self.seeder.verify(&file, &checkpoint);
+        let verified = self.steps.run("verify", verifying).await?;
+        Ok(Made {
+            directory,
+            loose_operations: loose.unwrap_or_default(),
+            checkpoint,
+            verified,
+        })
+    }
+
+    async fn upload(self, made: Made, origin: Origin) -> Result<Seeded, SeedError> {
+        let Self {
+            seeder,
+            job,
+            steps,
+            download,
+        } = self;
+        let manifest = Manifest {
+            run_id: job.run_id,
+            job_id: job.job_id,
+            store_id: job.scope.store_id.clone(),
+            attempt: job.attempt,
+            created_at: Utc::now(),
+            powersync_endpoint: seeder.endpoint.clone(),
+            core_version: seeder.core_version.clone(),
+            internal_schema_version: made.verified.internal_schema_version,
+            schema_fingerprint: seeder.schema.fingerprint(),
+            selection_fingerprint: seeder.selection_fingerprint(job),
+            origin,
+            checkpoint: made.checkpoint,
+            tables: made.verified.tables,
+            renditions: Vec::new(),
+            download,
+            steps: steps.done,
+            trace_id: trace_id(&Span::current()),
+        };
+        let file = made.directory.file(SNAPSHOT);
+        let upload = seeder.upload.snapshot(&file, manifest);
+        let manifest = try_step(&seeder.metrics, "upload", upload).await?;
+        Ok(Seeded::Snapshot(Box::new(manifest)))
     }
 }
 

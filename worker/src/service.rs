@@ -18,7 +18,9 @@ use seedbed_protocol::{
         spans::{process_span, publish_in, publish_span},
     },
     codec::CodecError,
-    message::{Checkpoint, EventKind, Failure, Manifest, SeedEvent, SeedJob},
+    message::{
+        BaseSnapshot, Checkpoint, Download, EventKind, Failure, Manifest, SeedEvent, SeedJob, Way,
+    },
     snapshots::SnapshotStore,
     trace::{TraceContext, attribute, fail, trace_id},
 };
@@ -32,7 +34,7 @@ use crate::{
     error::{ConfigError, SeedError},
     metrics::Outcome,
     progress::Progress,
-    seed::Seeder,
+    seed::{Seeded, Seeder},
     step::step,
 };
 
@@ -217,7 +219,17 @@ impl Shared {
             }
         };
         match seeded {
-            Ok(manifest) => self.complete(&job, delivery, manifest).await,
+            Ok(Seeded::Snapshot(manifest)) => self.complete(&job, delivery, manifest).await,
+            Ok(Seeded::Unchanged {
+                base,
+                checkpoint,
+                download,
+            }) => {
+                let span = Span::current();
+                describe_way(&span, Way::Unchanged);
+                describe_download(&span, &download, &checkpoint);
+                self.leave(&job, delivery, &base, checkpoint).await
+            }
             Err(error) => self.fail(job, delivery, &error).await,
         }
     }
@@ -236,7 +248,7 @@ impl Shared {
     }
 
     /// The job within its time; a panic is that job's failure and nobody else's.
-    async fn seed(&self, job: &SeedJob) -> Result<Manifest, SeedError> {
+    async fn seed(&self, job: &SeedJob) -> Result<Seeded, SeedError> {
         let left = (job.deadline - Utc::now()).to_std().unwrap_or_default();
         if left.is_zero() {
             return Err(SeedError::Deadline);
@@ -256,16 +268,34 @@ impl Shared {
         &self,
         job: &SeedJob,
         delivery: Delivery,
-        manifest: Manifest,
+        manifest: Box<Manifest>,
     ) -> Result<Outcome, BrokerError> {
         info!(rows = manifest.rows(), bytes = manifest.bytes(), "seeded");
         describe(&Span::current(), &manifest);
         self.seeder.metrics.uploaded(&manifest);
-        let manifest = Box::new(manifest);
         self.report(&Subject::of(job), EventKind::Completed { manifest })
             .await?;
         delivery.ack().await?;
         Ok(Outcome::Seeded)
+    }
+
+    /// Reports that the base is still right.
+    async fn leave(
+        &self,
+        job: &SeedJob,
+        delivery: Delivery,
+        base: &BaseSnapshot,
+        checkpoint: Checkpoint,
+    ) -> Result<Outcome, BrokerError> {
+        info!("unchanged");
+        let unchanged = EventKind::Unchanged {
+            base_job_id: base.job_id,
+            base_attempt: base.attempt,
+            checkpoint,
+        };
+        self.report(&Subject::of(job), unchanged).await?;
+        delivery.ack().await?;
+        Ok(Outcome::Unchanged)
     }
 
     async fn fail(
@@ -364,16 +394,23 @@ fn describe(span: &Span, manifest: &Manifest) {
     let encodings = manifest.renditions.iter().map(|r| r.encoding.name());
     span.set_attribute("seedbed.rows", attribute(manifest.rows()));
     span.set_attribute("seedbed.bytes", attribute(manifest.bytes()));
-    span.set_attribute(
-        "seedbed.operations",
-        attribute(manifest.download.operations),
-    );
-    span.set_attribute("seedbed.downloaded", attribute(manifest.download.bytes));
-    span.set_attribute(
-        "seedbed.checkpoint",
-        manifest.checkpoint.last_op_id.to_string(),
-    );
     span.set_attribute("seedbed.encoding", encodings.collect::<Vec<_>>().join(","));
+    describe_download(span, &manifest.download, &manifest.checkpoint);
+    describe_way(span, manifest.way());
+}
+
+fn describe_download(span: &Span, download: &Download, checkpoint: &Checkpoint) {
+    span.set_attribute("seedbed.operations", attribute(download.operations));
+    span.set_attribute("seedbed.downloaded", attribute(download.bytes));
+    span.set_attribute("seedbed.checkpoint", checkpoint.last_op_id.to_string());
+}
+
+/// Which way the job went, and for a full download why.
+fn describe_way(span: &Span, way: Way) {
+    span.set_attribute("seedbed.way", way.name());
+    if let Some(why) = way.why() {
+        span.set_attribute("seedbed.why", why);
+    }
 }
 
 /// The delay after `attempt` failed: doubled with each attempt, capped, and jittered by half, so that jobs

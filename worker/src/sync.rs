@@ -1,17 +1,18 @@
 //! Downloads one store: the core extension says what to ask for, the stream brings it, and a stream that
 //! breaks off is resumed from the last operation that came.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use opentelemetry::KeyValue;
 use opentelemetry_semantic_conventions::attribute::ERROR_TYPE;
 use rand::Rng;
 use seedbed_protocol::{
     OpId,
-    message::{Checkpoint, Download, SeedJob},
+    message::{BucketCheckpoint, Checkpoint, Download, SeedJob},
     settings::Secret,
     trace::{attribute, fail},
 };
+use serde_json::{Map, Value, json};
 use tracing::{Instrument, Span, debug, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -97,13 +98,19 @@ impl SyncError {
 }
 
 /// A store, synced.
-pub struct Synced {
+pub(crate) struct Synced {
     /// Its rows.
     pub database: SyncedDatabase,
     /// The checkpoint that they are at.
     pub checkpoint: Checkpoint,
     /// What it took.
     pub download: Download,
+}
+
+/// What a service holds for a job, and what it took to learn it.
+pub(crate) struct Target {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) download: Download,
 }
 
 impl Seeder {
@@ -117,13 +124,28 @@ impl Seeder {
         directory: &JobDirectory,
     ) -> Result<Synced, SyncError> {
         let database = self.create_database(job, directory).await?;
-        let mut download = Downloading {
-            seeder: self,
-            job,
-            database,
-            target: TargetCheckpoint::default(),
-            download: Download::default(),
-        };
+        self.complete(job, database, CHECKSUM_RETRIES).await
+    }
+
+    /// Goes on with the sync of `base`, a snapshot of the job's store. What does not match the service's
+    /// checksums is not downloaded again: the snapshot itself may be to blame.
+    ///
+    /// # Errors
+    /// [`SyncError`]; `base` is of no use then.
+    pub(crate) async fn go_on(&self, job: &SeedJob, base: PathBuf) -> Result<Synced, SyncError> {
+        let (schema, start) = (self.schema.clone(), self.sync_start(job));
+        let database = SyncDatabase::go_on(base, schema, start).await?;
+        self.complete(job, database, 0).await
+    }
+
+    async fn complete(
+        &self,
+        job: &SeedJob,
+        database: SyncDatabase,
+        checksum_retries: u32,
+    ) -> Result<Synced, SyncError> {
+        let mut download = Downloading::new(self, job, database);
+        download.checksum_retries = checksum_retries;
         download.run().await?;
         let Downloading {
             database,
@@ -140,6 +162,31 @@ impl Seeder {
             database,
             checkpoint,
             download,
+        })
+    }
+
+    /// Asks the service what it holds for `job`, as a client would that has come as far as `positions`: one that
+    /// has everything is sent nothing more than the checkpoint.
+    ///
+    /// # Errors
+    /// [`SyncError`]
+    pub(crate) async fn target(
+        &self,
+        job: &SeedJob,
+        positions: &Checkpoint,
+    ) -> Result<Target, SyncError> {
+        let (schema, start) = (self.schema.clone(), self.sync_start(job));
+        let database = SyncDatabase::to_ask(schema, start).await?;
+        let mut download = Downloading::new(self, job, database);
+        download.positions = Some(positions);
+        download.run().await?;
+        let last_op = |bucket: &str| {
+            let known = positions.buckets.iter().find(|b| b.bucket == bucket);
+            known.map_or(OpId(0), |bucket| bucket.last_op)
+        };
+        Ok(Target {
+            checkpoint: download.target.checkpoint(last_op),
+            download: download.download,
         })
     }
 
@@ -175,15 +222,19 @@ impl Seeder {
         job: &SeedJob,
         directory: &JobDirectory,
     ) -> Result<SyncDatabase, DatabaseError> {
-        let start = SyncStart {
+        let (path, schema) = (directory.file("sync.sqlite"), self.schema.clone());
+        SyncDatabase::create(path, schema, self.sync_start(job)).await
+    }
+
+    fn sync_start(&self, job: &SeedJob) -> SyncStart {
+        SyncStart {
             parameters: job.parameters.0.clone(),
             default_streams: job.default_streams,
             subscriptions: job.subscriptions.clone(),
             subscription_ttl: self.subscription_ttl.as_secs(),
             cache_kib: self.cache_kib,
             load_memory_kib: self.load_memory_kib,
-        };
-        SyncDatabase::create(directory.file("sync.sqlite"), self.schema.clone(), start).await
+        }
     }
 }
 
@@ -194,20 +245,53 @@ struct Downloading<'a> {
     database: SyncDatabase,
     target: TargetCheckpoint,
     download: Download,
+    /// How often buckets whose checksum is wrong are downloaded again.
+    checksum_retries: u32,
+    /// Where the first checkpoint is all that is wanted: how far to claim to have come.
+    positions: Option<&'a Checkpoint>,
 }
 
-impl Downloading<'_> {
-    /// Opens streams until a checkpoint is complete.
+/// How a stream ended as it should.
+enum Followed {
+    /// All that was wanted is here.
+    Enough,
+    /// What came was refused, and why; the buckets to blame are gone.
+    Refused(String),
+}
+
+impl From<Applied> for Followed {
+    fn from(applied: Applied) -> Self {
+        match applied {
+            Applied::Yes => Self::Enough,
+            Applied::No(reason) => Self::Refused(reason),
+        }
+    }
+}
+
+impl<'a> Downloading<'a> {
+    fn new(seeder: &'a Seeder, job: &'a SeedJob, database: SyncDatabase) -> Self {
+        Self {
+            seeder,
+            job,
+            database,
+            target: TargetCheckpoint::default(),
+            download: Download::default(),
+            checksum_retries: CHECKSUM_RETRIES,
+            positions: None,
+        }
+    }
+
+    /// Opens streams until what is wanted is here.
     async fn run(&mut self) -> Result<(), SyncError> {
         let mut fruitless = 0;
         let mut wrong_checksums = 0;
         loop {
             let before = self.download.operations;
             match self.stream_once().await {
-                Ok(Applied::Yes) => return Ok(()),
-                Ok(Applied::No(reason)) => {
+                Ok(Followed::Enough) => return Ok(()),
+                Ok(Followed::Refused(reason)) => {
                     wrong_checksums += 1;
-                    if wrong_checksums > CHECKSUM_RETRIES {
+                    if wrong_checksums > self.checksum_retries {
                         return Err(SyncError::Checksum(reason));
                     }
                 }
@@ -249,9 +333,12 @@ impl Downloading<'_> {
         ]
     }
 
-    /// Opens a stream where the last one ended and follows it to a complete checkpoint.
-    async fn stream_once(&mut self) -> Result<Applied, SyncError> {
-        let request = self.database.start().await?;
+    /// Opens a stream where the last one ended and follows it to what is wanted.
+    async fn stream_once(&mut self) -> Result<Followed, SyncError> {
+        let mut request = self.database.start().await?;
+        if let Some(positions) = self.positions {
+            request = at_positions(&request, positions)?;
+        }
         let token = self.sign()?;
         let pass = self.seeder.streams.enter().await;
         let before = self.download;
@@ -266,8 +353,8 @@ impl Downloading<'_> {
             pass.finished();
         }
         match &followed {
-            Ok(Applied::Yes) => {}
-            Ok(Applied::No(reason)) => fail(&span, "checksum", reason),
+            Ok(Followed::Enough) => {}
+            Ok(Followed::Refused(reason)) => fail(&span, "checksum", reason),
             Err(error) => fail(&span, error.name(), error),
         }
         followed
@@ -282,14 +369,20 @@ impl Downloading<'_> {
         signed
     }
 
-    async fn follow(&mut self, request: String, token: &Secret) -> Result<Applied, SyncError> {
+    async fn follow(&mut self, request: String, token: &Secret) -> Result<Followed, SyncError> {
         let mut lines = self.seeder.powersync.open(request, token).await?;
         while let Some(line) = lines.next().await? {
             self.download.bytes += line.bytes.len() as u64;
             let kind = LineKind::of(&line)?;
             self.count(&line, &kind);
             match kind {
-                LineKind::Checkpoint(checkpoint) => self.target.replace(checkpoint),
+                LineKind::Checkpoint(checkpoint) => {
+                    self.target.replace(checkpoint);
+                    if self.positions.is_some() {
+                        check_target(&self.target, self.job)?;
+                        return Ok(Followed::Enough);
+                    }
+                }
                 LineKind::CheckpointDiff(diff) => self.target.apply(diff),
                 LineKind::Data { operations } => {
                     self.download.operations += operations;
@@ -298,7 +391,7 @@ impl Downloading<'_> {
                 }
                 LineKind::CheckpointComplete => {
                     check_target(&self.target, self.job)?;
-                    return Ok(self.database.complete(line).await?);
+                    return Ok(self.database.complete(line).await?.into());
                 }
                 // The token is signed here, for each stream anew; the core extension has no part in it.
                 LineKind::TokenExpiresIn(seconds) if seconds <= 0 => {
@@ -307,7 +400,7 @@ impl Downloading<'_> {
                 LineKind::TokenExpiresIn(_) => continue,
                 LineKind::CheckpointPartiallyComplete(_) => {
                     if let Applied::No(reason) = self.database.partially_complete(line).await? {
-                        return Ok(Applied::No(reason));
+                        return Ok(Followed::Refused(reason));
                     }
                     continue;
                 }
@@ -331,6 +424,16 @@ impl Downloading<'_> {
         self.seeder.progress.add(operations, bytes);
         self.seeder.metrics.downloaded(operations, bytes);
     }
+}
+
+/// A request for an empty database, as one for a database that has come this far.
+fn at_positions(request: &str, positions: &Checkpoint) -> Result<String, SyncError> {
+    let unexpected = |e| DatabaseError::Core(format!("its request cannot be read: {e}"));
+    let mut request: Map<String, Value> = serde_json::from_str(request).map_err(unexpected)?;
+    let position = |bucket: &BucketCheckpoint| json!({ "name": bucket.bucket, "after": bucket.last_op.to_string() });
+    let buckets = positions.buckets.iter().map(position).collect();
+    request.insert("buckets".to_owned(), Value::Array(buckets));
+    Ok(Value::Object(request).to_string())
 }
 
 /// A snapshot of nothing, or without a stream that was asked for, would look like a good one.

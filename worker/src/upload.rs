@@ -4,12 +4,12 @@ use std::{iter::once, path::Path, time::Instant};
 
 use futures::stream;
 use seedbed_protocol::{
-    message::{Encoding, Manifest},
+    message::{Encoding, Manifest, Rendition},
     snapshots::{SnapshotName, SnapshotPart, SnapshotStore, SnapshotStoreError, SnapshotsConfig},
 };
 use tracing::warn;
 
-use crate::seed::timing;
+use crate::{reuse::are_in, seed::timing};
 
 /// Where snapshots go, and in which forms.
 pub(crate) struct Upload {
@@ -28,6 +28,11 @@ impl Upload {
             renditions,
             latest: config.latest,
         }
+    }
+
+    /// Whether a snapshot with these files has the forms that are wanted.
+    pub(crate) fn is_in_its_forms(&self, renditions: &[Rendition]) -> bool {
+        are_in(renditions, &self.renditions)
     }
 
     /// Stores each rendition of `file`, then the manifest that refers to them, then the copies below

@@ -296,3 +296,34 @@ fn however_a_stream_is_cut_its_lines_are_the_same() {
         }
     }
 }
+
+#[test]
+fn a_row_of_a_line_that_is_loaded_takes_hardly_an_allocation() {
+    const COUNT: usize = 1_000;
+    let operation = |index: usize| {
+        let data = format!("{{\"id\":\"{index}\",\"name\":\"a \\\"name\\\"\"}}");
+        doc! {
+            "op_id": (index + 1).to_string(), "op": "PUT", "object_type": "products",
+            "object_id": index.to_string(), "checksum": 1, "subkey": format!("\"{index}\""), "data": data,
+        }
+    };
+    let operations: Vec<Bson> = (0..COUNT).map(|index| operation(index).into()).collect();
+    let document = doc! { "data": { "bucket": "b", "data": operations, "after": "0" } };
+    let json = serde_json::to_vec(&document).unwrap();
+    // JSON's quotes have to be unescaped: in the row's text and in its subkey.
+    for (line, most) in [
+        (line(LineFormat::Bson, document.to_vec().unwrap()), 0),
+        (line(LineFormat::Ndjson, json), 2),
+    ] {
+        let mut count = 0;
+        let used = measure(|| count = operations::decode(&line).unwrap().operations.len());
+        assert_eq!(count, COUNT);
+        let rows = COUNT as u64;
+        assert!(
+            used.count_total <= most * rows + rows / 10,
+            "{:?}: {} allocations for {rows} rows",
+            line.format,
+            used.count_total
+        );
+    }
+}

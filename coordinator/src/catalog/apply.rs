@@ -2,8 +2,8 @@
 
 use chrono::Utc;
 use seedbed_protocol::{
-    JobId,
-    message::{EventKind, Failure, FailureKind, Manifest, SeedEvent},
+    Attempt, JobId,
+    message::{EventKind, Failure, FailureKind, Manifest, SeedEvent, Way},
 };
 use sqlx::Row;
 
@@ -17,11 +17,13 @@ use super::{
 pub enum Applied {
     /// The job is done: it has a snapshot.
     Seeded {
-        /// Rows of the snapshot; 0 when the base is still right.
+        /// Rows of the snapshot.
         rows: u64,
         /// Bytes of the snapshot.
         bytes: u64,
     },
+    /// The job is done: the live snapshot is still right.
+    Unchanged,
     /// The job is done: it failed for good.
     Failed,
     /// The job goes on.
@@ -37,6 +39,7 @@ impl Applied {
     pub fn name(self) -> &'static str {
         match self {
             Self::Seeded { .. } => "seeded",
+            Self::Unchanged => "unchanged",
             Self::Failed => "failed",
             Self::Noted => "noted",
             Self::Ignored => "ignored",
@@ -79,15 +82,11 @@ async fn apply_event(tx: &mut Tx, event: &SeedEvent) -> Result<Applied, CatalogE
     match &event.kind {
         EventKind::Started { trace_id } => started(tx, event, trace_id.as_deref()).await,
         EventKind::Completed { manifest } => completed(tx, event, manifest).await,
-        EventKind::Unchanged { .. } => {
-            finish(
-                tx,
-                event,
-                "unchanged",
-                Applied::Seeded { rows: 0, bytes: 0 },
-            )
-            .await
-        }
+        EventKind::Unchanged {
+            base_job_id,
+            base_attempt,
+            ..
+        } => unchanged(tx, event, *base_job_id, *base_attempt).await,
         EventKind::Failed(failure) => failed(tx, event, failure).await,
     }
 }
@@ -129,6 +128,7 @@ async fn completed(
         rows: manifest.rows(),
         bytes: manifest.bytes(),
     };
+    went(tx, event.job_id, manifest.way()).await?;
     let finished = finish(tx, event, "completed", seeded).await?;
     if finished == Applied::Ignored {
         sqlx::query(
@@ -139,6 +139,53 @@ async fn completed(
         .await?;
     }
     Ok(finished)
+}
+
+/// The base is known to be right since then. If it is not there any more, nor another one, the store has no snapshot: the job
+/// has failed.
+async fn unchanged(
+    tx: &mut Tx,
+    event: &SeedEvent,
+    base_job_id: JobId,
+    base_attempt: Attempt,
+) -> Result<Applied, CatalogError> {
+    sqlx::query(
+        "UPDATE snapshots SET verified_at = $3 \
+         WHERE job_id = $1 AND attempt = $2 AND state = 'live' AND verified_at < $3",
+    )
+    .bind(base_job_id.to_string())
+    .bind(i64::from(base_attempt.get()))
+    .bind(millis(event.at))
+    .execute(&mut **tx)
+    .await?;
+    let live: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM snapshots WHERE store_id = $1 AND state = 'live'")
+            .bind(event.store_id.to_string())
+            .fetch_one(&mut **tx)
+            .await?;
+    if live == 0 {
+        let removed = Failure {
+            kind: FailureKind::Transient,
+            step: "compare".to_owned(),
+            message: "nothing has changed, but the snapshot was removed meanwhile; `seedbed retry` makes a new one"
+                .to_owned(),
+            retry_at: None,
+        };
+        return failed(tx, event, &removed).await;
+    }
+    went(tx, event.job_id, Way::Unchanged).await?;
+    finish(tx, event, "unchanged", Applied::Unchanged).await
+}
+
+/// Notes which way a job went.
+async fn went(tx: &mut Tx, job_id: JobId, way: Way) -> Result<(), CatalogError> {
+    sqlx::query("UPDATE jobs SET way = $2, why = $3 WHERE id = $1")
+        .bind(job_id.to_string())
+        .bind(way.name())
+        .bind(way.why())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 /// Adds a snapshot of a known job, and makes it the live one if it is the newest; whether it is new to the
@@ -161,8 +208,8 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     })?;
     let inserted = sqlx::query(
         "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
-             last_op_id, created_at, state, superseded_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'superseded', $10) ON CONFLICT DO NOTHING",
+             last_op_id, created_at, verified_at, state, superseded_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, 'superseded', $10) ON CONFLICT DO NOTHING",
     )
     .bind(manifest.job_id.to_string())
     .bind(i64::from(manifest.attempt.get()))

@@ -14,7 +14,7 @@ use super::{
 /// What every query for jobs selects, from the table as `job`.
 const JOB_COLUMNS: &str = "job.id AS job_id, job.run_id AS job_run_id, job.store_id AS job_store_id, job.state AS job_state, \
      job.attempt, job.worker, job.trace_id, job.listed_at, job.started_at, job.finished_at, \
-     job.failure_kind, job.failure_step, job.failure_message, job.position";
+     job.failure_kind, job.failure_step, job.failure_message, job.position, job.way, job.why";
 
 /// A store's newest snapshots and jobs, as many as this.
 const HISTORY: i64 = 50;
@@ -42,6 +42,10 @@ pub struct JobRecord {
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
+    /// Which way it went: `unchanged`, `base` or `full`.
+    pub way: Option<String>,
+    /// Why every row was downloaded, if it was.
+    pub why: Option<String>,
     /// Why its last try failed, unless it succeeded after that.
     pub failure: Option<JobFailure>,
 }
@@ -166,7 +170,7 @@ impl Catalog {
         now: DateTime<Utc>,
     ) -> Result<Vec<StoreRecord>, CatalogError> {
         let statement = format!(
-            "SELECT stores.store_id, stores.retired_at, live.created_at, live.row_count, live.byte_count, \
+            "SELECT stores.store_id, stores.retired_at, live.verified_at, live.row_count, live.byte_count, \
                  {JOB_COLUMNS} \
              {} AND ($3 = '' OR stores.store_id > $3) ORDER BY stores.store_id LIMIT $4",
             from_stores(search.age, now)
@@ -204,7 +208,7 @@ impl Catalog {
         store_id: &StoreId,
     ) -> Result<Option<StoreHistory>, CatalogError> {
         let statement = format!(
-            "SELECT stores.store_id, stores.retired_at, live.created_at, live.row_count, live.byte_count, \
+            "SELECT stores.store_id, stores.retired_at, live.verified_at, live.row_count, live.byte_count, \
                  {JOB_COLUMNS} {FROM_STORES} WHERE stores.store_id = $1"
         );
         let found = sqlx::query(AssertSqlSafe(statement))
@@ -215,7 +219,7 @@ impl Catalog {
             return Ok(None);
         };
         let snapshots = sqlx::query(
-            "SELECT job_id, state, manifest FROM snapshots WHERE store_id = $1 \
+            "SELECT job_id, state, manifest, verified_at FROM snapshots WHERE store_id = $1 \
              ORDER BY created_at DESC LIMIT $2",
         );
         let snapshots = snapshots.bind(store_id.to_string()).bind(HISTORY);
@@ -280,7 +284,7 @@ fn pattern(text: Option<&str>) -> String {
 }
 
 fn store(row: &AnyRow) -> Result<StoreRecord, CatalogError> {
-    let snapshot_at: Option<i64> = row.try_get("created_at")?;
+    let snapshot_at: Option<i64> = row.try_get("verified_at")?;
     let retired_at: Option<i64> = row.try_get("retired_at")?;
     let has_job: Option<String> = row.try_get("job_id")?;
     Ok(StoreRecord {
@@ -320,6 +324,8 @@ fn job(row: &AnyRow) -> Result<JobRecord, CatalogError> {
         listed_at: time(row.try_get("listed_at")?)?,
         started_at: optional_time("started_at")?,
         finished_at: optional_time("finished_at")?,
+        way: row.try_get("way")?,
+        why: row.try_get("why")?,
         failure,
     })
 }

@@ -1,4 +1,4 @@
-//! How old the snapshots of all stores are.
+//! How old the snapshots of all stores are: how long ago the service was known to hold what they hold.
 
 use std::time::Duration;
 
@@ -49,18 +49,18 @@ pub enum Age {
 }
 
 impl Age {
-    /// The condition on `live.created_at`, of a live snapshot that may be missing, that holds for this group `now`.
+    /// The condition on `live.verified_at`, of a live snapshot that may be missing, that holds for this group `now`.
     pub(super) fn condition(self, now: DateTime<Utc>) -> String {
         let since = |hours| millis(now - TimeDelta::hours(hours));
         let (hour, six_hours, day) = (since(1), since(6), since(24));
         match self {
-            Self::Hour => format!("live.created_at > {hour}"),
+            Self::Hour => format!("live.verified_at > {hour}"),
             Self::SixHours => {
-                format!("live.created_at <= {hour} AND live.created_at > {six_hours}")
+                format!("live.verified_at <= {hour} AND live.verified_at > {six_hours}")
             }
-            Self::Day => format!("live.created_at <= {six_hours} AND live.created_at > {day}"),
-            Self::Older => format!("live.created_at <= {day}"),
-            Self::Never => "live.created_at IS NULL".to_owned(),
+            Self::Day => format!("live.verified_at <= {six_hours} AND live.verified_at > {day}"),
+            Self::Older => format!("live.verified_at <= {day}"),
+            Self::Never => "live.verified_at IS NULL".to_owned(),
         }
     }
 }
@@ -109,8 +109,8 @@ impl Catalog {
         // Nearest rank, the youngest first.
         let places = QUANTILES.map(|(_, percent)| format!("(total * {percent} + 99) / 100"));
         let statement = format!(
-            "SELECT created_at, place, total FROM (\
-                 SELECT live.created_at, ROW_NUMBER() OVER (ORDER BY live.created_at DESC) AS place, \
+            "SELECT verified_at, place, total FROM (\
+                 SELECT live.verified_at, ROW_NUMBER() OVER (ORDER BY live.verified_at DESC) AS place, \
                      COUNT(*) OVER () AS total \
                  FROM snapshots live JOIN stores ON stores.store_id = live.store_id \
                  WHERE live.state = 'live' AND stores.retired_at IS NULL\
@@ -125,7 +125,7 @@ impl Catalog {
             for row in &rows {
                 let rank = (count(row, "total")? * percent).div_ceil(100);
                 if count(row, "place")? == rank {
-                    ages.push((name, since(row.try_get("created_at")?, now)));
+                    ages.push((name, since(row.try_get("verified_at")?, now)));
                 }
             }
         }

@@ -1,13 +1,18 @@
 //! Jobs on their way: published, given up, and the runs that they add up to.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use seedbed_protocol::{JobId, JsonObject, RunId, StoreId, message::Scope, trace::TraceContext};
+use seedbed_protocol::{
+    JobId, JsonObject, RunId, StoreId,
+    message::{BaseSnapshot, Scope},
+    trace::TraceContext,
+};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::{
     Catalog, CatalogError, damaged, in_flight, millis, parsed, printable,
+    read::snapshot_record,
     sql::{Lock, list_of},
 };
 
@@ -138,6 +143,48 @@ impl Catalog {
             traceparent: traceparent.flatten(),
             tracestate: None,
         })
+    }
+
+    /// Whether the jobs of a run are to download every row.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn is_full_run(&self, run_id: RunId) -> Result<bool, CatalogError> {
+        let is_full: Option<Option<i64>> =
+            sqlx::query_scalar("SELECT is_full FROM runs WHERE id = $1")
+                .bind(run_id.to_string())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(is_full.flatten() == Some(1))
+    }
+
+    /// The live snapshots of the stores of `jobs`, by store.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn bases(
+        &self,
+        jobs: &[PendingJob],
+    ) -> Result<HashMap<StoreId, BaseSnapshot>, CatalogError> {
+        if jobs.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let statement = format!(
+            "SELECT job_id, state, manifest, verified_at FROM snapshots \
+             WHERE state = 'live' AND store_id IN ({})",
+            list_of(1, jobs.len())
+        );
+        let mut query = sqlx::query(AssertSqlSafe(statement));
+        for job in jobs {
+            query = query.bind(job.scope.store_id.to_string());
+        }
+        let rows = query.fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let manifest = snapshot_record(row)?.manifest;
+                Ok((manifest.store_id.clone(), BaseSnapshot::from(manifest)))
+            })
+            .collect()
     }
 
     /// Gives up the right to publish the jobs of a run.
@@ -294,15 +341,24 @@ impl Catalog {
 }
 
 pub(super) fn pending_job(row: &sqlx::any::AnyRow) -> Result<PendingJob, CatalogError> {
-    let job_id: JobId = parsed(row, "id", "a job id")?;
-    let claims: String = row.try_get("claims")?;
-    let claims: JsonObject = serde_json::from_str(&claims)
-        .map_err(|_| damaged(claims, format!("the claims of the job {job_id}")))?;
     let store_id: StoreId = parsed(row, "store_id", "a store id")?;
+    let claims = claims(row)?;
     Ok(PendingJob {
-        job_id,
+        job_id: parsed(row, "id", "a job id")?,
         run_id: parsed(row, "run_id", "a run id")?,
         position: row.try_get("position")?,
         scope: Scope { store_id, claims },
+    })
+}
+
+/// The claims of a job of the store that the row names.
+pub(super) fn claims(row: &sqlx::any::AnyRow) -> Result<JsonObject, CatalogError> {
+    let claims: String = row.try_get("claims")?;
+    serde_json::from_str(&claims).map_err(|_| {
+        let store_id = row.try_get::<String, _>("store_id").unwrap_or_default();
+        damaged(
+            claims,
+            format!("the claims of a job of the store {store_id:?}"),
+        )
     })
 }

@@ -6,14 +6,17 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{JobId, RunId, trace::TraceContext};
+use seedbed_protocol::{JobId, RunId, message::Scope, trace::TraceContext};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row};
 use tracing::Span;
 
 use super::{
-    Catalog, CatalogError, Tx, in_flight, millis, parsed,
+    Catalog, CatalogError, Tx, in_flight,
+    jobs::claims,
+    millis, parsed,
     sql::{Lock, list_of, rows_of},
+    time,
 };
 use crate::stores::Store;
 
@@ -45,6 +48,10 @@ pub struct ListOptions {
     pub full_sweep: bool,
     /// Whether a full sweep may find far fewer stores than there were.
     pub allow_fewer: bool,
+    /// Whether every row is downloaded, whatever there is to start from.
+    pub is_full: bool,
+    /// Whether the list may leave out stores that have not changed since the last sweep.
+    pub only_changed: bool,
 }
 
 /// What a listing came to.
@@ -62,6 +69,8 @@ pub struct Listed {
     pub fresh: u64,
     /// Stores that were there before and are no longer.
     pub retired: u64,
+    /// Stores that the list left out and that need a job all the same: their last one did not succeed.
+    pub added: u64,
 }
 
 impl Listed {
@@ -77,6 +86,8 @@ pub struct Listing {
     transaction: Tx,
     options: ListOptions,
     run_id: RunId,
+    started_at: DateTime<Utc>,
+    last_sweep: Option<DateTime<Utc>>,
     stores: u64,
     stores_before: u64,
     listed: Listed,
@@ -96,20 +107,27 @@ impl Catalog {
                 .fetch_one(&mut *transaction)
                 .await
                 .map(i64::unsigned_abs)?;
+        let last_sweep: i64 = sqlx::query_scalar("SELECT taken FROM locks WHERE name = 'sweep'")
+            .fetch_one(&mut *transaction)
+            .await?;
+        let started_at = Utc::now();
         sqlx::query(
-            "INSERT INTO runs (id, kind, state, started_at, traceparent) \
-             VALUES ($1, $2, 'running', $3, $4)",
+            "INSERT INTO runs (id, kind, state, started_at, traceparent, is_full) \
+             VALUES ($1, $2, 'running', $3, $4, $5)",
         )
         .bind(run_id.to_string())
         .bind(options.kind)
-        .bind(millis(Utc::now()))
+        .bind(millis(started_at))
         .bind(TraceContext::of(&Span::current()).traceparent)
+        .bind(i64::from(options.is_full))
         .execute(&mut *transaction)
         .await?;
         Ok(Listing {
             transaction,
             options,
             run_id,
+            started_at,
+            last_sweep: (last_sweep > 0).then(|| time(last_sweep)).transpose()?,
             stores: 0,
             stores_before,
             listed: Listed::default(),
@@ -119,6 +137,11 @@ impl Catalog {
 }
 
 impl Listing {
+    /// Since when a list may leave out what has not changed; `None` when it has to be complete.
+    pub fn changed_since(&self) -> Option<DateTime<Utc>> {
+        self.last_sweep.filter(|_| self.options.only_changed)
+    }
+
     /// Adds the job of one store. Stores are written many at a time: what is wrong with one may show only
     /// when a later one is added, or at the [`Self::commit`].
     ///
@@ -139,8 +162,18 @@ impl Listing {
     /// As [`Self::add`], and [`CatalogError::FewerStores`]; then nothing was listed.
     pub async fn commit(mut self) -> Result<Listed, CatalogError> {
         self.write_waiting().await?;
-        if self.options.full_sweep {
+        if self.changed_since().is_some() {
+            self.add_the_unsuccessful().await?;
+        } else if self.options.full_sweep {
             self.retire_the_unseen().await?;
+        }
+        // What was skipped may have changed since the last sweep: the next one has to look as far back as this one.
+        let skipped = self.listed.in_flight + self.listed.fresh;
+        if self.options.full_sweep && skipped == 0 {
+            sqlx::query("UPDATE locks SET taken = $1 WHERE name = 'sweep'")
+                .bind(millis(self.started_at))
+                .execute(&mut *self.transaction)
+                .await?;
         }
         if self.listed.jobs > 0 {
             self.listed.run_id = Some(self.run_id);
@@ -258,7 +291,7 @@ impl Listing {
         };
         let statement = format!(
             "SELECT store_id FROM snapshots \
-             WHERE state = 'live' AND created_at > $1 AND store_id IN ({})",
+             WHERE state = 'live' AND verified_at > $1 AND store_id IN ({})",
             list_of(2, stores.len())
         );
         let oldest = Utc::now()
@@ -324,6 +357,36 @@ impl Listing {
         query.execute(&mut *self.transaction).await?;
         self.listed.jobs += stores.len() as u64;
         Ok(())
+    }
+
+    /// Adds the stores whose last job did not succeed, or that have no snapshot: they may have changed before the last sweep.
+    async fn add_the_unsuccessful(&mut self) -> Result<(), CatalogError> {
+        let rows = sqlx::query(
+            "SELECT stores.store_id, stores.position, job.claims FROM stores \
+             JOIN jobs job ON job.id = (SELECT MAX(id) FROM jobs WHERE jobs.store_id = stores.store_id) \
+             WHERE stores.retired_at IS NULL AND stores.seen_in <> $1 \
+                 AND (job.state IN ('failed', 'cancelled', 'abandoned') \
+                     OR job.state IN ('completed', 'unchanged') AND NOT EXISTS ( \
+                         SELECT 1 FROM snapshots \
+                         WHERE snapshots.store_id = stores.store_id AND snapshots.state = 'live')) \
+             ORDER BY stores.store_id",
+        )
+        .bind(self.run_id.to_string())
+        .fetch_all(&mut *self.transaction)
+        .await?;
+        for row in &rows {
+            let position: i64 = row.try_get("position")?;
+            self.add(Store {
+                scope: Scope {
+                    store_id: parsed(row, "store_id", "a store id")?,
+                    claims: claims(row)?,
+                },
+                position: position.unsigned_abs(),
+            })
+            .await?;
+            self.listed.added += 1;
+        }
+        self.write_waiting().await
     }
 
     /// Retires every store that this sweep has not seen, unless that looks like a mistake in the list.

@@ -17,6 +17,10 @@ pub struct Totals {
     pub stores: u64,
     /// Stores with a verified snapshot.
     pub seeded: u64,
+    /// Those of them whose snapshot was still right.
+    pub unchanged: u64,
+    /// Those of them whose snapshot continues an earlier one.
+    pub from_base: u64,
     /// Stores whose job failed for good.
     pub failed: u64,
     /// Stores whose job was dropped before it started.
@@ -35,6 +39,8 @@ impl AddAssign for Totals {
     fn add_assign(&mut self, other: Self) {
         self.stores += other.stores;
         self.seeded += other.seeded;
+        self.unchanged += other.unchanged;
+        self.from_base += other.from_base;
         self.failed += other.failed;
         self.cancelled += other.cancelled;
         self.abandoned += other.abandoned;
@@ -62,6 +68,18 @@ pub struct RunReport {
     pub totals: Totals,
 }
 
+/// How many jobs went one way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WayCount {
+    /// `unchanged`, `base` or `full`.
+    pub way: String,
+    /// Why every row was downloaded, as in
+    /// [`FullReason::name`](seedbed_protocol::message::FullReason::name).
+    pub why: Option<String>,
+    /// The jobs.
+    pub jobs: u64,
+}
+
 /// A job that failed for good.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FailedJob {
@@ -84,6 +102,8 @@ pub struct FailedJob {
 pub struct SnapshotRecord {
     /// `live`, `superseded`, `deleting` or `deleted`.
     pub state: String,
+    /// When the service was last known to hold exactly this.
+    pub verified_at: DateTime<Utc>,
     /// Everything about it.
     #[serde(flatten)]
     pub manifest: Manifest,
@@ -182,8 +202,8 @@ impl Catalog {
         };
         let list = list_of(1, runs.len());
         let states = of_runs(format!(
-            "SELECT run_id, state, COUNT(*) AS n FROM jobs \
-             WHERE run_id IN ({list}) AND state <> 'retried' GROUP BY run_id, state"
+            "SELECT run_id, state, way, COUNT(*) AS n FROM jobs \
+             WHERE run_id IN ({list}) AND state <> 'retried' GROUP BY run_id, state, way"
         ));
         for row in states.await? {
             let totals = totals
@@ -192,7 +212,16 @@ impl Catalog {
             let jobs = count(&row, "n")?;
             totals.stores += jobs;
             match row.try_get::<String, _>("state")?.as_str() {
-                "completed" | "unchanged" => totals.seeded += jobs,
+                "completed" => {
+                    totals.seeded += jobs;
+                    if row.try_get::<Option<String>, _>("way")?.as_deref() == Some("base") {
+                        totals.from_base += jobs;
+                    }
+                }
+                "unchanged" => {
+                    totals.seeded += jobs;
+                    totals.unchanged += jobs;
+                }
                 "failed" => totals.failed += jobs,
                 "cancelled" => totals.cancelled += jobs,
                 "abandoned" => totals.abandoned += jobs,
@@ -213,6 +242,30 @@ impl Catalog {
             totals.bytes = count(&row, "byte_count")?;
         }
         Ok(totals)
+    }
+
+    /// How many jobs of a run went which way, the most first.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn ways(&self, run_id: RunId) -> Result<Vec<WayCount>, CatalogError> {
+        let rows = sqlx::query(
+            "SELECT way, why, COUNT(*) AS n FROM jobs \
+             WHERE run_id = $1 AND way IS NOT NULL AND state <> 'retried' \
+             GROUP BY way, why ORDER BY n DESC, way, why",
+        )
+        .bind(run_id.to_string())
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(WayCount {
+                    way: row.try_get("way")?,
+                    why: row.try_get("why")?,
+                    jobs: count(row, "n")?,
+                })
+            })
+            .collect()
     }
 
     /// Jobs of a run that failed for good, in the order of the list of stores; at most `limit`.
@@ -254,7 +307,7 @@ impl Catalog {
         all: bool,
     ) -> BoxStream<'_, Result<SnapshotRecord, CatalogError>> {
         sqlx::query(
-            "SELECT job_id, state, manifest FROM snapshots \
+            "SELECT job_id, state, manifest, verified_at FROM snapshots \
              WHERE ($1 = '' OR store_id = $1) AND (state = 'live' OR $2 = 1) \
              ORDER BY store_id, created_at DESC",
         )
@@ -287,7 +340,7 @@ impl Catalog {
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn sample_live(&self, count: i64) -> Result<Vec<Manifest>, CatalogError> {
         let rows = sqlx::query(
-            "SELECT job_id, state, manifest FROM snapshots WHERE state = 'live' \
+            "SELECT job_id, state, manifest, verified_at FROM snapshots WHERE state = 'live' \
              AND NOT EXISTS ( \
                  SELECT 1 FROM stores \
                  WHERE stores.store_id = snapshots.store_id AND retired_at IS NOT NULL) \
@@ -308,17 +361,16 @@ impl Catalog {
     pub async fn live_snapshot(
         &self,
         store_id: &StoreId,
-    ) -> Result<Option<Manifest>, CatalogError> {
+    ) -> Result<Option<SnapshotRecord>, CatalogError> {
         let row = sqlx::query(
-            "SELECT job_id, state, manifest FROM snapshots WHERE store_id = $1 AND state = 'live' \
+            "SELECT job_id, state, manifest, verified_at FROM snapshots WHERE store_id = $1 AND state = 'live' \
              AND NOT EXISTS ( \
                  SELECT 1 FROM stores WHERE store_id = $1 AND retired_at IS NOT NULL)",
         )
         .bind(store_id.to_string())
         .fetch_optional(&self.readers)
         .await?;
-        let record = row.as_ref().map(snapshot_record).transpose()?;
-        Ok(record.map(|record| record.manifest))
+        row.as_ref().map(snapshot_record).transpose()
     }
 }
 
@@ -326,6 +378,7 @@ pub(super) fn snapshot_record(row: &AnyRow) -> Result<SnapshotRecord, CatalogErr
     let (job_id, json): (String, String) = (row.try_get("job_id")?, row.try_get("manifest")?);
     Ok(SnapshotRecord {
         state: row.try_get("state")?,
+        verified_at: time(row.try_get("verified_at")?)?,
         manifest: serde_json::from_str(&json)
             .map_err(|_| damaged(json, format!("the manifest of the job {job_id}")))?,
     })

@@ -106,7 +106,7 @@ impl Catalog {
             .execute(&mut *transaction)
             .await?;
         let marked = sqlx::query(
-            "SELECT job_id, state, manifest FROM snapshots WHERE state = 'deleting' LIMIT $1",
+            "SELECT job_id, state, manifest, verified_at FROM snapshots WHERE state = 'deleting' LIMIT $1",
         )
         .bind(limit)
         .fetch_all(&mut *transaction)
@@ -161,7 +161,7 @@ impl Catalog {
         // One statement, so that a snapshot that is recorded meanwhile is not missed.
         let statement = format!(
             "SELECT jobs.id, jobs.state AS job_state, snapshots.job_id, snapshots.state, \
-                 snapshots.manifest \
+                 snapshots.manifest, snapshots.verified_at \
              FROM jobs LEFT JOIN snapshots ON snapshots.job_id = jobs.id \
                  AND snapshots.state <> 'deleted' \
              WHERE jobs.id IN ({})",
@@ -186,7 +186,7 @@ impl Catalog {
     /// Every snapshot whose objects should be there.
     pub fn present_snapshots(&self) -> BoxStream<'_, Result<SnapshotRef, CatalogError>> {
         sqlx::query(
-            "SELECT job_id, state, manifest FROM snapshots WHERE state IN ('live', 'superseded')",
+            "SELECT job_id, state, manifest, verified_at FROM snapshots WHERE state IN ('live', 'superseded')",
         )
         .fetch(&self.pool)
         .map(|row| snapshot_ref(&row?))

@@ -44,6 +44,12 @@ pub(super) struct RunArgs {
     /// Retire the stores that are gone even if [source] lists far fewer than before
     #[arg(long)]
     allow_fewer_stores: bool,
+    /// Download every row of every store, also where there is a snapshot to start from
+    #[arg(long)]
+    full: bool,
+    /// List every store, also those that source.query leaves out since they have not changed (:since)
+    #[arg(long)]
+    all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -79,6 +85,8 @@ pub(super) async fn run(args: RunArgs, settings: Settings, json: bool) -> Result
         // A list that was given for this once says nothing about the stores that it does not name.
         full_sweep: args.source.stores.is_none() && filter.is_all(),
         allow_fewer: args.allow_fewer_stores,
+        is_full: args.full,
+        only_changed: !(args.full || args.all),
     };
     let parts = Parts::connect(settings).await?;
     let cluster = parts.cluster(json);
@@ -222,6 +230,10 @@ fn tell_listed(listed: &Listed, json: bool) {
         (listed.in_flight, "are being seeded already"),
         (listed.fresh, "have a snapshot that is young enough"),
         (listed.retired, "are no longer in the source, and retired"),
+        (
+            listed.added,
+            "start over, since their last job did not succeed",
+        ),
     ] {
         if count > 0 {
             eprintln!("{} stores {what}", HumanCount(count));

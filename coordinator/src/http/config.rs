@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use seedbed_protocol::settings::{
-    Secret, SettingsError, duration, invalid, optional_secret, positive,
+    Secret, SettingsError, duration, invalid, optional_duration, optional_secret, positive,
 };
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use url::Url;
 
 use crate::schedule::Schedule;
@@ -90,10 +90,6 @@ pub struct DownloadConfig {
     /// How long a store is not seeded on demand again.
     #[serde(deserialize_with = "duration")]
     pub on_demand_pause: Duration,
-}
-
-fn optional_duration<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
-    duration(d).map(Some)
 }
 
 impl ServeConfig {

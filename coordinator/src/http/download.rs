@@ -27,6 +27,7 @@ use super::{
     signed_url::{Signature, UrlSigner},
 };
 use crate::{
+    catalog::SnapshotRecord,
     config::Settings,
     demand::{Answer, Demand},
 };
@@ -85,14 +86,14 @@ impl Downloads {
     }
 
     /// Why `snapshot` is not handed out, if so.
-    fn refusal(&self, snapshot: Option<&Manifest>) -> Option<Problem> {
+    fn refusal(&self, snapshot: Option<&SnapshotRecord>) -> Option<Problem> {
         let Some(snapshot) = snapshot else {
             return Some(Problem::not_found(
                 "no_snapshot",
                 "there is no snapshot of this store; let the app do its initial sync",
             ));
         };
-        let age = (Utc::now() - snapshot.created_at)
+        let age = (Utc::now() - snapshot.verified_at)
             .to_std()
             .unwrap_or_default();
         self.max_age.filter(|most| age > *most).map(|most| {
@@ -180,6 +181,8 @@ struct Database {
     encoding: Encoding,
     /// When the snapshot was made.
     created_at: DateTime<Utc>,
+    /// When PowerSync was last known to hold exactly what is in it.
+    verified_at: DateTime<Utc>,
     /// PowerSync's newest op in it.
     checkpoint: String,
     /// The version of PowerSync's internal tables in it.
@@ -230,7 +233,8 @@ async fn database(
             None => refused,
         });
     }
-    let snapshot = snapshot.expect("one that is not there is refused");
+    let record = snapshot.expect("one that is not there is refused");
+    let snapshot = record.manifest;
     let rendition = rendition(&snapshot, query.encoding)?;
     let expires_at = Utc::now() + downloads.lifetime;
     let url = downloads.sign(&rendition.key, &headers, expires_at).await?;
@@ -241,6 +245,7 @@ async fn database(
         sha256: rendition.sha256.clone(),
         encoding: rendition.encoding,
         created_at: snapshot.created_at,
+        verified_at: record.verified_at,
         checkpoint: snapshot.checkpoint.last_op_id.to_string(),
         schema_version: snapshot.internal_schema_version,
         schema_fingerprint: snapshot.schema_fingerprint.clone(),

@@ -49,7 +49,7 @@ const POSTGRES_PARAMETERS: [&str; 18] = [
 pub struct SqlSource {
     driver: Driver,
     database: String,
-    query: String,
+    query: Query,
     store_id: String,
 }
 
@@ -71,7 +71,70 @@ impl fmt::Debug for Driver {
     }
 }
 
+/// The configured query, in pieces between which the time goes that `:since` stands for.
+#[derive(Debug, Clone)]
+struct Query(Vec<String>);
+
+impl Query {
+    /// `:since` counts as a parameter outside of quotes and comments, where databases do not look for parameters either.
+    fn parse(text: &str) -> Self {
+        let mut pieces = vec![String::new()];
+        let mut rest = text;
+        while !rest.is_empty() {
+            let literal = literal_length(rest);
+            let (taken, after) = match rest.strip_prefix(SINCE) {
+                Some(after) if !after.starts_with(|c: char| c.is_alphanumeric() || c == '_') => {
+                    pieces.push(String::new());
+                    ("", after)
+                }
+                // `::` is a cast.
+                _ if rest.starts_with("::") => rest.split_at(2),
+                _ if literal > 0 => rest.split_at(literal),
+                _ => rest.split_at(rest.chars().next().map_or(0, char::len_utf8)),
+            };
+            if let Some(piece) = pieces.last_mut() {
+                piece.push_str(taken);
+            }
+            rest = after;
+        }
+        Self(pieces)
+    }
+
+    fn has_since(&self) -> bool {
+        self.0.len() > 1
+    }
+
+    /// The query with `parameter` wherever `:since` was, and how often that is.
+    fn with(&self, parameter: &str) -> (String, usize) {
+        (self.0.join(parameter), self.0.len() - 1)
+    }
+}
+
+const SINCE: &str = ":since";
+
+/// The length of the quoted text or comment that `text` begins with; 0 if it begins with neither. One that is not closed goes
+/// on to the end.
+fn literal_length(text: &str) -> usize {
+    let until = |start: usize, end: &str| {
+        let found = text[start..].find(end);
+        found.map_or(text.len(), |at| start + at + end.len())
+    };
+    match text.as_bytes() {
+        [b'\'', ..] => until(1, "'"),
+        [b'"', ..] => until(1, "\""),
+        [b'`', ..] => until(1, "`"),
+        [b'-', b'-', ..] => until(2, "\n"),
+        [b'/', b'*', ..] => until(2, "*/"),
+        _ => 0,
+    }
+}
+
 impl SqlSource {
+    /// Whether the query has a `:since`.
+    pub(super) fn knows_changes(&self) -> bool {
+        self.query.has_since()
+    }
+
     pub(super) fn db_system(&self) -> &'static str {
         match self.driver {
             Driver::Postgres(_) => "postgresql",
@@ -124,7 +187,7 @@ impl SqlSource {
         Ok(Self {
             database: display_name(url, scheme, rest),
             driver,
-            query: query.to_owned(),
+            query: Query::parse(query),
             store_id: store_id.to_owned(),
         })
     }
@@ -134,12 +197,16 @@ impl SqlSource {
         &self.database
     }
 
-    /// The query's rows as stores, fetched as they are taken.
-    pub(super) fn stores<'a>(&self) -> BoxStream<'a, Result<Store, StoresError>> {
+    /// The query's rows as stores, fetched as they are taken; `since` is what `:since` stands for.
+    pub(super) fn stores<'a>(
+        &self,
+        since: DateTime<Utc>,
+    ) -> BoxStream<'a, Result<Store, StoresError>> {
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
         let reader = Reader {
             database: self.database.clone(),
             query: self.query.clone(),
+            since,
             store_id: self.store_id.clone(),
             sender,
         };
@@ -172,7 +239,8 @@ fn unknown_parameter(url: &str) -> Option<String> {
 /// Runs one query and sends its stores on.
 struct Reader {
     database: String,
-    query: String,
+    query: Query,
+    since: DateTime<Utc>,
     store_id: String,
     sender: mpsc::Sender<Read>,
 }
@@ -185,9 +253,13 @@ impl Reader {
                     options.connect().await.map_err(|e| self.unreachable(e))?;
                 // Postgres turns its rows into JSON itself, so that every type becomes what Postgres
                 // thinks it is in JSON, and the columns keep their order.
-                let query = format!("SELECT row_to_json(q)::text FROM (\n{}\n) q", self.query);
-                let rows =
-                    sqlx::query_scalar::<_, String>(AssertSqlSafe(query)).fetch(&mut connection);
+                let (query, times) = self.query.with("$1::timestamptz");
+                let query = format!("SELECT row_to_json(q)::text FROM (\n{query}\n) q");
+                let mut query = sqlx::query_scalar::<_, String>(AssertSqlSafe(query));
+                if times > 0 {
+                    query = query.bind(self.since);
+                }
+                let rows = query.fetch(&mut connection);
                 if self
                     .forward(rows, |json: String| json_columns(&json))
                     .await?
@@ -198,7 +270,12 @@ impl Reader {
             Driver::MySql(options) => {
                 let mut connection: MySqlConnection =
                     options.connect().await.map_err(|e| self.unreachable(e))?;
-                let rows = sqlx::query(AssertSqlSafe(self.query.clone())).fetch(&mut connection);
+                let (query, times) = self.query.with("?");
+                let mut query = sqlx::query(AssertSqlSafe(query));
+                for _ in 0..times {
+                    query = query.bind(self.since);
+                }
+                let rows = query.fetch(&mut connection);
                 if self
                     .forward(rows, |row: MySqlRow| mysql_columns(&row))
                     .await?
@@ -209,7 +286,13 @@ impl Reader {
             Driver::Sqlite(options) => {
                 let mut connection: SqliteConnection =
                     options.connect().await.map_err(|e| self.unreachable(e))?;
-                let rows = sqlx::query(AssertSqlSafe(self.query.clone())).fetch(&mut connection);
+                let (query, times) = self.query.with("?");
+                let mut query = sqlx::query(AssertSqlSafe(query));
+                for _ in 0..times {
+                    // As SQLite's own datetime() and CURRENT_TIMESTAMP write it.
+                    query = query.bind(self.since.format("%Y-%m-%d %H:%M:%S").to_string());
+                }
+                let rows = query.fetch(&mut connection);
                 if self
                     .forward(rows, |row: SqliteRow| sqlite_columns(&row))
                     .await?
@@ -395,9 +478,24 @@ mod tests {
 
     async fn read(url: &str, query: &str) -> Result<Vec<Store>, StoresError> {
         SqlSource::new(url, query, "store_id")?
-            .stores()
+            .stores(DateTime::UNIX_EPOCH)
             .try_collect()
             .await
+    }
+
+    #[test]
+    fn since_is_a_parameter_outside_of_quotes_and_comments() {
+        let with = |query: &str| Query::parse(query).with("?");
+        let (query, times) = with("SELECT id FROM s WHERE t > :since OR u > :since");
+        assert_eq!(query, "SELECT id FROM s WHERE t > ? OR u > ?");
+        assert_eq!(times, 2);
+        for untouched in [
+            "SELECT ':since', \":since\", `:since` FROM s -- :since\nWHERE 1 /* :since */",
+            "SELECT t::since, :since_then FROM größe",
+            "SELECT 'not closed :since",
+        ] {
+            assert_eq!(with(untouched), (untouched.to_owned(), 0));
+        }
     }
 
     #[tokio::test]

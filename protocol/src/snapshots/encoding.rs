@@ -1,7 +1,12 @@
 //! Wrapping a SQLite file as a rendition, and unwrapping it, a piece at a time.
 
+use std::{io, path::Path};
+
 use async_compression::tokio::bufread::{GzipDecoder, GzipEncoder, ZstdDecoder, ZstdEncoder};
-use tokio::io::{AsyncBufRead, AsyncRead};
+use tokio::{
+    fs::File,
+    io::{AsyncBufRead, AsyncRead, AsyncWriteExt, BufReader},
+};
 
 use crate::message::Encoding;
 
@@ -27,4 +32,15 @@ pub fn unwrap(
         Encoding::Gzip => Box::new(GzipDecoder::new(object)),
         Encoding::Zstd => Box::new(ZstdDecoder::new(object)),
     }
+}
+
+/// Writes the SQLite file in the file `object` to `file`.
+///
+/// # Errors
+/// The system's; also when `object` is not in this encoding.
+pub async fn unwrap_to(encoding: Encoding, object: &Path, file: &Path) -> io::Result<()> {
+    let object = BufReader::new(File::open(object).await?);
+    let mut file = File::create(file).await?;
+    tokio::io::copy(&mut unwrap(encoding, object), &mut file).await?;
+    file.flush().await
 }

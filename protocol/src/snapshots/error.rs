@@ -101,6 +101,18 @@ pub enum SnapshotStoreError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// The object is not what was uploaded.
+    #[error(
+        "{key:?} in {url} is not the file of {bytes} bytes that was uploaded: it was damaged or replaced"
+    )]
+    Altered {
+        /// The object's key.
+        key: String,
+        /// The store's URL.
+        url: String,
+        /// The size that it had.
+        bytes: u64,
+    },
     /// A local file could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
@@ -124,6 +136,7 @@ impl SnapshotStoreError {
             Self::Credentials { .. } => "object_store_credentials",
             Self::Denied { .. } => "object_store_denied",
             Self::Manifest { .. } => "manifest",
+            Self::Altered { .. } => "object_altered",
             Self::File { .. } => "file",
             Self::Object { .. } => "object_store",
         }
@@ -139,7 +152,8 @@ impl SnapshotStoreError {
             | Self::NoBucket { .. }
             | Self::Credentials { .. }
             | Self::Denied { .. }
-            | Self::Manifest { .. } => false,
+            | Self::Manifest { .. }
+            | Self::Altered { .. } => false,
             Self::File { source, .. } => !matches!(
                 source.kind(),
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem

@@ -3,14 +3,14 @@
 use std::{io, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use futures::{TryStreamExt, stream::FuturesUnordered};
+use futures::{StreamExt, TryStreamExt, stream::FuturesUnordered};
 use object_store::{
     Attributes, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions,
     PutOptions, path::Path as Key,
 };
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::hex;
 
@@ -67,8 +67,12 @@ pub(super) async fn send(
     }
     let options = PutMultipartOptions::from(attributes);
     let mut upload = objects.put_multipart_opts(key, options).await?;
-    let sent = stop.run_until_cancelled(send_parts(upload.as_mut(), first, &mut input));
-    let finished = match sent.await {
+    let mut in_flight = PartsInFlight::new();
+    let sending = send_parts(upload.as_mut(), first, &mut input, &mut in_flight);
+    let sent = stop.run_until_cancelled(sending).await;
+    // A part that arrives after the store was asked to forget them would stay.
+    while in_flight.next().await.is_some() {}
+    let finished = match sent {
         Some(Ok(sent)) => complete(objects, key, upload.as_mut(), sent.bytes)
             .await
             .map(|()| sent),
@@ -84,22 +88,23 @@ pub(super) async fn send(
     finished
 }
 
+/// Tasks, so that they make progress while the next part is read.
+type PartsInFlight = FuturesUnordered<AbortOnDropHandle<object_store::Result<()>>>;
+
 async fn send_parts(
     upload: &mut dyn MultipartUpload,
     first: Bytes,
     input: &mut (impl AsyncRead + Unpin),
+    in_flight: &mut PartsInFlight,
 ) -> Result<Sent, TransferError> {
     let mut hash = Sha256::new();
     let mut bytes = 0;
-    let mut in_flight = FuturesUnordered::new();
     let mut part = first;
     while !part.is_empty() {
         hash.update(&part);
         bytes += part.len() as u64;
-        // Tasks, so that they make progress while the next part is read.
-        in_flight.push(tokio_util::task::AbortOnDropHandle::new(tokio::spawn(
-            upload.put_part(part.into()),
-        )));
+        let sending = tokio::spawn(upload.put_part(part.into()));
+        in_flight.push(AbortOnDropHandle::new(sending));
         while in_flight.len() >= PARTS_IN_FLIGHT
             && let Some(sent) = in_flight.try_next().await.map_err(joined)?
         {

@@ -61,7 +61,7 @@ async fn a_late_snapshot_of_an_earlier_job_or_try_does_not_replace_a_newer_one(f
     fixture.apply(completed(&tried[0], 1)).await;
     let store_id = StoreId::new("a").unwrap();
     let live = fixture.catalog.live_snapshot(&store_id).await.unwrap();
-    let live = live.unwrap();
+    let live = live.unwrap().manifest;
     assert_eq!((live.job_id, live.attempt.get()), (tried[0].job_id, 2));
 
     let all = fixture.catalog.snapshots(None, true);

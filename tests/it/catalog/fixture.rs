@@ -10,8 +10,8 @@ use seedbed::{
 use seedbed_protocol::{
     Attempt, JobId, JsonObject, OpId, RunId, StoreId,
     message::{
-        Checkpoint, Download, Encoding, EventKind, Failure, FailureKind, Manifest, Rendition,
-        Scope, SeedEvent, TableRows,
+        Checkpoint, Download, Encoding, EventKind, Failure, FailureKind, Manifest, Origin,
+        Rendition, Scope, SeedEvent, TableRows,
     },
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
@@ -24,6 +24,8 @@ pub(super) const REFUSE: ListOptions = ListOptions {
     only_older_than: None,
     full_sweep: false,
     allow_fewer: false,
+    is_full: false,
+    only_changed: false,
 };
 
 /// What `seedbed run` asks for.
@@ -36,6 +38,12 @@ pub(super) const SKIP: ListOptions = ListOptions {
 pub(super) const FULL_SWEEP: ListOptions = ListOptions {
     full_sweep: true,
     ..SKIP
+};
+
+/// A run over the stores that the source knows to have changed.
+pub(super) const CHANGED: ListOptions = ListOptions {
+    only_changed: true,
+    ..FULL_SWEEP
 };
 
 /// Keeps a catalog's place until the test ends.
@@ -112,7 +120,7 @@ impl Fixture {
     pub(super) async fn live(&self, store: &str) -> Option<JobId> {
         let store_id = StoreId::new(store).unwrap();
         let live = self.catalog.live_snapshot(&store_id).await.unwrap();
-        live.map(|manifest| manifest.job_id)
+        live.map(|live| live.manifest.job_id)
     }
 
     pub(super) async fn state(&self, job: &PendingJob) -> String {
@@ -211,6 +219,8 @@ pub(super) fn manifest(job: &PendingJob, attempt: u32) -> Manifest {
         core_version: "0.4.14".to_owned(),
         internal_schema_version: 12,
         schema_fingerprint: "00".to_owned(),
+        selection_fingerprint: String::new(),
+        origin: Origin::default(),
         checkpoint: Checkpoint {
             last_op_id: OpId(1),
             buckets: Vec::new(),
@@ -234,6 +244,16 @@ pub(super) fn manifest(job: &PendingJob, attempt: u32) -> Manifest {
 pub(super) fn completed(job: &PendingJob, attempt: u32) -> SeedEvent {
     let manifest = Box::new(manifest(job, attempt));
     event(job, attempt, EventKind::Completed { manifest })
+}
+
+/// The store of `job` is as the snapshot of `base` has it.
+pub(super) fn unchanged(job: &PendingJob, base: &PendingJob) -> SeedEvent {
+    let unchanged = EventKind::Unchanged {
+        base_job_id: base.job_id,
+        base_attempt: Attempt::FIRST,
+        checkpoint: Checkpoint::default(),
+    };
+    event(job, 1, unchanged)
 }
 
 pub(super) fn failed(job: &PendingJob, attempt: u32, retry: bool) -> SeedEvent {

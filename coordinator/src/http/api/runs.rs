@@ -165,6 +165,10 @@ pub(super) struct NewRun {
     only_older_than: Option<String>,
     /// Whether the list of stores may be far shorter than before.
     allow_fewer_stores: bool,
+    /// Whether every row of every store is downloaded, also where there is a snapshot to start from.
+    full: bool,
+    /// Whether every store is listed, also those that the source leaves out since they have not changed.
+    all: bool,
 }
 
 /// Start a run
@@ -211,6 +215,8 @@ pub(super) async fn start(
     let options = ListOptions {
         only_older_than: older,
         allow_fewer: new.allow_fewer_stores,
+        is_full: new.full,
+        only_changed: !(new.full || new.all),
         ..operator::options("api", true)
     };
     started(app, filter, options).await

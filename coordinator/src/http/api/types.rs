@@ -105,6 +105,10 @@ pub(super) struct Run {
     finished_at: Option<DateTime<Utc>>,
     stores: u64,
     seeded: u64,
+    /// Those of the seeded whose snapshot was still right.
+    unchanged: u64,
+    /// Those of the seeded whose snapshot continues an earlier one.
+    from_base: u64,
     failed: u64,
     cancelled: u64,
     abandoned: u64,
@@ -124,6 +128,8 @@ impl From<RunReport> for Run {
             finished_at: run.finished_at,
             stores: totals.stores,
             seeded: totals.seeded,
+            unchanged: totals.unchanged,
+            from_base: totals.from_base,
             failed: totals.failed,
             cancelled: totals.cancelled,
             abandoned: totals.abandoned,
@@ -164,6 +170,10 @@ pub(super) struct Job {
     listed_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
+    /// Which way it went: unchanged, base (it continues an earlier snapshot) or full (every row was downloaded).
+    way: Option<String>,
+    /// Why every row was downloaded.
+    why: Option<String>,
     failure: Option<Failure>,
 }
 
@@ -189,6 +199,8 @@ impl From<JobRecord> for Job {
             listed_at: job.listed_at,
             started_at: job.started_at,
             finished_at: job.finished_at,
+            way: job.way,
+            why: job.why,
             failure: job.failure.map(|failure| Failure {
                 kind: failure.kind,
                 step: failure.step,
@@ -213,7 +225,7 @@ pub(super) struct Store {
     store_id: String,
     /// Whether it is no longer in the source.
     retired: bool,
-    /// When its live snapshot was made.
+    /// When PowerSync was last known to hold exactly what is in its live snapshot.
     snapshot_at: Option<DateTime<Utc>>,
     rows: Option<u64>,
     bytes: Option<u64>,
@@ -263,6 +275,12 @@ pub(super) struct Snapshot {
     /// live, superseded, deleting or deleted.
     state: String,
     created_at: DateTime<Utc>,
+    /// When PowerSync was last known to hold exactly this.
+    verified_at: DateTime<Utc>,
+    /// How it came to be: base (it continues an earlier snapshot) or full (every row was downloaded).
+    way: &'static str,
+    /// Why every row was downloaded.
+    why: Option<&'static str>,
     rows: u64,
     bytes: u64,
     /// PowerSync's newest op in it.
@@ -312,7 +330,13 @@ struct Download {
 }
 
 impl From<SnapshotRecord> for Snapshot {
-    fn from(SnapshotRecord { state, manifest }: SnapshotRecord) -> Self {
+    fn from(record: SnapshotRecord) -> Self {
+        let SnapshotRecord {
+            state,
+            verified_at,
+            manifest,
+        } = record;
+        let way = manifest.way();
         let (rows, bytes) = (manifest.rows(), manifest.bytes());
         let Manifest {
             tables,
@@ -327,6 +351,9 @@ impl From<SnapshotRecord> for Snapshot {
             run_id: manifest.run_id.to_string(),
             state,
             created_at: manifest.created_at,
+            verified_at,
+            way: way.name(),
+            why: way.why(),
             rows,
             bytes,
             checkpoint: manifest.checkpoint.last_op_id.to_string(),

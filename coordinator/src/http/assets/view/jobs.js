@@ -17,21 +17,26 @@ export function reason(failure) {
   return h("div", { class: "reason" }, h("span", { class: "text" }, failure.message), meta);
 }
 
+/** Which way a job went, and why it had to download every row. */
+function way(job) {
+  return job.why ? `${job.way} (${job.why.replace("_", " ")})` : job.way;
+}
+
 /**
  * @param {string} label
  * @param {{ of: "store" | "run" }} options what each row names first: its store, or its run
  */
 export function jobTable(label, { of }) {
   const first = of === "store" ? "Store" : "Run";
-  const { element, body } = table(label, [first, "State", "Reason", "#Attempts", "#Time", "Listed", "-Actions"]);
+  const { element, body } = table(label, [first, "State", "Way", "Reason", "#Attempts", "#Time", "Listed", "-Actions"]);
   const render = (job) => {
     const name = of === "store" ? storeLink(job.storeId) : runLink(job.runId);
     const properties = { class: "small", "aria-label": `Retry ${job.storeId}` };
     const retry = job.state === "failed" && retryButton("Retry", job.runId, [job.storeId], properties);
     const actions = h("div", { class: "buttons" }, traceLink(job.traceId), retry);
     const time = job.startedAt ? between(job.startedAt, job.finishedAt) : null;
-    const cells = [name, badge(job.state), reason(job.failure), count(job.attempt), time, age(job.listedAt), actions];
-    return row(cells, [3, 4]);
+    const cells = [name, badge(job.state), way(job), reason(job.failure), count(job.attempt), time, age(job.listedAt), actions];
+    return row(cells, [4, 5]);
   };
   const update = (jobs, fallback) => {
     setAttribute(element, "hidden", jobs.length === 0);

@@ -16,6 +16,7 @@ const AGES = [
 export function startRun() {
   const older = h("select", { id: "older" }, ...AGES.map(([value, name]) => h("option", { value }, name)));
   const limit = h("input", { id: "limit", type: "number", min: "1", step: "1", inputmode: "numeric", placeholder: "all" });
+  const full = h("input", { id: "full", type: "checkbox" });
   const fewer = h("input", { id: "fewer", type: "checkbox" });
   askFirst({
     title: "Start a run",
@@ -25,6 +26,7 @@ export function startRun() {
       older,
       h("label", { for: "limit" }, "At most so many stores"),
       limit,
+      h("label", { class: "check", for: "full" }, full, "Download every row, not only what has changed"),
       h("label", { class: "check", for: "fewer" }, fewer, "Go on even if the list has become much shorter"),
     ],
     yes: "Start",
@@ -32,6 +34,7 @@ export function startRun() {
       const listed = await api.startRun({
         ...(older.value && { onlyOlderThan: older.value }),
         ...(limit.value && { limit: Number(limit.value) }),
+        ...(full.checked && { full: true }),
         ...(fewer.checked && { allowFewerStores: true }),
       });
       notify(outcome(listed));

@@ -44,7 +44,7 @@ export function store({ id, signal }) {
   function show(store) {
     const job = store.job;
     setAttribute(content, "hidden", false);
-    fill(about, h("span", { class: "aged" }, h("span", { class: `swatch fill-${freshness(store.snapshotAt)}` }), store.snapshotAt ? h("span", {}, "seeded ", age(store.snapshotAt)) : "never seeded"), job && badge(job.state), store.retired && badge("retired"));
+    fill(about, h("span", { class: "aged" }, h("span", { class: `swatch fill-${freshness(store.snapshotAt)}` }), store.snapshotAt ? h("span", {}, "verified ", age(store.snapshotAt)) : "never seeded"), job && badge(job.state), store.retired && badge("retired"));
     const failed = job?.state === "failed" ? job : null;
     setAttribute(failure, "hidden", !failed);
     fill(failure, failed && h("h2", {}, "Why it failed"), reason(failed?.failure));
