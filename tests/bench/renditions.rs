@@ -30,6 +30,9 @@ const TIMES: usize = 3;
 
 const ENCODINGS: [Encoding; 3] = [Encoding::Identity, Encoding::Gzip, Encoding::Zstd];
 
+/// How much is read and written at a time.
+const PIECE_BYTES: usize = 1 << 20;
+
 /// What a rendition took.
 struct Measured {
     bytes: u64,
@@ -159,9 +162,10 @@ async fn open(encoding: Encoding, object: &Path, unpacked: &Path) -> anyhow::Res
         // The client opens what it has downloaded.
         Encoding::Identity => object,
         Encoding::Gzip | Encoding::Zstd => {
-            let object = BufReader::with_capacity(1 << 16, File::open(object).await?);
+            let object = BufReader::with_capacity(PIECE_BYTES, File::open(object).await?);
+            let mut pieces = BufReader::with_capacity(PIECE_BYTES, unwrap(encoding, object));
             let mut output = File::create(unpacked).await?;
-            tokio::io::copy(&mut unwrap(encoding, object), &mut output).await?;
+            tokio::io::copy_buf(&mut pieces, &mut output).await?;
             output.sync_all().await?;
             unpacked
         }

@@ -1,6 +1,12 @@
 //! Loading in bulk against the core extension: whatever the stream, both make the same database.
 //!
-//! `SEEDBED_LOAD_HISTORIES` sets how many random histories are run, `SEEDBED_LOAD_SEED` the first one's seed.
+//! `SEEDBED_LOAD_HISTORIES` sets how many random histories are run, `SEEDBED_LOAD_SEED` the first one's seed. For many
+//! that no run had before:
+//!
+//! ```sh
+//! SEEDBED_LOAD_HISTORIES=100000 SEEDBED_LOAD_SEED=$(date +%s)000000 \
+//!     cargo test --release -p seedbed-tests --test it -- random_histories --nocapture
+//! ```
 
 mod dump;
 mod history;

@@ -1,6 +1,7 @@
 //! The app's schema: which tables and views the snapshot has.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashSet},
     fmt,
     path::{Path, PathBuf},
@@ -519,7 +520,7 @@ impl<'de> Visitor<'de> for Widen<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut row: A) -> Result<(), A::Error> {
         // Rows of a table name the same columns in the same order: look where the last one was found.
         let mut next = 0;
-        while let Some(name) = row.next_key::<std::borrow::Cow<'de, str>>()? {
+        while let Some(Name(name)) = row.next_key()? {
             let kind = row.next_value::<Kind>()?.0;
             if name.eq_ignore_ascii_case("id") {
                 continue;
@@ -541,6 +542,10 @@ impl<'de> Visitor<'de> for Widen<'_> {
         Ok(())
     }
 }
+
+/// A column's name; that of a `Cow` without an attribute is never borrowed.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The kind of a JSON value; `None` for null.
 struct Kind(Option<ColumnKind>);

@@ -136,7 +136,9 @@ impl Snapshot {
     /// [`VerifyError::Unreadable`] when there is no such file or it is not SQLite's.
     pub fn open(file: &Path) -> Result<Self, VerifyError> {
         load_core_extension();
-        let open = || Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        // A connection is one thread's at a time: SQLite need not lock it for every value that is read.
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || Connection::open_with_flags(file, flags);
         let (structure, content) = (open()?, open()?);
         structure.pragma_update(None, "cache_size", -structure::CACHE_KIB)?;
         Ok(Self { structure, content })

@@ -1,6 +1,8 @@
 //! Whatever a service sends, reading it neither panics nor takes more memory than a few times its length.
 //!
-//! `SEEDBED_LINE_MUTATIONS` sets how many broken lines are read, `SEEDBED_LINE_SEED` the generator's seed.
+//! `SEEDBED_LINE_MUTATIONS` sets how many broken lines are read, `SEEDBED_LINE_SEED` the generator's seed:
+//! `SEEDBED_LINE_MUTATIONS=10000000 SEEDBED_LINE_SEED=$RANDOM cargo test --release -p seedbed-worker --test lines`.
+//! `tests/fuzz` looks for more with a fuzzer.
 
 use allocation_counter::measure;
 use bson::{Bson, doc};
@@ -176,6 +178,48 @@ fn broken_lines_are_errors_within_bounds() {
         refused += u64::from(!read_within_bounds(&line(original.format, bytes)));
     }
     assert!(refused * 3 > mutations, "only {refused} lines were refused");
+}
+
+#[test]
+fn a_line_that_ends_early_is_nothing_that_is_acted_upon_wherever_it_ends() {
+    for format in [LineFormat::Bson, LineFormat::Ndjson] {
+        for whole in fixtures(format) {
+            for end in 0..whole.bytes.len() {
+                let cut = line(format, whole.bytes.slice(..end));
+                read_within_bounds(&cut);
+                assert!(operations::decode(&cut).is_err(), "{cut:?}");
+                // The core extension reads the whole of these, and refuses it.
+                let passed_on = |kind: &LineKind| {
+                    matches!(kind, LineKind::Other | LineKind::CheckpointComplete)
+                };
+                let kind = LineKind::of(&cut);
+                assert!(kind.as_ref().map_or(true, passed_on), "{cut:?}: {kind:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_length_that_lies_takes_no_more_memory_than_the_line_has_wherever_it_is() {
+    for whole in fixtures(LineFormat::Bson) {
+        let length = whole.bytes.len() as i32;
+        for lie in [
+            i32::MIN,
+            -1,
+            0,
+            4,
+            length - 1,
+            length + 1,
+            1 << 30,
+            i32::MAX,
+        ] {
+            for at in 0..=whole.bytes.len() - 4 {
+                let mut bytes = whole.bytes.to_vec();
+                bytes[at..at + 4].copy_from_slice(&lie.to_le_bytes());
+                read_within_bounds(&line(LineFormat::Bson, bytes));
+            }
+        }
+    }
 }
 
 #[test]
