@@ -19,7 +19,7 @@ use testkit::{
 
 const STORES: usize = 200;
 const ROWS: u32 = 200;
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 
 /// Which collector the programs are told of.
 #[derive(Clone, Copy, PartialEq)]
@@ -85,7 +85,7 @@ async fn sweep(cluster: &Cluster) -> anyhow::Result<Duration> {
     let started = Instant::now();
     let run = cluster
         .program
-        .run(&["run", "--stores", "stores.ndjson", "--json"])
+        .run(&["run", "--full", "--stores", "stores.ndjson", "--json"])
         .await;
     let took = started.elapsed();
     ensure!(run.code == Some(0), "{run}");

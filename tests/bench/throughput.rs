@@ -60,7 +60,7 @@ async fn sweep(program: &Program, count: usize) -> anyhow::Result<Duration> {
     }
     let started = Instant::now();
     let run = program
-        .run(&["run", "--stores", "stores.ndjson", "--json"])
+        .run(&["run", "--full", "--stores", "stores.ndjson", "--json"])
         .await;
     let took = started.elapsed();
     ensure!(run.code == Some(0), "{run}");
