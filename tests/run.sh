@@ -83,7 +83,7 @@ if [ "$group" = all ] || [ "$group" = traces ]; then
   if [ -x "$jaeger/all-in-one" ]; then
     echo "Traces: a collector in process, and Jaeger 1.57.0"
   else
-    echo "Traces: a collector in process; the test with Jaeger is SKIPPED, since there is no Go to install it with"
+    echo "Traces: a collector in process; the test with Jaeger is SKIPPED, since it could not be installed (that takes Go and 3 GB)"
   fi
 fi
 

@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use chrono::{TimeDelta, Utc};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use rusqlite::Connection;
-use seedbed_protocol::message::{
-    BaseSnapshot, Encoding, EventKind, FullReason, Manifest, SeedJob, Start, StreamSubscription,
-    Way,
+use seedbed_protocol::{
+    message::{
+        BaseSnapshot, Encoding, EventKind, FullReason, Manifest, SeedJob, Start,
+        StreamSubscription, Way,
+    },
+    snapshots::{SnapshotPart, latest_key},
 };
 use seedbed_worker::config::WorkerSettings;
 use serde_json::{Value, json};
@@ -274,6 +277,26 @@ async fn a_missing_or_damaged_file_of_the_base_means_a_full_download() {
     let made = reuse.made().await;
     assert_eq!(made.way(), because);
     same_rows(&reuse.service, STORE, &reuse.pipeline.file(&made));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_copy_below_latest_is_made() {
+    let service = PowerSync::builder().start().await.unwrap();
+    service.add_generated_store(STORE, ROWS, 1);
+    let change = |settings: &mut WorkerSettings| settings.snapshots.latest = true;
+    let mut pipeline = Pipeline::start_with(&service, change).await;
+    let first = pipeline.seed(STORE).await.unwrap();
+    let same = pipeline.end(starting_from(&first, plain_job())).await;
+    assert!(matches!(same.unwrap(), End::Unchanged(_)));
+    let copy = latest_key(&first.store_id, SnapshotPart::Manifest);
+    let copy = pipeline.snapshots.local_path(&copy).unwrap();
+    std::fs::remove_file(&copy).unwrap();
+    let made = pipeline
+        .run(starting_from(&first, plain_job()))
+        .await
+        .unwrap();
+    assert_eq!(made.way(), Way::Full(FullReason::BaseFile));
+    assert!(copy.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,7 +54,7 @@ impl Seeder {
             download,
         } = target;
         let good_for = if same_rows(&base.checkpoint, &checkpoint) {
-            if self.has_all_files(base).await {
+            if self.has_all_files(job, base).await {
                 Use::Unchanged(checkpoint)
             } else {
                 Use::Nothing(FullReason::BaseFile)
@@ -118,10 +118,10 @@ impl Seeder {
         !job.subscriptions.is_empty() && age > half
     }
 
-    async fn has_all_files(&self, base: &BaseSnapshot) -> bool {
-        for Rendition { key, bytes, .. } in &base.renditions {
-            match self.snapshots.look_up(key).await {
-                Ok(Some(object)) if object.bytes == *bytes => {}
+    async fn has_all_files(&self, job: &SeedJob, base: &BaseSnapshot) -> bool {
+        for (key, bytes) in self.upload.keys(&job.scope.store_id, &base.renditions) {
+            match self.snapshots.look_up(&key).await {
+                Ok(Some(object)) if bytes.is_none_or(|bytes| object.bytes == bytes) => {}
                 Ok(_) => {
                     info!("downloading all rows: {key:?} is missing from the snapshot store");
                     return false;

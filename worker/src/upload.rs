@@ -4,8 +4,11 @@ use std::{iter::once, path::Path, time::Instant};
 
 use futures::stream;
 use seedbed_protocol::{
+    StoreId,
     message::{Encoding, Manifest, Rendition},
-    snapshots::{SnapshotName, SnapshotPart, SnapshotStore, SnapshotStoreError, SnapshotsConfig},
+    snapshots::{
+        SnapshotName, SnapshotPart, SnapshotStore, SnapshotStoreError, SnapshotsConfig, latest_key,
+    },
 };
 use tracing::warn;
 
@@ -33,6 +36,22 @@ impl Upload {
     /// Whether a snapshot with these files has the forms that are wanted.
     pub(crate) fn is_in_its_forms(&self, renditions: &[Rendition]) -> bool {
         are_in(renditions, &self.renditions)
+    }
+
+    /// The keys of what there has to be of a snapshot of `store_id` with these files, as far as it is found by clients; with the
+    /// sizes of the files.
+    pub(crate) fn keys(
+        &self,
+        store_id: &StoreId,
+        renditions: &[Rendition],
+    ) -> Vec<(String, Option<u64>)> {
+        let files = renditions
+            .iter()
+            .map(|rendition| (rendition.key.clone(), Some(rendition.bytes)));
+        let latest = self
+            .latest
+            .then(|| (latest_key(store_id, SnapshotPart::Manifest), None));
+        files.chain(latest).collect()
     }
 
     /// Stores each rendition of `file`, then the manifest that refers to them, then the copies below
