@@ -13,7 +13,12 @@ mod lines;
 mod otlp;
 mod whole;
 
-use std::{io::IsTerminal, sync::OnceLock, time::Duration};
+use std::{
+    io::IsTerminal,
+    sync::{OnceLock, mpsc},
+    thread,
+    time::Duration,
+};
 
 use opentelemetry::{InstrumentationScope, KeyValue, global, trace::TracerProvider};
 use opentelemetry_sdk::{
@@ -43,7 +48,7 @@ use whole::WholeSpans;
 /// The name of spans' and instruments' scope.
 pub const SCOPE: &str = "seedbed";
 
-/// How long the end of a process waits for a collector to take the spans, and again for the metrics.
+/// How long the end of a process waits for a collector to take spans and metrics.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Spans that wait for a collector, unless `OTEL_BSP_MAX_QUEUE_SIZE` says so: a coordinator publishes thousands of
@@ -142,14 +147,22 @@ impl Telemetry {
         })
     }
 
-    /// Exports what waits, within seconds or not at all: a collector that does not answer is not waited for.
+    /// Exports what waits, within a second or not at all: a collector that does not answer is not waited for.
     pub fn shutdown(self) {
-        // A timeout or a failure is not worth a word: what is lost then is what a dead collector loses anyway.
-        if !self.reporting.is_failing() {
-            let _ = self.tracers.shutdown_with_timeout(FLUSH_TIMEOUT);
-        }
-        if !self.reporting.is_failing() {
-            let _ = self.meters.shutdown_with_timeout(FLUSH_TIMEOUT);
+        // What the SDK is told about timeouts does not count while an export is under way: hence a thread that is left alone.
+        let (done, flushed) = mpsc::channel();
+        let flush = move || {
+            // A failure is not worth a word: what is lost then is what a dead collector loses anyway.
+            if !self.reporting.is_failing() {
+                let _ = self.tracers.shutdown_with_timeout(FLUSH_TIMEOUT);
+            }
+            if !self.reporting.is_failing() {
+                let _ = self.meters.shutdown_with_timeout(FLUSH_TIMEOUT);
+            }
+            let _ = done.send(());
+        };
+        if thread::Builder::new().spawn(flush).is_ok() {
+            let _ = flushed.recv_timeout(FLUSH_TIMEOUT);
         }
     }
 }
