@@ -9,7 +9,7 @@ use tokio::process::Command;
 async fn the_program_says_where_it_listens_lists_its_stores_and_ends_on_sigterm() {
     let stores =
         std::env::temp_dir().join(format!("stand-in-stores-{}.ndjson", std::process::id()));
-    let mut program = Command::new(env!("CARGO_BIN_EXE_powersync-stand-in"))
+    let mut program = Command::new(testkit::program::stand_in())
         .args(["--demo", "--store-rows", "extra=7", "--write-stores"])
         .arg(&stores)
         .stdout(Stdio::piped())

@@ -3,10 +3,10 @@
 use anyhow::{Context, ensure};
 use clap::Parser;
 use serde_json::json;
+use stand_in::PowerSync;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use testkit::powersync::PowerSync;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The seed of all generated rows: every start has the same ones.
