@@ -23,6 +23,7 @@ mod demand;
 mod freshness;
 mod jobs;
 mod listing;
+mod migrations;
 mod open;
 mod read;
 mod requeue;

@@ -6,13 +6,9 @@ use std::{
 };
 
 use seedbed_protocol::settings::without_secrets;
-use sqlx::{
-    AnyConnection, Connection,
-    any::AnyPoolOptions,
-    migrate::{MigrateError, Migrator},
-};
+use sqlx::{AnyConnection, Connection, any::AnyPoolOptions, migrate::MigrateError};
 
-use super::{Catalog, CatalogError};
+use super::{Catalog, CatalogError, migrations::MIGRATIONS};
 
 /// Connections of one process to Postgres: events, progress, a listing and requests at the same time.
 const POSTGRES_CONNECTIONS: u32 = 8;
@@ -26,8 +22,6 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A server that does not answer for so long is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The SQLSTATE of a query for a table that is not there.
 const UNDEFINED_TABLE: &str = "42P01";
