@@ -309,7 +309,7 @@ test("promtool understands the alerts, and each fires when it should and only th
 test("alerts and the dashboard ask for metrics that exist", async () => {
   const { parser } = await load("@prometheus-io/lezer-promql/dist/index.es.js");
   const known = readFileSync(new URL("metrics.txt", import.meta.url), "utf8").trim().split("\n");
-  const dashboard = JSON.parse(text("grafana/seedbed.json"));
+  const dashboard = JSON.parse(text("monitoring/grafana/seedbed.json"));
   const panels = dashboard.panels.filter(({ type }) => type !== "row");
   const expressions = [
     ...alerts().flatMap(({ rules }) => rules.map(({ expr }) => expr)),
@@ -333,7 +333,7 @@ test("alerts and the dashboard ask for metrics that exist", async () => {
 });
 
 test("the collector's pipelines are made of parts that it has, and sample before they batch", () => {
-  const collector = parse(text("otel-collector.yaml"));
+  const collector = parse(text("monitoring/otel-collector.yaml"));
   for (const [name, pipeline] of Object.entries(collector.service.pipelines)) {
     for (const part of ["receivers", "processors", "exporters"]) {
       for (const id of pipeline[part]) assert.ok(id in collector[part], `${name}: ${id}`);
@@ -349,7 +349,7 @@ test("the commands that operators are told exist", () => {
   const blocks = [...text("OPERATIONS.md").matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block]) => block.split("\n"));
   const commands = blocks.map((line) => line.replace(/ +#.*/, "")).filter((line) => line.startsWith("seedbed "));
   const quoted = [...text("OPERATIONS.md").matchAll(/`(seedbed (?!-worker)[^`]+)`/g)].map(([, command]) => command);
-  const rules = [...text("kubernetes/monitoring/alerts.yaml").matchAll(/`(seedbed [^`]+)`/g)].map(([, command]) => command);
+  const rules = [...text("monitoring/alerts.yaml").matchAll(/`(seedbed [^`]+)`/g)].map(([, command]) => command);
   assert.ok(commands.length >= 10 && quoted.length >= 10 && rules.length >= 3);
   const env = { PATH: process.env.PATH };
   for (const command of new Set([...commands, ...quoted, ...rules])) {

@@ -213,8 +213,8 @@ fn assert_measured(samples: &[BTreeMap<String, f64>]) {
     let names = samples.iter().flat_map(BTreeMap::keys);
     let known: BTreeSet<_> = names.flat_map(|name| words(name)).collect();
     for asked in [
-        include_str!("../../deploy/kubernetes/monitoring/alerts.yaml"),
-        include_str!("../../deploy/grafana/seedbed.json"),
+        include_str!("../../deploy/monitoring/alerts.yaml"),
+        include_str!("../../deploy/monitoring/grafana/seedbed.json"),
         // What the tools in tests/deploy believe.
         include_str!("../deploy/metrics.txt"),
     ] {
