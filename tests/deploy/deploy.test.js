@@ -181,7 +181,7 @@ test("the settings in manifests, compose.yaml and the image are Seedbed's", () =
     })),
     {
       name: "Dockerfile",
-      environment: Object.fromEntries([...text("Dockerfile").matchAll(/(SEEDBED_\w+)=(\S+)/g)].map(([, ...pair]) => pair)),
+      environment: Object.fromEntries([...text("docker/Dockerfile").matchAll(/(SEEDBED_\w+)=(\S+)/g)].map(([, ...pair]) => pair)),
       toml: "",
     },
   ];
@@ -257,20 +257,22 @@ test("PowerSync's configuration fits its schema, trusts Seedbed's key, and its s
 });
 
 test("the Dockerfile is as hadolint wants it", () => {
-  run(python("hadolint"), ["--failure-threshold", "style", join(deploy, "Dockerfile")]);
+  run(python("hadolint"), ["--failure-threshold", "style", join(deploy, "docker/Dockerfile")]);
 });
 
 test("what the Dockerfile copies is not ignored", () => {
-  const kept = text("Dockerfile.dockerignore").split("\n").filter((line) => line.startsWith("!")).map((line) => line.slice(1));
+  const kept = text("docker/Dockerfile.dockerignore").split("\n").filter((line) => line.startsWith("!")).map((line) => line.slice(1));
   for (const path of kept) assert.ok(existsSync(join(root, path)), path);
   for (const path of ["Cargo.toml", "Cargo.lock", ".cargo", "protocol", "worker", "coordinator", "tests"]) {
     assert.ok(kept.includes(path), path);
   }
-  for (const [, path] of text("Dockerfile").matchAll(/^COPY --chmod=\d+ (\S+)/gm)) assert.ok(kept.includes(path), path);
+  for (const [, path] of text("docker/Dockerfile").matchAll(/^COPY --chmod=\d+ (\S+)/gm)) assert.ok(kept.includes(path), path);
 });
 
 test("shell scripts are as shellcheck wants them", () => {
-  const scripts = readdirSync(deploy).filter((name) => name.endsWith(".sh")).map((name) => join(deploy, name));
+  const scripts = [deploy, join(deploy, "docker")].flatMap((directory) =>
+    readdirSync(directory).filter((name) => name.endsWith(".sh")).map((name) => join(directory, name)),
+  );
   assert.ok(scripts.length >= 3);
   run(python("shellcheck"), ["--external-sources", ...scripts, join(root, "tests/run.sh")], { cwd: root });
 });
@@ -285,7 +287,7 @@ test("the image's health check tells healthy from unhealthy and from nothing", a
   await once(server, "listening");
   const { port } = server.address();
   const check = async () => {
-    const [code] = await once(spawn(join(deploy, "healthcheck.sh"), [port], { stdio: "ignore" }), "exit");
+    const [code] = await once(spawn(join(deploy, "docker/healthcheck.sh"), [port], { stdio: "ignore" }), "exit");
     return code;
   };
   assert.equal(await check(), 0);
