@@ -348,9 +348,10 @@ test("the collector's pipelines are made of parts that it has, and sample before
 });
 
 test("the commands that operators are told exist", () => {
-  const blocks = [...text("OPERATIONS.md").matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block]) => block.split("\n"));
+  const pages = ["OPERATIONS.md", "CLUSTER.md", "CONFIGURE.md", "DOWNLOADS.md"].map((page) => text(page)).join("\n");
+  const blocks = [...pages.matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block]) => block.split("\n"));
   const commands = blocks.map((line) => line.replace(/ +#.*/, "")).filter((line) => line.startsWith("seedbed "));
-  const quoted = [...text("OPERATIONS.md").matchAll(/`(seedbed (?!-worker)[^`]+)`/g)].map(([, command]) => command);
+  const quoted = [...pages.matchAll(/`(seedbed (?!-worker)[^`]+)`/g)].map(([, command]) => command);
   const rules = [...text("monitoring/alerts.yaml").matchAll(/`(seedbed [^`]+)`/g)].map(([, command]) => command);
   assert.ok(commands.length >= 10 && quoted.length >= 10 && rules.length >= 3);
   const env = { PATH: process.env.PATH };
