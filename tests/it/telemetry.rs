@@ -116,7 +116,7 @@ async fn metrics_are_for_prometheus_and_for_a_collector_under_the_names_of_the_r
             listed.is_subset(&collector.metrics())
         })
         .await;
-    assert_eq!(collector.metrics(), listed, "deploy/TELEMETRY.md lists others");
+    assert_eq!(collector.metrics(), listed, "the page lists others");
 
     let probes = json_lines(&worker.error())
         .into_iter()
