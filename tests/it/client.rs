@@ -1,4 +1,4 @@
-//! The example client in `deploy/client/node` with the real `@powersync/node`: Node runs `tests/client` against the
+//! The example client in `deploy/clients/node` with the real `@powersync/node`: Node runs `tests/client` against the
 //! stand-in service and the snapshots that `seedbed local --serve` has made of it and hands out.
 
 mod control;

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// What is copied: the directories of the repository that the tests use, with the places that they have in it.
-const COPIED: [&str; 2] = ["deploy/client", "tests/client"];
+const COPIED: [&str; 2] = ["deploy/clients", "tests/client"];
 
 /// The directory with the copies and the packages, which `tests/run.sh` has installed.
 pub(super) fn installed() -> &'static Path {

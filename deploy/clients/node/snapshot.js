@@ -1,6 +1,6 @@
 /**
- * Puts the newest snapshot of a store where PowerSync will open its database: all of it or nothing, whenever the
- * process ends.
+ * Installs the newest snapshot of a store where PowerSync will open its database, atomically: a process that is
+ * killed at any moment leaves all of it or nothing.
  */
 
 import { createHash, randomUUID } from 'node:crypto';
@@ -17,14 +17,14 @@ import { setTimeout } from 'node:timers/promises';
  * @property {() => Promise<string>} getToken The user's token, which must allow the store. Not asked for when there is
  *   a file.
  * @property {number} [timeLimit] Milliseconds until the snapshot is in place, the wait for a store that is seeded on
- *   demand included; after that, the initial sync has to do. Two minutes by default.
+ *   demand included; after that, the app does its initial sync. Two minutes by default.
  */
 
 /**
  * What `GET /database` answers, as far as it is used here.
  *
  * @typedef {object} Snapshot
- * @property {string} databaseUrl Signed: whoever has it can download the snapshot until it expires.
+ * @property {string} databaseUrl Signed: anyone who has it can download the snapshot until it expires.
  * @property {number} bytes
  * @property {string} sha256 Hexadecimal.
  */
@@ -39,7 +39,7 @@ const TIME_LIMIT = 120_000;
  *
  * @param {string} file
  * @param {SnapshotSource} source
- * @returns {Promise<boolean>} Whether it did.
+ * @returns {Promise<boolean>} Whether it installed one.
  * @throws When there is no snapshot, or it did not arrive as promised.
  */
 export async function installSnapshot(file, { timeLimit = TIME_LIMIT, ...source }) {
@@ -58,7 +58,7 @@ export async function installSnapshot(file, { timeLimit = TIME_LIMIT, ...source 
 }
 
 /**
- * Removes a database that nobody has open, with what SQLite keeps beside it.
+ * Removes a database that no process has open, with SQLite's journal, WAL and shared memory files.
  *
  * @param {string} file
  */
@@ -98,7 +98,7 @@ async function askForSnapshot({ url, storeId, getToken }, deadline, signal) {
  * @returns {Snapshot}
  */
 function checkedSnapshot({ databaseUrl, bytes, sha256 }) {
-  // Without these two nobody could tell a damaged file.
+  // Without these two a damaged file would not be noticed.
   if (!Number.isSafeInteger(bytes) || !/^[0-9a-f]{64}$/i.test(sha256) || !URL.canParse(databaseUrl)) {
     throw new Error('the answer names no snapshot: is the URL that of GET /database?');
   }
@@ -113,7 +113,7 @@ function checkedSnapshot({ databaseUrl, bytes, sha256 }) {
  * @param {AbortSignal} signal
  */
 async function download({ databaseUrl, bytes, sha256 }, partial, signal) {
-  // The URL is its own authorization: a token beside the signature makes S3 refuse it.
+  // The URL is its own authorization: a token in addition to the signature makes S3 refuse it.
   const answer = await fetch(databaseUrl, { headers: { 'accept-encoding': 'identity' }, signal });
   if (answer.status !== 200 || !answer.body) {
     await answer.body?.cancel();
@@ -139,10 +139,10 @@ async function download({ databaseUrl, bytes, sha256 }, partial, signal) {
 /**
  * @param {string} partial
  * @param {string} file
- * @returns {Promise<boolean>} False when somebody else has put a file there meanwhile.
+ * @returns {Promise<boolean>} False when another call has put a file there in the meantime.
  */
 async function moveIntoPlace(partial, file) {
-  // SQLite would take a journal or WAL that a removed database has left for the new one's.
+  // SQLite would apply a journal or WAL left by a removed database to the new one.
   if (await exists(file)) return false;
   await removeCompanions(file);
   try {

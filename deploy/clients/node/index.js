@@ -5,7 +5,7 @@
  * is a file there? ── yes ──────────────────────────────────────────────────┐
  *   │ no                                                                     ▼
  *   └▶ GET /database ▶ download ▶ check bytes, sha256 ▶ move into place ▶ init() ▶ client_id ▶ (connect)
- *        └───────────────┴─ on any failure: nothing is left of it, an empty database ─┘
+ *        └───────────────┴─ on any failure: remove it, open an empty database ────────┘
  * ```
  */
 
@@ -25,7 +25,7 @@ import { installSnapshot, removeDatabase } from './snapshot.js';
 /**
  * Opens the database, after installing the store's snapshot if there is no file yet. The database is ready to read, and
  * not connected: `db.connect(connector)` then downloads what has changed since the snapshot. Without a snapshot,
- * whatever the reason, the database is empty and `connect` does the normal initial sync; the reason is logged.
+ * for any reason, the database is empty and `connect` does the normal initial sync; the reason is logged.
  *
  * One call at a time for a file: PowerSync wants one database object for it anyway.
  *

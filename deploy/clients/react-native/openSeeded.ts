@@ -16,7 +16,7 @@ export interface SnapshotSource {
   storeId: string;
   /** The user's token, which must allow the store. Not asked for when there is a file. */
   getToken: () => Promise<string>;
-  /** Milliseconds until the snapshot is in place; after that, the initial sync has to do. */
+  /** Milliseconds until the snapshot is in place; after that, the app does its initial sync. */
   timeLimit?: number;
 }
 
@@ -28,7 +28,7 @@ interface Snapshot {
 
 /**
  * Opens `dbFilename` in the app's documents, after installing the store's snapshot if there is no file yet. The
- * database is ready to read, and not connected. Without a snapshot, whatever the reason, it is empty, and `connect`
+ * database is ready to read, and not connected. Without a snapshot, for any reason, it is empty, and `connect`
  * does the normal initial sync.
  *
  * Call it once for a file, not in an effect: React runs effects twice in its strict mode.
@@ -72,7 +72,7 @@ async function open(schema: Schema, dbFilename: string): Promise<PowerSyncDataba
   return db;
 }
 
-/** Installs the store's snapshot, unless something is there: all of it or nothing. Whether it did. */
+/** Installs the store's snapshot atomically, unless a file is there. Returns whether it installed one. */
 async function installSnapshot(file: File, { timeLimit = 120_000, ...source }: SnapshotSource): Promise<boolean> {
   if (file.exists) return false;
   const deadline = Date.now() + timeLimit;
@@ -83,7 +83,7 @@ async function installSnapshot(file: File, { timeLimit = 120_000, ...source }: S
   try {
     const snapshot = await askForSnapshot(source, deadline, abort.signal);
     await download(snapshot, partial, abort.signal);
-    // SQLite would take a journal or WAL that a removed database has left for the new one's.
+    // SQLite would apply a journal or WAL left by a removed database to the new one.
     removeCompanions(file);
     // Another object: moving changes the URL of the one that is moved.
     await new File(partial.uri).move(file, { overwrite: false });
@@ -116,7 +116,7 @@ async function askForSnapshot(
 }
 
 function checkedSnapshot({ databaseUrl, bytes, sha256 }: Partial<Snapshot>): Snapshot {
-  // Without these two nobody could tell a damaged file.
+  // Without these two a damaged file would not be noticed.
   if (!databaseUrl || !bytes || !sha256) {
     throw new Error('the answer names no snapshot: is the URL that of GET /database?');
   }
@@ -124,7 +124,7 @@ function checkedSnapshot({ databaseUrl, bytes, sha256 }: Partial<Snapshot>): Sna
 }
 
 async function download({ databaseUrl, bytes, sha256 }: Snapshot, partial: File, signal: AbortSignal): Promise<void> {
-  // The URL is its own authorization: a token beside the signature makes S3 refuse it.
+  // The URL is its own authorization: a token in addition to the signature makes S3 refuse it.
   await File.downloadFileAsync(databaseUrl, partial, {
     headers: { 'accept-encoding': 'identity' },
     idempotent: true,
