@@ -13,9 +13,12 @@
 
 pub mod broker;
 pub mod codec;
+pub mod digest;
+pub mod error;
 pub mod ids;
 pub mod json;
 pub mod message;
+pub mod process;
 pub mod settings;
 pub mod snapshots;
 pub mod telemetry;

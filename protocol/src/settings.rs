@@ -30,6 +30,26 @@ pub const ENV_PREFIX: &str = "SEEDBED_";
 /// The environment variable that names the settings file.
 pub const CONFIG_VARIABLE: &str = "SEEDBED_CONFIG";
 
+/// Every section of the settings file. A program reads those that it needs and ignores the others; a name that is not
+/// here is an error in both programs.
+pub const SECTIONS: [&str; 15] = [
+    "source",
+    "powersync",
+    "token",
+    "schema",
+    "sync",
+    "parameters",
+    "streams",
+    "snapshots",
+    "catalog",
+    "broker",
+    "retention",
+    "serve",
+    "download",
+    "worker",
+    "log",
+];
+
 const DEFAULT_ORIGIN: &str = "the defaults";
 
 const SECTION_SEPARATOR: &str = "__";
@@ -172,8 +192,29 @@ pub fn merge<T: DeserializeOwned>(
     file: Option<&Path>,
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<T, SettingsError> {
+    let figment = sources(file, variables)?;
+    check_sections(&figment)?;
     // Lossy: what comes from the environment is text, also where a number is meant.
-    sources(file, variables)?.extract_lossy().map_err(explain)
+    figment.extract_lossy().map_err(explain)
+}
+
+/// Refuses a section that neither program knows.
+fn check_sections(figment: &Figment) -> Result<(), SettingsError> {
+    let sections: Dict = figment.extract().map_err(explain)?;
+    let unknown = |name: &String| !SECTIONS.contains(&name.as_str());
+    let Some(setting) = sections.into_keys().find(unknown) else {
+        return Ok(());
+    };
+    let metadata = figment.find_metadata(&setting);
+    Err(SettingsError::Unknown {
+        origin: origin(metadata),
+        advice: advice(&setting, &SECTIONS),
+        setting,
+    })
+}
+
+fn origin(metadata: Option<&Metadata>) -> String {
+    metadata.map_or_else(|| "the settings".to_owned(), |m| m.name.to_string())
 }
 
 fn sources(
@@ -436,10 +477,7 @@ fn explain(error: figment::Error) -> SettingsError {
         [] => "the settings".to_owned(),
         _ => error.path.join("."),
     };
-    let origin = error
-        .metadata
-        .as_ref()
-        .map_or_else(|| "the settings".to_owned(), |m| m.name.to_string());
+    let origin = origin(error.metadata.as_ref());
     let reason = match error.kind {
         Kind::UnknownField(name, allowed) => {
             // The path may or may not end with the field itself.
@@ -533,6 +571,18 @@ mod tests {
             (CONFIG_VARIABLE.into(), broken()),
         ];
         assert!(unicode(others).unwrap().is_empty());
+    }
+
+    #[test]
+    fn every_section_is_documented_and_every_documented_one_is_known() {
+        let documented = DEFAULTS.lines().filter_map(|line| {
+            let name = line.trim_start_matches("# ").trim_start_matches('[');
+            let name = name.trim_end_matches(']');
+            line.ends_with(']')
+                .then_some(name)
+                .filter(|_| line.starts_with('[') || line.starts_with("# [["))
+        });
+        assert_eq!(documented.collect::<Vec<_>>(), SECTIONS);
     }
 
     #[test]

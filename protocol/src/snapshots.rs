@@ -19,7 +19,6 @@ mod transfer;
 mod upload;
 
 use std::{
-    fmt::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -44,6 +43,7 @@ use self::{
     hashing::HashingWriter,
     place::{BucketSigner, Opened, Place},
 };
+pub use crate::digest::Hashed as Fetched;
 use crate::{
     JobId, StoreId,
     message::{Encoding, Manifest, Rendition},
@@ -54,15 +54,6 @@ const FILE_CHUNK_BYTES: usize = 1024 * 1024;
 
 /// What [`SnapshotStore::write_check_object`] writes.
 pub const CHECK_CONTENT: &str = "seedbed";
-
-/// What [`SnapshotStore::fetch`] has read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetched {
-    /// The object's size.
-    pub bytes: u64,
-    /// SHA-256 of it, in hex.
-    pub sha256: String,
-}
 
 /// One object of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -448,15 +439,6 @@ impl SnapshotStore {
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 #[cfg(test)]

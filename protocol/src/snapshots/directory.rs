@@ -5,9 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest, Sha256};
-
-use super::{SnapshotStore, SnapshotStoreError, hex, transfer::Sent};
+use super::{SnapshotStore, SnapshotStoreError};
+use crate::digest::Hashed;
 
 impl SnapshotStore {
     /// Moves `file` to `target` and hashes it; `None` if they are on different file systems.
@@ -15,7 +14,7 @@ impl SnapshotStore {
         &self,
         file: &Path,
         target: PathBuf,
-    ) -> Result<Option<Sent>, SnapshotStoreError> {
+    ) -> Result<Option<Hashed>, SnapshotStoreError> {
         let (source, to) = (file.to_owned(), target.clone());
         // Tracked, since a file cannot be moved by halves: this goes on when nobody waits for it.
         let moved = self
@@ -35,10 +34,9 @@ impl SnapshotStore {
 }
 
 /// Moves a file to where nobody sees half of it, its bytes safe on disk first.
-fn move_file(source: &Path, target: &Path) -> io::Result<Sent> {
+fn move_file(source: &Path, target: &Path) -> io::Result<Hashed> {
     let mut file = std::fs::File::open(source)?;
-    let mut hash = Sha256::new();
-    let bytes = io::copy(&mut file, &mut hash)?;
+    let hashed = Hashed::of(&mut file)?;
     file.sync_all()?;
     let directory = target.parent().unwrap_or(Path::new("."));
     if !directory.exists() {
@@ -47,10 +45,7 @@ fn move_file(source: &Path, target: &Path) -> io::Result<Sent> {
     }
     std::fs::rename(source, target)?;
     sync_directory(directory)?;
-    Ok(Sent {
-        bytes,
-        sha256: hex(&hash.finalize()),
-    })
+    Ok(hashed)
 }
 
 /// Makes new names in a directory survive a power loss.

@@ -1,6 +1,8 @@
 //! Why the snapshot store did not do what was asked, and what to do about it.
 
-use std::{error::Error, io, path::PathBuf};
+use std::{io, path::PathBuf};
+
+use crate::error::chain;
 
 /// The longest text of a store that an error repeats, in characters.
 const MAX_REASON_CHARS: usize = 400;
@@ -215,21 +217,6 @@ pub(super) fn diagnose(error: &object_store::Error) -> (Refusal, String) {
         (None, _) => Refusal::Failure,
     };
     (refusal, presentable(&text))
-}
-
-/// An error and its causes. A cause that its error already quotes is not said again.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// The code and the message of an XML answer, or else the first line; without queries of URLs, which can

@@ -3,10 +3,9 @@
 use std::{fs::File, io::Write, sync::mpsc as blocking, thread};
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{Fetched, hex};
+use crate::digest::{Hashed, Hasher};
 
 /// Chunks that may wait for either thread.
 const WAITING_CHUNKS: usize = 8;
@@ -14,7 +13,7 @@ const WAITING_CHUNKS: usize = 8;
 /// A file that is being written.
 pub(super) struct HashingWriter {
     chunks: mpsc::Sender<Bytes>,
-    written: JoinHandle<std::io::Result<Fetched>>,
+    written: JoinHandle<std::io::Result<Hashed>>,
 }
 
 impl HashingWriter {
@@ -35,25 +34,21 @@ impl HashingWriter {
     ///
     /// # Errors
     /// The system's.
-    pub(super) async fn finish(self) -> std::io::Result<Fetched> {
+    pub(super) async fn finish(self) -> std::io::Result<Hashed> {
         drop(self.chunks);
         self.written.await.map_err(std::io::Error::other)?
     }
 }
 
-fn write(mut file: File, mut chunks: mpsc::Receiver<Bytes>) -> std::io::Result<Fetched> {
+fn write(mut file: File, mut chunks: mpsc::Receiver<Bytes>) -> std::io::Result<Hashed> {
     let (to_hash, hashed) = blocking::sync_channel::<Bytes>(WAITING_CHUNKS);
     thread::scope(|threads| {
         let hashing = threads.spawn(move || {
-            let (mut hash, mut bytes) = (Sha256::new(), 0);
+            let mut hasher = Hasher::default();
             for chunk in hashed {
-                hash.update(&chunk);
-                bytes += chunk.len() as u64;
+                hasher.update(&chunk);
             }
-            Fetched {
-                bytes,
-                sha256: hex(&hash.finalize()),
-            }
+            hasher.finish()
         });
         while let Some(chunk) = chunks.blocking_recv() {
             file.write_all(&chunk)?;

@@ -2,12 +2,11 @@
 
 use std::fmt::{self, Write as _};
 
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::hex;
 use crate::{
     Attempt, JobId, StoreId,
+    digest::sha256_hex,
     message::{Encoding, Manifest},
 };
 
@@ -153,7 +152,7 @@ fn escape(store_id: &StoreId) -> String {
         }
     }
     if escaped.len() > MAX_ESCAPED_CHARS {
-        let hash = hex(&Sha256::digest(store_id.as_str()));
+        let hash = sha256_hex(store_id.as_str());
         escaped.truncate(MAX_ESCAPED_CHARS - 1 - hash.len());
         escaped.push('_');
         escaped.push_str(&hash);

@@ -20,7 +20,8 @@ use object_store::{
 };
 use url::Url;
 
-use super::error::{SnapshotStoreError, chain};
+use super::error::SnapshotStoreError;
+use crate::error::chain;
 
 /// How long connecting may take. A store that does not answer at all is found within [`RETRY_TIMEOUT`].
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -8,11 +8,10 @@ use object_store::{
     Attributes, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions,
     PutOptions, path::Path as Key,
 };
-use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::hex;
+use crate::digest::{Hashed, Hasher};
 
 /// The size of each part but the last, in bytes: S3 takes 10,000 of them, so that objects of 80 GB fit.
 pub const PART_BYTES: usize = 8 << 20;
@@ -41,13 +40,6 @@ impl From<object_store::Error> for TransferError {
     }
 }
 
-/// What was sent.
-#[derive(Debug)]
-pub(super) struct Sent {
-    pub(super) bytes: u64,
-    pub(super) sha256: String,
-}
-
 /// Stores what `input` yields as the new object `key`. When this fails or is stopped, there is no such
 /// object, and the store was asked to forget the parts that it has.
 pub(super) async fn send(
@@ -56,14 +48,13 @@ pub(super) async fn send(
     attributes: Attributes,
     mut input: impl AsyncRead + Send + Unpin,
     stop: &CancellationToken,
-) -> Result<Sent, TransferError> {
+) -> Result<Hashed, TransferError> {
     let first = read_part(&mut input).await?;
     if first.len() < PART_BYTES {
         create(objects, key, first.clone(), attributes).await?;
-        return Ok(Sent {
-            bytes: first.len() as u64,
-            sha256: hex(&Sha256::digest(&first)),
-        });
+        let mut hasher = Hasher::default();
+        hasher.update(&first);
+        return Ok(hasher.finish());
     }
     let options = PutMultipartOptions::from(attributes);
     let mut upload = objects.put_multipart_opts(key, options).await?;
@@ -96,13 +87,11 @@ async fn send_parts(
     first: Bytes,
     input: &mut (impl AsyncRead + Unpin),
     in_flight: &mut PartsInFlight,
-) -> Result<Sent, TransferError> {
-    let mut hash = Sha256::new();
-    let mut bytes = 0;
+) -> Result<Hashed, TransferError> {
+    let mut hasher = Hasher::default();
     let mut part = first;
     while !part.is_empty() {
-        hash.update(&part);
-        bytes += part.len() as u64;
+        hasher.update(&part);
         let sending = tokio::spawn(upload.put_part(part.into()));
         in_flight.push(AbortOnDropHandle::new(sending));
         while in_flight.len() >= PARTS_IN_FLIGHT
@@ -115,10 +104,7 @@ async fn send_parts(
     while let Some(sent) = in_flight.try_next().await.map_err(joined)? {
         sent?;
     }
-    Ok(Sent {
-        bytes,
-        sha256: hex(&hash.finalize()),
-    })
+    Ok(hasher.finish())
 }
 
 fn joined(source: tokio::task::JoinError) -> TransferError {

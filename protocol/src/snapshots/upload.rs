@@ -15,6 +15,7 @@ use super::{
     wrap,
 };
 use crate::{
+    digest::Hashed,
     message::{Encoding, Manifest, Rendition},
     trace::attribute,
 };
@@ -70,7 +71,7 @@ impl SnapshotStore {
         key: &str,
         encoding: Encoding,
         file: &Path,
-    ) -> Result<transfer::Sent, SnapshotStoreError> {
+    ) -> Result<Hashed, SnapshotStoreError> {
         let unreadable = |source| SnapshotStoreError::File {
             action: "read",
             path: file.to_owned(),
