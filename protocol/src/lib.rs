@@ -12,11 +12,13 @@
 //! configures both.
 
 pub mod broker;
-pub mod codec;
+pub mod checkpoint;
 pub mod digest;
+pub mod encoding;
 pub mod error;
 pub mod ids;
 pub mod json;
+pub mod manifest;
 pub mod message;
 pub mod process;
 pub mod settings;
@@ -26,3 +28,6 @@ pub mod trace;
 
 pub use ids::{Attempt, InvalidStoreId, JobId, OpId, RunId, StoreId};
 pub use json::JsonObject;
+
+// The paths by which others still reach them.
+pub use message::codec;
