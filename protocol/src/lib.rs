@@ -24,10 +24,9 @@ pub mod process;
 pub mod settings;
 pub mod snapshots;
 pub mod telemetry;
-pub mod trace;
 
 pub use ids::{Attempt, InvalidStoreId, JobId, OpId, RunId, StoreId};
 pub use json::JsonObject;
 
 // The paths by which others still reach them.
-pub use message::codec;
+pub use {message::codec, telemetry::trace};
