@@ -5,9 +5,10 @@ use std::fmt::{self, Write as _};
 use uuid::Uuid;
 
 use crate::{
-    Attempt, JobId, StoreId,
     digest::sha256_hex,
-    message::{Encoding, Manifest},
+    encoding::Encoding,
+    ids::{Attempt, JobId, StoreId},
+    manifest::Manifest,
 };
 
 /// The longest escaped store id in a key. Longer ones are cut and told apart by their hash, since many file
