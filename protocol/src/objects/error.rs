@@ -1,132 +1,90 @@
-//! Why the snapshot store did not do what was asked, and what to do about it.
+//! Why object storage did not do what was asked, and what to do about it.
 
-use std::{error::Error, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
-/// The longest text of a store that an error repeats, in characters.
+use crate::error::chain;
+
+/// The longest answer of a service that an error repeats, in characters.
 const MAX_REASON_CHARS: usize = 400;
 
-/// Why the snapshot store did not do what was asked. What a store said is repeated only as far as it holds no
-/// part of the request: some stores answer a bad signature with every header that was signed.
+/// Why object storage did not do what was asked. What a service answered is repeated only as far as it holds no part
+/// of the request: some services answer a bad signature with every header that was signed.
 #[derive(Debug, thiserror::Error)]
-pub enum SnapshotStoreError {
-    /// The URL names no place for snapshots.
+pub enum StorageError {
     #[error("snapshots.url {url:?} is not a place for snapshots: {reason}")]
     Url {
         /// The URL as configured, without what may be secret.
         url: String,
-        /// What is wrong with it.
         reason: String,
     },
-    /// The environment does not say how to reach the store.
     #[error("the environment does not fit snapshots.url {url:?}: {reason}; set {variables}")]
     Environment {
-        /// The store's URL.
         url: String,
-        /// What is missing or wrong.
         reason: String,
-        /// The variables that matter.
         variables: &'static str,
     },
-    /// A local directory that cannot be made or entered.
     #[error("cannot use the snapshot directory {}: {source}", path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// The system's word.
-        source: io::Error,
-    },
-    /// The object is not there.
+    Directory { path: PathBuf, source: io::Error },
     #[error("there is no object {key:?} in {url}")]
-    NotFound {
-        /// The object's key.
-        key: String,
-        /// The store's URL.
-        url: String,
-    },
-    /// The bucket or container is not there.
+    NotFound { key: String, url: String },
     #[error(
         "the bucket or container of {url} does not exist ({reason}): create it, or correct snapshots.url"
     )]
-    NoBucket {
-        /// The store's URL.
-        url: String,
-        /// The store's word.
-        reason: String,
-    },
-    /// The store does not know who asks.
+    NoBucket { url: String, reason: String },
+    /// The service does not accept who asks.
     #[error("{url} does not accept the credentials ({reason}): set {variables}")]
     Credentials {
-        /// The store's URL.
         url: String,
-        /// The store's word.
         reason: String,
-        /// The variables that matter.
         variables: &'static str,
     },
-    /// The store knows who asks, and refuses.
+    /// The service knows who asks, and refuses.
     #[error(
         "may not {action} {key:?} in {url} ({reason}): allow these credentials to write, read, list and delete there"
     )]
     Denied {
-        /// What was tried.
         action: &'static str,
-        /// The object's key.
         key: String,
-        /// The store's URL.
         url: String,
-        /// The store's word.
         reason: String,
     },
-    /// The store failed, or cannot do this.
+    /// The service failed, or cannot do this.
     #[error("cannot {action} {key:?} in {url}: {reason}")]
     Object {
-        /// What was tried.
         action: &'static str,
-        /// The object's key.
         key: String,
-        /// The store's URL.
         url: String,
-        /// The store's word.
         reason: String,
         /// Whether another try could help.
         transient: bool,
     },
-    /// A manifest that cannot be read.
-    #[error("{key:?} in {url} is not a manifest of this version: {source}")]
-    Manifest {
-        /// The object's key.
+    /// The object is there, and is not what it should be.
+    #[error("{key:?} in {url} is not a {expected} of this version: {source}")]
+    Content {
         key: String,
-        /// The store's URL.
         url: String,
-        /// What is wrong with it.
+        expected: &'static str,
         source: serde_json::Error,
     },
-    /// The object is not what was uploaded.
     #[error(
         "{key:?} in {url} is not the file of {bytes} bytes that was uploaded: it was damaged or replaced"
     )]
     Altered {
-        /// The object's key.
         key: String,
-        /// The store's URL.
         url: String,
-        /// The size that it had.
+        /// The size that was uploaded.
         bytes: u64,
     },
-    /// A local file could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
-        /// What was tried.
         action: &'static str,
-        /// The file.
         path: PathBuf,
-        /// The system's word.
         source: io::Error,
     },
 }
 
-impl SnapshotStoreError {
-    /// What it is, in one word of few, for `error.type`.
+impl StorageError {
+    /// Returns one of few words, for `error.type` of spans.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Url { .. } | Self::Environment { .. } => "snapshots_config",
@@ -135,14 +93,14 @@ impl SnapshotStoreError {
             Self::NoBucket { .. } => "no_bucket",
             Self::Credentials { .. } => "object_store_credentials",
             Self::Denied { .. } => "object_store_denied",
-            Self::Manifest { .. } => "manifest",
+            Self::Content { expected, .. } => expected,
             Self::Altered { .. } => "object_altered",
             Self::File { .. } => "file",
             Self::Object { .. } => "object_store",
         }
     }
 
-    /// Whether another try could help: yes, unless the store said that it will never allow this.
+    /// Whether a retry could help: yes, unless the service said that it will never allow this.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Url { .. }
@@ -152,7 +110,7 @@ impl SnapshotStoreError {
             | Self::NoBucket { .. }
             | Self::Credentials { .. }
             | Self::Denied { .. }
-            | Self::Manifest { .. }
+            | Self::Content { .. }
             | Self::Altered { .. } => false,
             Self::File { source, .. } => !matches!(
                 source.kind(),
@@ -163,7 +121,6 @@ impl SnapshotStoreError {
     }
 }
 
-/// What kind of refusal it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     NotFound,
@@ -171,7 +128,7 @@ pub(super) enum Refusal {
     Credentials,
     Denied,
     Unsupported,
-    /// Anything that may go away.
+    /// Anything that may pass.
     Failure,
 }
 
@@ -185,7 +142,7 @@ const CODES: [(&str, Refusal); 16] = [
     ("bucket does not exist", Refusal::NoBucket),
     // A multipart upload that an earlier try has ended.
     ("NoSuchUpload", Refusal::Failure),
-    // The next request is signed anew.
+    // The next request gets a new signature.
     ("ExpiredToken", Refusal::Failure),
     ("RequestTimeTooSkewed", Refusal::Failure),
     ("InvalidAccessKeyId", Refusal::Credentials),
@@ -201,7 +158,7 @@ const CODES: [(&str, Refusal); 16] = [
     ("AuthorizationPermissionMismatch", Refusal::Denied),
 ];
 
-/// What `error` means, and what of it can be shown.
+/// Returns what `error` means, and what of it can be shown.
 pub(super) fn diagnose(error: &object_store::Error) -> (Refusal, String) {
     use object_store::Error as E;
     let text = chain(error);
@@ -217,22 +174,7 @@ pub(super) fn diagnose(error: &object_store::Error) -> (Refusal, String) {
     (refusal, presentable(&text))
 }
 
-/// An error and its causes. A cause that its error already quotes is not said again.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
-    text
-}
-
-/// The code and the message of an XML answer, or else the first line; without queries of URLs, which can
+/// Returns the code and the message of an XML answer, or else the first line, without the queries of URLs, which can
 /// hold signatures and tokens.
 fn presentable(text: &str) -> String {
     let element = |name: &str| {

@@ -19,7 +19,7 @@ use lapin::{
     types::{AMQPValue, FieldTable, LongString},
 };
 
-use super::{BrokerError, Queue};
+use super::super::{error::BrokerError, queue::Queue};
 
 /// Routes what nobody settled to where it is parked.
 const DEAD_EXCHANGE: &str = "seed.dead";

@@ -1,4 +1,4 @@
-//! Sending an object in parts, with bounded memory, and taking back what was sent when it comes to nothing.
+//! Sends an object in parts, with bounded memory, and takes the parts back when that fails.
 
 use std::{io, sync::Arc};
 
@@ -8,11 +8,14 @@ use object_store::{
     Attributes, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions,
     PutOptions, path::Path as Key,
 };
-use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::hex;
+use super::{
+    error::{StorageError, diagnose},
+    place::Place,
+};
+use crate::digest::{Hashed, Hasher};
 
 /// The size of each part but the last, in bytes: S3 takes 10,000 of them, so that objects of 80 GB fit.
 pub const PART_BYTES: usize = 8 << 20;
@@ -29,48 +32,51 @@ const CREATE_TRIES: u32 = 3;
 pub(super) enum TransferError {
     /// What is to be sent cannot be read.
     Input(io::Error),
-    /// The store failed.
-    Store(object_store::Error),
-    /// Nobody waits for it any more.
+    /// The service failed.
+    Service(object_store::Error),
+    /// The caller was cancelled.
     Stopped,
 }
 
 impl From<object_store::Error> for TransferError {
     fn from(error: object_store::Error) -> Self {
-        Self::Store(error)
+        Self::Service(error)
     }
 }
 
-/// What was sent.
-#[derive(Debug)]
-pub(super) struct Sent {
-    pub(super) bytes: u64,
-    pub(super) sha256: String,
+impl TransferError {
+    /// Returns what to tell the caller who sends the object `key` to `place`.
+    pub(super) fn at(self, place: &Place, key: &str) -> StorageError {
+        match self {
+            Self::Service(error) => place.failed("write", key, &error),
+            Self::Input(error) => place.interrupted(key, error.to_string()),
+            Self::Stopped => place.interrupted(key, "it was stopped".to_owned()),
+        }
+    }
 }
 
-/// Stores what `input` yields as the new object `key`. When this fails or is stopped, there is no such
-/// object, and the store was asked to forget the parts that it has.
+/// Stores what `input` yields as the new object `key`. When this fails or is stopped, there is no such object, and the
+/// service was asked to forget the parts that it has.
 pub(super) async fn send(
     objects: &Arc<dyn ObjectStore>,
     key: &Key,
     attributes: Attributes,
     mut input: impl AsyncRead + Send + Unpin,
     stop: &CancellationToken,
-) -> Result<Sent, TransferError> {
+) -> Result<Hashed, TransferError> {
     let first = read_part(&mut input).await?;
     if first.len() < PART_BYTES {
         create(objects, key, first.clone(), attributes).await?;
-        return Ok(Sent {
-            bytes: first.len() as u64,
-            sha256: hex(&Sha256::digest(&first)),
-        });
+        let mut hasher = Hasher::default();
+        hasher.update(&first);
+        return Ok(hasher.finish());
     }
     let options = PutMultipartOptions::from(attributes);
     let mut upload = objects.put_multipart_opts(key, options).await?;
     let mut in_flight = PartsInFlight::new();
     let sending = send_parts(upload.as_mut(), first, &mut input, &mut in_flight);
     let sent = stop.run_until_cancelled(sending).await;
-    // A part that arrives after the store was asked to forget them would stay.
+    // A part that arrives after the service was asked to forget them would stay.
     while in_flight.next().await.is_some() {}
     let finished = match sent {
         Some(Ok(sent)) => complete(objects, key, upload.as_mut(), sent.bytes)
@@ -82,8 +88,8 @@ pub(super) async fn send(
     if finished.is_err()
         && let Err(error) = upload.abort().await
     {
-        let (_, reason) = super::error::diagnose(&error);
-        tracing::warn!(%key, "parts of a failed upload are left in the store, unless it has a lifecycle rule for them: {reason}");
+        let (_, reason) = diagnose(&error);
+        tracing::warn!(%key, "parts of a failed upload are left there, unless a lifecycle rule removes them: {reason}");
     }
     finished
 }
@@ -96,13 +102,11 @@ async fn send_parts(
     first: Bytes,
     input: &mut (impl AsyncRead + Unpin),
     in_flight: &mut PartsInFlight,
-) -> Result<Sent, TransferError> {
-    let mut hash = Sha256::new();
-    let mut bytes = 0;
+) -> Result<Hashed, TransferError> {
+    let mut hasher = Hasher::default();
     let mut part = first;
     while !part.is_empty() {
-        hash.update(&part);
-        bytes += part.len() as u64;
+        hasher.update(&part);
         let sending = tokio::spawn(upload.put_part(part.into()));
         in_flight.push(AbortOnDropHandle::new(sending));
         while in_flight.len() >= PARTS_IN_FLIGHT
@@ -115,14 +119,11 @@ async fn send_parts(
     while let Some(sent) = in_flight.try_next().await.map_err(joined)? {
         sent?;
     }
-    Ok(Sent {
-        bytes,
-        sha256: hex(&hash.finalize()),
-    })
+    Ok(hasher.finish())
 }
 
 fn joined(source: tokio::task::JoinError) -> TransferError {
-    TransferError::Store(object_store::Error::JoinError { source })
+    TransferError::Service(object_store::Error::JoinError { source })
 }
 
 async fn complete(
@@ -134,15 +135,14 @@ async fn complete(
     let Err(error) = upload.complete().await else {
         return Ok(());
     };
-    // The answer may be lost, and a second try then finds no upload. Nobody else writes to this key.
+    // If the answer was lost, the retry finds no upload any more. No other writer has this key.
     match objects.head(key).await {
         Ok(object) if object.size == bytes => Ok(()),
         _ => Err(error.into()),
     }
 }
 
-/// Creates the small object `key`, or leaves alone what is there. A store that cannot tell the two apart
-/// overwrites.
+/// Creates the small object `key`, and never replaces another one. A service without conditional writes overwrites.
 pub(super) async fn create(
     objects: &Arc<dyn ObjectStore>,
     key: &Key,
@@ -168,7 +168,7 @@ pub(super) async fn create(
         if !matches!(error, E::AlreadyExists { .. } | E::Generic { .. }) {
             return Err(error);
         }
-        // The answer may be lost, and a second try then finds the object of the first.
+        // If the answer was lost, the retry finds the object of the first try.
         let present = async { objects.get(key).await?.bytes().await };
         match present.await {
             Ok(present) if present == data => return Ok(()),
@@ -178,7 +178,7 @@ pub(super) async fn create(
     }
 }
 
-/// The next part; shorter than [`PART_BYTES`] only at the end of `input`.
+/// Reads the next part; shorter than [`PART_BYTES`] only at the end of `input`.
 async fn read_part(input: &mut (impl AsyncRead + Unpin)) -> Result<Bytes, TransferError> {
     let mut part = BytesMut::with_capacity(PART_BYTES);
     let mut input = input.take(PART_BYTES as u64);

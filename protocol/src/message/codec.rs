@@ -5,7 +5,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::message::{SeedEvent, SeedJob, v1};
+use super::{event::SeedEvent, job::SeedJob, v1};
 
 /// The largest body that is read or written, in bytes. A checkpoint of 1,000 buckets, PowerSync's limit,
 /// takes well under a tenth of it.

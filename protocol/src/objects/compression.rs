@@ -1,4 +1,4 @@
-//! Wrapping a SQLite file as a rendition, and unwrapping it, a piece at a time.
+//! Compresses a file as an object and decompresses it again, a piece at a time.
 
 use std::{io, path::Path};
 
@@ -8,9 +8,9 @@ use tokio::{
     io::{AsyncBufRead, AsyncRead, AsyncWriteExt, BufReader},
 };
 
-use crate::message::Encoding;
+use crate::encoding::Encoding;
 
-/// `file` as the object that holds it in this encoding.
+/// Returns `file` as the object that holds it in this encoding.
 pub fn wrap(
     encoding: Encoding,
     file: impl AsyncBufRead + Send + Unpin + 'static,
@@ -22,7 +22,7 @@ pub fn wrap(
     }
 }
 
-/// The SQLite file in an `object` of this encoding.
+/// Returns the file that an `object` of this encoding holds.
 pub fn unwrap(
     encoding: Encoding,
     object: impl AsyncBufRead + Send + Unpin + 'static,
@@ -34,10 +34,10 @@ pub fn unwrap(
     }
 }
 
-/// Writes the SQLite file in the file `object` to `file`.
+/// Writes the file that the local file `object` holds to `file`.
 ///
 /// # Errors
-/// The system's; also when `object` is not in this encoding.
+/// When either cannot be read or written, or `object` is not in this encoding.
 pub async fn unwrap_to(encoding: Encoding, object: &Path, file: &Path) -> io::Result<()> {
     let object = BufReader::new(File::open(object).await?);
     let mut file = File::create(file).await?;
