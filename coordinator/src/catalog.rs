@@ -17,32 +17,35 @@ use chrono::{DateTime, Utc};
 use seedbed_protocol::RunId;
 use sqlx::{AnyPool, any::AnyRow};
 
-mod apply;
-mod browse;
+mod database;
 mod demand;
+mod events;
 mod freshness;
-mod jobs;
+mod jobs {
+    pub(super) mod pending;
+    pub(super) mod retry;
+}
 mod listing;
-mod open;
-mod read;
-mod requeue;
-mod retention;
+mod runs;
 mod schedule;
-mod sql;
+mod snapshots;
+mod stores;
 
-pub use apply::Applied;
-pub use browse::{
+pub use database::open::{file_of, name_of};
+use database::sql::{Tx, in_flight};
+pub use demand::NewestAttempt;
+pub use events::Applied;
+pub use freshness::{Age, Freshness};
+pub use jobs::{
+    pending::{PendingJob, QueuedJob},
+    retry::Retried,
+};
+pub use listing::{InFlight, ListOptions, Listed, Listing};
+pub use runs::{FailedJob, RunReport, SnapshotRecord, Totals, WayCount};
+pub use snapshots::retention::{JobObjects, Retention, SnapshotRef};
+pub use stores::{
     JobCursor, JobFailure, JobFilter, JobRecord, StoreHistory, StoreRecord, StoreSearch,
 };
-pub use demand::NewestAttempt;
-pub use freshness::{Age, Freshness};
-pub use jobs::{PendingJob, QueuedJob};
-pub use listing::{InFlight, ListOptions, Listed, Listing};
-pub use open::{file_of, name_of};
-pub use read::{FailedJob, RunReport, SnapshotRecord, Totals, WayCount};
-pub use requeue::Retried;
-pub use retention::{JobObjects, Retention, SnapshotRef};
-use sql::{Tx, in_flight};
 
 /// How much of a damaged value is shown: all of a manifest would fill screens.
 const SHOWN_CHARS: usize = 80;
@@ -187,7 +190,7 @@ impl CatalogError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unavailable { .. } => true,
-            Self::Database(error) => open::passes(error),
+            Self::Database(error) => database::open::passes(error),
             _ => false,
         }
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{Catalog, CatalogError, in_flight, millis, read::count};
+use super::{Catalog, CatalogError, in_flight, millis, runs::count};
 
 /// The quantiles of snapshots' ages that are measured, and as percentages.
 const QUANTILES: [(&str, u64); 4] = [("0.5", 50), ("0.9", 90), ("0.99", 99), ("1", 100)];

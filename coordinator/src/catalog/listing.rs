@@ -12,11 +12,11 @@ use sqlx::{AssertSqlSafe, Row};
 use tracing::Span;
 
 use super::{
-    Catalog, CatalogError, Tx, in_flight,
-    jobs::claims,
-    millis, parsed,
-    sql::{Lock, list_of, rows_of},
-    time,
+    Catalog, CatalogError, Tx,
+    database::sql::{Lock, list_of, rows_of},
+    in_flight,
+    jobs::pending::claims,
+    millis, parsed, time,
 };
 use crate::stores::Store;
 

@@ -8,7 +8,7 @@ use seedbed_protocol::{RunId, StoreId, message::Manifest};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
-use super::{Catalog, CatalogError, damaged, millis, parsed, sql::list_of, time};
+use super::{Catalog, CatalogError, damaged, database::sql::list_of, millis, parsed, time};
 
 /// What a run's jobs add up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

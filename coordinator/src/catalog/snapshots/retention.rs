@@ -10,10 +10,11 @@ use futures::{StreamExt, stream::BoxStream};
 use seedbed_protocol::{Attempt, JobId, StoreId, message::Manifest, snapshots};
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
-use super::{
-    Catalog, CatalogError, Tx, apply, millis, parsed,
-    read::{count, snapshot_record},
-    sql::{Lock, list_of},
+use crate::catalog::{
+    Catalog, CatalogError, Tx,
+    database::sql::{Lock, list_of},
+    events, millis, parsed,
+    runs::{count, snapshot_record},
 };
 
 /// The snapshots beyond those that `$1` to `$3` keep, see [`Retention`].
@@ -227,7 +228,7 @@ impl Catalog {
         if !restore_job(&mut transaction, manifest, "completed").await? {
             restore_job(&mut transaction, manifest, "retried").await?;
         }
-        let is_new = apply::record_snapshot(&mut transaction, manifest).await?;
+        let is_new = events::record_snapshot(&mut transaction, manifest).await?;
         transaction.commit().await?;
         Ok(is_new)
     }

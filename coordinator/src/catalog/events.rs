@@ -8,8 +8,9 @@ use seedbed_protocol::{
 use sqlx::Row;
 
 use super::{
-    Catalog, CatalogError, millis, parsed, printable,
-    sql::{Lock, Tx},
+    Catalog, CatalogError,
+    database::sql::{Lock, Tx},
+    millis, parsed, printable,
 };
 
 /// What an event changed.

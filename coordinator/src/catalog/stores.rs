@@ -7,7 +7,7 @@ use sqlx::{Any, AssertSqlSafe, Row, any::AnyRow, query::Query};
 
 use super::{
     Age, Catalog, CatalogError, SnapshotRecord, damaged, parsed,
-    read::{count, snapshot_record},
+    runs::{count, snapshot_record},
     time,
 };
 

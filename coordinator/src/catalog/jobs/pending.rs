@@ -10,10 +10,11 @@ use seedbed_protocol::{
 };
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{
-    Catalog, CatalogError, damaged, in_flight, millis, parsed, printable,
-    read::snapshot_record,
-    sql::{Lock, list_of},
+use crate::catalog::{
+    Catalog, CatalogError, damaged,
+    database::sql::{Lock, list_of},
+    in_flight, millis, parsed, printable,
+    runs::snapshot_record,
 };
 
 /// A job that is not in a final state.
@@ -340,7 +341,7 @@ impl Catalog {
     }
 }
 
-pub(super) fn pending_job(row: &sqlx::any::AnyRow) -> Result<PendingJob, CatalogError> {
+pub(in crate::catalog) fn pending_job(row: &sqlx::any::AnyRow) -> Result<PendingJob, CatalogError> {
     let store_id: StoreId = parsed(row, "store_id", "a store id")?;
     let claims = claims(row)?;
     Ok(PendingJob {
@@ -352,7 +353,7 @@ pub(super) fn pending_job(row: &sqlx::any::AnyRow) -> Result<PendingJob, Catalog
 }
 
 /// The claims of a job of the store that the row names.
-pub(super) fn claims(row: &sqlx::any::AnyRow) -> Result<JsonObject, CatalogError> {
+pub(in crate::catalog) fn claims(row: &sqlx::any::AnyRow) -> Result<JsonObject, CatalogError> {
     let claims: String = row.try_get("claims")?;
     serde_json::from_str(&claims).map_err(|_| {
         let store_id = row.try_get::<String, _>("store_id").unwrap_or_default();

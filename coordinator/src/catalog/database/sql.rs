@@ -2,14 +2,14 @@
 
 use sqlx::{Any, Transaction};
 
-use super::{Catalog, CatalogError};
+use crate::catalog::{Catalog, CatalogError};
 
 /// A transaction on either database.
-pub(super) type Tx = Transaction<'static, Any>;
+pub(in crate::catalog) type Tx = Transaction<'static, Any>;
 
 /// What makes writers wait for each other; see the table `locks`.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Lock {
+pub(in crate::catalog) enum Lock {
     /// Whoever changes jobs or snapshots that exist.
     Writer,
     /// Whoever adds jobs.
@@ -22,12 +22,12 @@ macro_rules! in_flight {
         "state IN ('listed', 'queued', 'running')"
     };
 }
-pub(super) use in_flight;
+pub(in crate::catalog) use in_flight;
 
 impl Catalog {
     /// A transaction that holds `lock` to its end. Taken as the first thing, it also is SQLite's only write
     /// lock, which a transaction that has read before might not get.
-    pub(super) async fn locked(&self, lock: Lock) -> Result<Tx, CatalogError> {
+    pub(in crate::catalog) async fn locked(&self, lock: Lock) -> Result<Tx, CatalogError> {
         let mut transaction = self.pool.begin().await?;
         take(&mut transaction, lock).await?;
         Ok(transaction)
@@ -35,7 +35,7 @@ impl Catalog {
 }
 
 /// Waits for `lock`. Who takes both takes the listing's first.
-pub(super) async fn take(transaction: &mut Tx, lock: Lock) -> Result<(), CatalogError> {
+pub(in crate::catalog) async fn take(transaction: &mut Tx, lock: Lock) -> Result<(), CatalogError> {
     let name = match lock {
         Lock::Writer => "writer",
         Lock::Listing => "listing",
@@ -48,13 +48,13 @@ pub(super) async fn take(transaction: &mut Tx, lock: Lock) -> Result<(), Catalog
 }
 
 /// `$3, $4, $5`: `count` placeholders from `first` on.
-pub(super) fn list_of(first: usize, count: usize) -> String {
+pub(in crate::catalog) fn list_of(first: usize, count: usize) -> String {
     let placeholders: Vec<String> = (first..first + count).map(|n| format!("${n}")).collect();
     placeholders.join(", ")
 }
 
 /// `($1, $2), ($3, $4)`: `rows` lists of `columns` placeholders each.
-pub(super) fn rows_of(first: usize, rows: usize, columns: usize) -> String {
+pub(in crate::catalog) fn rows_of(first: usize, rows: usize, columns: usize) -> String {
     let rows: Vec<String> = (0..rows)
         .map(|row| format!("({})", list_of(first + row * columns, columns)))
         .collect();

@@ -7,9 +7,10 @@ use seedbed_protocol::{JobId, RunId, StoreId};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{
-    Catalog, CatalogError, Tx, millis, parsed,
-    sql::{Lock, list_of, take},
+use crate::catalog::{
+    Catalog, CatalogError, Tx,
+    database::sql::{Lock, list_of, take},
+    millis, parsed,
 };
 
 /// What a retry came to.

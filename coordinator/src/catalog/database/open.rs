@@ -12,7 +12,7 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
 };
 
-use super::{Catalog, CatalogError};
+use crate::catalog::{Catalog, CatalogError};
 
 /// Connections of one process to Postgres: events, progress, a listing and requests at the same time.
 const POSTGRES_CONNECTIONS: u32 = 8;
@@ -263,7 +263,7 @@ fn sqlite_url(path: &Path) -> Result<String, String> {
 }
 
 /// Whether the reason may pass without anybody changing the settings.
-pub(super) fn passes(error: &sqlx::Error) -> bool {
+pub(in crate::catalog) fn passes(error: &sqlx::Error) -> bool {
     let Some(refused) = error.as_database_error() else {
         return matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut);
     };

@@ -1,0 +1,3 @@
+//! Snapshots that may go, that are gone, and that come back from their manifests.
+
+pub(super) mod retention;
