@@ -1,4 +1,16 @@
-//! The database itself: how it is opened, and pieces of SQL.
+//! The database behind the catalog: opening it, its locks and errors, and what every query needs.
 
-pub(super) mod open;
-pub(super) mod sql;
+mod error;
+mod handle;
+mod open;
+mod sql;
+
+pub use error::CatalogError;
+pub(super) use error::damaged;
+pub use handle::Catalog;
+pub(super) use handle::{Lock, Tx, take};
+pub use open::{file_of, name_of};
+pub(super) use sql::{
+    count, elapsed, in_flight, list_of, millis, optional_count, parsed, pattern, printable,
+    rows_of, stored, time,
+};

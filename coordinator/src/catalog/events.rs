@@ -1,6 +1,5 @@
 //! Applies what workers report: many events in one transaction, each at most once, in any order.
 
-use chrono::Utc;
 use seedbed_protocol::{
     Attempt, JobId,
     message::{EventKind, Failure, FailureKind, Manifest, SeedEvent, Way},
@@ -8,9 +7,8 @@ use seedbed_protocol::{
 use sqlx::Row;
 
 use super::{
-    Catalog, CatalogError,
-    database::sql::{Lock, Tx},
-    millis, parsed, printable,
+    database::{Catalog, CatalogError, Lock, Tx, millis, printable},
+    snapshots::record_snapshot,
 };
 
 /// What an event changed.
@@ -189,80 +187,6 @@ async fn went(tx: &mut Tx, job_id: JobId, way: Way) -> Result<(), CatalogError> 
     Ok(())
 }
 
-/// Adds a snapshot of a known job, and makes it the live one if it is the newest; whether it is new to the
-/// catalog. Two uploads of one try are one snapshot: the first that is told of.
-pub(super) async fn record_snapshot(
-    tx: &mut Tx,
-    manifest: &Manifest,
-) -> Result<bool, CatalogError> {
-    if !insert_snapshot(tx, manifest).await? {
-        return Ok(false);
-    }
-    promote(tx, manifest).await?;
-    Ok(true)
-}
-
-async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, CatalogError> {
-    let json = serde_json::to_string(manifest).map_err(|e| CatalogError::Unstorable {
-        what: "manifest",
-        reason: e.to_string(),
-    })?;
-    let inserted = sqlx::query(
-        "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
-             last_op_id, created_at, verified_at, state, superseded_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, 'superseded', $10) ON CONFLICT DO NOTHING",
-    )
-    .bind(manifest.job_id.to_string())
-    .bind(i64::from(manifest.attempt.get()))
-    .bind(manifest.run_id.to_string())
-    .bind(manifest.store_id.to_string())
-    .bind(json)
-    .bind(stored(manifest.rows()))
-    .bind(stored(manifest.bytes()))
-    .bind(manifest.checkpoint.last_op_id.0)
-    .bind(millis(manifest.created_at))
-    .bind(millis(Utc::now()))
-    .execute(&mut **tx)
-    .await?;
-    Ok(inserted.rows_affected() == 1)
-}
-
-/// Makes a new snapshot the live one of its store, unless the live one is of a later job, or of a later try
-/// of the same job. Job ids sort by time, and a store has one job in flight at a time: the checkpoint of a
-/// later job is never the older one, unless the service itself went back, and then the later job is right.
-/// Op ids would not tell that: restored from a backup, a service counts some of them a second time.
-async fn promote(tx: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
-    let live =
-        sqlx::query("SELECT job_id, attempt FROM snapshots WHERE store_id = $1 AND state = 'live'")
-            .bind(manifest.store_id.to_string())
-            .fetch_optional(&mut **tx)
-            .await?;
-    if let Some(live) = live {
-        let job_id: JobId = parsed(&live, "job_id", "a job id")?;
-        let attempt: i64 = live.try_get("attempt")?;
-        if (job_id, attempt) > (manifest.job_id, manifest.attempt.get().into()) {
-            return Ok(());
-        }
-        sqlx::query(
-            "UPDATE snapshots SET state = 'superseded', superseded_at = $2 \
-             WHERE store_id = $1 AND state = 'live'",
-        )
-        .bind(manifest.store_id.to_string())
-        .bind(millis(Utc::now()))
-        .execute(&mut **tx)
-        .await?;
-    }
-    sqlx::query(
-        "UPDATE snapshots SET state = 'live', superseded_at = NULL \
-         WHERE job_id = $1 AND attempt = $2",
-    )
-    .bind(manifest.job_id.to_string())
-    .bind(i64::from(manifest.attempt.get()))
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
 async fn failed(
     tx: &mut Tx,
     event: &SeedEvent,
@@ -320,9 +244,4 @@ fn noted(rows_affected: u64) -> Applied {
         0 => Applied::Ignored,
         _ => Applied::Noted,
     }
-}
-
-/// Neither database has unsigned integers; nothing that is counted here comes near the limit.
-fn stored(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

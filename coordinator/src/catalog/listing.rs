@@ -12,11 +12,10 @@ use sqlx::{AssertSqlSafe, Row};
 use tracing::Span;
 
 use super::{
-    Catalog, CatalogError, Tx,
-    database::sql::{Lock, list_of, rows_of},
-    in_flight,
-    jobs::pending::claims,
-    millis, parsed, time,
+    database::{
+        Catalog, CatalogError, Lock, Tx, in_flight, list_of, millis, parsed, rows_of, stored, time,
+    },
+    jobs::claims,
 };
 use crate::stores::Store;
 
@@ -407,11 +406,6 @@ impl Listing {
         self.listed.retired = retired.rows_affected();
         Ok(())
     }
-}
-
-/// Neither database has unsigned integers; no list comes near the limit.
-fn stored(position: u64) -> i64 {
-    i64::try_from(position).unwrap_or(i64::MAX)
 }
 
 fn claims_of(store: &Store) -> Result<String, CatalogError> {

@@ -1,14 +1,13 @@
-//! Reads what `status`, `snapshots` and a run's summary show.
+//! The table of runs: what they add up to, the lease of the one that publishes, and how they end.
 
-use std::{collections::HashMap, ops::AddAssign};
+use std::{collections::HashMap, ops::AddAssign, time::Duration};
 
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, stream::BoxStream};
-use seedbed_protocol::{RunId, StoreId, message::Manifest};
+use seedbed_protocol::{RunId, trace::TraceContext};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
-use super::{Catalog, CatalogError, damaged, database::sql::list_of, millis, parsed, time};
+use super::database::{Catalog, CatalogError, Lock, Tx, count, list_of, millis, parsed, time};
 
 /// What a run's jobs add up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -78,35 +77,6 @@ pub struct WayCount {
     pub why: Option<String>,
     /// The jobs.
     pub jobs: u64,
-}
-
-/// A job that failed for good.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FailedJob {
-    /// The store.
-    pub store_id: StoreId,
-    /// Tries that it took.
-    pub attempts: u64,
-    /// `transient` or `permanent`.
-    pub kind: Option<String>,
-    /// The step that failed.
-    pub step: Option<String>,
-    /// Why.
-    pub message: Option<String>,
-    /// The trace of the job.
-    pub trace_id: Option<String>,
-}
-
-/// One snapshot.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SnapshotRecord {
-    /// `live`, `superseded`, `deleting` or `deleted`.
-    pub state: String,
-    /// When the service was last known to hold exactly this.
-    pub verified_at: DateTime<Utc>,
-    /// Everything about it.
-    #[serde(flatten)]
-    pub manifest: Manifest,
 }
 
 impl Catalog {
@@ -268,123 +238,167 @@ impl Catalog {
             .collect()
     }
 
-    /// Jobs of a run that failed for good, in the order of the list of stores; at most `limit`.
+    /// Whether the caller is the first that starts the run of `due`, and may.
     ///
     /// # Errors
-    /// [`CatalogError`] when the catalog cannot be read.
-    pub async fn failed_jobs(
+    /// [`CatalogError::Database`].
+    pub async fn claim_schedule(&self, due: DateTime<Utc>) -> Result<bool, CatalogError> {
+        let claimed =
+            sqlx::query("UPDATE locks SET taken = $1 WHERE name = 'schedule' AND taken < $1")
+                .bind(millis(due))
+                .execute(&self.pool)
+                .await?;
+        Ok(claimed.rows_affected() == 1)
+    }
+
+    /// Takes or renews the right to publish the jobs of a run; whether `holder` has it now.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn lease_run(
         &self,
         run_id: RunId,
-        limit: i64,
-    ) -> Result<Vec<FailedJob>, CatalogError> {
-        let rows = sqlx::query(
-            "SELECT store_id, attempt, failure_kind, failure_step, failure_message, trace_id FROM jobs \
-             WHERE run_id = $1 AND state = 'failed' ORDER BY position LIMIT $2",
+        holder: &str,
+        lease: Duration,
+    ) -> Result<bool, CatalogError> {
+        let now = Utc::now();
+        let leased = sqlx::query(
+            "UPDATE runs SET publisher = $2, lease_until = $4 \
+             WHERE id = $1 AND state = 'running' \
+                 AND (publisher IS NULL OR publisher = $2 OR lease_until < $3)",
         )
         .bind(run_id.to_string())
-        .bind(limit)
-        .fetch_all(&self.readers)
+        .bind(holder.to_owned())
+        .bind(millis(now))
+        .bind(millis(now + lease))
+        .execute(&self.pool)
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(FailedJob {
-                    store_id: parsed(row, "store_id", "a store id")?,
-                    attempts: count(row, "attempt")?,
-                    kind: row.try_get("failure_kind")?,
-                    step: row.try_get("failure_step")?,
-                    message: row.try_get("failure_message")?,
-                    trace_id: row.try_get("trace_id")?,
-                })
-            })
-            .collect()
+        Ok(leased.rows_affected() == 1)
     }
 
-    /// Snapshots by store, the newest of each first: live ones, or all with `all`; of one store, or of
-    /// every store.
-    pub fn snapshots(
-        &self,
-        store_id: Option<&StoreId>,
-        all: bool,
-    ) -> BoxStream<'_, Result<SnapshotRecord, CatalogError>> {
+    /// Gives up the right to publish the jobs of a run.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn release_run(&self, run_id: RunId, holder: &str) -> Result<(), CatalogError> {
         sqlx::query(
-            "SELECT job_id, state, manifest, verified_at FROM snapshots \
-             WHERE ($1 = '' OR store_id = $1) AND (state = 'live' OR $2 = 1) \
-             ORDER BY store_id, created_at DESC",
+            "UPDATE runs SET publisher = NULL, lease_until = NULL WHERE id = $1 AND publisher = $2",
         )
-        .bind(store_id.map(ToString::to_string).unwrap_or_default())
-        .bind(i64::from(all))
-        .fetch(&self.readers)
-        .map(|row| snapshot_record(&row?))
-        .boxed()
-    }
-
-    /// The time by the catalog's own clock; `None` for SQLite, which has none but this machine's.
-    ///
-    /// # Errors
-    /// [`CatalogError`] when the catalog cannot be read.
-    pub async fn clock(&self) -> Result<Option<DateTime<Utc>>, CatalogError> {
-        if self.is_sqlite {
-            return Ok(None);
-        }
-        let now: i64 = sqlx::query_scalar(
-            "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
-        )
-        .fetch_one(&self.readers)
+        .bind(run_id.to_string())
+        .bind(holder.to_owned())
+        .execute(&self.pool)
         .await?;
-        time(now).map(Some)
+        Ok(())
     }
 
-    /// The live snapshots of `count` stores, picked at random.
+    /// The trace that a run was listed in; none for a run of an older version.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn run_trace(&self, run_id: RunId) -> Result<TraceContext, CatalogError> {
+        let traceparent = sqlx::query_scalar("SELECT traceparent FROM runs WHERE id = $1")
+            .bind(run_id.to_string())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(TraceContext {
+            traceparent: traceparent.flatten(),
+            tracestate: None,
+        })
+    }
+
+    /// Whether the jobs of a run are to download every row.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn is_full_run(&self, run_id: RunId) -> Result<bool, CatalogError> {
+        let is_full: Option<Option<i64>> =
+            sqlx::query_scalar("SELECT is_full FROM runs WHERE id = $1")
+                .bind(run_id.to_string())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(is_full.flatten() == Some(1))
+    }
+
+    /// Runs with jobs that were not published, which nobody is publishing, oldest first.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
-    pub async fn sample_live(&self, count: i64) -> Result<Vec<Manifest>, CatalogError> {
+    pub async fn unpublished_runs(&self) -> Result<Vec<RunId>, CatalogError> {
         let rows = sqlx::query(
-            "SELECT job_id, state, manifest, verified_at FROM snapshots WHERE state = 'live' \
-             AND NOT EXISTS ( \
-                 SELECT 1 FROM stores \
-                 WHERE stores.store_id = snapshots.store_id AND retired_at IS NOT NULL) \
-             ORDER BY RANDOM() LIMIT $1",
+            "SELECT id FROM runs \
+             WHERE state = 'running' AND (publisher IS NULL OR lease_until < $1) \
+                 AND EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'listed') \
+             ORDER BY started_at, id",
         )
-        .bind(count)
-        .fetch_all(&self.readers)
+        .bind(millis(Utc::now()))
+        .fetch_all(&self.pool)
         .await?;
         rows.iter()
-            .map(|row| Ok(snapshot_record(row)?.manifest))
+            .map(|row| parsed(row, "id", "a run id"))
             .collect()
     }
 
-    /// The live snapshot of a store; none of a store that is no longer in the source.
+    /// Ends every run that has no job in flight any more: `abandoned` if a job was, `cancelled` if the run was,
+    /// `failed` if a job did, else `completed`.
     ///
     /// # Errors
-    /// [`CatalogError`] when the catalog cannot be read.
-    pub async fn live_snapshot(
-        &self,
-        store_id: &StoreId,
-    ) -> Result<Option<SnapshotRecord>, CatalogError> {
-        let row = sqlx::query(
-            "SELECT job_id, state, manifest, verified_at FROM snapshots WHERE store_id = $1 AND state = 'live' \
-             AND NOT EXISTS ( \
-                 SELECT 1 FROM stores WHERE store_id = $1 AND retired_at IS NOT NULL)",
+    /// [`CatalogError::Database`].
+    pub async fn finish_runs(&self) -> Result<(), CatalogError> {
+        // The lock: a retry may be adding jobs to a run that is at its end.
+        let mut transaction = self.locked(Lock::Writer).await?;
+        sqlx::query(
+            "UPDATE runs SET finished_at = $1, publisher = NULL, lease_until = NULL, state = CASE \
+                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'abandoned') \
+                     THEN 'abandoned' \
+                 WHEN state = 'cancelled' THEN 'cancelled' \
+                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'failed') \
+                     THEN 'failed' \
+                 ELSE 'completed' END \
+             WHERE state IN ('running', 'cancelled') AND finished_at IS NULL AND NOT EXISTS ( \
+                 SELECT 1 FROM jobs \
+                 WHERE run_id = runs.id AND state IN ('listed', 'queued', 'running'))",
         )
-        .bind(store_id.to_string())
-        .fetch_optional(&self.readers)
+        .bind(millis(Utc::now()))
+        .execute(&mut *transaction)
         .await?;
-        row.as_ref().map(snapshot_record).transpose()
+        Ok(transaction.commit().await?)
+    }
+
+    /// Keeps everybody from publishing more of a run; whether nobody is publishing any more. The run ends when
+    /// its last job does.
+    ///
+    /// # Errors
+    /// [`CatalogError::UnknownRun`], [`CatalogError::RunEnded`].
+    pub async fn stop_publishing(&self, run_id: RunId) -> Result<bool, CatalogError> {
+        let mut transaction = self.locked(Lock::Writer).await?;
+        let state = run_state(&mut transaction, run_id).await?;
+        if !matches!(state.as_str(), "running" | "cancelled") {
+            return Err(CatalogError::RunEnded { run_id, state });
+        }
+        sqlx::query("UPDATE runs SET state = 'cancelled' WHERE id = $1")
+            .bind(run_id.to_string())
+            .execute(&mut *transaction)
+            .await?;
+        let publishing: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM runs \
+             WHERE id = $1 AND publisher IS NOT NULL AND lease_until >= $2",
+        )
+        .bind(run_id.to_string())
+        .bind(millis(Utc::now()))
+        .fetch_one(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(publishing == 0)
     }
 }
 
-pub(super) fn snapshot_record(row: &AnyRow) -> Result<SnapshotRecord, CatalogError> {
-    let (job_id, json): (String, String) = (row.try_get("job_id")?, row.try_get("manifest")?);
-    Ok(SnapshotRecord {
-        state: row.try_get("state")?,
-        verified_at: time(row.try_get("verified_at")?)?,
-        manifest: serde_json::from_str(&json)
-            .map_err(|_| damaged(json, format!("the manifest of the job {job_id}")))?,
-    })
-}
-
-pub(super) fn count(row: &AnyRow, column: &str) -> Result<u64, CatalogError> {
-    let count: i64 = row.try_get(column)?;
-    u64::try_from(count).map_err(|_| damaged(count, "a count"))
+pub(in crate::catalog) async fn run_state(
+    transaction: &mut Tx,
+    run_id: RunId,
+) -> Result<String, CatalogError> {
+    let state = sqlx::query_scalar("SELECT state FROM runs WHERE id = $1")
+        .bind(run_id.to_string())
+        .fetch_optional(&mut **transaction)
+        .await?;
+    state.ok_or(CatalogError::UnknownRun { run_id })
 }

@@ -1,3 +1,9 @@
-//! Snapshots that may go, that are gone, and that come back from their manifests.
+//! The table of snapshots: the live ones, those that may go, and those that come back from their manifests.
 
-pub(super) mod retention;
+mod record;
+mod restore;
+mod retention;
+
+pub use record::SnapshotRecord;
+pub(super) use record::{record_snapshot, snapshot_record};
+pub use retention::{JobObjects, Retention, SnapshotRef};

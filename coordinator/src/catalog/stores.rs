@@ -1,64 +1,71 @@
-//! Pages of runs, jobs and stores, for people who look around.
+//! The table of stores: pages of them, the history of one, and how old their snapshots are.
 
-use chrono::{DateTime, Utc};
-use seedbed_protocol::{JobId, RunId, StoreId};
+use chrono::{DateTime, TimeDelta, Utc};
+use seedbed_protocol::StoreId;
 use serde::Serialize;
 use sqlx::{Any, AssertSqlSafe, Row, any::AnyRow, query::Query};
 
 use super::{
-    Age, Catalog, CatalogError, SnapshotRecord, damaged, parsed,
-    runs::{count, snapshot_record},
-    time,
+    database::{Catalog, CatalogError, count, millis, optional_count, parsed, pattern, time},
+    jobs::{JOB_COLUMNS, JobRecord, job},
+    snapshots::{SnapshotRecord, snapshot_record},
 };
-
-/// What every query for jobs selects, from the table as `job`.
-const JOB_COLUMNS: &str = "job.id AS job_id, job.run_id AS job_run_id, job.store_id AS job_store_id, job.state AS job_state, \
-     job.attempt, job.worker, job.trace_id, job.listed_at, job.started_at, job.finished_at, \
-     job.failure_kind, job.failure_step, job.failure_message, job.position, job.way, job.why";
 
 /// A store's newest snapshots and jobs, as many as this.
 const HISTORY: i64 = 50;
 
-/// One job.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct JobRecord {
-    /// Its id.
-    pub job_id: JobId,
-    /// Its run.
-    pub run_id: RunId,
-    /// Its store.
-    pub store_id: StoreId,
-    /// `listed`, `queued`, `running`, `completed`, `unchanged`, `failed`, `cancelled`, `abandoned` or `retried`.
-    pub state: String,
-    /// The newest try that is known of; 0 before the first.
-    pub attempt: u64,
-    /// Who worked on it last.
-    pub worker: Option<String>,
-    /// Its trace, as 32 hex digits.
-    pub trace_id: Option<String>,
-    /// When it was listed.
-    pub listed_at: DateTime<Utc>,
-    /// When a worker took it.
-    pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub finished_at: Option<DateTime<Utc>>,
-    /// Which way it went: `unchanged`, `base` or `full`.
-    pub way: Option<String>,
-    /// Why every row was downloaded, if it was.
-    pub why: Option<String>,
-    /// Why its last try failed, unless it succeeded after that.
-    pub failure: Option<JobFailure>,
+/// How many stores have a live snapshot of which age. Stores that are no longer in the source do not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Freshness {
+    /// Younger than an hour.
+    pub hour: u64,
+    /// An hour or older, and younger than six.
+    pub six_hours: u64,
+    /// Six hours or older, and younger than a day.
+    pub day: u64,
+    /// A day or older.
+    pub older: u64,
+    /// Stores without a snapshot.
+    pub never: u64,
 }
 
-/// Why a try at a job failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct JobFailure {
-    /// `transient` or `permanent`.
-    pub kind: Option<String>,
-    /// The step that failed.
-    pub step: Option<String>,
-    /// Why.
-    pub message: String,
+impl Freshness {
+    /// All stores.
+    pub fn stores(&self) -> u64 {
+        self.hour + self.six_hours + self.day + self.older + self.never
+    }
+}
+
+/// One of the groups of [`Freshness`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// [`Freshness::hour`]
+    Hour,
+    /// [`Freshness::six_hours`]
+    SixHours,
+    /// [`Freshness::day`]
+    Day,
+    /// [`Freshness::older`]
+    Older,
+    /// [`Freshness::never`]
+    Never,
+}
+
+impl Age {
+    /// The condition on `live.verified_at`, of a live snapshot that may be missing, that holds for this group `now`.
+    fn condition(self, now: DateTime<Utc>) -> String {
+        let since = |hours| millis(now - TimeDelta::hours(hours));
+        let (hour, six_hours, day) = (since(1), since(6), since(24));
+        match self {
+            Self::Hour => format!("live.verified_at > {hour}"),
+            Self::SixHours => {
+                format!("live.verified_at <= {hour} AND live.verified_at > {six_hours}")
+            }
+            Self::Day => format!("live.verified_at <= {six_hours} AND live.verified_at > {day}"),
+            Self::Older => format!("live.verified_at <= {day}"),
+            Self::Never => "live.verified_at IS NULL".to_owned(),
+        }
+    }
 }
 
 /// One store.
@@ -89,15 +96,6 @@ pub struct StoreHistory {
     pub jobs: Vec<JobRecord>,
 }
 
-/// Which jobs of a run.
-#[derive(Debug, Clone, Default)]
-pub struct JobFilter {
-    /// Only those in this state; otherwise all that were not replaced by another.
-    pub state: Option<String>,
-    /// Only those of stores whose id has this in it, in upper or lower case.
-    pub search: Option<String>,
-}
-
 /// Which stores.
 #[derive(Debug, Clone, Default)]
 pub struct StoreSearch {
@@ -109,53 +107,36 @@ pub struct StoreSearch {
     pub state: Option<String>,
 }
 
-/// A place in the jobs of a run: position and id.
-pub type JobCursor = (i64, JobId);
-
 impl Catalog {
-    /// Jobs of a run in the order of the list of stores, at most `limit` after `after`, and where the next ones are.
+    /// How old the snapshots of all stores are at `now`.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
-    pub async fn jobs_page(
-        &self,
-        run_id: RunId,
-        filter: &JobFilter,
-        after: Option<JobCursor>,
-        limit: u32,
-    ) -> Result<(Vec<JobRecord>, Option<JobCursor>), CatalogError> {
-        let (position, id) = match after {
-            Some((position, id)) => (position, id.to_string()),
-            None => (i64::MIN, String::new()),
+    pub async fn freshness(&self, now: DateTime<Utc>) -> Result<Freshness, CatalogError> {
+        let in_group = |age: Age, name: &str| {
+            let condition = age.condition(now);
+            format!("COUNT(CASE WHEN {condition} THEN 1 END) AS {name}")
         };
         let statement = format!(
-            "SELECT {JOB_COLUMNS} FROM jobs job \
-             WHERE job.run_id = $1 AND (job.state = $2 OR $2 = '' AND job.state <> 'retried') \
-                 AND LOWER(job.store_id) LIKE LOWER($3) ESCAPE '\\' \
-                 AND (job.position > $4 OR job.position = $4 AND job.id > $5) \
-             ORDER BY job.position, job.id LIMIT $6"
+            "SELECT {}, {}, {}, {}, {} FROM stores \
+             LEFT JOIN snapshots live ON live.store_id = stores.store_id AND live.state = 'live' \
+             WHERE stores.retired_at IS NULL",
+            in_group(Age::Hour, "hour"),
+            in_group(Age::SixHours, "six_hours"),
+            in_group(Age::Day, "day"),
+            in_group(Age::Older, "older"),
+            in_group(Age::Never, "never")
         );
-        let rows = sqlx::query(AssertSqlSafe(statement))
-            .bind(run_id.to_string())
-            .bind(filter.state.clone().unwrap_or_default())
-            .bind(pattern(filter.search.as_deref()))
-            .bind(position)
-            .bind(id)
-            .bind(i64::from(limit) + 1)
-            .fetch_all(&self.readers)
+        let row = sqlx::query(AssertSqlSafe(statement))
+            .fetch_one(&self.readers)
             .await?;
-        let page = rows.iter().take(limit as usize);
-        let jobs: Vec<JobRecord> = page.map(job).collect::<Result<_, _>>()?;
-        let next = match rows.get(limit as usize) {
-            // The last of this page: the next one begins after it.
-            Some(_) => {
-                let last = &rows[limit as usize - 1];
-                let id = parsed(last, "job_id", "a job id")?;
-                Some((last.try_get("position")?, id))
-            }
-            None => None,
-        };
-        Ok((jobs, next))
+        Ok(Freshness {
+            hour: count(&row, "hour")?,
+            six_hours: count(&row, "six_hours")?,
+            day: count(&row, "day")?,
+            older: count(&row, "older")?,
+            never: count(&row, "never")?,
+        })
     }
 
     /// Stores in the order of their ids, at most `limit` after `after`.
@@ -266,23 +247,6 @@ fn bind_search<'q>(query: AnyQuery<'q>, search: &StoreSearch) -> AnyQuery<'q> {
         .bind(search.state.clone().unwrap_or_default())
 }
 
-/// A pattern of LIKE for what has `text` in it, whatever LIKE makes of its characters. The database makes lower case of
-/// both sides, because SQLite does so with ASCII only.
-fn pattern(text: Option<&str>) -> String {
-    let mut pattern = String::from("%");
-    for character in text.unwrap_or_default().chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        // No id has a NUL, and Postgres takes none.
-        if character != '\0' {
-            pattern.push(character);
-        }
-    }
-    pattern.push('%');
-    pattern
-}
-
 fn store(row: &AnyRow) -> Result<StoreRecord, CatalogError> {
     let snapshot_at: Option<i64> = row.try_get("verified_at")?;
     let retired_at: Option<i64> = row.try_get("retired_at")?;
@@ -295,55 +259,4 @@ fn store(row: &AnyRow) -> Result<StoreRecord, CatalogError> {
         bytes: optional_count(row, "byte_count")?,
         job: has_job.map(|_| job(row)).transpose()?,
     })
-}
-
-fn job(row: &AnyRow) -> Result<JobRecord, CatalogError> {
-    let optional_time = |column: &str| -> Result<Option<DateTime<Utc>>, CatalogError> {
-        let millis: Option<i64> = row.try_get(column)?;
-        millis.map(time).transpose()
-    };
-    let state: String = row.try_get("job_state")?;
-    let message: Option<String> = row.try_get("failure_message")?;
-    let succeeded = matches!(state.as_str(), "completed" | "unchanged");
-    let failure = match message.filter(|_| !succeeded) {
-        Some(message) => Some(JobFailure {
-            kind: row.try_get("failure_kind")?,
-            step: row.try_get("failure_step")?,
-            message,
-        }),
-        None => None,
-    };
-    Ok(JobRecord {
-        job_id: parsed(row, "job_id", "a job id")?,
-        run_id: parsed(row, "job_run_id", "a run id")?,
-        store_id: parsed(row, "job_store_id", "a store id")?,
-        state,
-        attempt: count(row, "attempt")?,
-        worker: row.try_get("worker")?,
-        trace_id: row.try_get("trace_id")?,
-        listed_at: time(row.try_get("listed_at")?)?,
-        started_at: optional_time("started_at")?,
-        finished_at: optional_time("finished_at")?,
-        way: row.try_get("way")?,
-        why: row.try_get("why")?,
-        failure,
-    })
-}
-
-fn optional_count(row: &AnyRow, column: &str) -> Result<Option<u64>, CatalogError> {
-    let count: Option<i64> = row.try_get(column)?;
-    count
-        .map(|count| u64::try_from(count).map_err(|_| damaged(count, "a count")))
-        .transpose()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pattern_means_each_character_as_it_is() {
-        assert_eq!(pattern(None), "%%");
-        assert_eq!(pattern(Some(r"50%_A\")), r"%50\%\_A\\%");
-    }
 }

@@ -12,7 +12,10 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
 };
 
-use crate::catalog::{Catalog, CatalogError};
+use super::{
+    error::{CatalogError, passes},
+    handle::Catalog,
+};
 
 /// Connections of one process to Postgres: events, progress, a listing and requests at the same time.
 const POSTGRES_CONNECTIONS: u32 = 8;
@@ -31,9 +34,6 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The SQLSTATE of a query for a table that is not there.
 const UNDEFINED_TABLE: &str = "42P01";
-
-/// Postgres's error codes have so many characters, SQLite's are shorter numbers.
-const SQLSTATE_CHARS: usize = 5;
 
 /// Where a catalog is.
 enum Place {
@@ -262,23 +262,6 @@ fn sqlite_url(path: &Path) -> Result<String, String> {
     Ok(format!("sqlite://{}?mode=rwc", url.path()))
 }
 
-/// Whether the reason may pass without anybody changing the settings.
-pub(in crate::catalog) fn passes(error: &sqlx::Error) -> bool {
-    let Some(refused) = error.as_database_error() else {
-        return matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut);
-    };
-    let code = refused.code().unwrap_or_default();
-    if code.len() == SQLSTATE_CHARS {
-        // The connection failed, transactions were in each other's way, resources are short, the server starts or
-        // stops, a lock was not to be had.
-        let passing = ["08", "25P03", "40", "53", "55P03", "57"];
-        return passing.iter().any(|class| code.starts_with(class));
-    }
-    // The lowest byte of an extended code of SQLite: SQLITE_BUSY, _LOCKED, _NOMEM, _IOERR and _FULL.
-    let code: Option<u32> = code.parse().ok();
-    code.is_some_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 10 | 13))
-}
-
 fn has_code(error: &sqlx::Error, code: &str) -> bool {
     let refused = error.as_database_error();
     refused.is_some_and(|refused| refused.code().as_deref() == Some(code))
@@ -297,4 +280,22 @@ fn advice(error: &sqlx::Error) -> String {
         _ => return reason,
     };
     format!("{reason}; {hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_from_what_somebody_has_to_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/catalog.db", directory.path().display());
+        let catalog = Catalog::open(&url).await.unwrap();
+        let full = "CREATE TABLE big (x); PRAGMA max_page_count = 1; INSERT INTO big VALUES (zeroblob(9999999))";
+        let full = sqlx::raw_sql(full).execute(&catalog.pool).await;
+        assert!(CatalogError::from(full.unwrap_err()).is_transient());
+        let missing = sqlx::raw_sql("SELECT * FROM nowhere");
+        let missing = missing.execute(&catalog.pool).await;
+        assert!(!CatalogError::from(missing.unwrap_err()).is_transient());
+    }
 }

@@ -1,20 +1,11 @@
 //! Pieces of SQL that more than one query needs.
 
-use sqlx::{Any, Transaction};
+use std::{str::FromStr, time::Duration};
 
-use crate::catalog::{Catalog, CatalogError};
+use chrono::{DateTime, Utc};
+use sqlx::{Row, any::AnyRow};
 
-/// A transaction on either database.
-pub(in crate::catalog) type Tx = Transaction<'static, Any>;
-
-/// What makes writers wait for each other; see the table `locks`.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::catalog) enum Lock {
-    /// Whoever changes jobs or snapshots that exist.
-    Writer,
-    /// Whoever adds jobs.
-    Listing,
-}
+use super::error::{CatalogError, damaged};
 
 /// The condition on a job that is not in a final state. It must read as in the index of the same name.
 macro_rules! in_flight {
@@ -23,29 +14,6 @@ macro_rules! in_flight {
     };
 }
 pub(in crate::catalog) use in_flight;
-
-impl Catalog {
-    /// A transaction that holds `lock` to its end. Taken as the first thing, it also is SQLite's only write
-    /// lock, which a transaction that has read before might not get.
-    pub(in crate::catalog) async fn locked(&self, lock: Lock) -> Result<Tx, CatalogError> {
-        let mut transaction = self.pool.begin().await?;
-        take(&mut transaction, lock).await?;
-        Ok(transaction)
-    }
-}
-
-/// Waits for `lock`. Who takes both takes the listing's first.
-pub(in crate::catalog) async fn take(transaction: &mut Tx, lock: Lock) -> Result<(), CatalogError> {
-    let name = match lock {
-        Lock::Writer => "writer",
-        Lock::Listing => "listing",
-    };
-    sqlx::query("UPDATE locks SET taken = taken + 1 WHERE name = $1")
-        .bind(name)
-        .execute(&mut **transaction)
-        .await?;
-    Ok(())
-}
 
 /// `$3, $4, $5`: `count` placeholders from `first` on.
 pub(in crate::catalog) fn list_of(first: usize, count: usize) -> String {
@@ -61,6 +29,72 @@ pub(in crate::catalog) fn rows_of(first: usize, rows: usize, columns: usize) -> 
     rows.join(", ")
 }
 
+pub(in crate::catalog) fn millis(time: DateTime<Utc>) -> i64 {
+    time.timestamp_millis()
+}
+
+pub(in crate::catalog) fn time(millis: i64) -> Result<DateTime<Utc>, CatalogError> {
+    DateTime::from_timestamp_millis(millis).ok_or_else(|| damaged(millis, "a time"))
+}
+
+/// Text as both databases store it: Postgres refuses the character NUL.
+pub(in crate::catalog) fn printable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// Reads a text column as a `T`.
+pub(in crate::catalog) fn parsed<T: FromStr>(
+    row: &AnyRow,
+    column: &str,
+    expected: &'static str,
+) -> Result<T, CatalogError> {
+    let text: String = sqlx::Row::try_get(row, column)?;
+    text.parse().map_err(|_| damaged(text, expected))
+}
+
+pub(in crate::catalog) fn count(row: &AnyRow, column: &str) -> Result<u64, CatalogError> {
+    let count: i64 = row.try_get(column)?;
+    u64::try_from(count).map_err(|_| damaged(count, "a count"))
+}
+
+pub(in crate::catalog) fn optional_count(
+    row: &AnyRow,
+    column: &str,
+) -> Result<Option<u64>, CatalogError> {
+    let count: Option<i64> = row.try_get(column)?;
+    count
+        .map(|count| u64::try_from(count).map_err(|_| damaged(count, "a count")))
+        .transpose()
+}
+
+/// Neither database has unsigned integers; nothing that is counted here comes near the limit.
+pub(in crate::catalog) fn stored(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// From a time in the catalog to `now`.
+pub(in crate::catalog) fn elapsed(time: i64, now: DateTime<Utc>) -> Duration {
+    let elapsed = u64::try_from(millis(now) - time).unwrap_or_default();
+    Duration::from_millis(elapsed)
+}
+
+/// A pattern of LIKE for what has `text` in it, whatever LIKE makes of its characters. The database makes lower case of
+/// both sides, because SQLite does so with ASCII only.
+pub(in crate::catalog) fn pattern(text: Option<&str>) -> String {
+    let mut pattern = String::from("%");
+    for character in text.unwrap_or_default().chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        // No id has a NUL, and Postgres takes none.
+        if character != '\0' {
+            pattern.push(character);
+        }
+    }
+    pattern.push('%');
+    pattern
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +103,11 @@ mod tests {
     fn placeholders_count_on() {
         assert_eq!(list_of(2, 3), "$2, $3, $4");
         assert_eq!(rows_of(1, 2, 2), "($1, $2), ($3, $4)");
+    }
+
+    #[test]
+    fn a_pattern_means_each_character_as_it_is() {
+        assert_eq!(pattern(None), "%%");
+        assert_eq!(pattern(Some(r"50%_A\")), r"%50\%\_A\\%");
     }
 }

@@ -1,20 +1,13 @@
-//! Jobs on their way: published, given up, and the runs that they add up to.
+//! Jobs that have not ended: listed, published, given up.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use seedbed_protocol::{
-    JobId, JsonObject, RunId, StoreId,
-    message::{BaseSnapshot, Scope},
-    trace::TraceContext,
-};
+use seedbed_protocol::{JobId, JsonObject, RunId, StoreId, message::Scope};
 use sqlx::{AssertSqlSafe, Row};
 
-use crate::catalog::{
-    Catalog, CatalogError, damaged,
-    database::sql::{Lock, list_of},
-    in_flight, millis, parsed, printable,
-    runs::snapshot_record,
+use crate::catalog::database::{
+    Catalog, CatalogError, Lock, damaged, elapsed, in_flight, list_of, millis, parsed, printable,
 };
 
 /// A job that is not in a final state.
@@ -106,122 +99,6 @@ impl Catalog {
         Ok(transaction.commit().await?)
     }
 
-    /// Takes or renews the right to publish the jobs of a run; whether `holder` has it now.
-    ///
-    /// # Errors
-    /// [`CatalogError::Database`].
-    pub async fn lease_run(
-        &self,
-        run_id: RunId,
-        holder: &str,
-        lease: Duration,
-    ) -> Result<bool, CatalogError> {
-        let now = Utc::now();
-        let leased = sqlx::query(
-            "UPDATE runs SET publisher = $2, lease_until = $4 \
-             WHERE id = $1 AND state = 'running' \
-                 AND (publisher IS NULL OR publisher = $2 OR lease_until < $3)",
-        )
-        .bind(run_id.to_string())
-        .bind(holder.to_owned())
-        .bind(millis(now))
-        .bind(millis(now + lease))
-        .execute(&self.pool)
-        .await?;
-        Ok(leased.rows_affected() == 1)
-    }
-
-    /// The trace that a run was listed in; none for a run of an older version.
-    ///
-    /// # Errors
-    /// [`CatalogError::Database`].
-    pub async fn run_trace(&self, run_id: RunId) -> Result<TraceContext, CatalogError> {
-        let traceparent = sqlx::query_scalar("SELECT traceparent FROM runs WHERE id = $1")
-            .bind(run_id.to_string())
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(TraceContext {
-            traceparent: traceparent.flatten(),
-            tracestate: None,
-        })
-    }
-
-    /// Whether the jobs of a run are to download every row.
-    ///
-    /// # Errors
-    /// [`CatalogError::Database`].
-    pub async fn is_full_run(&self, run_id: RunId) -> Result<bool, CatalogError> {
-        let is_full: Option<Option<i64>> =
-            sqlx::query_scalar("SELECT is_full FROM runs WHERE id = $1")
-                .bind(run_id.to_string())
-                .fetch_optional(&self.pool)
-                .await?;
-        Ok(is_full.flatten() == Some(1))
-    }
-
-    /// The live snapshots of the stores of `jobs`, by store.
-    ///
-    /// # Errors
-    /// [`CatalogError`] when the catalog cannot be read.
-    pub async fn bases(
-        &self,
-        jobs: &[PendingJob],
-    ) -> Result<HashMap<StoreId, BaseSnapshot>, CatalogError> {
-        if jobs.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let statement = format!(
-            "SELECT job_id, state, manifest, verified_at FROM snapshots \
-             WHERE state = 'live' AND store_id IN ({})",
-            list_of(1, jobs.len())
-        );
-        let mut query = sqlx::query(AssertSqlSafe(statement));
-        for job in jobs {
-            query = query.bind(job.scope.store_id.to_string());
-        }
-        let rows = query.fetch_all(&self.pool).await?;
-        rows.iter()
-            .map(|row| {
-                let manifest = snapshot_record(row)?.manifest;
-                Ok((manifest.store_id.clone(), BaseSnapshot::from(manifest)))
-            })
-            .collect()
-    }
-
-    /// Gives up the right to publish the jobs of a run.
-    ///
-    /// # Errors
-    /// [`CatalogError::Database`].
-    pub async fn release_run(&self, run_id: RunId, holder: &str) -> Result<(), CatalogError> {
-        sqlx::query(
-            "UPDATE runs SET publisher = NULL, lease_until = NULL WHERE id = $1 AND publisher = $2",
-        )
-        .bind(run_id.to_string())
-        .bind(holder.to_owned())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// Runs with jobs that were not published, which nobody is publishing, oldest first.
-    ///
-    /// # Errors
-    /// [`CatalogError`] when the catalog cannot be read.
-    pub async fn unpublished_runs(&self) -> Result<Vec<RunId>, CatalogError> {
-        let rows = sqlx::query(
-            "SELECT id FROM runs \
-             WHERE state = 'running' AND (publisher IS NULL OR lease_until < $1) \
-                 AND EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'listed') \
-             ORDER BY started_at, id",
-        )
-        .bind(millis(Utc::now()))
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter()
-            .map(|row| parsed(row, "id", "a run id"))
-            .collect()
-    }
-
     /// Some of the jobs in flight, of any run; at most `limit`. Empty when there are none.
     ///
     /// # Errors
@@ -236,6 +113,22 @@ impl Catalog {
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(pending_job).collect()
+    }
+
+    /// How long the oldest job that no worker has started waits at `now`; zero when none does.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn oldest_waiting(&self, now: DateTime<Utc>) -> Result<Duration, CatalogError> {
+        let statement = concat!(
+            "SELECT MIN(listed_at) FROM jobs WHERE ",
+            in_flight!(),
+            " AND state <> 'running'"
+        );
+        let oldest: Option<i64> = sqlx::query_scalar(statement)
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(oldest.map_or(Duration::ZERO, |oldest| elapsed(oldest, now)))
     }
 
     /// Ends jobs in flight without a result. Nothing that a worker reports about them counts any more.
@@ -312,32 +205,6 @@ impl Catalog {
         .await?;
         transaction.commit().await?;
         Ok(expired.rows_affected())
-    }
-
-    /// Ends every run that has no job in flight any more: `abandoned` if a job was, `cancelled` if the run was,
-    /// `failed` if a job did, else `completed`.
-    ///
-    /// # Errors
-    /// [`CatalogError::Database`].
-    pub async fn finish_runs(&self) -> Result<(), CatalogError> {
-        // The lock: a retry may be adding jobs to a run that is at its end.
-        let mut transaction = self.locked(Lock::Writer).await?;
-        sqlx::query(
-            "UPDATE runs SET finished_at = $1, publisher = NULL, lease_until = NULL, state = CASE \
-                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'abandoned') \
-                     THEN 'abandoned' \
-                 WHEN state = 'cancelled' THEN 'cancelled' \
-                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'failed') \
-                     THEN 'failed' \
-                 ELSE 'completed' END \
-             WHERE state IN ('running', 'cancelled') AND finished_at IS NULL AND NOT EXISTS ( \
-                 SELECT 1 FROM jobs \
-                 WHERE run_id = runs.id AND state IN ('listed', 'queued', 'running'))",
-        )
-        .bind(millis(Utc::now()))
-        .execute(&mut *transaction)
-        .await?;
-        Ok(transaction.commit().await?)
     }
 }
 

@@ -8,9 +8,8 @@ use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::catalog::{
-    Catalog, CatalogError, Tx,
-    database::sql::{Lock, list_of, take},
-    millis, parsed,
+    database::{Catalog, CatalogError, Lock, Tx, list_of, millis, parsed, take},
+    runs::run_state,
 };
 
 /// What a retry came to.
@@ -94,33 +93,6 @@ impl Catalog {
         .await
     }
 
-    /// Keeps everybody from publishing more of a run; whether nobody is publishing any more. The run ends when
-    /// its last job does.
-    ///
-    /// # Errors
-    /// [`CatalogError::UnknownRun`], [`CatalogError::RunEnded`].
-    pub async fn stop_publishing(&self, run_id: RunId) -> Result<bool, CatalogError> {
-        let mut transaction = self.locked(Lock::Writer).await?;
-        let state = run_state(&mut transaction, run_id).await?;
-        if !matches!(state.as_str(), "running" | "cancelled") {
-            return Err(CatalogError::RunEnded { run_id, state });
-        }
-        sqlx::query("UPDATE runs SET state = 'cancelled' WHERE id = $1")
-            .bind(run_id.to_string())
-            .execute(&mut *transaction)
-            .await?;
-        let publishing: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM runs \
-             WHERE id = $1 AND publisher IS NOT NULL AND lease_until >= $2",
-        )
-        .bind(run_id.to_string())
-        .bind(millis(Utc::now()))
-        .fetch_one(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(publishing == 0)
-    }
-
     /// Cancels the jobs of a run that were not published yet.
     ///
     /// # Errors
@@ -183,14 +155,6 @@ impl Catalog {
             .map(|row| parsed(row, "id", "a job id"))
             .collect()
     }
-}
-
-async fn run_state(transaction: &mut Tx, run_id: RunId) -> Result<String, CatalogError> {
-    let state = sqlx::query_scalar("SELECT state FROM runs WHERE id = $1")
-        .bind(run_id.to_string())
-        .fetch_optional(&mut **transaction)
-        .await?;
-    state.ok_or(CatalogError::UnknownRun { run_id })
 }
 
 /// Puts a new job in the place of a failed one. Of a new id, so that job ids still tell which snapshot of a

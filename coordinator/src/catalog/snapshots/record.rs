@@ -1,0 +1,242 @@
+//! Snapshots as they are recorded: the live one of a store, the lists, and how a new one becomes the live one.
+
+use std::{collections::HashMap, time::Duration};
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream::BoxStream};
+use seedbed_protocol::{
+    JobId, StoreId,
+    message::{BaseSnapshot, Manifest},
+};
+use serde::Serialize;
+use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+
+use crate::catalog::{
+    database::{
+        Catalog, CatalogError, Tx, count, damaged, elapsed, list_of, millis, parsed, stored, time,
+    },
+    jobs::PendingJob,
+};
+
+/// The quantiles of snapshots' ages that are measured, and as percentages.
+const QUANTILES: [(&str, u64); 4] = [("0.5", 50), ("0.9", 90), ("0.99", 99), ("1", 100)];
+
+/// One snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SnapshotRecord {
+    /// `live`, `superseded`, `deleting` or `deleted`.
+    pub state: String,
+    /// When the service was last known to hold exactly this.
+    pub verified_at: DateTime<Utc>,
+    /// Everything about it.
+    #[serde(flatten)]
+    pub manifest: Manifest,
+}
+
+impl Catalog {
+    /// The live snapshot of a store; none of a store that is no longer in the source.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn live_snapshot(
+        &self,
+        store_id: &StoreId,
+    ) -> Result<Option<SnapshotRecord>, CatalogError> {
+        let row = sqlx::query(
+            "SELECT job_id, state, manifest, verified_at FROM snapshots WHERE store_id = $1 AND state = 'live' \
+             AND NOT EXISTS ( \
+                 SELECT 1 FROM stores WHERE store_id = $1 AND retired_at IS NOT NULL)",
+        )
+        .bind(store_id.to_string())
+        .fetch_optional(&self.readers)
+        .await?;
+        row.as_ref().map(snapshot_record).transpose()
+    }
+
+    /// The live snapshots of the stores of `jobs`, by store.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn bases(
+        &self,
+        jobs: &[PendingJob],
+    ) -> Result<HashMap<StoreId, BaseSnapshot>, CatalogError> {
+        if jobs.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let statement = format!(
+            "SELECT job_id, state, manifest, verified_at FROM snapshots \
+             WHERE state = 'live' AND store_id IN ({})",
+            list_of(1, jobs.len())
+        );
+        let mut query = sqlx::query(AssertSqlSafe(statement));
+        for job in jobs {
+            query = query.bind(job.scope.store_id.to_string());
+        }
+        let rows = query.fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let manifest = snapshot_record(row)?.manifest;
+                Ok((manifest.store_id.clone(), BaseSnapshot::from(manifest)))
+            })
+            .collect()
+    }
+
+    /// Snapshots by store, the newest of each first: live ones, or all with `all`; of one store, or of
+    /// every store.
+    pub fn snapshots(
+        &self,
+        store_id: Option<&StoreId>,
+        all: bool,
+    ) -> BoxStream<'_, Result<SnapshotRecord, CatalogError>> {
+        sqlx::query(
+            "SELECT job_id, state, manifest, verified_at FROM snapshots \
+             WHERE ($1 = '' OR store_id = $1) AND (state = 'live' OR $2 = 1) \
+             ORDER BY store_id, created_at DESC",
+        )
+        .bind(store_id.map(ToString::to_string).unwrap_or_default())
+        .bind(i64::from(all))
+        .fetch(&self.readers)
+        .map(|row| snapshot_record(&row?))
+        .boxed()
+    }
+
+    /// The live snapshots of `count` stores, picked at random.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn sample_live(&self, count: i64) -> Result<Vec<Manifest>, CatalogError> {
+        let rows = sqlx::query(
+            "SELECT job_id, state, manifest, verified_at FROM snapshots WHERE state = 'live' \
+             AND NOT EXISTS ( \
+                 SELECT 1 FROM stores \
+                 WHERE stores.store_id = snapshots.store_id AND retired_at IS NOT NULL) \
+             ORDER BY RANDOM() LIMIT $1",
+        )
+        .bind(count)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter()
+            .map(|row| Ok(snapshot_record(row)?.manifest))
+            .collect()
+    }
+
+    /// How old the live snapshots are at `now`: the quantiles 0.5, 0.9, 0.99 and 1, by name. Nothing when
+    /// there is none.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn snapshot_ages(
+        &self,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(&'static str, Duration)>, CatalogError> {
+        // Nearest rank, the youngest first.
+        let places = QUANTILES.map(|(_, percent)| format!("(total * {percent} + 99) / 100"));
+        let statement = format!(
+            "SELECT verified_at, place, total FROM (\
+                 SELECT live.verified_at, ROW_NUMBER() OVER (ORDER BY live.verified_at DESC) AS place, \
+                     COUNT(*) OVER () AS total \
+                 FROM snapshots live JOIN stores ON stores.store_id = live.store_id \
+                 WHERE live.state = 'live' AND stores.retired_at IS NULL\
+             ) ranked WHERE place IN ({})",
+            places.join(", ")
+        );
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .fetch_all(&self.readers)
+            .await?;
+        let mut ages = Vec::with_capacity(QUANTILES.len());
+        for (name, percent) in QUANTILES {
+            for row in &rows {
+                let rank = (count(row, "total")? * percent).div_ceil(100);
+                if count(row, "place")? == rank {
+                    ages.push((name, elapsed(row.try_get("verified_at")?, now)));
+                }
+            }
+        }
+        Ok(ages)
+    }
+}
+
+pub(in crate::catalog) fn snapshot_record(row: &AnyRow) -> Result<SnapshotRecord, CatalogError> {
+    let (job_id, json): (String, String) = (row.try_get("job_id")?, row.try_get("manifest")?);
+    Ok(SnapshotRecord {
+        state: row.try_get("state")?,
+        verified_at: time(row.try_get("verified_at")?)?,
+        manifest: serde_json::from_str(&json)
+            .map_err(|_| damaged(json, format!("the manifest of the job {job_id}")))?,
+    })
+}
+
+/// Adds a snapshot of a known job, and makes it the live one if it is the newest; whether it is new to the
+/// catalog. Two uploads of one try are one snapshot: the first that is told of.
+pub(in crate::catalog) async fn record_snapshot(
+    tx: &mut Tx,
+    manifest: &Manifest,
+) -> Result<bool, CatalogError> {
+    if !insert_snapshot(tx, manifest).await? {
+        return Ok(false);
+    }
+    promote(tx, manifest).await?;
+    Ok(true)
+}
+
+async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, CatalogError> {
+    let json = serde_json::to_string(manifest).map_err(|e| CatalogError::Unstorable {
+        what: "manifest",
+        reason: e.to_string(),
+    })?;
+    let inserted = sqlx::query(
+        "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
+             last_op_id, created_at, verified_at, state, superseded_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, 'superseded', $10) ON CONFLICT DO NOTHING",
+    )
+    .bind(manifest.job_id.to_string())
+    .bind(i64::from(manifest.attempt.get()))
+    .bind(manifest.run_id.to_string())
+    .bind(manifest.store_id.to_string())
+    .bind(json)
+    .bind(stored(manifest.rows()))
+    .bind(stored(manifest.bytes()))
+    .bind(manifest.checkpoint.last_op_id.0)
+    .bind(millis(manifest.created_at))
+    .bind(millis(Utc::now()))
+    .execute(&mut **tx)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// Makes a new snapshot the live one of its store, unless the live one is of a later job, or of a later try
+/// of the same job. Job ids sort by time, and a store has one job in flight at a time: the checkpoint of a
+/// later job is never the older one, unless the service itself went back, and then the later job is right.
+/// Op ids would not tell that: restored from a backup, a service counts some of them a second time.
+async fn promote(tx: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
+    let live =
+        sqlx::query("SELECT job_id, attempt FROM snapshots WHERE store_id = $1 AND state = 'live'")
+            .bind(manifest.store_id.to_string())
+            .fetch_optional(&mut **tx)
+            .await?;
+    if let Some(live) = live {
+        let job_id: JobId = parsed(&live, "job_id", "a job id")?;
+        let attempt: i64 = live.try_get("attempt")?;
+        if (job_id, attempt) > (manifest.job_id, manifest.attempt.get().into()) {
+            return Ok(());
+        }
+        sqlx::query(
+            "UPDATE snapshots SET state = 'superseded', superseded_at = $2 \
+             WHERE store_id = $1 AND state = 'live'",
+        )
+        .bind(manifest.store_id.to_string())
+        .bind(millis(Utc::now()))
+        .execute(&mut **tx)
+        .await?;
+    }
+    sqlx::query(
+        "UPDATE snapshots SET state = 'live', superseded_at = NULL \
+         WHERE job_id = $1 AND attempt = $2",
+    )
+    .bind(manifest.job_id.to_string())
+    .bind(i64::from(manifest.attempt.get()))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

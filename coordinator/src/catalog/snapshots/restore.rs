@@ -1,0 +1,75 @@
+//! Takes snapshots into a new catalog that only their manifests tell of.
+
+use seedbed_protocol::message::Manifest;
+
+use super::record::record_snapshot;
+use crate::catalog::database::{Catalog, CatalogError, Lock, Tx, millis};
+
+impl Catalog {
+    /// Takes a snapshot into the catalog that only its manifest tells of; whether it was unknown.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub async fn restore(&self, manifest: &Manifest) -> Result<bool, CatalogError> {
+        let mut transaction = self.locked(Lock::Writer).await?;
+        restore_store(&mut transaction, manifest).await?;
+        restore_run(&mut transaction, manifest).await?;
+        // A run may have had two jobs for one store, of which the first was retried.
+        if !restore_job(&mut transaction, manifest, "completed").await? {
+            restore_job(&mut transaction, manifest, "retried").await?;
+        }
+        let is_new = record_snapshot(&mut transaction, manifest).await?;
+        transaction.commit().await?;
+        Ok(is_new)
+    }
+}
+
+async fn restore_store(transaction: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
+    sqlx::query(
+        "INSERT INTO stores (store_id, seen_in, position) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
+    )
+    .bind(manifest.store_id.to_string())
+    .bind(manifest.run_id.to_string())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+async fn restore_run(transaction: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
+    sqlx::query(
+        "INSERT INTO runs (id, kind, state, started_at, finished_at) \
+         VALUES ($1, 'rebuilt', 'completed', $2, $2) ON CONFLICT DO NOTHING",
+    )
+    .bind(manifest.run_id.to_string())
+    .bind(millis(manifest.created_at))
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+/// Whether the job is there now.
+async fn restore_job(
+    transaction: &mut Tx,
+    manifest: &Manifest,
+    state: &'static str,
+) -> Result<bool, CatalogError> {
+    sqlx::query(
+        "INSERT INTO jobs (id, run_id, store_id, position, claims, state, attempt, trace_id, \
+             listed_at, finished_at) \
+         VALUES ($1, $2, $3, 0, '{}', $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING",
+    )
+    .bind(manifest.job_id.to_string())
+    .bind(manifest.run_id.to_string())
+    .bind(manifest.store_id.to_string())
+    .bind(state)
+    .bind(i64::from(manifest.attempt.get()))
+    .bind(manifest.trace_id.clone())
+    .bind(millis(manifest.created_at))
+    .execute(&mut **transaction)
+    .await?;
+    let known: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE id = $1")
+        .bind(manifest.job_id.to_string())
+        .fetch_one(&mut **transaction)
+        .await?;
+    Ok(known == 1)
+}
