@@ -17,6 +17,7 @@ mod jobs;
 mod listing;
 mod runs;
 mod snapshots;
+mod state;
 mod stores;
 
 pub use database::{Catalog, CatalogError, file_of, name_of};
@@ -25,7 +26,8 @@ pub use jobs::{
     FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob, QueuedJob,
     Retried,
 };
-pub use listing::{InFlight, ListOptions, Listed, Listing};
+pub use listing::{Covers, Download, InFlight, ListOptions, Listed, Listing};
 pub use runs::{RunReport, Totals, WayCount};
 pub use snapshots::{JobObjects, Retention, SnapshotRecord, SnapshotRef};
+pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

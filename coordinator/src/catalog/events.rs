@@ -4,11 +4,16 @@ use seedbed_protocol::{
     Attempt, JobId,
     message::{EventKind, Failure, FailureKind, Manifest, SeedEvent, Way},
 };
-use sqlx::Row;
 
 use super::{
-    database::{Catalog, CatalogError, Lock, Tx, millis, printable},
+    database::{Catalog, CatalogError, Lock, Tx, millis, parsed, printable, sql},
     snapshots::record_snapshot,
+    state::{
+        IN_FLIGHT,
+        JobState::{self, Completed, Queued, Running},
+        LATE_SNAPSHOT_COUNTS,
+        SnapshotState::Live,
+    },
 };
 
 /// What an event changed.
@@ -75,7 +80,8 @@ async fn apply_event(tx: &mut Tx, event: &SeedEvent) -> Result<Applied, CatalogE
     let Some(job) = known else {
         return Ok(Applied::UnknownJob);
     };
-    if job.try_get::<String, _>("state")? == "abandoned" {
+    let state: JobState = parsed(&job, "state", "the state of a job")?;
+    if state == JobState::Abandoned {
         return Ok(Applied::Ignored);
     }
     match &event.kind {
@@ -96,11 +102,11 @@ async fn started(
     event: &SeedEvent,
     trace_id: Option<&str>,
 ) -> Result<Applied, CatalogError> {
-    let updated = sqlx::query(
-        "UPDATE jobs SET state = 'running', attempt = $2, worker = $3, \
+    let updated = sqlx::query(sql!(
+        "UPDATE jobs SET state = '{Running}', attempt = $2, worker = $3, \
              trace_id = COALESCE($4, trace_id), started_at = COALESCE(started_at, $5) \
-         WHERE id = $1 AND attempt < $2 AND state IN ('listed', 'queued', 'running')",
-    )
+         WHERE id = $1 AND attempt < $2 AND state IN ({IN_FLIGHT})"
+    ))
     .bind(event.job_id.to_string())
     .bind(i64::from(event.attempt.get()))
     .bind(printable(&event.worker))
@@ -128,11 +134,10 @@ async fn completed(
         bytes: manifest.bytes(),
     };
     went(tx, event.job_id, manifest.way()).await?;
-    let finished = finish(tx, event, "completed", seeded).await?;
+    let finished = finish(tx, event, Completed, seeded).await?;
     if finished == Applied::Ignored {
-        sqlx::query(
-            "UPDATE jobs SET state = 'completed' WHERE id = $1 AND state IN ('failed', 'cancelled')",
-        )
+        sqlx::query(sql!(
+            "UPDATE jobs SET state = '{Completed}' WHERE id = $1 AND state IN ({LATE_SNAPSHOT_COUNTS})"))
         .bind(event.job_id.to_string())
         .execute(&mut **tx)
         .await?;
@@ -148,20 +153,21 @@ async fn unchanged(
     base_job_id: JobId,
     base_attempt: Attempt,
 ) -> Result<Applied, CatalogError> {
-    sqlx::query(
+    sqlx::query(sql!(
         "UPDATE snapshots SET verified_at = $3 \
-         WHERE job_id = $1 AND attempt = $2 AND state = 'live' AND verified_at < $3",
-    )
+         WHERE job_id = $1 AND attempt = $2 AND state = '{Live}' AND verified_at < $3"
+    ))
     .bind(base_job_id.to_string())
     .bind(i64::from(base_attempt.get()))
     .bind(millis(event.at))
     .execute(&mut **tx)
     .await?;
-    let live: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM snapshots WHERE store_id = $1 AND state = 'live'")
-            .bind(event.store_id.to_string())
-            .fetch_one(&mut **tx)
-            .await?;
+    let live: i64 = sqlx::query_scalar(sql!(
+        "SELECT COUNT(*) FROM snapshots WHERE store_id = $1 AND state = '{Live}'"
+    ))
+    .bind(event.store_id.to_string())
+    .fetch_one(&mut **tx)
+    .await?;
     if live == 0 {
         let removed = Failure {
             kind: FailureKind::Transient,
@@ -173,7 +179,7 @@ async fn unchanged(
         return failed(tx, event, &removed).await;
     }
     went(tx, event.job_id, Way::Unchanged).await?;
-    finish(tx, event, "unchanged", Applied::Unchanged).await
+    finish(tx, event, JobState::Unchanged, Applied::Unchanged).await
 }
 
 /// Notes which way a job went.
@@ -192,11 +198,11 @@ async fn failed(
     event: &SeedEvent,
     failure: &Failure,
 ) -> Result<Applied, CatalogError> {
-    let recorded = sqlx::query(
+    let recorded = sqlx::query(sql!(
         "UPDATE jobs SET failure_kind = $3, failure_step = $4, failure_message = $5, \
-             attempt = $2, worker = $6, state = 'queued' \
-         WHERE id = $1 AND attempt <= $2 AND state IN ('listed', 'queued', 'running')",
-    )
+             attempt = $2, worker = $6, state = '{Queued}' \
+         WHERE id = $1 AND attempt <= $2 AND state IN ({IN_FLIGHT})"
+    ))
     .bind(event.job_id.to_string())
     .bind(i64::from(event.attempt.get()))
     .bind(match failure.kind {
@@ -211,23 +217,23 @@ async fn failed(
     if failure.retry_at.is_some() || recorded.rows_affected() == 0 {
         return Ok(noted(recorded.rows_affected()));
     }
-    finish(tx, event, "failed", Applied::Failed).await
+    finish(tx, event, JobState::Failed, Applied::Failed).await
 }
 
 /// Ends a job that is in flight.
 async fn finish(
     tx: &mut Tx,
     event: &SeedEvent,
-    state: &'static str,
+    state: JobState,
     applied: Applied,
 ) -> Result<Applied, CatalogError> {
-    let updated = sqlx::query(
+    let updated = sqlx::query(sql!(
         "UPDATE jobs SET state = $2, finished_at = $3, worker = $4, \
              attempt = CASE WHEN attempt < $5 THEN $5 ELSE attempt END \
-         WHERE id = $1 AND state IN ('listed', 'queued', 'running')",
-    )
+         WHERE id = $1 AND state IN ({IN_FLIGHT})"
+    ))
     .bind(event.job_id.to_string())
-    .bind(state)
+    .bind(state.name())
     .bind(millis(event.at))
     .bind(printable(&event.worker))
     .bind(i64::from(event.attempt.get()))

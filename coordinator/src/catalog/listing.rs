@@ -6,18 +6,19 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{JobId, RunId, message::Scope, trace::TraceContext};
+use seedbed_protocol::{JobId, RunId, StoreId, message::Scope, trace::TraceContext};
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::Row;
 use tracing::Span;
 
 use super::{
     database::{
-        Catalog, CatalogError, Lock, Tx, in_flight, list_of, millis, parsed, rows_of, stored, time,
+        Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, rows_of, sql, stored,
+        time,
     },
     jobs::claims,
+    state::{IN_FLIGHT, JobState, RunState, SUCCEEDED, SnapshotState::Live, UNSUCCESSFUL},
 };
-use crate::stores::Store;
 
 /// Stores that are looked up and written together.
 const BATCH: usize = 128;
@@ -34,6 +35,42 @@ pub enum InFlight {
     Refuse,
 }
 
+/// Which stores a list has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Covers {
+    /// All that there are: a store that is not in the list is retired.
+    All,
+    /// Some of them: no store is retired.
+    Some,
+}
+
+impl Covers {
+    /// [`Covers::All`] if the list is `complete`.
+    pub fn all_if(complete: bool) -> Self {
+        if complete { Self::All } else { Self::Some }
+    }
+}
+
+/// Which rows the jobs of a run download.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Download {
+    /// Those that have changed since the snapshot that a job starts from, where there is one.
+    Changed,
+    /// Every row of every store.
+    Everything,
+}
+
+impl Download {
+    /// [`Download::Everything`] if a `full` download was asked for.
+    pub fn everything_if(full: bool) -> Self {
+        if full {
+            Self::Everything
+        } else {
+            Self::Changed
+        }
+    }
+}
+
 /// How a run is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListOptions {
@@ -43,12 +80,12 @@ pub struct ListOptions {
     pub in_flight: InFlight,
     /// Stores whose live snapshot is younger than this get no job.
     pub only_older_than: Option<Duration>,
-    /// Whether the list is all there is: stores that are not in it are retired.
-    pub full_sweep: bool,
-    /// Whether a full sweep may find far fewer stores than there were.
+    /// Which stores the list has. Decides whether stores are retired.
+    pub covers: Covers,
+    /// Whether a list of all stores may have far fewer than there were.
     pub allow_fewer: bool,
-    /// Whether every row is downloaded, whatever there is to start from.
-    pub is_full: bool,
+    /// Which rows the jobs download. Decides nothing about the list.
+    pub download: Download,
     /// Whether the list may leave out stores that have not changed since the last sweep.
     pub only_changed: bool,
 }
@@ -90,7 +127,14 @@ pub struct Listing {
     stores: u64,
     stores_before: u64,
     listed: Listed,
-    waiting: Vec<Store>,
+    /// Stores that were added and not written yet.
+    batch: Vec<Entry>,
+}
+
+/// A store of the list.
+struct Entry {
+    scope: Scope,
+    position: u64,
 }
 
 impl Catalog {
@@ -110,15 +154,16 @@ impl Catalog {
             .fetch_one(&mut *transaction)
             .await?;
         let started_at = Utc::now();
-        sqlx::query(
+        sqlx::query(sql!(
             "INSERT INTO runs (id, kind, state, started_at, traceparent, is_full) \
-             VALUES ($1, $2, 'running', $3, $4, $5)",
-        )
+             VALUES ($1, $2, '{running}', $3, $4, $5)",
+            running = RunState::Running
+        ))
         .bind(run_id.to_string())
         .bind(options.kind)
         .bind(millis(started_at))
         .bind(TraceContext::of(&Span::current()).traceparent)
-        .bind(i64::from(options.is_full))
+        .bind(i64::from(options.download == Download::Everything))
         .execute(&mut *transaction)
         .await?;
         Ok(Listing {
@@ -130,7 +175,7 @@ impl Catalog {
             stores: 0,
             stores_before,
             listed: Listed::default(),
-            waiting: Vec::with_capacity(BATCH),
+            batch: Vec::with_capacity(BATCH),
         })
     }
 }
@@ -146,11 +191,11 @@ impl Listing {
     ///
     /// # Errors
     /// [`CatalogError::DuplicateStore`] names both places, [`CatalogError::InFlight`] the other run.
-    pub async fn add(&mut self, store: Store) -> Result<(), CatalogError> {
-        self.waiting.push(store);
+    pub async fn add(&mut self, scope: Scope, position: u64) -> Result<(), CatalogError> {
+        self.batch.push(Entry { scope, position });
         self.stores += 1;
-        if self.waiting.len() == BATCH {
-            self.write_waiting().await?;
+        if self.batch.len() == BATCH {
+            self.write_batch().await?;
         }
         Ok(())
     }
@@ -160,15 +205,15 @@ impl Listing {
     /// # Errors
     /// As [`Self::add`], and [`CatalogError::FewerStores`]; then nothing was listed.
     pub async fn commit(mut self) -> Result<Listed, CatalogError> {
-        self.write_waiting().await?;
+        self.write_batch().await?;
         if self.changed_since().is_some() {
             self.add_the_unsuccessful().await?;
-        } else if self.options.full_sweep {
+        } else if self.options.covers == Covers::All {
             self.retire_the_unseen().await?;
         }
         // What was skipped may have changed since the last sweep: the next one has to look as far back as this one.
         let skipped = self.listed.in_flight + self.listed.fresh;
-        if self.options.full_sweep && skipped == 0 {
+        if self.options.covers == Covers::All && skipped == 0 {
             sqlx::query("UPDATE locks SET taken = $1 WHERE name = 'sweep'")
                 .bind(millis(self.started_at))
                 .execute(&mut *self.transaction)
@@ -186,8 +231,8 @@ impl Listing {
         Ok(self.listed)
     }
 
-    async fn write_waiting(&mut self) -> Result<(), CatalogError> {
-        let stores = std::mem::take(&mut self.waiting);
+    async fn write_batch(&mut self) -> Result<(), CatalogError> {
+        let stores = std::mem::take(&mut self.batch);
         if stores.is_empty() {
             return Ok(());
         }
@@ -218,15 +263,15 @@ impl Listing {
     }
 
     /// Finds stores that this run has seen before.
-    async fn refuse_duplicates(&mut self, stores: &[Store]) -> Result<(), CatalogError> {
-        let statement = format!(
+    async fn refuse_duplicates(&mut self, stores: &[Entry]) -> Result<(), CatalogError> {
+        let statement = sql!(
             "SELECT store_id, position FROM stores WHERE seen_in = $1 AND store_id IN ({})",
             list_of(2, stores.len())
         );
-        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(self.run_id.to_string());
-        for store in stores {
-            query = query.bind(store.scope.store_id.to_string());
-        }
+        let query = bind_all(
+            sqlx::query(statement).bind(self.run_id.to_string()),
+            ids(stores),
+        );
         let mut seen: HashMap<String, i64> = HashMap::new();
         for row in query.fetch_all(&mut *self.transaction).await? {
             seen.insert(row.try_get("store_id")?, row.try_get("position")?);
@@ -245,14 +290,14 @@ impl Listing {
         Ok(())
     }
 
-    async fn mark_seen(&mut self, stores: &[Store]) -> Result<(), CatalogError> {
-        let statement = format!(
+    async fn mark_seen(&mut self, stores: &[Entry]) -> Result<(), CatalogError> {
+        let statement = sql!(
             "INSERT INTO stores (store_id, seen_in, position) VALUES {} \
              ON CONFLICT (store_id) DO UPDATE SET seen_in = excluded.seen_in, \
                  position = excluded.position, retired_at = NULL",
             rows_of(1, stores.len(), 3)
         );
-        let mut query = sqlx::query(AssertSqlSafe(statement));
+        let mut query = sqlx::query(statement);
         for store in stores {
             query = query
                 .bind(store.scope.store_id.to_string())
@@ -266,17 +311,13 @@ impl Listing {
     /// Those of `stores` that have a job in flight, and its run.
     async fn in_flight(
         &mut self,
-        stores: &[Store],
+        stores: &[Entry],
     ) -> Result<HashMap<String, RunId>, CatalogError> {
-        let statement = format!(
-            "SELECT store_id, run_id FROM jobs WHERE {} AND store_id IN ({})",
-            in_flight!(),
+        let statement = sql!(
+            "SELECT store_id, run_id FROM jobs WHERE state IN ({IN_FLIGHT}) AND store_id IN ({})",
             list_of(1, stores.len())
         );
-        let mut query = sqlx::query(AssertSqlSafe(statement));
-        for store in stores {
-            query = query.bind(store.scope.store_id.to_string());
-        }
+        let query = bind_all(sqlx::query(statement), ids(stores));
         let rows = query.fetch_all(&mut *self.transaction).await?;
         rows.iter()
             .map(|row| Ok((row.try_get("store_id")?, parsed(row, "run_id", "a run id")?)))
@@ -284,42 +325,37 @@ impl Listing {
     }
 
     /// Those of `stores` whose live snapshot is young enough.
-    async fn fresh(&mut self, stores: &[Store]) -> Result<HashSet<String>, CatalogError> {
+    async fn fresh(&mut self, stores: &[Entry]) -> Result<HashSet<String>, CatalogError> {
         let Some(age) = self.options.only_older_than else {
             return Ok(HashSet::new());
         };
-        let statement = format!(
+        let statement = sql!(
             "SELECT store_id FROM snapshots \
-             WHERE state = 'live' AND verified_at > $1 AND store_id IN ({})",
+             WHERE state = '{Live}' AND verified_at > $1 AND store_id IN ({})",
             list_of(2, stores.len())
         );
         let oldest = Utc::now()
             .checked_sub_signed(chrono::TimeDelta::from_std(age).unwrap_or(chrono::TimeDelta::MAX));
-        let mut query = sqlx::query_scalar(AssertSqlSafe(statement))
-            .bind(millis(oldest.unwrap_or(DateTime::UNIX_EPOCH)));
-        for store in stores {
-            query = query.bind(store.scope.store_id.to_string());
-        }
-        let fresh: Vec<String> = query.fetch_all(&mut *self.transaction).await?;
-        Ok(fresh.into_iter().collect())
+        let oldest = millis(oldest.unwrap_or(DateTime::UNIX_EPOCH));
+        let query = bind_all(sqlx::query(statement).bind(oldest), ids(stores));
+        let rows = query.fetch_all(&mut *self.transaction).await?;
+        let fresh = rows.iter().map(|row| Ok(row.try_get("store_id")?));
+        fresh.collect()
     }
 
     /// The latest job of each of `stores` that had one.
     async fn last_jobs(
         &mut self,
-        stores: &[Store],
+        stores: &[Entry],
     ) -> Result<HashMap<String, JobId>, CatalogError> {
         if stores.is_empty() {
             return Ok(HashMap::new());
         }
-        let statement = format!(
+        let statement = sql!(
             "SELECT store_id, MAX(id) AS id FROM jobs WHERE store_id IN ({}) GROUP BY store_id",
             list_of(1, stores.len())
         );
-        let mut query = sqlx::query(AssertSqlSafe(statement));
-        for store in stores {
-            query = query.bind(store.scope.store_id.to_string());
-        }
+        let query = bind_all(sqlx::query(statement), ids(stores));
         let rows = query.fetch_all(&mut *self.transaction).await?;
         rows.iter()
             .map(|row| Ok((row.try_get("store_id")?, parsed(row, "id", "a job id")?)))
@@ -328,18 +364,18 @@ impl Listing {
 
     async fn insert_jobs(
         &mut self,
-        stores: &[Store],
+        stores: &[Entry],
         last_jobs: &HashMap<String, JobId>,
     ) -> Result<(), CatalogError> {
         if stores.is_empty() {
             return Ok(());
         }
-        let statement = format!(
+        let statement = sql!(
             "INSERT INTO jobs (id, run_id, store_id, position, claims, state, attempt, listed_at) \
              VALUES {}",
             rows_of(1, stores.len(), 8)
         );
-        let mut query = sqlx::query(AssertSqlSafe(statement));
+        let mut query = sqlx::query(statement);
         for store in stores {
             let last_job = last_jobs.get(store.scope.store_id.as_str());
             let job_id = last_job.map_or_else(JobId::new, |&last_job| JobId::after(last_job));
@@ -349,7 +385,7 @@ impl Listing {
                 .bind(store.scope.store_id.to_string())
                 .bind(stored(store.position))
                 .bind(claims_of(store)?)
-                .bind("listed")
+                .bind(JobState::Listed.name())
                 .bind(0_i64)
                 .bind(millis(Utc::now()));
         }
@@ -360,32 +396,29 @@ impl Listing {
 
     /// Adds the stores whose last job did not succeed, or that have no snapshot: they may have changed before the last sweep.
     async fn add_the_unsuccessful(&mut self) -> Result<(), CatalogError> {
-        let rows = sqlx::query(
+        let rows = sqlx::query(sql!(
             "SELECT stores.store_id, stores.position, job.claims FROM stores \
              JOIN jobs job ON job.id = (SELECT MAX(id) FROM jobs WHERE jobs.store_id = stores.store_id) \
              WHERE stores.retired_at IS NULL AND stores.seen_in <> $1 \
-                 AND (job.state IN ('failed', 'cancelled', 'abandoned') \
-                     OR job.state IN ('completed', 'unchanged') AND NOT EXISTS ( \
+                 AND (job.state IN ({UNSUCCESSFUL}) \
+                     OR job.state IN ({SUCCEEDED}) AND NOT EXISTS ( \
                          SELECT 1 FROM snapshots \
-                         WHERE snapshots.store_id = stores.store_id AND snapshots.state = 'live')) \
-             ORDER BY stores.store_id",
-        )
+                         WHERE snapshots.store_id = stores.store_id AND snapshots.state = '{Live}')) \
+             ORDER BY stores.store_id"
+        ))
         .bind(self.run_id.to_string())
         .fetch_all(&mut *self.transaction)
         .await?;
         for row in &rows {
             let position: i64 = row.try_get("position")?;
-            self.add(Store {
-                scope: Scope {
-                    store_id: parsed(row, "store_id", "a store id")?,
-                    claims: claims(row)?,
-                },
-                position: position.unsigned_abs(),
-            })
-            .await?;
+            let scope = Scope {
+                store_id: parsed(row, "store_id", "a store id")?,
+                claims: claims(row)?,
+            };
+            self.add(scope, position.unsigned_abs()).await?;
             self.listed.added += 1;
         }
-        self.write_waiting().await
+        self.write_batch().await
     }
 
     /// Retires every store that this sweep has not seen, unless that looks like a mistake in the list.
@@ -408,7 +441,11 @@ impl Listing {
     }
 }
 
-fn claims_of(store: &Store) -> Result<String, CatalogError> {
+fn ids(stores: &[Entry]) -> impl Iterator<Item = &StoreId> {
+    stores.iter().map(|store| &store.scope.store_id)
+}
+
+fn claims_of(store: &Entry) -> Result<String, CatalogError> {
     serde_json::to_string(&store.scope.claims).map_err(|e| CatalogError::Unstorable {
         what: "claims of a store",
         reason: e.to_string(),

@@ -3,11 +3,20 @@
 use std::{collections::HashMap, ops::AddAssign, time::Duration};
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{RunId, trace::TraceContext};
+use seedbed_protocol::{RunId, message::Way, trace::TraceContext};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
-use super::database::{Catalog, CatalogError, Lock, Tx, count, list_of, millis, parsed, time};
+use super::{
+    database::{
+        Catalog, CatalogError, Lock, Tx, bind_all, count, list_of, millis, parsed, sql, time,
+    },
+    state::{
+        IN_FLIGHT,
+        JobState::{self, Abandoned, Failed, Listed, Retried},
+        RunState, UNFINISHED,
+    },
+};
 
 /// What a run's jobs add up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -56,8 +65,8 @@ pub struct RunReport {
     pub run_id: RunId,
     /// What started it: `local`, `run`, `schedule`, `api`, `demand` or `rebuilt`.
     pub kind: String,
-    /// `running`, `completed`, `failed`, `cancelled` or `abandoned`.
-    pub state: String,
+    /// How it stands.
+    pub state: RunState,
     /// When it was listed.
     pub started_at: DateTime<Utc>,
     /// When its last job ended.
@@ -94,7 +103,7 @@ impl Catalog {
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn runs_page(
         &self,
-        state: Option<&str>,
+        state: Option<RunState>,
         after: Option<(DateTime<Utc>, RunId)>,
         limit: i64,
     ) -> Result<Vec<RunReport>, CatalogError> {
@@ -107,7 +116,7 @@ impl Catalog {
              WHERE ($1 = '' OR state = $1) AND (started_at < $2 OR started_at = $2 AND id < $3) \
              ORDER BY started_at DESC, id DESC LIMIT $4",
         )
-        .bind(state.unwrap_or_default().to_owned())
+        .bind(state.map_or("", RunState::name))
         .bind(started_at)
         .bind(id)
         .bind(limit)
@@ -138,7 +147,7 @@ impl Catalog {
             Ok(RunReport {
                 run_id,
                 kind: row.try_get("kind")?,
-                state: row.try_get("state")?,
+                state: parsed(row, "state", "the state of a run")?,
                 started_at: time(row.try_get("started_at")?)?,
                 finished_at: finished_at.map(time).transpose()?,
                 totals: totals.remove(&run_id).unwrap_or_default(),
@@ -162,18 +171,14 @@ impl Catalog {
         if runs.is_empty() {
             return Ok(totals);
         }
-        let of_runs = async |statement: String| {
-            let bound = runs
-                .iter()
-                .fold(sqlx::query(AssertSqlSafe(statement)), |query, run_id| {
-                    query.bind(run_id.to_string())
-                });
-            bound.fetch_all(&self.readers).await
+        let of_runs = async |statement: AssertSqlSafe<String>| {
+            let query = bind_all(sqlx::query(statement), runs);
+            query.fetch_all(&self.readers).await
         };
         let list = list_of(1, runs.len());
-        let states = of_runs(format!(
+        let states = of_runs(sql!(
             "SELECT run_id, state, way, COUNT(*) AS n FROM jobs \
-             WHERE run_id IN ({list}) AND state <> 'retried' GROUP BY run_id, state, way"
+             WHERE run_id IN ({list}) AND state <> '{Retried}' GROUP BY run_id, state, way"
         ));
         for row in states.await? {
             let totals = totals
@@ -181,25 +186,30 @@ impl Catalog {
                 .or_default();
             let jobs = count(&row, "n")?;
             totals.stores += jobs;
-            match row.try_get::<String, _>("state")?.as_str() {
-                "completed" => {
+            match parsed(&row, "state", "the state of a job")? {
+                JobState::Completed => {
                     totals.seeded += jobs;
-                    if row.try_get::<Option<String>, _>("way")?.as_deref() == Some("base") {
+                    if row.try_get::<Option<String>, _>("way")?.as_deref() == Some(Way::Base.name())
+                    {
                         totals.from_base += jobs;
                     }
                 }
-                "unchanged" => {
+                JobState::Unchanged => {
                     totals.seeded += jobs;
                     totals.unchanged += jobs;
                 }
-                "failed" => totals.failed += jobs,
-                "cancelled" => totals.cancelled += jobs,
-                "abandoned" => totals.abandoned += jobs,
-                _ => totals.in_flight += jobs,
+                JobState::Failed => totals.failed += jobs,
+                JobState::Cancelled => totals.cancelled += jobs,
+                JobState::Abandoned => totals.abandoned += jobs,
+                JobState::Listed | JobState::Queued | JobState::Running => {
+                    totals.in_flight += jobs;
+                }
+                // Another job stands for it; the query leaves it out.
+                JobState::Retried => {}
             }
         }
         // Postgres sums BIGINT to NUMERIC, hence the casts.
-        let sums = of_runs(format!(
+        let sums = of_runs(sql!(
             "SELECT run_id, CAST(SUM(row_count) AS BIGINT) AS row_count, \
                  CAST(SUM(byte_count) AS BIGINT) AS byte_count \
              FROM snapshots WHERE run_id IN ({list}) GROUP BY run_id"
@@ -219,11 +229,11 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn ways(&self, run_id: RunId) -> Result<Vec<WayCount>, CatalogError> {
-        let rows = sqlx::query(
+        let rows = sqlx::query(sql!(
             "SELECT way, why, COUNT(*) AS n FROM jobs \
-             WHERE run_id = $1 AND way IS NOT NULL AND state <> 'retried' \
-             GROUP BY way, why ORDER BY n DESC, way, why",
-        )
+             WHERE run_id = $1 AND way IS NOT NULL AND state <> '{Retried}' \
+             GROUP BY way, why ORDER BY n DESC, way, why"
+        ))
         .bind(run_id.to_string())
         .fetch_all(&self.readers)
         .await?;
@@ -262,11 +272,12 @@ impl Catalog {
         lease: Duration,
     ) -> Result<bool, CatalogError> {
         let now = Utc::now();
-        let leased = sqlx::query(
+        let leased = sqlx::query(sql!(
             "UPDATE runs SET publisher = $2, lease_until = $4 \
-             WHERE id = $1 AND state = 'running' \
+             WHERE id = $1 AND state = '{running}' \
                  AND (publisher IS NULL OR publisher = $2 OR lease_until < $3)",
-        )
+            running = RunState::Running
+        ))
         .bind(run_id.to_string())
         .bind(holder.to_owned())
         .bind(millis(now))
@@ -324,12 +335,13 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn unpublished_runs(&self) -> Result<Vec<RunId>, CatalogError> {
-        let rows = sqlx::query(
+        let rows = sqlx::query(sql!(
             "SELECT id FROM runs \
-             WHERE state = 'running' AND (publisher IS NULL OR lease_until < $1) \
-                 AND EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'listed') \
+             WHERE state = '{running}' AND (publisher IS NULL OR lease_until < $1) \
+                 AND EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = '{Listed}') \
              ORDER BY started_at, id",
-        )
+            running = RunState::Running
+        ))
         .bind(millis(Utc::now()))
         .fetch_all(&self.pool)
         .await?;
@@ -346,18 +358,21 @@ impl Catalog {
     pub async fn finish_runs(&self) -> Result<(), CatalogError> {
         // The lock: a retry may be adding jobs to a run that is at its end.
         let mut transaction = self.locked(Lock::Writer).await?;
-        sqlx::query(
+        sqlx::query(sql!(
             "UPDATE runs SET finished_at = $1, publisher = NULL, lease_until = NULL, state = CASE \
-                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'abandoned') \
-                     THEN 'abandoned' \
-                 WHEN state = 'cancelled' THEN 'cancelled' \
-                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = 'failed') \
-                     THEN 'failed' \
-                 ELSE 'completed' END \
-             WHERE state IN ('running', 'cancelled') AND finished_at IS NULL AND NOT EXISTS ( \
-                 SELECT 1 FROM jobs \
-                 WHERE run_id = runs.id AND state IN ('listed', 'queued', 'running'))",
-        )
+                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = '{Abandoned}') \
+                     THEN '{abandoned}' \
+                 WHEN state = '{cancelled}' THEN '{cancelled}' \
+                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = '{Failed}') \
+                     THEN '{failed}' \
+                 ELSE '{completed}' END \
+             WHERE state IN ({UNFINISHED}) AND finished_at IS NULL AND NOT EXISTS ( \
+                 SELECT 1 FROM jobs WHERE run_id = runs.id AND state IN ({IN_FLIGHT}))",
+            abandoned = RunState::Abandoned,
+            cancelled = RunState::Cancelled,
+            failed = RunState::Failed,
+            completed = RunState::Completed
+        ))
         .bind(millis(Utc::now()))
         .execute(&mut *transaction)
         .await?;
@@ -372,11 +387,12 @@ impl Catalog {
     pub async fn stop_publishing(&self, run_id: RunId) -> Result<bool, CatalogError> {
         let mut transaction = self.locked(Lock::Writer).await?;
         let state = run_state(&mut transaction, run_id).await?;
-        if !matches!(state.as_str(), "running" | "cancelled") {
+        if !UNFINISHED.has(state) {
             return Err(CatalogError::RunEnded { run_id, state });
         }
-        sqlx::query("UPDATE runs SET state = 'cancelled' WHERE id = $1")
+        sqlx::query("UPDATE runs SET state = $2 WHERE id = $1")
             .bind(run_id.to_string())
+            .bind(RunState::Cancelled.name())
             .execute(&mut *transaction)
             .await?;
         let publishing: i64 = sqlx::query_scalar(
@@ -395,10 +411,24 @@ impl Catalog {
 pub(in crate::catalog) async fn run_state(
     transaction: &mut Tx,
     run_id: RunId,
-) -> Result<String, CatalogError> {
-    let state = sqlx::query_scalar("SELECT state FROM runs WHERE id = $1")
+) -> Result<RunState, CatalogError> {
+    let run = sqlx::query("SELECT state FROM runs WHERE id = $1")
         .bind(run_id.to_string())
         .fetch_optional(&mut **transaction)
         .await?;
-    state.ok_or(CatalogError::UnknownRun { run_id })
+    let run = run.ok_or(CatalogError::UnknownRun { run_id })?;
+    parsed(&run, "state", "the state of a run")
+}
+
+/// Lets a run that has ended go on: a job was added to it.
+pub(in crate::catalog) async fn reopen_run(
+    transaction: &mut Tx,
+    run_id: RunId,
+) -> Result<(), CatalogError> {
+    sqlx::query("UPDATE runs SET state = $2, finished_at = NULL WHERE id = $1")
+        .bind(run_id.to_string())
+        .bind(RunState::Running.name())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
 }

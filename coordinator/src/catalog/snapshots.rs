@@ -5,5 +5,5 @@ mod restore;
 mod retention;
 
 pub use record::SnapshotRecord;
-pub(super) use record::{record_snapshot, snapshot_record};
+pub(super) use record::{SNAPSHOT_COLUMNS, record_snapshot, snapshot_record};
 pub use retention::{JobObjects, Retention, SnapshotRef};

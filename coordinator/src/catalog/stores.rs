@@ -2,13 +2,17 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use seedbed_protocol::StoreId;
-use serde::Serialize;
-use sqlx::{Any, AssertSqlSafe, Row, any::AnyRow, query::Query};
+use serde::{Deserialize, Serialize};
+use sqlx::{Row, any::AnyRow};
+use utoipa::ToSchema;
 
 use super::{
-    database::{Catalog, CatalogError, count, millis, optional_count, parsed, pattern, time},
+    database::{
+        AnyQuery, Catalog, CatalogError, count, millis, optional_count, parsed, pattern, sql, time,
+    },
     jobs::{JOB_COLUMNS, JobRecord, job},
-    snapshots::{SnapshotRecord, snapshot_record},
+    snapshots::{SNAPSHOT_COLUMNS, SnapshotRecord, snapshot_record},
+    state::{JobState, SnapshotState::Live},
 };
 
 /// A store's newest snapshots and jobs, as many as this.
@@ -36,8 +40,12 @@ impl Freshness {
     }
 }
 
-/// One of the groups of [`Freshness`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How old a store's snapshot is: younger than an hour, than six, than a day; older; or there is none.
+///
+/// The groups of [`Freshness`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AgeName)]
 pub enum Age {
     /// [`Freshness::hour`]
     Hour,
@@ -104,7 +112,7 @@ pub struct StoreSearch {
     /// Only those in the source whose live snapshot is so old.
     pub age: Option<Age>,
     /// Only those whose newest job is in this state.
-    pub state: Option<String>,
+    pub state: Option<JobState>,
 }
 
 impl Catalog {
@@ -117,9 +125,9 @@ impl Catalog {
             let condition = age.condition(now);
             format!("COUNT(CASE WHEN {condition} THEN 1 END) AS {name}")
         };
-        let statement = format!(
+        let statement = sql!(
             "SELECT {}, {}, {}, {}, {} FROM stores \
-             LEFT JOIN snapshots live ON live.store_id = stores.store_id AND live.state = 'live' \
+             LEFT JOIN snapshots live ON live.store_id = stores.store_id AND live.state = '{Live}' \
              WHERE stores.retired_at IS NULL",
             in_group(Age::Hour, "hour"),
             in_group(Age::SixHours, "six_hours"),
@@ -127,9 +135,7 @@ impl Catalog {
             in_group(Age::Older, "older"),
             in_group(Age::Never, "never")
         );
-        let row = sqlx::query(AssertSqlSafe(statement))
-            .fetch_one(&self.readers)
-            .await?;
+        let row = sqlx::query(statement).fetch_one(&self.readers).await?;
         Ok(Freshness {
             hour: count(&row, "hour")?,
             six_hours: count(&row, "six_hours")?,
@@ -150,13 +156,13 @@ impl Catalog {
         limit: u32,
         now: DateTime<Utc>,
     ) -> Result<Vec<StoreRecord>, CatalogError> {
-        let statement = format!(
+        let statement = sql!(
             "SELECT stores.store_id, stores.retired_at, live.verified_at, live.row_count, live.byte_count, \
                  {JOB_COLUMNS} \
              {} AND ($3 = '' OR stores.store_id > $3) ORDER BY stores.store_id LIMIT $4",
-            from_stores(search.age, now)
+            found_stores(search.age, now)
         );
-        let rows = bind_search(sqlx::query(AssertSqlSafe(statement)), search)
+        let rows = bind_search(sqlx::query(statement), search)
             .bind(after.map(ToString::to_string).unwrap_or_default())
             .bind(i64::from(limit))
             .fetch_all(&self.readers)
@@ -173,8 +179,8 @@ impl Catalog {
         search: &StoreSearch,
         now: DateTime<Utc>,
     ) -> Result<u64, CatalogError> {
-        let statement = format!("SELECT COUNT(*) AS n {}", from_stores(search.age, now));
-        let row = bind_search(sqlx::query(AssertSqlSafe(statement)), search)
+        let statement = sql!("SELECT COUNT(*) AS n {}", found_stores(search.age, now));
+        let row = bind_search(sqlx::query(statement), search)
             .fetch_one(&self.readers)
             .await?;
         count(&row, "n")
@@ -188,27 +194,28 @@ impl Catalog {
         &self,
         store_id: &StoreId,
     ) -> Result<Option<StoreHistory>, CatalogError> {
-        let statement = format!(
+        let statement = sql!(
             "SELECT stores.store_id, stores.retired_at, live.verified_at, live.row_count, live.byte_count, \
-                 {JOB_COLUMNS} {FROM_STORES} WHERE stores.store_id = $1"
+                 {JOB_COLUMNS} {} WHERE stores.store_id = $1",
+            from_stores()
         );
-        let found = sqlx::query(AssertSqlSafe(statement))
+        let found = sqlx::query(statement)
             .bind(store_id.to_string())
             .fetch_optional(&self.readers)
             .await?;
         let Some(found) = found else {
             return Ok(None);
         };
-        let snapshots = sqlx::query(
-            "SELECT job_id, state, manifest, verified_at FROM snapshots WHERE store_id = $1 \
-             ORDER BY created_at DESC LIMIT $2",
-        );
+        let snapshots = sqlx::query(sql!(
+            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots WHERE store_id = $1 \
+             ORDER BY created_at DESC LIMIT $2"
+        ));
         let snapshots = snapshots.bind(store_id.to_string()).bind(HISTORY);
         let snapshots = snapshots.fetch_all(&self.readers).await?;
-        let jobs = format!(
+        let jobs = sql!(
             "SELECT {JOB_COLUMNS} FROM jobs job WHERE job.store_id = $1 ORDER BY job.id DESC LIMIT $2"
         );
-        let jobs = sqlx::query(AssertSqlSafe(jobs))
+        let jobs = sqlx::query(jobs)
             .bind(store_id.to_string())
             .bind(HISTORY)
             .fetch_all(&self.readers)
@@ -225,26 +232,29 @@ impl Catalog {
 }
 
 /// Each store with its live snapshot and its newest job.
-const FROM_STORES: &str = "FROM stores \
-     LEFT JOIN snapshots live ON live.store_id = stores.store_id AND live.state = 'live' \
-     LEFT JOIN jobs job ON job.id = (SELECT MAX(id) FROM jobs WHERE jobs.store_id = stores.store_id)";
+fn from_stores() -> String {
+    format!(
+        "FROM stores \
+         LEFT JOIN snapshots live ON live.store_id = stores.store_id AND live.state = '{Live}' \
+         LEFT JOIN jobs job ON job.id = (SELECT MAX(id) FROM jobs WHERE jobs.store_id = stores.store_id)"
+    )
+}
 
-/// [`FROM_STORES`] with the conditions of a search, of which [`bind_search`] binds the parameters.
-fn from_stores(age: Option<Age>, now: DateTime<Utc>) -> String {
+/// [`from_stores`] with the conditions of a search, of which [`bind_search`] binds the parameters.
+fn found_stores(age: Option<Age>, now: DateTime<Utc>) -> String {
     let of_age =
         age.map(|age| format!(" AND stores.retired_at IS NULL AND {}", age.condition(now)));
     format!(
-        "{FROM_STORES} WHERE LOWER(stores.store_id) LIKE LOWER($1) ESCAPE '\\' AND ($2 = '' OR job.state = $2){}",
+        "{} WHERE LOWER(stores.store_id) LIKE LOWER($1) ESCAPE '\\' AND ($2 = '' OR job.state = $2){}",
+        from_stores(),
         of_age.unwrap_or_default()
     )
 }
 
-type AnyQuery<'q> = Query<'q, Any, sqlx::any::AnyArguments>;
-
 fn bind_search<'q>(query: AnyQuery<'q>, search: &StoreSearch) -> AnyQuery<'q> {
     query
         .bind(pattern(search.search.as_deref()))
-        .bind(search.state.clone().unwrap_or_default())
+        .bind(search.state.map_or("", JobState::name))
 }
 
 fn store(row: &AnyRow) -> Result<StoreRecord, CatalogError> {

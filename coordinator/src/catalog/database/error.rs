@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use seedbed_protocol::RunId;
 
+use crate::catalog::state::RunState;
+
 /// How much of a damaged value is shown: all of a manifest would fill screens.
 const SHOWN_CHARS: usize = 80;
 
@@ -59,7 +61,7 @@ pub enum CatalogError {
         /// The run.
         run_id: RunId,
         /// How it ended.
-        state: String,
+        state: RunState,
     },
     /// A sweep over all stores found suspiciously few.
     #[error(

@@ -3,17 +3,33 @@
 use std::{str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
-use sqlx::{Row, any::AnyRow};
+use sqlx::{
+    Any, Row,
+    any::{AnyArguments, AnyRow},
+    query::Query,
+};
 
 use super::error::{CatalogError, damaged};
 
-/// The condition on a job that is not in a final state. It must read as in the index of the same name.
-macro_rules! in_flight {
-    () => {
-        "state IN ('listed', 'queued', 'running')"
+/// A query on either database.
+pub(in crate::catalog) type AnyQuery<'q> = Query<'q, Any, AnyArguments>;
+
+/// A statement, written as in `format!`. Only states, placeholders and constants go into its text; values are bound.
+macro_rules! sql {
+    ($($part:tt)*) => {
+        ::sqlx::AssertSqlSafe(format!($($part)*))
     };
 }
-pub(in crate::catalog) use in_flight;
+pub(in crate::catalog) use sql;
+
+/// Binds each of `values` as text, for the placeholders of [`list_of`].
+pub(in crate::catalog) fn bind_all<'q, T: ToString>(
+    query: AnyQuery<'q>,
+    values: impl IntoIterator<Item = T>,
+) -> AnyQuery<'q> {
+    let values = values.into_iter();
+    values.fold(query, |query, value| query.bind(value.to_string()))
+}
 
 /// `$3, $4, $5`: `count` placeholders from `first` on.
 pub(in crate::catalog) fn list_of(first: usize, count: usize) -> String {

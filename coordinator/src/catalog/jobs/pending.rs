@@ -4,10 +4,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use seedbed_protocol::{JobId, JsonObject, RunId, StoreId, message::Scope};
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::Row;
 
-use crate::catalog::database::{
-    Catalog, CatalogError, Lock, damaged, elapsed, in_flight, list_of, millis, parsed, printable,
+use crate::catalog::{
+    database::{
+        Catalog, CatalogError, Lock, bind_all, damaged, elapsed, list_of, millis, parsed,
+        printable, sql,
+    },
+    state::{
+        IN_FLIGHT,
+        JobState::{Abandoned, Failed, Listed, Queued, Running},
+        PUBLISHED,
+    },
 };
 
 /// A job that is not in a final state.
@@ -50,11 +58,11 @@ impl Catalog {
             Some((position, job_id)) => (position, job_id.to_string()),
             None => (i64::MIN, String::new()),
         };
-        let rows = sqlx::query(
+        let rows = sqlx::query(sql!(
             "SELECT id, run_id, store_id, position, claims FROM jobs \
-             WHERE run_id = $1 AND (position, id) > ($2, $3) AND state = 'listed' \
-             ORDER BY position, id LIMIT $4",
-        )
+             WHERE run_id = $1 AND (position, id) > ($2, $3) AND state = '{Listed}' \
+             ORDER BY position, id LIMIT $4"
+        ))
         .bind(run_id.to_string())
         .bind(position)
         .bind(job_id)
@@ -79,16 +87,16 @@ impl Catalog {
                 format!("(${id}, CAST(${trace_id} AS TEXT), CAST(${deadline} AS BIGINT))")
             })
             .collect();
-        let statement = format!(
+        let statement = sql!(
             "WITH published (id, trace_id, deadline) AS (VALUES {}) \
              UPDATE jobs SET deadline = published.deadline, \
                  trace_id = COALESCE(jobs.trace_id, published.trace_id), \
-                 state = CASE WHEN jobs.state = 'listed' THEN 'queued' ELSE jobs.state END \
+                 state = CASE WHEN jobs.state = '{Listed}' THEN '{Queued}' ELSE jobs.state END \
              FROM published WHERE jobs.id = published.id",
             published.join(", ")
         );
         let mut transaction = self.locked(Lock::Writer).await?;
-        let mut query = sqlx::query(AssertSqlSafe(statement));
+        let mut query = sqlx::query(statement);
         for job in jobs {
             query = query
                 .bind(job.job_id.to_string())
@@ -104,10 +112,9 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn jobs_in_flight(&self, limit: i64) -> Result<Vec<PendingJob>, CatalogError> {
-        let rows = sqlx::query(concat!(
-            "SELECT id, run_id, store_id, position, claims FROM jobs WHERE ",
-            in_flight!(),
-            " LIMIT $1"
+        let rows = sqlx::query(sql!(
+            "SELECT id, run_id, store_id, position, claims FROM jobs \
+             WHERE state IN ({IN_FLIGHT}) LIMIT $1"
         ))
         .bind(limit)
         .fetch_all(&self.pool)
@@ -120,10 +127,8 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn oldest_waiting(&self, now: DateTime<Utc>) -> Result<Duration, CatalogError> {
-        let statement = concat!(
-            "SELECT MIN(listed_at) FROM jobs WHERE ",
-            in_flight!(),
-            " AND state <> 'running'"
+        let statement = sql!(
+            "SELECT MIN(listed_at) FROM jobs WHERE state IN ({IN_FLIGHT}) AND state <> '{Running}'"
         );
         let oldest: Option<i64> = sqlx::query_scalar(statement)
             .fetch_one(&self.readers)
@@ -139,17 +144,16 @@ impl Catalog {
         if jobs.is_empty() {
             return Ok(());
         }
-        let statement = format!(
-            "UPDATE jobs SET state = 'abandoned', finished_at = $1 WHERE {} AND id IN ({})",
-            in_flight!(),
+        let statement = sql!(
+            "UPDATE jobs SET state = '{Abandoned}', finished_at = $1 \
+             WHERE state IN ({IN_FLIGHT}) AND id IN ({})",
             list_of(2, jobs.len())
         );
         let mut transaction = self.locked(Lock::Writer).await?;
-        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(millis(Utc::now()));
-        for job in jobs {
-            query = query.bind(job.job_id.to_string());
-        }
-        query.execute(&mut *transaction).await?;
+        let query = sqlx::query(statement).bind(millis(Utc::now()));
+        bind_all(query, jobs.iter().map(|job| job.job_id))
+            .execute(&mut *transaction)
+            .await?;
         Ok(transaction.commit().await?)
     }
 
@@ -163,10 +167,10 @@ impl Catalog {
         step: &'static str,
         reason: &str,
     ) -> Result<(), CatalogError> {
-        sqlx::query(concat!(
-            "UPDATE jobs SET state = 'failed', finished_at = $2, failure_kind = 'permanent', \
-                 failure_step = $3, failure_message = $4 WHERE id = $1 AND ",
-            in_flight!()
+        sqlx::query(sql!(
+            "UPDATE jobs SET state = '{Failed}', finished_at = $2, failure_kind = 'permanent', \
+                 failure_step = $3, failure_message = $4 \
+             WHERE id = $1 AND state IN ({IN_FLIGHT})"
         ))
         .bind(job_id.to_string())
         .bind(millis(Utc::now()))
@@ -190,14 +194,14 @@ impl Catalog {
     ) -> Result<u64, CatalogError> {
         let now = Utc::now();
         let mut transaction = self.locked(Lock::Writer).await?;
-        let expired = sqlx::query(
-            "UPDATE jobs SET state = 'failed', finished_at = $1, failure_kind = 'transient', \
+        let expired = sqlx::query(sql!(
+            "UPDATE jobs SET state = '{Failed}', finished_at = $1, failure_kind = 'transient', \
                  failure_step = 'queue', failure_message = \
                  'no worker ended it before its deadline; start more workers or raise \
                   worker.job_deadline, then seedbed retry' \
                  || COALESCE('. The last failure was: ' || failure_message, '') \
-             WHERE state IN ('queued', 'running') AND COALESCE(deadline, started_at + $3) < $2",
-        )
+             WHERE state IN ({PUBLISHED}) AND COALESCE(deadline, started_at + $3) < $2"
+        ))
         .bind(millis(now))
         .bind(millis(now - grace))
         .bind(i64::try_from(longest.as_millis()).unwrap_or(i64::MAX / 2))
@@ -208,7 +212,7 @@ impl Catalog {
     }
 }
 
-pub(in crate::catalog) fn pending_job(row: &sqlx::any::AnyRow) -> Result<PendingJob, CatalogError> {
+fn pending_job(row: &sqlx::any::AnyRow) -> Result<PendingJob, CatalogError> {
     let store_id: StoreId = parsed(row, "store_id", "a store id")?;
     let claims = claims(row)?;
     Ok(PendingJob {

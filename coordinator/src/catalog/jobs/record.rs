@@ -3,9 +3,12 @@
 use chrono::{DateTime, Utc};
 use seedbed_protocol::{JobId, RunId, StoreId};
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+use sqlx::{Row, any::AnyRow};
 
-use crate::catalog::database::{Catalog, CatalogError, count, parsed, pattern, time};
+use crate::catalog::{
+    database::{Catalog, CatalogError, count, parsed, pattern, sql, time},
+    state::JobState::{self, Failed, Retried},
+};
 
 /// What every query for jobs selects, from the table as `job`.
 pub(in crate::catalog) const JOB_COLUMNS: &str = "job.id AS job_id, job.run_id AS job_run_id, job.store_id AS job_store_id, job.state AS job_state, \
@@ -21,8 +24,8 @@ pub struct JobRecord {
     pub run_id: RunId,
     /// Its store.
     pub store_id: StoreId,
-    /// `listed`, `queued`, `running`, `completed`, `unchanged`, `failed`, `cancelled`, `abandoned` or `retried`.
-    pub state: String,
+    /// How it stands.
+    pub state: JobState,
     /// The newest try that is known of; 0 before the first.
     pub attempt: u64,
     /// Who worked on it last.
@@ -58,7 +61,7 @@ pub struct JobFailure {
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
     /// Only those in this state; otherwise all that were not replaced by another.
-    pub state: Option<String>,
+    pub state: Option<JobState>,
     /// Only those of stores whose id has this in it, in upper or lower case.
     pub search: Option<String>,
 }
@@ -108,16 +111,16 @@ impl Catalog {
             Some((position, id)) => (position, id.to_string()),
             None => (i64::MIN, String::new()),
         };
-        let statement = format!(
+        let statement = sql!(
             "SELECT {JOB_COLUMNS} FROM jobs job \
-             WHERE job.run_id = $1 AND (job.state = $2 OR $2 = '' AND job.state <> 'retried') \
+             WHERE job.run_id = $1 AND (job.state = $2 OR $2 = '' AND job.state <> '{Retried}') \
                  AND LOWER(job.store_id) LIKE LOWER($3) ESCAPE '\\' \
                  AND (job.position > $4 OR job.position = $4 AND job.id > $5) \
              ORDER BY job.position, job.id LIMIT $6"
         );
-        let rows = sqlx::query(AssertSqlSafe(statement))
+        let rows = sqlx::query(statement)
             .bind(run_id.to_string())
-            .bind(filter.state.clone().unwrap_or_default())
+            .bind(filter.state.map_or("", JobState::name))
             .bind(pattern(filter.search.as_deref()))
             .bind(position)
             .bind(id)
@@ -147,10 +150,10 @@ impl Catalog {
         run_id: RunId,
         limit: i64,
     ) -> Result<Vec<FailedJob>, CatalogError> {
-        let rows = sqlx::query(
+        let rows = sqlx::query(sql!(
             "SELECT store_id, attempt, failure_kind, failure_step, failure_message, trace_id FROM jobs \
-             WHERE run_id = $1 AND state = 'failed' ORDER BY position LIMIT $2",
-        )
+             WHERE run_id = $1 AND state = '{Failed}' ORDER BY position LIMIT $2"
+        ))
         .bind(run_id.to_string())
         .bind(limit)
         .fetch_all(&self.readers)
@@ -184,10 +187,10 @@ impl Catalog {
         .fetch_optional(&self.readers)
         .await?;
         let newest = row.map(|row| {
-            let state: String = row.try_get("state")?;
+            let state: JobState = parsed(&row, "state", "the state of a job")?;
             Ok(NewestAttempt {
                 listed_at: time(row.try_get("listed_at")?)?,
-                in_flight: matches!(state.as_str(), "listed" | "queued" | "running"),
+                in_flight: state.is_in_flight(),
             })
         });
         newest.transpose()
@@ -199,10 +202,9 @@ pub(in crate::catalog) fn job(row: &AnyRow) -> Result<JobRecord, CatalogError> {
         let millis: Option<i64> = row.try_get(column)?;
         millis.map(time).transpose()
     };
-    let state: String = row.try_get("job_state")?;
+    let state: JobState = parsed(row, "job_state", "the state of a job")?;
     let message: Option<String> = row.try_get("failure_message")?;
-    let succeeded = matches!(state.as_str(), "completed" | "unchanged");
-    let failure = match message.filter(|_| !succeeded) {
+    let failure = match message.filter(|_| !state.succeeded()) {
         Some(message) => Some(JobFailure {
             kind: row.try_get("failure_kind")?,
             step: row.try_get("failure_step")?,

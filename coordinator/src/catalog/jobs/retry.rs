@@ -5,11 +5,15 @@ use std::collections::{BTreeSet, HashSet};
 use chrono::Utc;
 use seedbed_protocol::{JobId, RunId, StoreId};
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::Row;
 
 use crate::catalog::{
-    database::{Catalog, CatalogError, Lock, Tx, list_of, millis, parsed, take},
-    runs::run_state,
+    database::{Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, sql, take},
+    runs::{reopen_run, run_state},
+    state::{
+        JobState::{self, Cancelled, Failed, Listed},
+        NOT_RETRIED, WAITING,
+    },
 };
 
 /// What a retry came to.
@@ -41,7 +45,7 @@ impl Catalog {
             run_state(&mut transaction, run_id).await?;
         }
         let of_run = run_id.map(|run_id| run_id.to_string()).unwrap_or_default();
-        let failed = sqlx::query(
+        let failed = sqlx::query(sql!(
             "SELECT id, run_id, store_id, CASE WHEN EXISTS ( \
                      SELECT 1 FROM jobs later \
                      WHERE later.store_id = jobs.store_id AND later.id > jobs.id) \
@@ -49,8 +53,8 @@ impl Catalog {
                      SELECT 1 FROM stores \
                      WHERE stores.store_id = jobs.store_id AND stores.retired_at IS NOT NULL) \
                  THEN 1 ELSE 0 END AS pointless \
-             FROM jobs WHERE state = 'failed' AND ($1 = '' OR run_id = $1)",
-        )
+             FROM jobs WHERE state = '{Failed}' AND ($1 = '' OR run_id = $1)"
+        ))
         .bind(of_run)
         .fetch_all(&mut *transaction)
         .await?;
@@ -69,10 +73,7 @@ impl Catalog {
             retried.runs.insert(parsed(&job, "run_id", "a run id")?);
         }
         for run_id in &retried.runs {
-            sqlx::query("UPDATE runs SET state = 'running', finished_at = NULL WHERE id = $1")
-                .bind(run_id.to_string())
-                .execute(&mut *transaction)
-                .await?;
+            reopen_run(&mut transaction, *run_id).await?;
         }
         transaction.commit().await?;
         Ok(retried)
@@ -85,10 +86,11 @@ impl Catalog {
     pub async fn replaced_among(&self, jobs: &[JobId]) -> Result<HashSet<JobId>, CatalogError> {
         self.jobs_among(
             jobs,
-            "(state IN ('retried', 'completed', 'unchanged', 'cancelled', 'abandoned') \
-              OR state = 'failed' AND EXISTS ( \
-                  SELECT 1 FROM jobs later \
-                  WHERE later.store_id = jobs.store_id AND later.id > jobs.id))",
+            &format!(
+                "(state IN ({NOT_RETRIED}) OR state = '{Failed}' AND EXISTS ( \
+                     SELECT 1 FROM jobs later \
+                     WHERE later.store_id = jobs.store_id AND later.id > jobs.id))"
+            ),
         )
         .await
     }
@@ -99,10 +101,10 @@ impl Catalog {
     /// [`CatalogError::Database`].
     pub async fn cancel_listed(&self, run_id: RunId) -> Result<(), CatalogError> {
         let mut transaction = self.locked(Lock::Writer).await?;
-        sqlx::query(
-            "UPDATE jobs SET state = 'cancelled', finished_at = $2 \
-             WHERE run_id = $1 AND state = 'listed'",
-        )
+        sqlx::query(sql!(
+            "UPDATE jobs SET state = '{Cancelled}', finished_at = $2 \
+             WHERE run_id = $1 AND state = '{Listed}'"
+        ))
         .bind(run_id.to_string())
         .bind(millis(Utc::now()))
         .execute(&mut *transaction)
@@ -118,38 +120,34 @@ impl Catalog {
         if jobs.is_empty() {
             return Ok(HashSet::new());
         }
-        let statement = format!(
-            "UPDATE jobs SET state = 'cancelled', finished_at = $1 \
-             WHERE state IN ('listed', 'queued') AND attempt = 0 AND id IN ({})",
+        let statement = sql!(
+            "UPDATE jobs SET state = '{Cancelled}', finished_at = $1 \
+             WHERE state IN ({WAITING}) AND attempt = 0 AND id IN ({})",
             list_of(2, jobs.len())
         );
         let mut transaction = self.locked(Lock::Writer).await?;
-        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(millis(Utc::now()));
-        for job in jobs {
-            query = query.bind(job.to_string());
-        }
-        query.execute(&mut *transaction).await?;
+        bind_all(sqlx::query(statement).bind(millis(Utc::now())), jobs)
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
-        self.jobs_among(jobs, "state = 'cancelled'").await
+        self.jobs_among(jobs, &format!("state = '{Cancelled}'"))
+            .await
     }
 
     /// Those of `jobs` for which `condition` holds.
     async fn jobs_among(
         &self,
         jobs: &[JobId],
-        condition: &'static str,
+        condition: &str,
     ) -> Result<HashSet<JobId>, CatalogError> {
         if jobs.is_empty() {
             return Ok(HashSet::new());
         }
-        let statement = format!(
+        let statement = sql!(
             "SELECT id FROM jobs WHERE {condition} AND id IN ({})",
             list_of(1, jobs.len())
         );
-        let mut query = sqlx::query(AssertSqlSafe(statement));
-        for job in jobs {
-            query = query.bind(job.to_string());
-        }
+        let query = bind_all(sqlx::query(statement), jobs);
         let rows = query.fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| parsed(row, "id", "a job id"))
@@ -160,15 +158,16 @@ impl Catalog {
 /// Puts a new job in the place of a failed one. Of a new id, so that job ids still tell which snapshot of a
 /// store is the newer one, and so that what is still reported about the old one cannot be mistaken.
 async fn start_over(transaction: &mut Tx, job_id: JobId) -> Result<(), CatalogError> {
-    sqlx::query("UPDATE jobs SET state = 'retried' WHERE id = $1")
+    sqlx::query("UPDATE jobs SET state = $2 WHERE id = $1")
         .bind(job_id.to_string())
+        .bind(JobState::Retried.name())
         .execute(&mut **transaction)
         .await?;
-    sqlx::query(
+    sqlx::query(sql!(
         "INSERT INTO jobs (id, run_id, store_id, position, claims, state, attempt, listed_at) \
-         SELECT $2, run_id, store_id, position, claims, 'listed', 0, CAST($3 AS BIGINT) \
-         FROM jobs WHERE id = $1",
-    )
+         SELECT $2, run_id, store_id, position, claims, '{Listed}', 0, CAST($3 AS BIGINT) \
+         FROM jobs WHERE id = $1"
+    ))
     .bind(job_id.to_string())
     .bind(JobId::after(job_id).to_string())
     .bind(millis(Utc::now()))

@@ -9,23 +9,28 @@ use seedbed_protocol::{
     message::{BaseSnapshot, Manifest},
 };
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+use sqlx::{Row, any::AnyRow};
 
 use crate::catalog::{
     database::{
-        Catalog, CatalogError, Tx, count, damaged, elapsed, list_of, millis, parsed, stored, time,
+        Catalog, CatalogError, Tx, bind_all, count, damaged, elapsed, list_of, millis, parsed, sql,
+        stored, time,
     },
     jobs::PendingJob,
+    state::SnapshotState::{self, Live, Superseded},
 };
 
 /// The quantiles of snapshots' ages that are measured, and as percentages.
 const QUANTILES: [(&str, u64); 4] = [("0.5", 50), ("0.9", 90), ("0.99", 99), ("1", 100)];
 
+/// What every query for snapshots selects.
+pub(in crate::catalog) const SNAPSHOT_COLUMNS: &str = "job_id, state, manifest, verified_at";
+
 /// One snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SnapshotRecord {
-    /// `live`, `superseded`, `deleting` or `deleted`.
-    pub state: String,
+    /// How it stands.
+    pub state: SnapshotState,
     /// When the service was last known to hold exactly this.
     pub verified_at: DateTime<Utc>,
     /// Everything about it.
@@ -42,11 +47,11 @@ impl Catalog {
         &self,
         store_id: &StoreId,
     ) -> Result<Option<SnapshotRecord>, CatalogError> {
-        let row = sqlx::query(
-            "SELECT job_id, state, manifest, verified_at FROM snapshots WHERE store_id = $1 AND state = 'live' \
+        let row = sqlx::query(sql!(
+            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots WHERE store_id = $1 AND state = '{Live}' \
              AND NOT EXISTS ( \
-                 SELECT 1 FROM stores WHERE store_id = $1 AND retired_at IS NOT NULL)",
-        )
+                 SELECT 1 FROM stores WHERE store_id = $1 AND retired_at IS NOT NULL)"
+        ))
         .bind(store_id.to_string())
         .fetch_optional(&self.readers)
         .await?;
@@ -64,15 +69,13 @@ impl Catalog {
         if jobs.is_empty() {
             return Ok(HashMap::new());
         }
-        let statement = format!(
-            "SELECT job_id, state, manifest, verified_at FROM snapshots \
-             WHERE state = 'live' AND store_id IN ({})",
+        let statement = sql!(
+            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots \
+             WHERE state = '{Live}' AND store_id IN ({})",
             list_of(1, jobs.len())
         );
-        let mut query = sqlx::query(AssertSqlSafe(statement));
-        for job in jobs {
-            query = query.bind(job.scope.store_id.to_string());
-        }
+        let stores = jobs.iter().map(|job| &job.scope.store_id);
+        let query = bind_all(sqlx::query(statement), stores);
         let rows = query.fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| {
@@ -89,11 +92,11 @@ impl Catalog {
         store_id: Option<&StoreId>,
         all: bool,
     ) -> BoxStream<'_, Result<SnapshotRecord, CatalogError>> {
-        sqlx::query(
-            "SELECT job_id, state, manifest, verified_at FROM snapshots \
-             WHERE ($1 = '' OR store_id = $1) AND (state = 'live' OR $2 = 1) \
-             ORDER BY store_id, created_at DESC",
-        )
+        sqlx::query(sql!(
+            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots \
+             WHERE ($1 = '' OR store_id = $1) AND (state = '{Live}' OR $2 = 1) \
+             ORDER BY store_id, created_at DESC"
+        ))
         .bind(store_id.map(ToString::to_string).unwrap_or_default())
         .bind(i64::from(all))
         .fetch(&self.readers)
@@ -106,13 +109,13 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn sample_live(&self, count: i64) -> Result<Vec<Manifest>, CatalogError> {
-        let rows = sqlx::query(
-            "SELECT job_id, state, manifest, verified_at FROM snapshots WHERE state = 'live' \
+        let rows = sqlx::query(sql!(
+            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots WHERE state = '{Live}' \
              AND NOT EXISTS ( \
                  SELECT 1 FROM stores \
                  WHERE stores.store_id = snapshots.store_id AND retired_at IS NOT NULL) \
-             ORDER BY RANDOM() LIMIT $1",
-        )
+             ORDER BY RANDOM() LIMIT $1"
+        ))
         .bind(count)
         .fetch_all(&self.readers)
         .await?;
@@ -132,18 +135,16 @@ impl Catalog {
     ) -> Result<Vec<(&'static str, Duration)>, CatalogError> {
         // Nearest rank, the youngest first.
         let places = QUANTILES.map(|(_, percent)| format!("(total * {percent} + 99) / 100"));
-        let statement = format!(
+        let statement = sql!(
             "SELECT verified_at, place, total FROM (\
                  SELECT live.verified_at, ROW_NUMBER() OVER (ORDER BY live.verified_at DESC) AS place, \
                      COUNT(*) OVER () AS total \
                  FROM snapshots live JOIN stores ON stores.store_id = live.store_id \
-                 WHERE live.state = 'live' AND stores.retired_at IS NULL\
+                 WHERE live.state = '{Live}' AND stores.retired_at IS NULL\
              ) ranked WHERE place IN ({})",
             places.join(", ")
         );
-        let rows = sqlx::query(AssertSqlSafe(statement))
-            .fetch_all(&self.readers)
-            .await?;
+        let rows = sqlx::query(statement).fetch_all(&self.readers).await?;
         let mut ages = Vec::with_capacity(QUANTILES.len());
         for (name, percent) in QUANTILES {
             for row in &rows {
@@ -160,7 +161,7 @@ impl Catalog {
 pub(in crate::catalog) fn snapshot_record(row: &AnyRow) -> Result<SnapshotRecord, CatalogError> {
     let (job_id, json): (String, String) = (row.try_get("job_id")?, row.try_get("manifest")?);
     Ok(SnapshotRecord {
-        state: row.try_get("state")?,
+        state: parsed(row, "state", "the state of a snapshot")?,
         verified_at: time(row.try_get("verified_at")?)?,
         manifest: serde_json::from_str(&json)
             .map_err(|_| damaged(json, format!("the manifest of the job {job_id}")))?,
@@ -185,11 +186,10 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
         what: "manifest",
         reason: e.to_string(),
     })?;
-    let inserted = sqlx::query(
+    let inserted = sqlx::query(sql!(
         "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
              last_op_id, created_at, verified_at, state, superseded_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, 'superseded', $10) ON CONFLICT DO NOTHING",
-    )
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', $10) ON CONFLICT DO NOTHING"))
     .bind(manifest.job_id.to_string())
     .bind(i64::from(manifest.attempt.get()))
     .bind(manifest.run_id.to_string())
@@ -210,30 +210,31 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
 /// later job is never the older one, unless the service itself went back, and then the later job is right.
 /// Op ids would not tell that: restored from a backup, a service counts some of them a second time.
 async fn promote(tx: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
-    let live =
-        sqlx::query("SELECT job_id, attempt FROM snapshots WHERE store_id = $1 AND state = 'live'")
-            .bind(manifest.store_id.to_string())
-            .fetch_optional(&mut **tx)
-            .await?;
+    let live = sqlx::query(sql!(
+        "SELECT job_id, attempt FROM snapshots WHERE store_id = $1 AND state = '{Live}'"
+    ))
+    .bind(manifest.store_id.to_string())
+    .fetch_optional(&mut **tx)
+    .await?;
     if let Some(live) = live {
         let job_id: JobId = parsed(&live, "job_id", "a job id")?;
         let attempt: i64 = live.try_get("attempt")?;
         if (job_id, attempt) > (manifest.job_id, manifest.attempt.get().into()) {
             return Ok(());
         }
-        sqlx::query(
-            "UPDATE snapshots SET state = 'superseded', superseded_at = $2 \
-             WHERE store_id = $1 AND state = 'live'",
-        )
+        sqlx::query(sql!(
+            "UPDATE snapshots SET state = '{Superseded}', superseded_at = $2 \
+             WHERE store_id = $1 AND state = '{Live}'"
+        ))
         .bind(manifest.store_id.to_string())
         .bind(millis(Utc::now()))
         .execute(&mut **tx)
         .await?;
     }
-    sqlx::query(
-        "UPDATE snapshots SET state = 'live', superseded_at = NULL \
-         WHERE job_id = $1 AND attempt = $2",
-    )
+    sqlx::query(sql!(
+        "UPDATE snapshots SET state = '{Live}', superseded_at = NULL \
+         WHERE job_id = $1 AND attempt = $2"
+    ))
     .bind(manifest.job_id.to_string())
     .bind(i64::from(manifest.attempt.get()))
     .execute(&mut **tx)

@@ -3,7 +3,10 @@
 use seedbed_protocol::message::Manifest;
 
 use super::record::record_snapshot;
-use crate::catalog::database::{Catalog, CatalogError, Lock, Tx, millis};
+use crate::catalog::{
+    database::{Catalog, CatalogError, Lock, Tx, millis, sql},
+    state::{JobState, RunState},
+};
 
 impl Catalog {
     /// Takes a snapshot into the catalog that only its manifest tells of; whether it was unknown.
@@ -15,8 +18,8 @@ impl Catalog {
         restore_store(&mut transaction, manifest).await?;
         restore_run(&mut transaction, manifest).await?;
         // A run may have had two jobs for one store, of which the first was retried.
-        if !restore_job(&mut transaction, manifest, "completed").await? {
-            restore_job(&mut transaction, manifest, "retried").await?;
+        if !restore_job(&mut transaction, manifest, JobState::Completed).await? {
+            restore_job(&mut transaction, manifest, JobState::Retried).await?;
         }
         let is_new = record_snapshot(&mut transaction, manifest).await?;
         transaction.commit().await?;
@@ -36,10 +39,11 @@ async fn restore_store(transaction: &mut Tx, manifest: &Manifest) -> Result<(), 
 }
 
 async fn restore_run(transaction: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
-    sqlx::query(
+    sqlx::query(sql!(
         "INSERT INTO runs (id, kind, state, started_at, finished_at) \
-         VALUES ($1, 'rebuilt', 'completed', $2, $2) ON CONFLICT DO NOTHING",
-    )
+         VALUES ($1, 'rebuilt', '{run_completed}', $2, $2) ON CONFLICT DO NOTHING",
+        run_completed = RunState::Completed
+    ))
     .bind(manifest.run_id.to_string())
     .bind(millis(manifest.created_at))
     .execute(&mut **transaction)
@@ -51,7 +55,7 @@ async fn restore_run(transaction: &mut Tx, manifest: &Manifest) -> Result<(), Ca
 async fn restore_job(
     transaction: &mut Tx,
     manifest: &Manifest,
-    state: &'static str,
+    state: JobState,
 ) -> Result<bool, CatalogError> {
     sqlx::query(
         "INSERT INTO jobs (id, run_id, store_id, position, claims, state, attempt, trace_id, \
@@ -61,7 +65,7 @@ async fn restore_job(
     .bind(manifest.job_id.to_string())
     .bind(manifest.run_id.to_string())
     .bind(manifest.store_id.to_string())
-    .bind(state)
+    .bind(state.name())
     .bind(i64::from(manifest.attempt.get()))
     .bind(manifest.trace_id.clone())
     .bind(millis(manifest.created_at))

@@ -8,25 +8,16 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream::BoxStream};
 use seedbed_protocol::{Attempt, JobId, StoreId, snapshots};
-use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+use sqlx::{Row, any::AnyRow};
 
-use super::record::snapshot_record;
-use crate::catalog::database::{Catalog, CatalogError, Lock, Tx, count, list_of, millis, parsed};
-
-/// The snapshots beyond those that `$1` to `$3` keep, see [`Retention`].
-macro_rules! expired {
-    () => {
-        "WITH ranked AS ( \
-             SELECT job_id, attempt, snapshots.state, superseded_at, byte_count, retired_at, \
-                 ROW_NUMBER() OVER ( \
-                     PARTITION BY snapshots.store_id ORDER BY job_id DESC, attempt DESC) AS place \
-             FROM snapshots LEFT JOIN stores ON stores.store_id = snapshots.store_id \
-             WHERE snapshots.state IN ('live', 'superseded')), \
-         expired AS ( \
-             SELECT job_id, attempt, byte_count FROM ranked \
-             WHERE (state = 'superseded' AND place > $1 AND superseded_at < $2) OR retired_at < $3)"
-    };
-}
+use super::record::{SNAPSHOT_COLUMNS, snapshot_record};
+use crate::catalog::{
+    database::{Catalog, CatalogError, Lock, Tx, bind_all, count, list_of, millis, parsed, sql},
+    state::{
+        JobState, PRESENT,
+        SnapshotState::{self, Deleted, Deleting, Live, Superseded},
+    },
+};
 
 /// Which snapshots stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +39,8 @@ pub struct SnapshotRef {
     pub job_id: JobId,
     /// The try that made it.
     pub attempt: Attempt,
-    /// `live`, `superseded` or `deleting`.
-    pub state: String,
+    /// How it stands.
+    pub state: SnapshotState,
     /// The keys of its objects, the manifest first.
     pub keys: Vec<String>,
     /// Bytes of it, see [`Manifest::bytes`](seedbed_protocol::message::Manifest::bytes).
@@ -90,10 +81,10 @@ impl Catalog {
     ) -> Result<Vec<SnapshotRef>, CatalogError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut transaction = self.locked(Lock::Writer).await?;
-        let mark = concat!(
-            expired!(),
-            " UPDATE snapshots SET state = 'deleting' \
-             WHERE (job_id, attempt) IN (SELECT job_id, attempt FROM expired LIMIT $4)"
+        let mark = sql!(
+            "{} UPDATE snapshots SET state = '{Deleting}' \
+             WHERE (job_id, attempt) IN (SELECT job_id, attempt FROM expired LIMIT $4)",
+            expired()
         );
         sqlx::query(mark)
             .bind(i64::from(retention.keep))
@@ -102,9 +93,9 @@ impl Catalog {
             .bind(limit)
             .execute(&mut *transaction)
             .await?;
-        let marked = sqlx::query(
-            "SELECT job_id, state, manifest, verified_at FROM snapshots WHERE state = 'deleting' LIMIT $1",
-        )
+        let marked = sqlx::query(sql!(
+            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots WHERE state = '{Deleting}' LIMIT $1"
+        ))
         .bind(limit)
         .fetch_all(&mut *transaction)
         .await?;
@@ -117,11 +108,11 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn deletable(&self, retention: &Retention) -> Result<(u64, u64), CatalogError> {
-        let sum = concat!(
-            expired!(),
-            " SELECT COUNT(*) AS n, CAST(COALESCE(SUM(byte_count), 0) AS BIGINT) AS byte_count FROM ( \
+        let sum = sql!(
+            "{} SELECT COUNT(*) AS n, CAST(COALESCE(SUM(byte_count), 0) AS BIGINT) AS byte_count FROM ( \
                  SELECT byte_count FROM expired \
-                 UNION ALL SELECT byte_count FROM snapshots WHERE state = 'deleting') gone"
+                 UNION ALL SELECT byte_count FROM snapshots WHERE state = '{Deleting}') gone",
+            expired()
         );
         let sum = sqlx::query(sum)
             .bind(i64::from(retention.keep))
@@ -139,7 +130,7 @@ impl Catalog {
     pub async fn mark_deleted(&self, snapshots: &[SnapshotRef]) -> Result<(), CatalogError> {
         let mut transaction = self.locked(Lock::Writer).await?;
         for snapshot in snapshots {
-            set_state(&mut transaction, snapshot, "deleted").await?;
+            set_state(&mut transaction, snapshot, Deleted).await?;
         }
         Ok(transaction.commit().await?)
     }
@@ -156,23 +147,20 @@ impl Catalog {
             return Ok(HashMap::new());
         }
         // One statement, so that a snapshot that is recorded meanwhile is not missed.
-        let statement = format!(
+        let statement = sql!(
             "SELECT jobs.id, jobs.state AS job_state, snapshots.job_id, snapshots.state, \
                  snapshots.manifest, snapshots.verified_at \
              FROM jobs LEFT JOIN snapshots ON snapshots.job_id = jobs.id \
-                 AND snapshots.state <> 'deleted' \
+                 AND snapshots.state <> '{Deleted}' \
              WHERE jobs.id IN ({})",
             list_of(1, jobs.len())
         );
-        let mut query = sqlx::query(AssertSqlSafe(statement));
-        for job in jobs {
-            query = query.bind(job.to_string());
-        }
+        let query = bind_all(sqlx::query(statement), jobs);
         let mut known: HashMap<JobId, JobObjects> = HashMap::new();
         for row in query.fetch_all(&self.pool).await? {
             let job = known.entry(parsed(&row, "id", "a job id")?).or_default();
-            let state: String = row.try_get("job_state")?;
-            job.in_flight = matches!(state.as_str(), "listed" | "queued" | "running");
+            let state: JobState = parsed(&row, "job_state", "the state of a job")?;
+            job.in_flight = state.is_in_flight();
             if row.try_get::<Option<String>, _>("job_id")?.is_some() {
                 job.keys.extend(snapshot_ref(&row)?.keys);
             }
@@ -182,9 +170,9 @@ impl Catalog {
 
     /// Every snapshot whose objects should be there.
     pub fn present_snapshots(&self) -> BoxStream<'_, Result<SnapshotRef, CatalogError>> {
-        sqlx::query(
-            "SELECT job_id, state, manifest, verified_at FROM snapshots WHERE state IN ('live', 'superseded')",
-        )
+        sqlx::query(sql!(
+            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots WHERE state IN ({PRESENT})"
+        ))
         .fetch(&self.pool)
         .map(|row| snapshot_ref(&row?))
         .boxed()
@@ -197,15 +185,14 @@ impl Catalog {
     /// [`CatalogError::Database`].
     pub async fn mark_lost(&self, snapshot: &SnapshotRef) -> Result<(), CatalogError> {
         let mut transaction = self.locked(Lock::Writer).await?;
-        set_state(&mut transaction, snapshot, "deleted").await?;
-        sqlx::query(
-            "UPDATE snapshots SET state = 'live', superseded_at = NULL \
+        set_state(&mut transaction, snapshot, Deleted).await?;
+        sqlx::query(sql!(
+            "UPDATE snapshots SET state = '{Live}', superseded_at = NULL \
              WHERE (job_id, attempt) IN ( \
-                 SELECT job_id, attempt FROM snapshots WHERE store_id = $1 AND state = 'superseded' \
+                 SELECT job_id, attempt FROM snapshots WHERE store_id = $1 AND state = '{Superseded}' \
                  ORDER BY job_id DESC, attempt DESC LIMIT 1) \
              AND NOT EXISTS ( \
-                 SELECT 1 FROM snapshots WHERE store_id = $1 AND state = 'live')",
-        )
+                 SELECT 1 FROM snapshots WHERE store_id = $1 AND state = '{Live}')"))
         .bind(snapshot.store_id.to_string())
         .execute(&mut *transaction)
         .await?;
@@ -213,15 +200,30 @@ impl Catalog {
     }
 }
 
+/// The snapshots beyond those that `$1` to `$3` keep, see [`Retention`].
+fn expired() -> String {
+    format!(
+        "WITH ranked AS ( \
+             SELECT job_id, attempt, snapshots.state, superseded_at, byte_count, retired_at, \
+                 ROW_NUMBER() OVER ( \
+                     PARTITION BY snapshots.store_id ORDER BY job_id DESC, attempt DESC) AS place \
+             FROM snapshots LEFT JOIN stores ON stores.store_id = snapshots.store_id \
+             WHERE snapshots.state IN ({PRESENT})), \
+         expired AS ( \
+             SELECT job_id, attempt, byte_count FROM ranked \
+             WHERE (state = '{Superseded}' AND place > $1 AND superseded_at < $2) OR retired_at < $3)"
+    )
+}
+
 async fn set_state(
     transaction: &mut Tx,
     snapshot: &SnapshotRef,
-    state: &'static str,
+    state: SnapshotState,
 ) -> Result<(), CatalogError> {
     sqlx::query("UPDATE snapshots SET state = $3 WHERE job_id = $1 AND attempt = $2")
         .bind(snapshot.job_id.to_string())
         .bind(i64::from(snapshot.attempt.get()))
-        .bind(state)
+        .bind(state.name())
         .execute(&mut **transaction)
         .await?;
     Ok(())
