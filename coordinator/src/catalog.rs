@@ -1,15 +1,21 @@
-//! Stores, runs, jobs and snapshots, in SQLite or Postgres: the same queries for both.
+//! The catalog: stores, runs, jobs and snapshots, in SQLite or Postgres with the same queries.
+//!
+//! In: lists of stores ([`Listing`]), what workers report ([`Catalog::apply`]), and what publishers, retries,
+//! cancellations and garbage collection do. Out: the jobs to publish, the live snapshot of a store, and all that
+//! `status`, the API and the dashboard show. A kill leaves either all of a transaction or nothing of it.
 //!
 //! The contract:
-//! * A run's jobs are listed all together or not at all ([`Listing`]).
-//! * Applying an event again, late, or in another order than it happened changes nothing that should stay
-//!   ([`Catalog::apply`]).
+//! * The jobs of a run are listed all together or not at all.
+//! * Applying events is idempotent: an event that comes again, late or out of order changes nothing that must stay.
 //! * Each store has at most one job in flight and at most one live snapshot. The snapshot of an earlier job
 //!   never replaces that of a later one.
-//! * Any number of processes may use a catalog at once. Those that write more than one row wait for each other,
-//!   so that no two of them can be in each other's way.
-//! * Whatever is committed survives a crash of the process. What was not committed was not acknowledged
-//!   to the broker either.
+//! * Any number of processes may use a catalog at once. Writers of more than one row take a lock first, so that
+//!   they cannot deadlock.
+//! * What is committed survives a crash. What was not committed was not acknowledged to the broker either.
+//!
+//! The floors, from the ground: `state`, `database`, then a file or folder for each table (`runs`, `jobs`,
+//! `snapshots`, `stores`), then the two transactions that cross tables (`listing`, `events`). `README.md` in this
+//! folder has the tables, the states and the recipes.
 
 mod database;
 mod events;

@@ -1,4 +1,6 @@
-//! The database behind the catalog: opening it, its locks and errors, and what every query needs.
+//! The database behind the catalog: how it is opened, its locks and errors, and what every query needs.
+//!
+//! In: `catalog.url`. Out: a [`Catalog`], with its tables up to date, and transactions that hold a lock.
 
 mod error;
 mod handle;

@@ -1,4 +1,7 @@
-//! Applies what workers report: many events in one transaction, each at most once, in any order.
+//! Applies events of workers: one transaction that writes `jobs` and `snapshots`, for a batch of events.
+//!
+//! In: events, each possibly again, late or out of order. Out: what each of them changed. A kill before the commit leaves
+//! nothing; the broker then delivers the events again. An event counts at most once.
 
 use seedbed_protocol::{
     Attempt, JobId,
@@ -19,27 +22,27 @@ use super::{
 /// What an event changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
-    /// The job is done: it has a snapshot.
+    /// The job ended: it has a snapshot.
     Seeded {
         /// Rows of the snapshot.
         rows: u64,
         /// Bytes of the snapshot.
         bytes: u64,
     },
-    /// The job is done: the live snapshot is still right.
+    /// The job ended: the live snapshot is still right.
     Unchanged,
-    /// The job is done: it failed for good.
+    /// The job ended: it failed for good.
     Failed,
-    /// The job goes on.
+    /// The job is still in flight: the event was recorded.
     Noted,
-    /// Nothing: it was applied before, is older than what is known, or came too late.
+    /// Nothing: the event was applied before, is older than what is known, or came too late.
     Ignored,
     /// Nothing: the catalog does not know the job.
     UnknownJob,
 }
 
 impl Applied {
-    /// What came of it, in one word.
+    /// Its name in metrics and logs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Seeded { .. } => "seeded",
@@ -53,8 +56,8 @@ impl Applied {
 }
 
 impl Catalog {
-    /// Applies `events` in one transaction, and says what each of them changed. Several processes may do that at
-    /// once: each waits for the one before it.
+    /// Applies `events` in one transaction, and returns what each of them changed. Processes that do so at the same time
+    /// wait for each other.
     ///
     /// # Errors
     /// [`CatalogError`]; then none was applied.
@@ -96,7 +99,7 @@ async fn apply_event(tx: &mut Tx, event: &SeedEvent) -> Result<Applied, CatalogE
     }
 }
 
-/// Counts only if no event told of this try, or of a later one, before.
+/// Records the start of an attempt. Ignored if an event of this attempt or of a later one came before.
 async fn started(
     tx: &mut Tx,
     event: &SeedEvent,
@@ -117,7 +120,7 @@ async fn started(
     Ok(noted(updated.rows_affected()))
 }
 
-/// A verified snapshot counts even if the job was failed or cancelled in the meantime.
+/// Records a snapshot. It is verified, and therefore counts even if the job was failed or cancelled before.
 async fn completed(
     tx: &mut Tx,
     event: &SeedEvent,
@@ -127,13 +130,13 @@ async fn completed(
     if ids != (event.run_id, event.job_id, &event.store_id) {
         return Ok(Applied::UnknownJob);
     }
-    // The catalog may know the snapshot already, from its manifest, and the job be in flight all the same.
+    // A rebuild may have recorded the snapshot from its manifest while the job is still in flight.
     record_snapshot(tx, manifest).await?;
     let seeded = Applied::Seeded {
         rows: manifest.rows(),
         bytes: manifest.bytes(),
     };
-    went(tx, event.job_id, manifest.way()).await?;
+    record_way(tx, event.job_id, manifest.way()).await?;
     let finished = finish(tx, event, Completed, seeded).await?;
     if finished == Applied::Ignored {
         sqlx::query(sql!(
@@ -145,8 +148,8 @@ async fn completed(
     Ok(finished)
 }
 
-/// The base is known to be right since then. If it is not there any more, nor another one, the store has no snapshot: the job
-/// has failed.
+/// Records that the live snapshot is still right. Fails the job if the base was removed and the store has no live
+/// snapshot at all.
 async fn unchanged(
     tx: &mut Tx,
     event: &SeedEvent,
@@ -178,12 +181,12 @@ async fn unchanged(
         };
         return failed(tx, event, &removed).await;
     }
-    went(tx, event.job_id, Way::Unchanged).await?;
+    record_way(tx, event.job_id, Way::Unchanged).await?;
     finish(tx, event, JobState::Unchanged, Applied::Unchanged).await
 }
 
-/// Notes which way a job went.
-async fn went(tx: &mut Tx, job_id: JobId, way: Way) -> Result<(), CatalogError> {
+/// Records how the snapshot of a job came about.
+async fn record_way(tx: &mut Tx, job_id: JobId, way: Way) -> Result<(), CatalogError> {
     sqlx::query("UPDATE jobs SET way = $2, why = $3 WHERE id = $1")
         .bind(job_id.to_string())
         .bind(way.name())
@@ -193,6 +196,7 @@ async fn went(tx: &mut Tx, job_id: JobId, way: Way) -> Result<(), CatalogError> 
     Ok(())
 }
 
+/// Records a failed attempt. The job is queued again if there will be a retry, else it has failed.
 async fn failed(
     tx: &mut Tx,
     event: &SeedEvent,
@@ -220,7 +224,7 @@ async fn failed(
     finish(tx, event, JobState::Failed, Applied::Failed).await
 }
 
-/// Ends a job that is in flight.
+/// Ends a job in flight.
 async fn finish(
     tx: &mut Tx,
     event: &SeedEvent,

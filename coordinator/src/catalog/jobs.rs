@@ -1,4 +1,6 @@
-//! The table of jobs: those on their way, those that are shown, and those that start over or never start.
+//! The table `jobs`: from listing to the end (`pending`), retry and cancel (`retry`), and what is shown (`record`).
+//!
+//! The states and their transitions are in `state.rs`. Events of workers are applied in `events.rs`.
 
 mod pending;
 mod record;

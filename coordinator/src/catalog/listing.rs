@@ -1,4 +1,7 @@
-//! Writes the jobs of a new run: all of them, or none.
+//! Lists a run: one transaction that writes `stores`, `runs` and `jobs`, all together or not at all.
+//!
+//! In: [`ListOptions`] and a store at a time, streamed. Out: the run with its jobs, and what was skipped. A kill before
+//! [`Listing::commit`] leaves nothing. The lock of listings is held until then: two lists cannot give a store two jobs.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -21,17 +24,17 @@ use super::{
 };
 
 /// Stores that are looked up and written together.
-const BATCH: usize = 128;
+const BATCH_STORES: usize = 128;
 
-/// A sweep that finds less than this part of the stores before stops.
-const FEWER: u64 = 2;
+/// A list of all stores with fewer than one in this many of those known before is refused as a mistake.
+const REFUSED_BELOW_ONE_IN: u64 = 2;
 
-/// What becomes of a store that still has a job in flight.
+/// What happens to a listed store that has a job in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InFlight {
-    /// It gets no other job.
+    /// It gets no second job.
     Skip,
-    /// The listing fails: nobody else should be working here.
+    /// The listing fails: no other process should be working on this catalog.
     Refuse,
 }
 
@@ -74,9 +77,9 @@ impl Download {
 /// How a run is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListOptions {
-    /// What starts the run: `local`, `run`.
+    /// What starts the run: `local`, `run`, `schedule`, `api` or `demand`.
     pub kind: &'static str,
-    /// What becomes of stores with a job in flight.
+    /// What happens to stores with a job in flight.
     pub in_flight: InFlight,
     /// Stores whose live snapshot is younger than this get no job.
     pub only_older_than: Option<Duration>,
@@ -86,38 +89,38 @@ pub struct ListOptions {
     pub allow_fewer: bool,
     /// Which rows the jobs download. Decides nothing about the list.
     pub download: Download,
-    /// Whether the list may leave out stores that have not changed since the last sweep.
+    /// Whether the list may leave out stores that have not changed since the last list of all stores.
     pub only_changed: bool,
 }
 
-/// What a listing came to.
+/// The result of a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Listed {
     /// The run; `None` when no store needed a job.
     pub run_id: Option<RunId>,
     /// Its jobs.
     pub jobs: u64,
-    /// Stores that were skipped because a job of theirs is in flight.
+    /// Stores that were skipped because they have a job in flight.
     pub in_flight: u64,
     /// The runs of those jobs.
     pub in_flight_runs: BTreeSet<RunId>,
     /// Stores that were skipped because their snapshot is young enough.
     pub fresh: u64,
-    /// Stores that were there before and are no longer.
+    /// Stores that were retired: they are no longer in the list of all stores.
     pub retired: u64,
-    /// Stores that the list left out and that need a job all the same: their last one did not succeed.
+    /// Stores that got a job although the list left them out, because their last one did not succeed.
     pub added: u64,
 }
 
 impl Listed {
-    /// The runs that have to end until every listed store is seeded, the new one first.
+    /// Returns the runs that have to end before every listed store is seeded, the new one first.
     pub fn runs(&self) -> Vec<RunId> {
         let others = self.in_flight_runs.iter().copied();
         self.run_id.into_iter().chain(others).collect()
     }
 }
 
-/// A run that is being listed. Nothing of it exists until [`Listing::commit`]; dropped, nothing remains.
+/// A run that is being listed. Dropped before [`Listing::commit`], it leaves nothing.
 pub struct Listing {
     transaction: Tx,
     options: ListOptions,
@@ -138,7 +141,7 @@ struct Entry {
 }
 
 impl Catalog {
-    /// Starts to list a run. Waits for whoever lists another one.
+    /// Starts to list a run. Waits for other listings to end.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -175,43 +178,43 @@ impl Catalog {
             stores: 0,
             stores_before,
             listed: Listed::default(),
-            batch: Vec::with_capacity(BATCH),
+            batch: Vec::with_capacity(BATCH_STORES),
         })
     }
 }
 
 impl Listing {
-    /// Since when a list may leave out what has not changed; `None` when it has to be complete.
+    /// Returns the time since which a store must have changed to be listed; `None` when the list has to be complete.
     pub fn changed_since(&self) -> Option<DateTime<Utc>> {
         self.last_sweep.filter(|_| self.options.only_changed)
     }
 
-    /// Adds the job of one store. Stores are written many at a time: what is wrong with one may show only
-    /// when a later one is added, or at the [`Self::commit`].
+    /// Adds a job for a store at `position`, its line or row in the list. Stores are written in batches: an error with
+    /// one may come only when a later one is added, or from [`Self::commit`].
     ///
     /// # Errors
     /// [`CatalogError::DuplicateStore`] names both places, [`CatalogError::InFlight`] the other run.
     pub async fn add(&mut self, scope: Scope, position: u64) -> Result<(), CatalogError> {
         self.batch.push(Entry { scope, position });
         self.stores += 1;
-        if self.batch.len() == BATCH {
+        if self.batch.len() == BATCH_STORES {
             self.write_batch().await?;
         }
         Ok(())
     }
 
-    /// Makes the run and its jobs real. There is no run if no store needed a job.
+    /// Commits the run and its jobs. There is no run if no store needed a job.
     ///
     /// # Errors
     /// As [`Self::add`], and [`CatalogError::FewerStores`]; then nothing was listed.
     pub async fn commit(mut self) -> Result<Listed, CatalogError> {
         self.write_batch().await?;
         if self.changed_since().is_some() {
-            self.add_the_unsuccessful().await?;
+            self.add_unsuccessful().await?;
         } else if self.options.covers == Covers::All {
-            self.retire_the_unseen().await?;
+            self.retire_unseen().await?;
         }
-        // What was skipped may have changed since the last sweep: the next one has to look as far back as this one.
+        // Skipped stores may have changed since the last sweep: the next one has to look as far back as this one.
         let skipped = self.listed.in_flight + self.listed.fresh;
         if self.options.covers == Covers::All && skipped == 0 {
             sqlx::query("UPDATE locks SET taken = $1 WHERE name = 'sweep'")
@@ -262,7 +265,7 @@ impl Listing {
         self.insert_jobs(&jobs, &last_jobs).await
     }
 
-    /// Finds stores that this run has seen before.
+    /// Refuses stores that this run has listed before.
     async fn refuse_duplicates(&mut self, stores: &[Entry]) -> Result<(), CatalogError> {
         let statement = sql!(
             "SELECT store_id, position FROM stores WHERE seen_in = $1 AND store_id IN ({})",
@@ -308,7 +311,7 @@ impl Listing {
         Ok(())
     }
 
-    /// Those of `stores` that have a job in flight, and its run.
+    /// Returns those of `stores` that have a job in flight, and its run.
     async fn in_flight(
         &mut self,
         stores: &[Entry],
@@ -324,7 +327,7 @@ impl Listing {
             .collect()
     }
 
-    /// Those of `stores` whose live snapshot is young enough.
+    /// Returns those of `stores` whose live snapshot is young enough.
     async fn fresh(&mut self, stores: &[Entry]) -> Result<HashSet<String>, CatalogError> {
         let Some(age) = self.options.only_older_than else {
             return Ok(HashSet::new());
@@ -343,7 +346,7 @@ impl Listing {
         fresh.collect()
     }
 
-    /// The latest job of each of `stores` that had one.
+    /// Returns the latest job of each of `stores` that had one.
     async fn last_jobs(
         &mut self,
         stores: &[Entry],
@@ -394,8 +397,9 @@ impl Listing {
         Ok(())
     }
 
-    /// Adds the stores whose last job did not succeed, or that have no snapshot: they may have changed before the last sweep.
-    async fn add_the_unsuccessful(&mut self) -> Result<(), CatalogError> {
+    /// Adds jobs for stores whose last job did not succeed, or that have no snapshot: they may have changed before the
+    /// last sweep, and the list leaves them out.
+    async fn add_unsuccessful(&mut self) -> Result<(), CatalogError> {
         let rows = sqlx::query(sql!(
             "SELECT stores.store_id, stores.position, job.claims FROM stores \
              JOIN jobs job ON job.id = (SELECT MAX(id) FROM jobs WHERE jobs.store_id = stores.store_id) \
@@ -421,9 +425,9 @@ impl Listing {
         self.write_batch().await
     }
 
-    /// Retires every store that this sweep has not seen, unless that looks like a mistake in the list.
-    async fn retire_the_unseen(&mut self) -> Result<(), CatalogError> {
-        if self.stores * FEWER < self.stores_before && !self.options.allow_fewer {
+    /// Retires every store that is not in the list, unless the list looks like a mistake.
+    async fn retire_unseen(&mut self) -> Result<(), CatalogError> {
+        if self.stores * REFUSED_BELOW_ONE_IN < self.stores_before && !self.options.allow_fewer {
             return Err(CatalogError::FewerStores {
                 found: self.stores,
                 before: self.stores_before,

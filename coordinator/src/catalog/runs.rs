@@ -1,4 +1,6 @@
-//! The table of runs: what they add up to, the lease of the one that publishes, and how they end.
+//! The table `runs`: reports and totals, the lease of the process that publishes a run, and how runs end.
+//!
+//! A lease is held by one process at a time. That of a killed process runs out, and another process takes the run over.
 
 use std::{collections::HashMap, ops::AddAssign, time::Duration};
 
@@ -13,29 +15,29 @@ use super::{
     },
     state::{
         IN_FLIGHT,
-        JobState::{self, Abandoned, Failed, Listed, Retried},
+        JobState::{self, Listed, Retried},
         RunState, UNFINISHED,
     },
 };
 
-/// What a run's jobs add up to.
+/// The totals of a run's jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Totals {
     /// Stores.
     pub stores: u64,
     /// Stores with a verified snapshot.
     pub seeded: u64,
-    /// Those of them whose snapshot was still right.
+    /// Those of them whose live snapshot was still right.
     pub unchanged: u64,
     /// Those of them whose snapshot continues an earlier one.
     pub from_base: u64,
     /// Stores whose job failed for good.
     pub failed: u64,
-    /// Stores whose job was dropped before it started.
+    /// Stores whose job was cancelled before it started.
     pub cancelled: u64,
-    /// Stores whose job was given up before it ended.
+    /// Stores whose job was abandoned.
     pub abandoned: u64,
-    /// Stores whose job has not ended yet.
+    /// Stores whose job is in flight.
     pub in_flight: u64,
     /// Rows in the run's snapshots.
     pub rows: u64,
@@ -71,12 +73,12 @@ pub struct RunReport {
     pub started_at: DateTime<Utc>,
     /// When its last job ended.
     pub finished_at: Option<DateTime<Utc>>,
-    /// What its jobs add up to.
+    /// The totals of its jobs.
     #[serde(flatten)]
     pub totals: Totals,
 }
 
-/// How many jobs went one way.
+/// How many jobs of a run made their snapshots in one way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WayCount {
     /// `unchanged`, `base` or `full`.
@@ -89,7 +91,7 @@ pub struct WayCount {
 }
 
 impl Catalog {
-    /// The newest runs, newest first.
+    /// Returns the newest runs, newest first.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -97,7 +99,7 @@ impl Catalog {
         self.runs_page(None, None, limit).await
     }
 
-    /// Runs in this state, or all, newest first, that are older than `after`.
+    /// Returns runs that are older than `after`, in one state or in all, newest first.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -125,7 +127,7 @@ impl Catalog {
         self.reports(&rows).await
     }
 
-    /// A run; `None` if there is no such run.
+    /// Returns a run; `None` if it does not exist.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -156,7 +158,7 @@ impl Catalog {
         rows.iter().zip(run_ids).map(report).collect()
     }
 
-    /// What the jobs of a run add up to.
+    /// Returns the totals of a run's jobs.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -165,7 +167,7 @@ impl Catalog {
         Ok(totals.remove(&run_id).unwrap_or_default())
     }
 
-    /// What the jobs of each of these runs add up to. A run without jobs may be missing.
+    /// Returns the totals of each of these runs. A run without jobs may be missing.
     async fn totals_of(&self, runs: &[RunId]) -> Result<HashMap<RunId, Totals>, CatalogError> {
         let mut totals: HashMap<RunId, Totals> = HashMap::new();
         if runs.is_empty() {
@@ -224,7 +226,7 @@ impl Catalog {
         Ok(totals)
     }
 
-    /// How many jobs of a run went which way, the most first.
+    /// Counts the jobs of a run by way and reason, the most frequent first.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -248,7 +250,7 @@ impl Catalog {
             .collect()
     }
 
-    /// Whether the caller is the first that starts the run of `due`, and may.
+    /// Claims the scheduled run of `due`; whether the caller is the first to do so, and may start it.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -261,7 +263,7 @@ impl Catalog {
         Ok(claimed.rows_affected() == 1)
     }
 
-    /// Takes or renews the right to publish the jobs of a run; whether `holder` has it now.
+    /// Takes or renews the lease to publish the jobs of a run; whether `holder` has it now.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -287,7 +289,7 @@ impl Catalog {
         Ok(leased.rows_affected() == 1)
     }
 
-    /// Gives up the right to publish the jobs of a run.
+    /// Releases the lease of a run.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -302,7 +304,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// The trace that a run was listed in; none for a run of an older version.
+    /// Returns the trace in which a run was listed; empty for a run of an older version.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -317,7 +319,7 @@ impl Catalog {
         })
     }
 
-    /// Whether the jobs of a run are to download every row.
+    /// Whether the jobs of a run download every row.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -330,7 +332,7 @@ impl Catalog {
         Ok(is_full.flatten() == Some(1))
     }
 
-    /// Runs with jobs that were not published, which nobody is publishing, oldest first.
+    /// Returns runs with unpublished jobs and without a valid lease, oldest first.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -350,24 +352,26 @@ impl Catalog {
             .collect()
     }
 
-    /// Ends every run that has no job in flight any more: `abandoned` if a job was, `cancelled` if the run was,
-    /// `failed` if a job did, else `completed`.
+    /// Ends every run without a job in flight: as abandoned if a job was abandoned, cancelled if the run was,
+    /// failed if a job failed, else completed.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
     pub async fn finish_runs(&self) -> Result<(), CatalogError> {
-        // The lock: a retry may be adding jobs to a run that is at its end.
+        // The lock: a retry may be adding jobs to a run that would end here.
         let mut transaction = self.locked(Lock::Writer).await?;
         sqlx::query(sql!(
             "UPDATE runs SET finished_at = $1, publisher = NULL, lease_until = NULL, state = CASE \
-                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = '{Abandoned}') \
+                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = '{job_abandoned}') \
                      THEN '{abandoned}' \
                  WHEN state = '{cancelled}' THEN '{cancelled}' \
-                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = '{Failed}') \
+                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = '{job_failed}') \
                      THEN '{failed}' \
                  ELSE '{completed}' END \
              WHERE state IN ({UNFINISHED}) AND finished_at IS NULL AND NOT EXISTS ( \
                  SELECT 1 FROM jobs WHERE run_id = runs.id AND state IN ({IN_FLIGHT}))",
+            job_abandoned = JobState::Abandoned,
+            job_failed = JobState::Failed,
             abandoned = RunState::Abandoned,
             cancelled = RunState::Cancelled,
             failed = RunState::Failed,
@@ -379,8 +383,8 @@ impl Catalog {
         Ok(transaction.commit().await?)
     }
 
-    /// Keeps everybody from publishing more of a run; whether nobody is publishing any more. The run ends when
-    /// its last job does.
+    /// Cancels a run, so that no further jobs of it are published; whether no process is publishing it any more.
+    /// The run ends with its last job.
     ///
     /// # Errors
     /// [`CatalogError::UnknownRun`], [`CatalogError::RunEnded`].
@@ -420,7 +424,7 @@ pub(in crate::catalog) async fn run_state(
     parsed(&run, "state", "the state of a run")
 }
 
-/// Lets a run that has ended go on: a job was added to it.
+/// Reopens a run that has ended, since a job was added to it.
 pub(in crate::catalog) async fn reopen_run(
     transaction: &mut Tx,
     run_id: RunId,

@@ -1,4 +1,5 @@
-//! The table of snapshots: the live ones, those that may go, and those that come back from their manifests.
+//! The table `snapshots`: what is recorded and which is live (`record`), what may be deleted (`retention`), and what a new
+//! catalog takes over from manifests (`restore`).
 
 mod record;
 mod restore;

@@ -1,4 +1,6 @@
-//! The table of stores: pages of them, the history of one, and how old their snapshots are.
+//! The table `stores` as it is shown: pages, the history of one store, and how fresh their snapshots are.
+//!
+//! A listing writes this table (`listing.rs`).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use seedbed_protocol::StoreId;
@@ -15,10 +17,11 @@ use super::{
     state::{JobState, SnapshotState::Live},
 };
 
-/// A store's newest snapshots and jobs, as many as this.
-const HISTORY: i64 = 50;
+/// Snapshots and jobs in the history of a store, at most.
+const HISTORY_ENTRIES: i64 = 50;
 
-/// How many stores have a live snapshot of which age. Stores that are no longer in the source do not count.
+/// How many stores have a live snapshot of which age: how long ago PowerSync was known to hold what it holds. Retired
+/// stores do not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Freshness {
     /// Younger than an hour.
@@ -34,7 +37,7 @@ pub struct Freshness {
 }
 
 impl Freshness {
-    /// All stores.
+    /// The number of all stores.
     pub fn stores(&self) -> u64 {
         self.hour + self.six_hours + self.day + self.older + self.never
     }
@@ -60,7 +63,7 @@ pub enum Age {
 }
 
 impl Age {
-    /// The condition on `live.verified_at`, of a live snapshot that may be missing, that holds for this group `now`.
+    /// Returns the condition for this group at `now`, on `live.verified_at` of a live snapshot that may be missing.
     fn condition(self, now: DateTime<Utc>) -> String {
         let since = |hours| millis(now - TimeDelta::hours(hours));
         let (hour, six_hours, day) = (since(1), since(6), since(24));
@@ -81,13 +84,13 @@ impl Age {
 pub struct StoreRecord {
     /// Its id.
     pub store_id: StoreId,
-    /// Whether it is no longer in the source.
+    /// Whether it is retired: no longer in the source.
     pub retired: bool,
-    /// When its live snapshot was made.
+    /// When PowerSync was last known to hold what its live snapshot holds.
     pub snapshot_at: Option<DateTime<Utc>>,
-    /// The rows in it.
+    /// The rows of that snapshot.
     pub rows: Option<u64>,
-    /// The bytes of it.
+    /// The bytes of that snapshot.
     pub bytes: Option<u64>,
     /// Its newest job.
     pub job: Option<JobRecord>,
@@ -104,19 +107,19 @@ pub struct StoreHistory {
     pub jobs: Vec<JobRecord>,
 }
 
-/// Which stores.
+/// Selects stores.
 #[derive(Debug, Clone, Default)]
 pub struct StoreSearch {
-    /// Only those whose id has this in it, in upper or lower case.
+    /// Only those whose id contains this, in upper or lower case.
     pub search: Option<String>,
-    /// Only those in the source whose live snapshot is so old.
+    /// Only those whose live snapshot has this age, without retired ones.
     pub age: Option<Age>,
     /// Only those whose newest job is in this state.
     pub state: Option<JobState>,
 }
 
 impl Catalog {
-    /// How old the snapshots of all stores are at `now`.
+    /// Counts the stores by the age of their live snapshots at `now`.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -145,7 +148,7 @@ impl Catalog {
         })
     }
 
-    /// Stores in the order of their ids, at most `limit` after `after`.
+    /// Returns stores in the order of their ids, at most `limit` after `after`.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -170,7 +173,7 @@ impl Catalog {
         rows.iter().map(store).collect()
     }
 
-    /// How many stores there are like that.
+    /// Counts the stores that `search` selects.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -186,7 +189,7 @@ impl Catalog {
         count(&row, "n")
     }
 
-    /// A store with its history; `None` if it was never listed.
+    /// Returns a store with its history; `None` if it was never listed.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -210,14 +213,14 @@ impl Catalog {
             "SELECT {SNAPSHOT_COLUMNS} FROM snapshots WHERE store_id = $1 \
              ORDER BY created_at DESC LIMIT $2"
         ));
-        let snapshots = snapshots.bind(store_id.to_string()).bind(HISTORY);
+        let snapshots = snapshots.bind(store_id.to_string()).bind(HISTORY_ENTRIES);
         let snapshots = snapshots.fetch_all(&self.readers).await?;
         let jobs = sql!(
             "SELECT {JOB_COLUMNS} FROM jobs job WHERE job.store_id = $1 ORDER BY job.id DESC LIMIT $2"
         );
         let jobs = sqlx::query(jobs)
             .bind(store_id.to_string())
-            .bind(HISTORY)
+            .bind(HISTORY_ENTRIES)
             .fetch_all(&self.readers)
             .await?;
         Ok(Some(StoreHistory {
@@ -231,7 +234,7 @@ impl Catalog {
     }
 }
 
-/// Each store with its live snapshot and its newest job.
+/// Joins each store with its live snapshot and its newest job.
 fn from_stores() -> String {
     format!(
         "FROM stores \
@@ -240,7 +243,7 @@ fn from_stores() -> String {
     )
 }
 
-/// [`from_stores`] with the conditions of a search, of which [`bind_search`] binds the parameters.
+/// [`from_stores`] with the conditions of a search. [`bind_search`] binds their parameters.
 fn found_stores(age: Option<Age>, now: DateTime<Utc>) -> String {
     let of_age =
         age.map(|age| format!(" AND stores.retired_at IS NULL AND {}", age.condition(now)));

@@ -1,4 +1,4 @@
-//! What can go wrong with the catalog.
+//! Errors of the catalog, and which of them a retry may solve.
 
 use std::path::PathBuf;
 
@@ -6,16 +6,16 @@ use seedbed_protocol::RunId;
 
 use crate::catalog::state::RunState;
 
-/// How much of a damaged value is shown: all of a manifest would fill screens.
+/// Characters of a damaged value that are shown: a whole manifest would fill screens.
 const SHOWN_CHARS: usize = 80;
 
-/// Postgres's error codes have so many characters, SQLite's are shorter numbers.
+/// Length of an error code of Postgres. Those of SQLite are shorter numbers.
 const SQLSTATE_CHARS: usize = 5;
 
 /// Why the catalog did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    /// There is none yet.
+    /// There is no catalog yet.
     #[error(
         "there is no catalog at {} yet; the first `seedbed local` or `seedbed run` makes one",
         path.display()
@@ -24,23 +24,23 @@ pub enum CatalogError {
         /// The file.
         path: PathBuf,
     },
-    /// It cannot be made or opened.
+    /// The catalog cannot be made or opened.
     #[error("cannot open the catalog {catalog} (catalog.url): {reason}")]
     Open {
         /// The file, or the URL without its password.
         catalog: String,
-        /// What stands in the way.
+        /// Why.
         reason: String,
     },
-    /// It could be opened, but not now.
+    /// The catalog cannot be opened now. A retry may succeed.
     #[error("cannot open the catalog {catalog} (catalog.url) now: {reason}")]
     Unavailable {
         /// The file, or the URL without its password.
         catalog: String,
-        /// What stands in the way: a full disk, another program, a server that is down.
+        /// Why: a full disk, another program, a server that is down.
         reason: String,
     },
-    /// A newer program has changed its tables.
+    /// A newer version of this program has migrated the tables.
     #[error(
         "the catalog {catalog} was made by a newer version of Seedbed: update this program, or set \
          catalog.url to another one"
@@ -52,10 +52,10 @@ pub enum CatalogError {
     /// There is no such run.
     #[error("there is no run {run_id}; `seedbed status` lists the last ones")]
     UnknownRun {
-        /// What was asked for.
+        /// The id that was asked for.
         run_id: RunId,
     },
-    /// The run has no job left to change.
+    /// The run has ended: it has no job left to change.
     #[error("the run {run_id} has already ended ({state})")]
     RunEnded {
         /// The run.
@@ -74,7 +74,7 @@ pub enum CatalogError {
         /// Stores that the catalog knew.
         before: u64,
     },
-    /// A store is twice in one list.
+    /// A store is listed twice.
     #[error(
         "the store {store_id:?} is listed twice, at {first} and at {second}; nothing was started. \
          Remove one of them"
@@ -82,12 +82,12 @@ pub enum CatalogError {
     DuplicateStore {
         /// The store.
         store_id: String,
-        /// Where it was first, as a line or row number.
+        /// Its first line or row.
         first: i64,
-        /// Where it was again.
+        /// Its second line or row.
         second: u64,
     },
-    /// A store still has a job of an earlier run.
+    /// A store still has a job of an earlier run in flight.
     #[error(
         "the store {store_id:?} still has a job in flight, of run {run_id}; wait for it to end"
     )]
@@ -97,29 +97,29 @@ pub enum CatalogError {
         /// The earlier run.
         run_id: String,
     },
-    /// A value in the catalog is not what this program writes.
+    /// A value in the catalog is not one that this program writes.
     #[error("the catalog holds {value:?} where {expected} should be; was it edited by hand?")]
     Damaged {
-        /// The beginning of what is there.
+        /// The beginning of the value.
         value: String,
-        /// What should be.
+        /// What should be there.
         expected: String,
     },
     /// A value is too large for the catalog.
     #[error("cannot store the {what}: {reason}")]
     Unstorable {
-        /// What should have been stored.
+        /// What was to be stored.
         what: &'static str,
         /// Why it cannot be.
         reason: String,
     },
-    /// The database refused.
+    /// The database refused a query.
     #[error("the catalog failed: {0}")]
     Database(#[from] sqlx::Error),
 }
 
 impl CatalogError {
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// Whether a retry may succeed without a change to the settings.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unavailable { .. } => true,
@@ -129,15 +129,15 @@ impl CatalogError {
     }
 }
 
-/// Whether the reason may pass without anybody changing the settings.
+/// Whether a retry may succeed without a change to the settings.
 pub(super) fn passes(error: &sqlx::Error) -> bool {
     let Some(refused) = error.as_database_error() else {
         return matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut);
     };
     let code = refused.code().unwrap_or_default();
     if code.len() == SQLSTATE_CHARS {
-        // The connection failed, transactions were in each other's way, resources are short, the server starts or
-        // stops, a lock was not to be had.
+        // Connection failed; server starts (25P03: idle transaction ended); transactions conflict; resources are short;
+        // lock not available; server stops.
         let passing = ["08", "25P03", "40", "53", "55P03", "57"];
         return passing.iter().any(|class| code.starts_with(class));
     }

@@ -1,4 +1,4 @@
-//! The catalog's handle: its connections, and the locks that make writers wait for each other.
+//! The handle of a catalog: its connections, and the locks that serialize writers.
 
 use chrono::{DateTime, Utc};
 use sqlx::{Any, AnyPool, Transaction};
@@ -8,20 +8,21 @@ use super::{error::CatalogError, sql::time};
 /// A transaction on either database.
 pub(in crate::catalog) type Tx = Transaction<'static, Any>;
 
-/// What makes writers wait for each other; see the table `locks`.
+/// What serializes writers: a row of the table `locks`. A transaction that needs both takes `Listing` first.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::catalog) enum Lock {
-    /// Whoever changes jobs or snapshots that exist.
+    /// Held while jobs or snapshots that exist are changed.
     Writer,
-    /// Whoever adds jobs.
+    /// Held while jobs are added.
     Listing,
 }
 
 /// The catalog of one installation.
 #[derive(Debug, Clone)]
 pub struct Catalog {
+    /// For writes, and for reads that have to see them in order.
     pub(in crate::catalog) pool: AnyPool,
-    /// For queries that only read, and need not wait for those that write.
+    /// For queries that only read: in SQLite they need not wait for a writer.
     pub(in crate::catalog) readers: AnyPool,
     pub(super) is_sqlite: bool,
 }
@@ -36,13 +37,13 @@ impl Catalog {
         Ok(())
     }
 
-    /// Closes the catalog; what was committed is safe.
+    /// Closes all connections. What was committed is safe.
     pub async fn close(&self) {
         self.readers.close().await;
         self.pool.close().await;
     }
 
-    /// The time by the catalog's own clock; `None` for SQLite, which has none but this machine's.
+    /// Returns the time by the database's clock; `None` for SQLite, which has only this machine's.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -58,7 +59,7 @@ impl Catalog {
         time(now).map(Some)
     }
 
-    /// Its `db.system.name` in spans.
+    /// Returns the value of `db.system.name` in spans.
     pub(crate) fn db_system(&self) -> &'static str {
         if self.is_sqlite {
             "sqlite"
@@ -67,7 +68,7 @@ impl Catalog {
         }
     }
 
-    /// A transaction that holds `lock` to its end. Taken as the first thing, it also is SQLite's only write
+    /// Begins a transaction that holds `lock` until it ends. Taking the lock first also takes SQLite's only write
     /// lock, which a transaction that has read before might not get.
     pub(in crate::catalog) async fn locked(&self, lock: Lock) -> Result<Tx, CatalogError> {
         let mut transaction = self.pool.begin().await?;
@@ -76,7 +77,7 @@ impl Catalog {
     }
 }
 
-/// Waits for `lock`. Who takes both takes the listing's first.
+/// Waits for `lock`, for a transaction that holds another one. The order is that of [`Lock`].
 pub(in crate::catalog) async fn take(transaction: &mut Tx, lock: Lock) -> Result<(), CatalogError> {
     let name = match lock {
         Lock::Writer => "writer",

@@ -1,4 +1,4 @@
-//! Opens the catalog: a file of SQLite or a database of Postgres, with its tables as this program knows them.
+//! Opens the catalog, an SQLite file or a Postgres database, and migrates its tables.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,22 +17,22 @@ use super::{
     handle::Catalog,
 };
 
-/// Connections of one process to Postgres: events, progress, a listing and requests at the same time.
+/// Connections of one process to Postgres: for events, progress, a listing and requests at the same time.
 const POSTGRES_CONNECTIONS: u32 = 8;
 
-/// Connections of one process that read from SQLite, beside the one that writes.
+/// Read-only connections of one process to SQLite, in addition to the one that writes.
 const SQLITE_READERS: u32 = 4;
 
-/// How long a query waits for a connection of the pool. Listing 100,000 stores into SQLite, which has one, takes
-/// less.
+/// How long a query waits for a connection of the pool. Listing 100,000 stores takes less, and holds the only
+/// connection that writes to SQLite.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A server that does not answer for so long is not there.
+/// A server that does not answer within this time counts as down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// The SQLSTATE of a query for a table that is not there.
+/// The SQLSTATE of a query for a table that does not exist.
 const UNDEFINED_TABLE: &str = "42P01";
 
 /// Where a catalog is.
@@ -42,11 +42,11 @@ enum Place {
 }
 
 impl Catalog {
-    /// Opens the catalog at `url`, `sqlite:FILE` or `postgres://…`, and makes its file and its tables if they are
-    /// not there. Several processes may do so at once.
+    /// Opens the catalog at `url`, `sqlite:FILE` or `postgres://…`. Creates the file and the tables if they are
+    /// missing. Several processes may do so at once.
     ///
     /// # Errors
-    /// [`CatalogError`] says what stands in the way.
+    /// [`CatalogError`] says why not.
     pub async fn open(url: &str) -> Result<Self, CatalogError> {
         let place = Place::of(url);
         if let Place::Sqlite(path) = &place
@@ -60,7 +60,7 @@ impl Catalog {
         place.connect().await
     }
 
-    /// Whether there is a catalog at `url`. Makes none.
+    /// Whether there is a catalog at `url`. Creates nothing.
     ///
     /// # Errors
     /// [`CatalogError`] when the server cannot be asked.
@@ -85,7 +85,7 @@ impl Catalog {
         }
     }
 
-    /// Opens the catalog at `url`, but does not make a file.
+    /// Opens the catalog at `url`, but creates no file.
     ///
     /// # Errors
     /// [`CatalogError::Missing`] when there is none; otherwise as [`Self::open`].
@@ -108,7 +108,7 @@ impl Place {
         Self::Sqlite(file_of(url))
     }
 
-    /// What to call it in messages.
+    /// Its name in messages.
     fn name(&self) -> String {
         match self {
             Self::Sqlite(path) => path.display().to_string(),
@@ -130,7 +130,7 @@ impl Place {
         sqlx::any::install_default_drivers();
         let url = self.connection_url()?;
         let cannot_open = |error: sqlx::Error| self.cannot_open(&error);
-        // The pool would try again and again to open a file that is no database; this tells at once.
+        // The pool retries to open a file that is no database; a single connection fails at once.
         let mut first = connect(&url).await.map_err(cannot_open)?;
         if let Self::Sqlite(_) = self {
             set_up_sqlite(&mut first).await.map_err(cannot_open)?;
@@ -142,7 +142,7 @@ impl Place {
             Self::Sqlite(_) => {
                 let options =
                     options.after_connect(|connection, _| Box::pin(set_up_sqlite(connection)));
-                // SQLite has one writer: whoever queues for the connection waits in order. Readers wait for nobody.
+                // SQLite has one writer: writers queue for the one connection in order. Readers never wait.
                 let readers = options.clone().max_connections(SQLITE_READERS);
                 let pool = options.max_connections(1).connect(&url).await;
                 (pool, Some(readers.connect_lazy(&url).map_err(cannot_open)?))
@@ -163,11 +163,11 @@ impl Place {
         })
     }
 
-    /// Brings the tables up to date. Postgres has an advisory lock for that; SQLite's write lock does it there.
+    /// Migrates the tables. sqlx takes an advisory lock on Postgres; on SQLite the write lock serves as one.
     async fn migrate(&self, connection: &mut AnyConnection) -> Result<(), CatalogError> {
         let migrated = match self {
             Self::Postgres(_) => MIGRATIONS.run(connection).await,
-            // Without the lock, which somebody may hold who lists a long run.
+            // Without the lock, which a process that lists a long run may hold.
             Self::Sqlite(_) if is_up_to_date(connection).await => MIGRATIONS.run(connection).await,
             Self::Sqlite(_) => {
                 let begun = connection.begin_with("BEGIN IMMEDIATE").await;
@@ -210,7 +210,7 @@ impl Place {
     }
 }
 
-/// Whether there is nothing to migrate, so that [`MIGRATIONS`] only compares.
+/// Whether there is nothing to migrate, so that [`MIGRATIONS`] only compares checksums.
 async fn is_up_to_date(connection: &mut AnyConnection) -> bool {
     let newest: Result<Option<i64>, _> =
         sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations")
@@ -227,20 +227,22 @@ async fn connect(url: &str) -> sqlx::Result<AnyConnection> {
         .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
-/// FULL: an event is acknowledged after its commit, which therefore has to survive a power cut. Commits are
-/// few, because events are applied in batches. A minute: another process may be listing many stores.
+/// Sets up a connection to SQLite. FULL: an event is acknowledged after its commit, which therefore has to survive
+/// a power cut. Commits are few, because events are applied in batches. A minute: another process may be listing
+/// many stores.
 async fn set_up_sqlite(connection: &mut AnyConnection) -> sqlx::Result<()> {
     let settings = "PRAGMA busy_timeout = 60000; PRAGMA journal_mode = WAL; \
          PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
     sqlx::raw_sql(settings).execute(connection).await.map(drop)
 }
 
-/// What to call the catalog at `url` in messages: never its password.
+/// Returns the name of the catalog at `url` for messages, without its password.
 pub fn name_of(url: &str) -> String {
     Place::of(url).name()
 }
 
-/// A coordinator whose machine has vanished must not keep a lock until TCP gives up, hours later.
+/// Sets up a connection to Postgres. A coordinator whose machine has vanished must not keep a lock until TCP gives
+/// up, hours later.
 async fn set_up_postgres(connection: &mut AnyConnection) -> sqlx::Result<()> {
     let settings = "SET lock_timeout = '2min'; SET idle_in_transaction_session_timeout = '5min'; \
          SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; \
@@ -248,13 +250,13 @@ async fn set_up_postgres(connection: &mut AnyConnection) -> sqlx::Result<()> {
     sqlx::raw_sql(settings).execute(connection).await.map(drop)
 }
 
-/// The file that `sqlite:FILE` names.
+/// Returns the file that `sqlite:FILE` names.
 pub fn file_of(url: &str) -> PathBuf {
     let path = url.strip_prefix("sqlite:").unwrap_or(url);
     path.strip_prefix("//").unwrap_or(path).into()
 }
 
-/// A URL that names `path` whatever characters it has.
+/// Returns a URL for `path` that escapes its special characters.
 fn sqlite_url(path: &Path) -> Result<String, String> {
     let absolute = std::path::absolute(path).map_err(|e| e.to_string())?;
     let url =
@@ -287,7 +289,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_full_disk_is_told_from_what_somebody_has_to_change() {
+    async fn a_full_disk_is_transient_and_a_missing_table_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}/catalog.db", directory.path().display());
         let catalog = Catalog::open(&url).await.unwrap();

@@ -1,4 +1,4 @@
-//! Pieces of SQL that more than one query needs.
+//! Pieces of SQL and conversions of columns that more than one query needs.
 
 use std::{str::FromStr, time::Duration};
 
@@ -31,13 +31,13 @@ pub(in crate::catalog) fn bind_all<'q, T: ToString>(
     values.fold(query, |query, value| query.bind(value.to_string()))
 }
 
-/// `$3, $4, $5`: `count` placeholders from `first` on.
+/// Returns `$3, $4, $5`: `count` placeholders from `first`.
 pub(in crate::catalog) fn list_of(first: usize, count: usize) -> String {
     let placeholders: Vec<String> = (first..first + count).map(|n| format!("${n}")).collect();
     placeholders.join(", ")
 }
 
-/// `($1, $2), ($3, $4)`: `rows` lists of `columns` placeholders each.
+/// Returns `($1, $2), ($3, $4)`: `rows` lists of `columns` placeholders each.
 pub(in crate::catalog) fn rows_of(first: usize, rows: usize, columns: usize) -> String {
     let rows: Vec<String> = (0..rows)
         .map(|row| format!("({})", list_of(first + row * columns, columns)))
@@ -45,6 +45,7 @@ pub(in crate::catalog) fn rows_of(first: usize, rows: usize, columns: usize) -> 
     rows.join(", ")
 }
 
+/// A time as both databases store it: Unix milliseconds.
 pub(in crate::catalog) fn millis(time: DateTime<Utc>) -> i64 {
     time.timestamp_millis()
 }
@@ -53,12 +54,12 @@ pub(in crate::catalog) fn time(millis: i64) -> Result<DateTime<Utc>, CatalogErro
     DateTime::from_timestamp_millis(millis).ok_or_else(|| damaged(millis, "a time"))
 }
 
-/// Text as both databases store it: Postgres refuses the character NUL.
+/// Text as both databases store it. Postgres refuses NUL.
 pub(in crate::catalog) fn printable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// Reads a text column as a `T`.
+/// Reads a text column as a `T`. `expected` describes it, should the text be damaged.
 pub(in crate::catalog) fn parsed<T: FromStr>(
     row: &AnyRow,
     column: &str,
@@ -83,26 +84,26 @@ pub(in crate::catalog) fn optional_count(
         .transpose()
 }
 
-/// Neither database has unsigned integers; nothing that is counted here comes near the limit.
+/// A count as both databases store it: neither has unsigned integers. No count comes near the limit.
 pub(in crate::catalog) fn stored(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// From a time in the catalog to `now`.
+/// Returns the time from `time`, in Unix milliseconds, to `now`.
 pub(in crate::catalog) fn elapsed(time: i64, now: DateTime<Utc>) -> Duration {
     let elapsed = u64::try_from(millis(now) - time).unwrap_or_default();
     Duration::from_millis(elapsed)
 }
 
-/// A pattern of LIKE for what has `text` in it, whatever LIKE makes of its characters. The database makes lower case of
-/// both sides, because SQLite does so with ASCII only.
+/// Returns a pattern of LIKE for values that contain `text`, with its wildcards escaped. Queries let the database lower
+/// both sides, because SQLite lowers only ASCII.
 pub(in crate::catalog) fn pattern(text: Option<&str>) -> String {
     let mut pattern = String::from("%");
     for character in text.unwrap_or_default().chars() {
         if matches!(character, '%' | '_' | '\\') {
             pattern.push('\\');
         }
-        // No id has a NUL, and Postgres takes none.
+        // No id has a NUL, and Postgres refuses it.
         if character != '\0' {
             pattern.push(character);
         }

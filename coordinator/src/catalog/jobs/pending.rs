@@ -1,4 +1,4 @@
-//! Jobs that have not ended: listed, published, given up.
+//! Jobs in flight: the next ones to publish, those that were published, and those that are given up.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ use crate::catalog::{
     },
 };
 
-/// A job that is not in a final state.
+/// A job in flight.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PendingJob {
     /// The job.
     pub job_id: JobId,
     /// Its run.
     pub run_id: RunId,
-    /// The line or row of the list of stores.
+    /// The store's line or row in the list.
     pub position: i64,
     /// What selects the store's rows.
     pub scope: Scope,
@@ -36,15 +36,15 @@ pub struct PendingJob {
 pub struct QueuedJob {
     /// The job.
     pub job_id: JobId,
-    /// The trace that it is followed in.
+    /// Its trace.
     pub trace_id: Option<String>,
-    /// After it no worker works on the job.
+    /// When workers give it up.
     pub deadline: DateTime<Utc>,
 }
 
 impl Catalog {
-    /// The next jobs of a run that were never published, after the job `after` at its place; at most
-    /// `limit`. The place alone would not do: nothing keeps two stores from sharing one.
+    /// Returns the next jobs of a run that were never published: at most `limit`, after the position and id `after`.
+    /// The position alone is not enough: two stores may share one.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -72,7 +72,7 @@ impl Catalog {
         rows.iter().map(pending_job).collect()
     }
 
-    /// Notes that jobs were published. What a worker has already reported about one stays.
+    /// Records that jobs were published. What a worker has already reported about one stays.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -80,7 +80,7 @@ impl Catalog {
         if jobs.is_empty() {
             return Ok(());
         }
-        // Casts, since Postgres takes parameters in a list of values for texts.
+        // Casts, since Postgres takes parameters in a list of values as text.
         let published: Vec<String> = (0..jobs.len())
             .map(|job| {
                 let (id, trace_id, deadline) = (3 * job + 1, 3 * job + 2, 3 * job + 3);
@@ -107,7 +107,7 @@ impl Catalog {
         Ok(transaction.commit().await?)
     }
 
-    /// Some of the jobs in flight, of any run; at most `limit`. Empty when there are none.
+    /// Returns jobs in flight, of any run; at most `limit`.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -122,7 +122,7 @@ impl Catalog {
         rows.iter().map(pending_job).collect()
     }
 
-    /// How long the oldest job that no worker has started waits at `now`; zero when none does.
+    /// Returns how long the oldest job that no worker has started has waited at `now`; zero without one.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -136,7 +136,7 @@ impl Catalog {
         Ok(oldest.map_or(Duration::ZERO, |oldest| elapsed(oldest, now)))
     }
 
-    /// Ends jobs in flight without a result. Nothing that a worker reports about them counts any more.
+    /// Abandons jobs in flight: they end without a result, and later events about them are ignored.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -157,7 +157,7 @@ impl Catalog {
         Ok(transaction.commit().await?)
     }
 
-    /// Fails a job that nobody can work on.
+    /// Fails a job that no worker can work on, such as one that cannot be published.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -181,9 +181,9 @@ impl Catalog {
         Ok(())
     }
 
-    /// Fails jobs that were not heard of until `grace` after their deadline, and says how many. A job that was
-    /// started before its publication was recorded has `longest` from its start. Should a snapshot of one turn
-    /// up after all, it counts.
+    /// Fails jobs without a result at `grace` after their deadline, and returns how many. A job that was started
+    /// before its publication was recorded has no deadline yet: it has `longest` from its start. A snapshot that
+    /// turns up late still counts.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -223,7 +223,7 @@ fn pending_job(row: &sqlx::any::AnyRow) -> Result<PendingJob, CatalogError> {
     })
 }
 
-/// The claims of a job of the store that the row names.
+/// Reads the claims of a job.
 pub(in crate::catalog) fn claims(row: &sqlx::any::AnyRow) -> Result<JsonObject, CatalogError> {
     let claims: String = row.try_get("claims")?;
     serde_json::from_str(&claims).map_err(|_| {

@@ -1,4 +1,4 @@
-//! Jobs as they are shown: pages of a run, failures, the newest of a store.
+//! Jobs as they are shown: pages of a run, failures, the newest job of a store.
 
 use chrono::{DateTime, Utc};
 use seedbed_protocol::{JobId, RunId, StoreId};
@@ -10,7 +10,7 @@ use crate::catalog::{
     state::JobState::{self, Failed, Retried},
 };
 
-/// What every query for jobs selects, from the table as `job`.
+/// The columns of a [`JobRecord`], of the table with the alias `job`.
 pub(in crate::catalog) const JOB_COLUMNS: &str = "job.id AS job_id, job.run_id AS job_run_id, job.store_id AS job_store_id, job.state AS job_state, \
      job.attempt, job.worker, job.trace_id, job.listed_at, job.started_at, job.finished_at, \
      job.failure_kind, job.failure_step, job.failure_message, job.position, job.way, job.why";
@@ -26,27 +26,27 @@ pub struct JobRecord {
     pub store_id: StoreId,
     /// How it stands.
     pub state: JobState,
-    /// The newest try that is known of; 0 before the first.
+    /// The newest attempt that was reported; 0 before the first.
     pub attempt: u64,
-    /// Who worked on it last.
+    /// The worker of its last attempt.
     pub worker: Option<String>,
     /// Its trace, as 32 hex digits.
     pub trace_id: Option<String>,
     /// When it was listed.
     pub listed_at: DateTime<Utc>,
-    /// When a worker took it.
+    /// When a worker started it.
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
-    /// Which way it went: `unchanged`, `base` or `full`.
+    /// How its snapshot came about: `unchanged`, `base` or `full`.
     pub way: Option<String>,
     /// Why every row was downloaded, if it was.
     pub why: Option<String>,
-    /// Why its last try failed, unless it succeeded after that.
+    /// Why its last attempt failed, unless a later one succeeded.
     pub failure: Option<JobFailure>,
 }
 
-/// Why a try at a job failed.
+/// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JobFailure {
     /// `transient` or `permanent`.
@@ -57,16 +57,16 @@ pub struct JobFailure {
     pub message: String,
 }
 
-/// Which jobs of a run.
+/// Selects jobs of a run.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
-    /// Only those in this state; otherwise all that were not replaced by another.
+    /// Only those in this state; by default all but retried ones, which other jobs replaced.
     pub state: Option<JobState>,
-    /// Only those of stores whose id has this in it, in upper or lower case.
+    /// Only those of stores whose id contains this, in upper or lower case.
     pub search: Option<String>,
 }
 
-/// A place in the jobs of a run: position and id.
+/// A place in the pages of a run's jobs: position and id.
 pub type JobCursor = (i64, JobId);
 
 /// A job that failed for good.
@@ -74,7 +74,7 @@ pub type JobCursor = (i64, JobId);
 pub struct FailedJob {
     /// The store.
     pub store_id: StoreId,
-    /// Tries that it took.
+    /// Its attempts.
     pub attempts: u64,
     /// `transient` or `permanent`.
     pub kind: Option<String>,
@@ -86,17 +86,18 @@ pub struct FailedJob {
     pub trace_id: Option<String>,
 }
 
-/// The newest job of a store.
+/// When the newest job of a store was listed, and whether it is in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewestAttempt {
     /// When it was listed.
     pub listed_at: DateTime<Utc>,
-    /// Whether it has not ended yet.
+    /// Whether it has not ended.
     pub in_flight: bool,
 }
 
 impl Catalog {
-    /// Jobs of a run in the order of the list of stores, at most `limit` after `after`, and where the next ones are.
+    /// Returns a page of a run's jobs in the order of the list of stores, at most `limit` after `after`, and the cursor
+    /// of the next page.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -130,7 +131,7 @@ impl Catalog {
         let page = rows.iter().take(limit as usize);
         let jobs: Vec<JobRecord> = page.map(job).collect::<Result<_, _>>()?;
         let next = match rows.get(limit as usize) {
-            // The last of this page: the next one begins after it.
+            // There is one more: the next page begins after the last job of this one.
             Some(_) => {
                 let last = &rows[limit as usize - 1];
                 let id = parsed(last, "job_id", "a job id")?;
@@ -141,7 +142,7 @@ impl Catalog {
         Ok((jobs, next))
     }
 
-    /// Jobs of a run that failed for good, in the order of the list of stores; at most `limit`.
+    /// Returns jobs of a run that failed for good, in the order of the list of stores; at most `limit`.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -172,7 +173,7 @@ impl Catalog {
             .collect()
     }
 
-    /// The newest job of a store, if it has ever had one.
+    /// Returns the newest job of a store, if it ever had one.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.

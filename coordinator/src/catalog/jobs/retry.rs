@@ -1,4 +1,7 @@
-//! Jobs that start over, and jobs that never start.
+//! Retry of failed jobs, and cancellation of jobs that were not started.
+//!
+//! A retry is a new job in the same run: its id is newer, so that ids still tell which snapshot of a store is the
+//! newer one, and late events about the old job cannot be taken for events about the new one.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -16,21 +19,20 @@ use crate::catalog::{
     },
 };
 
-/// What a retry came to.
+/// The result of a retry.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Retried {
-    /// Jobs that start over.
+    /// Jobs that were listed again.
     pub jobs: u64,
-    /// Their runs, which go on.
+    /// Their runs, which are running again.
     pub runs: BTreeSet<RunId>,
-    /// Failed jobs that stay as they are, because their store has a later job or is gone.
+    /// Failed jobs that stay failed, because their store has a later job or is retired.
     pub skipped: u64,
 }
 
 impl Catalog {
-    /// Lists the failed jobs of `run_id`, or of every run, anew: each gets a new id in the same run. A later job
-    /// of the same store, whatever became of it, makes that pointless, and so does a store that is gone. Only jobs
-    /// of `stores`, unless that is empty.
+    /// Retries the failed jobs of `run_id`, or of every run; only those of `stores`, unless that is empty. Skips a job
+    /// whose store has a later job, whatever its state, or is retired.
     ///
     /// # Errors
     /// [`CatalogError::UnknownRun`].
@@ -52,7 +54,7 @@ impl Catalog {
                  OR EXISTS ( \
                      SELECT 1 FROM stores \
                      WHERE stores.store_id = jobs.store_id AND stores.retired_at IS NOT NULL) \
-                 THEN 1 ELSE 0 END AS pointless \
+                 THEN 1 ELSE 0 END AS is_needless \
              FROM jobs WHERE state = '{Failed}' AND ($1 = '' OR run_id = $1)"
         ))
         .bind(of_run)
@@ -64,11 +66,11 @@ impl Catalog {
             if !stores.is_empty() && !stores.contains(&store_id) {
                 continue;
             }
-            if job.try_get::<i32, _>("pointless")? != 0 {
+            if job.try_get::<i32, _>("is_needless")? != 0 {
                 retried.skipped += 1;
                 continue;
             }
-            start_over(&mut transaction, parsed(&job, "id", "a job id")?).await?;
+            replace(&mut transaction, parsed(&job, "id", "a job id")?).await?;
             retried.jobs += 1;
             retried.runs.insert(parsed(&job, "run_id", "a run id")?);
         }
@@ -79,7 +81,7 @@ impl Catalog {
         Ok(retried)
     }
 
-    /// Those of `jobs` that need no retry any more.
+    /// Returns those of `jobs` that need no retry any more.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -95,7 +97,7 @@ impl Catalog {
         .await
     }
 
-    /// Cancels the jobs of a run that were not published yet.
+    /// Cancels the jobs of a run that were not published.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -112,7 +114,7 @@ impl Catalog {
         Ok(transaction.commit().await?)
     }
 
-    /// Cancels those of `jobs` that no worker has started, and says which are cancelled now.
+    /// Cancels those of `jobs` that no worker has started, and returns those that are cancelled now.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -134,7 +136,7 @@ impl Catalog {
             .await
     }
 
-    /// Those of `jobs` for which `condition` holds.
+    /// Returns those of `jobs` for which `condition` holds.
     async fn jobs_among(
         &self,
         jobs: &[JobId],
@@ -155,9 +157,8 @@ impl Catalog {
     }
 }
 
-/// Puts a new job in the place of a failed one. Of a new id, so that job ids still tell which snapshot of a
-/// store is the newer one, and so that what is still reported about the old one cannot be mistaken.
-async fn start_over(transaction: &mut Tx, job_id: JobId) -> Result<(), CatalogError> {
+/// Replaces a failed job by a new one.
+async fn replace(transaction: &mut Tx, job_id: JobId) -> Result<(), CatalogError> {
     sqlx::query("UPDATE jobs SET state = $2 WHERE id = $1")
         .bind(job_id.to_string())
         .bind(JobState::Retried.name())

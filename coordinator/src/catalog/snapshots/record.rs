@@ -1,4 +1,5 @@
-//! Snapshots as they are recorded: the live one of a store, the lists, and how a new one becomes the live one.
+//! Records of snapshots: the live one of a store, which every download asks for; lists and ages of live ones; and how a
+//! new one becomes live.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -20,10 +21,10 @@ use crate::catalog::{
     state::SnapshotState::{self, Live, Superseded},
 };
 
-/// The quantiles of snapshots' ages that are measured, and as percentages.
+/// The quantiles of snapshot ages that are measured, by name and as percentages.
 const QUANTILES: [(&str, u64); 4] = [("0.5", 50), ("0.9", 90), ("0.99", 99), ("1", 100)];
 
-/// What every query for snapshots selects.
+/// The columns of a [`SnapshotRecord`].
 pub(in crate::catalog) const SNAPSHOT_COLUMNS: &str = "job_id, state, manifest, verified_at";
 
 /// One snapshot.
@@ -31,7 +32,7 @@ pub(in crate::catalog) const SNAPSHOT_COLUMNS: &str = "job_id, state, manifest, 
 pub struct SnapshotRecord {
     /// How it stands.
     pub state: SnapshotState,
-    /// When the service was last known to hold exactly this.
+    /// When PowerSync was last known to hold exactly this.
     pub verified_at: DateTime<Utc>,
     /// Everything about it.
     #[serde(flatten)]
@@ -39,7 +40,7 @@ pub struct SnapshotRecord {
 }
 
 impl Catalog {
-    /// The live snapshot of a store; none of a store that is no longer in the source.
+    /// Returns the live snapshot of a store; none of a store that is retired.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -58,7 +59,7 @@ impl Catalog {
         row.as_ref().map(snapshot_record).transpose()
     }
 
-    /// The live snapshots of the stores of `jobs`, by store.
+    /// Returns the live snapshots of the stores of `jobs`, by store: the bases that the jobs may start from.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -85,8 +86,8 @@ impl Catalog {
             .collect()
     }
 
-    /// Snapshots by store, the newest of each first: live ones, or all with `all`; of one store, or of
-    /// every store.
+    /// Streams snapshots by store, the newest of each first: the live ones, or with `all` every one; of one store or of
+    /// all.
     pub fn snapshots(
         &self,
         store_id: Option<&StoreId>,
@@ -104,7 +105,7 @@ impl Catalog {
         .boxed()
     }
 
-    /// The live snapshots of `count` stores, picked at random.
+    /// Returns the live snapshots of `count` stores, picked at random.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -124,8 +125,8 @@ impl Catalog {
             .collect()
     }
 
-    /// How old the live snapshots are at `now`: the quantiles 0.5, 0.9, 0.99 and 1, by name. Nothing when
-    /// there is none.
+    /// Returns the ages of live snapshots at `now`: the quantiles 0.5, 0.9, 0.99 and 1, by name. Empty without
+    /// snapshots.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -168,8 +169,8 @@ pub(in crate::catalog) fn snapshot_record(row: &AnyRow) -> Result<SnapshotRecord
     })
 }
 
-/// Adds a snapshot of a known job, and makes it the live one if it is the newest; whether it is new to the
-/// catalog. Two uploads of one try are one snapshot: the first that is told of.
+/// Adds a snapshot of a known job, and makes it live if it is the newest; whether it was unknown before. Two uploads
+/// of one attempt are one snapshot: the first that is reported.
 pub(in crate::catalog) async fn record_snapshot(
     tx: &mut Tx,
     manifest: &Manifest,
@@ -205,10 +206,11 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     Ok(inserted.rows_affected() == 1)
 }
 
-/// Makes a new snapshot the live one of its store, unless the live one is of a later job, or of a later try
-/// of the same job. Job ids sort by time, and a store has one job in flight at a time: the checkpoint of a
-/// later job is never the older one, unless the service itself went back, and then the later job is right.
-/// Op ids would not tell that: restored from a backup, a service counts some of them a second time.
+/// Makes a new snapshot live, unless the live one is of a later job, or of a later attempt of the same job.
+///
+/// Job ids sort by time, and a store has one job in flight at a time: the checkpoint of a later job is never older,
+/// unless the service itself was restored, and then the later job is right. Op ids cannot tell: a service that was
+/// restored from a backup assigns some of them a second time.
 async fn promote(tx: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
     let live = sqlx::query(sql!(
         "SELECT job_id, attempt FROM snapshots WHERE store_id = $1 AND state = '{Live}'"

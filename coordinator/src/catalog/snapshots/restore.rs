@@ -1,4 +1,4 @@
-//! Takes snapshots into a new catalog that only their manifests tell of.
+//! Restores records of snapshots from their manifests, for a catalog that was lost.
 
 use seedbed_protocol::message::Manifest;
 
@@ -9,7 +9,7 @@ use crate::catalog::{
 };
 
 impl Catalog {
-    /// Takes a snapshot into the catalog that only its manifest tells of; whether it was unknown.
+    /// Records a snapshot from its manifest, with its store, run and job; whether it was unknown. Idempotent.
     ///
     /// # Errors
     /// [`CatalogError`].
@@ -17,7 +17,7 @@ impl Catalog {
         let mut transaction = self.locked(Lock::Writer).await?;
         restore_store(&mut transaction, manifest).await?;
         restore_run(&mut transaction, manifest).await?;
-        // A run may have had two jobs for one store, of which the first was retried.
+        // A run may have had two jobs of one store, the first of which was retried.
         if !restore_job(&mut transaction, manifest, JobState::Completed).await? {
             restore_job(&mut transaction, manifest, JobState::Retried).await?;
         }
@@ -51,7 +51,7 @@ async fn restore_run(transaction: &mut Tx, manifest: &Manifest) -> Result<(), Ca
     Ok(())
 }
 
-/// Whether the job is there now.
+/// Adds the job of a snapshot; whether it exists now. It does not if the run has another job of the store.
 async fn restore_job(
     transaction: &mut Tx,
     manifest: &Manifest,

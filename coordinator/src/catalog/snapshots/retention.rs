@@ -1,7 +1,7 @@
-//! Snapshots that may go, and that are gone.
+//! Retention: which snapshots may be deleted, and which have lost their objects.
 //!
-//! A snapshot is `deleting` before the first of its objects goes: from then on nobody is sent to it and nothing
-//! makes it live again, so that a deletion that was interrupted can always be ended.
+//! A snapshot is marked as deleting before its first object is deleted. From then on no client gets it and nothing
+//! makes it live again, so that an interrupted deletion can always be resumed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,14 +19,14 @@ use crate::catalog::{
     },
 };
 
-/// Which snapshots stay.
+/// Which snapshots are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// As many of each store, the newest, the live one among them.
+    /// The newest snapshots of each store that are kept, the live one included.
     pub keep: u32,
-    /// Those that were live after this time, since a signed URL may still point to them.
+    /// Snapshots superseded after this time are kept: a signed URL may still point to them.
     pub superseded_before: DateTime<Utc>,
-    /// Those of stores that were there after this time.
+    /// Snapshots of stores retired after this time are kept.
     pub retired_before: DateTime<Utc>,
 }
 
@@ -37,13 +37,13 @@ pub struct SnapshotRef {
     pub store_id: StoreId,
     /// The job that made it.
     pub job_id: JobId,
-    /// The try that made it.
+    /// The attempt that made it.
     pub attempt: Attempt,
     /// How it stands.
     pub state: SnapshotState,
     /// The keys of its objects, the manifest first.
     pub keys: Vec<String>,
-    /// Bytes of it, see [`Manifest::bytes`](seedbed_protocol::message::Manifest::bytes).
+    /// Its bytes, see [`Manifest::bytes`](seedbed_protocol::message::Manifest::bytes).
     pub bytes: u64,
 }
 
@@ -59,17 +59,17 @@ impl SnapshotRef {
     }
 }
 
-/// What the catalog knows of a job's objects.
+/// What the catalog knows about a job's objects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JobObjects {
-    /// Whether the job may still be writing.
+    /// Whether the job may still write objects.
     pub in_flight: bool,
-    /// The keys of those that snapshots refer to.
+    /// The keys that snapshots refer to. Other objects of the job are orphans.
     pub keys: HashSet<String>,
 }
 
 impl Catalog {
-    /// Marks snapshots that `retention` lets go as `deleting`, at most `limit`, and returns them together with
+    /// Marks snapshots that `retention` does not keep as deleting, at most `limit`, and returns them together with
     /// those that were marked before. Empty when there is nothing to delete.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ impl Catalog {
         marked.iter().map(snapshot_ref).collect()
     }
 
-    /// How many snapshots [`Self::start_deleting`] would return, call after call, and their bytes.
+    /// Returns how many snapshots [`Self::start_deleting`] would return, call after call, and their bytes.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -123,7 +123,7 @@ impl Catalog {
         Ok((count(&sum, "n")?, count(&sum, "byte_count")?))
     }
 
-    /// Notes that the objects of these snapshots are gone.
+    /// Records that the objects of these snapshots are deleted.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -135,7 +135,7 @@ impl Catalog {
         Ok(transaction.commit().await?)
     }
 
-    /// What is known of the objects of these jobs; a job that the catalog does not know is not among them.
+    /// Returns what is known about the objects of these jobs, without jobs that the catalog does not know.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -146,7 +146,7 @@ impl Catalog {
         if jobs.is_empty() {
             return Ok(HashMap::new());
         }
-        // One statement, so that a snapshot that is recorded meanwhile is not missed.
+        // One statement, so that a snapshot that is recorded at the same time is not missed.
         let statement = sql!(
             "SELECT jobs.id, jobs.state AS job_state, snapshots.job_id, snapshots.state, \
                  snapshots.manifest, snapshots.verified_at \
@@ -168,7 +168,7 @@ impl Catalog {
         Ok(known)
     }
 
-    /// Every snapshot whose objects should be there.
+    /// Streams the snapshots whose objects should exist.
     pub fn present_snapshots(&self) -> BoxStream<'_, Result<SnapshotRef, CatalogError>> {
         sqlx::query(sql!(
             "SELECT {SNAPSHOT_COLUMNS} FROM snapshots WHERE state IN ({PRESENT})"
@@ -178,8 +178,7 @@ impl Catalog {
         .boxed()
     }
 
-    /// Notes that objects of a snapshot are gone though they should be there. If it was the live one, the newest
-    /// that is left takes its place.
+    /// Records that a snapshot has lost objects. If it was live, the newest superseded one becomes live.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
@@ -200,7 +199,7 @@ impl Catalog {
     }
 }
 
-/// The snapshots beyond those that `$1` to `$3` keep, see [`Retention`].
+/// Returns the common table expression `expired`: snapshots that the [`Retention`] in `$1` to `$3` does not keep.
 fn expired() -> String {
     format!(
         "WITH ranked AS ( \
