@@ -20,8 +20,12 @@
 mod database;
 mod events;
 mod jobs;
-mod listing;
-mod runs;
+mod listing {
+    pub(super) mod write;
+}
+mod runs {
+    pub(super) mod report;
+}
 mod snapshots;
 mod state;
 mod stores;
@@ -32,8 +36,8 @@ pub use jobs::{
     FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob, QueuedJob,
     Retried,
 };
-pub use listing::{Covers, Download, InFlight, ListOptions, Listed, Listing};
-pub use runs::{RunReport, Totals, WayCount};
+pub use listing::write::{Covers, Download, InFlight, ListOptions, Listed, Listing};
+pub use runs::report::{RunReport, Totals, WayCount};
 pub use snapshots::{JobObjects, Retention, SnapshotRecord, SnapshotRef};
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

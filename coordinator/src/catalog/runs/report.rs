@@ -9,7 +9,7 @@ use seedbed_protocol::{RunId, message::Way, trace::TraceContext};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
-use super::{
+use crate::catalog::{
     database::{
         Catalog, CatalogError, Lock, Tx, bind_all, count, list_of, millis, parsed, sql, time,
     },

@@ -14,7 +14,7 @@ use serde::Serialize;
 use sqlx::Row;
 use tracing::Span;
 
-use super::{
+use crate::catalog::{
     database::{
         Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, rows_of, sql, stored,
         time,
