@@ -20,12 +20,8 @@
 mod database;
 mod events;
 mod jobs;
-mod listing {
-    pub(super) mod write;
-}
-mod runs {
-    pub(super) mod report;
-}
+mod listing;
+mod runs;
 mod snapshots;
 mod state;
 mod stores;
@@ -36,8 +32,8 @@ pub use jobs::{
     FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob, QueuedJob,
     Retried,
 };
-pub use listing::write::{Covers, Download, InFlight, ListOptions, Listed, Listing};
-pub use runs::report::{RunReport, Totals, WayCount};
+pub use listing::{Covers, Download, InFlight, ListOptions, Listed, Listing};
+pub use runs::{RunReport, Totals, WayCount};
 pub use snapshots::{JobObjects, Retention, SnapshotRecord, SnapshotRef};
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

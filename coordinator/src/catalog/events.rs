@@ -1,7 +1,7 @@
 //! Applies events of workers: one transaction that writes `jobs` and `snapshots`, for a batch of events.
 //!
-//! In: events, each possibly again, late or out of order. Out: what each of them changed. A kill before the commit leaves
-//! nothing; the broker then delivers the events again. An event counts at most once.
+//! In: events, each possibly again, late or out of order. Out: what each of them changed. A kill before the commit
+//! leaves nothing, and the broker delivers the events again. An event counts at most once.
 
 use seedbed_protocol::{
     Attempt, JobId,
@@ -56,8 +56,8 @@ impl Applied {
 }
 
 impl Catalog {
-    /// Applies `events` in one transaction, and returns what each of them changed. Processes that do so at the same time
-    /// wait for each other.
+    /// Applies `events` in one transaction, and returns what each of them changed. Processes that do so at the same
+    /// time wait for each other.
     ///
     /// # Errors
     /// [`CatalogError`]; then none was applied.
@@ -140,7 +140,9 @@ async fn completed(
     let finished = finish(tx, event, Completed, seeded).await?;
     if finished == Applied::Ignored {
         sqlx::query(sql!(
-            "UPDATE jobs SET state = '{Completed}' WHERE id = $1 AND state IN ({LATE_SNAPSHOT_COUNTS})"))
+            "UPDATE jobs SET state = '{Completed}' \
+             WHERE id = $1 AND state IN ({LATE_SNAPSHOT_COUNTS})"
+        ))
         .bind(event.job_id.to_string())
         .execute(&mut **tx)
         .await?;

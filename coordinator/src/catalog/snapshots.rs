@@ -1,5 +1,5 @@
-//! The table `snapshots`: what is recorded and which is live (`record`), what may be deleted (`retention`), and what a new
-//! catalog takes over from manifests (`restore`).
+//! The table `snapshots`: what is recorded and which is live (`record`), what may be deleted (`retention`), and what a
+//! new catalog takes over from manifests (`restore`).
 
 mod record;
 mod restore;

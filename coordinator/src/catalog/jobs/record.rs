@@ -11,9 +11,11 @@ use crate::catalog::{
 };
 
 /// The columns of a [`JobRecord`], of the table with the alias `job`.
-pub(in crate::catalog) const JOB_COLUMNS: &str = "job.id AS job_id, job.run_id AS job_run_id, job.store_id AS job_store_id, job.state AS job_state, \
-     job.attempt, job.worker, job.trace_id, job.listed_at, job.started_at, job.finished_at, \
-     job.failure_kind, job.failure_step, job.failure_message, job.position, job.way, job.why";
+pub(in crate::catalog) const JOB_COLUMNS: &str = "\
+     job.id AS job_id, job.run_id AS job_run_id, job.store_id AS job_store_id, \
+     job.state AS job_state, job.attempt, job.worker, job.trace_id, job.listed_at, job.started_at, \
+     job.finished_at, job.failure_kind, job.failure_step, job.failure_message, job.position, job.way, \
+     job.why";
 
 /// One job.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -12,7 +12,7 @@ use sqlx::Row;
 
 use crate::catalog::{
     database::{Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, sql, take},
-    runs::report::{reopen_run, run_state},
+    runs::{reopen_run, run_state},
     state::{
         JobState::{self, Cancelled, Failed, Listed},
         NOT_RETRIED, WAITING,

@@ -190,7 +190,9 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     let inserted = sqlx::query(sql!(
         "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
              last_op_id, created_at, verified_at, state, superseded_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', $10) ON CONFLICT DO NOTHING"))
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', $10) \
+         ON CONFLICT DO NOTHING"
+    ))
     .bind(manifest.job_id.to_string())
     .bind(i64::from(manifest.attempt.get()))
     .bind(manifest.run_id.to_string())

@@ -191,7 +191,8 @@ impl Catalog {
                  SELECT job_id, attempt FROM snapshots WHERE store_id = $1 AND state = '{Superseded}' \
                  ORDER BY job_id DESC, attempt DESC LIMIT 1) \
              AND NOT EXISTS ( \
-                 SELECT 1 FROM snapshots WHERE store_id = $1 AND state = '{Live}')"))
+                 SELECT 1 FROM snapshots WHERE store_id = $1 AND state = '{Live}')"
+        ))
         .bind(snapshot.store_id.to_string())
         .execute(&mut *transaction)
         .await?;
