@@ -1,7 +1,7 @@
 //! Looking around: pages of runs, jobs and stores, how fresh they are, and who starts what is scheduled.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use seedbed::catalog::{Age, Freshness, JobFilter, StoreSearch};
+use seedbed::catalog::{Age, Freshness, JobFilter, JobState, RunState, SnapshotState, StoreSearch};
 use seedbed_protocol::{JobId, RunId, StoreId};
 
 use super::fixture::{FULL_SWEEP, Fixture, at, completed, failed, started};
@@ -98,12 +98,18 @@ async fn stores_are_searched_by_name_age_and_state(fixture: Fixture) {
             .await
             .is_empty()
     );
-    let of_state = |state: &str| StoreSearch {
-        state: Some(state.to_owned()),
+    let of_state = |state: JobState| StoreSearch {
+        state: Some(state),
         ..StoreSearch::default()
     };
-    assert_eq!(names(&fixture, &of_state("failed"), 0).await, ["al%pha"]);
-    assert_eq!(names(&fixture, &of_state("running"), 0).await, ["al_pha"]);
+    assert_eq!(
+        names(&fixture, &of_state(JobState::Failed), 0).await,
+        ["al%pha"]
+    );
+    assert_eq!(
+        names(&fixture, &of_state(JobState::Running), 0).await,
+        ["al_pha"]
+    );
     let of_age = |age| StoreSearch {
         age: Some(age),
         ..StoreSearch::default()
@@ -147,7 +153,7 @@ async fn jobs_of_a_run_come_in_pages(fixture: Fixture) {
     let (rest, end) = page(next, 2).await;
     assert_eq!((rest, end), (vec!["b".to_owned()], None));
     let retried = JobFilter {
-        state: Some("retried".to_owned()),
+        state: Some(JobState::Retried),
         search: Some("A".to_owned()),
     };
     let (retried, _) = fixture
@@ -185,12 +191,15 @@ async fn runs_come_in_pages_with_what_their_own_jobs_add_up_to(fixture: Fixture)
         (rest.len(), rest[0].run_id, rest[0].totals.stores),
         (1, runs[0], 1)
     );
-    let completed = fixture.catalog.runs_page(Some("completed"), None, 5).await;
+    let completed = fixture
+        .catalog
+        .runs_page(Some(RunState::Completed), None, 5)
+        .await;
     assert_eq!(completed.unwrap().len(), 3);
     assert!(
         fixture
             .catalog
-            .runs_page(Some("failed"), None, 5)
+            .runs_page(Some(RunState::Failed), None, 5)
             .await
             .unwrap()
             .is_empty()
@@ -216,7 +225,7 @@ async fn a_store_has_a_history(fixture: Fixture) {
     assert_eq!(history.store.job.as_ref(), Some(&history.jobs[0]));
     assert!(history.jobs[0].failure.is_some() && history.jobs[1].failure.is_none());
     assert_eq!(history.snapshots.len(), 1);
-    assert_eq!(history.snapshots[0].state, "live");
+    assert_eq!(history.snapshots[0].state, SnapshotState::Live);
     let made = history.snapshots[0].manifest.created_at.timestamp_millis();
     assert_eq!(
         history.store.snapshot_at.map(|at| at.timestamp_millis()),

@@ -16,7 +16,7 @@ pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../../migrations/", $name, ".sql")))),*]
+        &[$(($name, include_str!(concat!("../../../migrations/", $name, ".sql")))),*]
     };
 }
 

@@ -1,4 +1,4 @@
-//! Opens the catalog: a file of SQLite or a database of Postgres, with its tables as this program knows them.
+//! Opens the catalog, an SQLite file or a Postgres database, and migrates its tables.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,26 +8,27 @@ use std::{
 use seedbed_protocol::settings::without_secrets;
 use sqlx::{AnyConnection, Connection, any::AnyPoolOptions, migrate::MigrateError};
 
-use super::{Catalog, CatalogError, migrations::MIGRATIONS};
+use super::{
+    error::{CatalogError, passes},
+    handle::Catalog,
+    migrations::MIGRATIONS,
+};
 
-/// Connections of one process to Postgres: events, progress, a listing and requests at the same time.
+/// Connections of one process to Postgres: for events, progress, a listing and requests at the same time.
 const POSTGRES_CONNECTIONS: u32 = 8;
 
-/// Connections of one process that read from SQLite, beside the one that writes.
+/// Read-only connections of one process to SQLite, in addition to the one that writes.
 const SQLITE_READERS: u32 = 4;
 
-/// How long a query waits for a connection of the pool. Listing 100,000 stores into SQLite, which has one, takes
-/// less.
+/// How long a query waits for a connection of the pool. Listing 100,000 stores takes less, and holds the only
+/// connection that writes to SQLite.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A server that does not answer for so long is not there.
+/// A server that does not answer within this time counts as down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The SQLSTATE of a query for a table that is not there.
+/// The SQLSTATE of a query for a table that does not exist.
 const UNDEFINED_TABLE: &str = "42P01";
-
-/// Postgres's error codes have so many characters, SQLite's are shorter numbers.
-const SQLSTATE_CHARS: usize = 5;
 
 /// Where a catalog is.
 enum Place {
@@ -36,11 +37,11 @@ enum Place {
 }
 
 impl Catalog {
-    /// Opens the catalog at `url`, `sqlite:FILE` or `postgres://…`, and makes its file and its tables if they are
-    /// not there. Several processes may do so at once.
+    /// Opens the catalog at `url`, `sqlite:FILE` or `postgres://…`. Creates the file and the tables if they are
+    /// missing. Several processes may do so at once.
     ///
     /// # Errors
-    /// [`CatalogError`] says what stands in the way.
+    /// [`CatalogError`] says why not.
     pub async fn open(url: &str) -> Result<Self, CatalogError> {
         let place = Place::of(url);
         if let Place::Sqlite(path) = &place
@@ -54,7 +55,7 @@ impl Catalog {
         place.connect().await
     }
 
-    /// Whether there is a catalog at `url`. Makes none.
+    /// Whether there is a catalog at `url`. Creates nothing.
     ///
     /// # Errors
     /// [`CatalogError`] when the server cannot be asked.
@@ -79,7 +80,7 @@ impl Catalog {
         }
     }
 
-    /// Opens the catalog at `url`, but does not make a file.
+    /// Opens the catalog at `url`, but creates no file.
     ///
     /// # Errors
     /// [`CatalogError::Missing`] when there is none; otherwise as [`Self::open`].
@@ -102,7 +103,7 @@ impl Place {
         Self::Sqlite(file_of(url))
     }
 
-    /// What to call it in messages.
+    /// Its name in messages.
     fn name(&self) -> String {
         match self {
             Self::Sqlite(path) => path.display().to_string(),
@@ -124,7 +125,7 @@ impl Place {
         sqlx::any::install_default_drivers();
         let url = self.connection_url()?;
         let cannot_open = |error: sqlx::Error| self.cannot_open(&error);
-        // The pool would try again and again to open a file that is no database; this tells at once.
+        // The pool retries to open a file that is no database; a single connection fails at once.
         let mut first = connect(&url).await.map_err(cannot_open)?;
         if let Self::Sqlite(_) = self {
             set_up_sqlite(&mut first).await.map_err(cannot_open)?;
@@ -136,7 +137,7 @@ impl Place {
             Self::Sqlite(_) => {
                 let options =
                     options.after_connect(|connection, _| Box::pin(set_up_sqlite(connection)));
-                // SQLite has one writer: whoever queues for the connection waits in order. Readers wait for nobody.
+                // SQLite has one writer: writers queue for the one connection in order. Readers never wait.
                 let readers = options.clone().max_connections(SQLITE_READERS);
                 let pool = options.max_connections(1).connect(&url).await;
                 (pool, Some(readers.connect_lazy(&url).map_err(cannot_open)?))
@@ -157,11 +158,11 @@ impl Place {
         })
     }
 
-    /// Brings the tables up to date. Postgres has an advisory lock for that; SQLite's write lock does it there.
+    /// Migrates the tables. sqlx takes an advisory lock on Postgres; on SQLite the write lock serves as one.
     async fn migrate(&self, connection: &mut AnyConnection) -> Result<(), CatalogError> {
         let migrated = match self {
             Self::Postgres(_) => MIGRATIONS.run(connection).await,
-            // Without the lock, which somebody may hold who lists a long run.
+            // Without the lock, which a process that lists a long run may hold.
             Self::Sqlite(_) if is_up_to_date(connection).await => MIGRATIONS.run(connection).await,
             Self::Sqlite(_) => {
                 let begun = connection.begin_with("BEGIN IMMEDIATE").await;
@@ -204,7 +205,7 @@ impl Place {
     }
 }
 
-/// Whether there is nothing to migrate, so that [`MIGRATIONS`] only compares.
+/// Whether there is nothing to migrate, so that [`MIGRATIONS`] only compares checksums.
 async fn is_up_to_date(connection: &mut AnyConnection) -> bool {
     let newest: Result<Option<i64>, _> =
         sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations")
@@ -221,20 +222,22 @@ async fn connect(url: &str) -> sqlx::Result<AnyConnection> {
         .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
-/// FULL: an event is acknowledged after its commit, which therefore has to survive a power cut. Commits are
-/// few, because events are applied in batches. A minute: another process may be listing many stores.
+/// Sets up a connection to SQLite. FULL: an event is acknowledged after its commit, which therefore has to survive
+/// a power cut. Commits are few, because events are applied in batches. A minute: another process may be listing
+/// many stores.
 async fn set_up_sqlite(connection: &mut AnyConnection) -> sqlx::Result<()> {
     let settings = "PRAGMA busy_timeout = 60000; PRAGMA journal_mode = WAL; \
          PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
     sqlx::raw_sql(settings).execute(connection).await.map(drop)
 }
 
-/// What to call the catalog at `url` in messages: never its password.
+/// Returns the name of the catalog at `url` for messages, without its password.
 pub fn name_of(url: &str) -> String {
     Place::of(url).name()
 }
 
-/// A coordinator whose machine has vanished must not keep a lock until TCP gives up, hours later.
+/// Sets up a connection to Postgres. A coordinator whose machine has vanished must not keep a lock until TCP gives
+/// up, hours later.
 async fn set_up_postgres(connection: &mut AnyConnection) -> sqlx::Result<()> {
     let settings = "SET lock_timeout = '2min'; SET idle_in_transaction_session_timeout = '5min'; \
          SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; \
@@ -242,35 +245,18 @@ async fn set_up_postgres(connection: &mut AnyConnection) -> sqlx::Result<()> {
     sqlx::raw_sql(settings).execute(connection).await.map(drop)
 }
 
-/// The file that `sqlite:FILE` names.
+/// Returns the file that `sqlite:FILE` names.
 pub fn file_of(url: &str) -> PathBuf {
     let path = url.strip_prefix("sqlite:").unwrap_or(url);
     path.strip_prefix("//").unwrap_or(path).into()
 }
 
-/// A URL that names `path` whatever characters it has.
+/// Returns a URL for `path` that escapes its special characters.
 fn sqlite_url(path: &Path) -> Result<String, String> {
     let absolute = std::path::absolute(path).map_err(|e| e.to_string())?;
     let url =
         url::Url::from_file_path(&absolute).map_err(|()| "the path is not usable".to_owned())?;
     Ok(format!("sqlite://{}?mode=rwc", url.path()))
-}
-
-/// Whether the reason may pass without anybody changing the settings.
-pub(super) fn passes(error: &sqlx::Error) -> bool {
-    let Some(refused) = error.as_database_error() else {
-        return matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut);
-    };
-    let code = refused.code().unwrap_or_default();
-    if code.len() == SQLSTATE_CHARS {
-        // The connection failed, transactions were in each other's way, resources are short, the server starts or
-        // stops, a lock was not to be had.
-        let passing = ["08", "25P03", "40", "53", "55P03", "57"];
-        return passing.iter().any(|class| code.starts_with(class));
-    }
-    // The lowest byte of an extended code of SQLite: SQLITE_BUSY, _LOCKED, _NOMEM, _IOERR and _FULL.
-    let code: Option<u32> = code.parse().ok();
-    code.is_some_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 10 | 13))
 }
 
 fn has_code(error: &sqlx::Error, code: &str) -> bool {
@@ -291,4 +277,22 @@ fn advice(error: &sqlx::Error) -> String {
         _ => return reason,
     };
     format!("{reason}; {hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_transient_and_a_missing_table_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/catalog.db", directory.path().display());
+        let catalog = Catalog::open(&url).await.unwrap();
+        let full = "CREATE TABLE big (x); PRAGMA max_page_count = 1; INSERT INTO big VALUES (zeroblob(9999999))";
+        let full = sqlx::raw_sql(full).execute(&catalog.pool).await;
+        assert!(CatalogError::from(full.unwrap_err()).is_transient());
+        let missing = sqlx::raw_sql("SELECT * FROM nowhere");
+        let missing = missing.execute(&catalog.pool).await;
+        assert!(!CatalogError::from(missing.unwrap_err()).is_transient());
+    }
 }
