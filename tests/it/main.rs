@@ -1,31 +1,43 @@
-//! One binary with all integration tests: one module a subject.
+//! One binary with all integration tests: one folder a group, so that `-- GROUP::` runs a folder and nothing else.
 
-mod api;
-mod broker_contract;
-mod catalog;
-mod cli;
-mod client;
-mod cluster;
-mod cluster_failures;
-mod cluster_refusals;
-mod dashboard;
-mod deploy;
-mod download;
-mod local;
-mod local_reuse;
-mod rabbitmq;
-mod recordings;
-mod retention;
-mod reuse;
-mod serve;
-mod serve_limits;
-mod snapshot_stores;
-mod stand_in;
-mod stores_sql;
-mod storm;
-mod telemetry;
-mod traces;
-mod worker_faults;
-mod worker_loading;
-mod worker_service;
-mod worker_snapshots;
+mod cluster {
+    mod broker;
+    mod catalog;
+    mod failures;
+    mod refusals;
+    mod retention;
+    pub(crate) mod runs;
+    mod serve;
+    mod sources;
+    mod storm;
+}
+
+mod delivery {
+    mod api;
+    mod clients;
+    mod dashboard;
+    pub(crate) mod download;
+    mod limits;
+}
+
+mod deploy {
+    mod files;
+}
+
+mod local {
+    mod cli;
+    mod stand_in;
+    mod sweeps;
+    mod worker;
+}
+
+mod stores {
+    mod contract;
+    mod refusals;
+    mod worker;
+}
+
+mod traces {
+    mod jobs;
+    mod telemetry;
+}

@@ -2,8 +2,6 @@
 
 mod faults;
 mod latest;
-mod refusals;
-mod worker;
 
 use std::{
     path::{Path, PathBuf},
@@ -283,7 +281,7 @@ async fn a_signed_url_reads_its_object_until_it_expires(place: Place) {
         return;
     };
     // For Google, a service account has to sign; the emulator takes any.
-    let pem = include_str!("../testkit/keys/rs256.private.pem");
+    let pem = include_str!("../../testkit/keys/rs256.private.pem");
     let account = json!({
         "private_key": pem,
         "private_key_id": "test",

@@ -213,10 +213,10 @@ fn assert_measured(samples: &[BTreeMap<String, f64>]) {
     let names = samples.iter().flat_map(BTreeMap::keys);
     let known: BTreeSet<_> = names.flat_map(|name| words(name)).collect();
     for asked in [
-        include_str!("../../deploy/kubernetes/monitoring/alerts.yaml"),
-        include_str!("../../deploy/grafana/seedbed.json"),
+        include_str!("../../../deploy/kubernetes/monitoring/alerts.yaml"),
+        include_str!("../../../deploy/grafana/seedbed.json"),
         // What the tools in tests/deploy believe.
-        include_str!("../deploy/metrics.txt"),
+        include_str!("../../deploy/metrics.txt"),
     ] {
         let unknown: Vec<_> = words(asked).difference(&known).cloned().collect();
         assert_eq!(unknown, [""; 0], "nobody measures that");
@@ -225,7 +225,7 @@ fn assert_measured(samples: &[BTreeMap<String, f64>]) {
 
 /// The first column of the README's table of metrics.
 fn names_in_readme() -> BTreeSet<String> {
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../../README.md");
     let table = readme.split("| Metric |").nth(1).unwrap();
     let rows = table
         .lines()

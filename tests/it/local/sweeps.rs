@@ -1,6 +1,8 @@
 //! `seedbed local`, the program, from the list of stores to the snapshots: what it promises to the shell, and
 //! what it leaves behind however it ends.
 
+mod reuse;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,

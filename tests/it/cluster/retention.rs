@@ -16,7 +16,7 @@ use testkit::{
     rabbitmq::RabbitMq,
 };
 
-use crate::cluster::{objects, stop};
+use crate::cluster::runs::{objects, stop};
 
 /// A cluster for each kind of place that snapshots go to.
 async fn clusters() -> [Cluster; 2] {

@@ -1,5 +1,6 @@
 //! What only RabbitMQ can do to a broker: lose connections, restart, refuse, and hold what others published.
 
+mod contract;
 mod faults;
 mod foreign;
 mod refusals;

@@ -22,8 +22,8 @@ use serde_json::json;
 use testkit::{cluster::Cluster, pipeline::job, program::Ended};
 
 use crate::{
-    cluster::{RUN, assert_seeded, connect, status, stop},
-    rabbitmq::{eventually, other_program},
+    cluster::broker::{eventually, other_program},
+    cluster::runs::{RUN, assert_seeded, connect, status, stop},
 };
 
 /// What `seedbed run` and `seedbed-worker` say before they end with `code`.

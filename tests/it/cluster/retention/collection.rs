@@ -11,7 +11,7 @@ use seedbed_protocol::{
 use testkit::{cluster::Cluster, objects::ObjectServer, rabbitmq::RabbitMq};
 
 use super::{assert_told, clusters, counts, keys, live, ok, records, seed};
-use crate::cluster::{assert_seeded, connect};
+use crate::cluster::runs::{assert_seeded, connect};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gc_keeps_the_newest_and_the_young_and_never_removes_the_live_one() {

@@ -17,7 +17,7 @@ use testkit::{
 };
 use tokio::time::timeout;
 
-use crate::cluster::{RUN, assert_seeded, connect, objects, status, stop};
+use crate::cluster::runs::{RUN, assert_seeded, connect, objects, status, stop};
 
 /// Longer than anything takes that is awaited here.
 const SOON: Duration = Duration::from_secs(180);

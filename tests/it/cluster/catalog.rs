@@ -4,14 +4,14 @@
 macro_rules! on_both {
     ($($test:ident),+ $(,)?) => {
         mod sqlite {
-            use crate::catalog::fixture::Fixture;
+            use crate::cluster::catalog::fixture::Fixture;
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $test() {
                 super::$test(Fixture::sqlite().await).await;
             })+
         }
         mod postgres {
-            use crate::catalog::fixture::Fixture;
+            use crate::cluster::catalog::fixture::Fixture;
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $test() {
                 super::$test(Fixture::postgres().await).await;

@@ -11,7 +11,7 @@ use testkit::{
     serving::{Serving, client_token, database_path},
 };
 
-use crate::cluster::{RUN, assert_seeded, stop};
+use crate::cluster::runs::{RUN, assert_seeded, stop};
 
 const SERVE: [&str; 3] = ["serve", "--stores", "stores.ndjson"];
 

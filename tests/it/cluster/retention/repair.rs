@@ -10,7 +10,7 @@ use serde_json::json;
 use testkit::cluster::Cluster;
 
 use super::{assert_told, clusters, counts, live, ok, records, seed};
-use crate::cluster::objects;
+use crate::cluster::runs::objects;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalog_is_rebuilt_from_the_manifests_without_those_that_are_damaged() {

@@ -10,7 +10,7 @@ use serde_json::json;
 use testkit::cluster::Cluster;
 
 use super::{assert_told, clusters, counts, keys, live, ok};
-use crate::cluster::{assert_seeded, stop};
+use crate::cluster::runs::{assert_seeded, stop};
 
 /// Has `[source]` be a database that lists these stores.
 fn set_source(cluster: &mut Cluster, stores: &[String]) {

@@ -12,7 +12,7 @@ use testkit::{
     serving::{ADMIN_TOKEN, Answer, Serving},
 };
 
-use crate::download::SERVE;
+use crate::delivery::download::SERVE;
 
 /// Names that are paths, patterns or markup elsewhere.
 const HOSTILE: [&str; 8] = [
