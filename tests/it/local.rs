@@ -1,0 +1,6 @@
+//! One process, no other server than the stand-in for PowerSync: the commands, `seedbed local`, and a worker's jobs.
+
+mod cli;
+mod stand_in;
+mod sweeps;
+mod worker;

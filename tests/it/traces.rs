@@ -1,0 +1,4 @@
+//! What programs tell collectors, Prometheus and logs.
+
+mod jobs;
+mod telemetry;
