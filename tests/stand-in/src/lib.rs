@@ -1,7 +1,7 @@
 //! A stand-in for a PowerSync service.
 //!
 //! It speaks `POST /sync/stream` as powersync-service 1.25.0 does, byte for byte where a recording exists
-//! (`../shared/recordings` when present; `tests/it/stand_in.rs` compares), and takes its rows, its changes and its
+//! (`../shared/recordings` when present; `tests/it/local/stand_in` compares), and takes its rows, its changes and its
 //! faults from the test.
 //!
 //! ```text
@@ -15,40 +15,51 @@
 //! incomplete until the next, and checksums and subkeys are deterministic but not those of the real service.
 
 mod auth;
-mod body;
-mod bucket;
 mod builder;
-mod checkpoint;
-mod config;
-mod data;
+mod data {
+    pub(crate) mod bucket;
+    pub(crate) mod checkpoint;
+    pub(crate) mod config;
+    pub(crate) mod database;
+    pub(crate) mod products;
+    pub(crate) mod row;
+}
 mod error;
-mod faults;
 mod hash;
-mod keepalive;
-mod metrics;
-mod products;
-mod replay;
+mod http {
+    pub(crate) mod body;
+    pub(crate) mod keepalive;
+    pub(crate) mod server;
+    pub(crate) mod session;
+}
 mod request;
-mod row;
-mod server;
-mod service;
-mod session;
-mod wire;
+mod state {
+    pub(crate) mod faults;
+    pub(crate) mod metrics;
+    pub(crate) mod replay;
+    pub(crate) mod service;
+}
+mod wire {
+    pub(crate) mod bson;
+    pub(crate) mod format;
+    pub(crate) mod json;
+    pub(crate) mod line;
+}
 
 pub use builder::Builder;
-pub use config::{Naming, Parameter, RowFilter, Source, StreamDefinition, SyncConfig};
-pub use faults::{Fault, Faults};
+pub use data::config::{Naming, Parameter, RowFilter, Source, StreamDefinition, SyncConfig};
+pub use data::products::Products;
+pub use data::row::Row;
 pub use jsonwebtoken::Algorithm;
-pub use metrics::{Counters, Metrics, RequestRecord};
-pub use products::Products;
-pub use replay::Replay;
 pub use request::{BSON_STREAM, NDJSON};
-pub use row::Row;
+pub use state::faults::{Fault, Faults};
+pub use state::metrics::{Counters, Metrics, RequestRecord};
+pub use state::replay::Replay;
 
-use checkpoint::Checkpoint;
-use data::Database;
+use data::checkpoint::Checkpoint;
+use data::database::Database;
 use serde_json::{Map, Value, json};
-use service::Service;
+use state::service::Service;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

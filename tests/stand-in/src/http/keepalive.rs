@@ -1,7 +1,7 @@
 //! When to say how long the token still lasts.
 
-use super::auth::now;
-use super::hash::mix;
+use crate::auth::now;
+use crate::hash::mix;
 use std::time::Duration;
 use tokio::time::Instant;
 

@@ -1,11 +1,11 @@
 //! One client's stream, line by line.
 
-use super::auth::Verified;
-use super::checkpoint::{BucketState, Checkpoint};
-use super::keepalive::Keepalive;
-use super::request::{Format, StreamRequest};
-use super::service::Service;
-use super::wire::DataLine;
+use crate::auth::Verified;
+use crate::data::checkpoint::{BucketState, Checkpoint};
+use crate::http::keepalive::Keepalive;
+use crate::request::{Format, StreamRequest};
+use crate::state::service::Service;
+use crate::wire::line::DataLine;
 use async_stream::stream;
 use futures::Stream;
 use serde_json::{Map, Value, json};
@@ -302,7 +302,7 @@ impl Session {
 }
 
 /// The operations that fit into one line: at least one.
-fn fitting(ops: &[super::bucket::Op]) -> &[super::bucket::Op] {
+fn fitting(ops: &[crate::data::bucket::Op]) -> &[crate::data::bucket::Op] {
     let mut bytes = 0;
     let end = ops.iter().position(|op| {
         bytes += op.text_len();

@@ -1,7 +1,7 @@
 //! Rows, stored or generated, and their text.
 
-use super::hash::{digest, push_uuid, wide_digest};
-use super::products::Products;
+use crate::data::products::Products;
+use crate::hash::{digest, push_uuid, wide_digest};
 use std::sync::Arc;
 
 /// One row of a source table, as the client should see it.

@@ -1,8 +1,8 @@
 //! Which buckets a client gets, and in what state they are: checkpoints and the differences between them.
 
-use super::config::{Parameter, Source, StreamDefinition};
-use super::data::Database;
-use super::request::{StreamSelection, Subscription};
+use crate::data::config::{Parameter, Source, StreamDefinition};
+use crate::data::database::Database;
+use crate::request::{StreamSelection, Subscription};
 use serde_json::{Map, Value, json};
 
 /// A consistent point for one client.

@@ -1,9 +1,9 @@
 //! The source tables and the buckets made from them.
 
-use super::bucket::{Action, Bucket};
-use super::config::{StreamDefinition, SyncConfig};
-use super::products::Products;
-use super::row::{PRODUCTS, Row, RowRef};
+use crate::data::bucket::{Action, Bucket};
+use crate::data::config::{StreamDefinition, SyncConfig};
+use crate::data::products::Products;
+use crate::data::row::{PRODUCTS, Row, RowRef};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! A row is computed from a seed and its index whenever it is needed, so that a store of millions costs a few
 //! bytes a row.
 
-use super::hash::{mix, parse_uuid, push_uuid, unmix};
+use crate::hash::{mix, parse_uuid, push_uuid, unmix};
 use std::fmt::Write;
 
 const ADJECTIVES: [&str; 8] = [
@@ -48,7 +48,7 @@ impl Products {
     pub fn new(store_id: impl Into<String>, count: u32, seed: u64) -> Self {
         let store_id = store_id.into();
         // Two stores with one seed must not share row ids.
-        let seed = super::hash::digest(&[store_id.as_bytes(), &seed.to_le_bytes()]);
+        let seed = crate::hash::digest(&[store_id.as_bytes(), &seed.to_le_bytes()]);
         Self {
             seed,
             store_id,

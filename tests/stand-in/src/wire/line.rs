@@ -1,15 +1,9 @@
-//! The stream's lines in both formats.
-//!
-//! Data lines are nearly all of the traffic, so they are written straight into a buffer; the few other lines go
-//! through [`serde_json::Value`].
+//! One line of the stream before it is encoded, and what both formats need to write one.
 
-mod bson;
-mod json;
-
-use super::bucket::{Action, Op};
-use super::request::Format;
-use super::row::{RowText, Scratch, push_subkey};
-use serde_json::Value;
+use crate::data::{
+    bucket::{Action, Op},
+    row::{RowText, Scratch, push_subkey},
+};
 
 /// One `data` line before it is encoded.
 #[derive(Debug)]
@@ -25,39 +19,16 @@ pub(crate) struct DataLine<'a> {
     pub(crate) raw_data: bool,
 }
 
-impl Format {
-    /// Encodes a line that is not data.
-    pub(crate) fn line(self, line: &Value) -> Vec<u8> {
-        let mut out = Vec::new();
-        match self {
-            Self::Bson => bson::document(&mut out, |out| bson::fields(out, line)),
-            Self::Ndjson => {
-                json::value(&mut out, line);
-                out.push(b'\n');
-            }
-        }
-        out
-    }
-
-    /// Encodes a data line.
-    pub(crate) fn data_line(self, line: &DataLine<'_>) -> Vec<u8> {
-        match self {
-            Self::Bson => bson::data_line(line),
-            Self::Ndjson => json::data_line(line),
-        }
-    }
-}
-
 /// The parts of one operation as they go over the wire.
-struct WireOp<'a> {
-    op_id: u64,
-    kind: &'static str,
+pub(super) struct WireOp<'a> {
+    pub(super) op_id: u64,
+    pub(super) kind: &'static str,
     /// Signed for CLEAR, unsigned for everything else, as recorded.
-    checksum: i64,
-    row: Option<(RowText<'a>, bool)>,
+    pub(super) checksum: i64,
+    pub(super) row: Option<(RowText<'a>, bool)>,
 }
 
-fn wire_op<'a>(op: &'a Op, scratch: &'a mut Scratch) -> WireOp<'a> {
+pub(super) fn wire_op<'a>(op: &'a Op, scratch: &'a mut Scratch) -> WireOp<'a> {
     let unsigned = i64::from(op.checksum);
     let (kind, checksum, row) = match &op.action {
         Action::Put(row) => ("PUT", unsigned, Some((row.text(scratch), true))),
@@ -75,10 +46,10 @@ fn wire_op<'a>(op: &'a Op, scratch: &'a mut Scratch) -> WireOp<'a> {
 
 /// Writes subkeys into one buffer over and over.
 #[derive(Default)]
-struct Subkey(String);
+pub(super) struct Subkey(String);
 
 impl Subkey {
-    fn of(&mut self, deployment: u64, row: &RowText<'_>) -> &str {
+    pub(super) fn of(&mut self, deployment: u64, row: &RowText<'_>) -> &str {
         self.0.clear();
         push_subkey(&mut self.0, deployment, row.table, row.id);
         &self.0

@@ -1,10 +1,10 @@
 //! What all connections of one service share.
 
-use super::auth::Keys;
-use super::data::Database;
-use super::faults::Faults;
-use super::metrics::{Metrics, RequestLog};
-use super::replay::Replays;
+use crate::auth::Keys;
+use crate::data::database::Database;
+use crate::state::faults::Faults;
+use crate::state::metrics::{Metrics, RequestLog};
+use crate::state::replay::Replays;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;

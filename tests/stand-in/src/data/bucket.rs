@@ -1,6 +1,6 @@
 //! One bucket's history of operations, and its compaction.
 
-use super::row::RowRef;
+use crate::data::row::RowRef;
 use std::collections::HashSet;
 
 /// One operation of a bucket's history.

@@ -1,14 +1,14 @@
 //! The HTTP side: routes, refusals, faults, and the headers the service sends.
 
-use super::auth::{token, unverified_part};
-use super::body::{Limit, encode};
-use super::error::{ErrorReply, body_is_not_json, json_response};
-use super::faults::Fault;
-use super::metrics::{Meter, RequestRecord, count};
-use super::replay::Replay;
-use super::request::{Compression, Format, StreamRequest};
-use super::service::Service;
-use super::session::{Line, Session};
+use crate::auth::{token, unverified_part};
+use crate::error::{ErrorReply, body_is_not_json, json_response};
+use crate::http::body::{Limit, encode};
+use crate::http::session::{Line, Session};
+use crate::request::{Compression, Format, StreamRequest};
+use crate::state::faults::Fault;
+use crate::state::metrics::{Meter, RequestRecord, count};
+use crate::state::replay::Replay;
+use crate::state::service::Service;
 use async_stream::stream;
 use axum::Router;
 use axum::body::Body;

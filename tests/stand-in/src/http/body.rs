@@ -1,9 +1,9 @@
 //! From lines to bytes on the wire: compression, injected faults, counting.
 
-use super::faults::Fault;
-use super::metrics::Meter;
-use super::request::Compression;
-use super::session::Line;
+use crate::http::session::Line;
+use crate::request::Compression;
+use crate::state::faults::Fault;
+use crate::state::metrics::Meter;
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
 use async_stream::stream;
 use axum::body::Body;

@@ -1,6 +1,6 @@
 //! Faults that tests inject into answers.
 
-use super::hash::mix;
+use crate::hash::mix;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
