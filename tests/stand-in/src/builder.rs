@@ -1,10 +1,10 @@
 //! How to set a service up.
 
-use super::PowerSync;
 use crate::auth::Keys;
 use crate::data::config::SyncConfig;
 use crate::data::database::Database;
 use crate::http::server::router;
+use crate::powersync::PowerSync;
 use crate::state::service::{Service, Settings};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use std::io;
@@ -29,6 +29,13 @@ pub struct Builder {
     expiry_tolerance: Duration,
     ready: bool,
     settings: Settings,
+}
+
+impl PowerSync {
+    /// Settings to start from.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
 }
 
 impl Default for Builder {
