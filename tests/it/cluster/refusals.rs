@@ -22,7 +22,7 @@ use serde_json::json;
 use testkit::{cluster::Cluster, pipeline::job, program::Ended};
 
 use crate::{
-    cluster::broker::{eventually, other_program},
+    cluster::broker::support::{eventually, other_program},
     cluster::runs::{RUN, assert_seeded, connect, status, stop},
 };
 

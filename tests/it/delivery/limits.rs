@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::delivery::download::SERVE;
+use crate::delivery::download::access::SERVE;
 
 async fn large_store() -> (PowerSync, Program) {
     let service = PowerSync::builder().start().await.unwrap();

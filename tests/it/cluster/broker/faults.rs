@@ -12,7 +12,7 @@ use seedbed_protocol::broker::{Broker, BrokerError, Headers, Message, Queue, RET
 use testkit::rabbitmq::RabbitMq;
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
-use super::{SOON, connected, eventually, other_program};
+use super::support::{SOON, connected, eventually, other_program};
 
 fn message(text: &str) -> Message {
     Message {

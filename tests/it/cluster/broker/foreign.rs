@@ -16,7 +16,7 @@ use seedbed_protocol::{
 use testkit::rabbitmq::RabbitMq;
 use tokio::time::timeout;
 
-use super::{SOON, connected, other_program};
+use super::support::{SOON, connected, other_program};
 
 fn header(name: &str, value: AMQPValue) -> BasicProperties {
     let mut fields = FieldTable::default();

@@ -10,7 +10,7 @@ use testkit::{
 };
 use tokio::time::timeout;
 
-use super::{SOON, config, other_program};
+use super::support::{SOON, config, other_program};
 
 /// What a start that is refused says; waits for no retry.
 async fn refusal(config: &BrokerConfig) -> BrokerError {

@@ -10,7 +10,7 @@ use seedbed_protocol::{
 };
 use testkit::{cluster::Cluster, objects::ObjectServer, rabbitmq::RabbitMq};
 
-use super::{assert_told, clusters, counts, keys, live, ok, records, seed};
+use super::support::{assert_told, clusters, counts, keys, live, ok, records, seed};
 use crate::cluster::runs::{assert_seeded, connect};
 
 #[tokio::test(flavor = "multi_thread")]

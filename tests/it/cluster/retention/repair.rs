@@ -9,7 +9,7 @@ use seedbed_protocol::{message::Manifest, snapshots::keys_of};
 use serde_json::json;
 use testkit::cluster::Cluster;
 
-use super::{assert_told, clusters, counts, live, ok, records, seed};
+use super::support::{assert_told, clusters, counts, live, ok, records, seed};
 use crate::cluster::runs::objects;
 
 #[tokio::test(flavor = "multi_thread")]

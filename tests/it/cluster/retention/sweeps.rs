@@ -9,7 +9,7 @@ use seedbed_protocol::{
 use serde_json::json;
 use testkit::cluster::Cluster;
 
-use super::{assert_told, clusters, counts, keys, live, ok};
+use super::support::{assert_told, clusters, counts, keys, live, ok};
 use crate::cluster::runs::{assert_seeded, stop};
 
 /// Has `[source]` be a database that lists these stores.

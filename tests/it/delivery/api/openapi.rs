@@ -4,7 +4,8 @@ use std::process::Command;
 
 use testkit::serving::{ADMIN_TOKEN, Serving};
 
-use super::{SERVE, ended, numbered, service_with};
+use super::runs::{ended, numbered, service_with};
+use crate::delivery::download::access::SERVE;
 
 /// Where `tests/run.sh` installs it.
 const SCHEMATHESIS: &str = concat!(
