@@ -1,4 +1,5 @@
 //! What programs tell collectors, Prometheus and logs.
 
 mod jobs;
+mod shapes;
 mod telemetry;

@@ -1,4 +1,6 @@
 //! `GET /database` and the files behind it: who gets what, and who does not.
 
-pub(crate) mod access;
+mod access;
+mod files;
 mod keys;
+pub(crate) mod support;

@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::delivery::download::access::SERVE;
+use crate::delivery::download::support::SERVE;
 
 async fn large_store() -> (PowerSync, Program) {
     let service = PowerSync::builder().start().await.unwrap();

@@ -10,7 +10,7 @@ use testkit::{
     rabbitmq::RabbitMq, serving::Serving,
 };
 
-use crate::{cluster::runs::RUN, delivery::download::access::service_and_program};
+use crate::{cluster::runs::RUN, delivery::download::support::service_and_program};
 
 const CHECK: [&str; 4] = ["check", "--stores", "stores.ndjson", "--json"];
 

@@ -2,7 +2,9 @@
 
 mod faults;
 mod loading;
+mod reader;
 mod recordings;
 mod reuse;
+mod selection;
 mod service;
 mod snapshots;

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use testkit::serving::{ADMIN_TOKEN, Serving};
 
-use super::runs::{ended, numbered, service_with};
-use crate::delivery::download::access::SERVE;
+use super::support::{ended, numbered, service_with};
+use crate::delivery::download::support::SERVE;
 
 /// Where `tests/run.sh` installs it.
 const SCHEMATHESIS: &str = concat!(

@@ -16,7 +16,7 @@ use testkit::{
     serving::{Serving, client_token, database_path, token},
 };
 
-use super::access::{SERVE, service_and_program};
+use super::support::{SERVE, service_and_program};
 
 const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testkit/keys");
 const NAMES: [&str; 3] = ["rs256", "es256", "eddsa"];

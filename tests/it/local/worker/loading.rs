@@ -8,6 +8,7 @@
 //!     cargo test --release -p seedbed-tests --test it -- random_histories --nocapture
 //! ```
 
+mod content;
 mod dump;
 mod history;
 

@@ -2,3 +2,5 @@
 //! makes.
 
 mod changes;
+mod refused;
+mod support;

@@ -1,23 +1,18 @@
 //! What a snapshot is: readable by anybody, true to its checkpoint, and refused when it is not.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use rusqlite::Connection;
-use seedbed_protocol::{
-    JsonObject,
-    message::{FailureKind, StreamSubscription},
-};
+use seedbed_protocol::message::FailureKind;
 use seedbed_worker::{config::WorkerSettings, verify::verify_file};
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::{
     mounts::Tmpfs,
     pipeline::{Pipeline, job},
-    powersync::{PowerSync, Source, StreamDefinition, SyncConfig},
+    powersync::PowerSync,
 };
+
+use super::reader::sqlite3;
 
 const ROWS: u32 = 500;
 
@@ -28,22 +23,6 @@ async fn snapshot() -> (Pipeline, PathBuf) {
     let manifest = pipeline.seed("7").await.unwrap();
     let file = pipeline.file(&manifest);
     (pipeline, file)
-}
-
-/// What another SQLite than ours says.
-fn sqlite3(file: &Path, sql: &str) -> String {
-    let output = Command::new("sqlite3")
-        .arg("-readonly")
-        .arg(file)
-        .arg(sql)
-        .output();
-    let output = output.expect("Debian's package sqlite3 is installed");
-    assert!(
-        output.status.success(),
-        "{sql}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,168 +151,6 @@ async fn damaged_and_foreign_files_are_refused() {
         assert!(verify_file(&copy).is_err(), "{what}");
     }
     assert!(verify_file(&pipeline.directory.path().join("nothing")).is_err());
-}
-
-/// Orders of a store by status, on demand, beside the store's products.
-fn order_streams() -> SyncConfig {
-    let claim = || Source::claim("store_id");
-    SyncConfig::streams([
-        StreamDefinition::new("store_products", "products").parameter("store_id", claim()),
-        StreamDefinition::new("orders_by_status", "orders")
-            .parameter("status", Source::subscription("status"))
-            .parameter("store_id", claim())
-            .on_demand(),
-    ])
-}
-
-async fn service_with_orders() -> PowerSync {
-    let service = PowerSync::builder()
-        .config(order_streams())
-        .start()
-        .await
-        .unwrap();
-    service.add_generated_store("7", 10, 1);
-    for (id, status) in [("a", "open"), ("b", "open"), ("c", "closed")] {
-        service.put(
-            "orders",
-            json!({ "id": id, "store_id": "7", "status": status }),
-        );
-    }
-    service
-}
-
-fn orders(status: &str) -> StreamSubscription {
-    let parameters = JsonObject([("status".to_owned(), json!(status))].into_iter().collect());
-    StreamSubscription {
-        stream: "orders_by_status".to_owned(),
-        parameters: Some(parameters),
-        priority: Some(1),
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn explicit_subscriptions_bring_their_rows_and_outlast_the_snapshots_use() {
-    let service = service_with_orders().await;
-    let mut pipeline = Pipeline::start(&service).await;
-    let manifest = pipeline
-        .run(job("7", json!({ "store_id": "7" }), vec![orders("open")]))
-        .await
-        .unwrap();
-    let file = pipeline.file(&manifest);
-    assert_eq!(
-        sqlite3(
-            &file,
-            "SELECT group_concat(id) FROM (SELECT id FROM orders ORDER BY id)"
-        ),
-        "a,b"
-    );
-    assert_eq!(sqlite3(&file, "SELECT count(*) FROM products"), "10");
-    let subscription =
-        "SELECT local_params, local_priority, ttl, expires_at - unixepoch() > 89 * 86400
-                        FROM ps_stream_subscriptions WHERE stream_name = 'orders_by_status'";
-    assert_eq!(
-        sqlite3(&file, subscription),
-        format!("{}|1|{}|1", r#"{"status":"open"}"#, 90 * 86_400)
-    );
-
-    let mut only = job("7", json!({ "store_id": "7" }), vec![orders("closed")]);
-    only.default_streams = false;
-    let manifest = pipeline.run(only).await.unwrap();
-    let tables: Vec<_> = manifest
-        .tables
-        .iter()
-        .map(|table| (table.table.as_str(), table.rows))
-        .collect();
-    assert_eq!(tables, [("orders", 1)]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sync_parameters_and_claims_reach_the_service_with_their_types() {
-    let service = PowerSync::builder().start().await.unwrap();
-    service.add_store("7");
-    let mut pipeline = Pipeline::start(&service).await;
-    let mut job = job(
-        "7",
-        json!({ "store_id": "7", "level": 3, "vip": true }),
-        Vec::new(),
-    );
-    job.parameters = JsonObject([("depth".to_owned(), json!(2))].into_iter().collect());
-    pipeline.run(job).await.unwrap();
-    let request = &service.requests()[0];
-    assert_eq!(request.body["parameters"], json!({ "depth": 2 }));
-    let claims = &request.claims;
-    assert_eq!(
-        (&claims["level"], &claims["vip"]),
-        (&json!(3), &json!(true))
-    );
-}
-
-async fn seed_with_schema(schema: Value) -> Result<PathBuf, String> {
-    let service = service_with_orders().await;
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("schema.json");
-    std::fs::write(&path, schema.to_string()).unwrap();
-    let mut pipeline =
-        Pipeline::start_with(&service, |settings| settings.schema.file = Some(path)).await;
-    let job = job("7", json!({ "store_id": "7" }), vec![orders("open")]);
-    let manifest = pipeline.run(job).await.map_err(|failure| failure.message)?;
-    let kept = pipeline
-        .directory
-        .path()
-        .parent()
-        .unwrap()
-        .join(format!("seedbed-test-{}.sqlite", manifest.job_id));
-    std::fs::copy(pipeline.file(&manifest), &kept).unwrap();
-    Ok(kept)
-}
-
-fn products_table() -> Value {
-    json!({ "name": "products", "columns": [{ "name": "name", "type": "text" }, { "name": "quantity", "type": "integer" }],
-            "indexes": [{ "name": "by_name", "columns": [{ "name": "name", "ascending": true, "type": "text" }] }] })
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_apps_own_schema_makes_its_views_indexes_and_raw_tables() {
-    let schema = json!({
-        "tables": [products_table(), { "name": "drafts", "local_only": true, "columns": [] }],
-        "raw_tables": [{
-            "name": "orders",
-            "ddl": "CREATE TABLE app_orders (id TEXT PRIMARY KEY, status TEXT NOT NULL)",
-            "put": { "sql": "INSERT OR REPLACE INTO app_orders (id, status) VALUES (?, ?)", "params": ["Id", { "Column": "status" }] },
-            "delete": { "sql": "DELETE FROM app_orders WHERE id = ?", "params": ["Id"] },
-            "table_name": "app_orders",
-        }],
-    });
-    let file = seed_with_schema(schema).await.unwrap();
-    assert_eq!(sqlite3(&file, "SELECT count(*) FROM products"), "10");
-    assert_eq!(
-        sqlite3(&file, "SELECT name FROM pragma_table_info('products')"),
-        "id\nname\nquantity"
-    );
-    assert_eq!(
-        sqlite3(&file, "SELECT group_concat(id || status) FROM app_orders"),
-        "aopen,bopen"
-    );
-    assert_eq!(
-        sqlite3(
-            &file,
-            "SELECT count(*) FROM sqlite_master WHERE name = 'ps_data__products__by_name'"
-        ),
-        "1"
-    );
-    assert_eq!(sqlite3(&file, "SELECT count(*) FROM ps_untyped"), "0");
-    std::fs::remove_file(file).unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_schema_that_lacks_a_table_of_the_stream_is_a_permanent_failure() {
-    let error = seed_with_schema(json!({ "tables": [products_table()] }))
-        .await
-        .unwrap_err();
-    assert!(
-        error.contains("\"orders\" have no table") && error.contains("schema.file"),
-        "{error}"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
