@@ -1,6 +1,6 @@
 //! The service's view of JWTs: which keys it trusts, and what it answers to a token it does not.
 
-use super::error::ErrorReply;
+use crate::error::ErrorReply;
 use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

@@ -1,11 +1,11 @@
 //! How to set a service up.
 
-use super::PowerSync;
-use super::auth::Keys;
-use super::config::SyncConfig;
-use super::data::Database;
-use super::server::router;
-use super::service::{Service, Settings};
+use crate::auth::Keys;
+use crate::data::config::SyncConfig;
+use crate::data::database::Database;
+use crate::http::server::router;
+use crate::powersync::PowerSync;
+use crate::state::service::{Service, Settings};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,6 +29,13 @@ pub struct Builder {
     expiry_tolerance: Duration,
     ready: bool,
     settings: Settings,
+}
+
+impl PowerSync {
+    /// Settings to start from.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
 }
 
 impl Default for Builder {

@@ -1,6 +1,9 @@
 //! Lines as BSON documents, one after the other.
 
-use super::{DataLine, Scratch, Subkey, wire_op};
+use crate::{
+    data::row::Scratch,
+    wire::line::{DataLine, Subkey, wire_op},
+};
 use serde_json::Value;
 
 const DOUBLE: u8 = 0x01;

@@ -1,6 +1,9 @@
 //! Lines as JSON documents, one a line.
 
-use super::{DataLine, Scratch, Subkey, wire_op};
+use crate::{
+    data::row::Scratch,
+    wire::line::{DataLine, Subkey, wire_op},
+};
 use serde::Serialize;
 use std::io::Write;
 
