@@ -3,21 +3,28 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use futures::TryStreamExt;
 use seedbed::catalog::Catalog;
 use seedbed_protocol::{
+    StoreId,
+    broker::{self, Broker, BrokerConfig, BrokerUrl},
     message::{Encoding, Manifest},
     snapshots::{SnapshotStore, SnapshotsConfig},
 };
+use serde_json::Value;
+use stand_in::PowerSync;
 use tempfile::TempDir;
 
 use crate::{
     objects::ObjectServer,
     pipeline::{Access, same_rows},
     postgres::Postgres,
-    powersync::PowerSync,
     program::{Process, Program},
     rabbitmq::RabbitMq,
 };
+
+/// What `seedbed` is told to run over the stores of a cluster.
+pub const RUN: [&str; 3] = ["run", "--stores", "stores.ndjson"];
 
 /// The parts that all programs of the cluster share, and the environment that names them.
 pub struct Cluster {
@@ -102,6 +109,26 @@ impl Cluster {
         (0..count).map(|_| self.program.start_worker()).collect()
     }
 
+    /// What `seedbed status --json` says.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn status(&self) -> Value {
+        let ended = self.program.run(&["status", "--json"]).await;
+        assert_eq!(ended.code, Some(0), "{ended}");
+        ended.objects().remove(0)
+    }
+
+    /// The broker, as another program of the cluster.
+    ///
+    /// # Panics
+    /// When it cannot be reached.
+    pub async fn broker(&self) -> Arc<dyn Broker> {
+        let url = BrokerUrl::new(&self.broker_url).expect("it is a URL");
+        let broker = broker::connect(&BrokerConfig::new(url)).await;
+        broker.expect("the broker can be reached")
+    }
+
     /// The catalog, beside those that the programs have open.
     ///
     /// # Panics
@@ -137,6 +164,30 @@ impl Cluster {
         let data = objects.data.as_ref().expect("S3 keeps objects in files");
         let place = objects.url.strip_prefix("s3://").expect("it is S3");
         data.join(place).join(key)
+    }
+
+    /// Each of `stores` has one live snapshot, with the rows of the service, and no job is in flight.
+    ///
+    /// # Panics
+    /// When that is not so.
+    pub async fn assert_seeded(&self, stores: &[String]) {
+        let catalog = self.catalog().await;
+        let live: Vec<_> = catalog
+            .snapshots(None, false)
+            .try_collect()
+            .await
+            .expect("the catalog answers");
+        assert_eq!(live.len(), stores.len());
+        for store in stores {
+            let store_id = StoreId::new(store.as_str()).expect("it is a store's id");
+            let live = catalog.live_snapshot(&store_id).await;
+            let live = live.expect("the catalog answers");
+            self.assert_rows(&live.expect("it is seeded").manifest)
+                .await;
+        }
+        let in_flight = catalog.jobs_in_flight(1).await;
+        assert!(in_flight.expect("the catalog answers").is_empty());
+        catalog.close().await;
     }
 
     /// Downloads a snapshot and compares its rows with what the service has.

@@ -15,5 +15,6 @@ mod server;
 pub mod serving;
 pub mod stand_in;
 pub mod usage;
+pub mod wait;
 
 pub use ::stand_in as powersync;

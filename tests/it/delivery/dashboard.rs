@@ -4,11 +4,9 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use axum::{Router, routing::post};
-use serde_json::json;
 use testkit::{
     powersync::{Fault, PowerSync},
-    program::Program,
-    serving::{ADMIN_TOKEN, Serving},
+    serving::{ADMIN_TOKEN, LOCAL_SERVE, Serving, prepared},
 };
 use tokio::{net::TcpListener, process::Command};
 
@@ -25,16 +23,10 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_follow_a_run_find_what_failed_and_have_it_tried_again() {
-    let service = Arc::new(PowerSync::builder().start().await.unwrap());
-    let mut program = Program::new(&*service);
-    Serving::prepare(&mut program);
-    let mut list = String::new();
     let numbered = (1..STORES).map(|number| format!("store-{number:04}"));
-    for store in numbered.chain([HOSTILE.to_owned()]) {
-        service.add_generated_store(&store, 5, 1);
-        list += &format!("{}\n", json!({ "store_id": store }));
-    }
-    program.write("stores.ndjson", list);
+    let stores: Vec<String> = numbered.chain([HOSTILE.to_owned()]).collect();
+    let (service, program) = prepared(&stores, 5).await;
+    let service = Arc::new(service);
     for store in ["store-0007", "store-0042", HOSTILE] {
         let refused = Fault::Error {
             status: 422,
@@ -43,8 +35,7 @@ async fn people_follow_a_run_find_what_failed_and_have_it_tried_again() {
         service.faults().always_for(store, refused);
     }
     service.faults().with_probability(1.0, Fault::Delay(SLOW));
-    let local = ["local", "--serve", "--stores", "stores.ndjson"];
-    let serving = Serving::start(&program, &local).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let heal = healing(service.clone()).await;
 
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard");

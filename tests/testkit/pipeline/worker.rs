@@ -33,7 +33,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::powersync::PowerSync;
+use stand_in::PowerSync;
 
 /// Longer than a queue of a benchmark takes.
 const LONG: Duration = Duration::from_secs(3_600);
