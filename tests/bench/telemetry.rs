@@ -14,7 +14,7 @@ use testkit::{
     cluster::Cluster,
     collector::{Behaviour, Collector},
     program::Process,
-    rabbitmq::RabbitMq,
+    servers::RabbitMq,
 };
 
 const STORES: usize = 200;

@@ -13,7 +13,7 @@ use anyhow::{Context, ensure};
 use testkit::{
     cluster::Cluster,
     program::{Process, Program},
-    rabbitmq::RabbitMq,
+    servers::RabbitMq,
 };
 
 const WORKERS: [usize; 3] = [1, 2, 4];

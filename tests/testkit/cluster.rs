@@ -18,9 +18,8 @@ use tempfile::TempDir;
 use crate::{
     objects::ObjectServer,
     pipeline::{Access, same_rows},
-    postgres::Postgres,
     program::{Process, Program},
-    rabbitmq::RabbitMq,
+    servers::{Postgres, RabbitMq},
 };
 
 /// What `seedbed` is told to run over the stores of a cluster.

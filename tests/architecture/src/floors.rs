@@ -100,10 +100,10 @@ pub const CRATES: &[Crate] = &[
 ];
 
 const TESTKIT: &[&str] = &[
-    "server certificates mounts usage wait",
-    "collector jaeger mariadb postgres rabbitmq objects pipeline",
-    "program",
-    "serving stand_in cluster",
+    "mounts usage wait",
+    "collector pipeline servers",
+    "objects program",
+    "cluster serving stand_in",
 ];
 
 impl Crate {

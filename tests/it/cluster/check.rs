@@ -3,7 +3,7 @@
 use testkit::{
     cluster::{Cluster, RUN},
     objects::ObjectServer,
-    rabbitmq::RabbitMq,
+    servers::RabbitMq,
     serving::Serving,
 };
 

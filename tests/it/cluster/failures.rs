@@ -14,7 +14,7 @@ use testkit::{
     objects::ObjectServer,
     powersync::{Fault, Metrics},
     program::stop,
-    rabbitmq::RabbitMq,
+    servers::RabbitMq,
 };
 use tokio::time::timeout;
 

@@ -8,7 +8,7 @@ use testkit::{
     objects::ObjectServer,
     powersync::Fault,
     program::stop,
-    rabbitmq::RabbitMq,
+    servers::RabbitMq,
     serving::{SERVE, Serving, client_token, database_path},
     wait,
 };

@@ -17,7 +17,7 @@ use testkit::{
     objects::ObjectServer,
     powersync::Fault,
     program::{Ended, Process, stop},
-    rabbitmq::RabbitMq,
+    servers::RabbitMq,
 };
 
 const WORKERS: usize = 4;

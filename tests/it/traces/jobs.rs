@@ -6,10 +6,9 @@ use serde_json::{Value, json};
 use testkit::{
     cluster::{Cluster, RUN},
     collector::{Collector, Span},
-    jaeger::Jaeger,
     objects::ObjectServer,
     powersync::Fault,
-    rabbitmq::RabbitMq,
+    servers::{Jaeger, RabbitMq},
     serving::{SERVE, Serving, client_token, database_path},
 };
 

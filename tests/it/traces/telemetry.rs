@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::{
-    certificates::Authority,
     cluster::{Cluster, RUN},
     collector::{Behaviour, Collector},
     pipeline::Access,
     powersync::Fault,
     program::{Process, Program, json_lines},
+    servers::Authority,
     serving::Serving,
     wait,
 };

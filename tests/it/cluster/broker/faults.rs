@@ -9,7 +9,7 @@ use std::{
 use futures::future::join_all;
 use lapin::options::QueueDeleteOptions;
 use seedbed_protocol::broker::{Broker, BrokerError, Headers, Message, Queue, RETURN_LIMIT};
-use testkit::{rabbitmq::RabbitMq, wait};
+use testkit::{servers::RabbitMq, wait};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use super::support::{SOON, connected, other_program};

@@ -15,7 +15,7 @@ use seedbed_protocol::{
     },
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
-use testkit::postgres::Postgres;
+use testkit::servers::Postgres;
 
 /// What `seedbed local` asks for.
 pub(super) const REFUSE: ListOptions = ListOptions {

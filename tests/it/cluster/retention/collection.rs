@@ -8,7 +8,7 @@ use seedbed_protocol::{
     message::{Encoding, Manifest, SeedJob},
     snapshots::{SnapshotName, keys_of},
 };
-use testkit::{cluster::Cluster, objects::ObjectServer, rabbitmq::RabbitMq};
+use testkit::{cluster::Cluster, objects::ObjectServer, servers::RabbitMq};
 
 use super::support::{assert_told, clusters, counts, keys, live, ok, records, seed};
 

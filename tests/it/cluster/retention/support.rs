@@ -9,7 +9,7 @@ use testkit::{
     cluster::Cluster,
     objects::ObjectServer,
     program::{Ended, Process, stop},
-    rabbitmq::RabbitMq,
+    servers::RabbitMq,
 };
 
 /// A cluster for each kind of place that snapshots go to.

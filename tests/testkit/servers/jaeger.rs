@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command};
 use serde_json::Value;
 
 use crate::{
-    server::{Server, free_port},
+    servers::process::{Server, free_port},
     wait,
 };
 

@@ -13,7 +13,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::server::{Server, as_user, data_directory, free_port, program, run};
+use crate::servers::process::{Server, as_user, data_directory, free_port, program, run};
 
 const USER: &str = "rabbitmq";
 

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::server::{
+use crate::servers::process::{
     START_TIMEOUT, Server, as_user, data_directory, free_port, program, run, subdirectories,
 };
 
