@@ -1,14 +1,19 @@
 //! A cluster on one machine: RabbitMQ, Postgres, a place for snapshots, and as many coordinators and workers as a
 //! test starts.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use chrono::Utc;
 use futures::TryStreamExt;
-use seedbed::catalog::Catalog;
+use seedbed::catalog::{Catalog, PendingJob};
 use seedbed_protocol::{
-    StoreId,
+    Attempt, OpId, StoreId,
     broker::{self, Broker, BrokerConfig, BrokerUrl},
-    message::{Encoding, Manifest},
+    message::{Checkpoint, Download, Encoding, Manifest, Origin, Rendition, TableRows},
     snapshots::{SnapshotStore, SnapshotsConfig},
 };
 use serde_json::Value;
@@ -18,7 +23,7 @@ use tempfile::TempDir;
 use crate::{
     objects::ObjectServer,
     pipeline::{Access, same_rows},
-    program::{Process, Program},
+    program::{Process, Program, stop},
     servers::{Postgres, RabbitMq},
 };
 
@@ -202,4 +207,61 @@ impl Cluster {
         assert_eq!(fetched.sha256, rendition.sha256);
         same_rows(&self.service, manifest.store_id.as_str(), &file);
     }
+}
+
+/// What a worker would report of a job that it has seeded: ten rows, in a file that is nowhere.
+pub fn manifest(job: &PendingJob, attempt: Attempt) -> Manifest {
+    let (store_id, job_id) = (job.scope.store_id.clone(), job.job_id);
+    Manifest {
+        run_id: job.run_id,
+        job_id,
+        attempt,
+        created_at: Utc::now(),
+        powersync_endpoint: "http://powersync".to_owned(),
+        core_version: "0.4.14".to_owned(),
+        internal_schema_version: 12,
+        schema_fingerprint: "00".to_owned(),
+        selection_fingerprint: String::new(),
+        origin: Origin::default(),
+        checkpoint: Checkpoint {
+            last_op_id: OpId(1),
+            buckets: Vec::new(),
+        },
+        tables: vec![TableRows {
+            table: "products".to_owned(),
+            rows: 10,
+        }],
+        renditions: vec![Rendition {
+            encoding: Encoding::Identity,
+            key: format!("{store_id}/{job_id}-{attempt}-0a0b0c0d.sqlite"),
+            bytes: 4096,
+            sha256: "00".to_owned(),
+        }],
+        store_id,
+        download: Download::default(),
+        steps: Vec::new(),
+        trace_id: None,
+    }
+}
+
+/// Seeds every store of the list once, with workers that were ready before. How long the run took.
+///
+/// # Panics
+/// When not `stores` of them are seeded.
+pub async fn timed_sweep(program: &Program, workers: usize, stores: usize) -> Duration {
+    let mut workers: Vec<Process> = (0..workers).map(|_| program.start_worker()).collect();
+    for worker in &mut workers {
+        let ready = |worker: &Process| worker.error().contains("taking jobs");
+        worker.until("it takes jobs", ready).await;
+    }
+    let started = Instant::now();
+    let run = program
+        .run(&[&RUN[..], &["--full", "--json"]].concat())
+        .await;
+    let took = started.elapsed();
+    assert_eq!(run.code, Some(0), "{run}");
+    let summary = run.objects().pop().expect("a run has a summary");
+    assert_eq!(summary["seeded"], stores, "{summary}");
+    stop(workers).await;
+    took
 }

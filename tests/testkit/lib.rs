@@ -2,14 +2,14 @@
 
 pub mod cluster;
 pub mod collector;
-pub mod mounts;
+pub mod machine;
 pub mod objects;
 pub mod pipeline;
 pub mod program;
+pub mod recordings;
 pub mod servers;
 pub mod serving;
 pub mod stand_in;
-pub mod usage;
 pub mod wait;
 
 pub use ::stand_in as powersync;

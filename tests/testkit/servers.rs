@@ -6,6 +6,7 @@ mod mariadb;
 mod postgres;
 pub(crate) mod process;
 mod rabbitmq;
+mod shared;
 
 pub use certificates::Authority;
 pub use jaeger::Jaeger;

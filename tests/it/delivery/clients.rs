@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;
 use testkit::{
+    machine::node_24,
     powersync::PowerSync,
     program::{Process, Program},
     serving::Serving,
@@ -52,7 +53,7 @@ async fn the_clients_have_no_type_errors() {
     for config in ["tsconfig.json", "tsconfig.react-native.json"] {
         let config = format!("tests/client/{config}");
         let tsc = "node_modules/typescript/bin/tsc";
-        run(&[&program(), tsc, "--project", &config], &Value::Null).await;
+        run(&[&node_24(), tsc, "--project", &config], &Value::Null).await;
     }
 }
 
@@ -121,7 +122,7 @@ struct Listed {
 async fn node(seeded: &Seeded, before: &[&str], file: &str) {
     let file = format!("tests/client/{file}");
     let node = [
-        &*program(),
+        &*node_24(),
         "--test-timeout=60000",
         // The SDK (1.1.0) leaves a timer of a database behind that cannot be opened, in `TriggerManagerImpl`.
         "--test-force-exit",
@@ -129,16 +130,6 @@ async fn node(seeded: &Seeded, before: &[&str], file: &str) {
         &*file,
     ];
     run(&[before, &node].concat(), &seeded.set_up).await;
-}
-
-/// Node 24, which has the `node:sqlite` that the SDK can use: nothing has to be compiled.
-fn program() -> String {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    format!("node_modules/node-linux-{architecture}/bin/node")
 }
 
 /// Runs a program where the packages are, and shows what it prints when it fails.
