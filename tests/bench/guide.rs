@@ -22,9 +22,9 @@ use seedbed_worker::config::{StreamCompression, WorkerSettings};
 use serde::Deserialize;
 use serde_json::json;
 use testkit::{
+    machine::{cpu_time, forget_peak, machine, mib, node_24, peak_bytes},
     pipeline::Pipeline,
     stand_in::StandIn,
-    usage::{cpu_time, forget_peak, machine, mib, peak_bytes},
 };
 
 const SMALL_ROWS: u32 = 1_000;
@@ -133,7 +133,7 @@ fn guide(installed: &Path, service: &StandIn, stores: &[Store]) -> anyhow::Resul
         "stores": stores.iter().map(|(store, _)| store).collect::<Vec<_>>(),
         "uploads": uploads.path(),
     });
-    let mut script = Command::new(node())
+    let mut script = Command::new(node_24())
         .arg("seed.js")
         .current_dir(installed)
         .stdin(Stdio::piped())
@@ -152,16 +152,6 @@ fn guide(installed: &Path, service: &StandIn, stores: &[Store]) -> anyhow::Resul
         ensure!(found == *rows, "the script has {found} of {rows} rows");
     }
     serde_json::from_slice(&output.stdout).context("the script says what it took")
-}
-
-/// Node 24, which has the `node:sqlite` that the SDK can use.
-fn node() -> String {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    format!("node_modules/node-linux-{architecture}/bin/node")
 }
 
 /// Gives a worker all stores at once.

@@ -8,8 +8,12 @@ use chrono::Utc;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use super::{BUCKET, Faults, ObjectServer, TOOLS, proxy, proxy::Upstream, serve, tool, variables};
-use crate::server::{Server, free_port};
+use super::{
+    faults::Faults,
+    proxy::{self, Upstream},
+    server::{BUCKET, ObjectServer, TOOLS, serve, tool, variables},
+};
+use crate::servers::process::{Server, free_port};
 
 /// The account and the key that every Azurite has
 /// (<https://learn.microsoft.com/azure/storage/common/storage-connect-azurite>).

@@ -18,11 +18,11 @@ use axum::{
 use serde_json::json;
 
 use super::{
-    BUCKET, Faults, ObjectServer, TOOLS,
+    faults::Faults,
     proxy::{self, Upstream},
-    serve, tool, variables,
+    server::{BUCKET, ObjectServer, TOOLS, serve, tool, variables},
 };
-use crate::server::{Server, free_port, subdirectories};
+use crate::servers::process::{Server, free_port, subdirectories};
 
 /// Parts by number, and the headers of the request that began the upload.
 type Upload = (HeaderMap, BTreeMap<u32, Bytes>);
