@@ -44,12 +44,9 @@ impl Freshness {
     }
 }
 
-/// How old a store's snapshot is: younger than an hour, than six, than a day; older; or there is none.
-///
-/// The groups of [`Freshness`].
+/// The age of a store's snapshot: younger than an hour, than six hours, than a day; older; or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = AgeName)]
 pub enum Age {
     /// [`Freshness::hour`]
     Hour,

@@ -28,6 +28,7 @@ pub(super) struct StoresQuery {
     #[param(max_length = 255)]
     search: Option<String>,
     /// Only those whose snapshot is so old.
+    #[param(inline)]
     freshness: Option<Age>,
     /// Only those whose newest job is in this state.
     state: Option<JobState>,
