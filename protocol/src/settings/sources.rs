@@ -116,6 +116,17 @@ pub(super) fn unicode(
         .collect()
 }
 
+/// Returns the environment variable that sets `setting` of `section`.
+pub(super) fn variable_name(section: &str, setting: &str) -> String {
+    let section = section.to_uppercase();
+    // Sync parameters are named by the app, in whatever case.
+    let setting = match section.as_str() {
+        "PARAMETERS" => setting.to_owned(),
+        _ => setting.to_uppercase(),
+    };
+    format!("{ENV_PREFIX}{section}{SECTION_SEPARATOR}{setting}")
+}
+
 /// One environment variable that is a setting. Its value stays text: a secret of digits is not a number.
 struct Variable {
     name: String,
