@@ -1,6 +1,7 @@
 //! `deploy/SETTINGS.md` is generated from the commented default, `protocol/seedbed.toml`.
 //!
-//! After a change of a setting, `SEEDBED_WRITE_SETTINGS=1 cargo test -p seedbed-protocol --test settings_reference` writes it again.
+//! After a change of a setting, `SEEDBED_WRITE_SETTINGS=1 cargo test -p seedbed-protocol --test settings_reference`
+//! writes it again.
 
 use std::{fs, path::PathBuf};
 
@@ -16,6 +17,6 @@ fn the_settings_page_says_what_the_commented_default_says() {
     let written = fs::read_to_string(&page).unwrap_or_default();
     assert!(
         written == reference,
-        "deploy/SETTINGS.md is not what protocol/seedbed.toml says; run this test with SEEDBED_WRITE_SETTINGS=1 to write it again"
+        "deploy/SETTINGS.md is not what protocol/seedbed.toml says; run this test with SEEDBED_WRITE_SETTINGS=1"
     );
 }

@@ -7,15 +7,19 @@ use super::{defaults::DEFAULTS, sources::variable_name};
 const HEAD: &str = "\
 # Settings
 
-`seedbed.toml` in the working directory, or the file that `--config` or `SEEDBED_CONFIG` names. An environment variable \
-overrides the file: `SEEDBED_`, the section, two underscores, the setting. An unknown or misspelt setting is an error. \
+`seedbed.toml` in the working directory, or the file that `--config` or `SEEDBED_CONFIG` names. An environment \
+variable overrides the file: `SEEDBED_`, the section, two underscores, the setting. An unknown or misspelt setting is \
+an error. \
 Secrets belong in the environment, and are never printed.
 
-Times are texts such as `90s`, `5m` or `1h 30m`. Relative paths start at the working directory. `seedbed config` prints \
-the commented default, `seedbed config --json` what is in effect and where it came from, `seedbed check` tries it.
+Times are texts such as `90s`, `5m` or `1h 30m`. Relative paths start at the working directory. `seedbed config` \
+prints the commented default, `seedbed config --json` what is in effect and where it came from, `seedbed check` tries it.
 
 This page is generated from [the commented default](../protocol/seedbed.toml); a test compares the two.
 ";
+
+/// What a cell without content shows.
+const NONE: &str = "–";
 
 struct Section {
     name: &'static str,
@@ -41,8 +45,8 @@ pub fn reference() -> String {
     page
 }
 
-/// Reads the layout that `seedbed.toml` keeps to: a comment, then the section or the setting that it is about. A setting
-/// without a default is a comment itself, and its value an example.
+/// Reads the layout that `seedbed.toml` keeps to: a comment, then the section or the setting that it is about. A
+/// setting without a default is a comment itself, and its value an example.
 fn sections(text: &'static str) -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
     let mut about = String::new();
@@ -130,7 +134,7 @@ impl Section {
         );
         for setting in &self.settings {
             let variable = match self.is_list {
-                true => String::new(),
+                true => NONE.to_owned(),
                 false => format!("`{}`", variable_name(self.name, setting.name)),
             };
             let (default, meaning) = setting.describe();
@@ -147,7 +151,7 @@ impl Setting {
     /// Returns the cells with its default and its meaning.
     fn describe(&self) -> (String, String) {
         const DEFAULT: &str = "Default: ";
-        let (mut default, mut meaning) = (String::new(), self.about.clone());
+        let (mut default, mut meaning) = (NONE.to_owned(), self.about.clone());
         if let Some((before, after)) = self.about.split_once(DEFAULT) {
             // Dots within names of settings do not end a sentence.
             let (value, rest) = after.split_once(". ").unwrap_or((after, ""));
@@ -182,7 +186,7 @@ mod tests {
         assert_eq!(
             cells,
             [
-                cell("", "Where to. It is required. Example: `\"x:\"`."),
+                cell(NONE, "Where to. It is required. Example: `\"x:\"`."),
                 cell("worker.slots", "At a time. More is better. Example: `4`."),
             ]
         );
