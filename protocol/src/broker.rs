@@ -1,9 +1,12 @@
-//! The delivery contract, the same in memory and on RabbitMQ.
+//! Carries messages between coordinator and workers: [`Broker`], in memory and on RabbitMQ, under one contract.
+//!
+//! In: a [`Message`] for a [`Queue`]. Out: a [`Delivery`], which stays with its consumer until it is settled. A kill
+//! loses nothing on RabbitMQ, and everything in memory. The contract:
 //!
 //! * A published message is safe once `publish` returns.
-//! * A taken message stays with its consumer until it is settled: [`Delivery::ack`],
-//!   [`Delivery::retry_later`], [`Delivery::hand_back`] or [`Delivery::park`]. A consumer that dies, or a
-//!   delivery that is dropped, gives the message back, and the next delivery of it counts that as `returned`.
+//! * A taken message stays with its consumer until it is settled: [`Delivery::ack`], [`Delivery::retry_later`],
+//!   [`Delivery::hand_back`] or [`Delivery::park`]. A consumer that dies, or a delivery that is dropped, gives the
+//!   message back, and the next delivery of it counts that as `returned`.
 //! * Every settlement that keeps a message stores its copy before it settles the old delivery, so a crash in between
 //!   duplicates a message rather than losing it: delivery is at least once.
 //! * A job that came back unsettled [`RETURN_LIMIT`] times is delivered once more, so that its consumer can park it with
