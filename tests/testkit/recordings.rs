@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::machine::leave_out;
+
 /// Where the recordings are: `SEEDBED_RECORDINGS`, or beside the repository. Tests that need them pass without, with a
 /// line that says so: `None`.
 pub fn recordings() -> Option<PathBuf> {
@@ -10,6 +12,9 @@ pub fn recordings() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    eprintln!("skipped: no recordings in {}", folder.display());
+    leave_out(
+        "recordings of a real PowerSync service",
+        "SEEDBED_RECORDINGS=FOLDER tests/run.sh local",
+    );
     None
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use seedbed::catalog::RunState;
 use testkit::{
     cluster::{Cluster, RUN},
     objects::ObjectServer,
@@ -38,7 +39,7 @@ async fn what_workers_report_is_recorded_and_handed_out_while_no_run_waits() {
     let ended = cluster.run(&["--no-wait"]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     until(&cluster, |runs| {
-        runs.iter().all(|run| run.state == "completed")
+        runs.iter().all(|run| run.state == RunState::Completed)
     })
     .await;
     cluster.assert_seeded(&stores).await;
@@ -61,7 +62,10 @@ async fn several_servers_start_one_run_for_each_scheduled_time() {
     let workers = cluster.start_workers(1);
     let servers = join_all((0..3).map(|_| Serving::start(&cluster.program, &SERVE))).await;
     let runs = until(&cluster, |runs| {
-        runs.iter().filter(|run| run.state == "completed").count() >= 3
+        runs.iter()
+            .filter(|run| run.state == RunState::Completed)
+            .count()
+            >= 3
     });
     let mut seconds: Vec<i64> = runs
         .await
@@ -92,7 +96,7 @@ async fn a_run_whose_coordinator_was_killed_is_brought_to_its_end() {
     assert!(run.kill().await);
     let server = Serving::start(&cluster.program, &SERVE).await;
     let workers = cluster.start_workers(2);
-    until(&cluster, |runs| runs[0].state == "completed").await;
+    until(&cluster, |runs| runs[0].state == RunState::Completed).await;
     cluster.assert_seeded(&stores).await;
     server.process.stop().await;
     stop(workers).await;

@@ -1,4 +1,4 @@
-//! The example client in `deploy/client/node` with the real `@powersync/node`: Node runs `tests/client` against the
+//! The example client in `deploy/clients/node` with the real `@powersync/node`: Node runs `tests/client` against the
 //! stand-in service and the snapshots that `seedbed local --serve` has made of it and hands out.
 
 mod control;
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;
 use testkit::{
-    machine::node_24,
+    machine::node,
     powersync::PowerSync,
     program::{Process, Program},
     serving::Serving,
@@ -53,7 +53,7 @@ async fn the_clients_have_no_type_errors() {
     for config in ["tsconfig.json", "tsconfig.react-native.json"] {
         let config = format!("tests/client/{config}");
         let tsc = "node_modules/typescript/bin/tsc";
-        run(&[&node_24(), tsc, "--project", &config], &Value::Null).await;
+        run(&[&node(), tsc, "--project", &config], &Value::Null).await;
     }
 }
 
@@ -122,7 +122,7 @@ struct Listed {
 async fn node(seeded: &Seeded, before: &[&str], file: &str) {
     let file = format!("tests/client/{file}");
     let node = [
-        &*node_24(),
+        &*node(),
         "--test-timeout=60000",
         // The SDK (1.1.0) leaves a timer of a database behind that cannot be opened, in `TriggerManagerImpl`.
         "--test-force-exit",

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
-use testkit::{machine::run_node_tests, program};
+use testkit::{
+    machine::{run_node_tests, tools},
+    program,
+};
 
 #[tokio::test]
 async fn the_tools_that_would_use_what_is_under_deploy_accept_it() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let tools = root.join("target/test-tools/deploy");
+    let tools = tools("deploy");
     for tool in ["installed.json", "python/installed.txt"] {
         assert!(
             tools.join(tool).exists(),

@@ -92,13 +92,13 @@ async fn metrics_are_for_prometheus_and_for_a_collector_under_the_names_of_the_r
     // Published and recorded by the server alone, so that it measures all of it.
     let started = serving.post("/api/runs", None).await;
     assert!(started.status.is_success(), "{started:?}");
-    let listed = names_in_readme();
+    let listed = documented_names();
     collector
         .wait_for("all metrics have come", |collector| {
             listed.is_subset(&collector.metrics())
         })
         .await;
-    assert_eq!(collector.metrics(), listed, "the README lists others");
+    assert_eq!(collector.metrics(), listed, "the page lists others");
 
     let probes = json_lines(&worker.error())
         .into_iter()
@@ -189,8 +189,8 @@ fn assert_measured(samples: &[BTreeMap<String, f64>]) {
     let names = samples.iter().flat_map(BTreeMap::keys);
     let known: BTreeSet<_> = names.flat_map(|name| words(name)).collect();
     for asked in [
-        include_str!("../../../deploy/kubernetes/monitoring/alerts.yaml"),
-        include_str!("../../../deploy/grafana/seedbed.json"),
+        include_str!("../../../deploy/monitoring/alerts.yaml"),
+        include_str!("../../../deploy/monitoring/grafana/seedbed.json"),
         // What the tools in tests/deploy believe.
         include_str!("../../deploy/metrics.txt"),
     ] {
@@ -199,10 +199,10 @@ fn assert_measured(samples: &[BTreeMap<String, f64>]) {
     }
 }
 
-/// The first column of the README's table of metrics.
-fn names_in_readme() -> BTreeSet<String> {
-    let readme = include_str!("../../../README.md");
-    let table = readme.split("| Metric |").nth(1).unwrap();
+/// The first column of the table of metrics in `deploy/TELEMETRY.md`.
+fn documented_names() -> BTreeSet<String> {
+    let page = include_str!("../../../deploy/TELEMETRY.md");
+    let table = page.split("| Metric |").nth(1).unwrap();
     let rows = table
         .lines()
         .skip(2)

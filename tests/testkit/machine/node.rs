@@ -4,21 +4,12 @@ use std::{path::Path, time::Duration};
 
 use tokio::process::Command;
 
+use super::tools::node;
+
 /// Longer than all tests of a package take.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Node 24, which has the `node:sqlite` that PowerSync's SDK can use: nothing has to be compiled. A path below the
-/// directory in which the packages of a client are installed.
-pub fn node_24() -> String {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    format!("node_modules/node-linux-{architecture}/bin/node")
-}
-
-/// Runs a file of tests in `folder` with the machine's own Node and these variables.
+/// Runs a file of tests in `folder` with Node and these variables.
 ///
 /// # Panics
 /// When a test fails, or they are not done in time; shows what was printed.
@@ -27,14 +18,14 @@ pub async fn run_node_tests<const N: usize>(
     file: &str,
     variables: [(&str, &Path); N],
 ) {
-    let mut node = Command::new("node");
+    let mut node = Command::new(node());
     node.args(["--test", "--test-reporter=spec", file])
         .current_dir(folder)
         .envs(variables)
         .kill_on_drop(true);
     let output = tokio::time::timeout(LIMIT, node.output()).await;
     let output = output.expect("the tests are done in time");
-    let output = output.expect("node is installed");
+    let output = output.expect("Node can be started");
     assert!(
         output.status.success(),
         "{}{}",

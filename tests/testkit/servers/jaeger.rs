@@ -1,10 +1,11 @@
 //! A private Jaeger, with everything in memory.
 
-use std::{path::PathBuf, process::Command};
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::{
+    machine::tools,
     servers::process::{Server, free_port},
     wait,
 };
@@ -23,8 +24,7 @@ impl Jaeger {
     /// # Panics
     /// When it does not start.
     pub fn start() -> Option<Self> {
-        let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-        let program = workspace.join("target/test-tools/jaeger/all-in-one");
+        let program = tools("jaeger/all-in-one");
         if !program.exists() {
             return None;
         }

@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 use super::{
     extract::{Asked, StorePath, cursor, limit, place, search},
     runs::started,
-    types::{AgeName, Job, JobState, Snapshot, Started, Store, StoreDetail, Stores},
+    types::{Age, Job, JobState, Snapshot, Started, Store, StoreDetail, Stores},
 };
 use crate::{
     catalog::StoreSearch,
@@ -28,7 +28,8 @@ pub(super) struct StoresQuery {
     #[param(max_length = 255)]
     search: Option<String>,
     /// Only those whose snapshot is so old.
-    freshness: Option<AgeName>,
+    #[param(inline)]
+    freshness: Option<Age>,
     /// Only those whose newest job is in this state.
     state: Option<JobState>,
     /// Stores on a page.
@@ -61,21 +62,16 @@ pub(super) async fn list(
 ) -> Result<Json<Stores>, Problem> {
     let limit = limit(query.limit)?;
     let wanted = StoreSearch {
-        age: query.freshness.map(AgeName::age),
-        state: query.state.map(|state| state.name().to_owned()),
+        age: query.freshness,
+        state: query.state,
         search: search(query.search)?,
     };
     let after: Option<StoreId> = place(query.after.as_deref())?;
     let now = Utc::now();
-    let page = app
-        .catalog
-        .stores_page(&wanted, after.as_ref(), limit + 1, now);
-    let mut stores = page.await?;
-    let more = stores.len() > limit as usize;
-    stores.truncate(limit as usize);
-    let last = stores.last().filter(|_| more);
+    let page = app.catalog.stores_page(&wanted, after.as_ref(), limit, now);
+    let (stores, next) = page.await?;
     Ok(Json(Stores {
-        next: last.map(|last| cursor(&last.store_id)),
+        next: next.map(|next| cursor(&next)),
         stores: stores.into_iter().map(Store::from).collect(),
         total: app.catalog.count_stores(&wanted, now).await?,
     }))

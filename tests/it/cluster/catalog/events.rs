@@ -1,7 +1,7 @@
 //! What workers report: counted once, in any order, and nothing newer is ever replaced.
 
 use futures::TryStreamExt;
-use seedbed::catalog::Applied;
+use seedbed::catalog::{Applied, SnapshotState};
 use seedbed_protocol::{JobId, OpId, StoreId, message::EventKind};
 
 use super::fixture::{Fixture, completed, failed, started};
@@ -66,7 +66,10 @@ async fn a_late_snapshot_of_an_earlier_job_or_try_does_not_replace_a_newer_one(f
 
     let all = fixture.catalog.snapshots(None, true);
     let all: Vec<_> = all.try_collect().await.unwrap();
-    let live = all.iter().filter(|record| record.state == "live").count();
+    let live = all
+        .iter()
+        .filter(|record| record.state == SnapshotState::Live)
+        .count();
     assert_eq!((all.len(), live), (4, 1));
 }
 

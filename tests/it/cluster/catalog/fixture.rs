@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
-use seedbed::{
-    catalog::{Applied, Catalog, InFlight, ListOptions, Listed, PendingJob},
-    stores::Store,
-};
+use seedbed::catalog::{self, Applied, Catalog, Covers, InFlight, ListOptions, Listed, PendingJob};
 use seedbed_protocol::{
     Attempt, JobId, JsonObject, RunId, StoreId,
     message::{Checkpoint, EventKind, Failure, FailureKind, Manifest, Scope, SeedEvent},
@@ -19,9 +16,9 @@ pub(super) const REFUSE: ListOptions = ListOptions {
     kind: "run",
     in_flight: InFlight::Refuse,
     only_older_than: None,
-    full_sweep: false,
+    covers: Covers::Some,
     allow_fewer: false,
-    is_full: false,
+    download: catalog::Download::Changed,
     only_changed: false,
 };
 
@@ -33,7 +30,7 @@ pub(super) const SKIP: ListOptions = ListOptions {
 
 /// A run over all stores that there are.
 pub(super) const FULL_SWEEP: ListOptions = ListOptions {
-    full_sweep: true,
+    covers: Covers::All,
     ..SKIP
 };
 
@@ -144,7 +141,7 @@ impl Fixture {
     pub(super) async fn run_state(&self, run_id: RunId) -> String {
         let runs = self.catalog.runs(100).await.unwrap();
         let run = runs.into_iter().find(|run| run.run_id == run_id);
-        run.unwrap().state
+        run.unwrap().state.to_string()
     }
 
     /// Changes the catalog behind its back.
@@ -165,20 +162,17 @@ impl Fixture {
 pub(super) async fn list(catalog: &Catalog, stores: &[&str], options: ListOptions) -> Listed {
     let mut listing = catalog.list_run(options).await.unwrap();
     for (index, id) in stores.iter().enumerate() {
-        listing.add(store(id, index as u64 + 1)).await.unwrap();
+        listing.add(scope(id), index as u64 + 1).await.unwrap();
     }
     listing.commit().await.unwrap()
 }
 
-pub(super) fn store(id: &str, position: u64) -> Store {
+pub(super) fn scope(id: &str) -> Scope {
     let claims: JsonObject =
         serde_json::from_value(serde_json::json!({"store_id": id, "n": 1.5})).unwrap();
-    Store {
-        scope: Scope {
-            store_id: StoreId::new(id).unwrap(),
-            claims,
-        },
-        position,
+    Scope {
+        store_id: StoreId::new(id).unwrap(),
+        claims,
     }
 }
 

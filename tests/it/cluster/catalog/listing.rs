@@ -8,7 +8,7 @@ use std::{
 use chrono::{TimeDelta, Utc};
 use seedbed::catalog::{CatalogError, ListOptions, QueuedJob};
 
-use super::fixture::{FULL_SWEEP, Fixture, REFUSE, SKIP, completed, failed, list, store};
+use super::fixture::{FULL_SWEEP, Fixture, REFUSE, SKIP, completed, failed, list, scope};
 
 on_both!(
     a_listed_job_keeps_its_claims_and_their_order,
@@ -26,14 +26,14 @@ on_both!(
 
 async fn a_listed_job_keeps_its_claims_and_their_order(fixture: Fixture) {
     let (_, jobs) = fixture.run(&["a", "b"]).await;
-    assert_eq!(jobs[1].scope, store("b", 2).scope);
+    assert_eq!(jobs[1].scope, scope("b"));
     assert_eq!(jobs[1].position, 2);
 }
 
 async fn a_store_that_is_listed_twice_leaves_nothing_behind(fixture: Fixture) {
     let mut listing = fixture.catalog.list_run(REFUSE).await.unwrap();
     for (id, position) in [("a", 3), ("b", 4), ("a", 9)] {
-        listing.add(store(id, position)).await.unwrap();
+        listing.add(scope(id), position).await.unwrap();
     }
     let error = listing.commit().await.unwrap_err().to_string();
     assert!(
@@ -47,8 +47,8 @@ async fn a_store_that_is_listed_twice_leaves_nothing_behind(fixture: Fixture) {
 async fn a_store_is_listed_twice_also_if_it_was_skipped_before(fixture: Fixture) {
     fixture.run(&["a"]).await;
     let mut listing = fixture.catalog.list_run(SKIP).await.unwrap();
-    listing.add(store("a", 3)).await.unwrap();
-    listing.add(store("a", 9)).await.unwrap();
+    listing.add(scope("a"), 3).await.unwrap();
+    listing.add(scope("a"), 9).await.unwrap();
     let error = listing.commit().await.unwrap_err().to_string();
     assert!(error.contains("at 3 and at 9"), "{error}");
 }
@@ -56,7 +56,7 @@ async fn a_store_is_listed_twice_also_if_it_was_skipped_before(fixture: Fixture)
 async fn a_store_with_a_job_in_flight_is_refused_or_skipped(fixture: Fixture) {
     let (run_id, jobs) = fixture.run(&["a"]).await;
     let mut listing = fixture.catalog.list_run(REFUSE).await.unwrap();
-    listing.add(store("a", 1)).await.unwrap();
+    listing.add(scope("a"), 1).await.unwrap();
     let error = listing.commit().await.unwrap_err().to_string();
     assert!(error.contains(&run_id.to_string()), "{error}");
 
@@ -72,7 +72,7 @@ async fn a_list_that_is_dropped_leaves_nothing_behind(fixture: Fixture) {
     let mut listing = fixture.catalog.list_run(REFUSE).await.unwrap();
     for position in 1..=600 {
         let id = format!("s{position}");
-        listing.add(store(&id, position)).await.unwrap();
+        listing.add(scope(&id), position).await.unwrap();
     }
     drop(listing);
     assert!(fixture.catalog.runs(10).await.unwrap().is_empty());
@@ -99,7 +99,7 @@ async fn a_fresh_store_is_skipped_and_without_jobs_there_is_no_run(fixture: Fixt
 async fn jobs_that_share_a_place_are_all_paged_through(fixture: Fixture) {
     let mut listing = fixture.catalog.list_run(REFUSE).await.unwrap();
     for id in ["a", "b", "c", "d", "e"] {
-        listing.add(store(id, 7)).await.unwrap();
+        listing.add(scope(id), 7).await.unwrap();
     }
     let run_id = listing.commit().await.unwrap().run_id.unwrap();
     let (mut after, mut listed) = (None, Vec::new());
@@ -117,7 +117,7 @@ async fn a_long_list_is_written_whole_and_its_duplicate_is_found(fixture: Fixtur
     let mut listing = fixture.catalog.list_run(REFUSE).await.unwrap();
     for position in 1..=600 {
         let id = format!("s{position}");
-        listing.add(store(&id, position)).await.unwrap();
+        listing.add(scope(&id), position).await.unwrap();
     }
     let listed = listing.commit().await.unwrap();
     assert_eq!(listed.jobs, 600);
@@ -132,7 +132,7 @@ async fn a_long_list_is_written_whole_and_its_duplicate_is_found(fixture: Fixtur
     let mut refused = None;
     for position in 1..=600 {
         let id = if position == 500 { 3 } else { position };
-        let added = listing.add(store(&format!("s{id}"), position)).await;
+        let added = listing.add(scope(&format!("s{id}")), position).await;
         if let Err(error) = added {
             refused = Some(error);
             break;
@@ -161,7 +161,7 @@ async fn a_store_that_a_full_sweep_lacks_is_retired_until_it_comes_back(fixture:
 async fn a_full_sweep_that_finds_far_fewer_stores_changes_nothing_unless_told(fixture: Fixture) {
     fixture.seed(&["a", "b", "c"]).await;
     let mut listing = fixture.catalog.list_run(FULL_SWEEP).await.unwrap();
-    listing.add(store("a", 1)).await.unwrap();
+    listing.add(scope("a"), 1).await.unwrap();
     let error = listing.commit().await.unwrap_err();
     assert!(
         matches!(
@@ -190,7 +190,7 @@ async fn a_full_sweep_that_finds_far_fewer_stores_changes_nothing_unless_told(fi
 
 async fn a_second_listing_waits_and_skips_what_the_first_put_in_flight(fixture: Fixture) {
     let mut first = fixture.catalog.list_run(SKIP).await.unwrap();
-    first.add(store("a", 1)).await.unwrap();
+    first.add(scope("a"), 1).await.unwrap();
     let other = fixture.another().await;
     let second = tokio::spawn(async move { list(&other, &["a", "b"], SKIP).await });
     let first = first.commit().await.unwrap();
@@ -211,7 +211,7 @@ async fn on_postgres_events_are_applied_while_a_long_list_is_written() {
     let mut listing = fixture.catalog.list_run(SKIP).await.unwrap();
     for position in 1..=600 {
         let id = format!("s{position}");
-        listing.add(store(&id, position)).await.unwrap();
+        listing.add(scope(&id), position).await.unwrap();
     }
     let applied = fixture.apply(completed(&jobs[0], 1));
     let limit = Duration::from_secs(60);
@@ -229,7 +229,7 @@ async fn a_coordinator_that_loses_postgres_while_it_lists_leaves_nothing_and_goe
     let mut listing = fixture.catalog.list_run(SKIP).await.unwrap();
     for position in 1..=600 {
         let id = format!("s{position}");
-        listing.add(store(&id, position)).await.unwrap();
+        listing.add(scope(&id), position).await.unwrap();
     }
     let cut = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
          WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -254,7 +254,7 @@ async fn how_long_100_000_stores_take() {
         let mut listing = fixture.catalog.list_run(FULL_SWEEP).await.unwrap();
         for position in 1..=100_000 {
             let id = format!("s{position}");
-            listing.add(store(&id, position)).await.unwrap();
+            listing.add(scope(&id), position).await.unwrap();
         }
         lap("100,000 stores listed");
         let run_id = listing.commit().await.unwrap().run_id.unwrap();

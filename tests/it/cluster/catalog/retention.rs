@@ -109,7 +109,7 @@ async fn the_objects_of_jobs_are_known(fixture: Fixture) {
     let present: Vec<_> = present.try_collect().await.unwrap();
     assert_eq!(present.len(), 1);
     assert_eq!(
-        (present[0].job_id, present[0].state.as_str()),
+        (present[0].job_id, present[0].state.name()),
         (jobs[0].job_id, "live")
     );
 }

@@ -1,14 +1,14 @@
 //! What jobs start from, which way they went, and since when the source is asked for changes.
 
 use chrono::{DateTime, Utc};
-use seedbed::catalog::{Applied, WayCount};
+use seedbed::catalog::{Applied, Download, WayCount};
 use seedbed_protocol::{
     StoreId,
     message::{BaseSnapshot, EventKind, FullReason, Origin},
 };
 
 use super::fixture::{
-    CHANGED, FULL_SWEEP, Fixture, SKIP, at, completed, failed, list, manifest, store, unchanged,
+    CHANGED, FULL_SWEEP, Fixture, SKIP, at, completed, failed, list, manifest, scope, unchanged,
 };
 
 on_both!(
@@ -136,7 +136,7 @@ async fn each_job_says_which_way_it_went(fixture: Fixture) {
 async fn a_run_in_full_says_so(fixture: Fixture) {
     let mut options = SKIP;
     for is_full in [true, false] {
-        options.is_full = is_full;
+        options.download = Download::everything_if(is_full);
         let id = format!("store-{is_full}");
         let run_id = fixture.list(&[&id], options).await.run_id.unwrap();
         assert_eq!(fixture.catalog.is_full_run(run_id).await.unwrap(), is_full);
@@ -209,5 +209,5 @@ async fn stores_that_did_not_succeed_are_added_to_those_that_have_changed(fixtur
     let failed = jobs
         .iter()
         .find(|job| job.scope.store_id.as_str() == "failed");
-    assert_eq!(failed.unwrap().scope, store("failed", 1).scope);
+    assert_eq!(failed.unwrap().scope, scope("failed"));
 }

@@ -207,6 +207,6 @@ async fn states(catalog: &Catalog, store: &str) -> Vec<String> {
     let records = records(catalog).await.into_iter();
     records
         .filter(|record| record.manifest.store_id.as_str() == store)
-        .map(|record| record.state)
+        .map(|record| record.state.to_string())
         .collect()
 }

@@ -2,15 +2,12 @@
 
 use std::process::Command;
 
-use testkit::serving::{ADMIN_TOKEN, LOCAL_SERVE, Serving};
+use testkit::{
+    machine::tools,
+    serving::{ADMIN_TOKEN, LOCAL_SERVE, Serving},
+};
 
 use super::support::{ended, numbered, service_with};
-
-/// Where `tests/run.sh` installs it.
-const SCHEMATHESIS: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../target/test-tools/schemathesis/bin/schemathesis"
-);
 
 /// All that says something of the answers. Left out is that what the document allows is never refused: it cannot say
 /// what `after` is.
@@ -26,7 +23,7 @@ async fn no_request_gets_an_answer_that_the_document_does_not_have() {
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() >= 14, "{:?}", paths.keys());
     for token in [Some(ADMIN_TOKEN), None] {
-        let mut command = Command::new(SCHEMATHESIS);
+        let mut command = Command::new(tools("schemathesis/bin/schemathesis"));
         command
             .arg("run")
             .arg(format!("{}/api/openapi.json", serving.url))

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// What is copied: the directories of the repository that the tests use, with the places that they have in it.
-const COPIED: [&str; 2] = ["deploy/client", "tests/client"];
+const COPIED: [&str; 2] = ["deploy/clients", "tests/client"];
 
 /// The directory with the copies and the packages, which `tests/run.sh` has installed.
 pub(super) fn installed() -> &'static Path {
@@ -19,7 +19,7 @@ pub(super) fn installed() -> &'static Path {
         let workspace = repository.join("target/test-tools/client");
         assert!(
             workspace.join("node_modules").exists(),
-            "the packages are not installed; tests/run.sh local does it"
+            "the packages are not installed; tests/run.sh delivery does it"
         );
         for directory in COPIED {
             let target = workspace.join(directory);
