@@ -8,29 +8,19 @@
 //!                        PowerSync service
 //! ```
 
-pub mod config;
-pub mod database;
-pub mod error;
-mod gate;
-pub mod health;
-pub mod line;
-pub mod line_buffer;
-mod load;
 mod metrics;
-pub mod operations;
+pub mod oplog;
+pub mod powersync;
 pub mod program;
 pub mod progress;
-mod reuse;
-pub mod schema;
-mod seed;
+pub mod seed;
 pub mod service;
+pub mod settings;
 pub mod snapshot;
-mod step;
-pub mod stream;
-pub mod sync;
-pub mod token;
-mod upload;
-pub mod verify;
-pub mod workdir;
 
-pub use service::{Probe, Shutdown, Worker};
+pub use oplog::{line, log as database, operations, schema::tables as schema};
+pub use powersync::{client as stream, framing as line_buffer, token};
+pub use seed::error;
+pub use service::worker::{Probe, Shutdown, Worker};
+pub use settings as config;
+pub use snapshot::verify::file as verify;

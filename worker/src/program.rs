@@ -18,11 +18,11 @@ use tracing::{info, warn};
 
 use crate::{
     Shutdown, Worker,
-    config::{
+    seed::error::ConfigError,
+    service::health::HealthServer,
+    settings::{
         PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, WorkerConfig, WorkerSettings,
     },
-    error::ConfigError,
-    health::HealthServer,
 };
 
 const FAILED: u8 = 1;

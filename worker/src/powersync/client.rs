@@ -26,8 +26,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use url::Url;
 
 use crate::{
-    config::{PowerSyncConfig, StreamCompression, StreamFormat},
-    line_buffer::LineBuffer,
+    powersync::framing::LineBuffer,
+    settings::{PowerSyncConfig, StreamCompression, StreamFormat},
 };
 
 const BSON: &str = "application/vnd.powersync.bson-stream";

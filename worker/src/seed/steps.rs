@@ -5,7 +5,7 @@ use std::time::Instant;
 use seedbed_protocol::trace::fail;
 use tracing::{Instrument, Span, info_span};
 
-use crate::{error::SeedError, metrics::Metrics};
+use crate::{metrics::Metrics, seed::error::SeedError};
 
 /// Does one step of a job: in a span of its own, and timed.
 pub(crate) async fn step<T>(

@@ -9,8 +9,8 @@ use std::hash::{BuildHasher, RandomState};
 
 use rusqlite::{Connection, Row, types::ValueRef};
 
-use super::VerifyError;
-use crate::schema::quoted;
+use super::file::VerifyError;
+use crate::oplog::schema::tables::quoted;
 
 /// SQLite's page cache meanwhile, in KiB, for the tables that are left to it.
 pub(super) const CACHE_KIB: i64 = 64 * 1024;
@@ -253,7 +253,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database;
+    use crate::oplog::log as database;
 
     fn example() -> Connection {
         let connection = database::open_in_memory().unwrap();

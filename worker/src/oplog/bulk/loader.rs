@@ -19,20 +19,18 @@
 //! range, a CLEAR of a bucket that has rows, a bucket that vanishes while it is downloaded, and checksums that
 //! do not match.
 
-mod keys;
-
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension};
 use tracing::{debug, info};
 
-use self::keys::Keys;
+use super::keys::Keys;
 use crate::{
-    database::{DatabaseError, DeferredIndexes},
-    line::{LineKind, TargetCheckpoint, is_data},
-    operations::{self, Batch, Change, Operation, Reason, RowKey},
-    schema::{Inference, Schema, quoted},
-    stream::Line,
+    oplog::line::{LineKind, TargetCheckpoint, is_data},
+    oplog::log::{DatabaseError, DeferredIndexes},
+    oplog::operations::{self, Batch, Change, Operation, Reason, RowKey},
+    oplog::schema::tables::{Inference, Schema, quoted},
+    powersync::client::Line,
 };
 
 /// Indexes of `ps_oplog` that the core extension needs while operations arrive. That by row is deferred in any

@@ -6,8 +6,9 @@ use rusqlite::ErrorCode;
 use seedbed_protocol::{codec::CodecError, message::FailureKind, snapshots::SnapshotStoreError};
 
 use crate::{
-    database::DatabaseError, snapshot::SnapshotError, stream::StreamError, sync::SyncError,
-    token::TokenError, verify::VerifyError, workdir::WorkDirectoryError,
+    oplog::log::DatabaseError, powersync::client::StreamError, powersync::token::TokenError,
+    seed::download::SyncError, seed::workdir::WorkDirectoryError, snapshot::finish::SnapshotError,
+    snapshot::verify::file::VerifyError,
 };
 
 /// Why an attempt failed.
@@ -162,7 +163,7 @@ pub enum ConfigError {
     PowerSync(#[from] StreamError),
     /// `[schema]`
     #[error(transparent)]
-    Schema(#[from] crate::schema::SchemaError),
+    Schema(#[from] crate::oplog::schema::tables::SchemaError),
     /// `worker.directory`
     #[error(transparent)]
     WorkDirectory(#[from] WorkDirectoryError),

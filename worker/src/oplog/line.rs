@@ -14,7 +14,7 @@ use serde::{
 };
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::stream::{Line, LineFormat, StreamError};
+use crate::powersync::client::{Line, LineFormat, StreamError};
 
 /// The priority of buckets whose line does not name one, as PowerSync's SDKs assume.
 const DEFAULT_PRIORITY: u8 = 3;

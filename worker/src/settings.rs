@@ -12,7 +12,7 @@ use seedbed_protocol::{
 use serde::Deserialize;
 use url::Url;
 
-use crate::token::MAX_LIFETIME;
+use crate::powersync::token::MAX_LIFETIME;
 
 /// All settings that a worker needs.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use serde::{
     de::{self, IgnoredAny},
 };
 
-use crate::stream::{Line, LineFormat};
+use crate::powersync::client::{Line, LineFormat};
 
 /// A bucket of the core extension's own.
 const LOCAL_BUCKET: &str = "$local";

@@ -18,10 +18,10 @@ use serde_json::{Map, Value, json, value::RawValue};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    line::LineKind,
-    load::{Loader, Taken},
-    schema::{Schema, quoted},
-    stream::{Line, LineFormat},
+    oplog::bulk::loader::{Loader, Taken},
+    oplog::line::LineKind,
+    oplog::schema::tables::{Schema, quoted},
+    powersync::client::{Line, LineFormat},
 };
 
 /// Lines that wait for the database, so that the network and the disk work at the same time. A line has up

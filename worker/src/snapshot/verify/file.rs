@@ -3,8 +3,6 @@
 //! A client finds a wrong bucket checksum only at its first checkpoint, and a wrong or missing row in
 //! `ps_data__*` never: whatever is not found here is not found at all.
 
-mod structure;
-
 use std::{
     collections::{BTreeMap, HashMap},
     hash::{BuildHasher, RandomState},
@@ -14,10 +12,11 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Row};
 use seedbed_protocol::message::{Checkpoint, TableRows};
 
+use super::structure;
 use crate::{
-    database::{InterruptOnDrop, load_core_extension},
-    schema::{RawTable, quoted},
-    snapshot::KEY_FORMAT_MARKER,
+    oplog::log::{InterruptOnDrop, load_core_extension},
+    oplog::schema::tables::{RawTable, quoted},
+    snapshot::finish::KEY_FORMAT_MARKER,
 };
 
 /// The priority under which `ps_sync_state` records a complete sync; without it a client says that it never

@@ -16,10 +16,10 @@ use sha2::{Digest, Sha256};
 use tracing::info;
 
 use crate::{
-    error::SeedError,
-    seed::Seeder,
-    sync::{SyncError, Target},
-    workdir::JobDirectory,
+    seed::download::{SyncError, Target},
+    seed::error::SeedError,
+    seed::job::Seeder,
+    seed::workdir::JobDirectory,
 };
 
 /// What a byte of operations takes in a stream when there is no better guess: a small row.

@@ -17,13 +17,13 @@ use tracing::{Instrument, Span, debug, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
-    database::{Applied, DatabaseError, SyncDatabase, SyncStart, SyncedDatabase, last_ops},
-    error::is_transient,
-    line::{LineKind, TargetCheckpoint, with_rows_as_text},
-    seed::Seeder,
-    stream::{Line, StreamError},
-    token::TokenError,
-    workdir::JobDirectory,
+    oplog::line::{LineKind, TargetCheckpoint, with_rows_as_text},
+    oplog::log::{Applied, DatabaseError, SyncDatabase, SyncStart, SyncedDatabase, last_ops},
+    powersync::client::{Line, StreamError},
+    powersync::token::TokenError,
+    seed::error::is_transient,
+    seed::job::Seeder,
+    seed::workdir::JobDirectory,
 };
 
 /// The pause before a stream that brought nothing is opened again; it doubles each time.

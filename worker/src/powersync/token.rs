@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use seedbed_protocol::settings::Secret;
 
-use crate::config::{TokenAlgorithm, TokenConfig};
+use crate::settings::{TokenAlgorithm, TokenConfig};
 
 /// The longest lifetime of a token. PowerSync itself allows 86,400 s (PSYNC_S2104); a seed token needs far
 /// less, and a leaked one should not be worth much.

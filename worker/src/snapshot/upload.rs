@@ -12,7 +12,7 @@ use seedbed_protocol::{
 };
 use tracing::warn;
 
-use crate::{reuse::are_in, seed::timing};
+use crate::{seed::base::are_in, seed::job::timing};
 
 /// Where snapshots go, and in which forms.
 pub(crate) struct Upload {

@@ -16,7 +16,7 @@ use serde::{
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::database::{self, DatabaseError};
+use crate::oplog::log::{self as database, DatabaseError};
 
 /// Why a schema file cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::stream::{Line, LineFormat, StreamError};
+use crate::powersync::client::{Line, LineFormat, StreamError};
 
 /// The largest line that is taken, in bytes. The service cuts data lines at about 1 MiB, but one row alone
 /// may be larger: its limit is 15 MiB.

@@ -1,0 +1,4 @@
+//! Loads a first checkpoint in bulk.
+
+mod keys;
+pub(crate) mod loader;

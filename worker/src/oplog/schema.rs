@@ -1,0 +1,3 @@
+//! The app's schema.
+
+pub mod tables;
