@@ -1,26 +1,37 @@
-//! Takes seed jobs and turns each into one verified snapshot in the snapshot store.
+//! Takes seed jobs and turns each into one verified snapshot in the repository.
 //!
 //! ```text
 //! SeedJob ─▶ service ─▶ seed ─▶ sync ─▶ scrub ─▶ vacuum ─▶ verify ─▶ upload ─▶ SeedEvent, then ack
 //!                               │ ▲                                     │
-//!                 token, stream │ │ database (powersync_core)           └─▶ SnapshotStore
+//!                     powersync │ │ oplog (powersync_core)              └─▶ repository
 //!                               ▼ │
 //!                        PowerSync service
 //! ```
+//!
+//! Rooms, from the ground up; each uses only those before it: `settings`, `metrics`, `backoff` < [`powersync`] <
+//! [`oplog`] < [`snapshot`] < [`seed`] < [`service`] < [`program`].
 
+mod backoff;
 mod metrics;
 pub mod oplog;
 pub mod powersync;
 pub mod program;
-pub mod progress;
 pub mod seed;
 pub mod service;
 pub mod settings;
 pub mod snapshot;
 
-pub use oplog::{line, log as database, operations, schema::tables as schema};
-pub use powersync::{client as stream, framing as line_buffer, token};
-pub use seed::error;
-pub use service::worker::{Probe, Shutdown, Worker};
+pub use metrics::Progress;
+pub use service::{Probe, Shutdown, Worker};
+
+// Paths from before the rooms, for callers that still use them.
+pub use oplog::{self as database, self as schema, line, operations};
+pub use powersync::{self as line_buffer, self as stream, self as token};
+pub use seed as error;
 pub use settings as config;
-pub use snapshot::verify::file as verify;
+/// Verification under its former names.
+pub mod verify {
+    pub use crate::snapshot::verify::{
+        Expected, FileFacts as Verified, SnapshotFile as Snapshot, VerifyError, verify_file,
+    };
+}

@@ -17,9 +17,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::{
-    Shutdown, Worker,
-    seed::error::ConfigError,
-    service::health::HealthServer,
+    seed::ConfigError,
+    service::{HealthServer, Shutdown, Worker},
     settings::{
         PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, WorkerConfig, WorkerSettings,
     },

@@ -1,8 +1,23 @@
-//! One job.
+//! One job: from a store's claims to a verified snapshot in the repository.
+//!
+//! - In: a `SeedJob`, perhaps with a base, the store's live snapshot.
+//! - Out: the manifest of a new snapshot, or that the base is unchanged; else a [`SeedError`] that says whether to retry.
+//! - A kill leaves a locked directory, which the next process removes, and perhaps objects without a manifest, which
+//!   `seedbed gc` removes. Nothing refers to either.
+//!
+//! Read `job` first: it is the whole job from top to bottom. `base` decides what can be reused, `download` syncs.
 
-pub(crate) mod base;
-pub mod download;
-pub mod error;
-pub(crate) mod job;
-pub(crate) mod steps;
-pub mod workdir;
+mod base;
+mod config_error;
+mod download;
+mod error;
+mod job;
+mod steps;
+mod workdir;
+
+pub use config_error::ConfigError;
+pub use download::DownloadError;
+pub use error::SeedError;
+pub(crate) use job::{Seeded, Seeder};
+pub(crate) use steps::step;
+pub use workdir::WorkDirectoryError;

@@ -1,4 +1,16 @@
-//! Takes jobs, settles them, stops.
+//! The worker as a service: takes jobs, settles them, reports, and stops cleanly.
+//!
+//! - In: deliveries from the broker's queue of jobs, and a [`Shutdown`].
+//! - Out: one event for each start and each result, and then the settlement of the delivery.
+//! - A kill leaves an unsettled delivery, which the broker delivers again; after too many returns the job is parked.
+//!
+//! `worker` takes, `settle` works on one delivery, `retry` decides about failed ones, `report` publishes events.
 
-pub mod health;
-pub mod worker;
+mod health;
+mod report;
+mod retry;
+mod settle;
+mod worker;
+
+pub use health::HealthServer;
+pub use worker::{Probe, Shutdown, Worker};

@@ -1,5 +1,5 @@
-//! What a worker can be told. Every field is a setting of `seedbed.toml`, whose comments are the
-//! documentation for users.
+//! The settings of a worker, checked once at the start. Every field is a setting of `seedbed.toml`, whose comments
+//! are the documentation for users.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -12,7 +12,9 @@ use seedbed_protocol::{
 use serde::Deserialize;
 use url::Url;
 
-use crate::powersync::token::MAX_LIFETIME;
+/// The longest lifetime of a token. PowerSync itself allows 86,400 s (PSYNC_S2104); a seed token needs far
+/// less, and a leaked one should not be worth much.
+pub const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// All settings that a worker needs.
 #[derive(Debug, Clone)]
@@ -32,10 +34,10 @@ pub struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// Checks that the values make sense.
+    /// Checks every value.
     ///
     /// # Errors
-    /// [`SettingsError::Invalid`] names the first setting that is missing or makes no sense.
+    /// [`SettingsError::Invalid`] names the first setting that is missing or has no sensible value.
     pub fn check(&self) -> Result<(), SettingsError> {
         check_endpoint(&self.powersync.endpoint)?;
         positive("powersync.connect_timeout", self.powersync.connect_timeout)?;
@@ -63,10 +65,9 @@ pub struct PowerSyncConfig {
     /// every 20 s.
     #[serde(deserialize_with = "duration")]
     pub idle_timeout: Duration,
-    /// How often in a row a stream may be reopened without having received anything new, before the
-    /// attempt fails.
+    /// How often in a row a stream may be reopened without receiving anything new before the attempt fails.
     pub max_reconnects: u32,
-    /// Streams that one worker has open at a time; `None` for one per slot.
+    /// Streams that one worker may have open at a time; `None` for one per slot.
     pub max_streams: Option<u16>,
 }
 
@@ -92,7 +93,7 @@ pub enum StreamCompression {
     None,
 }
 
-/// How the JWT for a store is signed.
+/// Signs the JWT for a store.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenConfig {
@@ -126,7 +127,7 @@ pub enum TokenAlgorithm {
     EdDSA,
 }
 
-/// The app's schema.
+/// The schema of the app's database.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SchemaConfig {
@@ -138,7 +139,7 @@ pub struct SchemaConfig {
     pub subscription_ttl: Duration,
 }
 
-/// How this worker works.
+/// Limits of this worker: slots, memory, time, retries.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerConfig {
@@ -148,43 +149,43 @@ pub struct WorkerConfig {
     pub directory: PathBuf,
     /// SQLite's page cache for each job, in MiB; what exceeds it spills to the job's file.
     pub cache_mib: u32,
-    /// Whether a first checkpoint is loaded in bulk, and only what is not plain by the core extension.
+    /// Whether a first checkpoint is loaded in bulk. The core extension then gets only what the loader does not take.
     pub fast_load: bool,
-    /// What a fast load may take in memory for each job, in MiB: half of it to know superseded operations as
-    /// they come, a quarter each for SQLite's page cache and for sorting.
+    /// The memory of a bulk load for each job, in MiB: half of it to recognize superseded operations as they arrive,
+    /// a quarter each for SQLite's page cache and for sorting.
     pub load_memory_mib: u32,
-    /// What a byte of an earlier snapshot costs that a job starts from, when a byte of a sync stream costs 1: it is
-    /// fetched, rewritten and verified, but not streamed. 0 starts from each that can be used.
+    /// The cost of a byte of the base snapshot, relative to a byte of a sync stream: it is fetched, rewritten and
+    /// verified, but not streamed. With 0, a job reuses every base that can be used.
     pub base_cost: f64,
-    /// Tries at a job, the first included.
+    /// Attempts at a job, the first included.
     pub max_attempts: u32,
-    /// The pause before the second try; it doubles with each further one.
+    /// The pause before the second attempt; it doubles with each further one.
     #[serde(deserialize_with = "duration")]
     pub backoff: Duration,
-    /// The longest pause between tries.
+    /// The longest pause between attempts.
     #[serde(deserialize_with = "duration")]
     pub max_backoff: Duration,
-    /// How long one try at a job may take.
+    /// How long one attempt at a job may take.
     #[serde(deserialize_with = "duration")]
     pub job_timeout: Duration,
-    /// How long after its publication a job is worth working on, waiting and all tries included.
+    /// How long after its publication a job is given up, waiting and all attempts included.
     #[serde(deserialize_with = "duration")]
     pub job_deadline: Duration,
-    /// How long a worker that is told to stop may go on with the jobs that it has.
+    /// How long a worker that is told to stop may take to drain: to finish the jobs in flight.
     #[serde(deserialize_with = "duration")]
     pub grace: Duration,
-    /// Where to answer liveness and readiness probes; `None` for nowhere.
+    /// The address for liveness and readiness probes; `None` for no probes.
     pub listen: Option<SocketAddr>,
 }
 
 impl WorkerConfig {
-    /// The memory of a fast load, in KiB; `None` for no fast load.
+    /// Returns the memory of a bulk load, in KiB; `None` when bulk loads are off.
     pub(crate) fn load_memory_kib(&self) -> Option<u32> {
         self.fast_load
             .then(|| self.load_memory_mib.saturating_mul(1024))
     }
 
-    /// Jobs at a time.
+    /// Returns how many jobs run at a time.
     pub fn slots(&self) -> u16 {
         self.slots.unwrap_or_else(|| {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -241,7 +242,7 @@ fn check_token(token: &TokenConfig) -> Result<(), SettingsError> {
         );
     }
     positive("token.lifetime", token.lifetime)?;
-    if token.lifetime > MAX_LIFETIME {
+    if token.lifetime > MAX_TOKEN_LIFETIME {
         let lifetime = humantime::format_duration(token.lifetime);
         return invalid(
             "token.lifetime",

@@ -1,7 +1,15 @@
-//! From a synced database to a verified, stored file.
+//! From a synced database to a verified snapshot in the repository.
+//!
+//! - In: the database that the operation log wrote, and the checkpoint that it is at.
+//! - Out: one file without a client's identity, in order and verified; then its renditions and manifest in the
+//!   repository.
+//! - A kill leaves a file in the job's directory, or uploaded objects that no manifest refers to.
+//!
+//! `finish` scrubs and vacuums, `verify` checks, `upload` stores. A bucket checksum is compared in `verify/checksums`.
 
-pub mod finish;
-pub(crate) mod upload;
+mod finish;
+mod upload;
 pub mod verify;
 
-pub use finish::{scrub, vacuum_into};
+pub use finish::{FinishError, scrub, vacuum_into, write};
+pub(crate) use upload::{Uploader, smallest};

@@ -4,20 +4,14 @@
 use std::{collections::BTreeMap, fmt};
 
 use bson::{RawBsonRef, RawDocument, spec::ElementType};
-use seedbed_protocol::{
-    OpId,
-    message::{BucketCheckpoint, Checkpoint},
-};
 use serde::{
     Deserialize, Deserializer,
     de::{self, DeserializeOwned},
 };
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::powersync::client::{Line, LineFormat, StreamError};
-
-/// The priority of buckets whose line does not name one, as PowerSync's SDKs assume.
-const DEFAULT_PRIORITY: u8 = 3;
+use super::checkpoint::{CheckpointDiffLine, CheckpointLine};
+use crate::powersync::{Line, LineFormat, StreamError};
 
 /// What a line is.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,48 +33,6 @@ pub enum LineKind {
     TokenExpiresIn(i64),
     /// Whatever later services add.
     Other,
-}
-
-/// `{"checkpoint":…}`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct CheckpointLine {
-    #[serde(deserialize_with = "op_id")]
-    last_op_id: OpId,
-    buckets: Vec<BucketLine>,
-    #[serde(default)]
-    streams: Option<Vec<StreamLine>>,
-}
-
-/// `{"checkpoint_diff":…}`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct CheckpointDiffLine {
-    #[serde(deserialize_with = "op_id")]
-    last_op_id: OpId,
-    updated_buckets: Vec<BucketLine>,
-    removed_buckets: Vec<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-struct BucketLine {
-    bucket: String,
-    #[serde(deserialize_with = "checksum")]
-    checksum: u32,
-    priority: Option<u8>,
-    /// BSON may have it as a double.
-    #[serde(default)]
-    count: f64,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-struct StreamLine {
-    name: String,
-    #[serde(default)]
-    errors: Vec<StreamErrorLine>,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-struct StreamErrorLine {
-    message: String,
 }
 
 impl LineKind {
@@ -313,139 +265,13 @@ pub fn with_rows_as_text(line: Line) -> Result<Line, StreamError> {
     })
 }
 
-fn op_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OpId, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse()
-        .map(OpId)
-        .map_err(|_| de::Error::custom(format!("{text:?} is not an op id")))
-}
-
-/// Checksums are equal modulo 2^32. BSON has them as int32, or as double when that does not fit; JSON as
-/// signed or unsigned numbers.
-fn checksum<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    struct Visitor;
-    impl de::Visitor<'_> for Visitor {
-        type Value = u32;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a checksum")
-        }
-        fn visit_i64<E>(self, value: i64) -> Result<u32, E> {
-            Ok(value as u32)
-        }
-        fn visit_u64<E>(self, value: u64) -> Result<u32, E> {
-            Ok(value as u32)
-        }
-        fn visit_f64<E>(self, value: f64) -> Result<u32, E> {
-            Ok(value as i64 as u32)
-        }
-    }
-    deserializer.deserialize_any(Visitor)
-}
-
-/// What a checkpoint says of a bucket.
-#[derive(Debug, Clone, Copy)]
-struct TargetBucket {
-    checksum: u32,
-    priority: u8,
-    operations: u64,
-}
-
-/// The checkpoint that a stream is heading for.
-#[derive(Debug, Clone, Default)]
-pub struct TargetCheckpoint {
-    last_op_id: OpId,
-    buckets: BTreeMap<String, TargetBucket>,
-    streams: Option<Vec<StreamLine>>,
-}
-
-impl TargetCheckpoint {
-    /// Starts anew from a `checkpoint` line.
-    pub fn replace(&mut self, line: CheckpointLine) {
-        self.buckets.clear();
-        self.last_op_id = line.last_op_id;
-        self.streams = line.streams;
-        self.update(line.buckets);
-    }
-
-    /// Goes on with a `checkpoint_diff` line.
-    pub fn apply(&mut self, line: CheckpointDiffLine) {
-        self.last_op_id = line.last_op_id;
-        for removed in &line.removed_buckets {
-            self.buckets.remove(removed);
-        }
-        self.update(line.updated_buckets);
-    }
-
-    fn update(&mut self, buckets: Vec<BucketLine>) {
-        for bucket in buckets {
-            let state = TargetBucket {
-                checksum: bucket.checksum,
-                priority: bucket.priority.unwrap_or(DEFAULT_PRIORITY),
-                operations: bucket.count as u64,
-            };
-            self.buckets.insert(bucket.bucket, state);
-        }
-    }
-
-    /// Whether the claims select nothing at all.
-    pub fn is_empty(&self) -> bool {
-        self.buckets.is_empty()
-    }
-
-    /// Whether the bucket is a part of it.
-    pub(crate) fn has_bucket(&self, name: &str) -> bool {
-        self.buckets.contains_key(name)
-    }
-
-    /// The buckets of at least this priority, which are those with at most its number, or else all, with
-    /// their checksums.
-    pub(crate) fn checksums(&self, priority: Option<u8>) -> impl Iterator<Item = (&str, u32)> {
-        let wanted = move |of: u8| priority.is_none_or(|least| of <= least);
-        self.buckets
-            .iter()
-            .filter(move |(_, bucket)| wanted(bucket.priority))
-            .map(|(name, bucket)| (name.as_str(), bucket.checksum))
-    }
-
-    /// Whether the service does not know the stream. Services without Sync Streams do not say.
-    pub fn lacks_stream(&self, name: &str) -> bool {
-        self.streams
-            .as_ref()
-            .is_some_and(|streams| !streams.iter().any(|stream| stream.name == name))
-    }
-
-    /// A stream that the service could not resolve, and its reason: its rows are missing.
-    pub fn broken_stream(&self) -> Option<(&str, &str)> {
-        let mut streams = self.streams.iter().flatten();
-        streams.find_map(|stream| {
-            Some((
-                stream.name.as_str(),
-                stream.errors.first()?.message.as_str(),
-            ))
-        })
-    }
-
-    /// The checkpoint as the snapshot's manifest has it; `last_op` tells how far a bucket has come.
-    pub fn checkpoint(&self, last_op: impl Fn(&str) -> OpId) -> Checkpoint {
-        let bucket = |(bucket, state): (&String, &TargetBucket)| BucketCheckpoint {
-            bucket: bucket.clone(),
-            last_op: last_op(bucket),
-            checksum: state.checksum,
-            priority: state.priority,
-            operations: state.operations,
-        };
-        Checkpoint {
-            last_op_id: self.last_op_id,
-            buckets: self.buckets.iter().map(bucket).collect(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bson::doc;
+    use seedbed_protocol::OpId;
 
     use super::*;
+    use crate::oplog::TargetCheckpoint;
 
     fn ndjson(text: &str) -> Line {
         Line {

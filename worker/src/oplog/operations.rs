@@ -10,7 +10,8 @@ use serde::{
     de::{self, IgnoredAny},
 };
 
-use crate::powersync::client::{Line, LineFormat};
+use super::checksum::Checksum;
+use crate::powersync::{Line, LineFormat};
 
 /// A bucket of the core extension's own.
 const LOCAL_BUCKET: &str = "$local";
@@ -108,8 +109,7 @@ pub fn decode(line: &Line) -> Result<Batch<'_>, Reason> {
 /// An operation's fields as they came.
 #[derive(Default, Deserialize)]
 struct Entry<'a> {
-    #[serde(default, deserialize_with = "checksum")]
-    checksum: Option<u32>,
+    checksum: Option<Checksum>,
     #[serde(borrow)]
     op_id: Option<Text<'a>>,
     #[serde(borrow)]
@@ -159,7 +159,7 @@ impl<'a> Entry<'a> {
         }
         Ok(Operation {
             op_id,
-            checksum,
+            checksum: checksum.0,
             change,
         })
     }
@@ -269,7 +269,10 @@ fn bson_entry(document: &RawDocument) -> Result<Entry<'_>, Reason> {
         let (name, value) = field.map_err(|_| UNREADABLE)?;
         let text = match name.as_str() {
             "checksum" => {
-                set(&mut entry.checksum, bson_checksum(value)?)?;
+                set(
+                    &mut entry.checksum,
+                    Checksum::from_bson(value).ok_or(UNREADABLE)?,
+                )?;
                 continue;
             }
             "op_id" => &mut entry.op_id,
@@ -295,45 +298,4 @@ fn set<T>(field: &mut Option<T>, value: T) -> Result<(), Reason> {
         None => Ok(()),
         Some(_) => Err(UNREADABLE),
     }
-}
-
-fn bson_checksum(value: RawBsonRef<'_>) -> Result<u32, Reason> {
-    let number = match value {
-        RawBsonRef::Int32(number) => Some(i64::from(number)),
-        RawBsonRef::Int64(number) => Some(number),
-        RawBsonRef::Double(number) => whole(number),
-        _ => None,
-    };
-    number.and_then(modulo).ok_or(UNREADABLE)
-}
-
-fn whole(number: f64) -> Option<i64> {
-    let whole = number.is_finite() && number.trunc() == number;
-    whole.then_some(number as i64)
-}
-
-/// Checksums come signed or unsigned, with 32 bits; those of one value are equal.
-fn modulo(number: i64) -> Option<u32> {
-    let fits = u32::try_from(number).is_ok() || i32::try_from(number).is_ok();
-    fits.then_some(number as u32)
-}
-
-fn checksum<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    struct Visitor;
-    impl de::Visitor<'_> for Visitor {
-        type Value = Option<u32>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a checksum")
-        }
-        fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-            Ok(modulo(value))
-        }
-        fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-            Ok(u32::try_from(value).ok())
-        }
-        fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-            Ok(whole(value).and_then(modulo))
-        }
-    }
-    deserializer.deserialize_any(Visitor)
 }

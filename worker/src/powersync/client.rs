@@ -1,179 +1,38 @@
-//! The service's side of a sync: opens `POST /sync/stream` and yields its lines.
+//! The HTTP client of a PowerSync service: opens `POST /sync/stream` and returns its lines.
 //!
 //! Facts about the protocol were measured on powersync-service 1.25.0.
 
-use std::{
-    error::Error as _,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
-use bytes::Bytes;
-use futures::TryStreamExt;
 use opentelemetry_semantic_conventions::attribute::{
     HTTP_REQUEST_METHOD, HTTP_REQUEST_RESEND_COUNT, HTTP_RESPONSE_STATUS_CODE, SERVER_ADDRESS,
     SERVER_PORT, URL_FULL,
 };
-use reqwest::{Response, StatusCode, header};
+use reqwest::{Response, header};
 use seedbed_protocol::{
     settings::Secret,
     trace::{TRACEPARENT, TRACESTATE, TraceContext},
 };
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio_util::io::StreamReader;
+use tokio::io::AsyncReadExt;
 use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use url::Url;
 
-use crate::{
-    powersync::framing::LineBuffer,
-    settings::{PowerSyncConfig, StreamCompression, StreamFormat},
+use super::{
+    error::{StreamError, causes},
+    line::LineFormat,
+    lines::{Lines, body_reader, header_text},
 };
+use crate::settings::{PowerSyncConfig, StreamCompression, StreamFormat};
 
 const BSON: &str = "application/vnd.powersync.bson-stream";
 const NDJSON: &str = "application/x-ndjson";
 
-/// How much of an error body is read, in bytes.
+/// How many bytes of an error body are read.
 const MAX_ERROR_BYTES: u64 = 16 << 10;
 
-/// The longest pause that a service is believed to mean.
+/// A longer `Retry-After` counts as this long: the service hardly means it.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(86_400);
-
-/// Why there is no stream, or no more of it.
-#[derive(Debug, thiserror::Error)]
-pub enum StreamError {
-    /// `powersync.endpoint` is not a URL of a service.
-    #[error("powersync.endpoint {endpoint:?} is not an http or https URL: {reason}")]
-    Endpoint {
-        /// The setting.
-        endpoint: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The HTTP client could not be set up.
-    #[error("cannot set up the HTTP client: {0}")]
-    Client(String),
-    /// No answer.
-    #[error("cannot reach PowerSync at {url}: {reason}")]
-    Unreachable {
-        /// Where.
-        url: Url,
-        /// Every cause, outermost first.
-        reason: String,
-    },
-    /// An answer that refuses the stream.
-    #[error("PowerSync at {url} answered {status}{}", refusal(.code, .description, *.status))]
-    Refused {
-        /// Where.
-        url: Url,
-        /// The HTTP status.
-        status: StatusCode,
-        /// PowerSync's error code, such as `PSYNC_S2101`.
-        code: Option<String>,
-        /// PowerSync's words, or how the body begins.
-        description: String,
-        /// How long the service asks to wait.
-        retry_after: Option<Duration>,
-    },
-    /// An answer that is not a stream: most likely another server.
-    #[error(
-        "{url} answered {status} with {content_type:?} instead of a sync stream: is powersync.endpoint right?"
-    )]
-    NotAStream {
-        /// Where.
-        url: Url,
-        /// The HTTP status.
-        status: StatusCode,
-        /// Its Content-Type.
-        content_type: String,
-    },
-    /// The connection broke, or the body ended within a line.
-    #[error("the sync stream broke off: {0}")]
-    Dropped(String),
-    /// Nothing came for too long.
-    #[error("the sync stream sent nothing for {}", humantime::format_duration(*.0))]
-    Idle(Duration),
-    /// A line that no service sends.
-    #[error("the sync stream sent {0}")]
-    Malformed(String),
-    /// The service counts the token as expired.
-    #[error(
-        "PowerSync ended the stream because the token expired; if this happens at once, compare this machine's clock with the service's"
-    )]
-    TokenExpired,
-}
-
-fn refusal(code: &Option<String>, description: &str, status: StatusCode) -> String {
-    let hint = match (code.as_deref(), status) {
-        (Some("PSYNC_S2101"), _) => {
-            "; check token.secret or token.key_file and token.kid against the service's client_auth"
-        }
-        (Some("PSYNC_S2103" | "PSYNC_S2104"), _) => {
-            "; compare this machine's clock with the service's"
-        }
-        (Some("PSYNC_S2305"), _) => {
-            "; the store's claims select more buckets than the service allows"
-        }
-        (None, StatusCode::NOT_FOUND) => "; is powersync.endpoint right?",
-        _ => "",
-    };
-    match code {
-        Some(code) => format!(" {code}: {description}{hint}"),
-        None => format!(": {description}{hint}"),
-    }
-}
-
-impl StreamError {
-    /// Whether opening the stream again could help.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Unreachable { .. }
-            | Self::Dropped(_)
-            | Self::Idle(_)
-            | Self::Malformed(_)
-            | Self::TokenExpired => true,
-            Self::Endpoint { .. } | Self::Client(_) | Self::NotAStream { .. } => false,
-            // "Too many buckets or parameter results" has arrived with status 500: the code decides.
-            Self::Refused {
-                code: Some(code), ..
-            } if code == "PSYNC_S2305" => false,
-            Self::Refused { status, .. } => {
-                status.is_server_error()
-                    || matches!(
-                        *status,
-                        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
-                    )
-            }
-        }
-    }
-
-    /// What it is, in one word of few, for `error.type`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Endpoint { .. } | Self::Client(_) => "powersync_config",
-            Self::Unreachable { .. } => "powersync_unreachable",
-            Self::Refused { .. } => "powersync_refused",
-            Self::NotAStream { .. } => "not_a_stream",
-            Self::Dropped(_) => "stream_dropped",
-            Self::Idle(_) => "stream_idle",
-            Self::Malformed(_) => "stream_malformed",
-            Self::TokenExpired => "token_expired",
-        }
-    }
-
-    /// Whether the service has as many streams as it can bear; whoever asks later gets one.
-    pub fn is_overload(&self) -> bool {
-        matches!(self, Self::Refused { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS)
-    }
-
-    /// How long the service asked to wait.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Refused { retry_after, .. } => *retry_after,
-            _ => None,
-        }
-    }
-}
 
 /// A connection pool to one PowerSync service.
 #[derive(Debug, Clone)]
@@ -186,7 +45,7 @@ pub struct PowerSyncClient {
 }
 
 impl PowerSyncClient {
-    /// A client for the configured service; connects when it is first used.
+    /// Returns a client for the configured service; connects when it is first used.
     ///
     /// # Errors
     /// [`StreamError::Endpoint`] when the setting is not a URL.
@@ -214,7 +73,7 @@ impl PowerSyncClient {
         })
     }
 
-    /// A span for one stream, from the request to its last line. `resends` is how many the job has had before.
+    /// Starts a span for one stream, from the request to its last line. `resends` counts the job's earlier streams.
     pub(crate) fn span(&self, resends: u32) -> Span {
         let span = info_span!(
             "POST",
@@ -235,8 +94,8 @@ impl PowerSyncClient {
         span
     }
 
-    /// Opens a stream with `request`, the JSON body that the core extension asks for. The service is told of the
-    /// trace that this happens in.
+    /// Opens a stream with `request`, the JSON body that the core extension asks for. Passes the current trace on to
+    /// the service.
     ///
     /// # Errors
     /// [`StreamError`] when the service does not answer with a stream.
@@ -295,7 +154,7 @@ impl PowerSyncClient {
         let retry_after = retry_after(&header_text(&response, header::RETRY_AFTER));
         let mut body = Vec::new();
         let mut reader = body_reader(response).take(MAX_ERROR_BYTES);
-        // Whatever of it comes in time will do: the status alone says most.
+        // A part of the body is enough: the status says most.
         let _ = tokio::time::timeout(self.idle_timeout, reader.read_to_end(&mut body)).await;
         let (code, description) = error_body(&body);
         StreamError::Refused {
@@ -308,7 +167,7 @@ impl PowerSyncClient {
     }
 }
 
-/// The endpoint's `/sync/stream`.
+/// Returns the URL of the endpoint's `/sync/stream`.
 fn stream_url(endpoint: &str) -> Result<Url, StreamError> {
     let bad = |reason: String| StreamError::Endpoint {
         endpoint: endpoint.to_owned(),
@@ -328,7 +187,7 @@ fn stream_url(endpoint: &str) -> Result<Url, StreamError> {
     Ok(url)
 }
 
-/// PowerSync's `{"error":{"code":…,"description":…}}`, or the beginning of whatever else came.
+/// Reads PowerSync's `{"error":{"code":…,"description":…}}`, or takes the beginning of another body as description.
 fn error_body(body: &[u8]) -> (Option<String>, String) {
     #[derive(serde::Deserialize)]
     struct Body {
@@ -348,15 +207,7 @@ fn error_body(body: &[u8]) -> (Option<String>, String) {
     }
 }
 
-fn header_text(response: &Response, name: header::HeaderName) -> String {
-    let value = response
-        .headers()
-        .get(name)
-        .map(header::HeaderValue::as_bytes);
-    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
-}
-
-/// `Retry-After` in either of its forms: seconds, or an HTTP date.
+/// Reads `Retry-After` in either of its forms: seconds, or an HTTP date.
 fn retry_after(value: &str) -> Option<Duration> {
     let pause = match value.trim().parse() {
         Ok(seconds) => Duration::from_secs(seconds),
@@ -366,103 +217,4 @@ fn retry_after(value: &str) -> Option<Duration> {
         }
     };
     Some(pause.min(MAX_RETRY_AFTER))
-}
-
-/// The whole chain of causes: reqwest's own message stops before the interesting part.
-fn causes(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    if text.is_empty() {
-        error.to_string()
-    } else {
-        text
-    }
-}
-
-/// How lines are told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LineFormat {
-    /// Documents that begin with their length.
-    Bson,
-    /// Text that ends with a newline.
-    Ndjson,
-}
-
-/// One line of a stream, whole.
-#[derive(Debug, Clone)]
-pub struct Line {
-    /// How it is written.
-    pub format: LineFormat,
-    /// The BSON document, or the JSON text without its newline.
-    pub bytes: Bytes,
-}
-
-/// The lines of one open stream.
-pub struct Lines {
-    body: Box<dyn AsyncRead + Send + Unpin>,
-    buffer: LineBuffer,
-    idle_timeout: Duration,
-}
-
-impl Lines {
-    fn new(format: LineFormat, response: Response, idle_timeout: Duration) -> Self {
-        Self {
-            body: body_reader(response),
-            buffer: LineBuffer::new(format),
-            idle_timeout,
-        }
-    }
-
-    /// The next line; `None` when the body ended after a whole one.
-    ///
-    /// # Errors
-    /// [`StreamError::Dropped`], [`StreamError::Idle`] or [`StreamError::Malformed`]; the stream is over then.
-    pub async fn next(&mut self) -> Result<Option<Line>, StreamError> {
-        loop {
-            if let Some(line) = self.buffer.take()? {
-                return Ok(Some(line));
-            }
-            let read = self.body.read_buf(self.buffer.room());
-            let read = tokio::time::timeout(self.idle_timeout, read).await;
-            let read = read.map_err(|_| StreamError::Idle(self.idle_timeout))?;
-            match read.map_err(|e| StreamError::Dropped(e.to_string()))? {
-                0 if self.buffer.is_empty() => return Ok(None),
-                0 => {
-                    return Err(StreamError::Dropped(
-                        "the body ended in the middle of a line".to_owned(),
-                    ));
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-/// The body of an answer, decompressed.
-fn body_reader(response: Response) -> Box<dyn AsyncRead + Send + Unpin> {
-    let encoding = header_text(&response, header::CONTENT_ENCODING);
-    let chunks = response
-        .bytes_stream()
-        .map_err(|e| std::io::Error::other(causes(&e)));
-    let raw = StreamReader::new(chunks);
-    match encoding.trim() {
-        "zstd" => {
-            let mut decoder = ZstdDecoder::new(raw);
-            decoder.multiple_members(true);
-            Box::new(decoder)
-        }
-        "gzip" => {
-            let mut decoder = GzipDecoder::new(raw);
-            decoder.multiple_members(true);
-            Box::new(decoder)
-        }
-        _ => Box::new(raw),
-    }
 }

@@ -1,26 +1,29 @@
-//! Cuts a stream's bytes into lines.
+//! Cuts the bytes of a sync stream into lines.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::powersync::client::{Line, LineFormat, StreamError};
+use super::{
+    error::StreamError,
+    line::{Line, LineFormat},
+};
 
-/// The largest line that is taken, in bytes. The service cuts data lines at about 1 MiB, but one row alone
-/// may be larger: its limit is 15 MiB.
+/// The largest line that is accepted, in bytes. The service cuts data lines at about 1 MiB, but a single row may be
+/// larger: its limit is 15 MiB.
 pub const MAX_LINE_BYTES: usize = 64 << 20;
 
-/// How much room there is for the next piece, in bytes.
+/// How many bytes one read may bring.
 const READ_BYTES: usize = 64 << 10;
 
-/// Bytes that came and are not a whole line yet.
+/// Bytes that have arrived and are not a whole line yet.
 pub struct LineBuffer {
     format: LineFormat,
     bytes: BytesMut,
-    /// Where the search for a newline goes on.
+    /// Up to here there is no newline.
     searched: usize,
 }
 
 impl LineBuffer {
-    /// Nothing yet.
+    /// Returns an empty buffer.
     pub fn new(format: LineFormat) -> Self {
         Self {
             format,
@@ -29,22 +32,22 @@ impl LineBuffer {
         }
     }
 
-    /// Whether nothing is left of what came.
+    /// Whether every byte that arrived was taken.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Where to append what comes next. Lines are to be taken before: then it never holds much more than the
+    /// Returns where to append the next bytes. Take all lines first: then the buffer never holds much more than the
     /// largest line.
     pub fn room(&mut self) -> &mut BytesMut {
         self.bytes.reserve(READ_BYTES);
         &mut self.bytes
     }
 
-    /// Cuts one whole line from the front, if there is one. Blank lines are nothing.
+    /// Cuts one whole line from the front, if there is one. Skips blank lines.
     ///
     /// # Errors
-    /// [`StreamError::Malformed`] when what comes is no line, or one of more than [`MAX_LINE_BYTES`].
+    /// [`StreamError::Malformed`] when the bytes are no line, or a line of more than [`MAX_LINE_BYTES`].
     pub fn take(&mut self) -> Result<Option<Line>, StreamError> {
         loop {
             let whole = match self.format {

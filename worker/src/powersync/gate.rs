@@ -1,8 +1,8 @@
-//! How many sync streams this worker has open at a time, and when it may open the next.
+//! Limits how many sync streams this worker has open at a time, and waits out a 429.
 //!
 //! A PowerSync service refuses streams above its limit with 429. Then every job of this worker waits before it
-//! opens another one, and fewer run at a time, until streams come to their end again: additive increase,
-//! multiplicative decrease, as TCP does it.
+//! opens another stream, and fewer streams are open at a time until some complete again: additive increase,
+//! multiplicative decrease, as in TCP.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -11,11 +11,11 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-/// See the module.
+/// Hands out a [`Pass`] for each stream that may be open.
 #[derive(Debug)]
 pub(crate) struct StreamGate {
     state: Mutex<State>,
-    /// Wakes those who wait when a place becomes free.
+    /// Wakes one waiting job when a place becomes free.
     freed: Notify,
     most: u16,
 }
@@ -27,14 +27,14 @@ struct State {
     closed_until: Option<Instant>,
 }
 
-/// What keeps a stream waiting.
+/// Why a stream has to wait.
 enum Obstacle {
     Full,
     Closed { until: Instant },
 }
 
 impl StreamGate {
-    /// A gate that lets `most` streams be open at a time.
+    /// Returns a gate that allows `most` open streams; at least one.
     pub(crate) fn new(most: u16) -> Self {
         let most = most.max(1);
         Self {
@@ -48,7 +48,7 @@ impl StreamGate {
         }
     }
 
-    /// Waits for a place; the stream may be open while the pass is held.
+    /// Waits for a place. The stream may be open as long as the pass is held.
     pub(crate) async fn enter(&self) -> Pass<'_> {
         loop {
             let freed = self.freed.notified();
@@ -56,7 +56,7 @@ impl StreamGate {
                 Ok(pass) => return pass,
                 Err(Obstacle::Full) => freed.await,
                 Err(Obstacle::Closed { until }) => {
-                    // This may have been woken in another's place, and may not live to the end of its sleep.
+                    // This wake-up may have been meant for another job, and this job may be dropped while it sleeps.
                     self.freed.notify_one();
                     tokio::time::sleep_until(until).await;
                 }
@@ -83,8 +83,8 @@ impl StreamGate {
         Ok(Pass { gate: self })
     }
 
-    /// The service refused a stream because it has too many: nobody opens one for `pause`, and then half as
-    /// many may be open. Refusals that come while the gate is closed are of the same overload.
+    /// Closes the gate for `pause` after the service refused a stream because it has too many; then half as many may
+    /// be open. Refusals that arrive while the gate is closed belong to the same overload.
     pub(crate) fn overloaded(&self, pause: Duration) {
         let mut state = self.lock();
         let until = Instant::now() + pause;
@@ -110,7 +110,7 @@ pub(crate) struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// The stream came to its end: the service can bear one more.
+    /// Allows one more stream: this one completed, so the service can take it.
     pub(crate) fn finished(self) {
         let mut state = self.gate.lock();
         state.limit = (state.limit + 1).min(self.gate.most);

@@ -1,4 +1,4 @@
-//! Signs the JWT that lets a job read one store. Tokens live in this process only: messages carry claims.
+//! Signs the JWT with which a job reads one store. Tokens never leave this process: messages carry claims.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -7,18 +7,12 @@ use jsonwebtoken::{
     Algorithm, EncodingKey, Header,
     jwk::{Jwk, JwkSet, PublicKeyUse},
 };
-use seedbed_protocol::message::Scope;
+use seedbed_protocol::{message::Scope, settings::Secret};
 use serde_json::{Map, Value};
 
-use seedbed_protocol::settings::Secret;
+use crate::settings::{MAX_TOKEN_LIFETIME, TokenAlgorithm, TokenConfig};
 
-use crate::settings::{TokenAlgorithm, TokenConfig};
-
-/// The longest lifetime of a token. PowerSync itself allows 86,400 s (PSYNC_S2104); a seed token needs far
-/// less, and a leaked one should not be worth much.
-pub const MAX_LIFETIME: Duration = Duration::from_secs(60 * 60);
-
-/// Claims that Seedbed sets itself and a scope must not.
+/// Claims that Seedbed sets itself, so that a scope must not.
 pub const RESERVED_CLAIMS: [&str; 4] = ["sub", "aud", "iat", "exp"];
 
 /// Why no token can be signed.
@@ -40,28 +34,28 @@ pub enum TokenError {
     /// A key file that cannot be read.
     #[error("token.key_file {} cannot be read: {source}", path.display())]
     KeyFile {
-        /// The file.
+        /// The key file.
         path: PathBuf,
-        /// The system's word.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// A key file that is not a key of the algorithm.
     #[error("token.key_file {} is not a private {algorithm:?} key in PEM: {reason}", path.display())]
     Key {
-        /// The file.
+        /// The key file.
         path: PathBuf,
         /// The configured algorithm.
         algorithm: TokenAlgorithm,
         /// What the library says; it never quotes key material.
         reason: String,
     },
-    /// A lifetime of zero or above [`MAX_LIFETIME`].
+    /// A lifetime of zero or above [`MAX_TOKEN_LIFETIME`].
     #[error("token.lifetime is {}; it must be between 1s and 1h", humantime::format_duration(*.0))]
     Lifetime(Duration),
-    /// A scope that sets a claim of Seedbed's own.
+    /// A scope that sets one of [`RESERVED_CLAIMS`].
     #[error("the store's claim {0:?} is set by Seedbed itself: rename that column in source.query")]
     ReservedClaim(String),
-    /// A subject that asks for a claim that the scope does not have.
+    /// A subject with a placeholder for a claim that the scope does not have.
     #[error("token.subject asks for {{{{{0}}}}}, but the store has no such text or number claim")]
     Subject(String),
     /// The signature failed.
@@ -69,7 +63,7 @@ pub enum TokenError {
     Sign(String),
 }
 
-/// Signs tokens as one configuration says.
+/// Signs tokens with one key and one set of standard claims.
 pub struct TokenSigner {
     key: EncodingKey,
     header: Header,
@@ -84,7 +78,7 @@ impl TokenSigner {
     /// # Errors
     /// [`TokenError`] names the setting that is missing or wrong.
     pub fn new(config: &TokenConfig) -> Result<Self, TokenError> {
-        if config.lifetime < Duration::from_secs(1) || config.lifetime > MAX_LIFETIME {
+        if config.lifetime < Duration::from_secs(1) || config.lifetime > MAX_TOKEN_LIFETIME {
             return Err(TokenError::Lifetime(config.lifetime));
         }
         let mut header = Header::new(algorithm(config));
@@ -98,7 +92,7 @@ impl TokenSigner {
         })
     }
 
-    /// A token for `scope`, valid from now.
+    /// Returns a token for `scope`, valid from now.
     ///
     /// # Errors
     /// [`TokenError`] when the scope and the configuration do not fit.
@@ -123,7 +117,7 @@ impl TokenSigner {
         {
             return Err(TokenError::ReservedClaim(reserved.to_owned()));
         }
-        claims.insert("sub".to_owned(), self.subject(scope)?.into());
+        claims.insert("sub".to_owned(), fill(&self.subject, scope)?.into());
         claims.extend(
             self.audience
                 .clone()
@@ -131,31 +125,31 @@ impl TokenSigner {
         );
         Ok(claims)
     }
-
-    /// The configured subject with each `{{claim}}` replaced.
-    fn subject(&self, claims: &Map<String, Value>) -> Result<String, TokenError> {
-        let mut subject = String::new();
-        let mut rest = self.subject.as_str();
-        while let Some((before, after)) = rest.split_once("{{") {
-            let Some((name, after)) = after.split_once("}}") else {
-                break;
-            };
-            let name = name.trim();
-            subject.push_str(before);
-            match claims.get(name) {
-                Some(Value::String(text)) => subject.push_str(text),
-                Some(Value::Number(number)) => subject.push_str(&number.to_string()),
-                _ => return Err(TokenError::Subject(name.to_owned())),
-            }
-            rest = after;
-        }
-        subject.push_str(rest);
-        Ok(subject)
-    }
 }
 
-/// The public halves of the keys that `config` signs with, for a service that fetches them. None for HS256: whoever
-/// knows its key can sign.
+/// Fills each `{{claim}}` of `template` with that claim's text or number. An unclosed `{{` stays as it is.
+fn fill(template: &str, claims: &Map<String, Value>) -> Result<String, TokenError> {
+    let mut filled = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((name, after)) = after.split_once("}}") else {
+            break;
+        };
+        let name = name.trim();
+        filled.push_str(before);
+        match claims.get(name) {
+            Some(Value::String(text)) => filled.push_str(text),
+            Some(Value::Number(number)) => filled.push_str(&number.to_string()),
+            _ => return Err(TokenError::Subject(name.to_owned())),
+        }
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// Returns the public halves of the keys that `config` signs with, for a service that fetches them. Returns none for
+/// HS256, since its key can sign.
 ///
 /// # Errors
 /// [`TokenError`] when the key file cannot be used.
@@ -213,7 +207,7 @@ fn secret_key(config: &TokenConfig) -> Result<EncodingKey, TokenError> {
         .as_ref()
         .filter(|secret| !secret.expose().is_empty());
     let text = secret.ok_or(TokenError::NoSecret)?.expose();
-    // Padding is optional in the wild: the service's own loader takes both forms.
+    // Padding is optional: the service's own loader takes both forms.
     let bytes = URL_SAFE_NO_PAD
         .decode(text.trim_end_matches('='))
         .map_err(TokenError::SecretEncoding)?;

@@ -1,74 +1,80 @@
-//! What the live snapshot of a store is good for when a job starts from it: everything, when nothing has changed;
-//! most of it, when little has; or nothing, and then why not.
+//! Decides how much of a store's live snapshot, its base, a job can reuse: all of it, a starting point, or nothing and
+//! why.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use seedbed_protocol::{
-    message::{
-        BaseSnapshot, BucketCheckpoint, Checkpoint, Download, Encoding, FullReason, Rendition,
-        SeedJob,
-    },
-    snapshots::SnapshotStoreError,
+use seedbed_protocol::message::{
+    BaseSnapshot, BucketCheckpoint, Checkpoint, Download, FullReason, SeedJob,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tracing::info;
 
-use crate::{
-    seed::download::{SyncError, Target},
-    seed::error::SeedError,
-    seed::job::Seeder,
-    seed::workdir::JobDirectory,
+use super::{
+    download::{Compared, DownloadError, Downloader},
+    error::SeedError,
 };
+use crate::snapshot::{Uploader, smallest};
 
-/// What a byte of operations takes in a stream when there is no better guess: a small row.
+/// The size of an operation in a stream when nothing better is known, in bytes: a small row.
 const BYTES_PER_OPERATION: f64 = 500.0;
 
-/// What a base is good for.
-pub(crate) enum Use {
-    /// It is what the service holds, at this checkpoint.
+/// How much of a base a job can reuse.
+pub(super) enum Reuse {
+    /// All of it: it is what the service holds, at this checkpoint.
     Unchanged(Checkpoint),
-    /// What has changed since can be added to it.
-    Start,
+    /// A starting point: what has changed can be added to it.
+    Resume,
     /// Nothing.
     Nothing(FullReason),
 }
 
-impl Seeder {
-    /// What the job's base is good for, and what it took to find out.
+/// What a base must have in common with the snapshots of this worker, and when reusing it pays.
+pub(super) struct BasePolicy {
+    pub(super) endpoint: String,
+    pub(super) core_version: String,
+    pub(super) schema_fingerprint: String,
+    pub(super) subscription_ttl: Duration,
+    /// The cost of a byte of a base, relative to a byte of a stream.
+    pub(super) base_cost: f64,
+}
+
+impl BasePolicy {
+    /// Decides how much of `base` the job can reuse. Also returns what it took to find out.
     ///
     /// # Errors
-    /// What ends the attempt: the service cannot be asked.
-    pub(crate) async fn judge(
+    /// [`DownloadError`] when the service cannot be asked.
+    pub(super) async fn judge(
         &self,
         job: &SeedJob,
         base: &BaseSnapshot,
-    ) -> Result<(Use, Download), SeedError> {
-        if let Some(because) = self.unfit(job, base) {
-            return Ok((Use::Nothing(because), Download::default()));
+        downloader: &Downloader,
+        uploader: &Uploader,
+    ) -> Result<(Reuse, Download), DownloadError> {
+        if let Some(because) = self.unfit(job, base, uploader) {
+            return Ok((Reuse::Nothing(because), Download::default()));
         }
-        let target = self.target(job, &base.checkpoint).await?;
-        let Target {
+        let Compared {
             checkpoint,
             download,
-        } = target;
-        let good_for = if same_rows(&base.checkpoint, &checkpoint) {
-            if self.has_all_files(job, base).await {
-                Use::Unchanged(checkpoint)
+        } = downloader.compare(job, &base.checkpoint).await?;
+        let store_id = &job.scope.store_id;
+        let reuse = if same_rows(&base.checkpoint, &checkpoint) {
+            if uploader.is_complete(store_id, &base.renditions).await {
+                Reuse::Unchanged(checkpoint)
             } else {
-                Use::Nothing(FullReason::BaseFile)
+                Reuse::Nothing(FullReason::BaseFile)
             }
         } else if self.pays(base, &checkpoint) {
-            Use::Start
+            Reuse::Resume
         } else {
-            Use::Nothing(FullReason::Changed)
+            Reuse::Nothing(FullReason::Changed)
         };
-        Ok((good_for, download))
+        Ok((reuse, download))
     }
 
-    /// Why the base cannot be what this job would make, whatever the service holds.
-    fn unfit(&self, job: &SeedJob, base: &BaseSnapshot) -> Option<FullReason> {
+    /// Returns why the base cannot become this job's snapshot, whatever the service holds.
+    fn unfit(&self, job: &SeedJob, base: &BaseSnapshot, uploader: &Uploader) -> Option<FullReason> {
         let checks = [
             (
                 base.powersync_endpoint == self.endpoint,
@@ -79,7 +85,7 @@ impl Seeder {
                 FullReason::CoreVersion,
             ),
             (
-                base.schema_fingerprint == self.schema.fingerprint(),
+                base.schema_fingerprint == self.schema_fingerprint,
                 FullReason::Schema,
             ),
             (
@@ -87,7 +93,7 @@ impl Seeder {
                 FullReason::Selection,
             ),
             (
-                self.upload.is_in_its_forms(&base.renditions),
+                uploader.has_encodings(&base.renditions),
                 FullReason::Renditions,
             ),
             (
@@ -99,8 +105,8 @@ impl Seeder {
         unfit.map(|(_, because)| because)
     }
 
-    /// SHA-256, in hex, of what the job asks for beside its claims, as it stands in the snapshot.
-    pub(crate) fn selection_fingerprint(&self, job: &SeedJob) -> String {
+    /// Returns the SHA-256, in hex, of what the job selects besides its claims, as far as the snapshot records it.
+    pub(super) fn selection_fingerprint(&self, job: &SeedJob) -> String {
         let selection = json!([
             job.parameters,
             job.default_streams,
@@ -110,29 +116,12 @@ impl Seeder {
         format!("{:x}", Sha256::digest(selection.to_string()))
     }
 
-    /// Explicit subscriptions of a snapshot last from when it was made. An app that starts from one shall have at least
-    /// half of their time left.
+    /// Whether more than half of the explicit subscriptions' time is over. It begins when a snapshot is made, and an app
+    /// that starts from one needs the rest.
     fn would_expire(&self, job: &SeedJob, created_at: DateTime<Utc>) -> bool {
         let half = TimeDelta::from_std(self.subscription_ttl / 2).unwrap_or(TimeDelta::MAX);
         let age = Utc::now() - created_at;
         !job.subscriptions.is_empty() && age > half
-    }
-
-    async fn has_all_files(&self, job: &SeedJob, base: &BaseSnapshot) -> bool {
-        for (key, bytes) in self.upload.keys(&job.scope.store_id, &base.renditions) {
-            match self.snapshots.look_up(&key).await {
-                Ok(Some(object)) if bytes.is_none_or(|bytes| object.bytes == bytes) => {}
-                Ok(_) => {
-                    info!("downloading all rows: {key:?} is missing from the snapshot store");
-                    return false;
-                }
-                Err(error) => {
-                    info!("downloading all rows: {error}");
-                    return false;
-                }
-            }
-        }
-        true
     }
 
     /// Whether fetching the base and downloading what has changed costs less than downloading everything.
@@ -149,46 +138,21 @@ impl Seeder {
             + changed_operations(&base.checkpoint, target) as f64 * per_operation;
         with_base < target.operations() as f64 * per_operation
     }
-
-    /// Fetches the base into `directory`.
-    ///
-    /// # Errors
-    /// [`SeedError::Base`], also when it is not what was uploaded.
-    pub(crate) async fn fetch(
-        &self,
-        base: &BaseSnapshot,
-        directory: &JobDirectory,
-    ) -> Result<PathBuf, SeedError> {
-        let file = directory.file("base.sqlite");
-        // Checked when the job was judged: a snapshot has at least one file.
-        let rendition = smallest(&base.renditions).ok_or_else(|| {
-            SeedError::Base(SnapshotStoreError::NotFound {
-                key: String::new(),
-                url: self.snapshots.url().to_owned(),
-            })
-        })?;
-        let fetched = self.snapshots.fetch_database(rendition, &file).await;
-        fetched.map_err(SeedError::Base)?;
-        Ok(file)
-    }
 }
 
-/// Whether `error`, of an attempt to go on from a base, may be the base's fault; then a full download is right at once.
-pub(crate) fn blames_the_base(error: &SeedError) -> Option<FullReason> {
+/// Returns the reason for a full download if `error`, of an attempt to reuse a base, may be the base's fault. The full
+/// download is then right at once.
+pub(super) fn blames_the_base(error: &SeedError) -> Option<FullReason> {
     match error {
         SeedError::Base(_) => Some(FullReason::BaseFile),
-        SeedError::Sync(SyncError::Checksum(_) | SyncError::Database(_))
+        SeedError::Download(DownloadError::Checksum(_) | DownloadError::Database(_))
         | SeedError::Verify(_)
-        | SeedError::Snapshot(_) => Some(FullReason::Mismatch),
+        | SeedError::Finish(_) => Some(FullReason::Mismatch),
         _ => None,
     }
 }
 
-fn smallest(renditions: &[Rendition]) -> Option<&Rendition> {
-    renditions.iter().min_by_key(|rendition| rendition.bytes)
-}
-
-/// Whether both have the same buckets with the same checksums. Op ids do not count: a service may have compacted.
+/// Whether both have the same buckets with the same checksums. Op ids do not count: the service may have compacted.
 fn same_rows(base: &Checkpoint, target: &Checkpoint) -> bool {
     let sums = |checkpoint: &Checkpoint| -> HashMap<String, u32> {
         let buckets = checkpoint.buckets.iter();
@@ -197,7 +161,7 @@ fn same_rows(base: &Checkpoint, target: &Checkpoint) -> bool {
     base.buckets.len() == target.buckets.len() && sums(base) == sums(target)
 }
 
-/// An estimate of how many operations of `target` are not in `base`.
+/// Estimates how many operations of `target` are not in `base`.
 fn changed_operations(base: &Checkpoint, target: &Checkpoint) -> u64 {
     let known: HashMap<&str, &BucketCheckpoint> = base
         .buckets
@@ -210,14 +174,6 @@ fn changed_operations(base: &Checkpoint, target: &Checkpoint) -> u64 {
         Some(base) => bucket.operations.abs_diff(base.operations).max(1),
     };
     target.buckets.iter().map(changed).sum()
-}
-
-/// Whether these files are in exactly these encodings.
-pub(crate) fn are_in(renditions: &[Rendition], encodings: &[Encoding]) -> bool {
-    renditions.len() == encodings.len()
-        && renditions
-            .iter()
-            .all(|rendition| encodings.contains(&rendition.encoding))
 }
 
 #[cfg(test)]
@@ -261,7 +217,7 @@ mod tests {
         let changed = |buckets: &[_]| changed_operations(&base, &checkpoint(buckets));
         assert_eq!(changed(&[("a", 1, 10), ("b", 2, 20)]), 0);
         assert_eq!(changed(&[("a", 9, 13), ("b", 2, 20)]), 3);
-        // Compacted meanwhile: something has changed all the same.
+        // The service has compacted since: something has changed all the same.
         assert_eq!(changed(&[("a", 9, 10), ("b", 2, 20)]), 1);
         assert_eq!(changed(&[("2#a", 1, 10), ("2#b", 2, 20)]), 30);
     }

@@ -1,11 +1,14 @@
-//! Downloads one store: the core extension says what to ask for, the stream brings it, and a stream that
-//! breaks off is resumed from the last operation that came.
+//! Downloads one store: opens streams, passes their lines to the operation log, and resumes a stream that breaks off
+//! from the last operation that arrived.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use opentelemetry::KeyValue;
 use opentelemetry_semantic_conventions::attribute::ERROR_TYPE;
-use rand::Rng;
 use seedbed_protocol::{
     OpId,
     message::{BucketCheckpoint, Checkpoint, Download, SeedJob},
@@ -16,33 +19,39 @@ use serde_json::{Map, Value, json};
 use tracing::{Instrument, Span, debug, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::config_error::ConfigError;
 use crate::{
-    oplog::line::{LineKind, TargetCheckpoint, with_rows_as_text},
-    oplog::log::{Applied, DatabaseError, SyncDatabase, SyncStart, SyncedDatabase, last_ops},
-    powersync::client::{Line, StreamError},
-    powersync::token::TokenError,
-    seed::error::is_transient,
-    seed::job::Seeder,
-    seed::workdir::JobDirectory,
+    backoff::Backoff,
+    metrics::{Metrics, Progress},
+    oplog::{
+        Applied, DatabaseError, Schema, SyncDatabase, SyncStart, SyncedDatabase, TargetCheckpoint,
+        last_ops,
+        line::{LineKind, with_rows_as_text},
+    },
+    powersync::{Line, PowerSyncClient, StreamError, StreamGate, TokenError, TokenSigner},
+    settings::WorkerSettings,
 };
 
-/// The pause before a stream that brought nothing is opened again; it doubles each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The pauses before a stream that brought nothing is opened again.
+const STREAM_BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(250),
+    longest: LONGEST_STREAM_PAUSE,
+    jitter: 0.5..1.0,
+};
 
-/// The longest pause that a job sits out by itself. Beyond it, the job goes back to the queue and its slot
-/// to another one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause that a job waits by itself. Beyond it, the job goes back to the queue and its slot to another one.
+const LONGEST_STREAM_PAUSE: Duration = Duration::from_secs(10);
 
 /// How often buckets whose checksum is wrong are downloaded again within one attempt.
 const CHECKSUM_RETRIES: u32 = 1;
 
-/// Why a store did not sync.
+/// Why a store was not downloaded.
 #[derive(Debug, thiserror::Error)]
-pub enum SyncError {
-    /// No token for it.
+pub enum DownloadError {
+    /// No token could be signed.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// No stream, or no more of it.
+    /// The stream was refused or broke off.
     #[error(transparent)]
     Stream(#[from] StreamError),
     /// The database failed.
@@ -53,24 +62,24 @@ pub enum SyncError {
         "the claims select no bucket at all: is the store in the source, and do the sync config's parameters use these claims?"
     )]
     NoBucket,
-    /// A subscription to nothing.
+    /// The service does not know a stream that the job subscribes to.
     #[error("the service's sync config has no stream {0:?}; check [[streams]]")]
     UnknownStream(String),
-    /// A stream whose rows would be missing.
+    /// The service could not resolve a stream, so that its rows would be missing.
     #[error("the service could not resolve the stream {stream:?}: {reason}")]
     BrokenStream {
-        /// The stream.
+        /// The stream's name.
         stream: String,
-        /// The service's words.
+        /// The service's reason.
         reason: String,
     },
-    /// What came does not sum to what the service says.
+    /// The downloaded operations do not match the service's checksums.
     #[error("the downloaded operations do not match the service's checksums: {0}")]
     Checksum(String),
 }
 
-impl SyncError {
-    /// What it is, in one word of few, for `error.type`.
+impl DownloadError {
+    /// Returns the error's kind as one short word, for `error.type`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Token(_) => "token",
@@ -83,7 +92,7 @@ impl SyncError {
         }
     }
 
-    /// Whether another try could help.
+    /// Whether another attempt could help.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Token(_)
@@ -91,48 +100,92 @@ impl SyncError {
             | Self::UnknownStream(_)
             | Self::BrokenStream { .. } => false,
             Self::Stream(error) => error.is_transient(),
-            Self::Database(error) => is_transient(error),
+            Self::Database(error) => error.is_transient(),
             Self::Checksum(_) => true,
         }
     }
 }
 
-/// A store, synced.
-pub(crate) struct Synced {
-    /// Its rows.
-    pub database: SyncedDatabase,
-    /// The checkpoint that they are at.
-    pub checkpoint: Checkpoint,
-    /// What it took.
-    pub download: Download,
+/// A downloaded store.
+pub(super) struct Downloaded {
+    /// The database with its rows.
+    pub(super) database: SyncedDatabase,
+    /// The checkpoint that the rows are at.
+    pub(super) checkpoint: Checkpoint,
+    /// What the download took.
+    pub(super) download: Download,
 }
 
-/// What a service holds for a job, and what it took to learn it.
-pub(crate) struct Target {
-    pub(crate) checkpoint: Checkpoint,
-    pub(crate) download: Download,
+/// What the service holds for a job, and what the comparison took.
+pub(super) struct Compared {
+    pub(super) checkpoint: Checkpoint,
+    pub(super) download: Download,
 }
 
-impl Seeder {
-    /// Syncs the job's store into a fresh database in `directory`.
+/// Downloads stores from one PowerSync service.
+pub(super) struct Downloader {
+    powersync: PowerSyncClient,
+    streams: StreamGate,
+    signer: TokenSigner,
+    schema: Schema,
+    subscription_ttl: Duration,
+    cache_kib: u32,
+    load_memory_kib: Option<u32>,
+    max_reconnects: u32,
+    progress: Arc<Progress>,
+    metrics: Arc<Metrics>,
+}
+
+impl Downloader {
+    pub(super) fn new(
+        settings: &WorkerSettings,
+        schema: Schema,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, ConfigError> {
+        let max_streams = settings.powersync.max_streams;
+        let max_streams = max_streams.unwrap_or_else(|| settings.worker.slots());
+        Ok(Self {
+            powersync: PowerSyncClient::new(&settings.powersync)?,
+            streams: StreamGate::new(max_streams),
+            signer: TokenSigner::new(&settings.token)?,
+            schema,
+            subscription_ttl: settings.schema.subscription_ttl,
+            cache_kib: settings.worker.cache_mib.saturating_mul(1024),
+            load_memory_kib: settings.worker.load_memory_kib(),
+            max_reconnects: settings.powersync.max_reconnects,
+            progress: Arc::default(),
+            metrics,
+        })
+    }
+
+    pub(super) fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
+    }
+
+    /// Downloads every row of the job's store into the new database `file`.
     ///
     /// # Errors
-    /// [`SyncError`]; nothing in `directory` is of use then.
-    pub(crate) async fn sync(
+    /// [`DownloadError`]; the file is of no use then.
+    pub(super) async fn download(
         &self,
         job: &SeedJob,
-        directory: &JobDirectory,
-    ) -> Result<Synced, SyncError> {
-        let database = self.create_database(job, directory).await?;
+        file: &Path,
+    ) -> Result<Downloaded, DownloadError> {
+        let (schema, start) = (self.schema.clone(), self.sync_start(job));
+        let database = SyncDatabase::create(file.to_owned(), schema, start).await?;
         self.complete(job, database, CHECKSUM_RETRIES).await
     }
 
-    /// Goes on with the sync of `base`, a snapshot of the job's store. What does not match the service's
-    /// checksums is not downloaded again: the snapshot itself may be to blame.
+    /// Downloads what has changed since `base`, a snapshot of the job's store, and adds it to that file. Buckets that do
+    /// not match the service's checksums are not downloaded again: the snapshot itself may be at fault.
     ///
     /// # Errors
-    /// [`SyncError`]; `base` is of no use then.
-    pub(crate) async fn go_on(&self, job: &SeedJob, base: PathBuf) -> Result<Synced, SyncError> {
+    /// [`DownloadError`]; `base` is of no use then.
+    pub(super) async fn resume(
+        &self,
+        job: &SeedJob,
+        base: PathBuf,
+    ) -> Result<Downloaded, DownloadError> {
         let (schema, start) = (self.schema.clone(), self.sync_start(job));
         let database = SyncDatabase::go_on(base, schema, start).await?;
         self.complete(job, database, 0).await
@@ -143,7 +196,7 @@ impl Seeder {
         job: &SeedJob,
         database: SyncDatabase,
         checksum_retries: u32,
-    ) -> Result<Synced, SyncError> {
+    ) -> Result<Downloaded, DownloadError> {
         let mut download = Downloading::new(self, job, database);
         download.checksum_retries = checksum_retries;
         download.run().await?;
@@ -158,23 +211,23 @@ impl Seeder {
         let last_ops = last_ops(&database.connection)?;
         let last_op = |bucket: &str| last_ops.get(bucket).copied().unwrap_or(OpId(0));
         let checkpoint = target.checkpoint(last_op);
-        Ok(Synced {
+        Ok(Downloaded {
             database,
             checkpoint,
             download,
         })
     }
 
-    /// Asks the service what it holds for `job`, as a client would that has come as far as `positions`: one that
-    /// has everything is sent nothing more than the checkpoint.
+    /// Asks the service what it holds for `job`, as a client would that has come as far as `positions`. The service then
+    /// sends only the checkpoint if nothing has changed; no data is read in any case.
     ///
     /// # Errors
-    /// [`SyncError`]
-    pub(crate) async fn target(
+    /// [`DownloadError`]
+    pub(super) async fn compare(
         &self,
         job: &SeedJob,
         positions: &Checkpoint,
-    ) -> Result<Target, SyncError> {
+    ) -> Result<Compared, DownloadError> {
         let (schema, start) = (self.schema.clone(), self.sync_start(job));
         let database = SyncDatabase::to_ask(schema, start).await?;
         let mut download = Downloading::new(self, job, database);
@@ -184,22 +237,19 @@ impl Seeder {
             let known = positions.buckets.iter().find(|b| b.bucket == bucket);
             known.map_or(OpId(0), |bucket| bucket.last_op)
         };
-        Ok(Target {
+        Ok(Compared {
             checkpoint: download.target.checkpoint(last_op),
             download: download.download,
         })
     }
 
-    /// Opens the stream that `job` would sync and reads the first checkpoint, but no data.
+    /// Opens the stream of `job` once and reads its first checkpoint, but no data.
     ///
     /// # Errors
-    /// What the job would fail with.
-    pub(crate) async fn probe(
-        &self,
-        job: &SeedJob,
-        directory: &JobDirectory,
-    ) -> Result<Checkpoint, SyncError> {
-        let mut database = self.create_database(job, directory).await?;
+    /// The error that the job would fail with.
+    pub(super) async fn probe(&self, job: &SeedJob) -> Result<Checkpoint, DownloadError> {
+        let (schema, start) = (self.schema.clone(), self.sync_start(job));
+        let mut database = SyncDatabase::to_ask(schema, start).await?;
         let request = database.start().await?;
         let token = self.signer.sign(&job.scope)?;
         let mut lines = self.powersync.open(request, &token).await?;
@@ -217,15 +267,6 @@ impl Seeder {
         )
     }
 
-    async fn create_database(
-        &self,
-        job: &SeedJob,
-        directory: &JobDirectory,
-    ) -> Result<SyncDatabase, DatabaseError> {
-        let (path, schema) = (directory.file("sync.sqlite"), self.schema.clone());
-        SyncDatabase::create(path, schema, self.sync_start(job)).await
-    }
-
     fn sync_start(&self, job: &SeedJob) -> SyncStart {
         SyncStart {
             parameters: job.parameters.0.clone(),
@@ -240,7 +281,7 @@ impl Seeder {
 
 /// A download under way.
 struct Downloading<'a> {
-    seeder: &'a Seeder,
+    downloader: &'a Downloader,
     job: &'a SeedJob,
     database: SyncDatabase,
     target: TargetCheckpoint,
@@ -269,9 +310,9 @@ impl From<Applied> for Followed {
 }
 
 impl<'a> Downloading<'a> {
-    fn new(seeder: &'a Seeder, job: &'a SeedJob, database: SyncDatabase) -> Self {
+    fn new(downloader: &'a Downloader, job: &'a SeedJob, database: SyncDatabase) -> Self {
         Self {
-            seeder,
+            downloader,
             job,
             database,
             target: TargetCheckpoint::default(),
@@ -282,7 +323,7 @@ impl<'a> Downloading<'a> {
     }
 
     /// Opens streams until what is wanted is here.
-    async fn run(&mut self) -> Result<(), SyncError> {
+    async fn run(&mut self) -> Result<(), DownloadError> {
         let mut fruitless = 0;
         let mut wrong_checksums = 0;
         loop {
@@ -292,10 +333,10 @@ impl<'a> Downloading<'a> {
                 Ok(Followed::Refused(reason)) => {
                     wrong_checksums += 1;
                     if wrong_checksums > self.checksum_retries {
-                        return Err(SyncError::Checksum(reason));
+                        return Err(DownloadError::Checksum(reason));
                     }
                 }
-                Err(SyncError::Stream(error)) if error.is_transient() => {
+                Err(DownloadError::Stream(error)) if error.is_transient() => {
                     fruitless = if self.download.operations > before {
                         0
                     } else {
@@ -303,9 +344,9 @@ impl<'a> Downloading<'a> {
                     };
                     let pause = pause(fruitless, error.retry_after());
                     if error.is_overload() {
-                        self.seeder.streams.overloaded(pause);
+                        self.downloader.streams.overloaded(pause);
                     }
-                    if fruitless > self.seeder.max_reconnects || pause > LONGEST_PAUSE {
+                    if fruitless > self.downloader.max_reconnects || pause > LONGEST_STREAM_PAUSE {
                         return Err(error.into());
                     }
                     Span::current().add_event("resume", self.resumed(&error, pause));
@@ -334,15 +375,15 @@ impl<'a> Downloading<'a> {
     }
 
     /// Opens a stream where the last one ended and follows it to what is wanted.
-    async fn stream_once(&mut self) -> Result<Followed, SyncError> {
+    async fn stream_once(&mut self) -> Result<Followed, DownloadError> {
         let mut request = self.database.start().await?;
         if let Some(positions) = self.positions {
             request = at_positions(&request, positions)?;
         }
         let token = self.sign()?;
-        let pass = self.seeder.streams.enter().await;
+        let pass = self.downloader.streams.enter().await;
         let before = self.download;
-        let span = self.seeder.powersync.span(before.connections);
+        let span = self.downloader.powersync.span(before.connections);
         self.download.connections += 1;
         let followed = self.follow(request, &token).instrument(span.clone()).await;
         let operations = self.download.operations - before.operations;
@@ -362,15 +403,15 @@ impl<'a> Downloading<'a> {
 
     fn sign(&self) -> Result<Secret, TokenError> {
         let span = info_span!("step", otel.name = "token");
-        let signed = span.in_scope(|| self.seeder.signer.sign(&self.job.scope));
+        let signed = span.in_scope(|| self.downloader.signer.sign(&self.job.scope));
         if let Err(error) = &signed {
             fail(&span, "token", error);
         }
         signed
     }
 
-    async fn follow(&mut self, request: String, token: &Secret) -> Result<Followed, SyncError> {
-        let mut lines = self.seeder.powersync.open(request, token).await?;
+    async fn follow(&mut self, request: String, token: &Secret) -> Result<Followed, DownloadError> {
+        let mut lines = self.downloader.powersync.open(request, token).await?;
         while let Some(line) = lines.next().await? {
             self.download.bytes += line.bytes.len() as u64;
             let kind = LineKind::of(&line)?;
@@ -421,13 +462,13 @@ impl<'a> Downloading<'a> {
             0
         };
         let bytes = line.bytes.len() as u64;
-        self.seeder.progress.add(operations, bytes);
-        self.seeder.metrics.downloaded(operations, bytes);
+        self.downloader.progress.add(operations, bytes);
+        self.downloader.metrics.downloaded(operations, bytes);
     }
 }
 
 /// A request for an empty database, as one for a database that has come this far.
-fn at_positions(request: &str, positions: &Checkpoint) -> Result<String, SyncError> {
+fn at_positions(request: &str, positions: &Checkpoint) -> Result<String, DownloadError> {
     let unexpected = |e| DatabaseError::Core(format!("its request cannot be read: {e}"));
     let mut request: Map<String, Value> = serde_json::from_str(request).map_err(unexpected)?;
     let position = |bucket: &BucketCheckpoint| json!({ "name": bucket.bucket, "after": bucket.last_op.to_string() });
@@ -437,33 +478,30 @@ fn at_positions(request: &str, positions: &Checkpoint) -> Result<String, SyncErr
 }
 
 /// A snapshot of nothing, or without a stream that was asked for, would look like a good one.
-fn check_target(target: &TargetCheckpoint, job: &SeedJob) -> Result<(), SyncError> {
+fn check_target(target: &TargetCheckpoint, job: &SeedJob) -> Result<(), DownloadError> {
     if let Some(unknown) = job
         .subscriptions
         .iter()
         .find(|s| target.lacks_stream(&s.stream))
     {
-        return Err(SyncError::UnknownStream(unknown.stream.clone()));
+        return Err(DownloadError::UnknownStream(unknown.stream.clone()));
     }
     if let Some((stream, reason)) = target.broken_stream() {
         let (stream, reason) = (stream.to_owned(), reason.to_owned());
-        return Err(SyncError::BrokenStream { stream, reason });
+        return Err(DownloadError::BrokenStream { stream, reason });
     }
     if target.is_empty() {
-        Err(SyncError::NoBucket)
+        Err(DownloadError::NoBucket)
     } else {
         Ok(())
     }
 }
 
-/// No pause after a stream that brought something; else what the service asks for, or a growing, jittered one.
+/// Returns no pause after a stream that brought something, else a growing one; at least what the service asks for.
 fn pause(fruitless: u32, retry_after: Option<Duration>) -> Duration {
-    if fruitless == 0 {
-        return retry_after.unwrap_or_default();
-    }
-    let doubled = FIRST_PAUSE
-        .saturating_mul(1 << (fruitless - 1).min(16))
-        .min(LONGEST_PAUSE);
-    let jittered = doubled.mul_f64(rand::rng().random_range(0.5..1.0));
-    retry_after.map_or(jittered, |asked| asked.max(jittered))
+    let pause = match fruitless {
+        0 => Duration::ZERO,
+        _ => STREAM_BACKOFF.pause(fruitless),
+    };
+    pause.max(retry_after.unwrap_or_default())
 }

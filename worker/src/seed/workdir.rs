@@ -1,13 +1,13 @@
-//! Where jobs keep their files while they work.
+//! The directories in which jobs keep their files while they run.
 //!
 //! ```text
 //! worker.directory/
-//!   process-<id>/                 one for each running process, locked as long as it lives
+//!   process-<id>/                 one for each running process, locked as long as it runs
 //!     lock
-//!     <job>-<attempt>-<random>/   removed when the delivery ends, whichever way
+//!     <job>-<attempt>-<random>/   removed when the delivery ends, in any way
 //! ```
 //!
-//! A killed process leaves its directory behind without the lock; the next process removes it.
+//! A killed process leaves its directory without the lock; the next process that starts removes it.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -24,10 +24,10 @@ const PREFIX: &str = "process-";
 const STARTING_PREFIX: &str = "starting-";
 const LOCK: &str = "lock";
 
-/// A process that has not locked its directory by now was killed before it could.
+/// A process that has not locked its directory after so long was killed before it could.
 const STARTING_TAKES_AT_MOST: Duration = Duration::from_secs(3600);
 
-/// Why the work directory cannot be used.
+/// Why `worker.directory` cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("worker.directory: cannot {action} {}: {source}", path.display())]
 pub struct WorkDirectoryError {
@@ -37,7 +37,7 @@ pub struct WorkDirectoryError {
 }
 
 impl WorkDirectoryError {
-    /// Whether another try could help.
+    /// Whether another attempt could help.
     pub fn is_transient(&self) -> bool {
         matches!(
             self.source.kind(),
@@ -48,21 +48,21 @@ impl WorkDirectoryError {
 
 /// The directory of this process.
 #[derive(Debug, Clone)]
-pub struct WorkDirectory(Arc<ProcessDirectory>);
+pub(super) struct WorkDirectory(Arc<ProcessDirectory>);
 
 #[derive(Debug)]
 struct ProcessDirectory {
     path: PathBuf,
-    /// Held open, and thereby locked, as long as the process lives.
+    /// Keeps the directory locked as long as the process runs.
     _lock: File,
 }
 
 impl WorkDirectory {
-    /// Removes what killed processes left below `root` and makes a directory for this one.
+    /// Removes the directories that killed processes left below `root`, and makes one for this process.
     ///
     /// # Errors
     /// [`WorkDirectoryError`] when `root` cannot be written to.
-    pub fn open(root: &Path) -> Result<Self, WorkDirectoryError> {
+    pub(super) fn open(root: &Path) -> Result<Self, WorkDirectoryError> {
         let failed = |action, path: &Path| {
             let path = path.to_owned();
             move |source| WorkDirectoryError {
@@ -84,12 +84,16 @@ impl WorkDirectory {
         Ok(Self(Arc::new(ProcessDirectory { path, _lock: lock })))
     }
 
-    /// A fresh directory for one delivery of one attempt: after a lost connection, the same attempt may come
-    /// again while its first delivery is still worked on.
+    /// Makes a directory for one delivery of one attempt: after a lost connection, the same attempt may be delivered again
+    /// while its first delivery is still in work.
     ///
     /// # Errors
-    /// [`WorkDirectoryError`] when it cannot be made.
-    pub fn job(&self, job_id: JobId, attempt: Attempt) -> Result<JobDirectory, WorkDirectoryError> {
+    /// [`WorkDirectoryError`] when the directory cannot be made.
+    pub(super) fn job(
+        &self,
+        job_id: JobId,
+        attempt: Attempt,
+    ) -> Result<JobDirectory, WorkDirectoryError> {
         let name = format!("{job_id}-{attempt}-{}", Uuid::new_v4().simple());
         let path = self.0.path.join(name);
         fs::create_dir(&path).map_err(|source| WorkDirectoryError {
@@ -110,16 +114,16 @@ impl Drop for ProcessDirectory {
     }
 }
 
-/// The directory of one delivery; gone when it is dropped.
+/// The directory of one delivery; removed when this is dropped.
 #[derive(Debug)]
-pub struct JobDirectory {
+pub(super) struct JobDirectory {
     path: PathBuf,
     _process: Arc<ProcessDirectory>,
 }
 
 impl JobDirectory {
-    /// A file in it.
-    pub fn file(&self, name: &str) -> PathBuf {
+    /// Returns the path of a file in it.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 }
@@ -139,7 +143,7 @@ fn remove(path: &Path) {
     }
 }
 
-/// Removes the directories of processes that are gone. Another process may be doing the same.
+/// Removes the directories of processes that have ended. Another process may do the same at the same time.
 fn sweep(root: &Path) -> io::Result<()> {
     for entry in fs::read_dir(root)? {
         let path = entry?.path();
@@ -151,7 +155,7 @@ fn sweep(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What is gone already needs no sweeping.
+/// Ignores that something is already gone.
 fn gone<T: Default>(error: io::Error) -> io::Result<T> {
     if error.kind() == io::ErrorKind::NotFound {
         Ok(T::default())
@@ -178,7 +182,7 @@ fn is_abandoned(directory: &Path) -> io::Result<bool> {
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
         },
-        // Half removed by a process that was killed while it swept.
+        // A process was killed while it removed this directory.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(error),
     }

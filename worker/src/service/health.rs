@@ -1,7 +1,7 @@
-//! Answers the probes of whatever keeps the worker running, such as Kubernetes, and of Prometheus.
+//! Answers liveness and readiness probes, and Prometheus.
 //!
-//! `GET /healthz`: the process is alive. `GET /readyz`: it takes jobs; 503 and the reason when it does not,
-//! because the broker is away or because it was told to stop. `GET /metrics`: every metric of the process.
+//! `GET /healthz`: the process is alive. `GET /readyz`: it takes jobs; 503 with the reason when the broker cannot be
+//! reached or the worker was told to stop. `GET /metrics`: every metric of the process.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -19,14 +19,14 @@ use seedbed_protocol::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Where readiness is read from.
+/// What readiness depends on.
 #[derive(Clone)]
 struct Probed {
     broker: Arc<dyn Broker>,
     drain: CancellationToken,
 }
 
-/// Answers probes.
+/// The HTTP server of the probes.
 pub struct HealthServer {
     listener: TcpListener,
     address: SocketAddr,
@@ -34,10 +34,10 @@ pub struct HealthServer {
 }
 
 impl HealthServer {
-    /// Listens at `address` for probes of a worker on `broker` that stops taking jobs at `drain`.
+    /// Listens on `address`, for a worker on `broker` that takes no more jobs after `drain`.
     ///
     /// # Errors
-    /// When the address cannot be listened at.
+    /// When the address cannot be listened on.
     pub async fn bind(
         address: SocketAddr,
         broker: Arc<dyn Broker>,
@@ -51,15 +51,15 @@ impl HealthServer {
         })
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until it is dropped.
+    /// Serves until the future is dropped.
     ///
     /// # Errors
-    /// Never in practice: failures of single connections are not passed on.
+    /// Never in practice: failures of single connections are not returned.
     pub async fn serve(self) -> io::Result<()> {
         let routes = Router::new()
             .route("/healthz", get(|| async { "ok\n" }))

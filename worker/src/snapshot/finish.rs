@@ -1,33 +1,33 @@
-//! Makes the synced database a file that any client can start from.
+//! Finishes a synced database: removes the client's identity, and makes a dense file that any client can start from.
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use crate::oplog::log::DatabaseError;
+use crate::oplog::DatabaseError;
 
-/// SQLite's page cache while it copies, in KiB; its default.
+/// SQLite's page cache during `VACUUM INTO`, in KiB; SQLite's default.
 const VACUUM_CACHE_KIB: i64 = 2000;
 
-/// Why there is no clean file.
+/// Why a synced database did not become a clean file.
 #[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
-    /// SQLite refused.
+pub enum FinishError {
+    /// An error of SQLite.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// Local changes, which a seed never makes.
+    /// The database holds local changes, which a seed never makes.
     #[error(
         "ps_crud holds {0} local changes; a seed makes none: is a trigger of schema.file writing?"
     )]
     LocalChanges(u64),
-    /// Not enough space beside the database.
+    /// The disk has no room for a copy.
     #[error("VACUUM INTO needs {needed} bytes in {}, and {available} are free: free {} more", path.display(), needed - available)]
     NoSpace {
-        /// The directory.
+        /// The directory of the copy.
         path: PathBuf,
-        /// Bytes that the file may take.
+        /// The largest size of the copy, in bytes.
         needed: u64,
-        /// Bytes that there are.
+        /// The free space, in bytes.
         available: u64,
     },
     /// The synced file cannot become the snapshot.
@@ -37,44 +37,72 @@ pub enum SnapshotError {
         from: PathBuf,
         /// The snapshot.
         to: PathBuf,
-        /// The system's word.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The free space is unknown.
     #[error("cannot read the free space of {}: {source}", path.display())]
     Space {
-        /// The directory.
+        /// The directory of the copy.
         path: PathBuf,
-        /// The system's word.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }
 
-impl From<rusqlite::Error> for SnapshotError {
+impl FinishError {
+    /// Whether another attempt could help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Database(error) => error.is_transient(),
+            Self::NoSpace { .. } | Self::Space { .. } | Self::Rename { .. } => true,
+            Self::LocalChanges(_) => false,
+        }
+    }
+
+    /// Returns the error's kind as one short word, for `error.type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "sqlite",
+            Self::NoSpace { .. } | Self::Space { .. } => "no_space",
+            Self::LocalChanges(_) => "local_changes",
+            Self::Rename { .. } => "file",
+        }
+    }
+
+    /// Returns the step that failed.
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::LocalChanges(_) => "scrub",
+            _ => "vacuum",
+        }
+    }
+}
+
+impl From<rusqlite::Error> for FinishError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Database(error.into())
     }
 }
 
-/// Where the JavaScript SDKs (Node.js, web, React Native) record in `ps_kv` that `ps_oplog.key` has the format
-/// that the core extension writes. Without it they rewrite every key when they first connect, with
-/// `powersync_remove_duplicate_key_encoding`, which makes NULL of a key that is right already; the client would
-/// then never find the row that a later REMOVE is about, and keep it for ever.
-/// (`SqliteBucketStorage.migrateToFixedSubkeys`, @powersync/shared-internals 1.3.0.)
-pub(crate) const KEY_FORMAT_MARKER: &str = "powersync_js_migrated_subkeys";
+/// The key in `ps_kv` under which the JavaScript SDKs (Node.js, web, React Native) record that `ps_oplog.key` has the
+/// format that the core extension writes. Without it they rewrite every key when they first connect, with
+/// `powersync_remove_duplicate_key_encoding`, which turns a key that is right already into NULL. The client would then
+/// never find the row of a later REMOVE, and keep it for ever. (`SqliteBucketStorage.migrateToFixedSubkeys`, @powersync/shared-internals 1.3.0.)
+pub(super) const KEY_FORMAT_MARKER: &str = "powersync_js_migrated_subkeys";
 
-/// Removes what identifies this client: two installations with one `client_id` would confuse the service.
-/// `client_id` is the only such key that the core extension and the SDKs keep in `ps_kv`. Also leaves the
-/// [`KEY_FORMAT_MARKER`] for the SDKs that look for it.
+/// Removes the `client_id`, since two installations with the same one would confuse the service. It is the only such
+/// key that the core extension and the SDKs keep in `ps_kv`. Also sets `powersync_js_migrated_subkeys` for the SDKs
+/// that look for it.
 ///
 /// # Errors
-/// [`SnapshotError::LocalChanges`] when there is something to upload, which another client would repeat.
-pub fn scrub(connection: &Connection) -> Result<(), SnapshotError> {
+/// [`FinishError::LocalChanges`] when there are changes to upload: every client would upload them again.
+pub fn scrub(connection: &Connection) -> Result<(), FinishError> {
     let local: u64 = connection.query_row("SELECT count(*) FROM ps_crud", [], |row| row.get(0))?;
     if local > 0 {
-        return Err(SnapshotError::LocalChanges(local));
+        return Err(FinishError::LocalChanges(local));
     }
-    // The file itself may become the snapshot: nothing of it may stay in a page.
+    // The file itself may become the snapshot, so nothing of the id may stay in a page.
     connection.pragma_update(None, "secure_delete", "on")?;
     connection.execute("DELETE FROM ps_kv WHERE key = 'client_id'", [])?;
     connection.execute(
@@ -84,21 +112,21 @@ pub fn scrub(connection: &Connection) -> Result<(), SnapshotError> {
     Ok(())
 }
 
-/// Of a compact file's pages, at most one in so many may be unused.
-const FEW_UNUSED: u64 = 50;
+/// A dense file is copied all the same if more than one in so many of its pages are unused.
+const COPY_ABOVE_ONE_UNUSED_IN: u64 = 50;
 
-/// Makes `target` of a scrubbed database: a compact copy, or the file itself if it is as compact already
-/// (`compact`: written in order, nothing deleted). The database is gone then.
+/// Turns a scrubbed database into the file `target`: renames it if it is `dense` (written in order, nothing deleted),
+/// else writes a dense copy. Closes the database.
 ///
 /// # Errors
-/// [`SnapshotError::NoSpace`] before anything is written when the disk has no room for a copy.
-pub fn write(connection: Connection, compact: bool, target: &Path) -> Result<(), SnapshotError> {
+/// [`FinishError::NoSpace`] before anything is written when the disk has no room for a copy.
+pub fn write(connection: Connection, dense: bool, target: &Path) -> Result<(), FinishError> {
     let pages = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
-    let few_unused = pages("freelist_count")? * FEW_UNUSED <= pages("page_count")?;
+    let few_unused = pages("freelist_count")? * COPY_ABOVE_ONE_UNUSED_IN <= pages("page_count")?;
     match connection.path().map(PathBuf::from) {
-        Some(from) if compact && few_unused => {
+        Some(from) if dense && few_unused => {
             connection.close().map_err(|(_, error)| error)?;
-            std::fs::rename(&from, target).map_err(|source| SnapshotError::Rename {
+            std::fs::rename(&from, target).map_err(|source| FinishError::Rename {
                 from,
                 to: target.to_owned(),
                 source,
@@ -108,32 +136,32 @@ pub fn write(connection: Connection, compact: bool, target: &Path) -> Result<(),
     }
 }
 
-/// Writes a compact copy to `target`, in SQLite's default journal mode.
+/// Writes a dense copy to `target`, in SQLite's default journal mode.
 ///
 /// # Errors
-/// [`SnapshotError::NoSpace`] before anything is written when the disk has no room for it.
-pub fn vacuum_into(connection: &Connection, target: &Path) -> Result<(), SnapshotError> {
+/// [`FinishError::NoSpace`] before anything is written when the disk has no room for the copy.
+pub fn vacuum_into(connection: &Connection, target: &Path) -> Result<(), FinishError> {
     let directory = target.parent().unwrap_or(Path::new("."));
     let needed = used_bytes(connection)?;
-    let available = fs4::available_space(directory).map_err(|source| SnapshotError::Space {
+    let available = fs4::available_space(directory).map_err(|source| FinishError::Space {
         path: directory.to_owned(),
         source,
     })?;
     if available < needed {
-        return Err(SnapshotError::NoSpace {
+        return Err(FinishError::NoSpace {
             path: directory.to_owned(),
             needed,
             available,
         });
     }
-    // Both files are gone through once and in order: a large cache would only hold memory.
+    // Both files are read or written once and in order: a large cache would only take memory.
     connection.pragma_update(None, "cache_size", -VACUUM_CACHE_KIB)?;
     connection.execute("VACUUM INTO ?1", [target.to_string_lossy()])?;
     Ok(())
 }
 
-/// The size of the pages in use, which the copy does not exceed.
-fn used_bytes(connection: &Connection) -> Result<u64, SnapshotError> {
+/// Returns the size of the pages in use, which the copy does not exceed.
+fn used_bytes(connection: &Connection) -> Result<u64, FinishError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?)
 }
@@ -141,11 +169,11 @@ fn used_bytes(connection: &Connection) -> Result<u64, SnapshotError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oplog::log as database;
+    use crate::oplog;
 
     #[test]
     fn the_rewrite_that_the_marker_prevents_would_destroy_a_good_key() {
-        let connection = database::open_in_memory().unwrap();
+        let connection = oplog::open_in_memory().unwrap();
         let rewrite = "SELECT powersync_remove_duplicate_key_encoding('products/1/a/b')";
         let rewritten: Option<String> =
             connection.query_row(rewrite, [], |row| row.get(0)).unwrap();
@@ -154,8 +182,8 @@ mod tests {
 
     #[test]
     fn a_scrubbed_database_knows_no_client_and_has_the_marker() {
-        let connection = database::open_in_memory().unwrap();
-        database::initialize(&connection).unwrap();
+        let connection = oplog::open_in_memory().unwrap();
+        oplog::initialize(&connection).unwrap();
         scrub(&connection).unwrap();
         let keys = "SELECT group_concat(key) FROM ps_kv";
         let keys: String = connection.query_row(keys, [], |row| row.get(0)).unwrap();
@@ -173,15 +201,15 @@ mod tests {
     }
 
     #[test]
-    fn a_compact_file_becomes_the_snapshot_without_a_trace_of_the_client() {
+    fn a_dense_file_becomes_the_snapshot_without_a_trace_of_the_client() {
         let directory = tempfile::tempdir().unwrap();
         let (synced, target) = (
             directory.path().join("sync.sqlite"),
             directory.path().join("snapshot.sqlite"),
         );
-        for compact in [true, false] {
-            let connection = database::open(&synced).unwrap();
-            database::initialize(&connection).unwrap();
+        for dense in [true, false] {
+            let connection = oplog::open(&synced).unwrap();
+            oplog::initialize(&connection).unwrap();
             connection.execute_batch("VACUUM").unwrap();
             let client = "SELECT value FROM ps_kv WHERE key = 'client_id'";
             let client: String = connection.query_row(client, [], |row| row.get(0)).unwrap();
@@ -193,8 +221,8 @@ mod tests {
             };
             assert!(holds_client(&synced));
             scrub(&connection).unwrap();
-            write(connection, compact, &target).unwrap();
-            assert_eq!(synced.exists(), !compact);
+            write(connection, dense, &target).unwrap();
+            assert_eq!(synced.exists(), !dense);
             assert!(!holds_client(&target));
             std::fs::remove_file(&target).unwrap();
         }

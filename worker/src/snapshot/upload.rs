@@ -1,4 +1,4 @@
-//! From a verified file to a snapshot that others can download.
+//! Stores a verified file as a snapshot: its renditions, then the manifest that refers to them, then `latest/`.
 
 use std::{iter::once, path::Path, time::Instant};
 
@@ -10,41 +10,74 @@ use seedbed_protocol::{
         SnapshotName, SnapshotPart, SnapshotStore, SnapshotStoreError, SnapshotsConfig, latest_key,
     },
 };
-use tracing::warn;
+use tracing::{info, warn};
 
-use crate::{seed::base::are_in, seed::job::timing};
+use crate::metrics::timing;
 
-/// Where snapshots go, and in which forms.
-pub(crate) struct Upload {
-    store: SnapshotStore,
-    /// The file itself comes last, since storing it may move it away.
+/// Stores snapshots in one repository, in the configured encodings.
+pub(crate) struct Uploader {
+    repository: SnapshotStore,
+    /// The file itself is the last, since storing it may move it away.
     renditions: Vec<Encoding>,
     latest: bool,
 }
 
-impl Upload {
-    pub(crate) fn new(store: SnapshotStore, config: &SnapshotsConfig) -> Self {
+impl Uploader {
+    pub(crate) fn new(repository: SnapshotStore, config: &SnapshotsConfig) -> Self {
         let mut renditions = config.renditions.clone();
         renditions.sort_by_key(|&encoding| encoding == Encoding::Identity);
         Self {
-            store,
+            repository,
             renditions,
             latest: config.latest,
         }
     }
 
-    /// Whether a snapshot with these files has the forms that are wanted.
-    pub(crate) fn is_in_its_forms(&self, renditions: &[Rendition]) -> bool {
-        are_in(renditions, &self.renditions)
+    /// Whether a snapshot has exactly the configured renditions.
+    pub(crate) fn has_encodings(&self, renditions: &[Rendition]) -> bool {
+        renditions.len() == self.renditions.len()
+            && renditions
+                .iter()
+                .all(|rendition| self.renditions.contains(&rendition.encoding))
     }
 
-    /// The keys of what there has to be of a snapshot of `store_id` with these files, as far as it is found by clients; with the
-    /// sizes of the files.
-    pub(crate) fn keys(
+    /// Whether every object that clients need of a snapshot of `store_id` is still in the repository; else logs why not.
+    pub(crate) async fn is_complete(&self, store_id: &StoreId, renditions: &[Rendition]) -> bool {
+        for (key, bytes) in self.keys(store_id, renditions) {
+            match self.repository.look_up(&key).await {
+                Ok(Some(object)) if bytes.is_none_or(|bytes| object.bytes == bytes) => {}
+                Ok(_) => {
+                    info!("downloading all rows: {key:?} is missing from the snapshot store");
+                    return false;
+                }
+                Err(error) => {
+                    info!("downloading all rows: {error}");
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Downloads the smallest rendition of a snapshot and checks its hash.
+    ///
+    /// # Errors
+    /// [`SnapshotStoreError`], also when the file is not what was uploaded.
+    pub(crate) async fn fetch(
         &self,
-        store_id: &StoreId,
         renditions: &[Rendition],
-    ) -> Vec<(String, Option<u64>)> {
+        file: &Path,
+    ) -> Result<(), SnapshotStoreError> {
+        let rendition = smallest(renditions).ok_or_else(|| SnapshotStoreError::NotFound {
+            key: String::new(),
+            url: self.repository.url().to_owned(),
+        })?;
+        self.repository.fetch_database(rendition, file).await?;
+        Ok(())
+    }
+
+    /// Returns the keys of all objects that clients need, with sizes where known.
+    fn keys(&self, store_id: &StoreId, renditions: &[Rendition]) -> Vec<(String, Option<u64>)> {
         let files = renditions
             .iter()
             .map(|rendition| (rendition.key.clone(), Some(rendition.bytes)));
@@ -54,8 +87,8 @@ impl Upload {
         files.chain(latest).collect()
     }
 
-    /// Stores each rendition of `file`, then the manifest that refers to them, then the copies below
-    /// `latest/`. On failure nothing of it is left that a manifest refers to, and what was stored is removed.
+    /// Stores each rendition of `file`, then the manifest that refers to them, then the copies below `latest/`. On failure
+    /// removes what was stored; no manifest refers to anything that may be left.
     pub(crate) async fn snapshot(
         &self,
         file: &Path,
@@ -65,19 +98,19 @@ impl Upload {
         let name = SnapshotName::new(&manifest.store_id, manifest.job_id, manifest.attempt);
         let stored = self.files_and_manifest(&name, file, &mut manifest, started);
         if let Err(error) = stored.await {
-            // Without a manifest the files are of no use, and the next attempt needs the room. The manifest goes
-            // first: it may be there although no answer said so.
+            // Files without a manifest are of no use, and the next attempt needs the room. The manifest is removed
+            // first: it may have been stored although no answer confirmed it.
             let files = manifest.renditions.into_iter().map(|r| r.key);
             let keys: Vec<_> = once(name.key(SnapshotPart::Manifest))
                 .chain(files)
                 .collect();
-            let _ = self.store.delete(stream::iter(keys)).await;
+            let _ = self.repository.delete(stream::iter(keys)).await;
             return Err(error);
         }
         if self.latest
-            && let Err(error) = self.store.put_latest(&manifest).await
+            && let Err(error) = self.repository.put_latest(&manifest).await
         {
-            // The snapshot is whole; the next job of the store tries again.
+            // The snapshot itself is complete; the store's next job tries again.
             warn!("the copy below latest/ is not the newest: {error}");
         }
         Ok(manifest)
@@ -91,20 +124,25 @@ impl Upload {
         started: Instant,
     ) -> Result<(), SnapshotStoreError> {
         for &encoding in &self.renditions {
-            let rendition = self.store.put(name, encoding, file).await?;
+            let rendition = self.repository.put(name, encoding, file).await?;
             manifest.renditions.push(rendition);
         }
-        // The file itself, which clients without decoders take, is the first that they find.
+        // The file itself comes first, for clients without decoders.
         manifest
             .renditions
             .sort_by_key(|rendition| rendition.encoding != Encoding::Identity);
         manifest.steps.push(timing("upload", started));
-        self.store.put_manifest(name, manifest).await?;
+        self.repository.put_manifest(name, manifest).await?;
         Ok(())
     }
 
-    /// Waits for what abandoned uploads are still moving, writing or taking back.
+    /// Waits until abandoned uploads have ended or removed what they stored.
     pub(crate) async fn settled(&self) {
-        self.store.settled().await;
+        self.repository.settled().await;
     }
+}
+
+/// Returns the rendition with the fewest bytes.
+pub(crate) fn smallest(renditions: &[Rendition]) -> Option<&Rendition> {
+    renditions.iter().min_by_key(|rendition| rendition.bytes)
 }

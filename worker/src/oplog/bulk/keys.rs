@@ -1,15 +1,15 @@
-//! Which row of `ps_oplog` has which key, within a budget of memory.
+//! Finds the row of `ps_oplog` that has a key, within a budget of memory.
 
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
 };
 
-/// What an entry takes: a hash, a row id, and the table's own byte for it.
+/// The size of an entry: a hash, a row id, and the table's own byte for it.
 const ENTRY_BYTES: usize = 17;
 
-/// Rows of `ps_oplog` by the hash of their bucket and key. Two keys may have one hash: who takes a row has to
-/// compare the key.
+/// Rows of `ps_oplog` by the hash of their bucket and key. Two keys may have one hash, so the caller has to compare the
+/// key of a row that it takes.
 pub(super) struct Keys {
     rows: HashMap<u64, i64>,
     hasher: RandomState,
@@ -25,13 +25,13 @@ impl Keys {
         }
     }
 
-    /// What a row is found by.
+    /// Returns the hash by which a row is found.
     pub(super) fn hash(&self, bucket: i64, key: &str) -> u64 {
         self.hasher.hash_one((bucket, key))
     }
 
-    /// Remembers the row of a key whose previous row, if any, was taken; `false` when there is no room for it,
-    /// or another key with its hash.
+    /// Remembers the row of a key whose previous row, if any, was taken. Returns `false` when there is no room for it, or
+    /// another key has its hash.
     pub(super) fn insert(&mut self, hash: u64, row: i64) -> bool {
         if self.rows.len() == self.rows.capacity() && self.bytes_to_grow() > self.most_bytes {
             return false;
@@ -39,12 +39,12 @@ impl Keys {
         self.rows.insert(hash, row).is_none()
     }
 
-    /// The row that has this key, or another key with its hash; it is forgotten.
+    /// Takes out the row that has this key, or another key with its hash.
     pub(super) fn take(&mut self, hash: u64) -> Option<i64> {
         self.rows.remove(&hash)
     }
 
-    /// What the table takes while it doubles: the old entries and room for twice as many.
+    /// Returns the size of the table while it doubles: the old entries and room for twice as many.
     fn bytes_to_grow(&self) -> usize {
         // A table is filled up to 7/8.
         let entries = self.rows.capacity().div_ceil(7) * 8;

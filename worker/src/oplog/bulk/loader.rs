@@ -1,57 +1,39 @@
-//! Loads a first checkpoint faster than operation by operation.
-//!
-//! The core extension keeps three indexes of `ps_oplog` sorted while operations come in no order, and looks for
-//! what each of them supersedes. On an empty database neither is needed: operations are appended as they come,
-//! a table of hashes in memory tells which are superseded, and when the checkpoint is complete the indexes are
-//! built and the rows of `ps_data__*` are written in order. Every line but the data goes to the core extension,
-//! which also applies the checkpoint; it then finds no operation that its rows do not have yet.
-//!
-//! ```text
-//! data line ─▶ operations ─▶ keys: superseded? ─▶ ps_oplog, ps_buckets      (no index)
-//! checkpoint_complete ─▶ indexes ─▶ ps_data__*, ps_untyped ─▶ core extension
-//! ```
-//!
-//! A partial checkpoint has its checksums compared; nobody reads its rows before all are there.
-//!
-//! The core extension stays the reference: what is not plain is left to it, from that line on, with all that
-//! has come by then brought into the form that it would have given it ([`Loader::give_up`]). That are: raw
-//! tables (from the beginning), an operation without a row's type and id, without data or out of the op ids'
-//! range, a CLEAR of a bucket that has rows, a bucket that vanishes while it is downloaded, and checksums that
-//! do not match.
+//! Loads the data lines of a first checkpoint into `ps_oplog`, and knows what each operation supersedes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
 use tracing::{debug, info};
 
-use super::keys::Keys;
+use super::{
+    keys::Keys,
+    tables::{fill_tables, remove_superseded},
+};
 use crate::{
-    oplog::line::{LineKind, TargetCheckpoint, is_data},
-    oplog::log::{DatabaseError, DeferredIndexes},
-    oplog::operations::{self, Batch, Change, Operation, Reason, RowKey},
-    oplog::schema::tables::{Inference, Schema, quoted},
-    powersync::client::Line,
+    oplog::{
+        checkpoint::TargetCheckpoint,
+        line::{LineKind, is_data},
+        operations::{self, Batch, Change, Operation, Reason, RowKey},
+        schema::{Inference, Schema},
+        sqlite::{DatabaseError, DeferredIndexes},
+    },
+    powersync::Line,
 };
 
-/// Indexes of `ps_oplog` that the core extension needs while operations arrive. That by row is deferred in any
-/// case.
+/// Indexes of `ps_oplog` that the core extension needs while operations arrive. The one by row is always deferred.
 const ARRIVAL_INDEXES: [&str; 2] = ["ps_oplog_key", "ps_oplog_opid"];
 
-/// The share of the memory that the hashes may take; the rest is SQLite's page cache and what it sorts with,
-/// which may each be as large as the cache.
+/// The share of the memory for the hashes; the rest is for SQLite's page cache and for its sorter, which may each be
+/// as large as the cache.
 const KEYS_SHARE: f64 = 0.5;
-
-/// Rows of a table that has more than one in so many operations are found by reading all operations, which is
-/// faster than reading just its own in the order of their ids.
-const MOST_OF_ALL: i64 = 4;
 
 /// Higher than any operation: the core extension finds nothing newer to apply.
 const ALL_APPLIED: i64 = i64::MAX;
 
 /// Loads the data lines of a first checkpoint.
 pub(crate) struct Loader {
-    /// Which row of `ps_oplog` has a key; `None` when they became too many: what is superseded is then found
-    /// when all is there.
+    /// Finds the row of `ps_oplog` that has a key. `None` when there were too many: superseded operations are then found
+    /// at the end.
     keys: Option<Keys>,
     buckets: HashMap<String, Bucket>,
     target: TargetCheckpoint,
@@ -64,22 +46,20 @@ pub(crate) struct Loader {
 #[derive(Clone, Copy)]
 struct Bucket {
     id: i64,
-    /// Whether it had a PUT since it was created.
+    /// Whether it has had a PUT.
     filled: bool,
 }
 
-/// What the operations of a line add to their bucket's checksums.
+/// The checksums that the operations of a line add to their bucket: of superseded operations, and of those in
+/// `ps_oplog`.
 #[derive(Default)]
 struct Sums {
-    compacted: u32,
+    superseded: u32,
     kept: u32,
 }
 
 impl Loader {
-    /// Prepares an empty database; `None` when its schema is not for a fast load.
-    ///
-    /// # Errors
-    /// What SQLite says.
+    /// Prepares an empty database; returns `None` when its schema cannot be loaded in bulk.
     pub(crate) fn begin(
         connection: &Connection,
         schema: &Schema,
@@ -146,7 +126,7 @@ impl Loader {
         }
     }
 
-    /// Why this line, as a whole, is for the core extension.
+    /// Returns why the core extension has to take this line, if so.
     fn objection(&self, batch: &Batch<'_>) -> Option<Reason> {
         let mut filled = self
             .buckets
@@ -193,15 +173,15 @@ impl Loader {
                 }
                 Change::Remove { row } => {
                     self.remove(connection, bucket.id, row, &mut key, &mut sums)?;
-                    sums.compacted = sums.compacted.wrapping_add(*checksum);
+                    sums.superseded = sums.superseded.wrapping_add(*checksum);
                 }
-                Change::Move => sums.compacted = sums.compacted.wrapping_add(*checksum),
+                Change::Move => sums.superseded = sums.superseded.wrapping_add(*checksum),
                 Change::Clear => {
                     let clear =
                         "UPDATE ps_buckets SET add_checksum = 0, op_checksum = 0 WHERE id = ?1";
                     connection.execute(clear, [bucket.id])?;
                     sums = Sums {
-                        compacted: *checksum,
+                        superseded: *checksum,
                         kept: 0,
                     };
                 }
@@ -223,7 +203,7 @@ impl Loader {
         Ok(Bucket { id, filled: false })
     }
 
-    /// Deletes the operation with this key, if there is one and it can be known by now. Returns the key's hash.
+    /// Deletes the operation with this key, if there is one and it is still looked for. Returns the key's hash.
     fn supersede(
         &mut self,
         connection: &Connection,
@@ -246,10 +226,10 @@ impl Loader {
             self.defer(connection, "two keys have one hash")?;
             return Ok(None);
         };
-        sums.compacted = sums.compacted.wrapping_add(checksum as u32);
+        sums.superseded = sums.superseded.wrapping_add(checksum as u32);
         sums.kept = sums.kept.wrapping_sub(checksum as u32);
         self.superseded = true;
-        // Its columns may have been the only ones of their kind.
+        // The deleted row may have been the only one with some column or kind.
         self.inference = None;
         Ok(Some(hash))
     }
@@ -289,7 +269,7 @@ impl Loader {
         self.defer(connection, "worker.load_memory_mib is used up")
     }
 
-    /// From now on, only records what removes operations.
+    /// Stops looking for superseded operations; from now on only records which keys were removed.
     fn defer(&mut self, connection: &Connection, reason: Reason) -> Result<(), DatabaseError> {
         debug!("superseded operations will be found at the end: {reason}");
         self.keys = None;
@@ -305,15 +285,12 @@ impl Loader {
         if let Some(inference) = &mut self.inference
             && inference.add(kind, data).is_err()
         {
-            // Whoever reads all rows at the end says what is wrong with this one, if it is still there.
+            // If the row is still there at the end, inferring from all rows reports what is wrong with it.
             self.inference = None;
         }
     }
 
-    /// Whether what was loaded sums to what the service says, in every bucket of at least this priority.
-    ///
-    /// # Errors
-    /// What SQLite says.
+    /// Whether the checksum of what was loaded is the service's, in every bucket up to this priority number.
     pub(crate) fn matches(
         &self,
         connection: &Connection,
@@ -331,20 +308,17 @@ impl Loader {
         Ok(true)
     }
 
-    /// Leaves everything else to the core extension.
-    ///
-    /// # Errors
-    /// What SQLite says.
+    /// Prepares the database for the core extension, which takes over.
     pub(crate) fn give_up(
         mut self,
         connection: &Connection,
         reason: Reason,
     ) -> Result<(), DatabaseError> {
-        info!("the fast load ends early: {reason}");
+        info!("the bulk load ends early: {reason}");
         self.settle(connection)
     }
 
-    /// Builds the indexes and removes whatever else is superseded.
+    /// Builds the indexes and removes the superseded operations that are left.
     fn settle(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
         self.indexes.build(connection)?;
         if self.keys.is_none() {
@@ -355,12 +329,9 @@ impl Loader {
         Ok(())
     }
 
-    /// Writes every row of a complete checkpoint whose checksums are right; `row_index` builds the index by
-    /// row. The core extension has only to record it then. Says whether the file is compact: everything in it was
-    /// written in order, and nothing deleted.
-    ///
-    /// # Errors
-    /// What SQLite or the core extension says.
+    /// Writes every row of a complete checkpoint whose checksums are right; `row_index` builds the index by row. The core
+    /// extension then has only to record the checkpoint. Returns whether the file is dense: everything in it was written
+    /// in order, and nothing deleted.
     pub(crate) fn finish(
         mut self,
         connection: &Connection,
@@ -389,7 +360,7 @@ pub(crate) enum Taken {
     Refused(Reason),
 }
 
-/// The bucket's state after a line, as the core extension counts it.
+/// Records a bucket's state after a line, as the core extension counts it.
 fn record(
     connection: &Connection,
     bucket: i64,
@@ -411,78 +382,10 @@ fn record(
     update.execute((
         bucket,
         last_op,
-        sums.compacted,
+        sums.superseded,
         sums.kept,
         operations,
         bytes,
     ))?;
-    Ok(())
-}
-
-/// Deletes every operation that a later one, or a REMOVE, has the key of, and moves its checksum to the
-/// compacted ones; says whether there were any.
-fn remove_superseded(connection: &Connection) -> Result<bool, DatabaseError> {
-    let deleted = connection.execute(
-        "DELETE FROM ps_oplog WHERE rowid IN (
-             SELECT operation FROM (
-                 SELECT rowid AS operation, lead(rowid) OVER (PARTITION BY bucket, key ORDER BY rowid) AS later
-                 FROM ps_oplog)
-             WHERE later IS NOT NULL
-             UNION ALL
-             SELECT o.rowid FROM temp.load_removed AS removed
-             CROSS JOIN ps_oplog AS o ON o.bucket = removed.bucket AND o.key = removed.key
-             WHERE o.rowid <= removed.until)",
-        [],
-    )?;
-    connection.execute(
-        "UPDATE ps_buckets SET (add_checksum, op_checksum) = (
-             SELECT (add_checksum + op_checksum - kept) & 0xffffffff, kept FROM (
-                 SELECT coalesce(sum(hash), 0) & 0xffffffff AS kept FROM ps_oplog WHERE bucket = ps_buckets.id))",
-        [],
-    )?;
-    Ok(deleted > 0)
-}
-
-/// Writes the newest operation of every row into its table, in the order of the ids. What has no table goes
-/// where the core extension keeps it until there is one.
-fn fill_tables(connection: &Connection) -> Result<(), DatabaseError> {
-    let all: i64 = connection.query_row("SELECT count(*) FROM ps_oplog", [], |row| row.get(0))?;
-    let mut kinds = connection.prepare(
-        "SELECT row_type, sum(operations), max(operations) > 1 FROM (
-             SELECT row_type, count(*) AS operations FROM ps_oplog INDEXED BY ps_oplog_row GROUP BY row_type, row_id)
-         GROUP BY row_type",
-    )?;
-    let kinds: Vec<(String, i64, bool)> = kinds
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<Result<_, _>>()?;
-    let mut tables = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
-    let tables: HashSet<String> = tables
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    for (kind, operations, shared) in &kinds {
-        let table = format!("ps_data__{kind}");
-        let rows = match (shared, operations * MOST_OF_ALL > all) {
-            // In the order in which they came, and then sorted: each page of the operations is read once.
-            (false, true) => {
-                "SELECT row_id, data FROM ps_oplog NOT INDEXED WHERE row_type = ?1 ORDER BY row_id"
-            }
-            // Of several operations with the highest id, which a service does not send, this takes the one that
-            // the core extension takes.
-            _ => {
-                "SELECT row_id, iif(max(op_id), data, NULL) FROM ps_oplog INDEXED BY ps_oplog_row
-                 WHERE row_type = ?1 GROUP BY row_id"
-            }
-        };
-        if tables.contains(&table) {
-            let mut indexes = DeferredIndexes::take_all_of(connection, &table)?;
-            let table = quoted(&table);
-            connection.execute(&format!("INSERT INTO {table}(id, data) {rows}"), [kind])?;
-            indexes.build(connection)?;
-        } else {
-            let untyped =
-                format!("INSERT INTO ps_untyped(type, id, data) SELECT ?1, * FROM ({rows})");
-            connection.execute(&untyped, [kind])?;
-        }
-    }
     Ok(())
 }

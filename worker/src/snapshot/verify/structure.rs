@@ -1,18 +1,18 @@
-//! Whether the file is a sound database: what `integrity_check` finds, in less time.
+//! Checks that the file is a sound database: finds what `integrity_check` finds, in less time.
 //!
-//! `integrity_check` looks every row up in every index, which is a search in a random place each time. Here,
-//! `quick_check` does all but that, and each index is read once from front to back: it has to be sorted, and to
-//! hold the entries that the table's rows make, compared by an order-independent fingerprint. Indexes of which
-//! this cannot be said so simply are left to `integrity_check`.
+//! `integrity_check` looks every row up in every index, each time in a random place. Here, `quick_check` does
+//! everything else, and each index is read once from front to back: it has to be sorted, and to hold the entries of
+//! the table's rows, compared by an order-independent sum. Indexes that cannot be compared so simply are left to
+//! `integrity_check`.
 
 use std::hash::{BuildHasher, RandomState};
 
 use rusqlite::{Connection, Row, types::ValueRef};
 
-use super::file::VerifyError;
-use crate::oplog::schema::tables::quoted;
+use super::error::VerifyError;
+use crate::oplog::quoted;
 
-/// SQLite's page cache meanwhile, in KiB, for the tables that are left to it.
+/// SQLite's page cache during the check, in KiB, for the tables that are left to `integrity_check`.
 pub(super) const CACHE_KIB: i64 = 64 * 1024;
 
 /// Checks the whole file.
@@ -25,10 +25,10 @@ pub(super) fn check(connection: &Connection) -> Result<(), VerifyError> {
     let mut tables = tables.query([])?;
     while let Some(table) = tables.next()? {
         let (name, without_row_ids): (String, bool) = (table.get(0)?, table.get(1)?);
-        // The columns of other tables may have any name, that of the row id included.
-        let ours = name.starts_with("ps_") && !without_row_ids;
+        // Other tables may have a column with any name, even that of the row id.
+        let is_internal = name.starts_with("ps_") && !without_row_ids;
         let checked = match Index::all_of(connection, &name)? {
-            Some(indexes) if ours => check_indexes(connection, &name, &indexes, &hasher)?,
+            Some(indexes) if is_internal => check_indexes(connection, &name, &indexes, &hasher)?,
             _ => false,
         };
         if !checked {
@@ -47,7 +47,7 @@ fn sound(result: String) -> Result<(), VerifyError> {
     }
 }
 
-/// An index of every row by some of its columns, in SQLite's own order.
+/// An index of all rows by some of their columns, in SQLite's own order.
 struct Index {
     name: String,
     unique: bool,
@@ -55,7 +55,7 @@ struct Index {
 }
 
 impl Index {
-    /// A table's indexes; `None` when one is not that simple.
+    /// Returns a table's indexes; `None` when one of them is not that simple.
     fn all_of(connection: &Connection, table: &str) -> Result<Option<Vec<Self>>, VerifyError> {
         let mut found = connection
             .prepare_cached(r#"SELECT name, "unique", partial FROM pragma_index_list(?1)"#)?;
@@ -95,7 +95,7 @@ impl Index {
         Ok(Some(columns))
     }
 
-    /// Its columns and the row id, as SQL.
+    /// Returns its columns and the row id, as SQL.
     fn entry(&self) -> String {
         let mut entry: Vec<_> = self.columns.iter().map(|column| quoted(column)).collect();
         entry.push("rowid".to_owned());
@@ -107,8 +107,8 @@ impl Index {
     }
 }
 
-/// A sum that does not depend on the order of what is added. Two different sets of entries have the same one
-/// with a probability of 2^-64.
+/// A sum that does not depend on the order of the entries. Two different sets of entries have the same sum with a
+/// probability of 2^-64.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 struct Sum {
     entries: u64,
@@ -122,7 +122,7 @@ impl Sum {
     }
 }
 
-/// Checks a table's indexes; `false` when one holds values whose order is not that simple.
+/// Checks a table's indexes; returns `false` when one holds values whose order is not that simple.
 fn check_indexes(
     connection: &Connection,
     table: &str,
@@ -147,7 +147,7 @@ fn check_indexes(
     Ok(true)
 }
 
-/// What each index has to hold, from one pass over the table.
+/// Returns the sum that each index has to have, from one pass over the table.
 fn sums_of_rows(
     connection: &Connection,
     table: &str,
@@ -176,7 +176,7 @@ fn sums_of_rows(
     Ok(Some(sums))
 }
 
-/// What an index holds, if it is sorted.
+/// Returns the sum of an index's entries; fails if it is not sorted.
 fn sum_of_entries(
     connection: &Connection,
     table: &str,
@@ -208,17 +208,17 @@ fn sum_of_entries(
     Ok(Some(sum))
 }
 
-/// An index's entry, written so that entries compare as SQLite orders them.
+/// An index's entry, written so that comparing the bytes is SQLite's order.
 #[derive(Default)]
 struct Entry {
     bytes: Vec<u8>,
-    /// Where the row id begins.
+    /// Where the row id begins in `bytes`.
     key_length: usize,
     has_null: bool,
 }
 
 impl Entry {
-    /// Reads so many columns and the row id; `false` for a value whose order is not simply that of its bytes.
+    /// Reads so many columns and the row id; returns `false` for a value whose order is not simply that of its bytes.
     fn read(&mut self, row: &Row<'_>, first: usize, columns: usize) -> Result<bool, VerifyError> {
         self.bytes.clear();
         self.has_null = false;
@@ -253,11 +253,11 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oplog::log as database;
+    use crate::oplog;
 
     fn example() -> Connection {
-        let connection = database::open_in_memory().unwrap();
-        database::initialize(&connection).unwrap();
+        let connection = oplog::open_in_memory().unwrap();
+        oplog::initialize(&connection).unwrap();
         connection
             .execute_batch(
                 "CREATE TEMP VIEW numbers AS
