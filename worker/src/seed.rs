@@ -5,18 +5,21 @@
 //! - A kill leaves a locked directory, which the next process removes, and perhaps objects without a manifest, which
 //!   `seedbed gc` removes. Nothing refers to either.
 //!
-//! Read `job` first: it is the whole job from top to bottom. `base` decides what can be reused, `download` syncs.
+//! Read `job` first: it is the whole job from top to bottom. `base` decides what can be reused, `download` syncs,
+//! `streams` resumes what breaks off.
 
 mod base;
 mod config_error;
 mod download;
+mod download_error;
 mod error;
 mod job;
 mod steps;
+mod streams;
 mod workdir;
 
 pub use config_error::ConfigError;
-pub use download::DownloadError;
+pub use download_error::DownloadError;
 pub use error::SeedError;
 pub(crate) use job::{Seeded, Seeder};
 pub(crate) use steps::step;

@@ -28,4 +28,4 @@ mod keys;
 mod loader;
 mod tables;
 
-pub(super) use loader::{Loader, Taken};
+pub(super) use loader::Loader;

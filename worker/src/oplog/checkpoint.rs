@@ -78,15 +78,19 @@ pub struct TargetCheckpoint {
     streams: Option<Vec<StreamLine>>,
 }
 
-impl TargetCheckpoint {
-    /// Replaces the target by that of a `checkpoint` line.
-    pub fn replace(&mut self, line: CheckpointLine) {
-        self.buckets.clear();
-        self.last_op_id = line.last_op_id;
-        self.streams = line.streams;
-        self.update(line.buckets);
+impl From<CheckpointLine> for TargetCheckpoint {
+    fn from(line: CheckpointLine) -> Self {
+        let mut target = Self {
+            last_op_id: line.last_op_id,
+            buckets: BTreeMap::new(),
+            streams: line.streams,
+        };
+        target.update(line.buckets);
+        target
     }
+}
 
+impl TargetCheckpoint {
     /// Applies a `checkpoint_diff` line to the target.
     pub fn apply(&mut self, line: CheckpointDiffLine) {
         self.last_op_id = line.last_op_id;

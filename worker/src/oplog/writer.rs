@@ -1,7 +1,13 @@
-//! The thread that writes a job's database.
+//! Writes a job's database, on a thread of its own: in bulk as long as possible, else through the core extension.
+//!
+//! Everything up to the complete checkpoint is one transaction; a failure throws the file away.
 
 use std::{
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -11,9 +17,10 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    bulk::{Loader, Taken},
+    bulk::Loader,
+    checkpoint::TargetCheckpoint,
     core::{CoreSync, subscribe},
-    line::LineKind,
+    operations::{Batch, Reason},
     schema::Schema,
     sqlite::{self, DatabaseError, DeferredIndexes, open_alone, open_in_memory, set_cache},
 };
@@ -30,36 +37,43 @@ pub(super) struct Written {
 
 /// A request to the thread, with a place for the answer.
 pub(super) enum Command {
+    /// Opens a stream; the answer is the body of its request.
     Start(oneshot::Sender<String>),
-    Line(Line),
-    PartiallyComplete(Line, oneshot::Sender<Applied>),
+    /// A data line; its operations if they were decoded, or why the core extension has to take them.
+    Data(Line, Option<Result<Batch, Reason>>),
+    /// A `checkpoint` or `checkpoint_diff` line, and the target that it makes.
+    Target(Line, Arc<TargetCheckpoint>),
+    /// A line of another kind.
+    Other(Line),
+    /// A `partial_checkpoint_complete` line, and its priority.
+    PartiallyComplete(Line, u8, oneshot::Sender<Applied>),
+    /// A `checkpoint_complete` line.
     Complete(Line, oneshot::Sender<Applied>),
     Finish,
 }
 
-/// What a sync starts with.
-pub struct SyncStart {
+/// What a sync asks for, and its limits.
+pub struct SyncOptions {
     /// Sync parameters.
     pub parameters: Map<String, Value>,
     /// Whether to sync the streams that the service subscribes every client to.
     pub default_streams: bool,
     /// Explicit subscriptions.
     pub subscriptions: Vec<StreamSubscription>,
-    /// How long they stay valid, in seconds.
+    /// How long the subscriptions stay valid, in seconds.
     pub subscription_ttl: u64,
     /// SQLite's page cache, in KiB.
     pub cache_kib: u32,
-    /// What loading the first checkpoint in bulk may take in memory, in KiB; `None` leaves every operation to
-    /// the core extension.
+    /// The memory of a bulk load of the first checkpoint, in KiB; `None` leaves every operation to the core extension.
     pub load_memory_kib: Option<u32>,
 }
 
-/// Whether a complete checkpoint became visible.
+/// Whether the core extension has applied a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applied {
     /// All rows are in their tables.
     Yes,
-    /// It was refused, in the core extension's words; the buckets that it blames are gone.
+    /// The core extension refused it, for this reason, and has dropped the buckets that do not match.
     No(String),
 }
 
@@ -72,6 +86,8 @@ pub(super) struct Writer {
     cache_kib: u32,
     /// Present until the first checkpoint is complete, or a line comes that it does not take.
     loader: Option<Loader>,
+    /// Whether `loader` is present, for the side that reads the lines.
+    is_loading: Arc<AtomicBool>,
     loaded: bool,
     dense: bool,
 }
@@ -80,7 +96,7 @@ impl Writer {
     pub(super) fn create(
         path: &Path,
         schema: Schema,
-        start: &SyncStart,
+        start: &SyncOptions,
     ) -> Result<Self, DatabaseError> {
         std::fs::write(path, schema.empty_database()?).map_err(|source| DatabaseError::Create {
             path: path.to_owned(),
@@ -96,7 +112,7 @@ impl Writer {
         Self::begin(connection, schema, start, row_index, loader)
     }
 
-    pub(super) fn to_ask(schema: Schema, start: &SyncStart) -> Result<Self, DatabaseError> {
+    pub(super) fn in_memory(schema: Schema, start: &SyncOptions) -> Result<Self, DatabaseError> {
         let mut connection = open_in_memory()?;
         let empty = schema.empty_database()?;
         connection.deserialize_read_exact("main", &empty[..], empty.len(), false)?;
@@ -107,7 +123,7 @@ impl Writer {
     pub(super) fn resume(
         path: &Path,
         schema: Schema,
-        start: &SyncStart,
+        start: &SyncOptions,
     ) -> Result<Self, DatabaseError> {
         let connection = open_alone(path, start.cache_kib)?;
         // The file itself may become the next snapshot, so removed rows must not stay in its pages.
@@ -120,7 +136,7 @@ impl Writer {
     fn begin(
         connection: Connection,
         schema: Schema,
-        start: &SyncStart,
+        start: &SyncOptions,
         row_index: DeferredIndexes,
         loader: Option<Loader>,
     ) -> Result<Self, DatabaseError> {
@@ -142,6 +158,7 @@ impl Writer {
             core: CoreSync::new(payload.to_string()),
             row_index,
             cache_kib: start.cache_kib,
+            is_loading: Arc::new(AtomicBool::new(loader.is_some())),
             loader,
             loaded: false,
             dense: false,
@@ -151,6 +168,11 @@ impl Writer {
     /// Returns the connection, to interrupt it.
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// Returns a flag that is set as long as data lines are loaded in bulk. Only then is it worth decoding them.
+    pub(super) fn is_loading(&self) -> Arc<AtomicBool> {
+        self.is_loading.clone()
     }
 
     /// Works off the commands until the last one, then commits.
@@ -165,9 +187,11 @@ impl Writer {
             waited += waiting.elapsed();
             match command {
                 Some(Command::Start(reply)) => drop(reply.send(self.start()?)),
-                Some(Command::Line(line)) => self.load_or_line(&line)?,
-                Some(Command::PartiallyComplete(line, reply)) => {
-                    drop(reply.send(self.partially_complete(&line)?));
+                Some(Command::Data(line, batch)) => self.data(&line, batch)?,
+                Some(Command::Target(line, target)) => self.target(&line, target)?,
+                Some(Command::Other(line)) => drop(self.core.line(&self.connection, &line)?),
+                Some(Command::PartiallyComplete(line, priority, reply)) => {
+                    drop(reply.send(self.partially_complete(&line, priority)?));
                 }
                 Some(Command::Complete(line, reply)) => drop(reply.send(self.complete(&line)?)),
                 Some(Command::Finish) => break,
@@ -193,27 +217,52 @@ impl Writer {
         Ok(request)
     }
 
-    /// Loads a data line, or passes a line on to the core extension.
-    fn load_or_line(&mut self, line: &Line) -> Result<(), DatabaseError> {
+    /// Loads a data line, or passes it on to the core extension.
+    fn data(
+        &mut self,
+        line: &Line,
+        batch: Option<Result<Batch, Reason>>,
+    ) -> Result<(), DatabaseError> {
         if let Some(loader) = &mut self.loader
             && self.core.is_open()
         {
-            match loader.line(&self.connection, line)? {
-                Taken::Loaded => return Ok(()),
-                Taken::NoData => {}
-                Taken::Refused(reason) => self.give_up_loading(reason)?,
-            }
+            let batch = batch.unwrap_or(Err("a line that was not decoded"));
+            let reason = match &batch {
+                Ok(batch) => match loader.objection(batch) {
+                    None => return loader.load(&self.connection, batch, line.bytes.len()),
+                    Some(reason) => reason,
+                },
+                Err(reason) => reason,
+            };
+            self.give_up_loading(reason)?;
         }
         self.core.line(&self.connection, line)?;
         Ok(())
     }
 
-    fn give_up_loading(&mut self, reason: &'static str) -> Result<(), DatabaseError> {
-        if let Some(loader) = self.loader.take() {
+    fn target(&mut self, line: &Line, target: Arc<TargetCheckpoint>) -> Result<(), DatabaseError> {
+        if let Some(loader) = &mut self.loader
+            && self.core.is_open()
+            && let Err(reason) = loader.retarget(target)
+        {
+            self.give_up_loading(reason)?;
+        }
+        self.core.line(&self.connection, line)?;
+        Ok(())
+    }
+
+    /// Leaves everything from now on to the core extension.
+    fn give_up_loading(&mut self, reason: Reason) -> Result<(), DatabaseError> {
+        if let Some(loader) = self.take_loader() {
             loader.give_up(&self.connection, reason)?;
             set_cache(&self.connection, self.cache_kib)?;
         }
         Ok(())
+    }
+
+    fn take_loader(&mut self) -> Option<Loader> {
+        self.is_loading.store(false, Ordering::Relaxed);
+        self.loader.take()
     }
 
     /// Whether what was loaded matches the service's checksums, up to this priority number. If not, loading is given
@@ -234,7 +283,7 @@ impl Writer {
 
     fn complete(&mut self, line: &Line) -> Result<Applied, DatabaseError> {
         let loaded = self.matches(None)?;
-        match self.loader.take() {
+        match self.take_loader() {
             Some(loader) => {
                 let (connection, row_index) = (&self.connection, &mut self.row_index);
                 self.dense = loader.finish(connection, &self.schema, row_index)?;
@@ -260,14 +309,11 @@ impl Writer {
         Ok(Applied::No(reason.to_owned()))
     }
 
-    fn partially_complete(&mut self, line: &Line) -> Result<Applied, DatabaseError> {
+    fn partially_complete(&mut self, line: &Line, priority: u8) -> Result<Applied, DatabaseError> {
         // Rows are not read before all are there, so what is loaded waits for the whole checkpoint.
-        if let Ok(LineKind::CheckpointPartiallyComplete(priority)) = LineKind::of(line)
-            && self.matches(Some(priority))?
-        {
+        if self.matches(Some(priority))? {
             return Ok(Applied::Yes);
         }
-        self.give_up_loading("a partial checkpoint in an unknown form")?;
         self.row_index.build(&self.connection)?;
         self.core.line(&self.connection, line)?;
         Ok(match self.core.closed_because() {
@@ -277,5 +323,5 @@ impl Writer {
     }
 }
 
-/// The index of `ps_oplog` that only applying a checkpoint needs.
+/// The index of `ps_oplog` that is needed only when a checkpoint is applied.
 const ROW_INDEX: &str = "ps_oplog_row";

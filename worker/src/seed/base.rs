@@ -11,7 +11,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{
-    download::{Compared, DownloadError, Downloader},
+    download::{Compared, Downloader},
+    download_error::DownloadError,
     error::SeedError,
 };
 use crate::snapshot::{Uploader, smallest};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use seedbed_protocol::{codec::CodecError, message::FailureKind, snapshots::SnapshotStoreError};
 
-use super::{download::DownloadError, workdir::WorkDirectoryError};
+use super::{download_error::DownloadError, workdir::WorkDirectoryError};
 use crate::snapshot::{FinishError, verify::VerifyError};
 
 /// Why an attempt failed.

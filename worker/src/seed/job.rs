@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     metrics::{Metrics, Progress},
-    oplog::{Schema, SyncedDatabase, core_version},
+    oplog::{Schema, Synced, core_version},
     settings::WorkerSettings,
     snapshot::{
         Uploader, scrub,
@@ -222,7 +222,7 @@ impl<'a> Attempt<'a> {
     async fn download_in_full(&mut self) -> Result<VerifiedFile, SeedError> {
         let directory = self.directory()?;
         let file = directory.file(SYNC_FILE);
-        let downloading = self.seeder.downloader.download(self.job, &file);
+        let downloading = self.seeder.downloader.download(self.job, file);
         let downloaded = self.steps.run("sync", downloading).await?;
         self.finish(downloaded, None, directory).await
     }
@@ -240,19 +240,15 @@ impl<'a> Attempt<'a> {
         loose_operations: Option<u64>,
         directory: JobDirectory,
     ) -> Result<VerifiedFile, SeedError> {
-        let Downloaded {
-            database,
-            checkpoint,
-            download,
-        } = downloaded;
-        self.download += download;
-        // Held here, outside of the threads: they stop when this future is dropped.
-        let SyncedDatabase {
+        self.download += downloaded.download;
+        // The interrupt is held here, outside of the threads: they stop when this future is dropped.
+        let Synced {
             connection,
             interrupt: _interrupt,
+            checkpoint,
             dense,
             ..
-        } = database;
+        } = downloaded.database;
         let loose =
             loose_operations.filter(|loose| loose * VACUUM_ABOVE_ONE_IN <= checkpoint.operations());
         let dense = dense || loose.is_some();

@@ -1,6 +1,6 @@
 //! Loads the data lines of a first checkpoint into `ps_oplog`, and knows what each operation supersedes.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use rusqlite::{Connection, OptionalExtension};
 use tracing::{debug, info};
@@ -9,15 +9,11 @@ use super::{
     keys::Keys,
     tables::{fill_tables, remove_superseded},
 };
-use crate::{
-    oplog::{
-        checkpoint::TargetCheckpoint,
-        line::{LineKind, is_data},
-        operations::{self, Batch, Change, Operation, Reason, RowKey},
-        schema::{Inference, Schema},
-        sqlite::{DatabaseError, DeferredIndexes},
-    },
-    powersync::Line,
+use crate::oplog::{
+    checkpoint::TargetCheckpoint,
+    operations::{Batch, Change, Operation, Reason},
+    schema::{Inference, Schema},
+    sqlite::{DatabaseError, DeferredIndexes},
 };
 
 /// Indexes of `ps_oplog` that the core extension needs while operations arrive. The one by row is always deferred.
@@ -36,7 +32,7 @@ pub(crate) struct Loader {
     /// at the end.
     keys: Option<Keys>,
     buckets: HashMap<String, Bucket>,
-    target: TargetCheckpoint,
+    target: Arc<TargetCheckpoint>,
     indexes: DeferredIndexes,
     inference: Option<Inference>,
     /// Whether an operation was deleted, which leaves a hole in the file.
@@ -76,7 +72,7 @@ impl Loader {
         Ok(Some(Self {
             keys: Some(Keys::within(keys_bytes as usize)),
             buckets: HashMap::new(),
-            target: TargetCheckpoint::default(),
+            target: Arc::default(),
             indexes: DeferredIndexes::take_from(connection, &ARRIVAL_INDEXES)?,
             inference: schema.inference(),
             superseded: false,
@@ -85,52 +81,24 @@ impl Loader {
 
     /// Forgets the target of the previous stream.
     pub(crate) fn restart(&mut self) {
-        self.target = TargetCheckpoint::default();
+        self.target = Arc::default();
     }
 
-    /// Loads a data line, or says why neither it nor any other can be loaded. Other lines are only looked at;
-    /// they are for the core extension in any case.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub(crate) fn line(
-        &mut self,
-        connection: &Connection,
-        line: &Line,
-    ) -> Result<Taken, DatabaseError> {
-        if !is_data(line) {
-            return Ok(self.look_at(line));
-        }
-        let batch = match operations::decode(line) {
-            Ok(batch) => batch,
-            Err(reason) => return Ok(Taken::Refused(reason)),
-        };
-        if let Some(reason) = self.objection(&batch) {
-            return Ok(Taken::Refused(reason));
-        }
-        self.load(connection, &batch, line.bytes.len())?;
-        Ok(Taken::Loaded)
-    }
-
-    fn look_at(&mut self, line: &Line) -> Taken {
-        match LineKind::of(line) {
-            Ok(LineKind::Checkpoint(checkpoint)) => self.target.replace(checkpoint),
-            Ok(LineKind::CheckpointDiff(diff)) => self.target.apply(diff),
-            Ok(_) => return Taken::NoData,
-            Err(_) => return Taken::Refused("a checkpoint that cannot be read"),
-        }
+    /// Takes over a new or changed target. Returns why the core extension has to take over, if so.
+    pub(crate) fn retarget(&mut self, target: Arc<TargetCheckpoint>) -> Result<(), Reason> {
+        self.target = target;
         if self.buckets.keys().all(|name| self.target.has_bucket(name)) {
-            Taken::NoData
+            Ok(())
         } else {
-            Taken::Refused("a bucket that came is not in the checkpoint any more")
+            Err("a bucket that has arrived is not in the checkpoint any more")
         }
     }
 
     /// Returns why the core extension has to take this line, if so.
-    fn objection(&self, batch: &Batch<'_>) -> Option<Reason> {
+    pub(crate) fn objection(&self, batch: &Batch) -> Option<Reason> {
         let mut filled = self
             .buckets
-            .get(&*batch.bucket)
+            .get(batch.bucket())
             .is_some_and(|bucket| bucket.filled);
         for operation in &batch.operations {
             match operation.change {
@@ -142,13 +110,14 @@ impl Loader {
         None
     }
 
-    fn load(
+    /// Loads a data line of so many bytes that has no [`Self::objection`].
+    pub(crate) fn load(
         &mut self,
         connection: &Connection,
-        batch: &Batch<'_>,
+        batch: &Batch,
         bytes: usize,
     ) -> Result<(), DatabaseError> {
-        let mut bucket = self.bucket(connection, &batch.bucket)?;
+        let mut bucket = self.bucket(connection, batch.bucket())?;
         let mut sums = Sums::default();
         let mut insert = connection.prepare_cached(
             "INSERT INTO ps_oplog(bucket, op_id, key, row_type, row_id, data, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -162,17 +131,19 @@ impl Loader {
         {
             match change {
                 Change::Put { row, data } => {
-                    row.write_to(&mut key);
+                    batch.write_key(row, &mut key);
                     let hash = self.supersede(connection, bucket.id, &key, &mut sums)?;
-                    let (kind, id, signed) = (&*row.kind, &*row.id, *checksum as i32);
-                    insert.execute((bucket.id, op_id, &key, kind, id, &**data, signed))?;
+                    let (kind, id) = (batch.str(&row.kind), batch.str(&row.id));
+                    let (data, signed) = (batch.str(data), *checksum as i32);
+                    insert.execute((bucket.id, op_id, &key, kind, id, data, signed))?;
                     self.remember(connection, hash)?;
                     self.infer(kind, data);
                     sums.kept = sums.kept.wrapping_add(*checksum);
                     bucket.filled = true;
                 }
                 Change::Remove { row } => {
-                    self.remove(connection, bucket.id, row, &mut key, &mut sums)?;
+                    batch.write_key(row, &mut key);
+                    self.remove(connection, bucket.id, &key, &mut sums)?;
                     sums.superseded = sums.superseded.wrapping_add(*checksum);
                 }
                 Change::Move => sums.superseded = sums.superseded.wrapping_add(*checksum),
@@ -190,7 +161,7 @@ impl Loader {
         if let Some(last) = batch.operations.last() {
             record(connection, bucket.id, last.op_id, &sums, batch, bytes)?;
         }
-        self.buckets.insert(batch.bucket.to_string(), bucket);
+        self.buckets.insert(batch.bucket().to_owned(), bucket);
         Ok(())
     }
 
@@ -234,22 +205,21 @@ impl Loader {
         Ok(Some(hash))
     }
 
+    /// Removes the operation with this key, now or at the end.
     fn remove(
         &mut self,
         connection: &Connection,
         bucket: i64,
-        row: &RowKey<'_>,
-        key: &mut String,
+        key: &str,
         sums: &mut Sums,
     ) -> Result<(), DatabaseError> {
-        row.write_to(key);
         self.supersede(connection, bucket, key, sums)?;
         if self.keys.is_none() {
             let mut removed = connection.prepare_cached(
                 "INSERT OR REPLACE INTO load_removed (bucket, key, until)
                  SELECT ?1, ?2, coalesce(max(rowid), 0) FROM ps_oplog",
             )?;
-            removed.execute((bucket, &*key))?;
+            removed.execute((bucket, key))?;
         }
         Ok(())
     }
@@ -350,23 +320,13 @@ impl Loader {
     }
 }
 
-/// What became of a line.
-pub(crate) enum Taken {
-    /// It was data, which is loaded.
-    Loaded,
-    /// It has no data.
-    NoData,
-    /// It is for the core extension, and with it all that follow.
-    Refused(Reason),
-}
-
 /// Records a bucket's state after a line, as the core extension counts it.
 fn record(
     connection: &Connection,
     bucket: i64,
     last_op: i64,
     sums: &Sums,
-    batch: &Batch<'_>,
+    batch: &Batch,
     bytes: usize,
 ) -> Result<(), DatabaseError> {
     let mut update = connection.prepare_cached(
