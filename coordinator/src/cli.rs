@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog::{Catalog, CatalogError, InFlight, ListOptions},
+    catalog::{Catalog, CatalogError, Covers, Download, InFlight, ListOptions},
     check::{self, PartCheck},
     cluster::ClusterError,
     config::Settings,
@@ -456,9 +456,9 @@ async fn local(args: LocalArgs, mut settings: Settings, json: bool) -> Result<u8
         kind: "local",
         in_flight: InFlight::Refuse,
         only_older_than: None,
-        full_sweep: args.source.stores.is_none(),
+        covers: Covers::all_if(args.source.stores.is_none()),
         allow_fewer: args.allow_fewer_stores,
-        is_full: args.full,
+        download: Download::everything_if(args.full),
         only_changed: !(args.full || args.all),
     };
     let stop = stop_on_signals("stopping; what is in flight is abandoned")?;

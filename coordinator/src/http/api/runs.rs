@@ -13,7 +13,7 @@ use super::{
     types::{Dropped, Job, JobState, Jobs, Run, RunState, Runs, Started, StartedOver},
 };
 use crate::{
-    catalog::{CatalogError, JobCursor, JobFilter, ListOptions},
+    catalog::{CatalogError, Download, JobCursor, JobFilter, ListOptions},
     http::{App, Problem, problem::ProblemBody},
     operator,
     run::StoreFilter,
@@ -54,7 +54,7 @@ pub(super) async fn list(
     Asked(query): Asked<RunsQuery>,
 ) -> Result<Json<Runs>, Problem> {
     let limit = limit(query.limit)?;
-    let state = query.state.map(RunState::name);
+    let state = query.state;
     let after: Option<(DateTime<Utc>, RunId)> = place(query.after.as_deref())?;
     let mut runs = app
         .catalog
@@ -138,7 +138,7 @@ pub(super) async fn jobs(
     let limit = limit(query.limit)?;
     let after: Option<JobCursor> = place(query.after.as_deref())?;
     let filter = JobFilter {
-        state: query.state.map(|state| state.name().to_owned()),
+        state: query.state,
         search: search(query.search)?,
     };
     if app.catalog.find_run(run_id).await?.is_none() {
@@ -215,7 +215,7 @@ pub(super) async fn start(
     let options = ListOptions {
         only_older_than: older,
         allow_fewer: new.allow_fewer_stores,
-        is_full: new.full,
+        download: Download::everything_if(new.full),
         only_changed: !(new.full || new.all),
         ..operator::options("api", true)
     };

@@ -2,95 +2,19 @@
 
 use chrono::{DateTime, Utc};
 use seedbed_protocol::message::Manifest;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
+pub(super) use crate::catalog::{Age, JobState, RunState};
 use crate::{
-    catalog::{Age, Freshness, JobRecord, Listed, Retried, RunReport, SnapshotRecord, StoreRecord},
+    catalog::{
+        Freshness, JobRecord, Listed, Retried, RunReport, SnapshotRecord, SnapshotState,
+        StoreRecord,
+    },
     http::download::Encodings,
     requeue::Cancelled,
     show::Parked,
 };
-
-/// How a run stands.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum RunState {
-    Running,
-    Completed,
-    Failed,
-    Cancelled,
-    Abandoned,
-}
-
-impl RunState {
-    /// What the catalog calls it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Abandoned => "abandoned",
-        }
-    }
-}
-
-/// How a job stands.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum JobState {
-    Listed,
-    Queued,
-    Running,
-    Completed,
-    Unchanged,
-    Failed,
-    Cancelled,
-    Abandoned,
-    Retried,
-}
-
-impl JobState {
-    /// What the catalog calls it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Listed => "listed",
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Unchanged => "unchanged",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Abandoned => "abandoned",
-            Self::Retried => "retried",
-        }
-    }
-}
-
-/// How old a store's snapshot is: younger than an hour, than six, than a day; older; or there is none.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum AgeName {
-    Hour,
-    SixHours,
-    Day,
-    Older,
-    Never,
-}
-
-impl AgeName {
-    /// What the catalog calls it.
-    pub(super) fn age(self) -> Age {
-        match self {
-            Self::Hour => Age::Hour,
-            Self::SixHours => Age::SixHours,
-            Self::Day => Age::Day,
-            Self::Older => Age::Older,
-            Self::Never => Age::Never,
-        }
-    }
-}
 
 /// A sweep over stores.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -99,8 +23,7 @@ pub(super) struct Run {
     run_id: String,
     /// What started it: local, run, schedule, api, demand or rebuilt.
     kind: String,
-    /// running, completed, failed, cancelled or abandoned.
-    state: String,
+    state: RunState,
     started_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
     stores: u64,
@@ -142,7 +65,7 @@ impl From<RunReport> for Run {
 
 impl Run {
     pub(super) fn is_running(&self) -> bool {
-        self.state == "running"
+        self.state == RunState::Running
     }
 }
 
@@ -161,8 +84,7 @@ pub(super) struct Job {
     job_id: String,
     run_id: String,
     store_id: String,
-    /// listed, queued, running, completed, unchanged, failed, cancelled, abandoned or retried.
-    state: String,
+    state: JobState,
     /// The newest try that is known of; 0 before the first.
     attempt: u64,
     worker: Option<String>,
@@ -272,8 +194,7 @@ pub(super) struct Snapshot {
     job_id: String,
     attempt: u64,
     run_id: String,
-    /// live, superseded, deleting or deleted.
-    state: String,
+    state: SnapshotState,
     created_at: DateTime<Utc>,
     /// When PowerSync was last known to hold exactly this.
     verified_at: DateTime<Utc>,
