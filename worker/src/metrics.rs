@@ -11,7 +11,7 @@ use opentelemetry::{
     metrics::{Counter, Gauge, Histogram, UpDownCounter},
 };
 use seedbed_protocol::{
-    message::{Manifest, StepTiming},
+    manifest::{Manifest, StepTiming},
     telemetry::SCOPE,
 };
 

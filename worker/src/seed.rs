@@ -1,7 +1,8 @@
 //! One job: from a store's claims to a verified snapshot in the repository.
 //!
 //! - In: a `SeedJob`, perhaps with a base, the store's live snapshot.
-//! - Out: the manifest of a new snapshot, or that the base is unchanged; else a [`SeedError`] that says whether to retry.
+//! - Out: the manifest of a new snapshot, or that the base is unchanged; else a [`SeedError`] that says whether to
+//! retry.
 //! - A kill leaves a locked directory, which the next process removes, and perhaps objects without a manifest, which
 //!   `seedbed gc` removes. Nothing refers to either.
 //!

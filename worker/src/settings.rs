@@ -19,17 +19,11 @@ pub const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// All settings that a worker needs.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
-    /// `[powersync]`
     pub powersync: PowerSyncConfig,
-    /// `[token]`
     pub token: TokenConfig,
-    /// `[schema]`
     pub schema: SchemaConfig,
-    /// `[snapshots]`
     pub snapshots: SnapshotsConfig,
-    /// `[worker]`
     pub worker: WorkerConfig,
-    /// `[log]`
     pub log: LogConfig,
 }
 
@@ -85,11 +79,8 @@ pub enum StreamFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StreamCompression {
-    /// Zstandard.
     Zstd,
-    /// gzip.
     Gzip,
-    /// None.
     None,
 }
 

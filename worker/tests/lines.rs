@@ -1,4 +1,4 @@
-//! Whatever a service sends, reading it neither panics nor takes more memory than a few times its length.
+//! Reading a line, however broken, neither panics nor takes more memory than a few times its length.
 //!
 //! `SEEDBED_LINE_MUTATIONS` sets how many broken lines are read, `SEEDBED_LINE_SEED` the generator's seed:
 //! `SEEDBED_LINE_MUTATIONS=10000000 SEEDBED_LINE_SEED=$RANDOM cargo test --release -p seedbed-worker --test lines`.
@@ -16,7 +16,7 @@ use seedbed_worker::{
 const MUTATIONS: u64 = 60_000;
 const SEED: u64 = 20_261_123;
 
-/// How many bytes may be allocated at a time for each byte of a line, and whatever its length.
+/// How many bytes may be allocated at a time for each byte of a line, and for a line of any length.
 const BYTES_PER_BYTE: u64 = 16;
 const BYTES_AT_LEAST: u64 = 64 << 10;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use seedbed_protocol::{
     OpId,
-    message::{BucketCheckpoint, Checkpoint},
+    checkpoint::{BucketCheckpoint, Checkpoint},
 };
 use serde::{Deserialize, Deserializer, de};
 

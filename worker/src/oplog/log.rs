@@ -15,7 +15,7 @@ use std::{
 use rusqlite::Connection;
 use seedbed_protocol::{
     OpId,
-    message::{BucketCheckpoint, Checkpoint},
+    checkpoint::{BucketCheckpoint, Checkpoint},
 };
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -29,7 +29,8 @@ use super::{
 };
 use crate::powersync::{Line, StreamError};
 
-/// How many lines may wait for the thread, so that network and disk work at the same time. A line has up to about 1 MiB.
+/// How many lines may wait for the thread, so that network and disk work at the same time. A line has up to about 1
+/// MiB.
 const WAITING_LINES: usize = 4;
 
 /// Why a line was not accepted.
@@ -54,8 +55,8 @@ pub enum Accepted {
     PartiallyComplete(Applied),
     /// The whole target has arrived: [`OpLog::apply`] it.
     Complete(Complete),
-    /// The keepalive: seconds until the token expires. The core extension has no part in it, since a token is signed for
-    /// each stream.
+    /// The keepalive: seconds until the token expires. The core extension has no part in it, since a token is signed
+    /// for each stream.
     TokenExpiresIn(i64),
     /// A line of a kind that only the core extension may know.
     Other,
@@ -89,8 +90,8 @@ impl OpLog {
         Self::open_with(move || Writer::create(&path, schema, &options)).await
     }
 
-    /// Opens the snapshot `path`, which was made with the same schema, to resume its sync, and starts its thread. Changes
-    /// the snapshot.
+    /// Opens the snapshot `path`, which was made with the same schema, to resume its sync, and starts its thread.
+    /// Changes the snapshot.
     ///
     /// # Errors
     /// When SQLite or the core extension fails.

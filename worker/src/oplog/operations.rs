@@ -57,16 +57,12 @@ pub struct Operation {
 pub enum Change {
     /// Writes a row.
     Put {
-        /// The row's key.
         row: RowKey,
         /// The row as JSON, not parsed.
         data: Text,
     },
     /// Removes a row.
-    Remove {
-        /// The row's key.
-        row: RowKey,
-    },
+    Remove { row: RowKey },
     /// Nothing: its effect has moved to a later operation.
     Move,
     /// Empties the bucket.
@@ -78,7 +74,6 @@ pub enum Change {
 pub struct RowKey {
     /// The row's type, which names its table.
     pub kind: Text,
-    /// The row's id.
     pub id: Text,
     /// Tells apart several rows of the source that are one row for the client.
     pub subkey: Option<Text>,

@@ -21,19 +21,12 @@ pub enum DatabaseError {
     /// The file cannot be created.
     #[error("cannot make {}: {source}; is worker.directory writable, and its disk not full?", path.display())]
     Create {
-        /// The file to create.
         path: PathBuf,
-        /// The error of the operating system.
         source: std::io::Error,
     },
     /// A row that is not a JSON object.
     #[error("a row of {table:?} cannot be read: {reason}")]
-    Row {
-        /// The row's table.
-        table: String,
-        /// The error of the JSON parser.
-        reason: String,
-    },
+    Row { table: String, reason: String },
     /// The core extension answered in an unexpected way.
     #[error("the PowerSync core extension: {0}")]
     Core(String),

@@ -10,8 +10,9 @@ use opentelemetry_semantic_conventions::attribute::{
 };
 use reqwest::{Response, header};
 use seedbed_protocol::{
+    error::causes,
     settings::Secret,
-    trace::{TRACEPARENT, TRACESTATE, TraceContext},
+    telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 use tokio::io::AsyncReadExt;
 use tracing::{Span, info_span};
@@ -19,7 +20,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use url::Url;
 
 use super::{
-    error::{StreamError, causes},
+    error::StreamError,
     line::LineFormat,
     lines::{Lines, body_reader, header_text},
 };

@@ -1,6 +1,6 @@
 //! Why there is no sync stream, or why it ended: what PowerSync answered, whether to retry, and after how long.
 
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use url::Url;
@@ -10,19 +10,13 @@ use url::Url;
 pub enum StreamError {
     /// `powersync.endpoint` is not the URL of a service.
     #[error("powersync.endpoint {endpoint:?} is not an http or https URL: {reason}")]
-    Endpoint {
-        /// The setting's value.
-        endpoint: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Endpoint { endpoint: String, reason: String },
     /// The HTTP client could not be set up.
     #[error("cannot set up the HTTP client: {0}")]
     Client(String),
     /// The service could not be reached.
     #[error("cannot reach PowerSync at {url}: {reason}")]
     Unreachable {
-        /// The URL of the request.
         url: Url,
         /// Every cause, outermost first.
         reason: String,
@@ -30,9 +24,7 @@ pub enum StreamError {
     /// The service refused the stream.
     #[error("PowerSync at {url} answered {status}{}", refusal(.code, .description, *.status))]
     Refused {
-        /// The URL of the request.
         url: Url,
-        /// The HTTP status.
         status: StatusCode,
         /// PowerSync's error code, such as `PSYNC_S2101`.
         code: Option<String>,
@@ -46,11 +38,8 @@ pub enum StreamError {
         "{url} answered {status} with {content_type:?} instead of a sync stream: is powersync.endpoint right?"
     )]
     NotAStream {
-        /// The URL of the request.
         url: Url,
-        /// The HTTP status.
         status: StatusCode,
-        /// The answer's Content-Type.
         content_type: String,
     },
     /// The connection broke, or the body ended within a line.
@@ -138,23 +127,5 @@ impl StreamError {
             Self::Refused { retry_after, .. } => *retry_after,
             _ => None,
         }
-    }
-}
-
-/// Joins the whole chain of causes: reqwest's own message stops before the interesting part.
-pub(super) fn causes(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    if text.is_empty() {
-        error.to_string()
-    } else {
-        text
     }
 }

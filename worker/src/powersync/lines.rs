@@ -5,11 +5,12 @@ use std::time::Duration;
 use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
 use futures::TryStreamExt;
 use reqwest::{Response, header};
+use seedbed_protocol::error::causes;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::io::StreamReader;
 
 use super::{
-    error::{StreamError, causes},
+    error::StreamError,
     framing::LineBuffer,
     line::{Line, LineFormat},
 };

@@ -34,15 +34,12 @@ pub enum TokenError {
     /// A key file that cannot be read.
     #[error("token.key_file {} cannot be read: {source}", path.display())]
     KeyFile {
-        /// The key file.
         path: PathBuf,
-        /// The error of the operating system.
         source: std::io::Error,
     },
     /// A key file that is not a key of the algorithm.
     #[error("token.key_file {} is not a private {algorithm:?} key in PEM: {reason}", path.display())]
     Key {
-        /// The key file.
         path: PathBuf,
         /// The configured algorithm.
         algorithm: TokenAlgorithm,

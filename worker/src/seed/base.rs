@@ -4,11 +4,13 @@
 use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use seedbed_protocol::message::{
-    BaseSnapshot, BucketCheckpoint, Checkpoint, Download, FullReason, SeedJob,
+use seedbed_protocol::{
+    checkpoint::{BucketCheckpoint, Checkpoint},
+    digest::sha256_hex,
+    manifest::{Download, FullReason},
+    message::{BaseSnapshot, SeedJob},
 };
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::{
     download::{Compared, Downloader},
@@ -114,11 +116,11 @@ impl BasePolicy {
             job.subscriptions,
             self.subscription_ttl.as_secs()
         ]);
-        format!("{:x}", Sha256::digest(selection.to_string()))
+        sha256_hex(selection.to_string())
     }
 
-    /// Whether more than half of the explicit subscriptions' time is over. It begins when a snapshot is made, and an app
-    /// that starts from one needs the rest.
+    /// Whether more than half of the explicit subscriptions' time is over. It begins when a snapshot is made, and an
+    /// app that starts from one needs the rest.
     fn would_expire(&self, job: &SeedJob, created_at: DateTime<Utc>) -> bool {
         let half = TimeDelta::from_std(self.subscription_ttl / 2).unwrap_or(TimeDelta::MAX);
         let age = Utc::now() - created_at;

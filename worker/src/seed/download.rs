@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use seedbed_protocol::message::{Checkpoint, Download, SeedJob};
+use seedbed_protocol::{checkpoint::Checkpoint, manifest::Download, message::SeedJob};
 
 use super::{
     config_error::ConfigError,
@@ -74,8 +74,8 @@ impl Downloader {
         self.complete(job, log, CHECKSUM_RETRIES).await
     }
 
-    /// Downloads what has changed since `base`, a snapshot of the job's store, and adds it to that file. Buckets that do
-    /// not match the service's checksums are not downloaded again: the snapshot itself may be at fault.
+    /// Downloads what has changed since `base`, a snapshot of the job's store, and adds it to that file. Buckets that
+    /// do not match the service's checksums are not downloaded again: the snapshot itself may be at fault.
     ///
     /// # Errors
     /// [`DownloadError`]; `base` is of no use then.
@@ -101,8 +101,8 @@ impl Downloader {
         Ok(Downloaded { database, download })
     }
 
-    /// Asks the service what it holds for `job`, as a client would that has come as far as `positions`. The service then
-    /// sends only the checkpoint if nothing has changed; no data is read in any case.
+    /// Asks the service what it holds for `job`, as a client would that has come as far as `positions`. The service
+    /// then sends only the checkpoint if nothing has changed; no data is read in any case.
     ///
     /// # Errors
     /// [`DownloadError`]

@@ -27,12 +27,7 @@ pub enum DownloadError {
     UnknownStream(String),
     /// The service could not resolve a stream, so that its rows would be missing.
     #[error("the service could not resolve the stream {stream:?}: {reason}")]
-    BrokenStream {
-        /// The stream's name.
-        stream: String,
-        /// The service's reason.
-        reason: String,
-    },
+    BrokenStream { stream: String, reason: String },
     /// The downloaded operations do not match the service's checksums.
     #[error("the downloaded operations do not match the service's checksums: {0}")]
     Checksum(String),

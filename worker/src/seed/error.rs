@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use seedbed_protocol::{codec::CodecError, message::FailureKind, snapshots::SnapshotStoreError};
+use seedbed_protocol::{
+    message::{FailureKind, codec::CodecError},
+    objects::StorageError,
+};
 
 use super::{download_error::DownloadError, workdir::WorkDirectoryError};
 use crate::snapshot::{FinishError, verify::VerifyError};
@@ -24,10 +27,10 @@ pub enum SeedError {
     Verify(#[from] VerifyError),
     /// The file was not stored.
     #[error(transparent)]
-    Upload(#[from] SnapshotStoreError),
+    Upload(#[from] StorageError),
     /// The base snapshot could not be fetched.
     #[error(transparent)]
-    Base(SnapshotStoreError),
+    Base(StorageError),
     /// The job's deadline passed.
     #[error("the job's deadline has passed; raise worker.job_deadline or add workers")]
     Deadline,

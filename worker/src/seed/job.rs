@@ -5,9 +5,11 @@ use std::sync::Arc;
 use chrono::Utc;
 use opentelemetry::KeyValue;
 use seedbed_protocol::{
-    message::{BaseSnapshot, Checkpoint, Download, FullReason, Manifest, Origin, SeedJob, Start},
-    snapshots::SnapshotStore,
-    trace::trace_id,
+    checkpoint::Checkpoint,
+    manifest::{Download, FullReason, Manifest, Origin},
+    message::{BaseSnapshot, SeedJob, Start},
+    snapshots::SnapshotRepository,
+    telemetry::trace::trace_id,
 };
 use tracing::{Span, info};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -57,7 +59,7 @@ pub(crate) struct Seeder {
 impl Seeder {
     pub(crate) fn new(
         settings: &WorkerSettings,
-        repository: SnapshotStore,
+        repository: SnapshotRepository,
         metrics: Arc<Metrics>,
     ) -> Result<Self, ConfigError> {
         let schema = Schema::load(settings.schema.file.as_deref())?;
@@ -90,8 +92,8 @@ impl Seeder {
         Ok(self.downloader.probe(job).await?)
     }
 
-    /// Seeds the job's store. When this returns a manifest, a verified snapshot and that manifest are in the repository.
-    /// Otherwise, also when the process is killed, no manifest refers to anything that was made.
+    /// Seeds the job's store. When this returns a manifest, a verified snapshot and that manifest are in the
+    /// repository. Otherwise, also when the process is killed, no manifest refers to anything that was made.
     pub(crate) async fn seed(&self, job: &SeedJob) -> Result<Seeded, SeedError> {
         let mut attempt = Attempt::new(self, job);
         let because = match &job.start {
@@ -172,7 +174,8 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Tries to reuse `base`. If the base itself may be at fault, this is not an error: every row is downloaded instead.
+    /// Tries to reuse `base`. If the base itself may be at fault, this is not an error: every row is downloaded
+    /// instead.
     async fn reuse(&mut self, base: &BaseSnapshot) -> Result<Reused, SeedError> {
         let Seeder {
             downloader,
@@ -232,8 +235,8 @@ impl<'a> Attempt<'a> {
         Ok(directory?)
     }
 
-    /// Turns a synced database into a verified file. `loose_operations` are those that were applied since a base was last
-    /// written in order.
+    /// Turns a synced database into a verified file. `loose_operations` are those that were applied since a base was
+    /// last written in order.
     async fn finish(
         &mut self,
         downloaded: Downloaded,

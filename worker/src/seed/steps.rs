@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use seedbed_protocol::{message::StepTiming, trace::fail};
+use seedbed_protocol::{manifest::StepTiming, telemetry::trace::fail};
 use tracing::{Instrument, Span, info_span};
 
 use super::error::SeedError;

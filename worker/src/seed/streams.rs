@@ -6,9 +6,10 @@ use std::{sync::Arc, time::Duration};
 use opentelemetry::KeyValue;
 use opentelemetry_semantic_conventions::attribute::ERROR_TYPE;
 use seedbed_protocol::{
-    message::{Download, SeedJob},
+    manifest::Download,
+    message::SeedJob,
     settings::Secret,
-    trace::{attribute, fail},
+    telemetry::trace::{attribute, fail},
 };
 use tracing::{Instrument, Span, debug, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -265,8 +266,8 @@ impl Following<'_> {
     }
 }
 
-/// Refuses a target without buckets, or without a stream that the job subscribes to: its snapshot would look like a good
-/// one.
+/// Refuses a target without buckets, or without a stream that the job subscribes to: its snapshot would look like a
+/// good one.
 fn check_target(target: &TargetCheckpoint, job: &SeedJob) -> Result<(), DownloadError> {
     if let Some(unknown) = job
         .subscriptions

@@ -84,8 +84,8 @@ impl WorkDirectory {
         Ok(Self(Arc::new(ProcessDirectory { path, _lock: lock })))
     }
 
-    /// Makes a directory for one delivery of one attempt: after a lost connection, the same attempt may be delivered again
-    /// while its first delivery is still in work.
+    /// Makes a directory for one delivery of one attempt: after a lost connection, the same attempt may be delivered
+    /// again while its first delivery is still in work.
     ///
     /// # Errors
     /// [`WorkDirectoryError`] when the directory cannot be made.

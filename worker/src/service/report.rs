@@ -8,8 +8,10 @@ use seedbed_protocol::{
         Broker, BrokerError, Message, Queue, Subject,
         spans::{publish_in, publish_span},
     },
-    message::{Checkpoint, Download, EventKind, Failure, Manifest, SeedEvent, Way},
-    trace::{TraceContext, attribute},
+    checkpoint::Checkpoint,
+    manifest::{Download, Manifest, Way},
+    message::{EventKind, Failure, SeedEvent},
+    telemetry::trace::{TraceContext, attribute},
 };
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;

@@ -13,8 +13,8 @@ pub(super) struct Retry {
     pub(super) at: DateTime<Utc>,
 }
 
-/// Returns when to retry a job that failed with `error`; `None` when no attempt could help, none is left, or the deadline
-/// comes first.
+/// Returns when to retry a job that failed with `error`; `None` when no attempt could help, none is left, or the
+/// deadline comes first.
 pub(super) fn next_retry(config: &WorkerConfig, job: &SeedJob, error: &SeedError) -> Option<Retry> {
     let is_last = job.attempt.get() >= config.max_attempts && !error.is_overload();
     if !error.is_transient() || is_last {

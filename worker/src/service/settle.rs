@@ -9,9 +9,10 @@ use seedbed_protocol::{
     broker::{
         Broker, BrokerError, Delivery, Message, Queue, RETURN_LIMIT, Subject, spans::process_span,
     },
-    codec::CodecError,
-    message::{BaseSnapshot, Checkpoint, EventKind, Manifest, SeedJob, Way},
-    trace::{TraceContext, fail, trace_id},
+    checkpoint::Checkpoint,
+    manifest::{Manifest, Way},
+    message::{BaseSnapshot, EventKind, SeedJob, codec::CodecError},
+    telemetry::trace::{TraceContext, fail, trace_id},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, error, info, warn};

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use seedbed_protocol::{
     broker::{Broker, BrokerError, Queue},
-    message::{Checkpoint, SeedJob},
-    snapshots::SnapshotStore,
+    checkpoint::Checkpoint,
+    message::SeedJob,
+    snapshots::SnapshotRepository,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -66,7 +67,7 @@ impl Worker {
     /// [`ConfigError`] names the setting that is wrong.
     pub fn new(
         settings: &WorkerSettings,
-        snapshots: SnapshotStore,
+        snapshots: SnapshotRepository,
         broker: Arc<dyn Broker>,
     ) -> Result<Self, ConfigError> {
         let metrics = Arc::new(Metrics::new());
@@ -132,7 +133,7 @@ impl Worker {
             .await
             .is_err()
         {
-            warn!("left parts of uploads behind, since the snapshot store does not answer");
+            warn!("left parts of uploads behind, since object storage does not answer");
         }
         Ok(())
     }

@@ -23,7 +23,6 @@ pub enum FinishError {
     /// The disk has no room for a copy.
     #[error("VACUUM INTO needs {needed} bytes in {}, and {available} are free: free {} more", path.display(), needed - available)]
     NoSpace {
-        /// The directory of the copy.
         path: PathBuf,
         /// The largest size of the copy, in bytes.
         needed: u64,
@@ -33,19 +32,14 @@ pub enum FinishError {
     /// The synced file cannot become the snapshot.
     #[error("cannot rename {} to {}: {source}", from.display(), to.display())]
     Rename {
-        /// The synced file.
         from: PathBuf,
-        /// The snapshot.
         to: PathBuf,
-        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The free space is unknown.
     #[error("cannot read the free space of {}: {source}", path.display())]
     Space {
-        /// The directory of the copy.
         path: PathBuf,
-        /// The error of the operating system.
         source: std::io::Error,
     },
 }
@@ -87,8 +81,9 @@ impl From<rusqlite::Error> for FinishError {
 
 /// The key in `ps_kv` under which the JavaScript SDKs (Node.js, web, React Native) record that `ps_oplog.key` has the
 /// format that the core extension writes. Without it they rewrite every key when they first connect, with
-/// `powersync_remove_duplicate_key_encoding`, which turns a key that is right already into NULL. The client would then
-/// never find the row of a later REMOVE, and keep it for ever. (`SqliteBucketStorage.migrateToFixedSubkeys`, @powersync/shared-internals 1.3.0.)
+/// `powersync_remove_duplicate_key_encoding`, which turns a key that is right already into NULL. The client would
+/// then never find the row of a later REMOVE, and keep it for ever. (`SqliteBucketStorage.migrateToFixedSubkeys`,
+/// @powersync/shared-internals 1.3.0.)
 pub(super) const KEY_FORMAT_MARKER: &str = "powersync_js_migrated_subkeys";
 
 /// Removes the `client_id`, since two installations with the same one would confuse the service. It is the only such

@@ -5,10 +5,10 @@ use std::{iter::once, path::Path, time::Instant};
 use futures::stream;
 use seedbed_protocol::{
     StoreId,
-    message::{Encoding, Manifest, Rendition},
-    snapshots::{
-        SnapshotName, SnapshotPart, SnapshotStore, SnapshotStoreError, SnapshotsConfig, latest_key,
-    },
+    encoding::Encoding,
+    manifest::{Manifest, Rendition},
+    objects::StorageError,
+    snapshots::{SnapshotName, SnapshotPart, SnapshotRepository, SnapshotsConfig, latest_key},
 };
 use tracing::{info, warn};
 
@@ -16,14 +16,14 @@ use crate::metrics::timing;
 
 /// Stores snapshots in one repository, in the configured encodings.
 pub(crate) struct Uploader {
-    repository: SnapshotStore,
+    repository: SnapshotRepository,
     /// The file itself is the last, since storing it may move it away.
     renditions: Vec<Encoding>,
     latest: bool,
 }
 
 impl Uploader {
-    pub(crate) fn new(repository: SnapshotStore, config: &SnapshotsConfig) -> Self {
+    pub(crate) fn new(repository: SnapshotRepository, config: &SnapshotsConfig) -> Self {
         let mut renditions = config.renditions.clone();
         renditions.sort_by_key(|&encoding| encoding == Encoding::Identity);
         Self {
@@ -41,13 +41,14 @@ impl Uploader {
                 .all(|rendition| self.renditions.contains(&rendition.encoding))
     }
 
-    /// Whether every object that clients need of a snapshot of `store_id` is still in the repository; else logs why not.
+    /// Whether every object that clients need of a snapshot of `store_id` is still in the repository; else logs why
+    /// not.
     pub(crate) async fn is_complete(&self, store_id: &StoreId, renditions: &[Rendition]) -> bool {
         for (key, bytes) in self.keys(store_id, renditions) {
             match self.repository.look_up(&key).await {
                 Ok(Some(object)) if bytes.is_none_or(|bytes| object.bytes == bytes) => {}
                 Ok(_) => {
-                    info!("downloading all rows: {key:?} is missing from the snapshot store");
+                    info!("downloading all rows: {key:?} is missing from object storage");
                     return false;
                 }
                 Err(error) => {
@@ -62,13 +63,13 @@ impl Uploader {
     /// Downloads the smallest rendition of a snapshot and checks its hash.
     ///
     /// # Errors
-    /// [`SnapshotStoreError`], also when the file is not what was uploaded.
+    /// [`StorageError`], also when the file is not what was uploaded.
     pub(crate) async fn fetch(
         &self,
         renditions: &[Rendition],
         file: &Path,
-    ) -> Result<(), SnapshotStoreError> {
-        let rendition = smallest(renditions).ok_or_else(|| SnapshotStoreError::NotFound {
+    ) -> Result<(), StorageError> {
+        let rendition = smallest(renditions).ok_or_else(|| StorageError::NotFound {
             key: String::new(),
             url: self.repository.url().to_owned(),
         })?;
@@ -87,13 +88,13 @@ impl Uploader {
         files.chain(latest).collect()
     }
 
-    /// Stores each rendition of `file`, then the manifest that refers to them, then the copies below `latest/`. On failure
-    /// removes what was stored; no manifest refers to anything that may be left.
+    /// Stores each rendition of `file`, then the manifest that refers to them, then the copies below `latest/`. On
+    /// failure removes what was stored; no manifest refers to anything that may be left.
     pub(crate) async fn snapshot(
         &self,
         file: &Path,
         mut manifest: Manifest,
-    ) -> Result<Manifest, SnapshotStoreError> {
+    ) -> Result<Manifest, StorageError> {
         let started = Instant::now();
         let name = SnapshotName::new(&manifest.store_id, manifest.job_id, manifest.attempt);
         let stored = self.files_and_manifest(&name, file, &mut manifest, started);
@@ -122,7 +123,7 @@ impl Uploader {
         file: &Path,
         manifest: &mut Manifest,
         started: Instant,
-    ) -> Result<(), SnapshotStoreError> {
+    ) -> Result<(), StorageError> {
         for &encoding in &self.renditions {
             let rendition = self.repository.put(name, encoding, file).await?;
             manifest.renditions.push(rendition);

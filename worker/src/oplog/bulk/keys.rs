@@ -30,8 +30,8 @@ impl Keys {
         self.hasher.hash_one((bucket, key))
     }
 
-    /// Remembers the row of a key whose previous row, if any, was taken. Returns `false` when there is no room for it, or
-    /// another key has its hash.
+    /// Remembers the row of a key whose previous row, if any, was taken. Returns `false` when there is no room for
+    /// it, or another key has its hash.
     pub(super) fn insert(&mut self, hash: u64, row: i64) -> bool {
         if self.rows.len() == self.rows.capacity() && self.bytes_to_grow() > self.most_bytes {
             return false;

@@ -28,8 +28,8 @@ const ALL_APPLIED: i64 = i64::MAX;
 
 /// Loads the data lines of a first checkpoint.
 pub(crate) struct Loader {
-    /// Finds the row of `ps_oplog` that has a key. `None` when there were too many: superseded operations are then found
-    /// at the end.
+    /// Finds the row of `ps_oplog` that has a key. `None` when there were too many: superseded operations are then
+    /// found at the end.
     keys: Option<Keys>,
     buckets: HashMap<String, Bucket>,
     target: Arc<TargetCheckpoint>,
@@ -62,7 +62,7 @@ impl Loader {
         memory_kib: u32,
     ) -> Result<Option<Self>, DatabaseError> {
         if !schema.raw_tables().is_empty() {
-            debug!("no fast load: the schema has raw tables");
+            debug!("no bulk load: the schema has raw tables");
             return Ok(None);
         }
         let memory_kib = f64::from(memory_kib);
@@ -299,9 +299,9 @@ impl Loader {
         Ok(())
     }
 
-    /// Writes every row of a complete checkpoint whose checksums are right; `row_index` builds the index by row. The core
-    /// extension then has only to record the checkpoint. Returns whether the file is dense: everything in it was written
-    /// in order, and nothing deleted.
+    /// Writes every row of a complete checkpoint whose checksums are right; `row_index` builds the index by row. The
+    /// core extension then has only to record the checkpoint. Returns whether the file is dense: everything in it was
+    /// written in order, and nothing deleted.
     pub(crate) fn finish(
         mut self,
         connection: &Connection,

@@ -5,9 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use seedbed_protocol::digest::sha256_hex;
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::oplog::sqlite::DatabaseError;
 
@@ -17,35 +17,23 @@ pub enum SchemaError {
     /// The file cannot be read.
     #[error("schema.file {} cannot be read: {source}", path.display())]
     File {
-        /// The schema file.
         path: PathBuf,
-        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The file is not the SDK's schema JSON.
     #[error("schema.file {} is not a schema as PowerSync's SDKs print it: {reason}", path.display())]
-    Form {
-        /// The schema file.
-        path: PathBuf,
-        /// The position and the reason.
-        reason: String,
-    },
+    Form { path: PathBuf, reason: String },
     /// One of the tables is wrong.
     #[error("schema.file {}: table {table:?}: {reason}", path.display())]
     Table {
-        /// The schema file.
         path: PathBuf,
-        /// The table's name.
         table: String,
-        /// What is wrong with it.
         reason: String,
     },
     /// SQLite or the core extension refuses the schema.
     #[error("schema.file {} is refused: {source}", path.display())]
     Refused {
-        /// The schema file.
         path: PathBuf,
-        /// The refusal.
         source: Box<DatabaseError>,
     },
 }
@@ -101,7 +89,7 @@ impl CheckedSchema {
             raw.as_object_mut().map(|raw| raw.shift_remove("ddl"));
         }
         let (ddl, raw_tables) = raw_tables(path, file.raw_tables)?;
-        let fingerprint = format!("{:x}", Sha256::digest(text));
+        let fingerprint = sha256_hex(text);
         Ok(Self {
             json: value.to_string(),
             ddl,

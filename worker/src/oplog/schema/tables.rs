@@ -6,8 +6,8 @@ use std::{
 };
 
 use rusqlite::Connection;
+use seedbed_protocol::digest::sha256_hex;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::{
     file::{CheckedSchema, RawTable, SchemaError},
@@ -72,7 +72,7 @@ impl Schema {
     pub fn fingerprint(&self) -> String {
         match self {
             Self::Given(given) => given.checked.fingerprint.clone(),
-            Self::Inferred => format!("{:x}", Sha256::digest("inferred")),
+            Self::Inferred => sha256_hex("inferred"),
         }
     }
 

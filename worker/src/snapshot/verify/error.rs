@@ -33,7 +33,6 @@ pub enum VerifyError {
     Untyped {
         /// The rows' type.
         kind: String,
-        /// How many rows there are.
         rows: u64,
     },
     /// The checksum of a bucket's operations is wrong.
@@ -41,7 +40,6 @@ pub enum VerifyError {
         "bucket {bucket:?}: the checksum of its operations is {found:#010x} instead of {expected:#010x}"
     )]
     Checksum {
-        /// The bucket's name.
         bucket: String,
         /// The checksum that the service or `ps_buckets` has.
         expected: u32,
@@ -51,7 +49,6 @@ pub enum VerifyError {
     /// A bucket is only in the file, or only in the checkpoint.
     #[error("bucket {bucket:?} is {}", if *.in_file { "in the file but not in the checkpoint" } else { "in the checkpoint but not in the file" })]
     Buckets {
-        /// The bucket's name.
         bucket: String,
         /// Whether the file has it, or else the checkpoint.
         in_file: bool,
@@ -64,7 +61,6 @@ pub enum VerifyError {
         "table {table:?}: {wrong} rows differ from their newest operation, {missing} are missing, {extra} have no operation"
     )]
     Rows {
-        /// The table's name.
         table: String,
         /// Rows with other data than their newest operation.
         wrong: u64,

@@ -3,7 +3,7 @@
 use std::{hash::RandomState, path::Path};
 
 use rusqlite::{Connection, OpenFlags};
-use seedbed_protocol::message::{Checkpoint, TableRows};
+use seedbed_protocol::{checkpoint::Checkpoint, manifest::TableRows};
 
 use super::{
     checksums::check_checksums,

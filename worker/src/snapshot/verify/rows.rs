@@ -3,7 +3,7 @@
 use std::hash::RandomState;
 
 use rusqlite::Connection;
-use seedbed_protocol::message::TableRows;
+use seedbed_protocol::manifest::TableRows;
 
 use super::{
     error::VerifyError,
