@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State, http::StatusCode};
-use chrono::{DateTime, Utc};
-use seedbed_protocol::{RunId, StoreId};
+use seedbed_protocol::StoreId;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,7 +12,7 @@ use super::{
     types::{Dropped, Job, JobState, Jobs, Run, RunState, Runs, Started, StartedOver},
 };
 use crate::{
-    catalog::{CatalogError, Download, JobCursor, JobFilter, ListOptions},
+    catalog::{CatalogError, Download, JobCursor, JobFilter, ListOptions, RunCursor},
     http::{App, Problem, problem::ProblemBody},
     operator,
     run::StoreFilter,
@@ -54,17 +53,10 @@ pub(super) async fn list(
     Asked(query): Asked<RunsQuery>,
 ) -> Result<Json<Runs>, Problem> {
     let limit = limit(query.limit)?;
-    let state = query.state;
-    let after: Option<(DateTime<Utc>, RunId)> = place(query.after.as_deref())?;
-    let mut runs = app
-        .catalog
-        .runs_page(state, after, i64::from(limit) + 1)
-        .await?;
-    let more = runs.len() > limit as usize;
-    runs.truncate(limit as usize);
-    let last = runs.last().filter(|_| more);
+    let after: Option<RunCursor> = place(query.after.as_deref())?;
+    let (runs, next) = app.catalog.runs_page(query.state, after, limit).await?;
     Ok(Json(Runs {
-        next: last.map(|last| cursor(&(last.started_at, last.run_id))),
+        next: next.map(|next| cursor(&next)),
         runs: runs.into_iter().map(Run::from).collect(),
     }))
 }

