@@ -2,8 +2,8 @@
 //!
 //! - In: a `SeedJob`, perhaps with a base, the store's live snapshot.
 //! - Out: the manifest of a new snapshot, or that the base is unchanged; else a [`SeedError`] that says whether to
-//! retry.
-//! - A kill leaves a locked directory, which the next process removes, and perhaps objects without a manifest, which
+//!   retry.
+//! - A kill leaves a directory without its lock, which the next process removes, and perhaps objects without a manifest, which
 //!   `seedbed gc` removes. Nothing refers to either.
 //!
 //! Read `job` first: it is the whole job from top to bottom. `base` decides what can be reused, `download` syncs,

@@ -31,7 +31,7 @@ pub const CRATES: &[Crate] = &[
         folder: "worker",
         root: "worker/src/lib.rs",
         floors: &[
-            "settings metrics",
+            "settings metrics backoff",
             "powersync",
             "oplog",
             "snapshot",

@@ -77,7 +77,7 @@ impl Schema {
     }
 
     /// Returns the schema as `powersync_control` takes it when a sync starts.
-    pub fn start_payload(&self) -> Value {
+    pub(crate) fn start_payload(&self) -> Value {
         match self {
             Self::Given(given) => serde_json::from_str(&given.checked.json)
                 .expect("it was checked when it was loaded"),
