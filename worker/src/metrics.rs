@@ -3,17 +3,14 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use opentelemetry::{
     KeyValue, global,
     metrics::{Counter, Gauge, Histogram, UpDownCounter},
 };
-use seedbed_protocol::{
-    manifest::{Manifest, StepTiming},
-    telemetry::SCOPE,
-};
+use seedbed_protocol::{manifest::Manifest, telemetry::SCOPE};
 
 /// Histogram boundaries of a job or one of its steps, in seconds: from a store without rows to many millions of rows.
 const DURATION_BOUNDARIES: [f64; 15] = [
@@ -186,14 +183,5 @@ impl Progress {
     pub(crate) fn add(&self, operations: u64, bytes: u64) {
         self.operations.fetch_add(operations, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-}
-
-/// Returns how long a step took, as manifests record it.
-pub(crate) fn timing(step: &str, started: Instant) -> StepTiming {
-    let millis = started.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-    StepTiming {
-        step: step.to_owned(),
-        millis,
     }
 }

@@ -79,12 +79,22 @@ mod tests {
     }
 
     #[test]
-    fn checksums_decide_what_is_the_same_and_counts_how_much_has_changed() {
+    fn the_same_buckets_with_the_same_checksums_are_the_same_rows() {
         let base = checkpoint(&[("a", 1, 10), ("b", 2, 20)]);
-        assert!(base.same_rows(&checkpoint(&[("b", 2, 7), ("a", 1, 3)])));
-        let target = checkpoint(&[("a", 1, 99), ("b", 3, 25), ("c", 4, 7)]);
-        assert!(!base.same_rows(&target));
-        assert_eq!(target.changed_since(&base), 5 + 7);
-        assert_eq!(checkpoint(&[("b", 3, 20)]).changed_since(&base), 1);
+        assert!(base.same_rows(&checkpoint(&[("b", 2, 7), ("a", 1, 10)])));
+        assert!(!base.same_rows(&checkpoint(&[("a", 1, 10), ("b", 3, 20)])));
+        assert!(!base.same_rows(&checkpoint(&[("a", 1, 10)])));
+        assert!(!base.same_rows(&checkpoint(&[("a", 1, 10), ("c", 2, 20)])));
+    }
+
+    #[test]
+    fn what_has_changed_is_estimated_by_bucket() {
+        let base = checkpoint(&[("a", 1, 10), ("b", 2, 20), ("gone", 5, 50)]);
+        let changed = |buckets: &[_]| checkpoint(buckets).changed_since(&base);
+        assert_eq!(changed(&[("a", 1, 10), ("b", 2, 20)]), 0);
+        assert_eq!(changed(&[("a", 9, 13), ("b", 2, 20)]), 3);
+        // The service has compacted since: something has changed all the same.
+        assert_eq!(changed(&[("a", 9, 10), ("b", 2, 20)]), 1);
+        assert_eq!(changed(&[("2#a", 1, 10), ("2#b", 2, 20)]), 30);
     }
 }

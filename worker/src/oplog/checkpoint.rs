@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use seedbed_protocol::{
     OpId,
-    checkpoint::{BucketCheckpoint, Checkpoint},
+    manifest::{BucketCheckpoint, Checkpoint},
 };
 use serde::{Deserialize, Deserializer, de};
 

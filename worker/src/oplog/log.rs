@@ -15,7 +15,7 @@ use std::{
 use rusqlite::Connection;
 use seedbed_protocol::{
     OpId,
-    checkpoint::{BucketCheckpoint, Checkpoint},
+    manifest::{BucketCheckpoint, Checkpoint},
 };
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};

@@ -1,13 +1,12 @@
 //! Decides how much of a store's live snapshot, its base, a job can reuse: all of it, a starting point, or nothing and
 //! why.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use seedbed_protocol::{
-    checkpoint::{BucketCheckpoint, Checkpoint},
     digest::sha256_hex,
-    manifest::{Download, FullReason},
+    manifest::{Checkpoint, Download, FullReason},
     message::{BaseSnapshot, SeedJob},
 };
 use serde_json::json;
@@ -62,7 +61,7 @@ impl BasePolicy {
             download,
         } = downloader.compare(job, &base.checkpoint).await?;
         let store_id = &job.scope.store_id;
-        let reuse = if same_rows(&base.checkpoint, &checkpoint) {
+        let reuse = if base.checkpoint.same_rows(&checkpoint) {
             if uploader.is_complete(store_id, &base.renditions).await {
                 Reuse::Unchanged(checkpoint)
             } else {
@@ -138,7 +137,7 @@ impl BasePolicy {
         };
         let fetched = smallest(&base.renditions).map_or(0, |rendition| rendition.bytes);
         let with_base = fetched as f64 * self.base_cost
-            + changed_operations(&base.checkpoint, target) as f64 * per_operation;
+            + target.changed_since(&base.checkpoint) as f64 * per_operation;
         with_base < target.operations() as f64 * per_operation
     }
 }
@@ -152,76 +151,5 @@ pub(super) fn blames_the_base(error: &SeedError) -> Option<FullReason> {
         | SeedError::Verify(_)
         | SeedError::Finish(_) => Some(FullReason::Mismatch),
         _ => None,
-    }
-}
-
-/// Whether both have the same buckets with the same checksums. Op ids do not count: the service may have compacted.
-fn same_rows(base: &Checkpoint, target: &Checkpoint) -> bool {
-    let sums = |checkpoint: &Checkpoint| -> HashMap<String, u32> {
-        let buckets = checkpoint.buckets.iter();
-        buckets.map(|b| (b.bucket.clone(), b.checksum)).collect()
-    };
-    base.buckets.len() == target.buckets.len() && sums(base) == sums(target)
-}
-
-/// Estimates how many operations of `target` are not in `base`.
-fn changed_operations(base: &Checkpoint, target: &Checkpoint) -> u64 {
-    let known: HashMap<&str, &BucketCheckpoint> = base
-        .buckets
-        .iter()
-        .map(|bucket| (bucket.bucket.as_str(), bucket))
-        .collect();
-    let changed = |bucket: &BucketCheckpoint| match known.get(bucket.bucket.as_str()) {
-        None => bucket.operations,
-        Some(base) if base.checksum == bucket.checksum => 0,
-        Some(base) => bucket.operations.abs_diff(base.operations).max(1),
-    };
-    target.buckets.iter().map(changed).sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use seedbed_protocol::OpId;
-
-    use super::*;
-
-    fn checkpoint(buckets: &[(&str, u32, u64)]) -> Checkpoint {
-        let bucket = |&(bucket, checksum, operations): &(&str, u32, u64)| BucketCheckpoint {
-            bucket: bucket.to_owned(),
-            last_op: OpId(0),
-            checksum,
-            priority: 3,
-            operations,
-        };
-        Checkpoint {
-            last_op_id: OpId(0),
-            buckets: buckets.iter().map(bucket).collect(),
-        }
-    }
-
-    #[test]
-    fn the_same_buckets_with_the_same_checksums_are_the_same_rows() {
-        let base = checkpoint(&[("a", 1, 10), ("b", 2, 20)]);
-        assert!(same_rows(&base, &checkpoint(&[("b", 2, 7), ("a", 1, 10)])));
-        assert!(!same_rows(
-            &base,
-            &checkpoint(&[("a", 1, 10), ("b", 3, 20)])
-        ));
-        assert!(!same_rows(&base, &checkpoint(&[("a", 1, 10)])));
-        assert!(!same_rows(
-            &base,
-            &checkpoint(&[("a", 1, 10), ("c", 2, 20)])
-        ));
-    }
-
-    #[test]
-    fn what_has_changed_is_estimated_by_bucket() {
-        let base = checkpoint(&[("a", 1, 10), ("b", 2, 20), ("gone", 5, 50)]);
-        let changed = |buckets: &[_]| changed_operations(&base, &checkpoint(buckets));
-        assert_eq!(changed(&[("a", 1, 10), ("b", 2, 20)]), 0);
-        assert_eq!(changed(&[("a", 9, 13), ("b", 2, 20)]), 3);
-        // The service has compacted since: something has changed all the same.
-        assert_eq!(changed(&[("a", 9, 10), ("b", 2, 20)]), 1);
-        assert_eq!(changed(&[("2#a", 1, 10), ("2#b", 2, 20)]), 30);
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use seedbed_protocol::{checkpoint::Checkpoint, manifest::Download, message::SeedJob};
+use seedbed_protocol::{
+    manifest::{Checkpoint, Download},
+    message::SeedJob,
+};
 
 use super::{
     config_error::ConfigError,

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use opentelemetry::KeyValue;
 use seedbed_protocol::{
-    checkpoint::Checkpoint,
-    manifest::{Download, FullReason, Manifest, Origin},
+    manifest::{Checkpoint, Download, FullReason, Manifest, Origin},
     message::{BaseSnapshot, SeedJob, Start},
     snapshots::SnapshotRepository,
     telemetry::trace::trace_id,

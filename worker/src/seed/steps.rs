@@ -6,7 +6,7 @@ use seedbed_protocol::{manifest::StepTiming, telemetry::trace::fail};
 use tracing::{Instrument, Span, info_span};
 
 use super::error::SeedError;
-use crate::metrics::{Metrics, timing};
+use crate::metrics::Metrics;
 
 /// Runs one step of a job in a span of its own, and times it.
 pub(crate) async fn step<T>(
@@ -57,7 +57,7 @@ impl<'a> Steps<'a> {
     ) -> Result<T, SeedError> {
         let started = Instant::now();
         let result = try_step(self.metrics, step, work).await?;
-        self.done.push(timing(step, started));
+        self.done.push(StepTiming::since(step, started));
         Ok(result)
     }
 

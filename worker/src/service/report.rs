@@ -8,8 +8,7 @@ use seedbed_protocol::{
         Broker, BrokerError, Message, Queue, Subject,
         spans::{publish_in, publish_span},
     },
-    checkpoint::Checkpoint,
-    manifest::{Download, Manifest, Way},
+    manifest::{Checkpoint, Download, Manifest, Way},
     message::{EventKind, Failure, SeedEvent},
     telemetry::trace::{TraceContext, attribute},
 };

@@ -9,8 +9,7 @@ use seedbed_protocol::{
     broker::{
         Broker, BrokerError, Delivery, Message, Queue, RETURN_LIMIT, Subject, spans::process_span,
     },
-    checkpoint::Checkpoint,
-    manifest::{Manifest, Way},
+    manifest::{Checkpoint, Manifest, Way},
     message::{BaseSnapshot, EventKind, SeedJob, codec::CodecError},
     telemetry::trace::{TraceContext, fail, trace_id},
 };

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use seedbed_protocol::{
     broker::{Broker, BrokerError, Queue},
-    checkpoint::Checkpoint,
+    manifest::Checkpoint,
     message::SeedJob,
     snapshots::SnapshotRepository,
 };

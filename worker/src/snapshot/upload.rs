@@ -5,14 +5,11 @@ use std::{iter::once, path::Path, time::Instant};
 use futures::stream;
 use seedbed_protocol::{
     StoreId,
-    encoding::Encoding,
-    manifest::{Manifest, Rendition},
+    manifest::{Encoding, Manifest, Rendition, StepTiming},
     objects::StorageError,
     snapshots::{SnapshotName, SnapshotPart, SnapshotRepository, SnapshotsConfig, latest_key},
 };
 use tracing::{info, warn};
-
-use crate::metrics::timing;
 
 /// Stores snapshots in one repository, in the configured encodings.
 pub(crate) struct Uploader {
@@ -132,7 +129,7 @@ impl Uploader {
         manifest
             .renditions
             .sort_by_key(|rendition| rendition.encoding != Encoding::Identity);
-        manifest.steps.push(timing("upload", started));
+        manifest.steps.push(StepTiming::since("upload", started));
         self.repository.put_manifest(name, manifest).await?;
         Ok(())
     }

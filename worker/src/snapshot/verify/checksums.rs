@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
-use seedbed_protocol::checkpoint::Checkpoint;
+use seedbed_protocol::manifest::Checkpoint;
 
 use super::{error::VerifyError, operations::Operations};
 

@@ -3,7 +3,7 @@
 use std::{hash::RandomState, path::Path};
 
 use rusqlite::{Connection, OpenFlags};
-use seedbed_protocol::{checkpoint::Checkpoint, manifest::TableRows};
+use seedbed_protocol::manifest::{Checkpoint, TableRows};
 
 use super::{
     checksums::check_checksums,
