@@ -14,27 +14,11 @@
 //! worker into one process. [`cli`] is the program `seedbed`.
 
 pub mod catalog;
-pub mod check;
 pub mod cli;
-pub mod cluster;
-pub mod config;
-pub mod demand;
-pub mod events;
-mod follow;
 pub mod http;
-pub mod local;
 mod metrics;
-pub mod operator;
-pub mod progress;
-pub mod publish;
-pub mod rebuild;
-pub mod requeue;
-pub mod retention;
-pub mod run;
-pub mod schedule;
-pub mod serve;
-pub mod show;
-pub mod stores;
-pub mod template;
-pub mod tend;
-pub mod verify;
+pub mod programs;
+pub mod runs;
+pub mod settings;
+pub mod source;
+pub mod upkeep;

@@ -19,6 +19,7 @@ pub mod message;
 pub mod settings;
 pub mod snapshots;
 pub mod telemetry;
+pub mod template;
 pub mod trace;
 
 pub use ids::{Attempt, InvalidStoreId, JobId, OpId, RunId, StoreId};

@@ -18,7 +18,7 @@ use super::{
     sql::{Lock, list_of, rows_of},
     time,
 };
-use crate::stores::Store;
+use crate::source::record::Store;
 
 /// Stores that are looked up and written together.
 const BATCH: usize = 128;

@@ -11,7 +11,7 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::App;
+use super::server::routes::App;
 
 mod docs;
 mod extract;
@@ -20,7 +20,7 @@ mod runs;
 mod stores;
 mod types;
 
-pub(super) use self::{
+pub(crate) use self::{
     docs::documentation,
     overview::{Overviews, keep_looking},
 };
@@ -33,12 +33,12 @@ pub(super) use self::{
         description = "Snapshots for clients, and what administrators see and do."
     ),
     // Its route has a pattern that is none of OpenAPI's.
-    paths(super::files::file)
+    paths(super::download::files::file)
 )]
 struct Document;
 
 /// The document without the endpoints that routers bring.
-pub(super) fn document() -> openapi::OpenApi {
+pub(crate) fn document() -> openapi::OpenApi {
     let bearer = |description: &str| {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
         SecurityScheme::Http(scheme.description(Some(description)).build())
@@ -51,7 +51,7 @@ pub(super) fn document() -> openapi::OpenApi {
 }
 
 /// The endpoints; who may use them is decided around them.
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(overview::overview))
         .routes(routes!(overview::events))

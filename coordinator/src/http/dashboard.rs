@@ -25,12 +25,12 @@ static ETAG: LazyLock<HeaderValue> = LazyLock::new(|| {
 
 macro_rules! assets {
     ($($name:literal),* $(,)?) => {
-        [$((concat!("/assets/", $name), include_bytes!(concat!("assets/", $name)) as &[u8])),*]
+        [$((concat!("/assets/", $name), include_bytes!(concat!("../../dashboard/", $name)) as &[u8])),*]
     };
 }
 
 /// The page.
-const PAGE: &[u8] = include_bytes!("assets/index.html");
+const PAGE: &[u8] = include_bytes!("../../dashboard/index.html");
 
 /// Where each file is found, and what is in it.
 const ASSETS: &[(&str, &[u8])] = &assets![
@@ -60,7 +60,7 @@ const ASSETS: &[(&str, &[u8])] = &assets![
 ];
 
 /// Its page and its files.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let page = get(async |headers: HeaderMap| asset(&headers, "index.html", PAGE));
     ASSETS.iter().fold(
         Router::new().route("/", page),

@@ -15,12 +15,13 @@ use seedbed_worker::{
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{App, problem::ProblemBody};
+use super::problem::ProblemBody;
+use crate::http::server::routes::App;
 
 /// How long PowerSync may keep the keys.
 const KEYS_CACHED: &str = "public, max-age=300";
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(alive))
         .routes(routes!(ready))
@@ -28,13 +29,13 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// What is not for everybody.
-pub(super) fn metrics() -> OpenApiRouter<Arc<App>> {
+pub(crate) fn metrics() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(measured))
 }
 
 /// The public half of the key that Seedbed's own tokens are signed with, as a JWK set; an empty one for HS256, whose
 /// key has no public half.
-pub(super) fn own_keys(config: &TokenConfig) -> Result<String, TokenError> {
+pub(crate) fn own_keys(config: &TokenConfig) -> Result<String, TokenError> {
     let keys = public_jwks(config)?;
     Ok(serde_json::to_string(&keys).expect("keys are plain JSON"))
 }

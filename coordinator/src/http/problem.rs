@@ -12,7 +12,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    catalog::CatalogError, cli::chain, requeue::RequeueError, run::RunError, stores::StoresError,
+    catalog::CatalogError,
+    cli::args::chain,
+    runs::{control::cancel::RequeueError, list::RunError},
+    source::record::StoresError,
 };
 
 /// When a caller should come back after something was away.
@@ -20,7 +23,7 @@ const AWAY: Duration = Duration::from_secs(5);
 
 /// Why a request was not answered with what it asked for.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     body: ProblemBody,
     retry_after: Option<Duration>,
@@ -31,7 +34,7 @@ pub(super) struct Problem {
 /// The body of a refusal.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(super) struct ProblemBody {
+pub(crate) struct ProblemBody {
     /// For programs: what is wrong, in snake_case.
     #[schema(value_type = String, examples("no_snapshot"))]
     error: &'static str,
@@ -41,7 +44,7 @@ pub(super) struct ProblemBody {
 
 impl Problem {
     /// A refusal: `error` is for programs, `message` for people.
-    pub(super) fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self {
             status,
@@ -52,12 +55,12 @@ impl Problem {
     }
 
     /// 400: the request makes no sense.
-    pub(super) fn invalid(message: impl Into<String>) -> Self {
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", message)
     }
 
     /// 401: who asks has not said who they are, or not in a way that can be believed.
-    pub(super) fn unauthorized(message: impl Into<String>) -> Self {
+    pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
         let refused = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
         Self {
             challenge: true,
@@ -66,17 +69,17 @@ impl Problem {
     }
 
     /// 404.
-    pub(super) fn not_found(error: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn not_found(error: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, error, message)
     }
 
     /// 503: something behind this server is away.
-    pub(super) fn unavailable(message: impl Into<String>) -> Self {
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).retry_after(AWAY)
     }
 
     /// Tells the caller when to come back.
-    pub(super) fn retry_after(self, pause: Duration) -> Self {
+    pub(crate) fn retry_after(self, pause: Duration) -> Self {
         Self {
             retry_after: Some(pause),
             ..self
@@ -85,7 +88,7 @@ impl Problem {
 
     /// Something behind this server failed. The log has what it was; a caller who is nobody's friend learns
     /// nothing from it.
-    pub(super) fn behind(what: &'static str, error: &dyn std::error::Error, passes: bool) -> Self {
+    pub(crate) fn behind(what: &'static str, error: &dyn std::error::Error, passes: bool) -> Self {
         tracing::error!("{what} failed: {}", chain(error));
         if passes {
             return Self::unavailable(format!("{what} is away; try again soon"));

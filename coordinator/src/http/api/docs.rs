@@ -12,7 +12,7 @@ use axum::{
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::http::App;
+use crate::http::server::routes::App;
 
 /// Swagger UI brings pictures and styles within its own files.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -21,7 +21,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 
 /// Where they are.
-pub(in crate::http) fn documentation(document: OpenApi) -> Router<Arc<App>> {
+pub(crate) fn documentation(document: OpenApi) -> Router<Arc<App>> {
     let page: Router<Arc<App>> = SwaggerUi::new("/api/docs")
         .url("/api/openapi.json", document)
         .into();

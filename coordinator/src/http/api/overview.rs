@@ -17,9 +17,10 @@ use tokio::sync::{Notify, watch};
 use tracing::warn;
 
 use super::types::{Messages, Overview, Run};
+use crate::http::server::routes::App;
 use crate::{
-    http::{App, Problem, problem::ProblemBody},
-    show::Parked,
+    cli::commands::status::Parked,
+    http::problem::{Problem, ProblemBody},
 };
 
 /// Runs at a glance.
@@ -35,14 +36,14 @@ const BROKER_TIMEOUT: Duration = Duration::from_secs(1);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// What all who watch are shown. One look serves all of them, and nobody looks while nobody watches.
-pub(in crate::http) struct Overviews {
+pub(crate) struct Overviews {
     shown: watch::Sender<Option<Overview>>,
     /// Somebody begins to watch.
     watched: Notify,
 }
 
 impl Overviews {
-    pub(in crate::http) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             shown: watch::Sender::new(None),
             watched: Notify::new(),
@@ -57,7 +58,7 @@ impl Overviews {
 }
 
 /// Looks for those who watch, until it is dropped.
-pub(in crate::http) async fn keep_looking(app: Arc<App>) -> Infallible {
+pub(crate) async fn keep_looking(app: Arc<App>) -> Infallible {
     let Overviews { shown, watched } = &app.overviews;
     loop {
         if shown.receiver_count() == 0 {
@@ -139,7 +140,7 @@ async fn messages(broker: &dyn Broker) -> Result<(Messages, Messages), BrokerErr
         (status = 503, description = "Something is away", body = ProblemBody),
     ),
 )]
-pub(super) async fn overview(State(app): State<Arc<App>>) -> Result<Json<Overview>, Problem> {
+pub(crate) async fn overview(State(app): State<Arc<App>>) -> Result<Json<Overview>, Problem> {
     Ok(Json(look(&app).await?))
 }
 
@@ -158,7 +159,7 @@ pub(super) async fn overview(State(app): State<Arc<App>>) -> Result<Json<Overvie
         (status = 429, description = "Too many requests", body = ProblemBody),
     ),
 )]
-pub(super) async fn events(
+pub(crate) async fn events(
     State(app): State<Arc<App>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let receiver = app.overviews.watch();

@@ -12,17 +12,18 @@ use super::{
     extract::{Asked, Body, RunPath, cursor, limit, place, search, store_id},
     types::{Dropped, Job, JobState, Jobs, Run, RunState, Runs, Started, StartedOver},
 };
+use crate::http::server::routes::App;
+use crate::runs::control::runs as operator;
 use crate::{
     catalog::{CatalogError, JobCursor, JobFilter, ListOptions},
-    http::{App, Problem, problem::ProblemBody},
-    operator,
-    run::StoreFilter,
+    http::problem::{Problem, ProblemBody},
+    runs::list::StoreFilter,
 };
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RunsQuery {
+pub(crate) struct RunsQuery {
     /// Only those in this state.
     state: Option<RunState>,
     /// Runs on a page.
@@ -49,7 +50,7 @@ pub(super) struct RunsQuery {
         (status = 503, description = "Something is away", body = ProblemBody),
     ),
 )]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Asked(query): Asked<RunsQuery>,
 ) -> Result<Json<Runs>, Problem> {
@@ -87,7 +88,7 @@ pub(super) async fn list(
         (status = 503, description = "Something is away", body = ProblemBody),
     ),
 )]
-pub(super) async fn show(
+pub(crate) async fn show(
     State(app): State<Arc<App>>,
     RunPath(run_id): RunPath,
 ) -> Result<Json<Run>, Problem> {
@@ -99,7 +100,7 @@ pub(super) async fn show(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct JobsQuery {
+pub(crate) struct JobsQuery {
     /// Only those in this state.
     state: Option<JobState>,
     /// Only those of stores whose id has this in it.
@@ -130,7 +131,7 @@ pub(super) struct JobsQuery {
         (status = 503, description = "Something is away", body = ProblemBody),
     ),
 )]
-pub(super) async fn jobs(
+pub(crate) async fn jobs(
     State(app): State<Arc<App>>,
     RunPath(run_id): RunPath,
     Asked(query): Asked<JobsQuery>,
@@ -154,7 +155,7 @@ pub(super) async fn jobs(
 /// Which stores a new run is for. Nothing of it: all of them.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(super) struct NewRun {
+pub(crate) struct NewRun {
     /// Only these.
     stores: Vec<String>,
     /// At most so many, from the beginning of the list.
@@ -195,7 +196,7 @@ pub(super) struct NewRun {
         (status = 503, description = "Something is away", body = ProblemBody),
     ),
 )]
-pub(super) async fn start(
+pub(crate) async fn start(
     State(app): State<Arc<App>>,
     Body(new): Body<NewRun>,
 ) -> Result<(StatusCode, Json<Started>), Problem> {
@@ -223,7 +224,7 @@ pub(super) async fn start(
 }
 
 /// Lists a run, in a task that goes on although the caller is gone.
-pub(super) async fn started(
+pub(crate) async fn started(
     app: Arc<App>,
     filter: StoreFilter,
     options: ListOptions,
@@ -251,7 +252,7 @@ async fn whatever_happens<T: Send + 'static>(
 /// Which failed stores start over. Nothing of it: all of them.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Again {
+pub(crate) struct Again {
     /// Only these.
     stores: Vec<String>,
 }
@@ -277,7 +278,7 @@ pub(super) struct Again {
         (status = 503, description = "Something is away", body = ProblemBody),
     ),
 )]
-pub(super) async fn retry(
+pub(crate) async fn retry(
     State(app): State<Arc<App>>,
     RunPath(run_id): RunPath,
     Body(again): Body<Again>,
@@ -308,7 +309,7 @@ pub(super) async fn retry(
         (status = 503, description = "Something is away", body = ProblemBody),
     ),
 )]
-pub(super) async fn cancel(
+pub(crate) async fn cancel(
     State(app): State<Arc<App>>,
     RunPath(run_id): RunPath,
 ) -> Result<(StatusCode, Json<Dropped>), Problem> {

@@ -13,17 +13,18 @@ use super::{
     runs::started,
     types::{AgeName, Job, JobState, Snapshot, Started, Store, StoreDetail, Stores},
 };
+use crate::http::server::routes::App;
+use crate::runs::control::runs as operator;
 use crate::{
     catalog::StoreSearch,
-    http::{App, Problem, problem::ProblemBody},
-    operator,
-    run::StoreFilter,
+    http::problem::{Problem, ProblemBody},
+    runs::list::StoreFilter,
 };
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct StoresQuery {
+pub(crate) struct StoresQuery {
     /// Only those whose id has this in it.
     #[param(max_length = 255)]
     search: Option<String>,
@@ -55,7 +56,7 @@ pub(super) struct StoresQuery {
         (status = 503, description = "Something is away", body = ProblemBody),
     ),
 )]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Asked(query): Asked<StoresQuery>,
 ) -> Result<Json<Stores>, Problem> {
@@ -99,7 +100,7 @@ pub(super) async fn list(
         (status = 503, description = "Something is away", body = ProblemBody),
     ),
 )]
-pub(super) async fn show(
+pub(crate) async fn show(
     State(app): State<Arc<App>>,
     StorePath(store_id): StorePath,
 ) -> Result<Json<StoreDetail>, Problem> {
@@ -135,7 +136,7 @@ pub(super) async fn show(
         (status = 503, description = "Something is away", body = ProblemBody),
     ),
 )]
-pub(super) async fn seed(
+pub(crate) async fn seed(
     State(app): State<Arc<App>>,
     StorePath(store_id): StorePath,
 ) -> Result<(StatusCode, Json<Started>), Problem> {

@@ -7,15 +7,15 @@ use utoipa::ToSchema;
 
 use crate::{
     catalog::{Age, Freshness, JobRecord, Listed, Retried, RunReport, SnapshotRecord, StoreRecord},
-    http::download::Encodings,
-    requeue::Cancelled,
-    show::Parked,
+    cli::commands::status::Parked,
+    http::download::database::Encodings,
+    runs::control::cancel::Cancelled,
 };
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum RunState {
+pub(crate) enum RunState {
     Running,
     Completed,
     Failed,
@@ -25,7 +25,7 @@ pub(super) enum RunState {
 
 impl RunState {
     /// What the catalog calls it.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
             Self::Completed => "completed",
@@ -39,7 +39,7 @@ impl RunState {
 /// How a job stands.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum JobState {
+pub(crate) enum JobState {
     Listed,
     Queued,
     Running,
@@ -53,7 +53,7 @@ pub(super) enum JobState {
 
 impl JobState {
     /// What the catalog calls it.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Listed => "listed",
             Self::Queued => "queued",
@@ -71,7 +71,7 @@ impl JobState {
 /// How old a store's snapshot is: younger than an hour, than six, than a day; older; or there is none.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum AgeName {
+pub(crate) enum AgeName {
     Hour,
     SixHours,
     Day,
@@ -81,7 +81,7 @@ pub(super) enum AgeName {
 
 impl AgeName {
     /// What the catalog calls it.
-    pub(super) fn age(self) -> Age {
+    pub(crate) fn age(self) -> Age {
         match self {
             Self::Hour => Age::Hour,
             Self::SixHours => Age::SixHours,
@@ -95,7 +95,7 @@ impl AgeName {
 /// A sweep over stores.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Run {
+pub(crate) struct Run {
     run_id: String,
     /// What started it: local, run, schedule, api, demand or rebuilt.
     kind: String,
@@ -141,23 +141,23 @@ impl From<RunReport> for Run {
 }
 
 impl Run {
-    pub(super) fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.state == "running"
     }
 }
 
 /// A page of runs.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Runs {
-    pub(super) runs: Vec<Run>,
+pub(crate) struct Runs {
+    pub(crate) runs: Vec<Run>,
     /// Goes into `after` for the next page.
-    pub(super) next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// One store within one run.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Job {
+pub(crate) struct Job {
     job_id: String,
     run_id: String,
     store_id: String,
@@ -179,7 +179,7 @@ pub(super) struct Job {
 
 /// Why the last try failed.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     /// transient or permanent.
     kind: Option<String>,
     step: Option<String>,
@@ -212,16 +212,16 @@ impl From<JobRecord> for Job {
 
 /// A page of jobs.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Jobs {
-    pub(super) jobs: Vec<Job>,
+pub(crate) struct Jobs {
+    pub(crate) jobs: Vec<Job>,
     /// Goes into `after` for the next page.
-    pub(super) next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// A store as it is now.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Store {
+pub(crate) struct Store {
     store_id: String,
     /// Whether it is no longer in the source.
     retired: bool,
@@ -248,27 +248,27 @@ impl From<StoreRecord> for Store {
 
 /// A page of stores.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Stores {
-    pub(super) stores: Vec<Store>,
+pub(crate) struct Stores {
+    pub(crate) stores: Vec<Store>,
     /// Goes into `after` for the next page.
-    pub(super) next: Option<String>,
+    pub(crate) next: Option<String>,
     /// Stores on all pages.
-    pub(super) total: u64,
+    pub(crate) total: u64,
 }
 
 /// A store with its history, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct StoreDetail {
+pub(crate) struct StoreDetail {
     #[serde(flatten)]
-    pub(super) store: Store,
-    pub(super) snapshots: Vec<Snapshot>,
-    pub(super) jobs: Vec<Job>,
+    pub(crate) store: Store,
+    pub(crate) snapshots: Vec<Snapshot>,
+    pub(crate) jobs: Vec<Job>,
 }
 
 /// One snapshot.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Snapshot {
+pub(crate) struct Snapshot {
     job_id: String,
     attempt: u64,
     run_id: String,
@@ -397,7 +397,7 @@ impl From<SnapshotRecord> for Snapshot {
 /// What a request to seed came to.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Started {
+pub(crate) struct Started {
     /// The new run; none if no store needed a job.
     run_id: Option<String>,
     jobs: u64,
@@ -423,7 +423,7 @@ impl From<Listed> for Started {
 
 /// What a retry came to.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct StartedOver {
+pub(crate) struct StartedOver {
     runs: Vec<String>,
     /// Jobs that start over.
     jobs: u64,
@@ -444,7 +444,7 @@ impl From<Retried> for StartedOver {
 /// What cancelling came to.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Dropped {
+pub(crate) struct Dropped {
     /// Jobs that will not start.
     cancelled: u64,
     /// Jobs that have started, and go on.
@@ -463,32 +463,32 @@ impl From<Cancelled> for Dropped {
 /// Everything at a glance.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Overview {
+pub(crate) struct Overview {
     /// When it was so.
-    pub(super) now: DateTime<Utc>,
+    pub(crate) now: DateTime<Utc>,
     /// The server's version.
-    pub(super) version: &'static str,
+    pub(crate) version: &'static str,
     /// Stores in the source.
-    pub(super) stores: u64,
-    pub(super) freshness: Ages,
+    pub(crate) stores: u64,
+    pub(crate) freshness: Ages,
     /// Messages that were put aside; none if the broker does not tell.
-    pub(super) parked: Option<Messages>,
+    pub(crate) parked: Option<Messages>,
     /// Messages that wait; none if the broker does not tell.
-    pub(super) waiting: Option<Messages>,
+    pub(crate) waiting: Option<Messages>,
     /// The newest run that has not ended.
-    pub(super) current_run: Option<Run>,
+    pub(crate) current_run: Option<Run>,
     /// The newest runs.
-    pub(super) runs: Vec<Run>,
+    pub(crate) runs: Vec<Run>,
     /// The page of a trace, with {trace_id} in it.
-    pub(super) trace_url: Option<String>,
+    pub(crate) trace_url: Option<String>,
     /// When the next run starts by itself.
-    pub(super) scheduled: Option<DateTime<Utc>>,
+    pub(crate) scheduled: Option<DateTime<Utc>>,
 }
 
 /// How many stores have a snapshot of which age.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Ages {
+pub(crate) struct Ages {
     /// Younger than an hour.
     hour: u64,
     /// Younger than six hours.
@@ -513,9 +513,9 @@ impl From<Freshness> for Ages {
 
 /// Messages on the broker.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub(super) struct Messages {
-    pub(super) jobs: u64,
-    pub(super) events: u64,
+pub(crate) struct Messages {
+    pub(crate) jobs: u64,
+    pub(crate) events: u64,
 }
 
 impl From<Parked> for Messages {

@@ -1,0 +1,5 @@
+//! Who may ask for what.
+
+pub mod admin;
+pub mod clients;
+pub mod jwks;

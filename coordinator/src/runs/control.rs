@@ -1,0 +1,4 @@
+//! Starts, retries and cancels runs.
+
+pub mod cancel;
+pub mod runs;

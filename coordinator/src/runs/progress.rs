@@ -1,0 +1,3 @@
+//! How far runs are.
+
+pub mod follow;

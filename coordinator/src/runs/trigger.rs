@@ -1,0 +1,3 @@
+//! What starts runs without a command.
+
+pub mod demand;

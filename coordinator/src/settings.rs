@@ -1,0 +1,5 @@
+//! Every setting of the coordinator, one struct a section.
+
+pub mod root;
+pub mod schedule;
+pub mod serve;

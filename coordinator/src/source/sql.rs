@@ -1,0 +1,606 @@
+//! Stores from a database: one row of the configured query is one store, its columns are the claims.
+
+use std::{fmt, str::FromStr};
+
+use futures::{Stream, StreamExt, stream::BoxStream};
+use serde_json::{Number, Value};
+use sqlx::{
+    AssertSqlSafe, Column, ConnectOptions, Connection, Decode, Row, Type, TypeInfo, ValueRef,
+    mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow},
+    postgres::{PgConnectOptions, PgConnection},
+    sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow},
+    types::{
+        Decimal,
+        chrono::{DateTime, NaiveDate, NaiveDateTime, Utc},
+    },
+};
+use tokio::sync::mpsc;
+use url::Url;
+
+use seedbed_protocol::settings::without_secrets;
+
+use super::record::{Columns, READ_AHEAD, Read, scope, until_end};
+use super::record::{RecordProblem, Store, StoresError};
+
+/// The parameters of a Postgres URL that sqlx knows, except `options[…]`. It would log any other one with its
+/// value, which may be a misspelt password.
+const POSTGRES_PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// A query on a database.
+#[derive(Debug)]
+pub struct SqlSource {
+    driver: Driver,
+    database: String,
+    query: Query,
+    store_id: String,
+}
+
+#[derive(Clone)]
+enum Driver {
+    Postgres(PgConnectOptions),
+    MySql(MySqlConnectOptions),
+    Sqlite(SqliteConnectOptions),
+}
+
+/// Without the options, whose own `Debug` shows the password.
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Postgres(_) => "Postgres",
+            Self::MySql(_) => "MySql",
+            Self::Sqlite(_) => "Sqlite",
+        })
+    }
+}
+
+/// The configured query, in pieces between which the time goes that `:since` stands for.
+#[derive(Debug, Clone)]
+struct Query(Vec<String>);
+
+impl Query {
+    /// `:since` counts as a parameter outside of quotes and comments, where databases do not look for parameters either.
+    fn parse(text: &str) -> Self {
+        let mut pieces = vec![String::new()];
+        let mut rest = text;
+        while !rest.is_empty() {
+            let literal = literal_length(rest);
+            let (taken, after) = match rest.strip_prefix(SINCE) {
+                Some(after) if !after.starts_with(|c: char| c.is_alphanumeric() || c == '_') => {
+                    pieces.push(String::new());
+                    ("", after)
+                }
+                // `::` is a cast.
+                _ if rest.starts_with("::") => rest.split_at(2),
+                _ if literal > 0 => rest.split_at(literal),
+                _ => rest.split_at(rest.chars().next().map_or(0, char::len_utf8)),
+            };
+            if let Some(piece) = pieces.last_mut() {
+                piece.push_str(taken);
+            }
+            rest = after;
+        }
+        Self(pieces)
+    }
+
+    fn has_since(&self) -> bool {
+        self.0.len() > 1
+    }
+
+    /// The query with `parameter` wherever `:since` was, and how often that is.
+    fn with(&self, parameter: &str) -> (String, usize) {
+        (self.0.join(parameter), self.0.len() - 1)
+    }
+}
+
+const SINCE: &str = ":since";
+
+/// The length of the quoted text or comment that `text` begins with; 0 if it begins with neither. One that is not closed goes
+/// on to the end.
+fn literal_length(text: &str) -> usize {
+    let until = |start: usize, end: &str| {
+        let found = text[start..].find(end);
+        found.map_or(text.len(), |at| start + at + end.len())
+    };
+    match text.as_bytes() {
+        [b'\'', ..] => until(1, "'"),
+        [b'"', ..] => until(1, "\""),
+        [b'`', ..] => until(1, "`"),
+        [b'-', b'-', ..] => until(2, "\n"),
+        [b'/', b'*', ..] => until(2, "*/"),
+        _ => 0,
+    }
+}
+
+impl SqlSource {
+    /// Whether the query has a `:since`.
+    pub(crate) fn knows_changes(&self) -> bool {
+        self.query.has_since()
+    }
+
+    pub(crate) fn db_system(&self) -> &'static str {
+        match self.driver {
+            Driver::Postgres(_) => "postgresql",
+            Driver::MySql(_) => "mysql",
+            Driver::Sqlite(_) => "sqlite",
+        }
+    }
+
+    /// The query `query` on the database at `url`; nothing is opened yet.
+    ///
+    /// # Errors
+    /// [`StoresError::Url`] when `url` names no database that this program can ask.
+    pub fn new(url: &str, query: &str, store_id: &str) -> Result<Self, StoresError> {
+        let bad = |problem: String| StoresError::Url { problem };
+        let malformed = |e: &dyn fmt::Display| bad(format!("is malformed: {e}"));
+        let (scheme, rest) = url
+            .split_once(':')
+            .ok_or_else(|| bad("must begin with postgres:, mysql:, sqlite: or file:".to_owned()))?;
+        let driver = match scheme {
+            "postgres" | "postgresql" => {
+                if let Some(unknown) = unknown_parameter(url) {
+                    return Err(bad(format!(
+                        "has a parameter {unknown:?} that Postgres connections do not have; remove it"
+                    )));
+                }
+                let options = PgConnectOptions::from_str(url).map_err(|e| malformed(&e))?;
+                Driver::Postgres(options.disable_statement_logging())
+            }
+            "mysql" | "mariadb" => {
+                let options = MySqlConnectOptions::from_str(url).map_err(|e| malformed(&e))?;
+                Driver::MySql(options.disable_statement_logging())
+            }
+            "sqlite" => {
+                let options = SqliteConnectOptions::new()
+                    .filename(rest.strip_prefix("//").unwrap_or(rest))
+                    .create_if_missing(false)
+                    .read_only(true);
+                Driver::Sqlite(options.disable_statement_logging())
+            }
+            other => {
+                return Err(bad(format!(
+                    "begins with {other}:, but must begin with postgres:, mysql:, sqlite: or file:"
+                )));
+            }
+        };
+        let query = query.trim().trim_end_matches(';').trim_end();
+        if query.is_empty() {
+            return Err(StoresError::NoQuery);
+        }
+        Ok(Self {
+            database: display_name(url, scheme, rest),
+            driver,
+            query: Query::parse(query),
+            store_id: store_id.to_owned(),
+        })
+    }
+
+    /// Its host and name, without user and password.
+    pub(crate) fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The query's rows as stores, fetched as they are taken; `since` is what `:since` stands for.
+    pub(crate) fn stores<'a>(
+        &self,
+        since: DateTime<Utc>,
+    ) -> BoxStream<'a, Result<Store, StoresError>> {
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        let reader = Reader {
+            database: self.database.clone(),
+            query: self.query.clone(),
+            since,
+            store_id: self.store_id.clone(),
+            sender,
+        };
+        let driver = self.driver.clone();
+        tokio::spawn(async move {
+            let ended = reader.read(driver).await.map(|()| None);
+            // Once nobody takes stores, there is nobody to tell.
+            let _ = reader.sender.send(ended).await;
+        });
+        until_end(receiver, self.database.clone())
+    }
+}
+
+/// What messages may show of the database.
+fn display_name(url: &str, scheme: &str, rest: &str) -> String {
+    if scheme == "sqlite" {
+        return format!("sqlite:{}", rest.strip_prefix("//").unwrap_or(rest));
+    }
+    without_secrets(url)
+}
+
+/// The first parameter of a Postgres URL that sqlx does not know.
+fn unknown_parameter(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let mut names = url.query_pairs().map(|(name, _)| name.into_owned());
+    names
+        .find(|name| !POSTGRES_PARAMETERS.contains(&name.as_str()) && !name.starts_with("options["))
+}
+
+/// Runs one query and sends its stores on.
+struct Reader {
+    database: String,
+    query: Query,
+    since: DateTime<Utc>,
+    store_id: String,
+    sender: mpsc::Sender<Read>,
+}
+
+impl Reader {
+    async fn read(&self, driver: Driver) -> Result<(), StoresError> {
+        match driver {
+            Driver::Postgres(options) => {
+                let mut connection: PgConnection =
+                    options.connect().await.map_err(|e| self.unreachable(e))?;
+                // Postgres turns its rows into JSON itself, so that every type becomes what Postgres
+                // thinks it is in JSON, and the columns keep their order.
+                let (query, times) = self.query.with("$1::timestamptz");
+                let query = format!("SELECT row_to_json(q)::text FROM (\n{query}\n) q");
+                let mut query = sqlx::query_scalar::<_, String>(AssertSqlSafe(query));
+                if times > 0 {
+                    query = query.bind(self.since);
+                }
+                let rows = query.fetch(&mut connection);
+                if self
+                    .forward(rows, |json: String| json_columns(&json))
+                    .await?
+                {
+                    self.note(connection.close().await);
+                }
+            }
+            Driver::MySql(options) => {
+                let mut connection: MySqlConnection =
+                    options.connect().await.map_err(|e| self.unreachable(e))?;
+                let (query, times) = self.query.with("?");
+                let mut query = sqlx::query(AssertSqlSafe(query));
+                for _ in 0..times {
+                    query = query.bind(self.since);
+                }
+                let rows = query.fetch(&mut connection);
+                if self
+                    .forward(rows, |row: MySqlRow| mysql_columns(&row))
+                    .await?
+                {
+                    self.note(connection.close().await);
+                }
+            }
+            Driver::Sqlite(options) => {
+                let mut connection: SqliteConnection =
+                    options.connect().await.map_err(|e| self.unreachable(e))?;
+                let (query, times) = self.query.with("?");
+                let mut query = sqlx::query(AssertSqlSafe(query));
+                for _ in 0..times {
+                    // As SQLite's own datetime() and CURRENT_TIMESTAMP write it.
+                    query = query.bind(self.since.format("%Y-%m-%d %H:%M:%S").to_string());
+                }
+                let rows = query.fetch(&mut connection);
+                if self
+                    .forward(rows, |row: SqliteRow| sqlite_columns(&row))
+                    .await?
+                {
+                    self.note(connection.close().await);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends every row on as a store. Whether all were taken: if not, the connection still has rows on the
+    /// way, and is dropped rather than closed.
+    async fn forward<R>(
+        &self,
+        rows: impl Stream<Item = sqlx::Result<R>> + Send,
+        columns: impl Fn(R) -> Result<Columns, RecordProblem>,
+    ) -> Result<bool, StoresError> {
+        let mut rows = std::pin::pin!(rows.enumerate());
+        while let Some((index, row)) = rows.next().await {
+            let row = row.map_err(|source| StoresError::Query {
+                database: self.database.clone(),
+                source,
+            })?;
+            let position = index as u64 + 1;
+            let scope = columns(row)
+                .and_then(|columns| scope(columns, &self.store_id))
+                .map_err(|problem| StoresError::Record {
+                    origin: format!("source.query on {}", self.database),
+                    unit: "row",
+                    position,
+                    problem,
+                })?;
+            if self
+                .sender
+                .send(Ok(Some(Store { scope, position })))
+                .await
+                .is_err()
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn unreachable(&self, source: sqlx::Error) -> StoresError {
+        StoresError::Connect {
+            database: self.database.clone(),
+            source,
+        }
+    }
+
+    /// All rows are there; a bad goodbye costs nothing.
+    fn note(&self, closed: sqlx::Result<()>) {
+        if let Err(error) = closed {
+            tracing::debug!(database = self.database, %error, "the connection did not close cleanly");
+        }
+    }
+}
+
+fn json_columns(json: &str) -> Result<Columns, RecordProblem> {
+    serde_json::from_str(json).map_err(|e| RecordProblem::Malformed(e.to_string()))
+}
+
+/// SQLite types values, not columns.
+fn sqlite_columns(row: &SqliteRow) -> Result<Columns, RecordProblem> {
+    let mut columns = Columns::default();
+    for (index, column) in row.columns().iter().enumerate() {
+        let value = row.try_get_raw(index).map_err(undecodable)?;
+        let type_name = value.type_info().name().to_owned();
+        let json = if value.is_null() {
+            Value::Null
+        } else {
+            match type_name.as_str() {
+                "TEXT" => get::<String, _>(row, index)?.into(),
+                "INTEGER" | "INT4" | "INT8" | "BOOLEAN" => get::<i64, _>(row, index)?.into(),
+                "REAL" => fraction(get(row, index)?),
+                _ => return Err(unsupported(column.name(), &type_name)),
+            }
+        };
+        columns.add(column.name(), json)?;
+    }
+    Ok(columns)
+}
+
+fn mysql_columns(row: &MySqlRow) -> Result<Columns, RecordProblem> {
+    let mut columns = Columns::default();
+    for (index, column) in row.columns().iter().enumerate() {
+        let name = column.name();
+        let null = row.try_get_raw(index).map_err(undecodable)?.is_null();
+        let json = if null {
+            Value::Null
+        } else {
+            mysql_value(row, index, name, column.type_info().name())?
+        };
+        columns.add(name, json)?;
+    }
+    Ok(columns)
+}
+
+fn mysql_value(
+    row: &MySqlRow,
+    index: usize,
+    name: &str,
+    type_name: &str,
+) -> Result<Value, RecordProblem> {
+    Ok(match type_name {
+        "BOOLEAN" => get::<bool, _>(row, index)?.into(),
+        "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" => {
+            get::<i64, _>(row, index)?.into()
+        }
+        "TINYINT UNSIGNED" | "SMALLINT UNSIGNED" | "MEDIUMINT UNSIGNED" | "INT UNSIGNED"
+        | "BIGINT UNSIGNED" | "YEAR" => get::<u64, _>(row, index)?.into(),
+        "FLOAT" => fraction(get::<f32, _>(row, index)?.into()),
+        "DOUBLE" => fraction(get(row, index)?),
+        "DECIMAL" => decimal(get(row, index)?),
+        "CHAR" | "VARCHAR" | "TINYTEXT" | "TEXT" | "MEDIUMTEXT" | "LONGTEXT" | "ENUM" | "SET" => {
+            get::<String, _>(row, index)?.into()
+        }
+        "JSON" => get(row, index)?,
+        // As ISO 8601, like Postgres in JSON.
+        "DATE" => get::<NaiveDate, _>(row, index)?.to_string().into(),
+        "DATETIME" => {
+            let time: NaiveDateTime = get(row, index)?;
+            time.format("%Y-%m-%dT%H:%M:%S%.f").to_string().into()
+        }
+        "TIMESTAMP" => get::<DateTime<Utc>, _>(row, index)?.to_rfc3339().into(),
+        _ => return Err(unsupported(name, type_name)),
+    })
+}
+
+/// The value of a column whose type has been looked at.
+fn get<'r, T, R>(row: &'r R, index: usize) -> Result<T, RecordProblem>
+where
+    R: Row,
+    usize: sqlx::ColumnIndex<R>,
+    T: Decode<'r, R::Database> + Type<R::Database>,
+{
+    row.try_get_unchecked(index).map_err(undecodable)
+}
+
+fn undecodable(error: sqlx::Error) -> RecordProblem {
+    RecordProblem::Malformed(error.to_string())
+}
+
+/// JSON has no infinity and no NaN.
+fn fraction(number: f64) -> Value {
+    Number::from_f64(number).map_or(Value::Null, Value::Number)
+}
+
+/// A number, as Postgres writes `numeric` in JSON.
+fn decimal(number: Decimal) -> Value {
+    serde_json::from_str(&number.to_string()).unwrap_or_else(|_| number.to_string().into())
+}
+
+fn unsupported(column: &str, type_name: &str) -> RecordProblem {
+    RecordProblem::ColumnType {
+        column: column.to_owned(),
+        type_name: type_name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt;
+    use serde_json::json;
+
+    use super::*;
+
+    async fn database(sql: &'static str) -> (tempfile::TempDir, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("app.db");
+        let mut connection = SqliteConnectOptions::new()
+            .filename(&file)
+            .create_if_missing(true)
+            .connect()
+            .await
+            .unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        (directory, format!("sqlite:{}", file.display()))
+    }
+
+    async fn read(url: &str, query: &str) -> Result<Vec<Store>, StoresError> {
+        SqlSource::new(url, query, "store_id")?
+            .stores(DateTime::UNIX_EPOCH)
+            .try_collect()
+            .await
+    }
+
+    #[test]
+    fn since_is_a_parameter_outside_of_quotes_and_comments() {
+        let with = |query: &str| Query::parse(query).with("?");
+        let (query, times) = with("SELECT id FROM s WHERE t > :since OR u > :since");
+        assert_eq!(query, "SELECT id FROM s WHERE t > ? OR u > ?");
+        assert_eq!(times, 2);
+        for untouched in [
+            "SELECT ':since', \":since\", `:since` FROM s -- :since\nWHERE 1 /* :since */",
+            "SELECT t::since, :since_then FROM größe",
+            "SELECT 'not closed :since",
+        ] {
+            assert_eq!(with(untouched), (untouched.to_owned(), 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn sqlite_values_keep_their_own_types_and_columns_their_order() {
+        let (_directory, url) = database(
+            "CREATE TABLE s (store_id, x); INSERT INTO s VALUES (7, 'a'), ('b', 1.5), (9, NULL);",
+        )
+        .await;
+        let stores = read(&url, "SELECT x, store_id FROM s ORDER BY rowid;\n")
+            .await
+            .unwrap();
+        let claims: Vec<_> = stores
+            .iter()
+            .map(|s| serde_json::to_string(&s.scope.claims).unwrap())
+            .collect();
+        assert_eq!(
+            claims,
+            [
+                r#"{"x":"a","store_id":7}"#,
+                r#"{"x":1.5,"store_id":"b"}"#,
+                r#"{"x":null,"store_id":9}"#
+            ]
+        );
+        assert_eq!(stores[2].position, 3);
+    }
+
+    #[tokio::test]
+    async fn a_query_without_the_store_id_names_its_columns() {
+        let (_directory, url) =
+            database("CREATE TABLE s (id, x); INSERT INTO s VALUES (1, 2);").await;
+        let error = read(&url, "SELECT * FROM s").await.unwrap_err().to_string();
+        assert!(
+            error.contains("row 1") && error.contains("\"id\", \"x\""),
+            "{error}"
+        );
+        let error = read(&url, "SELECT nope FROM s")
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("source.query") && error.contains("nope"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn two_columns_of_one_name_are_refused() {
+        let (_directory, url) = database("CREATE TABLE s (x)").await;
+        let query = "SELECT 1 AS store_id, 'eu' AS region, 'us' AS region";
+        let error = read(&url, query).await.unwrap_err().to_string();
+        assert!(error.contains("\"region\" twice"), "{error}");
+        // As Postgres writes such a row.
+        let error = json_columns(r#"{"store_id":1,"region":"eu","region":"us"}"#).unwrap_err();
+        assert!(error.to_string().contains("\"region\" twice"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_blob_is_refused_by_its_column() {
+        let (_directory, url) = database("CREATE TABLE s (x)").await;
+        let query = "SELECT 1 AS store_id, x'00' AS logo";
+        let error = read(&url, query).await.unwrap_err().to_string();
+        assert!(
+            error.contains("\"logo\"") && error.contains("BLOB"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_missing_database_is_not_created() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("missing.db");
+        let url = format!("sqlite:{}", file.display());
+        let error = read(&url, "SELECT 1 AS store_id")
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("missing.db"), "{error}");
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn urls_that_name_no_database_are_refused_and_passwords_are_not_shown() {
+        let name = |url| SqlSource::new(url, "SELECT 1", "id").map(|s| s.database().to_owned());
+        assert_eq!(
+            name("postgres://me:hunter2@db:5433/app").unwrap(),
+            "postgres://db:5433/app"
+        );
+        for url in ["db.example.com/app", "mongodb://me:hunter2@db/app"] {
+            let error = name(url).unwrap_err().to_string();
+            assert!(
+                error.contains("source.url") && error.contains("postgres:"),
+                "{error}"
+            );
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let source = SqlSource::new("mysql://me:hunter2@db/app", "SELECT 1", "id").unwrap();
+        assert!(!format!("{source:?}").contains("hunter2"));
+        let error = name("postgres://db/app?passwrod=hunter2").unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("passwrod") && !error.contains("hunter2"),
+            "{error}"
+        );
+        assert!(name("postgres://db/app?sslmode=require&options[search_path]=a").is_ok());
+        assert_eq!(decimal("1.50".parse().unwrap()), json!(1.5));
+    }
+}
