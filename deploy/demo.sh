@@ -16,12 +16,15 @@ esac
 cd "$(dirname "$0")/.."
 . deploy/install.sh
 require_rust
-# The core extension's bindings are generated with libclang.
-install_packages build-essential ca-certificates libclang-dev pkg-config sqlite3
+need "compiles the programs" gcc libc6-dev libclang-dev
+need "opens a snapshot" sqlite3
+install_needed
 
-cargo build --release --locked -p seedbed -p seedbed-tests --bins
-programs=$PWD/${CARGO_TARGET_DIR:-target}/release
-[ -z "${CARGO_TARGET_DIR-}" ] || programs=$(cd "$CARGO_TARGET_DIR/release" && pwd)
+# With the profile of the tests and of plain `cargo build`, so that neither compiles anything again.
+programs=$(realpath -m "${CARGO_TARGET_DIR-target}")/debug
+[ -x "$programs/seedbed" ] ||
+  echo "Compiling seedbed, seedbed-worker and the stand-in: about FIGURE minutes on two idle cores, once" >&2
+cargo build --locked -p seedbed -p seedbed-worker -p seedbed-stand-in
 
 data=$(mktemp -d)
 cd "$data"
@@ -43,11 +46,11 @@ echo "PowerSync (a stand-in) is at $SEEDBED_POWERSYNC__ENDPOINT, $(wc -l <stores
 seeded=0
 "$programs/seedbed" local --stores stores.ndjson || seeded=$?
 
-snapshot=$(find seedbed-data/snapshots -name '*.sqlite' -size +1M | sort | head -n 1)
-if [ -n "$snapshot" ]; then
+mapfile -t snapshots < <(find seedbed-data/snapshots -name '*.sqlite' -size +1M | sort)
+if [ ${#snapshots[@]} -gt 0 ]; then
   echo
-  echo "One of the snapshots, opened with sqlite3: $snapshot"
-  sqlite3 -readonly -header -column "$snapshot" \
+  echo "One of the snapshots, opened with sqlite3: ${snapshots[0]}"
+  sqlite3 -readonly -header -column "${snapshots[0]}" \
     "SELECT count(*) AS products, (SELECT count(*) FROM ps_kv WHERE key = 'client_id') AS client_ids FROM products" \
     "SELECT id, substr(name, 1, 30) AS name, price, quantity FROM products LIMIT 3"
 fi

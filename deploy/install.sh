@@ -1,41 +1,113 @@
 # shellcheck shell=bash
-# Sourced by deploy/demo.sh and tests/run.sh: installs Debian packages that are missing.
+# Sourced by deploy/demo.sh and tests/run.sh: says which Debian packages are needed and why, and installs those that
+# are missing.
+#
+#   need "compiles the programs" gcc libc6-dev
+#   need "reads snapshots" sqlite3
+#   install_needed
 
-# install_packages PACKAGE...: as root or with sudo; otherwise says what to install and ends with 2. Servers among
-# them are not started: whoever needs one starts a private one.
-install_packages() {
-  local missing=() package
+# What a service's package asks whether it may start: 101 is no.
+policy_file=/usr/sbin/policy-rc.d
+# Tells a file that this script left behind, when it was killed, from one that the machine's owner made.
+policy_mark='# Made by Seedbed while it installs packages. Remove it if no such script runs.'
+
+# Packages that are needed and not installed, with the reasons to show.
+missing_packages=()
+missing_reasons=()
+
+# need REASON PACKAGE...: notes what is missing of these packages.
+need() {
+  local reason=$1 package missing=()
+  shift
   for package in "$@"; do
-    dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
-      missing+=("$package")
+    is_installed "$package" || missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
+  missing_packages+=("${missing[@]}")
+  missing_reasons+=("$(printf '  %-28s %s' "$reason" "${missing[*]}")")
+}
+
+is_installed() {
+  local status
+  status=$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) && [ "$status" = installed ]
+}
+
+# install_needed: installs what `need` found missing, as root or with sudo; otherwise says what to install and ends
+# with 2. Servers among the packages are not started: a test starts its own, on a port of its own.
+install_needed() {
+  [ ${#missing_packages[@]} -gt 0 ] || return 0
   local as_root=()
   if [ "$(id -u)" -ne 0 ]; then
     if ! sudo --non-interactive true 2>/dev/null; then
-      echo "Please install these packages first: apt-get install ${missing[*]}" >&2
+      {
+        echo "These Debian packages are missing:"
+        printf '%s\n' "${missing_reasons[@]}"
+        echo "Please install them and call this again: sudo apt-get install ${missing_packages[*]}"
+      } >&2
       exit 2
     fi
     as_root=(sudo)
   fi
-  echo "Installing ${missing[*]}" >&2
-  "${as_root[@]}" apt-get update -qq
-  # Debian's packages ask this program whether they may start their service; 101 is no.
-  local policy=/usr/sbin/policy-rc.d own_policy='' status=0
-  if [ ! -e "$policy" ]; then
-    own_policy=yes
-    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
+  {
+    echo "Installing these Debian packages:"
+    printf '%s\n' "${missing_reasons[@]}"
+  } >&2
+  local log status=0
+  log=$(mktemp)
+  install_quietly >&2 2>"$log" || status=$?
+  if [ "$status" -ne 0 ]; then
+    cat "$log" >&2
+    echo "apt-get could not install ${missing_packages[*]}: see above" >&2
   fi
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    "${missing[@]}" >/dev/null || status=$?
-  [ -z "$own_policy" ] || "${as_root[@]}" rm "$policy"
-  return "$status"
+  rm -f "$log"
+  [ "$status" -eq 0 ] || exit "$status"
+  missing_packages=()
+  missing_reasons=()
 }
 
-# require_rust: ends with 2 when there is no cargo.
+# Shows progress on stdout, and apt's complaints on stderr. A subshell, so that its traps are its own: whatever ends
+# it, the policy file goes.
+install_quietly() (
+  set -o pipefail
+  "${as_root[@]}" apt-get update -qq || exit
+  if [ ! -e "$policy_file" ] || grep -qxF "$policy_mark" "$policy_file"; then
+    trap '"${as_root[@]}" rm -f "$policy_file"' EXIT
+    # apt-get gets the terminal's Ctrl-C too, and ends in its own time; the shell waits for it.
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    printf '#!/bin/sh\n%s\nexit 101\n' "$policy_mark" | "${as_root[@]}" install -m 755 /dev/stdin "$policy_file" ||
+      exit
+  fi
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -q \
+    --no-install-recommends -o APT::Status-Fd=1 -o Dpkg::Use-Pty=0 "${missing_packages[@]}" | show_progress
+)
+
+# Reads apt's `KIND:ITEM:PERCENT:TEXT` lines and shows every tenth percent of downloading and of installing.
+show_progress() {
+  local kind percent shown=''
+  while IFS=: read -r kind _ percent _; do
+    percent=${percent%%[.,]*}
+    case "$kind" in
+      dlstatus) kind=downloading ;;
+      pmstatus) kind=installing ;;
+      *) continue ;;
+    esac
+    [ "$kind $((percent / 10))" != "$shown" ] || continue
+    shown="$kind $((percent / 10))"
+    echo "  $kind, $percent %"
+  done
+}
+
+# require_rust: ends with 2 when there is no cargo, or one that is too old.
 require_rust() {
+  local wanted=1.95 found
   command -v cargo >/dev/null || {
-    echo "Rust is missing: install it with rustup (https://rustup.rs), 1.95 or newer" >&2
+    echo "Rust is missing: install it with rustup (https://rustup.rs), $wanted or newer" >&2
     exit 2
   }
+  found=$(cargo --version | cut -d ' ' -f 2)
+  if [ "$(printf '%s\n' "$wanted" "$found" | sort -V | sed -n 1p)" != "$wanted" ]; then
+    echo "Rust $found is too old: $wanted or newer is needed (rustup update stable)" >&2
+    exit 2
+  fi
 }

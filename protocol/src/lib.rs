@@ -1,26 +1,39 @@
-//! What coordinator and worker say to each other, and nothing else.
+//! What both programs share: the messages between them, and how they reach broker, object storage, snapshots, settings
+//! and telemetry.
 //!
 //! ```text
 //!   coordinator ── SeedJob ──▶ Queue::Jobs ──▶ worker
-//!        ▲                                       │ snapshot + Manifest ──▶ SnapshotStore
+//!        ▲                                       │ snapshot + Manifest ──▶ SnapshotRepository
 //!        └────── Queue::Events ◀── SeedEvent ────┘
 //! ```
 //!
-//! A message is a body ([`codec`]: bincode behind a magic byte and a version) and headers that carry the
-//! W3C trace context. [`broker`] states the delivery contract and has the in-memory implementation;
-//! [`snapshots`] names, writes and reads the objects that both sides know, and [`settings`] reads the file that
-//! configures both.
+//! Rooms, from the ground up; each uses only those above it in this list:
+//!
+//! * [`error`], [`digest`], [`encoding`], [`ids`], [`json`]: texts, hashes and ids.
+//! * [`checkpoint`], then [`manifest`]: what a snapshot holds, and how it was made.
+//! * [`message`]: jobs and events, and their [`message::codec`]. [`settings`]: the file that configures both programs.
+//!   [`telemetry`]: logs, traces and metrics. [`process`]: signals and exit codes.
+//! * [`objects`]: object storage.
+//! * [`snapshots`]: the objects of snapshots and their names. [`broker`]: the delivery contract, in memory and on RabbitMQ.
 
 pub mod broker;
-pub mod codec;
+pub mod checkpoint;
+pub mod digest;
+pub mod encoding;
+pub mod error;
 pub mod ids;
 pub mod json;
+pub mod manifest;
 pub mod message;
+pub mod objects;
+pub mod process;
 pub mod settings;
 pub mod snapshots;
 pub mod telemetry;
 pub mod template;
-pub mod trace;
 
 pub use ids::{Attempt, InvalidStoreId, JobId, OpId, RunId, StoreId};
 pub use json::JsonObject;
+
+// The paths by which others still reach them.
+pub use {message::codec, telemetry::trace};

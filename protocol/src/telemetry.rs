@@ -1,264 +1,30 @@
 //! What a process tells about itself: log lines on standard error, traces and metrics by OTLP, metrics for Prometheus.
 //!
 //! ```text
-//! tracing spans and events ─┬─ log lines (lines.rs) ──────────────────────────── standard error
-//!                           └─ OpenTelemetry spans ── whole.rs ── batches ─┐
-//! instruments of the meter ─┬─ every OTEL_METRIC_EXPORT_INTERVAL ──────────┴─ otlp.rs ── collector
+//! tracing spans and events ─┬─ log lines (lines) ─────────────────────────────── standard error
+//!                           └─ OpenTelemetry spans ── whole ── batches ────┐
+//! instruments of the meter ─┬─ every OTEL_METRIC_EXPORT_INTERVAL ──────────┴─ exporters ── collector
 //!                           └─ metrics_text() ── GET /metrics
 //! ```
 //!
-//! Nothing of this ever stops a job or waits for it: what a collector does not take in time is dropped.
+//! Nothing of this ever stops a job or waits for it: what a collector does not take in time is dropped. A kill loses the
+//! spans that are still open, with all that ended within them, and what waits for the collector.
 
+mod config;
+mod error;
+mod exporters;
 mod lines;
-mod otlp;
+mod logs;
+mod process;
+mod reporting;
+mod scope;
+mod scrape;
+pub mod trace;
+mod variables;
 mod whole;
 
-use std::{
-    io::IsTerminal,
-    sync::{OnceLock, mpsc},
-    thread,
-    time::Duration,
-};
-
-use opentelemetry::{InstrumentationScope, KeyValue, global, trace::TracerProvider};
-use opentelemetry_sdk::{
-    Resource,
-    metrics::{PeriodicReader, SdkMeterProvider},
-    trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider},
-};
-use opentelemetry_semantic_conventions::{
-    SCHEMA_URL,
-    attribute::{SERVICE_INSTANCE_ID, SERVICE_VERSION},
-};
-use prometheus::{Registry, TextEncoder};
-use serde::Deserialize;
-use tracing_subscriber::{
-    EnvFilter, Layer,
-    filter::{LevelFilter, Targets},
-    fmt::format::JsonFields,
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
-};
-
-use lines::JsonLines;
-pub use otlp::OtlpError;
-use otlp::Reporting;
-use whole::WholeSpans;
-
-/// The name of spans' and instruments' scope.
-pub const SCOPE: &str = "seedbed";
-
-/// How long the end of a process waits for a collector to take spans and metrics.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Spans that wait for a collector, unless `OTEL_BSP_MAX_QUEUE_SIZE` says so: a coordinator publishes thousands of
-/// jobs within a second, and each has one. About 1 KiB each.
-const QUEUE_SIZE: usize = 16_384;
-
-/// The instruments of this process, for Prometheus.
-static METRICS: OnceLock<Registry> = OnceLock::new();
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Pretty on a terminal, JSON otherwise.
-    #[default]
-    Auto,
-    /// For people.
-    Pretty,
-    /// One JSON object a line.
-    Json,
-}
-
-/// What to log, and how.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogConfig {
-    /// A filter in the syntax of the `tracing-subscriber` crate, such as `info` or `warn,seedbed=debug`.
-    pub level: String,
-    /// How log lines look.
-    pub format: LogFormat,
-}
-
-/// Why telemetry cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// The configured log level is not a filter.
-    #[error("log.level {level:?} is not a log filter: {reason}")]
-    LogLevel {
-        /// What it is.
-        level: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// An `OTEL_*` variable is wrong.
-    #[error(transparent)]
-    Otlp(#[from] OtlpError),
-}
-
-/// Telemetry of a process, until [`Telemetry::shutdown`].
-#[derive(Debug)]
-#[must_use = "spans that wait are lost unless it is shut down"]
-pub struct Telemetry {
-    tracers: SdkTracerProvider,
-    meters: SdkMeterProvider,
-    reporting: Reporting,
-}
-
-impl Telemetry {
-    /// Logs go to standard error from here on, and every span has a W3C trace id. Spans and metrics go to the
-    /// collector that the standard variables name (`OTEL_EXPORTER_OTLP_ENDPOINT` and its companions,
-    /// <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>), if they name one.
-    /// `service` is the `service.name`, unless `OTEL_SERVICE_NAME` says otherwise.
-    ///
-    /// Has to be called within a tokio runtime, which OTLP over gRPC lives on.
-    ///
-    /// # Errors
-    /// [`TelemetryError`] names the setting or variable that is wrong.
-    pub fn start(service: &'static str, log: &LogConfig) -> Result<Self, TelemetryError> {
-        let filter = log_filter(log)?;
-        let reporting = Reporting::default();
-        let resource = resource(service);
-        let tracers = tracers(resource.clone(), &reporting)?;
-        let meters = meters(resource, &reporting)?;
-        global::set_meter_provider(meters.clone());
-        let scope = InstrumentationScope::builder(SCOPE)
-            .with_schema_url(SCHEMA_URL)
-            .build();
-        let traces = tracing_opentelemetry::layer()
-            .with_tracer(tracers.tracer_with_scope(scope))
-            .with_location(false)
-            .with_threads(false)
-            .with_target(false)
-            .with_tracked_inactivity(false)
-            // What libraries have for spans is theirs: it would be most of a trace, and nobody has looked for
-            // secrets in it.
-            .with_filter(Targets::new().with_target(SCOPE, LevelFilter::INFO));
-        // A second start, as in tests, keeps the first's subscriber.
-        let _ = tracing_subscriber::registry()
-            .with(log_lines(log.format).with_filter(filter))
-            .with(traces)
-            .try_init();
-        Ok(Self {
-            tracers,
-            meters,
-            reporting,
-        })
-    }
-
-    /// Exports what waits, within a second or not at all: a collector that does not answer is not waited for.
-    pub fn shutdown(self) {
-        // What the SDK is told about timeouts does not count while an export is under way: hence a thread that is left alone.
-        let (done, flushed) = mpsc::channel();
-        let flush = move || {
-            // A failure is not worth a word: what is lost then is what a dead collector loses anyway.
-            if !self.reporting.is_failing() {
-                let _ = self.tracers.shutdown_with_timeout(FLUSH_TIMEOUT);
-            }
-            if !self.reporting.is_failing() {
-                let _ = self.meters.shutdown_with_timeout(FLUSH_TIMEOUT);
-            }
-            let _ = done.send(());
-        };
-        if thread::Builder::new().spawn(flush).is_ok() {
-            let _ = flushed.recv_timeout(FLUSH_TIMEOUT);
-        }
-    }
-}
-
-/// Every metric of this process in Prometheus' text format, version 0.0.4.
-pub fn metrics_text() -> String {
-    let families = METRICS.get().map(Registry::gather).unwrap_or_default();
-    // Fails only when a metric has no name.
-    TextEncoder::new()
-        .encode_to_string(&families)
-        .unwrap_or_default()
-}
-
-/// The content type of [`metrics_text`].
-pub const METRICS_CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
-
-fn resource(service: &'static str) -> Resource {
-    let host = gethostname::gethostname();
-    let instance = format!("{}-{}", host.display(), std::process::id());
-    let builder = Resource::builder().with_attributes([
-        KeyValue::new(SERVICE_VERSION, env!("CARGO_PKG_VERSION")),
-        KeyValue::new(SERVICE_INSTANCE_ID, instance),
-    ]);
-    if otlp::has_service_name() {
-        builder.build()
-    } else {
-        builder.with_service_name(service).build()
-    }
-}
-
-fn tracers(resource: Resource, reporting: &Reporting) -> Result<SdkTracerProvider, OtlpError> {
-    otlp::check_sampler()?;
-    let builder = SdkTracerProvider::builder().with_resource(resource);
-    // Without an exporter, the provider is here to give every job a trace id that its messages, its log lines and
-    // the catalog share.
-    let Some(exporter) = otlp::span_exporter(reporting)? else {
-        return Ok(builder.build());
-    };
-    let mut batches = BatchConfigBuilder::default();
-    if !otlp::has_queue_size() {
-        batches = batches.with_max_queue_size(QUEUE_SIZE);
-    }
-    let batches = BatchSpanProcessor::builder(exporter)
-        .with_batch_config(batches.build())
-        .build();
-    Ok(builder
-        .with_span_processor(WholeSpans::new(batches))
-        .build())
-}
-
-fn meters(resource: Resource, reporting: &Reporting) -> Result<SdkMeterProvider, OtlpError> {
-    let mut builder = SdkMeterProvider::builder().with_resource(resource);
-    let registry = Registry::new();
-    let for_prometheus = opentelemetry_prometheus::exporter()
-        .with_registry(registry.clone())
-        .scope_info_enabled(false)
-        .build();
-    if let Ok(reader) = for_prometheus
-        && METRICS.set(registry).is_ok()
-    {
-        builder = builder.with_reader(reader);
-    }
-    if let Some(exporter) = otlp::metric_exporter(reporting)? {
-        builder = builder.with_reader(PeriodicReader::builder(exporter).build());
-    }
-    Ok(builder.build())
-}
-
-fn log_filter(log: &LogConfig) -> Result<EnvFilter, TelemetryError> {
-    let mut filter = EnvFilter::try_new(&log.level).map_err(|e| TelemetryError::LogLevel {
-        level: log.level.clone(),
-        reason: e.to_string(),
-    })?;
-    // lapin writes messages that come back into its warnings, with the claims in them, and errors that are none;
-    // OpenTelemetry repeats itself for as long as a collector is away. Ours say what matters.
-    for noisy in ["lapin", "opentelemetry"] {
-        if !log.level.contains(noisy) {
-            let off = format!("{noisy}=off");
-            filter = filter.add_directive(off.parse().expect("it is a directive"));
-        }
-    }
-    Ok(filter)
-}
-
-fn log_lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
-where
-    S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
-{
-    let is_terminal = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    match format {
-        LogFormat::Auto if is_terminal => lines.compact().boxed(),
-        LogFormat::Pretty => lines.with_ansi(is_terminal).compact().boxed(),
-        LogFormat::Auto | LogFormat::Json => lines
-            .fmt_fields(JsonFields::new())
-            .event_format(JsonLines)
-            .boxed(),
-    }
-}
+pub use config::{LogConfig, LogFormat};
+pub use error::{OtlpError, TelemetryError};
+pub use process::Telemetry;
+pub use scope::{SCOPE, meter};
+pub use scrape::{METRICS_CONTENT_TYPE, metrics_text};

@@ -55,8 +55,7 @@ fn count(stats: &Stats) -> usize {
 
 /// What one seed allocates, after a first one.
 async fn seed(rows: u32, fast_load: bool) -> anyhow::Result<Stats> {
-    let program = env!("CARGO_BIN_EXE_powersync-stand-in");
-    let service = StandIn::start(program, [("counted", rows)]);
+    let service = StandIn::start([("counted", rows)]);
     let change = |settings: &mut WorkerSettings| {
         settings.worker.fast_load = fast_load;
         settings.worker.load_memory_mib = 128;

@@ -12,10 +12,7 @@ use chrono::Utc;
 use futures::future::try_join_all;
 use rand::Rng;
 use reqwest::{Client, StatusCode};
-use seedbed::{
-    catalog::{Catalog, InFlight, ListOptions, PendingJob},
-    stores::Store,
-};
+use seedbed::catalog::{self, Catalog, Covers, InFlight, ListOptions, PendingJob};
 use seedbed_protocol::{
     Attempt, JsonObject, OpId, StoreId,
     message::{
@@ -103,9 +100,9 @@ async fn fill(catalog: &Catalog, stores: u64) -> anyhow::Result<()> {
             kind: "run",
             in_flight: InFlight::Refuse,
             only_older_than: None,
-            full_sweep: true,
+            covers: Covers::All,
             allow_fewer: false,
-            is_full: false,
+            download: catalog::Download::Changed,
             only_changed: false,
         })
         .await?;
@@ -114,8 +111,7 @@ async fn fill(catalog: &Catalog, stores: u64) -> anyhow::Result<()> {
             store_id: StoreId::new(format!("store-{number}"))?,
             claims: JsonObject::default(),
         };
-        let position = number;
-        listing.add(Store { scope, position }).await?;
+        listing.add(scope, number).await?;
     }
     let listed = listing.commit().await?;
     let run_id = listed.run_id.context("there are stores")?;

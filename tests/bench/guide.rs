@@ -68,9 +68,8 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn compare(installed: &Path, stores: &[Store]) -> anyhow::Result<()> {
-    let program = env!("CARGO_BIN_EXE_powersync-stand-in");
     let served = stores.iter().map(|(store, rows)| (&**store, *rows));
-    let service = StandIn::start(program, served);
+    let service = StandIn::start(served);
     let guide = guide(installed, &service, stores)?;
     print(stores, "guide", &guide, &guide);
     for slots in [1, 2] {

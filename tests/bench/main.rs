@@ -29,8 +29,6 @@ use testkit::{
     usage::{cpu_time, machine, mib, peak_bytes},
 };
 
-const STAND_IN: &str = env!("CARGO_BIN_EXE_powersync-stand-in");
-
 const SIZES: [u32; 3] = [1_000, 100_000, 500_000];
 
 /// Sizes to seed instead of [`SIZES`].
@@ -139,7 +137,7 @@ fn compare() -> anyhow::Result<()> {
     );
     for rows in sizes()? {
         let store = format!("bench-{rows}");
-        let service = StandIn::start(STAND_IN, [(&*store, rows)]);
+        let service = StandIn::start([(&*store, rows)]);
         // A seed of a few rows is too short to be measured once.
         let times = (20_000 / rows).clamp(1, 20);
         let mut measured = Vec::new();

@@ -75,8 +75,7 @@ async fn main() -> anyhow::Result<()> {
     );
     for rows in sizes()? {
         let store = format!("bench-{rows}");
-        let program = env!("CARGO_BIN_EXE_powersync-stand-in");
-        let service = StandIn::start(program, [(&*store, rows)]);
+        let service = StandIn::start([(&*store, rows)]);
         let mut pipeline = Pipeline::start(service.access()).await;
         let manifest = pipeline.seed(&store).await;
         let manifest = manifest.map_err(|failure| anyhow::anyhow!(failure.message))?;

@@ -42,10 +42,7 @@ async fn main() -> anyhow::Result<()> {
     let stores: Vec<String> = (1..=count)
         .map(|number| format!("small-{number}"))
         .collect();
-    let service = StandIn::start(
-        env!("CARGO_BIN_EXE_powersync-stand-in"),
-        stores.iter().map(|store| (&**store, rows)),
-    );
+    let service = StandIn::start(stores.iter().map(|store| (&**store, rows)));
     println!("{count} stores of {rows} rows, {}", machine());
     println!(
         "{:>10} {:>8} {:>9} {:>12} {:>12} {:>13} {:>10}",

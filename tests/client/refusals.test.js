@@ -7,7 +7,7 @@ import { copyFile, readFile, utimes, watch, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { installSnapshot } from '../../deploy/client/node/snapshot.js';
+import { installSnapshot } from '../../deploy/clients/node/snapshot.js';
 import { seedbed } from './seedbed.js';
 import {
   clientId,

@@ -9,7 +9,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Schema, Table, column } from '@powersync/node';
-import { openSeeded } from '../../deploy/client/node/index.js';
+import { openSeeded } from '../../deploy/clients/node/index.js';
 
 /**
  * `endpoint`: the PowerSync service. `control`: where it can be changed and counted. `database`: Seedbed's

@@ -181,7 +181,7 @@ test("the settings in manifests, compose.yaml and the image are Seedbed's", () =
     })),
     {
       name: "Dockerfile",
-      environment: Object.fromEntries([...text("Dockerfile").matchAll(/(SEEDBED_\w+)=(\S+)/g)].map(([, ...pair]) => pair)),
+      environment: Object.fromEntries([...text("docker/Dockerfile").matchAll(/(SEEDBED_\w+)=(\S+)/g)].map(([, ...pair]) => pair)),
       toml: "",
     },
   ];
@@ -257,20 +257,22 @@ test("PowerSync's configuration fits its schema, trusts Seedbed's key, and its s
 });
 
 test("the Dockerfile is as hadolint wants it", () => {
-  run(python("hadolint"), ["--failure-threshold", "style", join(deploy, "Dockerfile")]);
+  run(python("hadolint"), ["--failure-threshold", "style", join(deploy, "docker/Dockerfile")]);
 });
 
 test("what the Dockerfile copies is not ignored", () => {
-  const kept = text("Dockerfile.dockerignore").split("\n").filter((line) => line.startsWith("!")).map((line) => line.slice(1));
+  const kept = text("docker/Dockerfile.dockerignore").split("\n").filter((line) => line.startsWith("!")).map((line) => line.slice(1));
   for (const path of kept) assert.ok(existsSync(join(root, path)), path);
   for (const path of ["Cargo.toml", "Cargo.lock", ".cargo", "protocol", "worker", "coordinator", "tests"]) {
     assert.ok(kept.includes(path), path);
   }
-  for (const [, path] of text("Dockerfile").matchAll(/^COPY --chmod=\d+ (\S+)/gm)) assert.ok(kept.includes(path), path);
+  for (const [, path] of text("docker/Dockerfile").matchAll(/^COPY --chmod=\d+ (\S+)/gm)) assert.ok(kept.includes(path), path);
 });
 
 test("shell scripts are as shellcheck wants them", () => {
-  const scripts = readdirSync(deploy).filter((name) => name.endsWith(".sh")).map((name) => join(deploy, name));
+  const scripts = [deploy, join(deploy, "docker")].flatMap((directory) =>
+    readdirSync(directory).filter((name) => name.endsWith(".sh")).map((name) => join(directory, name)),
+  );
   assert.ok(scripts.length >= 3);
   run(python("shellcheck"), ["--external-sources", ...scripts, join(root, "tests/run.sh")], { cwd: root });
 });
@@ -285,7 +287,7 @@ test("the image's health check tells healthy from unhealthy and from nothing", a
   await once(server, "listening");
   const { port } = server.address();
   const check = async () => {
-    const [code] = await once(spawn(join(deploy, "healthcheck.sh"), [port], { stdio: "ignore" }), "exit");
+    const [code] = await once(spawn(join(deploy, "docker/healthcheck.sh"), [port], { stdio: "ignore" }), "exit");
     return code;
   };
   assert.equal(await check(), 0);
@@ -309,7 +311,7 @@ test("promtool understands the alerts, and each fires when it should and only th
 test("alerts and the dashboard ask for metrics that exist", async () => {
   const { parser } = await load("@prometheus-io/lezer-promql/dist/index.es.js");
   const known = readFileSync(new URL("metrics.txt", import.meta.url), "utf8").trim().split("\n");
-  const dashboard = JSON.parse(text("grafana/seedbed.json"));
+  const dashboard = JSON.parse(text("monitoring/grafana/seedbed.json"));
   const panels = dashboard.panels.filter(({ type }) => type !== "row");
   const expressions = [
     ...alerts().flatMap(({ rules }) => rules.map(({ expr }) => expr)),
@@ -333,7 +335,7 @@ test("alerts and the dashboard ask for metrics that exist", async () => {
 });
 
 test("the collector's pipelines are made of parts that it has, and sample before they batch", () => {
-  const collector = parse(text("otel-collector.yaml"));
+  const collector = parse(text("monitoring/otel-collector.yaml"));
   for (const [name, pipeline] of Object.entries(collector.service.pipelines)) {
     for (const part of ["receivers", "processors", "exporters"]) {
       for (const id of pipeline[part]) assert.ok(id in collector[part], `${name}: ${id}`);
@@ -346,10 +348,11 @@ test("the collector's pipelines are made of parts that it has, and sample before
 });
 
 test("the commands that operators are told exist", () => {
-  const blocks = [...text("OPERATIONS.md").matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block]) => block.split("\n"));
+  const pages = ["OPERATIONS.md", "CLUSTER.md", "CONFIGURE.md", "DOWNLOADS.md"].map((page) => text(page)).join("\n");
+  const blocks = [...pages.matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block]) => block.split("\n"));
   const commands = blocks.map((line) => line.replace(/ +#.*/, "")).filter((line) => line.startsWith("seedbed "));
-  const quoted = [...text("OPERATIONS.md").matchAll(/`(seedbed (?!-worker)[^`]+)`/g)].map(([, command]) => command);
-  const rules = [...text("kubernetes/monitoring/alerts.yaml").matchAll(/`(seedbed [^`]+)`/g)].map(([, command]) => command);
+  const quoted = [...pages.matchAll(/`(seedbed (?!-worker)[^`]+)`/g)].map(([, command]) => command);
+  const rules = [...text("monitoring/alerts.yaml").matchAll(/`(seedbed [^`]+)`/g)].map(([, command]) => command);
   assert.ok(commands.length >= 10 && quoted.length >= 10 && rules.length >= 3);
   const env = { PATH: process.env.PATH };
   for (const command of new Set([...commands, ...quoted, ...rules])) {

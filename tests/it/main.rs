@@ -1,31 +1,8 @@
-//! One binary with all integration tests: one module a subject.
+//! One binary with all integration tests: one folder a group, so that `-- GROUP::` runs a folder and nothing else.
 
-mod api;
-mod broker_contract;
-mod catalog;
-mod cli;
-mod client;
 mod cluster;
-mod cluster_failures;
-mod cluster_refusals;
-mod dashboard;
+mod delivery;
 mod deploy;
-mod download;
 mod local;
-mod local_reuse;
-mod rabbitmq;
-mod recordings;
-mod retention;
-mod reuse;
-mod serve;
-mod serve_limits;
-mod snapshot_stores;
-mod stand_in;
-mod stores_sql;
-mod storm;
-mod telemetry;
+mod stores;
 mod traces;
-mod worker_faults;
-mod worker_loading;
-mod worker_service;
-mod worker_snapshots;

@@ -9,10 +9,11 @@ pub mod mounts;
 pub mod objects;
 pub mod pipeline;
 pub mod postgres;
-pub mod powersync;
 pub mod program;
 pub mod rabbitmq;
 mod server;
 pub mod serving;
 pub mod stand_in;
 pub mod usage;
+
+pub use ::stand_in as powersync;

@@ -260,6 +260,11 @@ pub fn seedbed() -> PathBuf {
     programs().join("seedbed")
 }
 
+/// The stand-in PowerSync service as a program.
+pub fn stand_in() -> PathBuf {
+    programs().join("powersync-stand-in")
+}
+
 /// Where the programs are, built once for all tests, with the profile of the tests, so that a test never meets an
 /// older one.
 fn programs() -> &'static Path {

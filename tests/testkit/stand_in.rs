@@ -5,7 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::pipeline::Access;
+use crate::{pipeline::Access, program};
 
 /// Ended when this is dropped.
 pub struct StandIn {
@@ -15,18 +15,20 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Starts `program`, the path of `powersync-stand-in`, with stores of so many generated rows.
+    /// Starts `powersync-stand-in` with stores of so many generated rows.
     ///
     /// # Panics
     /// When it cannot be started.
-    pub fn start<'a>(program: &str, stores: impl IntoIterator<Item = (&'a str, u32)>) -> Self {
+    pub fn start<'a>(stores: impl IntoIterator<Item = (&'a str, u32)>) -> Self {
         let stores = stores.into_iter();
         let stores = stores.map(|(store, rows)| format!("--store-rows={store}={rows}"));
-        let process = Command::new(program)
+        let program = program::stand_in();
+        let process = Command::new(&program)
             .args(stores)
             .stdout(Stdio::piped())
             .spawn();
-        let mut process = process.unwrap_or_else(|e| panic!("cannot run {program}: {e}"));
+        let mut process =
+            process.unwrap_or_else(|e| panic!("cannot run {}: {e}", program.display()));
         let stdout = process.stdout.take().expect("it is piped");
         let mut printed = String::new();
         let read = BufReader::new(stdout).read_line(&mut printed);

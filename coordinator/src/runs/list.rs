@@ -187,7 +187,7 @@ async fn read_stores(
             origin: source.name(),
             source: error,
         })?;
-        listing.add(store).await?;
+        listing.add(store.scope, store.position).await?;
         taken += 1;
     }
     let origin = source.name();

@@ -54,7 +54,7 @@ pub async fn rebuild(
     for key in manifests {
         let manifest = match snapshots.get_manifest(&key).await {
             Ok(manifest) => manifest,
-            Err(error @ SnapshotStoreError::Manifest { .. }) => {
+            Err(error @ SnapshotStoreError::Content { .. }) => {
                 warn!("left out: {error}");
                 rebuilt.damaged += 1;
                 continue;

@@ -1,11 +1,11 @@
-//! `[broker]` of the settings, and the broker that they name.
+//! `[broker]` of the settings.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
-use super::{AmqpBroker, Broker, BrokerError, MemoryBroker};
+use super::error::BrokerError;
 use crate::settings::{SettingsError, duration, invalid};
 
 /// How messages travel.
@@ -113,18 +113,6 @@ impl<'de> Deserialize<'de> for BrokerUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::new(&text).map_err(de::Error::custom)
-    }
-}
-
-/// The broker that `config` names, connected and ready.
-///
-/// # Errors
-/// [`BrokerError`] names the setting and what to do: at once when RabbitMQ refuses, after
-/// [`BrokerConfig::connect_timeout`] when it cannot be reached.
-pub async fn connect(config: &BrokerConfig) -> Result<Arc<dyn Broker>, BrokerError> {
-    match config.url.expose().scheme() {
-        "memory" => Ok(Arc::new(MemoryBroker::default())),
-        _ => Ok(Arc::new(AmqpBroker::connect(config).await?)),
     }
 }
 

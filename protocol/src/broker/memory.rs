@@ -16,10 +16,15 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
-use super::{Broker, BrokerError, Consumer, Delivery, Message, Peer, Queue, Settlement};
+use super::{
+    contract::{Broker, Consumer, Delivery, Peer, Settlement},
+    envelope::Message,
+    error::BrokerError,
+    queue::Queue,
+};
 
 /// Waiting messages that a queue takes before [`Broker::publish`] waits.
-pub const DEFAULT_CAPACITY: usize = 1024;
+const DEFAULT_CAPACITY: usize = 1024;
 
 /// Messages that may wait for a later try before [`Broker::publish`] waits: a service that is down for a
 /// while must not collect the whole list of stores here.

@@ -8,17 +8,13 @@ use opentelemetry_semantic_conventions::attribute::{
 use tracing::{Instrument, Span, error_span, span::Id};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::{Broker, BrokerError, Delivery, Message, Queue, Subject};
-use crate::trace::{attribute, fail};
-
-/// What spans say about a broker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    /// `messaging.system`
-    pub system: &'static str,
-    /// Its host and port, unless it is in this process.
-    pub address: Option<(String, u16)>,
-}
+use super::{
+    contract::{Broker, Delivery},
+    envelope::{Message, Subject},
+    error::BrokerError,
+    queue::Queue,
+};
+use crate::telemetry::trace::{attribute, fail};
 
 /// A span within `parent`, or the first of a trace, for publishing a message about `subject` to `queue`.
 pub fn publish_span(

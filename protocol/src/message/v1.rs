@@ -4,10 +4,15 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::{
-    Download, Failure, FullReason, Origin, Rendition, Scope, Start, StepTiming, StreamSubscription,
-    TableRows,
+    event::{self, Failure},
+    job::{self, Scope, Start, StreamSubscription},
 };
-use crate::{Attempt, JobId, JsonObject, OpId, RunId, StoreId};
+use crate::{
+    checkpoint,
+    ids::{Attempt, JobId, OpId, RunId, StoreId},
+    json::JsonObject,
+    manifest::{self, Download, FullReason, Origin, Rendition, StepTiming, TableRows},
+};
 
 #[derive(Deserialize)]
 pub struct SeedJob {
@@ -91,7 +96,7 @@ struct Manifest {
     trace_id: Option<String>,
 }
 
-impl From<SeedJob> for super::SeedJob {
+impl From<SeedJob> for job::SeedJob {
     fn from(job: SeedJob) -> Self {
         Self {
             run_id: job.run_id,
@@ -107,7 +112,7 @@ impl From<SeedJob> for super::SeedJob {
     }
 }
 
-impl From<SeedEvent> for super::SeedEvent {
+impl From<SeedEvent> for event::SeedEvent {
     fn from(event: SeedEvent) -> Self {
         Self {
             run_id: event.run_id,
@@ -121,7 +126,7 @@ impl From<SeedEvent> for super::SeedEvent {
     }
 }
 
-impl From<EventKind> for super::EventKind {
+impl From<EventKind> for event::EventKind {
     fn from(kind: EventKind) -> Self {
         match kind {
             EventKind::Started { trace_id } => Self::Started { trace_id },
@@ -142,7 +147,7 @@ impl From<EventKind> for super::EventKind {
     }
 }
 
-impl From<Manifest> for super::Manifest {
+impl From<Manifest> for manifest::Manifest {
     fn from(manifest: Manifest) -> Self {
         Self {
             run_id: manifest.run_id,
@@ -166,9 +171,9 @@ impl From<Manifest> for super::Manifest {
     }
 }
 
-impl From<Checkpoint> for super::Checkpoint {
+impl From<Checkpoint> for checkpoint::Checkpoint {
     fn from(checkpoint: Checkpoint) -> Self {
-        let bucket = |bucket: BucketCheckpoint| super::BucketCheckpoint {
+        let bucket = |bucket: BucketCheckpoint| checkpoint::BucketCheckpoint {
             bucket: bucket.bucket,
             last_op: bucket.last_op,
             checksum: bucket.checksum,

@@ -5,7 +5,7 @@ use serde::{
     de::{self, IntoDeserializer, value::StrDeserializer},
 };
 
-use crate::{message::Encoding, settings::list};
+use crate::{encoding::Encoding, settings::list};
 
 /// Where snapshots go, and in which forms.
 #[derive(Debug, Clone, Deserialize)]

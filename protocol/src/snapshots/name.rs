@@ -2,13 +2,13 @@
 
 use std::fmt::{self, Write as _};
 
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::hex;
 use crate::{
-    Attempt, JobId, StoreId,
-    message::{Encoding, Manifest},
+    digest::sha256_hex,
+    encoding::Encoding,
+    ids::{Attempt, JobId, StoreId},
+    manifest::Manifest,
 };
 
 /// The longest escaped store id in a key. Longer ones are cut and told apart by their hash, since many file
@@ -153,7 +153,7 @@ fn escape(store_id: &StoreId) -> String {
         }
     }
     if escaped.len() > MAX_ESCAPED_CHARS {
-        let hash = hex(&Sha256::digest(store_id.as_str()));
+        let hash = sha256_hex(store_id.as_str());
         escaped.truncate(MAX_ESCAPED_CHARS - 1 - hash.len());
         escaped.push('_');
         escaped.push_str(&hash);

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::status::Parked;
 use crate::cli::args::{CliError, FAILED, INTERRUPTED, SourceArgs, stop_on_signals, store_source};
 use crate::{
-    catalog::{Catalog, InFlight, ListOptions, Listed, Retried},
+    catalog::{Catalog, Covers, Download, InFlight, ListOptions, Listed, Retried},
     cli::progress::{Reporter, print_json},
     programs::cluster::Outcome,
     programs::cluster::{Awaited, Cluster, ClusterError},
@@ -83,9 +83,9 @@ pub(crate) async fn run(args: RunArgs, settings: Settings, json: bool) -> Result
         in_flight: InFlight::Skip,
         only_older_than: args.only_older_than,
         // A list that was given for this once says nothing about the stores that it does not name.
-        full_sweep: args.source.stores.is_none() && filter.is_all(),
+        covers: Covers::all_if(args.source.stores.is_none() && filter.is_all()),
         allow_fewer: args.allow_fewer_stores,
-        is_full: args.full,
+        download: Download::everything_if(args.full),
         only_changed: !(args.full || args.all),
     };
     let parts = Parts::connect(settings).await?;

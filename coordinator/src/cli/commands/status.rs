@@ -99,7 +99,7 @@ pub async fn status(
     for run in &runs {
         rows.add_row([
             run.started_at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
-            run.state.clone(),
+            run.state.to_string(),
             HumanCount(run.totals.stores).to_string(),
             HumanCount(run.totals.seeded).to_string(),
             HumanCount(run.totals.unchanged).to_string(),
@@ -180,7 +180,7 @@ fn job_table(jobs: &[JobRecord]) -> String {
         let shown = |text: &Option<String>| text.clone().unwrap_or_default();
         rows.add_row([
             job.store_id.to_string(),
-            job.state.clone(),
+            job.state.to_string(),
             shown(&job.way),
             shown(&job.why),
             job.attempt.to_string(),
@@ -260,7 +260,7 @@ fn snapshot_table(records: &[SnapshotRecord], store: &SnapshotStore, now: DateTi
         let file = manifest.renditions.first().map(|r| store.location(&r.key));
         rows.add_row([
             manifest.store_id.to_string(),
-            state.clone(),
+            state.to_string(),
             age(now - manifest.created_at),
             age(now - *verified_at),
             HumanCount(manifest.rows()).to_string(),

@@ -15,7 +15,7 @@ use super::{
 use crate::http::server::routes::App;
 use crate::runs::control::runs as operator;
 use crate::{
-    catalog::{CatalogError, JobCursor, JobFilter, ListOptions},
+    catalog::{CatalogError, Download, JobCursor, JobFilter, ListOptions},
     http::problem::{Problem, ProblemBody},
     runs::list::StoreFilter,
 };
@@ -55,7 +55,7 @@ pub(crate) async fn list(
     Asked(query): Asked<RunsQuery>,
 ) -> Result<Json<Runs>, Problem> {
     let limit = limit(query.limit)?;
-    let state = query.state.map(RunState::name);
+    let state = query.state;
     let after: Option<(DateTime<Utc>, RunId)> = place(query.after.as_deref())?;
     let mut runs = app
         .catalog
@@ -139,7 +139,7 @@ pub(crate) async fn jobs(
     let limit = limit(query.limit)?;
     let after: Option<JobCursor> = place(query.after.as_deref())?;
     let filter = JobFilter {
-        state: query.state.map(|state| state.name().to_owned()),
+        state: query.state,
         search: search(query.search)?,
     };
     if app.catalog.find_run(run_id).await?.is_none() {
@@ -216,7 +216,7 @@ pub(crate) async fn start(
     let options = ListOptions {
         only_older_than: older,
         allow_fewer: new.allow_fewer_stores,
-        is_full: new.full,
+        download: Download::everything_if(new.full),
         only_changed: !(new.full || new.all),
         ..operator::options("api", true)
     };

@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 use super::{
     extract::{Asked, StorePath, cursor, limit, place, search},
     runs::started,
-    types::{AgeName, Job, JobState, Snapshot, Started, Store, StoreDetail, Stores},
+    types::{Age, Job, JobState, Snapshot, Started, Store, StoreDetail, Stores},
 };
 use crate::http::server::routes::App;
 use crate::runs::control::runs as operator;
@@ -29,7 +29,7 @@ pub(crate) struct StoresQuery {
     #[param(max_length = 255)]
     search: Option<String>,
     /// Only those whose snapshot is so old.
-    freshness: Option<AgeName>,
+    freshness: Option<Age>,
     /// Only those whose newest job is in this state.
     state: Option<JobState>,
     /// Stores on a page.
@@ -62,8 +62,8 @@ pub(crate) async fn list(
 ) -> Result<Json<Stores>, Problem> {
     let limit = limit(query.limit)?;
     let wanted = StoreSearch {
-        age: query.freshness.map(AgeName::age),
-        state: query.state.map(|state| state.name().to_owned()),
+        age: query.freshness,
+        state: query.state,
         search: search(query.search)?,
     };
     let after: Option<StoreId> = place(query.after.as_deref())?;

@@ -2,105 +2,28 @@
 
 use chrono::{DateTime, Utc};
 use seedbed_protocol::message::Manifest;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
+pub(super) use crate::catalog::{Age, JobState, RunState};
 use crate::{
-    catalog::{Age, Freshness, JobRecord, Listed, Retried, RunReport, SnapshotRecord, StoreRecord},
-    cli::commands::status::Parked,
-    http::download::database::Encodings,
-    runs::control::cancel::Cancelled,
+    catalog::{
+        Freshness, JobRecord, Listed, Retried, RunReport, SnapshotRecord, SnapshotState,
+        StoreRecord,
+    },
+    http::download::Encodings,
+    requeue::Cancelled,
+    show::Parked,
 };
-
-/// How a run stands.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RunState {
-    Running,
-    Completed,
-    Failed,
-    Cancelled,
-    Abandoned,
-}
-
-impl RunState {
-    /// What the catalog calls it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Abandoned => "abandoned",
-        }
-    }
-}
-
-/// How a job stands.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum JobState {
-    Listed,
-    Queued,
-    Running,
-    Completed,
-    Unchanged,
-    Failed,
-    Cancelled,
-    Abandoned,
-    Retried,
-}
-
-impl JobState {
-    /// What the catalog calls it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Listed => "listed",
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Unchanged => "unchanged",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Abandoned => "abandoned",
-            Self::Retried => "retried",
-        }
-    }
-}
-
-/// How old a store's snapshot is: younger than an hour, than six, than a day; older; or there is none.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum AgeName {
-    Hour,
-    SixHours,
-    Day,
-    Older,
-    Never,
-}
-
-impl AgeName {
-    /// What the catalog calls it.
-    pub(crate) fn age(self) -> Age {
-        match self {
-            Self::Hour => Age::Hour,
-            Self::SixHours => Age::SixHours,
-            Self::Day => Age::Day,
-            Self::Older => Age::Older,
-            Self::Never => Age::Never,
-        }
-    }
-}
 
 /// A sweep over stores.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Run {
+pub(super) struct Run {
     run_id: String,
     /// What started it: local, run, schedule, api, demand or rebuilt.
     kind: String,
-    /// running, completed, failed, cancelled or abandoned.
-    state: String,
+    state: RunState,
     started_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
     stores: u64,
@@ -141,28 +64,27 @@ impl From<RunReport> for Run {
 }
 
 impl Run {
-    pub(crate) fn is_running(&self) -> bool {
-        self.state == "running"
+    pub(super) fn is_running(&self) -> bool {
+        self.state == RunState::Running
     }
 }
 
 /// A page of runs.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Runs {
-    pub(crate) runs: Vec<Run>,
+pub(super) struct Runs {
+    pub(super) runs: Vec<Run>,
     /// Goes into `after` for the next page.
-    pub(crate) next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 /// One store within one run.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Job {
+pub(super) struct Job {
     job_id: String,
     run_id: String,
     store_id: String,
-    /// listed, queued, running, completed, unchanged, failed, cancelled, abandoned or retried.
-    state: String,
+    state: JobState,
     /// The newest try that is known of; 0 before the first.
     attempt: u64,
     worker: Option<String>,
@@ -179,7 +101,7 @@ pub(crate) struct Job {
 
 /// Why the last try failed.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Failure {
+pub(super) struct Failure {
     /// transient or permanent.
     kind: Option<String>,
     step: Option<String>,
@@ -212,16 +134,16 @@ impl From<JobRecord> for Job {
 
 /// A page of jobs.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Jobs {
-    pub(crate) jobs: Vec<Job>,
+pub(super) struct Jobs {
+    pub(super) jobs: Vec<Job>,
     /// Goes into `after` for the next page.
-    pub(crate) next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 /// A store as it is now.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Store {
+pub(super) struct Store {
     store_id: String,
     /// Whether it is no longer in the source.
     retired: bool,
@@ -248,32 +170,31 @@ impl From<StoreRecord> for Store {
 
 /// A page of stores.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Stores {
-    pub(crate) stores: Vec<Store>,
+pub(super) struct Stores {
+    pub(super) stores: Vec<Store>,
     /// Goes into `after` for the next page.
-    pub(crate) next: Option<String>,
+    pub(super) next: Option<String>,
     /// Stores on all pages.
-    pub(crate) total: u64,
+    pub(super) total: u64,
 }
 
 /// A store with its history, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct StoreDetail {
+pub(super) struct StoreDetail {
     #[serde(flatten)]
-    pub(crate) store: Store,
-    pub(crate) snapshots: Vec<Snapshot>,
-    pub(crate) jobs: Vec<Job>,
+    pub(super) store: Store,
+    pub(super) snapshots: Vec<Snapshot>,
+    pub(super) jobs: Vec<Job>,
 }
 
 /// One snapshot.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Snapshot {
+pub(super) struct Snapshot {
     job_id: String,
     attempt: u64,
     run_id: String,
-    /// live, superseded, deleting or deleted.
-    state: String,
+    state: SnapshotState,
     created_at: DateTime<Utc>,
     /// When PowerSync was last known to hold exactly this.
     verified_at: DateTime<Utc>,
@@ -397,7 +318,7 @@ impl From<SnapshotRecord> for Snapshot {
 /// What a request to seed came to.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Started {
+pub(super) struct Started {
     /// The new run; none if no store needed a job.
     run_id: Option<String>,
     jobs: u64,
@@ -423,7 +344,7 @@ impl From<Listed> for Started {
 
 /// What a retry came to.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct StartedOver {
+pub(super) struct StartedOver {
     runs: Vec<String>,
     /// Jobs that start over.
     jobs: u64,
@@ -444,7 +365,7 @@ impl From<Retried> for StartedOver {
 /// What cancelling came to.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Dropped {
+pub(super) struct Dropped {
     /// Jobs that will not start.
     cancelled: u64,
     /// Jobs that have started, and go on.
@@ -463,32 +384,32 @@ impl From<Cancelled> for Dropped {
 /// Everything at a glance.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Overview {
+pub(super) struct Overview {
     /// When it was so.
-    pub(crate) now: DateTime<Utc>,
+    pub(super) now: DateTime<Utc>,
     /// The server's version.
-    pub(crate) version: &'static str,
+    pub(super) version: &'static str,
     /// Stores in the source.
-    pub(crate) stores: u64,
-    pub(crate) freshness: Ages,
+    pub(super) stores: u64,
+    pub(super) freshness: Ages,
     /// Messages that were put aside; none if the broker does not tell.
-    pub(crate) parked: Option<Messages>,
+    pub(super) parked: Option<Messages>,
     /// Messages that wait; none if the broker does not tell.
-    pub(crate) waiting: Option<Messages>,
+    pub(super) waiting: Option<Messages>,
     /// The newest run that has not ended.
-    pub(crate) current_run: Option<Run>,
+    pub(super) current_run: Option<Run>,
     /// The newest runs.
-    pub(crate) runs: Vec<Run>,
+    pub(super) runs: Vec<Run>,
     /// The page of a trace, with {trace_id} in it.
-    pub(crate) trace_url: Option<String>,
+    pub(super) trace_url: Option<String>,
     /// When the next run starts by itself.
-    pub(crate) scheduled: Option<DateTime<Utc>>,
+    pub(super) scheduled: Option<DateTime<Utc>>,
 }
 
 /// How many stores have a snapshot of which age.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Ages {
+pub(super) struct Ages {
     /// Younger than an hour.
     hour: u64,
     /// Younger than six hours.
@@ -513,9 +434,9 @@ impl From<Freshness> for Ages {
 
 /// Messages on the broker.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub(crate) struct Messages {
-    pub(crate) jobs: u64,
-    pub(crate) events: u64,
+pub(super) struct Messages {
+    pub(super) jobs: u64,
+    pub(super) events: u64,
 }
 
 impl From<Parked> for Messages {

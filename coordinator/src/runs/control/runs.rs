@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, Notify};
 use super::cancel::{Cancelled, RequeueError};
 use crate::runs::{control::cancel as requeue, list as run};
 use crate::{
-    catalog::{Catalog, InFlight, ListOptions, Listed, Retried},
+    catalog::{Catalog, Covers, Download, InFlight, ListOptions, Listed, Retried},
     runs::list::{RunError, StoreFilter},
     settings::root::Settings,
     source::record::StoreSource,
@@ -63,7 +63,11 @@ impl Operator {
         options: ListOptions,
     ) -> Result<Listed, RunError> {
         let options = ListOptions {
-            full_sweep: options.full_sweep && self.source_is_all && filter.is_all(),
+            covers: if self.source_is_all && filter.is_all() {
+                options.covers
+            } else {
+                Covers::Some
+            },
             ..options
         };
         let _listing = self.listing.lock().await;
@@ -110,9 +114,9 @@ pub fn options(kind: &'static str, full_sweep: bool) -> ListOptions {
         kind,
         in_flight: InFlight::Skip,
         only_older_than: None,
-        full_sweep,
+        covers: Covers::all_if(full_sweep),
         allow_fewer: false,
-        is_full: false,
+        download: Download::Changed,
         only_changed: full_sweep,
     }
 }

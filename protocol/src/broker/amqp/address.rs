@@ -4,7 +4,7 @@ use lapin::{
     Connection, ConnectionProperties, ErrorKind, runtime, tcp::OwnedTLSConfig, uri::AMQPUri,
 };
 
-use super::super::{BrokerConfig, BrokerError, Peer};
+use super::super::{config::BrokerConfig, contract::Peer, error::BrokerError};
 
 /// Seconds without a sign of life, in either direction, after which a connection counts as lost. Also what
 /// keeps a job's connection alive through proxies that drop idle ones.

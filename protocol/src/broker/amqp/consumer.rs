@@ -15,11 +15,14 @@ use lapin::{
 
 use super::{
     super::{
-        BrokerError, Consumer, Delivery, Message, Queue, Settlement,
-        topology::{self, Route},
+        contract::{Consumer, Delivery, Settlement},
+        envelope::Message,
+        error::BrokerError,
+        queue::Queue,
     },
-    Shared,
     link::pauses,
+    shared::Shared,
+    topology::{self, Route},
     wire,
 };
 

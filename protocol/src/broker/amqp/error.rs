@@ -2,7 +2,7 @@
 
 use lapin::ErrorKind;
 
-use super::super::BrokerError;
+use super::super::error::BrokerError;
 
 /// An error of a request on an open connection.
 impl From<lapin::Error> for BrokerError {

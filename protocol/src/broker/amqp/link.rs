@@ -7,10 +7,7 @@ use lapin::{Channel, Connection};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    super::{BrokerError, topology},
-    address::Address,
-};
+use super::{super::error::BrokerError, address::Address, topology};
 
 /// How long one try at a connection may take before it counts as failed.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);

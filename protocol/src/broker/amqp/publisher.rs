@@ -16,11 +16,9 @@ use lapin::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    super::{
-        BrokerError,
-        topology::{self, DEFAULT_EXCHANGE},
-    },
+    super::error::BrokerError,
     link::{Link, pauses},
+    topology::{self, DEFAULT_EXCHANGE},
     wire::{self, Letter},
 };
 

@@ -13,10 +13,16 @@ use lapin::{
 };
 use uuid::Uuid;
 
-use super::super::{Headers, Message, Queue, RETURN_LIMIT, Subject, topology::Route};
+use super::{
+    super::{
+        envelope::{Headers, Message, Subject},
+        queue::{Queue, RETURN_LIMIT},
+    },
+    topology::Route,
+};
 use crate::{
-    Attempt, StoreId,
-    trace::{TRACEPARENT, TRACESTATE, TraceContext},
+    ids::{Attempt, StoreId},
+    telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 
 const RUN_ID: &str = "seedbed-run-id";

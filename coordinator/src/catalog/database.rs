@@ -1,0 +1,19 @@
+//! The database behind the catalog: how it is opened, its locks and errors, and what every query needs.
+//!
+//! In: `catalog.url`. Out: a [`Catalog`], with its tables up to date, and transactions that hold a lock.
+
+mod error;
+mod handle;
+mod migrations;
+mod open;
+mod sql;
+
+pub use error::CatalogError;
+pub(super) use error::damaged;
+pub use handle::Catalog;
+pub(super) use handle::{Lock, Tx, take};
+pub use open::{file_of, name_of};
+pub(super) use sql::{
+    AnyQuery, bind_all, count, elapsed, list_of, millis, optional_count, parsed, pattern,
+    printable, rows_of, sql, stored, time,
+};

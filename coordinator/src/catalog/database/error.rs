@@ -1,0 +1,162 @@
+//! Errors of the catalog, and which of them a retry may solve.
+
+use std::path::PathBuf;
+
+use seedbed_protocol::RunId;
+
+use crate::catalog::state::RunState;
+
+/// Characters of a damaged value that are shown: a whole manifest would fill screens.
+const SHOWN_CHARS: usize = 80;
+
+/// Length of an error code of Postgres. Those of SQLite are shorter numbers.
+const SQLSTATE_CHARS: usize = 5;
+
+/// Why the catalog did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// There is no catalog yet.
+    #[error(
+        "there is no catalog at {} yet; the first `seedbed local` or `seedbed run` makes one",
+        path.display()
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The catalog cannot be made or opened.
+    #[error("cannot open the catalog {catalog} (catalog.url): {reason}")]
+    Open {
+        /// The file, or the URL without its password.
+        catalog: String,
+        /// Why.
+        reason: String,
+    },
+    /// The catalog cannot be opened now. A retry may succeed.
+    #[error("cannot open the catalog {catalog} (catalog.url) now: {reason}")]
+    Unavailable {
+        /// The file, or the URL without its password.
+        catalog: String,
+        /// Why: a full disk, another program, a server that is down.
+        reason: String,
+    },
+    /// A newer version of this program has migrated the tables.
+    #[error(
+        "the catalog {catalog} was made by a newer version of Seedbed: update this program, or set \
+         catalog.url to another one"
+    )]
+    Newer {
+        /// The file, or the URL without its password.
+        catalog: String,
+    },
+    /// There is no such run.
+    #[error("there is no run {run_id}; `seedbed status` lists the last ones")]
+    UnknownRun {
+        /// The id that was asked for.
+        run_id: RunId,
+    },
+    /// The run has ended: it has no job left to change.
+    #[error("the run {run_id} has already ended ({state})")]
+    RunEnded {
+        /// The run.
+        run_id: RunId,
+        /// How it ended.
+        state: RunState,
+    },
+    /// A sweep over all stores found suspiciously few.
+    #[error(
+        "the list has {found} stores where there were {before} before, and nothing was started: if the rest is \
+         really gone and its snapshots shall go too, run again with --allow-fewer-stores"
+    )]
+    FewerStores {
+        /// Stores in the list.
+        found: u64,
+        /// Stores that the catalog knew.
+        before: u64,
+    },
+    /// A store is listed twice.
+    #[error(
+        "the store {store_id:?} is listed twice, at {first} and at {second}; nothing was started. \
+         Remove one of them"
+    )]
+    DuplicateStore {
+        /// The store.
+        store_id: String,
+        /// Its first line or row.
+        first: i64,
+        /// Its second line or row.
+        second: u64,
+    },
+    /// A store still has a job of an earlier run in flight.
+    #[error(
+        "the store {store_id:?} still has a job in flight, of run {run_id}; wait for it to end"
+    )]
+    InFlight {
+        /// The store.
+        store_id: String,
+        /// The earlier run.
+        run_id: String,
+    },
+    /// A value in the catalog is not one that this program writes.
+    #[error("the catalog holds {value:?} where {expected} should be; was it edited by hand?")]
+    Damaged {
+        /// The beginning of the value.
+        value: String,
+        /// What should be there.
+        expected: String,
+    },
+    /// A value is too large for the catalog.
+    #[error("cannot store the {what}: {reason}")]
+    Unstorable {
+        /// What was to be stored.
+        what: &'static str,
+        /// Why it cannot be.
+        reason: String,
+    },
+    /// The database refused a query.
+    #[error("the catalog failed: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+impl CatalogError {
+    /// Whether a retry may succeed without a change to the settings.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Database(error) => passes(error),
+            _ => false,
+        }
+    }
+}
+
+/// Whether a retry may succeed without a change to the settings.
+pub(super) fn passes(error: &sqlx::Error) -> bool {
+    let Some(refused) = error.as_database_error() else {
+        return matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut);
+    };
+    let code = refused.code().unwrap_or_default();
+    if code.len() == SQLSTATE_CHARS {
+        // Connection failed; server starts (25P03: idle transaction ended); transactions conflict; resources are short;
+        // lock not available; server stops.
+        let passing = ["08", "25P03", "40", "53", "55P03", "57"];
+        return passing.iter().any(|class| code.starts_with(class));
+    }
+    // The lowest byte of an extended code of SQLite: SQLITE_BUSY, _LOCKED, _NOMEM, _IOERR and _FULL.
+    let code: Option<u32> = code.parse().ok();
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 10 | 13))
+}
+
+pub(in crate::catalog) fn damaged(
+    value: impl ToString,
+    expected: impl Into<String>,
+) -> CatalogError {
+    let mut value = value.to_string();
+    if let Some((end, _)) = value.char_indices().nth(SHOWN_CHARS) {
+        value.truncate(end);
+        value.push('…');
+    }
+    CatalogError::Damaged {
+        value,
+        expected: expected.into(),
+    }
+}

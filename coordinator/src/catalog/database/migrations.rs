@@ -1,0 +1,78 @@
+//! The catalog's migrations, compiled in. Listed by hand: `sqlx::migrate!` would compile all of sqlx, its databases
+//! and TLS a second time, for the macro.
+
+use std::sync::LazyLock;
+
+use sqlx::{
+    SqlStr,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+/// All migrations, oldest first.
+pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let migrations = FILES.iter().map(|(name, sql)| migration(name, sql));
+    Migrator::with_migrations(migrations.collect())
+});
+
+macro_rules! files {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../migrations/", $name, ".sql")))),*]
+    };
+}
+
+/// The names in `coordinator/migrations`, without their ending, and what is in them.
+static FILES: &[(&str, &str)] = files![
+    "0001_runs_jobs_snapshots",
+    "0002_schedule",
+    "0003_browsing",
+    "0010_run_traces",
+    "0011_reuse",
+];
+
+/// A migration from a file name of sqlx's form, `<version>_<description>`.
+fn migration(name: &str, sql: &'static str) -> Migration {
+    let (version, description) = name.split_once('_').expect("VERSION_DESCRIPTION");
+    Migration::new(
+        version.parse().expect("the version is a number"),
+        description.replace('_', " ").into(),
+        MigrationType::Simple,
+        SqlStr::from_static(sql),
+        false,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_migrations_folder_is_compiled_in() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        let known: Vec<_> = FILES
+            .iter()
+            .map(|(name, _)| format!("{name}.sql"))
+            .collect();
+        assert_eq!(files, known);
+    }
+
+    #[test]
+    fn migrations_have_the_version_and_checksum_that_catalogs_recorded() {
+        let first = MIGRATIONS.iter().next().unwrap();
+        assert_eq!(first.version, 1);
+        assert_eq!(first.description, "runs jobs snapshots");
+        let checksum: String = first
+            .checksum
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            checksum,
+            "93a6a3c58f8b1688fdc934fcc08bd5a6c2c3732aef0ba87e168caef290ac968f88138581d9eaa400e4f79636e7b4a1f1"
+        );
+    }
+}

@@ -1,0 +1,259 @@
+//! Applies events of workers: one transaction that writes `jobs` and `snapshots`, for a batch of events.
+//!
+//! In: events, each possibly again, late or out of order. Out: what each of them changed. A kill before the commit
+//! leaves nothing, and the broker delivers the events again. An event counts at most once.
+
+use seedbed_protocol::{
+    Attempt, JobId,
+    message::{EventKind, Failure, FailureKind, Manifest, SeedEvent, Way},
+};
+
+use super::{
+    database::{Catalog, CatalogError, Lock, Tx, millis, parsed, printable, sql},
+    snapshots::record_snapshot,
+    state::{
+        IN_FLIGHT,
+        JobState::{self, Completed, Queued, Running},
+        LATE_SNAPSHOT_COUNTS,
+        SnapshotState::Live,
+    },
+};
+
+/// What an event changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// The job ended: it has a snapshot.
+    Seeded {
+        /// Rows of the snapshot.
+        rows: u64,
+        /// Bytes of the snapshot.
+        bytes: u64,
+    },
+    /// The job ended: the live snapshot is still right.
+    Unchanged,
+    /// The job ended: it failed for good.
+    Failed,
+    /// The job is still in flight: the event was recorded.
+    Noted,
+    /// Nothing: the event was applied before, is older than what is known, or came too late.
+    Ignored,
+    /// Nothing: the catalog does not know the job.
+    UnknownJob,
+}
+
+impl Applied {
+    /// Its name in metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seeded { .. } => "seeded",
+            Self::Unchanged => "unchanged",
+            Self::Failed => "failed",
+            Self::Noted => "noted",
+            Self::Ignored => "ignored",
+            Self::UnknownJob => "unknown_job",
+        }
+    }
+}
+
+impl Catalog {
+    /// Applies `events` in one transaction, and returns what each of them changed. Processes that do so at the same
+    /// time wait for each other.
+    ///
+    /// # Errors
+    /// [`CatalogError`]; then none was applied.
+    pub async fn apply(&self, events: &[SeedEvent]) -> Result<Vec<Applied>, CatalogError> {
+        let mut transaction = self.locked(Lock::Writer).await?;
+        let mut applied = Vec::with_capacity(events.len());
+        for event in events {
+            applied.push(apply_event(&mut transaction, event).await?);
+        }
+        transaction.commit().await?;
+        Ok(applied)
+    }
+}
+
+async fn apply_event(tx: &mut Tx, event: &SeedEvent) -> Result<Applied, CatalogError> {
+    let known =
+        sqlx::query("SELECT state FROM jobs WHERE id = $1 AND store_id = $2 AND run_id = $3")
+            .bind(event.job_id.to_string())
+            .bind(event.store_id.to_string())
+            .bind(event.run_id.to_string())
+            .fetch_optional(&mut **tx)
+            .await?;
+    let Some(job) = known else {
+        return Ok(Applied::UnknownJob);
+    };
+    let state: JobState = parsed(&job, "state", "the state of a job")?;
+    if state == JobState::Abandoned {
+        return Ok(Applied::Ignored);
+    }
+    match &event.kind {
+        EventKind::Started { trace_id } => started(tx, event, trace_id.as_deref()).await,
+        EventKind::Completed { manifest } => completed(tx, event, manifest).await,
+        EventKind::Unchanged {
+            base_job_id,
+            base_attempt,
+            ..
+        } => unchanged(tx, event, *base_job_id, *base_attempt).await,
+        EventKind::Failed(failure) => failed(tx, event, failure).await,
+    }
+}
+
+/// Records the start of an attempt. Ignored if an event of this attempt or of a later one came before.
+async fn started(
+    tx: &mut Tx,
+    event: &SeedEvent,
+    trace_id: Option<&str>,
+) -> Result<Applied, CatalogError> {
+    let updated = sqlx::query(sql!(
+        "UPDATE jobs SET state = '{Running}', attempt = $2, worker = $3, \
+             trace_id = COALESCE($4, trace_id), started_at = COALESCE(started_at, $5) \
+         WHERE id = $1 AND attempt < $2 AND state IN ({IN_FLIGHT})"
+    ))
+    .bind(event.job_id.to_string())
+    .bind(i64::from(event.attempt.get()))
+    .bind(printable(&event.worker))
+    .bind(trace_id.map(printable))
+    .bind(millis(event.at))
+    .execute(&mut **tx)
+    .await?;
+    Ok(noted(updated.rows_affected()))
+}
+
+/// Records a snapshot. It is verified, and therefore counts even if the job was failed or cancelled before.
+async fn completed(
+    tx: &mut Tx,
+    event: &SeedEvent,
+    manifest: &Manifest,
+) -> Result<Applied, CatalogError> {
+    let ids = (manifest.run_id, manifest.job_id, &manifest.store_id);
+    if ids != (event.run_id, event.job_id, &event.store_id) {
+        return Ok(Applied::UnknownJob);
+    }
+    // A rebuild may have recorded the snapshot from its manifest while the job is still in flight.
+    record_snapshot(tx, manifest).await?;
+    let seeded = Applied::Seeded {
+        rows: manifest.rows(),
+        bytes: manifest.bytes(),
+    };
+    record_way(tx, event.job_id, manifest.way()).await?;
+    let finished = finish(tx, event, Completed, seeded).await?;
+    if finished == Applied::Ignored {
+        sqlx::query(sql!(
+            "UPDATE jobs SET state = '{Completed}' \
+             WHERE id = $1 AND state IN ({LATE_SNAPSHOT_COUNTS})"
+        ))
+        .bind(event.job_id.to_string())
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(finished)
+}
+
+/// Records that the live snapshot is still right. Fails the job if the base was removed and the store has no live
+/// snapshot at all.
+async fn unchanged(
+    tx: &mut Tx,
+    event: &SeedEvent,
+    base_job_id: JobId,
+    base_attempt: Attempt,
+) -> Result<Applied, CatalogError> {
+    sqlx::query(sql!(
+        "UPDATE snapshots SET verified_at = $3 \
+         WHERE job_id = $1 AND attempt = $2 AND state = '{Live}' AND verified_at < $3"
+    ))
+    .bind(base_job_id.to_string())
+    .bind(i64::from(base_attempt.get()))
+    .bind(millis(event.at))
+    .execute(&mut **tx)
+    .await?;
+    let live: i64 = sqlx::query_scalar(sql!(
+        "SELECT COUNT(*) FROM snapshots WHERE store_id = $1 AND state = '{Live}'"
+    ))
+    .bind(event.store_id.to_string())
+    .fetch_one(&mut **tx)
+    .await?;
+    if live == 0 {
+        let removed = Failure {
+            kind: FailureKind::Transient,
+            step: "compare".to_owned(),
+            message: "nothing has changed, but the snapshot was removed meanwhile; `seedbed retry` makes a new one"
+                .to_owned(),
+            retry_at: None,
+        };
+        return failed(tx, event, &removed).await;
+    }
+    record_way(tx, event.job_id, Way::Unchanged).await?;
+    finish(tx, event, JobState::Unchanged, Applied::Unchanged).await
+}
+
+/// Records how the snapshot of a job came about.
+async fn record_way(tx: &mut Tx, job_id: JobId, way: Way) -> Result<(), CatalogError> {
+    sqlx::query("UPDATE jobs SET way = $2, why = $3 WHERE id = $1")
+        .bind(job_id.to_string())
+        .bind(way.name())
+        .bind(way.why())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Records a failed attempt. The job is queued again if there will be a retry, else it has failed.
+async fn failed(
+    tx: &mut Tx,
+    event: &SeedEvent,
+    failure: &Failure,
+) -> Result<Applied, CatalogError> {
+    let recorded = sqlx::query(sql!(
+        "UPDATE jobs SET failure_kind = $3, failure_step = $4, failure_message = $5, \
+             attempt = $2, worker = $6, state = '{Queued}' \
+         WHERE id = $1 AND attempt <= $2 AND state IN ({IN_FLIGHT})"
+    ))
+    .bind(event.job_id.to_string())
+    .bind(i64::from(event.attempt.get()))
+    .bind(match failure.kind {
+        FailureKind::Transient => "transient",
+        FailureKind::Permanent => "permanent",
+    })
+    .bind(printable(&failure.step))
+    .bind(printable(&failure.message))
+    .bind(printable(&event.worker))
+    .execute(&mut **tx)
+    .await?;
+    if failure.retry_at.is_some() || recorded.rows_affected() == 0 {
+        return Ok(noted(recorded.rows_affected()));
+    }
+    finish(tx, event, JobState::Failed, Applied::Failed).await
+}
+
+/// Ends a job in flight.
+async fn finish(
+    tx: &mut Tx,
+    event: &SeedEvent,
+    state: JobState,
+    applied: Applied,
+) -> Result<Applied, CatalogError> {
+    let updated = sqlx::query(sql!(
+        "UPDATE jobs SET state = $2, finished_at = $3, worker = $4, \
+             attempt = CASE WHEN attempt < $5 THEN $5 ELSE attempt END \
+         WHERE id = $1 AND state IN ({IN_FLIGHT})"
+    ))
+    .bind(event.job_id.to_string())
+    .bind(state.name())
+    .bind(millis(event.at))
+    .bind(printable(&event.worker))
+    .bind(i64::from(event.attempt.get()))
+    .execute(&mut **tx)
+    .await?;
+    Ok(match updated.rows_affected() {
+        0 => Applied::Ignored,
+        _ => applied,
+    })
+}
+
+fn noted(rows_affected: u64) -> Applied {
+    match rows_affected {
+        0 => Applied::Ignored,
+        _ => Applied::Noted,
+    }
+}

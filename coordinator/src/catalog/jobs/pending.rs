@@ -1,0 +1,236 @@
+//! Jobs in flight: the next ones to publish, those that were published, and those that are given up.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use seedbed_protocol::{JobId, JsonObject, RunId, StoreId, message::Scope};
+use sqlx::Row;
+
+use crate::catalog::{
+    database::{
+        Catalog, CatalogError, Lock, bind_all, damaged, elapsed, list_of, millis, parsed,
+        printable, sql,
+    },
+    state::{
+        IN_FLIGHT,
+        JobState::{Abandoned, Failed, Listed, Queued, Running},
+        PUBLISHED,
+    },
+};
+
+/// A job in flight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PendingJob {
+    /// The job.
+    pub job_id: JobId,
+    /// Its run.
+    pub run_id: RunId,
+    /// The store's line or row in the list.
+    pub position: i64,
+    /// What selects the store's rows.
+    pub scope: Scope,
+}
+
+/// A job that was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedJob {
+    /// The job.
+    pub job_id: JobId,
+    /// Its trace.
+    pub trace_id: Option<String>,
+    /// When workers give it up.
+    pub deadline: DateTime<Utc>,
+}
+
+impl Catalog {
+    /// Returns the next jobs of a run that were never published: at most `limit`, after the position and id `after`.
+    /// The position alone is not enough: two stores may share one.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn listed_jobs(
+        &self,
+        run_id: RunId,
+        after: Option<(i64, JobId)>,
+        limit: i64,
+    ) -> Result<Vec<PendingJob>, CatalogError> {
+        let (position, job_id) = match after {
+            Some((position, job_id)) => (position, job_id.to_string()),
+            None => (i64::MIN, String::new()),
+        };
+        let rows = sqlx::query(sql!(
+            "SELECT id, run_id, store_id, position, claims FROM jobs \
+             WHERE run_id = $1 AND (position, id) > ($2, $3) AND state = '{Listed}' \
+             ORDER BY position, id LIMIT $4"
+        ))
+        .bind(run_id.to_string())
+        .bind(position)
+        .bind(job_id)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(pending_job).collect()
+    }
+
+    /// Records that jobs were published. What a worker has already reported about one stays.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn mark_queued(&self, jobs: &[QueuedJob]) -> Result<(), CatalogError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        // Casts, since Postgres takes parameters in a list of values as text.
+        let published: Vec<String> = (0..jobs.len())
+            .map(|job| {
+                let (id, trace_id, deadline) = (3 * job + 1, 3 * job + 2, 3 * job + 3);
+                format!("(${id}, CAST(${trace_id} AS TEXT), CAST(${deadline} AS BIGINT))")
+            })
+            .collect();
+        let statement = sql!(
+            "WITH published (id, trace_id, deadline) AS (VALUES {}) \
+             UPDATE jobs SET deadline = published.deadline, \
+                 trace_id = COALESCE(jobs.trace_id, published.trace_id), \
+                 state = CASE WHEN jobs.state = '{Listed}' THEN '{Queued}' ELSE jobs.state END \
+             FROM published WHERE jobs.id = published.id",
+            published.join(", ")
+        );
+        let mut transaction = self.locked(Lock::Writer).await?;
+        let mut query = sqlx::query(statement);
+        for job in jobs {
+            query = query
+                .bind(job.job_id.to_string())
+                .bind(job.trace_id.clone())
+                .bind(millis(job.deadline));
+        }
+        query.execute(&mut *transaction).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Returns jobs in flight, of any run; at most `limit`.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn jobs_in_flight(&self, limit: i64) -> Result<Vec<PendingJob>, CatalogError> {
+        let rows = sqlx::query(sql!(
+            "SELECT id, run_id, store_id, position, claims FROM jobs \
+             WHERE state IN ({IN_FLIGHT}) LIMIT $1"
+        ))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(pending_job).collect()
+    }
+
+    /// Returns how long the oldest job that no worker has started has waited at `now`; zero without one.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn oldest_waiting(&self, now: DateTime<Utc>) -> Result<Duration, CatalogError> {
+        let statement = sql!(
+            "SELECT MIN(listed_at) FROM jobs WHERE state IN ({IN_FLIGHT}) AND state <> '{Running}'"
+        );
+        let oldest: Option<i64> = sqlx::query_scalar(statement)
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(oldest.map_or(Duration::ZERO, |oldest| elapsed(oldest, now)))
+    }
+
+    /// Abandons jobs in flight: they end without a result, and later events about them are ignored.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn abandon_jobs(&self, jobs: &[PendingJob]) -> Result<(), CatalogError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let statement = sql!(
+            "UPDATE jobs SET state = '{Abandoned}', finished_at = $1 \
+             WHERE state IN ({IN_FLIGHT}) AND id IN ({})",
+            list_of(2, jobs.len())
+        );
+        let mut transaction = self.locked(Lock::Writer).await?;
+        let query = sqlx::query(statement).bind(millis(Utc::now()));
+        bind_all(query, jobs.iter().map(|job| job.job_id))
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Fails a job that no worker can work on, such as one that cannot be published.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn fail_job(
+        &self,
+        job_id: JobId,
+        step: &'static str,
+        reason: &str,
+    ) -> Result<(), CatalogError> {
+        sqlx::query(sql!(
+            "UPDATE jobs SET state = '{Failed}', finished_at = $2, failure_kind = 'permanent', \
+                 failure_step = $3, failure_message = $4 \
+             WHERE id = $1 AND state IN ({IN_FLIGHT})"
+        ))
+        .bind(job_id.to_string())
+        .bind(millis(Utc::now()))
+        .bind(step)
+        .bind(printable(reason))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Fails jobs without a result at `grace` after their deadline, and returns how many. A job that was started
+    /// before its publication was recorded has no deadline yet: it has `longest` from its start. A snapshot that
+    /// turns up late still counts.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn expire_jobs(
+        &self,
+        longest: Duration,
+        grace: TimeDelta,
+    ) -> Result<u64, CatalogError> {
+        let now = Utc::now();
+        let mut transaction = self.locked(Lock::Writer).await?;
+        let expired = sqlx::query(sql!(
+            "UPDATE jobs SET state = '{Failed}', finished_at = $1, failure_kind = 'transient', \
+                 failure_step = 'queue', failure_message = \
+                 'no worker ended it before its deadline; start more workers or raise \
+                  worker.job_deadline, then seedbed retry' \
+                 || COALESCE('. The last failure was: ' || failure_message, '') \
+             WHERE state IN ({PUBLISHED}) AND COALESCE(deadline, started_at + $3) < $2"
+        ))
+        .bind(millis(now))
+        .bind(millis(now - grace))
+        .bind(i64::try_from(longest.as_millis()).unwrap_or(i64::MAX / 2))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(expired.rows_affected())
+    }
+}
+
+fn pending_job(row: &sqlx::any::AnyRow) -> Result<PendingJob, CatalogError> {
+    let store_id: StoreId = parsed(row, "store_id", "a store id")?;
+    let claims = claims(row)?;
+    Ok(PendingJob {
+        job_id: parsed(row, "id", "a job id")?,
+        run_id: parsed(row, "run_id", "a run id")?,
+        position: row.try_get("position")?,
+        scope: Scope { store_id, claims },
+    })
+}
+
+/// Reads the claims of a job.
+pub(in crate::catalog) fn claims(row: &sqlx::any::AnyRow) -> Result<JsonObject, CatalogError> {
+    let claims: String = row.try_get("claims")?;
+    serde_json::from_str(&claims).map_err(|_| {
+        let store_id = row.try_get::<String, _>("store_id").unwrap_or_default();
+        damaged(
+            claims,
+            format!("the claims of a job of the store {store_id:?}"),
+        )
+    })
+}

@@ -1,0 +1,178 @@
+//! Retry of failed jobs, and cancellation of jobs that were not started.
+//!
+//! A retry is a new job in the same run: its id is newer, so that ids still tell which snapshot of a store is the
+//! newer one, and late events about the old job cannot be taken for events about the new one.
+
+use std::collections::{BTreeSet, HashSet};
+
+use chrono::Utc;
+use seedbed_protocol::{JobId, RunId, StoreId};
+use serde::Serialize;
+use sqlx::Row;
+
+use crate::catalog::{
+    database::{Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, sql, take},
+    runs::{reopen_run, run_state},
+    state::{
+        JobState::{self, Cancelled, Failed, Listed},
+        NOT_RETRIED, WAITING,
+    },
+};
+
+/// The result of a retry.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Retried {
+    /// Jobs that were listed again.
+    pub jobs: u64,
+    /// Their runs, which are running again.
+    pub runs: BTreeSet<RunId>,
+    /// Failed jobs that stay failed, because their store has a later job or is retired.
+    pub skipped: u64,
+}
+
+impl Catalog {
+    /// Retries the failed jobs of `run_id`, or of every run; only those of `stores`, unless that is empty. Skips a job
+    /// whose store has a later job, whatever its state, or is retired.
+    ///
+    /// # Errors
+    /// [`CatalogError::UnknownRun`].
+    pub async fn retry_failed(
+        &self,
+        run_id: Option<RunId>,
+        stores: &[StoreId],
+    ) -> Result<Retried, CatalogError> {
+        let mut transaction = self.locked(Lock::Listing).await?;
+        take(&mut transaction, Lock::Writer).await?;
+        if let Some(run_id) = run_id {
+            run_state(&mut transaction, run_id).await?;
+        }
+        let of_run = run_id.map(|run_id| run_id.to_string()).unwrap_or_default();
+        let failed = sqlx::query(sql!(
+            "SELECT id, run_id, store_id, CASE WHEN EXISTS ( \
+                     SELECT 1 FROM jobs later \
+                     WHERE later.store_id = jobs.store_id AND later.id > jobs.id) \
+                 OR EXISTS ( \
+                     SELECT 1 FROM stores \
+                     WHERE stores.store_id = jobs.store_id AND stores.retired_at IS NOT NULL) \
+                 THEN 1 ELSE 0 END AS is_needless \
+             FROM jobs WHERE state = '{Failed}' AND ($1 = '' OR run_id = $1)"
+        ))
+        .bind(of_run)
+        .fetch_all(&mut *transaction)
+        .await?;
+        let mut retried = Retried::default();
+        for job in failed {
+            let store_id: StoreId = parsed(&job, "store_id", "a store id")?;
+            if !stores.is_empty() && !stores.contains(&store_id) {
+                continue;
+            }
+            if job.try_get::<i32, _>("is_needless")? != 0 {
+                retried.skipped += 1;
+                continue;
+            }
+            replace(&mut transaction, parsed(&job, "id", "a job id")?).await?;
+            retried.jobs += 1;
+            retried.runs.insert(parsed(&job, "run_id", "a run id")?);
+        }
+        for run_id in &retried.runs {
+            reopen_run(&mut transaction, *run_id).await?;
+        }
+        transaction.commit().await?;
+        Ok(retried)
+    }
+
+    /// Returns those of `jobs` that need no retry any more.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn replaced_among(&self, jobs: &[JobId]) -> Result<HashSet<JobId>, CatalogError> {
+        self.jobs_among(
+            jobs,
+            &format!(
+                "(state IN ({NOT_RETRIED}) OR state = '{Failed}' AND EXISTS ( \
+                     SELECT 1 FROM jobs later \
+                     WHERE later.store_id = jobs.store_id AND later.id > jobs.id))"
+            ),
+        )
+        .await
+    }
+
+    /// Cancels the jobs of a run that were not published.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn cancel_listed(&self, run_id: RunId) -> Result<(), CatalogError> {
+        let mut transaction = self.locked(Lock::Writer).await?;
+        sqlx::query(sql!(
+            "UPDATE jobs SET state = '{Cancelled}', finished_at = $2 \
+             WHERE run_id = $1 AND state = '{Listed}'"
+        ))
+        .bind(run_id.to_string())
+        .bind(millis(Utc::now()))
+        .execute(&mut *transaction)
+        .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Cancels those of `jobs` that no worker has started, and returns those that are cancelled now.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn cancel_jobs(&self, jobs: &[JobId]) -> Result<HashSet<JobId>, CatalogError> {
+        if jobs.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let statement = sql!(
+            "UPDATE jobs SET state = '{Cancelled}', finished_at = $1 \
+             WHERE state IN ({WAITING}) AND attempt = 0 AND id IN ({})",
+            list_of(2, jobs.len())
+        );
+        let mut transaction = self.locked(Lock::Writer).await?;
+        bind_all(sqlx::query(statement).bind(millis(Utc::now())), jobs)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        self.jobs_among(jobs, &format!("state = '{Cancelled}'"))
+            .await
+    }
+
+    /// Returns those of `jobs` for which `condition` holds.
+    async fn jobs_among(
+        &self,
+        jobs: &[JobId],
+        condition: &str,
+    ) -> Result<HashSet<JobId>, CatalogError> {
+        if jobs.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let statement = sql!(
+            "SELECT id FROM jobs WHERE {condition} AND id IN ({})",
+            list_of(1, jobs.len())
+        );
+        let query = bind_all(sqlx::query(statement), jobs);
+        let rows = query.fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| parsed(row, "id", "a job id"))
+            .collect()
+    }
+}
+
+/// Replaces a failed job by a new one.
+async fn replace(transaction: &mut Tx, job_id: JobId) -> Result<(), CatalogError> {
+    sqlx::query("UPDATE jobs SET state = $2 WHERE id = $1")
+        .bind(job_id.to_string())
+        .bind(JobState::Retried.name())
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query(sql!(
+        "INSERT INTO jobs (id, run_id, store_id, position, claims, state, attempt, listed_at) \
+         SELECT $2, run_id, store_id, position, claims, '{Listed}', 0, CAST($3 AS BIGINT) \
+         FROM jobs WHERE id = $1"
+    ))
+    .bind(job_id.to_string())
+    .bind(JobId::after(job_id).to_string())
+    .bind(millis(Utc::now()))
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,360 @@
+//! The transaction of a listing: stores are added one at a time and written in batches.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use seedbed_protocol::{JobId, RunId, StoreId, message::Scope, trace::TraceContext};
+use sqlx::Row;
+use tracing::Span;
+
+use super::options::{Covers, Download, InFlight, ListOptions, Listed};
+use crate::catalog::{
+    database::{
+        Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, rows_of, sql, stored,
+        time,
+    },
+    jobs::claims,
+    state::{IN_FLIGHT, JobState, RunState, SUCCEEDED, SnapshotState::Live, UNSUCCESSFUL},
+};
+
+/// Stores that are looked up and written together.
+const BATCH_STORES: usize = 128;
+
+/// A list of all stores with fewer than one in this many of those known before is refused as a mistake.
+const REFUSED_BELOW_ONE_IN: u64 = 2;
+
+/// A run that is being listed. Dropped before [`Listing::commit`], it leaves nothing.
+pub struct Listing {
+    transaction: Tx,
+    options: ListOptions,
+    run_id: RunId,
+    started_at: DateTime<Utc>,
+    last_sweep: Option<DateTime<Utc>>,
+    stores: u64,
+    stores_before: u64,
+    listed: Listed,
+    /// Stores that were added and not written yet.
+    batch: Vec<Entry>,
+}
+
+/// A store of the list.
+struct Entry {
+    scope: Scope,
+    position: u64,
+}
+
+impl Catalog {
+    /// Starts to list a run. Waits for other listings to end.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn list_run(&self, options: ListOptions) -> Result<Listing, CatalogError> {
+        let run_id = RunId::new();
+        let mut transaction = self.locked(Lock::Listing).await?;
+        let stores_before =
+            sqlx::query_scalar("SELECT COUNT(*) FROM stores WHERE retired_at IS NULL")
+                .fetch_one(&mut *transaction)
+                .await
+                .map(i64::unsigned_abs)?;
+        let last_sweep: i64 = sqlx::query_scalar("SELECT taken FROM locks WHERE name = 'sweep'")
+            .fetch_one(&mut *transaction)
+            .await?;
+        let started_at = Utc::now();
+        sqlx::query(sql!(
+            "INSERT INTO runs (id, kind, state, started_at, traceparent, is_full) \
+             VALUES ($1, $2, '{running}', $3, $4, $5)",
+            running = RunState::Running
+        ))
+        .bind(run_id.to_string())
+        .bind(options.kind)
+        .bind(millis(started_at))
+        .bind(TraceContext::of(&Span::current()).traceparent)
+        .bind(i64::from(options.download == Download::Everything))
+        .execute(&mut *transaction)
+        .await?;
+        Ok(Listing {
+            transaction,
+            options,
+            run_id,
+            started_at,
+            last_sweep: (last_sweep > 0).then(|| time(last_sweep)).transpose()?,
+            stores: 0,
+            stores_before,
+            listed: Listed::default(),
+            batch: Vec::with_capacity(BATCH_STORES),
+        })
+    }
+}
+
+impl Listing {
+    /// Returns the time since which a store must have changed to be listed; `None` when the list has to be complete.
+    pub fn changed_since(&self) -> Option<DateTime<Utc>> {
+        self.last_sweep.filter(|_| self.options.only_changed)
+    }
+
+    /// Adds a job for a store at `position`, its line or row in the list. Stores are written in batches: an error with
+    /// one may come only when a later one is added, or from [`Self::commit`].
+    ///
+    /// # Errors
+    /// [`CatalogError::DuplicateStore`] names both places, [`CatalogError::InFlight`] the other run.
+    pub async fn add(&mut self, scope: Scope, position: u64) -> Result<(), CatalogError> {
+        self.batch.push(Entry { scope, position });
+        self.stores += 1;
+        if self.batch.len() == BATCH_STORES {
+            self.write_batch().await?;
+        }
+        Ok(())
+    }
+
+    /// Commits the run and its jobs. There is no run if no store needed a job.
+    ///
+    /// # Errors
+    /// As [`Self::add`], and [`CatalogError::FewerStores`]; then nothing was listed.
+    pub async fn commit(mut self) -> Result<Listed, CatalogError> {
+        self.write_batch().await?;
+        if self.changed_since().is_some() {
+            self.add_unsuccessful().await?;
+        } else if self.options.covers == Covers::All {
+            self.retire_unseen().await?;
+        }
+        // Skipped stores may have changed since the last sweep: the next one has to look as far back as this one.
+        let skipped = self.listed.in_flight + self.listed.fresh;
+        if self.options.covers == Covers::All && skipped == 0 {
+            sqlx::query("UPDATE locks SET taken = $1 WHERE name = 'sweep'")
+                .bind(millis(self.started_at))
+                .execute(&mut *self.transaction)
+                .await?;
+        }
+        if self.listed.jobs > 0 {
+            self.listed.run_id = Some(self.run_id);
+        } else {
+            sqlx::query("DELETE FROM runs WHERE id = $1")
+                .bind(self.run_id.to_string())
+                .execute(&mut *self.transaction)
+                .await?;
+        }
+        self.transaction.commit().await?;
+        Ok(self.listed)
+    }
+
+    async fn write_batch(&mut self) -> Result<(), CatalogError> {
+        let stores = std::mem::take(&mut self.batch);
+        if stores.is_empty() {
+            return Ok(());
+        }
+        self.refuse_duplicates(&stores).await?;
+        self.mark_seen(&stores).await?;
+        let busy = self.in_flight(&stores).await?;
+        let fresh = self.fresh(&stores).await?;
+        let mut jobs = Vec::with_capacity(stores.len());
+        for store in stores {
+            let store_id = store.scope.store_id.as_str();
+            if let Some(&run_id) = busy.get(store_id) {
+                if self.options.in_flight == InFlight::Refuse {
+                    return Err(CatalogError::InFlight {
+                        store_id: store_id.to_owned(),
+                        run_id: run_id.to_string(),
+                    });
+                }
+                self.listed.in_flight += 1;
+                self.listed.in_flight_runs.insert(run_id);
+            } else if fresh.contains(store_id) {
+                self.listed.fresh += 1;
+            } else {
+                jobs.push(store);
+            }
+        }
+        let last_jobs = self.last_jobs(&jobs).await?;
+        self.insert_jobs(&jobs, &last_jobs).await
+    }
+
+    /// Refuses stores that this run has listed before.
+    async fn refuse_duplicates(&mut self, stores: &[Entry]) -> Result<(), CatalogError> {
+        let statement = sql!(
+            "SELECT store_id, position FROM stores WHERE seen_in = $1 AND store_id IN ({})",
+            list_of(2, stores.len())
+        );
+        let query = bind_all(
+            sqlx::query(statement).bind(self.run_id.to_string()),
+            ids(stores),
+        );
+        let mut seen: HashMap<String, i64> = HashMap::new();
+        for row in query.fetch_all(&mut *self.transaction).await? {
+            seen.insert(row.try_get("store_id")?, row.try_get("position")?);
+        }
+        for store in stores {
+            let store_id = store.scope.store_id.to_string();
+            if let Some(first) = seen.insert(store_id.clone(), stored(store.position)) {
+                let second = store.position;
+                return Err(CatalogError::DuplicateStore {
+                    store_id,
+                    first,
+                    second,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn mark_seen(&mut self, stores: &[Entry]) -> Result<(), CatalogError> {
+        let statement = sql!(
+            "INSERT INTO stores (store_id, seen_in, position) VALUES {} \
+             ON CONFLICT (store_id) DO UPDATE SET seen_in = excluded.seen_in, \
+                 position = excluded.position, retired_at = NULL",
+            rows_of(1, stores.len(), 3)
+        );
+        let mut query = sqlx::query(statement);
+        for store in stores {
+            query = query
+                .bind(store.scope.store_id.to_string())
+                .bind(self.run_id.to_string())
+                .bind(stored(store.position));
+        }
+        query.execute(&mut *self.transaction).await?;
+        Ok(())
+    }
+
+    /// Returns those of `stores` that have a job in flight, and its run.
+    async fn in_flight(
+        &mut self,
+        stores: &[Entry],
+    ) -> Result<HashMap<String, RunId>, CatalogError> {
+        let statement = sql!(
+            "SELECT store_id, run_id FROM jobs WHERE state IN ({IN_FLIGHT}) AND store_id IN ({})",
+            list_of(1, stores.len())
+        );
+        let query = bind_all(sqlx::query(statement), ids(stores));
+        let rows = query.fetch_all(&mut *self.transaction).await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get("store_id")?, parsed(row, "run_id", "a run id")?)))
+            .collect()
+    }
+
+    /// Returns those of `stores` whose live snapshot is young enough.
+    async fn fresh(&mut self, stores: &[Entry]) -> Result<HashSet<String>, CatalogError> {
+        let Some(age) = self.options.only_older_than else {
+            return Ok(HashSet::new());
+        };
+        let statement = sql!(
+            "SELECT store_id FROM snapshots \
+             WHERE state = '{Live}' AND verified_at > $1 AND store_id IN ({})",
+            list_of(2, stores.len())
+        );
+        let oldest = Utc::now()
+            .checked_sub_signed(chrono::TimeDelta::from_std(age).unwrap_or(chrono::TimeDelta::MAX));
+        let oldest = millis(oldest.unwrap_or(DateTime::UNIX_EPOCH));
+        let query = bind_all(sqlx::query(statement).bind(oldest), ids(stores));
+        let rows = query.fetch_all(&mut *self.transaction).await?;
+        let fresh = rows.iter().map(|row| Ok(row.try_get("store_id")?));
+        fresh.collect()
+    }
+
+    /// Returns the latest job of each of `stores` that had one.
+    async fn last_jobs(
+        &mut self,
+        stores: &[Entry],
+    ) -> Result<HashMap<String, JobId>, CatalogError> {
+        if stores.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let statement = sql!(
+            "SELECT store_id, MAX(id) AS id FROM jobs WHERE store_id IN ({}) GROUP BY store_id",
+            list_of(1, stores.len())
+        );
+        let query = bind_all(sqlx::query(statement), ids(stores));
+        let rows = query.fetch_all(&mut *self.transaction).await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get("store_id")?, parsed(row, "id", "a job id")?)))
+            .collect()
+    }
+
+    async fn insert_jobs(
+        &mut self,
+        stores: &[Entry],
+        last_jobs: &HashMap<String, JobId>,
+    ) -> Result<(), CatalogError> {
+        if stores.is_empty() {
+            return Ok(());
+        }
+        let statement = sql!(
+            "INSERT INTO jobs (id, run_id, store_id, position, claims, state, attempt, listed_at) \
+             VALUES {}",
+            rows_of(1, stores.len(), 8)
+        );
+        let mut query = sqlx::query(statement);
+        for store in stores {
+            let last_job = last_jobs.get(store.scope.store_id.as_str());
+            let job_id = last_job.map_or_else(JobId::new, |&last_job| JobId::after(last_job));
+            query = query
+                .bind(job_id.to_string())
+                .bind(self.run_id.to_string())
+                .bind(store.scope.store_id.to_string())
+                .bind(stored(store.position))
+                .bind(claims_of(store)?)
+                .bind(JobState::Listed.name())
+                .bind(0_i64)
+                .bind(millis(Utc::now()));
+        }
+        query.execute(&mut *self.transaction).await?;
+        self.listed.jobs += stores.len() as u64;
+        Ok(())
+    }
+
+    /// Adds jobs for stores whose last job did not succeed, or that have no snapshot: they may have changed before the
+    /// last sweep, and the list leaves them out.
+    async fn add_unsuccessful(&mut self) -> Result<(), CatalogError> {
+        let rows = sqlx::query(sql!(
+            "SELECT stores.store_id, stores.position, job.claims FROM stores \
+             JOIN jobs job ON job.id = (SELECT MAX(id) FROM jobs WHERE jobs.store_id = stores.store_id) \
+             WHERE stores.retired_at IS NULL AND stores.seen_in <> $1 \
+                 AND (job.state IN ({UNSUCCESSFUL}) \
+                     OR job.state IN ({SUCCEEDED}) AND NOT EXISTS ( \
+                         SELECT 1 FROM snapshots \
+                         WHERE snapshots.store_id = stores.store_id AND snapshots.state = '{Live}')) \
+             ORDER BY stores.store_id"
+        ))
+        .bind(self.run_id.to_string())
+        .fetch_all(&mut *self.transaction)
+        .await?;
+        for row in &rows {
+            let position: i64 = row.try_get("position")?;
+            let scope = Scope {
+                store_id: parsed(row, "store_id", "a store id")?,
+                claims: claims(row)?,
+            };
+            self.add(scope, position.unsigned_abs()).await?;
+            self.listed.added += 1;
+        }
+        self.write_batch().await
+    }
+
+    /// Retires every store that is not in the list, unless the list looks like a mistake.
+    async fn retire_unseen(&mut self) -> Result<(), CatalogError> {
+        if self.stores * REFUSED_BELOW_ONE_IN < self.stores_before && !self.options.allow_fewer {
+            return Err(CatalogError::FewerStores {
+                found: self.stores,
+                before: self.stores_before,
+            });
+        }
+        let retired = sqlx::query(
+            "UPDATE stores SET retired_at = $2 WHERE retired_at IS NULL AND seen_in <> $1",
+        )
+        .bind(self.run_id.to_string())
+        .bind(millis(Utc::now()))
+        .execute(&mut *self.transaction)
+        .await?;
+        self.listed.retired = retired.rows_affected();
+        Ok(())
+    }
+}
+
+fn ids(stores: &[Entry]) -> impl Iterator<Item = &StoreId> {
+    stores.iter().map(|store| &store.scope.store_id)
+}
+
+fn claims_of(store: &Entry) -> Result<String, CatalogError> {
+    serde_json::to_string(&store.scope.claims).map_err(|e| CatalogError::Unstorable {
+        what: "claims of a store",
+        reason: e.to_string(),
+    })
+}

@@ -1,0 +1,247 @@
+//! Runs as they are shown: pages, the totals of their jobs, and how their snapshots came about.
+
+use std::{collections::HashMap, ops::AddAssign};
+
+use chrono::{DateTime, Utc};
+use seedbed_protocol::{RunId, message::Way};
+use serde::Serialize;
+use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+
+use crate::catalog::{
+    database::{Catalog, CatalogError, bind_all, count, list_of, millis, parsed, sql, time},
+    state::{
+        JobState::{self, Retried},
+        RunState,
+    },
+};
+
+/// The totals of a run's jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Totals {
+    /// Stores.
+    pub stores: u64,
+    /// Stores with a verified snapshot.
+    pub seeded: u64,
+    /// Those of them whose live snapshot was still right.
+    pub unchanged: u64,
+    /// Those of them whose snapshot continues an earlier one.
+    pub from_base: u64,
+    /// Stores whose job failed for good.
+    pub failed: u64,
+    /// Stores whose job was cancelled before it started.
+    pub cancelled: u64,
+    /// Stores whose job was abandoned.
+    pub abandoned: u64,
+    /// Stores whose job is in flight.
+    pub in_flight: u64,
+    /// Rows in the run's snapshots.
+    pub rows: u64,
+    /// Bytes of the run's snapshots.
+    pub bytes: u64,
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.stores += other.stores;
+        self.seeded += other.seeded;
+        self.unchanged += other.unchanged;
+        self.from_base += other.from_base;
+        self.failed += other.failed;
+        self.cancelled += other.cancelled;
+        self.abandoned += other.abandoned;
+        self.in_flight += other.in_flight;
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+    }
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunReport {
+    /// Its id.
+    pub run_id: RunId,
+    /// What started it: `local`, `run`, `schedule`, `api`, `demand` or `rebuilt`.
+    pub kind: String,
+    /// How it stands.
+    pub state: RunState,
+    /// When it was listed.
+    pub started_at: DateTime<Utc>,
+    /// When its last job ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// The totals of its jobs.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// How many jobs of a run made their snapshots in one way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WayCount {
+    /// `unchanged`, `base` or `full`.
+    pub way: String,
+    /// Why every row was downloaded, as in
+    /// [`FullReason::name`](seedbed_protocol::message::FullReason::name).
+    pub why: Option<String>,
+    /// The jobs.
+    pub jobs: u64,
+}
+
+impl Catalog {
+    /// Returns the newest runs, newest first.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn runs(&self, limit: i64) -> Result<Vec<RunReport>, CatalogError> {
+        self.runs_page(None, None, limit).await
+    }
+
+    /// Returns runs that are older than `after`, in one state or in all, newest first.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn runs_page(
+        &self,
+        state: Option<RunState>,
+        after: Option<(DateTime<Utc>, RunId)>,
+        limit: i64,
+    ) -> Result<Vec<RunReport>, CatalogError> {
+        let (started_at, id) = match after {
+            Some((started_at, id)) => (millis(started_at), id.to_string()),
+            None => (i64::MAX, String::new()),
+        };
+        let rows = sqlx::query(
+            "SELECT id, kind, state, started_at, finished_at FROM runs \
+             WHERE ($1 = '' OR state = $1) AND (started_at < $2 OR started_at = $2 AND id < $3) \
+             ORDER BY started_at DESC, id DESC LIMIT $4",
+        )
+        .bind(state.map_or("", RunState::name))
+        .bind(started_at)
+        .bind(id)
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        self.reports(&rows).await
+    }
+
+    /// Returns a run; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn find_run(&self, run_id: RunId) -> Result<Option<RunReport>, CatalogError> {
+        let rows =
+            sqlx::query("SELECT id, kind, state, started_at, finished_at FROM runs WHERE id = $1")
+                .bind(run_id.to_string())
+                .fetch_all(&self.readers)
+                .await?;
+        Ok(self.reports(&rows).await?.pop())
+    }
+
+    async fn reports(&self, rows: &[AnyRow]) -> Result<Vec<RunReport>, CatalogError> {
+        let run_ids = rows.iter().map(|row| parsed(row, "id", "a run id"));
+        let run_ids: Vec<RunId> = run_ids.collect::<Result<_, _>>()?;
+        let mut totals = self.totals_of(&run_ids).await?;
+        let report = |(row, run_id): (&AnyRow, RunId)| {
+            let finished_at: Option<i64> = row.try_get("finished_at")?;
+            Ok(RunReport {
+                run_id,
+                kind: row.try_get("kind")?,
+                state: parsed(row, "state", "the state of a run")?,
+                started_at: time(row.try_get("started_at")?)?,
+                finished_at: finished_at.map(time).transpose()?,
+                totals: totals.remove(&run_id).unwrap_or_default(),
+            })
+        };
+        rows.iter().zip(run_ids).map(report).collect()
+    }
+
+    /// Returns the totals of a run's jobs.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn totals(&self, run_id: RunId) -> Result<Totals, CatalogError> {
+        let mut totals = self.totals_of(&[run_id]).await?;
+        Ok(totals.remove(&run_id).unwrap_or_default())
+    }
+
+    /// Returns the totals of each of these runs. A run without jobs may be missing.
+    async fn totals_of(&self, runs: &[RunId]) -> Result<HashMap<RunId, Totals>, CatalogError> {
+        let mut totals: HashMap<RunId, Totals> = HashMap::new();
+        if runs.is_empty() {
+            return Ok(totals);
+        }
+        let of_runs = async |statement: AssertSqlSafe<String>| {
+            let query = bind_all(sqlx::query(statement), runs);
+            query.fetch_all(&self.readers).await
+        };
+        let list = list_of(1, runs.len());
+        let states = of_runs(sql!(
+            "SELECT run_id, state, way, COUNT(*) AS n FROM jobs \
+             WHERE run_id IN ({list}) AND state <> '{Retried}' GROUP BY run_id, state, way"
+        ));
+        for row in states.await? {
+            let totals = totals
+                .entry(parsed(&row, "run_id", "a run id")?)
+                .or_default();
+            let jobs = count(&row, "n")?;
+            totals.stores += jobs;
+            match parsed(&row, "state", "the state of a job")? {
+                JobState::Completed => {
+                    totals.seeded += jobs;
+                    if row.try_get::<Option<String>, _>("way")?.as_deref() == Some(Way::Base.name())
+                    {
+                        totals.from_base += jobs;
+                    }
+                }
+                JobState::Unchanged => {
+                    totals.seeded += jobs;
+                    totals.unchanged += jobs;
+                }
+                JobState::Failed => totals.failed += jobs,
+                JobState::Cancelled => totals.cancelled += jobs,
+                JobState::Abandoned => totals.abandoned += jobs,
+                JobState::Listed | JobState::Queued | JobState::Running => {
+                    totals.in_flight += jobs;
+                }
+                // Another job stands for it; the query leaves it out.
+                JobState::Retried => {}
+            }
+        }
+        // Postgres sums BIGINT to NUMERIC, hence the casts.
+        let sums = of_runs(sql!(
+            "SELECT run_id, CAST(SUM(row_count) AS BIGINT) AS row_count, \
+                 CAST(SUM(byte_count) AS BIGINT) AS byte_count \
+             FROM snapshots WHERE run_id IN ({list}) GROUP BY run_id"
+        ));
+        for row in sums.await? {
+            let totals = totals
+                .entry(parsed(&row, "run_id", "a run id")?)
+                .or_default();
+            totals.rows = count(&row, "row_count")?;
+            totals.bytes = count(&row, "byte_count")?;
+        }
+        Ok(totals)
+    }
+
+    /// Counts the jobs of a run by way and reason, the most frequent first.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn ways(&self, run_id: RunId) -> Result<Vec<WayCount>, CatalogError> {
+        let rows = sqlx::query(sql!(
+            "SELECT way, why, COUNT(*) AS n FROM jobs \
+             WHERE run_id = $1 AND way IS NOT NULL AND state <> '{Retried}' \
+             GROUP BY way, why ORDER BY n DESC, way, why"
+        ))
+        .bind(run_id.to_string())
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(WayCount {
+                    way: row.try_get("way")?,
+                    why: row.try_get("why")?,
+                    jobs: count(row, "n")?,
+                })
+            })
+            .collect()
+    }
+}

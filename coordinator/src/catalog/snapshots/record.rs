@@ -1,0 +1,247 @@
+//! Records of snapshots: the live one of a store, which every download asks for; lists and ages of live ones; and how a
+//! new one becomes live.
+
+use std::{collections::HashMap, time::Duration};
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream::BoxStream};
+use seedbed_protocol::{
+    JobId, StoreId,
+    message::{BaseSnapshot, Manifest},
+};
+use serde::Serialize;
+use sqlx::{Row, any::AnyRow};
+
+use crate::catalog::{
+    database::{
+        Catalog, CatalogError, Tx, bind_all, count, damaged, elapsed, list_of, millis, parsed, sql,
+        stored, time,
+    },
+    jobs::PendingJob,
+    state::SnapshotState::{self, Live, Superseded},
+};
+
+/// The quantiles of snapshot ages that are measured, by name and as percentages.
+const QUANTILES: [(&str, u64); 4] = [("0.5", 50), ("0.9", 90), ("0.99", 99), ("1", 100)];
+
+/// The columns of a [`SnapshotRecord`].
+pub(in crate::catalog) const SNAPSHOT_COLUMNS: &str = "job_id, state, manifest, verified_at";
+
+/// One snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SnapshotRecord {
+    /// How it stands.
+    pub state: SnapshotState,
+    /// When PowerSync was last known to hold exactly this.
+    pub verified_at: DateTime<Utc>,
+    /// Everything about it.
+    #[serde(flatten)]
+    pub manifest: Manifest,
+}
+
+impl Catalog {
+    /// Returns the live snapshot of a store; none of a store that is retired.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn live_snapshot(
+        &self,
+        store_id: &StoreId,
+    ) -> Result<Option<SnapshotRecord>, CatalogError> {
+        let row = sqlx::query(sql!(
+            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots WHERE store_id = $1 AND state = '{Live}' \
+             AND NOT EXISTS ( \
+                 SELECT 1 FROM stores WHERE store_id = $1 AND retired_at IS NOT NULL)"
+        ))
+        .bind(store_id.to_string())
+        .fetch_optional(&self.readers)
+        .await?;
+        row.as_ref().map(snapshot_record).transpose()
+    }
+
+    /// Returns the live snapshots of the stores of `jobs`, by store: the bases that the jobs may start from.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn bases(
+        &self,
+        jobs: &[PendingJob],
+    ) -> Result<HashMap<StoreId, BaseSnapshot>, CatalogError> {
+        if jobs.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let statement = sql!(
+            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots \
+             WHERE state = '{Live}' AND store_id IN ({})",
+            list_of(1, jobs.len())
+        );
+        let stores = jobs.iter().map(|job| &job.scope.store_id);
+        let query = bind_all(sqlx::query(statement), stores);
+        let rows = query.fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let manifest = snapshot_record(row)?.manifest;
+                Ok((manifest.store_id.clone(), BaseSnapshot::from(manifest)))
+            })
+            .collect()
+    }
+
+    /// Streams snapshots by store, the newest of each first: the live ones, or with `all` every one; of one store or of
+    /// all.
+    pub fn snapshots(
+        &self,
+        store_id: Option<&StoreId>,
+        all: bool,
+    ) -> BoxStream<'_, Result<SnapshotRecord, CatalogError>> {
+        sqlx::query(sql!(
+            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots \
+             WHERE ($1 = '' OR store_id = $1) AND (state = '{Live}' OR $2 = 1) \
+             ORDER BY store_id, created_at DESC"
+        ))
+        .bind(store_id.map(ToString::to_string).unwrap_or_default())
+        .bind(i64::from(all))
+        .fetch(&self.readers)
+        .map(|row| snapshot_record(&row?))
+        .boxed()
+    }
+
+    /// Returns the live snapshots of `count` stores, picked at random.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn sample_live(&self, count: i64) -> Result<Vec<Manifest>, CatalogError> {
+        let rows = sqlx::query(sql!(
+            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots WHERE state = '{Live}' \
+             AND NOT EXISTS ( \
+                 SELECT 1 FROM stores \
+                 WHERE stores.store_id = snapshots.store_id AND retired_at IS NOT NULL) \
+             ORDER BY RANDOM() LIMIT $1"
+        ))
+        .bind(count)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter()
+            .map(|row| Ok(snapshot_record(row)?.manifest))
+            .collect()
+    }
+
+    /// Returns the ages of live snapshots at `now`: the quantiles 0.5, 0.9, 0.99 and 1, by name. Empty without
+    /// snapshots.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn snapshot_ages(
+        &self,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(&'static str, Duration)>, CatalogError> {
+        // Nearest rank, the youngest first.
+        let places = QUANTILES.map(|(_, percent)| format!("(total * {percent} + 99) / 100"));
+        let statement = sql!(
+            "SELECT verified_at, place, total FROM (\
+                 SELECT live.verified_at, ROW_NUMBER() OVER (ORDER BY live.verified_at DESC) AS place, \
+                     COUNT(*) OVER () AS total \
+                 FROM snapshots live JOIN stores ON stores.store_id = live.store_id \
+                 WHERE live.state = '{Live}' AND stores.retired_at IS NULL\
+             ) ranked WHERE place IN ({})",
+            places.join(", ")
+        );
+        let rows = sqlx::query(statement).fetch_all(&self.readers).await?;
+        let mut ages = Vec::with_capacity(QUANTILES.len());
+        for (name, percent) in QUANTILES {
+            for row in &rows {
+                let rank = (count(row, "total")? * percent).div_ceil(100);
+                if count(row, "place")? == rank {
+                    ages.push((name, elapsed(row.try_get("verified_at")?, now)));
+                }
+            }
+        }
+        Ok(ages)
+    }
+}
+
+pub(in crate::catalog) fn snapshot_record(row: &AnyRow) -> Result<SnapshotRecord, CatalogError> {
+    let (job_id, json): (String, String) = (row.try_get("job_id")?, row.try_get("manifest")?);
+    Ok(SnapshotRecord {
+        state: parsed(row, "state", "the state of a snapshot")?,
+        verified_at: time(row.try_get("verified_at")?)?,
+        manifest: serde_json::from_str(&json)
+            .map_err(|_| damaged(json, format!("the manifest of the job {job_id}")))?,
+    })
+}
+
+/// Adds a snapshot of a known job, and makes it live if it is the newest; whether it was unknown before. Two uploads
+/// of one attempt are one snapshot: the first that is reported.
+pub(in crate::catalog) async fn record_snapshot(
+    tx: &mut Tx,
+    manifest: &Manifest,
+) -> Result<bool, CatalogError> {
+    if !insert_snapshot(tx, manifest).await? {
+        return Ok(false);
+    }
+    promote(tx, manifest).await?;
+    Ok(true)
+}
+
+async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, CatalogError> {
+    let json = serde_json::to_string(manifest).map_err(|e| CatalogError::Unstorable {
+        what: "manifest",
+        reason: e.to_string(),
+    })?;
+    let inserted = sqlx::query(sql!(
+        "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
+             last_op_id, created_at, verified_at, state, superseded_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', $10) \
+         ON CONFLICT DO NOTHING"
+    ))
+    .bind(manifest.job_id.to_string())
+    .bind(i64::from(manifest.attempt.get()))
+    .bind(manifest.run_id.to_string())
+    .bind(manifest.store_id.to_string())
+    .bind(json)
+    .bind(stored(manifest.rows()))
+    .bind(stored(manifest.bytes()))
+    .bind(manifest.checkpoint.last_op_id.0)
+    .bind(millis(manifest.created_at))
+    .bind(millis(Utc::now()))
+    .execute(&mut **tx)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// Makes a new snapshot live, unless the live one is of a later job, or of a later attempt of the same job.
+///
+/// Job ids sort by time, and a store has one job in flight at a time: the checkpoint of a later job is never older,
+/// unless the service itself was restored, and then the later job is right. Op ids cannot tell: a service that was
+/// restored from a backup assigns some of them a second time.
+async fn promote(tx: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
+    let live = sqlx::query(sql!(
+        "SELECT job_id, attempt FROM snapshots WHERE store_id = $1 AND state = '{Live}'"
+    ))
+    .bind(manifest.store_id.to_string())
+    .fetch_optional(&mut **tx)
+    .await?;
+    if let Some(live) = live {
+        let job_id: JobId = parsed(&live, "job_id", "a job id")?;
+        let attempt: i64 = live.try_get("attempt")?;
+        if (job_id, attempt) > (manifest.job_id, manifest.attempt.get().into()) {
+            return Ok(());
+        }
+        sqlx::query(sql!(
+            "UPDATE snapshots SET state = '{Superseded}', superseded_at = $2 \
+             WHERE store_id = $1 AND state = '{Live}'"
+        ))
+        .bind(manifest.store_id.to_string())
+        .bind(millis(Utc::now()))
+        .execute(&mut **tx)
+        .await?;
+    }
+    sqlx::query(sql!(
+        "UPDATE snapshots SET state = '{Live}', superseded_at = NULL \
+         WHERE job_id = $1 AND attempt = $2"
+    ))
+    .bind(manifest.job_id.to_string())
+    .bind(i64::from(manifest.attempt.get()))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! The traits that every broker implements, and a delivery, which has to be settled.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{envelope::Message, error::BrokerError, queue::Queue};
+
+/// Messages between coordinator and workers. See the module's contract.
+#[async_trait]
+pub trait Broker: Send + Sync + 'static {
+    /// Stores `message` in `queue`; when this returns, it is safe. Waits while the queue is full. Many calls
+    /// at once share one round trip.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the message may not have been stored.
+    async fn publish(&self, queue: Queue, message: Message) -> Result<(), BrokerError>;
+
+    /// Starts to take messages from `queue`, at most `prefetch` unsettled ones at a time.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the queue cannot be consumed.
+    async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>, BrokerError>;
+
+    /// Takes the oldest message of `queue`, if there is one now.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the queue cannot be read.
+    async fn take(&self, queue: Queue) -> Result<Option<Delivery>, BrokerError>;
+
+    /// How many messages wait in `queue`, without those that somebody holds or that wait for a later try.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the queue cannot be asked.
+    async fn waiting(&self, queue: Queue) -> Result<u64, BrokerError>;
+
+    /// How many consumers `queue` has.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the queue cannot be asked.
+    async fn consumers(&self, queue: Queue) -> Result<u64, BrokerError>;
+
+    /// Whether messages can be published and taken now; for a readiness endpoint.
+    fn is_connected(&self) -> bool;
+
+    /// What it is and where; for spans.
+    fn peer(&self) -> Peer;
+
+    /// Ends all consumers and refuses further messages. What is taken and not settled goes back.
+    async fn close(&self);
+}
+
+/// What spans say about a broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// `messaging.system`
+    pub system: &'static str,
+    /// Its host and port, unless it is in this process.
+    pub address: Option<(String, u16)>,
+}
+
+/// A stream of deliveries. Dropping it gives back what was fetched for it and not handed out; what it has
+/// handed out can still be settled. It outlives a lost connection.
+#[async_trait]
+pub trait Consumer: Send {
+    /// The next message; waits for one. `None` once the broker is closed. Giving up waiting loses nothing.
+    async fn next(&mut self) -> Option<Delivery>;
+}
+
+/// One message, taken but not settled.
+pub struct Delivery {
+    /// What was taken.
+    pub message: Message,
+    /// How often somebody took it before and did not settle it. RabbitMQ also counts what was on its way to a
+    /// consumer that ended.
+    pub returned: u32,
+    settlement: Box<dyn Settlement>,
+}
+
+impl Delivery {
+    /// A delivery whose end is decided by `settlement`; for implementations of [`Broker`].
+    pub fn new(message: Message, returned: u32, settlement: Box<dyn Settlement>) -> Self {
+        Self {
+            message,
+            returned,
+            settlement,
+        }
+    }
+
+    /// The work is done: forget the message.
+    ///
+    /// # Errors
+    /// [`BrokerError`]: the message may come again.
+    pub async fn ack(self) -> Result<(), BrokerError> {
+        self.settlement.ack().await
+    }
+
+    /// Deliver `next` instead, but not before `delay` has passed, or what the broker can delay if that is
+    /// less.
+    ///
+    /// # Errors
+    /// [`BrokerError`]: the old message may come again, `next` as well. [`BrokerError::NoDelays`] when the
+    /// queue has none ([`Queue::has_delays`]).
+    pub async fn retry_later(self, next: Message, delay: Duration) -> Result<(), BrokerError> {
+        self.settlement.retry_later(next, delay).await
+    }
+
+    /// Let somebody else have it, now. Unlike a dropped delivery, it does not count as `returned`.
+    ///
+    /// # Errors
+    /// [`BrokerError`]: the message may come twice.
+    pub async fn hand_back(self) -> Result<(), BrokerError> {
+        self.settlement
+            .retry_later(self.message, Duration::ZERO)
+            .await
+    }
+
+    /// Put the message aside for a person to look at: into [`Queue::parking`], with the reason.
+    ///
+    /// # Errors
+    /// [`BrokerError`]: the message may come again.
+    pub async fn park(self, reason: String) -> Result<(), BrokerError> {
+        let mut message = self.message;
+        message.headers.parked = Some(reason);
+        self.settlement.park(message).await
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("headers", &self.message.headers)
+            .field("returned", &self.returned)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How one delivery ends; dropping it unsettled gives the message back.
+#[async_trait]
+pub trait Settlement: Send {
+    /// See [`Delivery::ack`].
+    async fn ack(self: Box<Self>) -> Result<(), BrokerError>;
+    /// See [`Delivery::retry_later`].
+    async fn retry_later(
+        self: Box<Self>,
+        next: Message,
+        delay: Duration,
+    ) -> Result<(), BrokerError>;
+    /// Stores `parked`, which says why, where the queue's messages are parked. See [`Delivery::park`].
+    async fn park(self: Box<Self>, parked: Message) -> Result<(), BrokerError>;
+}

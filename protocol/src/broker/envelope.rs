@@ -1,0 +1,101 @@
+//! A message as it travels: a body and the headers that can be read without it.
+
+use bytes::Bytes;
+
+use crate::{
+    ids::{Attempt, JobId, RunId, StoreId},
+    message::{
+        SeedEvent, SeedJob,
+        codec::{self, Body, CodecError},
+    },
+    telemetry::trace::TraceContext,
+};
+
+/// What travels beside a body.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Headers {
+    /// What the message is about, also for a reader who does not understand its body. `None` on what somebody
+    /// else published.
+    pub subject: Option<Subject>,
+    /// The trace that the message belongs to.
+    pub trace: TraceContext,
+    /// Why it was parked, on a message in a parking queue.
+    pub parked: Option<String>,
+}
+
+/// What a message is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The sweep.
+    pub run_id: RunId,
+    /// The job.
+    pub job_id: JobId,
+    /// The store.
+    pub store_id: StoreId,
+    /// The try.
+    pub attempt: Attempt,
+}
+
+impl Subject {
+    /// What `job`'s message is about.
+    pub fn of(job: &SeedJob) -> Self {
+        Self {
+            run_id: job.run_id,
+            job_id: job.job_id,
+            store_id: job.scope.store_id.clone(),
+            attempt: job.attempt,
+        }
+    }
+}
+
+/// A body and its headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// See [`crate::message::codec`].
+    pub body: Bytes,
+    /// See [`Headers`].
+    pub headers: Headers,
+}
+
+impl Message {
+    /// The message for `job`.
+    ///
+    /// # Errors
+    /// [`CodecError`] when the job is too large for a body.
+    pub fn job(job: &SeedJob, trace: TraceContext) -> Result<Self, CodecError> {
+        Self::about(Subject::of(job), job, trace)
+    }
+
+    /// The message for `event`.
+    ///
+    /// # Errors
+    /// [`CodecError`] when the event is too large for a body.
+    pub fn event(event: &SeedEvent, trace: TraceContext) -> Result<Self, CodecError> {
+        let subject = Subject {
+            run_id: event.run_id,
+            job_id: event.job_id,
+            store_id: event.store_id.clone(),
+            attempt: event.attempt,
+        };
+        Self::about(subject, event, trace)
+    }
+
+    fn about(subject: Subject, body: &impl Body, trace: TraceContext) -> Result<Self, CodecError> {
+        Ok(Self {
+            body: codec::encode(body)?.into(),
+            headers: Headers {
+                subject: Some(subject),
+                trace,
+                parked: None,
+            },
+        })
+    }
+
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// [`CodecError`] when it is not a `T` that this program understands.
+    pub fn decode<T: Body>(&self) -> Result<T, CodecError> {
+        codec::decode(&self.body)
+    }
+}

@@ -1,0 +1,72 @@
+//! The queues: what they are called, where their messages are parked, how often a message may come back.
+
+use std::fmt;
+
+/// How often a job may come back unsettled before nobody tries it any more: what kills its worker would
+/// otherwise kill one after the other.
+pub const RETURN_LIMIT: u32 = 5;
+
+/// The same for messages that kill nobody: whoever is stopped gives back all that it holds. RabbitMQ 4 drops
+/// what came back 20 times to a queue without a limit of its own
+/// (<https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling>).
+const NO_RETURN_LIMIT: u32 = 1_000_000_000;
+
+/// Where messages wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Queue {
+    /// Seed jobs, for workers.
+    Jobs,
+    /// Seed events, for the coordinator.
+    Events,
+    /// Jobs that were parked, for a person.
+    ParkedJobs,
+    /// Events that were parked, for a person.
+    ParkedEvents,
+}
+
+impl Queue {
+    /// Every queue.
+    pub const ALL: [Self; 4] = [
+        Self::Jobs,
+        Self::Events,
+        Self::ParkedJobs,
+        Self::ParkedEvents,
+    ];
+
+    /// The queue's name on a broker.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jobs => "seed.jobs",
+            Self::Events => "seed.events",
+            Self::ParkedJobs => "seed.jobs.dead",
+            Self::ParkedEvents => "seed.events.dead",
+        }
+    }
+
+    /// Whether its messages can wait for a later try. Only jobs are tried later.
+    pub const fn has_delays(self) -> bool {
+        matches!(self, Self::Jobs)
+    }
+
+    /// How often a message may come back to this queue unsettled.
+    pub(super) const fn return_limit(self) -> u32 {
+        match self {
+            Self::Jobs => RETURN_LIMIT,
+            Self::Events | Self::ParkedJobs | Self::ParkedEvents => NO_RETURN_LIMIT,
+        }
+    }
+
+    /// Where this queue's messages are parked; a parked one stays where it is.
+    pub const fn parking(self) -> Self {
+        match self {
+            Self::Jobs | Self::ParkedJobs => Self::ParkedJobs,
+            Self::Events | Self::ParkedEvents => Self::ParkedEvents,
+        }
+    }
+}
+
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

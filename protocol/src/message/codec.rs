@@ -1,0 +1,156 @@
+//! Message bodies: one magic byte that names the kind, one version byte, then bincode 2.
+//!
+//! Versions only ever gain readers: [`decode`] reads every version that was ever released, and answers
+//! anything else with an error that says what it saw.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{event::SeedEvent, job::SeedJob, v1};
+
+/// The largest body that is read or written, in bytes. A checkpoint of 1,000 buckets, PowerSync's limit,
+/// takes well under a tenth of it.
+pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// The version that [`encode`] writes.
+pub const VERSION: u8 = 2;
+
+const HEADER_BYTES: usize = 2;
+
+/// A message with a place in the codec.
+pub trait Body: Serialize + DeserializeOwned {
+    /// The first byte of every body of this kind.
+    const MAGIC: u8;
+    /// What to call it in errors.
+    const NAME: &'static str;
+    /// How version 1 wrote it.
+    #[doc(hidden)]
+    type V1: DeserializeOwned + Into<Self>;
+}
+
+impl Body for SeedJob {
+    const MAGIC: u8 = 0xCA;
+    const NAME: &'static str = "seed job";
+    type V1 = v1::SeedJob;
+}
+
+impl Body for SeedEvent {
+    const MAGIC: u8 = 0xCE;
+    const NAME: &'static str = "seed event";
+    type V1 = v1::SeedEvent;
+}
+
+/// Why bytes are not a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// The first byte is not this kind's.
+    #[error(
+        "not a {expected}: the body begins with {found}; was something else published to this queue?"
+    )]
+    Foreign {
+        /// The kind that was asked for.
+        expected: &'static str,
+        /// The first byte, or that there is none.
+        found: String,
+    },
+    /// Written by a newer Seedbed.
+    #[error("a {name} of version {found}; this program reads up to version {VERSION}: update it")]
+    Future {
+        /// The kind.
+        name: &'static str,
+        /// Its version.
+        found: u8,
+    },
+    /// The bytes end early, go on after the end, or are not what they should be.
+    #[error("a damaged {name} of {bytes} bytes: {reason}")]
+    Damaged {
+        /// The kind.
+        name: &'static str,
+        /// The body's length.
+        bytes: usize,
+        /// What bincode found.
+        reason: String,
+    },
+    /// More than [`MAX_BODY_BYTES`].
+    #[error("a {name} of {bytes} bytes; at most {MAX_BODY_BYTES} are allowed")]
+    TooLarge {
+        /// The kind.
+        name: &'static str,
+        /// The body's length.
+        bytes: usize,
+    },
+}
+
+fn layout() -> impl bincode::config::Config {
+    bincode::config::standard().with_limit::<MAX_BODY_BYTES>()
+}
+
+/// The body of `message` in the current version.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] when it exceeds [`MAX_BODY_BYTES`].
+pub fn encode<T: Body>(message: &T) -> Result<Vec<u8>, CodecError> {
+    let mut body = vec![T::MAGIC, VERSION];
+    bincode::serde::encode_into_std_write(message, &mut body, layout()).map_err(|e| {
+        CodecError::Damaged {
+            name: T::NAME,
+            bytes: body.len(),
+            reason: e.to_string(),
+        }
+    })?;
+    if body.len() > MAX_BODY_BYTES {
+        return Err(CodecError::TooLarge {
+            name: T::NAME,
+            bytes: body.len(),
+        });
+    }
+    Ok(body)
+}
+
+/// The message in `body`.
+///
+/// # Errors
+/// [`CodecError`] says whether the bytes are foreign, from the future, damaged or too many.
+pub fn decode<T: Body>(body: &[u8]) -> Result<T, CodecError> {
+    let name = T::NAME;
+    if body.len() > MAX_BODY_BYTES {
+        return Err(CodecError::TooLarge {
+            name,
+            bytes: body.len(),
+        });
+    }
+    let damaged = |reason: String| CodecError::Damaged {
+        name,
+        bytes: body.len(),
+        reason,
+    };
+    match body.first() {
+        Some(&magic) if magic == T::MAGIC => {}
+        first => {
+            let found = first.map_or("nothing".to_owned(), |byte| format!("byte {byte:#04x}"));
+            return Err(CodecError::Foreign {
+                expected: name,
+                found,
+            });
+        }
+    }
+    let Some(&version) = body.get(1) else {
+        return Err(damaged("it ends before its version".to_owned()));
+    };
+    let payload = &body[HEADER_BYTES..];
+    match version {
+        0 => Err(damaged("version 0 was never released".to_owned())),
+        1 => whole::<T::V1>(payload).map(Into::into).map_err(damaged),
+        VERSION => whole(payload).map_err(damaged),
+        found => Err(CodecError::Future { name, found }),
+    }
+}
+
+/// What `payload` holds, if that is all that it holds.
+fn whole<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
+    let (value, read) =
+        bincode::serde::decode_from_slice(payload, layout()).map_err(|e| e.to_string())?;
+    match payload.len() - read {
+        0 => Ok(value),
+        more => Err(format!("{more} bytes follow its end")),
+    }
+}

@@ -1,0 +1,90 @@
+//! The event that a worker publishes about a job and the coordinator applies to the catalog.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    checkpoint::Checkpoint,
+    ids::{Attempt, JobId, RunId, StoreId},
+    manifest::Manifest,
+};
+
+/// What a worker reports about a job. Applied to the catalog at most once, in any order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeedEvent {
+    /// The sweep.
+    pub run_id: RunId,
+    /// The job.
+    pub job_id: JobId,
+    /// The store.
+    pub store_id: StoreId,
+    /// The try that this is about.
+    pub attempt: Attempt,
+    /// When it happened, by the worker's clock.
+    pub at: DateTime<Utc>,
+    /// The worker's name.
+    pub worker: String,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened to a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum EventKind {
+    /// A worker took the job.
+    Started {
+        /// The trace of the job, as 32 hex digits.
+        trace_id: Option<String>,
+    },
+    /// A verified snapshot is in the store.
+    Completed {
+        /// Everything about it.
+        manifest: Box<Manifest>,
+    },
+    /// The base snapshot is still exactly what the service holds.
+    Unchanged {
+        /// The job that made the base.
+        base_job_id: JobId,
+        /// The try that made it.
+        base_attempt: Attempt,
+        /// The checkpoint that was compared.
+        checkpoint: Checkpoint,
+    },
+    /// The try failed.
+    Failed(Failure),
+}
+
+impl EventKind {
+    /// What happened, in one word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Completed { .. } => "completed",
+            Self::Unchanged { .. } => "unchanged",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// Why a try failed, and what comes next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whether another try could help.
+    pub kind: FailureKind,
+    /// The step that failed, such as `sync`.
+    pub step: String,
+    /// What went wrong and what to do about it; never a secret.
+    pub message: String,
+    /// When the next try starts; `None` when there is none and the job is parked.
+    pub retry_at: Option<DateTime<Utc>>,
+}
+
+/// Whether another try could help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailureKind {
+    /// Network, overload, broker, storage: the next try may succeed.
+    Transient,
+    /// The same input fails again: somebody has to change something.
+    Permanent,
+}

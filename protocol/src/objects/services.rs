@@ -1,0 +1,159 @@
+//! Sets up the clients of S3, Azure Blob Storage and Google Cloud Storage from the environment.
+
+use std::{sync::Arc, time::Duration};
+
+use object_store::{
+    BackoffConfig, ClientOptions, ObjectStore, RetryConfig, StaticCredentialProvider,
+    aws::AmazonS3Builder,
+    azure::MicrosoftAzureBuilder,
+    gcp::{GcpCredential, GoogleCloudStorageBuilder, GoogleConfigKey},
+    signer::Signer,
+};
+
+use super::place::Service;
+
+/// How long connecting may take. A service that does not answer at all is noticed within [`RETRY_TIMEOUT`].
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one request may take: one part of an upload at 140 kB/s. A longer download continues with another
+/// request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// After this time, a request that failed is not retried.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Tries of one request after the first.
+const MAX_RETRIES: usize = 6;
+
+/// The longest pause between them.
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
+
+/// The variables that say where a service is.
+pub(super) const ENDPOINTS: [&str; 7] = [
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+    "AZURE_ENDPOINT",
+    "GOOGLE_BASE_URL",
+    "STORAGE_EMULATOR_HOST",
+];
+
+/// One of them for each service.
+pub(super) const CHOSEN_ENDPOINTS: [&str; 3] = [
+    "AWS_ENDPOINT_URL",
+    "AZURE_STORAGE_ENDPOINT",
+    "GOOGLE_BASE_URL",
+];
+
+const S3_ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
+const AZURE_ENDPOINTS: [&str; 2] = ["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"];
+const GOOGLE_ENDPOINTS: [&str; 2] = ["GOOGLE_BASE_URL", "STORAGE_EMULATOR_HOST"];
+
+/// A client, once to read and write with and once to sign with.
+type Client = (Arc<dyn ObjectStore>, Arc<dyn Signer>);
+
+/// Sets up a client with what the variables say, and where they say nothing about credentials, with the platform's own
+/// chain (web identity, container and instance metadata, workload identity).
+pub(super) fn open(
+    service: Service,
+    bucket: &str,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> object_store::Result<Client> {
+    let variables = Variables(variables.into_iter().collect());
+    match service {
+        Service::S3 => open_s3(bucket, &variables),
+        Service::Azure => open_azure(bucket, &variables),
+        Service::Google => open_google(bucket, &variables),
+    }
+}
+
+fn open_s3(bucket: &str, variables: &Variables) -> object_store::Result<Client> {
+    let mut builder = AmazonS3Builder::new().with_client_options(variables.client(&S3_ENDPOINTS));
+    for (name, value) in variables.with_prefix("AWS_") {
+        if let Ok(key) = name.parse() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    let s3 = builder.with_bucket_name(bucket).with_retry(retry()).build();
+    let s3 = Arc::new(s3?);
+    Ok((s3.clone(), s3))
+}
+
+fn open_azure(container: &str, variables: &Variables) -> object_store::Result<Client> {
+    let client = variables.client(&AZURE_ENDPOINTS);
+    let mut builder = MicrosoftAzureBuilder::new().with_client_options(client);
+    for (name, value) in variables.with_prefix("AZURE_") {
+        if let Ok(key) = name.parse() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    // Set by App Service and Container Apps, without the prefix.
+    if let Some(endpoint) = variables.value_of("IDENTITY_ENDPOINT") {
+        builder = builder.with_msi_endpoint(endpoint);
+    }
+    let azure = builder
+        .with_container_name(container)
+        .with_retry(retry())
+        .build();
+    let azure = Arc::new(azure?);
+    Ok((azure.clone(), azure))
+}
+
+fn open_google(bucket: &str, variables: &Variables) -> object_store::Result<Client> {
+    let client = variables.client(&GOOGLE_ENDPOINTS);
+    let mut builder = GoogleCloudStorageBuilder::new().with_client_options(client);
+    // What Google's own libraries read; an emulator takes any credentials.
+    if let Some(endpoint) = variables.value_of("STORAGE_EMULATOR_HOST") {
+        builder = builder
+            .with_config(GoogleConfigKey::BaseUrl, endpoint)
+            .with_credentials(Arc::new(StaticCredentialProvider::new(GcpCredential {
+                bearer: String::new(),
+            })));
+    }
+    for (name, value) in variables.with_prefix("GOOGLE_") {
+        if let Ok(key) = name.parse() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    let google = builder.with_bucket_name(bucket).with_retry(retry()).build();
+    let google = Arc::new(google?);
+    Ok((google.clone(), google))
+}
+
+/// Environment variables, names and values.
+struct Variables(Vec<(String, String)>);
+
+impl Variables {
+    fn value_of(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(n, _)| n == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Returns those whose names begin with `prefix`, the names in lower case.
+    fn with_prefix(&self, prefix: &'static str) -> impl Iterator<Item = (String, &String)> {
+        let of_service = self.0.iter();
+        let of_service = of_service.filter(move |(name, _)| name.starts_with(prefix));
+        of_service.map(|(name, value)| (name.to_ascii_lowercase(), value))
+    }
+
+    /// Returns options that allow plain HTTP only if the first of `endpoints` that is set asks for it.
+    fn client(&self, endpoints: &[&str]) -> ClientOptions {
+        let endpoint = endpoints.iter().find_map(|name| self.value_of(name));
+        ClientOptions::new()
+            .with_connect_timeout(CONNECT_TIMEOUT)
+            .with_timeout(REQUEST_TIMEOUT)
+            .with_allow_http(endpoint.is_some_and(|url| url.starts_with("http://")))
+    }
+}
+
+fn retry() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            max_backoff: MAX_BACKOFF,
+            ..BackoffConfig::default()
+        },
+        max_retries: MAX_RETRIES,
+        retry_timeout: RETRY_TIMEOUT,
+    }
+}

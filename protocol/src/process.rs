@@ -1,0 +1,77 @@
+//! What every Seedbed process has: its runtime, the signals that stop it, and its exit codes.
+
+use std::{io, process};
+
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Exit code: something failed, and trying again may help.
+pub const FAILED: u8 = 1;
+
+/// Exit code: the command line or the settings are wrong, and nothing was started.
+pub const USAGE: u8 = 2;
+
+/// Exit code: stopped by a second signal, as a shell reports a process that Ctrl-C ended.
+pub const INTERRUPTED: u8 = 130;
+
+/// Returns the runtime that a program runs on.
+///
+/// # Errors
+/// When the system refuses threads or its event queue.
+pub fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().enable_all().build()
+}
+
+/// Ctrl-C and SIGTERM, which no longer end the process by themselves once this exists.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Starts to listen.
+    ///
+    /// # Errors
+    /// When the system refuses a signal handler.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next signal.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// Returns a token that the first signal cancels, after `notice` is printed to standard error. A signal that finds it
+    /// cancelled ends the process with [`INTERRUPTED`].
+    pub fn cancelling(mut self, notice: &'static str) -> CancellationToken {
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            loop {
+                self.next().await;
+                if stopped.is_cancelled() {
+                    interrupt();
+                }
+                eprintln!("{notice} (once more to stop at once)");
+                stopped.cancel();
+            }
+        });
+        stop
+    }
+}
+
+/// Ends the process at once, as a second signal asks for.
+pub fn interrupt() -> ! {
+    process::exit(INTERRUPTED.into())
+}

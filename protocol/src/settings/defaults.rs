@@ -1,0 +1,41 @@
+//! The commented default of every setting, and the names of the sections.
+
+/// The default of every setting, with its documentation.
+pub const DEFAULTS: &str = include_str!("../../seedbed.toml");
+
+/// Every section of the settings file. A program reads those that it needs and ignores the others; a name that is not
+/// here is an error in both programs.
+pub const SECTIONS: [&str; 15] = [
+    "source",
+    "powersync",
+    "token",
+    "schema",
+    "sync",
+    "parameters",
+    "streams",
+    "snapshots",
+    "catalog",
+    "broker",
+    "retention",
+    "serve",
+    "download",
+    "worker",
+    "log",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_section_is_documented_and_every_documented_one_is_known() {
+        let documented = DEFAULTS.lines().filter_map(|line| {
+            let name = line.trim_start_matches("# ").trim_start_matches('[');
+            let name = name.trim_end_matches(']');
+            line.ends_with(']')
+                .then_some(name)
+                .filter(|_| line.starts_with('[') || line.starts_with("# [["))
+        });
+        assert_eq!(documented.collect::<Vec<_>>(), SECTIONS);
+    }
+}

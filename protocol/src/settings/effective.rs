@@ -1,0 +1,61 @@
+//! Lists every setting with the value that is in effect and where it came from.
+
+use std::path::Path;
+
+use figment::{Figment, value::Value};
+use serde::Serialize;
+
+use super::{
+    error::SettingsError,
+    explain::explain,
+    secret::{is_secret, is_url, without_secrets},
+    sources::{DEFAULT_ORIGIN, beside, sources, unicode},
+};
+
+/// A setting as it is in effect.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Effective {
+    /// Its full name.
+    pub setting: String,
+    /// Its value. Of secrets only that they are there, and of URLs no password.
+    pub value: serde_json::Value,
+    /// The file or the variable; `default` if nobody has set it.
+    pub origin: String,
+}
+
+/// Every setting that has a value, read as [`load`] reads them.
+///
+/// # Errors
+/// As [`load`], but whether a setting exists is not looked at.
+pub fn effective(file: Option<&Path>) -> Result<Vec<Effective>, SettingsError> {
+    let figment = sources(beside(file), unicode(std::env::vars_os())?)?;
+    let all: Value = figment.extract().map_err(explain)?;
+    let mut settings = Vec::new();
+    list_effective(&figment, String::new(), &all, &mut settings);
+    Ok(settings)
+}
+
+fn list_effective(figment: &Figment, name: String, value: &Value, into: &mut Vec<Effective>) {
+    if let Value::Dict(_, entries) = value {
+        for (key, value) in entries {
+            let separator = if name.is_empty() { "" } else { "." };
+            list_effective(figment, format!("{name}{separator}{key}"), value, into);
+        }
+        return;
+    }
+    let origin = figment.find_metadata(&name).map(|m| m.name.to_string());
+    let shown = serde_json::to_value(value).unwrap_or_default();
+    into.push(Effective {
+        value: match (&name, shown.as_str()) {
+            (name, Some(text)) if is_secret(name) && !text.is_empty() => "(secret)".into(),
+            (name, Some(text)) if is_url(name) && text.contains("://") => {
+                without_secrets(text).into()
+            }
+            _ => shown,
+        },
+        origin: origin
+            .filter(|origin| origin != DEFAULT_ORIGIN)
+            .unwrap_or_else(|| "default".to_owned()),
+        setting: name,
+    });
+}

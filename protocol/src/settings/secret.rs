@@ -1,0 +1,78 @@
+//! Texts that are never printed, and what may be printed of a URL.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer};
+use url::Url;
+
+/// Whether nobody may see the value. By the end of its name, so that a new one is not forgotten.
+pub(super) fn is_secret(name: &str) -> bool {
+    name.ends_with("secret") || name.ends_with("admin_token")
+}
+
+/// Whether the value may have a password in it.
+pub(super) fn is_url(name: &str) -> bool {
+    name.ends_with("url") || name.ends_with("endpoint")
+}
+
+/// What messages may show of a URL: its scheme, host and path. The rest may be a secret, and so may all of
+/// what is malformed.
+pub fn without_secrets(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) if url.has_host() && !url.path().contains('@') => {
+            let (scheme, path) = (url.scheme(), url.path());
+            let host = url.host_str().unwrap_or_default();
+            let port = url.port().map(|port| format!(":{port}"));
+            format!("{scheme}://{host}{}{path}", port.unwrap_or_default())
+        }
+        Ok(url) => format!("{}:…", url.scheme()),
+        Err(_) => "not a URL".to_owned(),
+    }
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A secret with this text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text. Keep it out of logs, errors and messages.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Reads a secret that may be left out; an empty one counts as that.
+///
+/// # Errors
+/// When it is no text.
+pub fn optional_secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Secret>, D::Error> {
+    let secret = Option::<Secret>::deserialize(deserializer)?;
+    Ok(secret.filter(|secret| !secret.expose().is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_message_shows_of_a_url_has_no_secret() {
+        assert_eq!(
+            without_secrets("amqp://me:hunter2@mq:5672/v?x=1"),
+            "amqp://mq:5672/v"
+        );
+    }
+}

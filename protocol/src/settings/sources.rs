@@ -1,0 +1,206 @@
+//! Where settings come from, lowest first: the defaults, the settings file, the environment.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use figment::{
+    Figment, Metadata, Profile, Provider,
+    providers::{Format, Toml},
+    value::{Dict, Map, Value},
+};
+
+use super::{defaults::DEFAULTS, error::SettingsError};
+
+/// What every environment variable that is a setting begins with.
+pub const ENV_PREFIX: &str = "SEEDBED_";
+
+/// The environment variable that names the settings file.
+pub const CONFIG_VARIABLE: &str = "SEEDBED_CONFIG";
+
+pub(super) const DEFAULT_ORIGIN: &str = "the defaults";
+
+const SECTION_SEPARATOR: &str = "__";
+
+/// `file`, else the one in the working directory, if there is one.
+pub(super) fn beside(file: Option<&Path>) -> Option<&Path> {
+    let beside = Path::new("seedbed.toml");
+    file.or_else(|| beside.exists().then_some(beside))
+}
+
+pub(super) fn sources(
+    file: Option<&Path>,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Figment, SettingsError> {
+    let mut figment = Figment::from(Defaults);
+    if let Some(file) = file {
+        figment = figment.merge(UserFile::read(file)?);
+    }
+    for (name, value) in variables {
+        if let Some(variable) = Variable::of(name, value) {
+            figment = figment.merge(variable);
+        }
+    }
+    Ok(figment)
+}
+
+/// [`DEFAULTS`], under a name of their own.
+struct Defaults;
+
+impl Provider for Defaults {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(DEFAULT_ORIGIN)
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        Toml::string(DEFAULTS).data()
+    }
+}
+
+/// The user's file. Parsed here first because the parser's own message would show the line, which may hold
+/// a secret.
+struct UserFile {
+    path: PathBuf,
+    text: String,
+}
+
+impl UserFile {
+    fn read(path: &Path) -> Result<Self, SettingsError> {
+        let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        let path = path.to_owned();
+        if let Err(error) = toml::from_str::<toml::Table>(&text) {
+            let start = error.span().map_or(0, |span| span.start);
+            return Err(SettingsError::Syntax {
+                line: 1 + text.bytes().take(start).filter(|&b| b == b'\n').count(),
+                reason: error.message().to_owned(),
+                path,
+            });
+        }
+        Ok(Self { path, text })
+    }
+}
+
+impl Provider for UserFile {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.path.display().to_string())
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        Toml::string(&self.text).data()
+    }
+}
+
+/// The variables that could be settings.
+pub(super) fn unicode(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, SettingsError> {
+    let ours = |name: &OsString| name.as_encoded_bytes().starts_with(ENV_PREFIX.as_bytes());
+    variables
+        .into_iter()
+        .filter(|(name, _)| ours(name) && name != CONFIG_VARIABLE)
+        .map(|(name, value)| {
+            let not_unicode = |variable: String| SettingsError::NotUnicode { variable };
+            let name = name
+                .into_string()
+                .map_err(|name| not_unicode(name.to_string_lossy().into_owned()))?;
+            match value.into_string() {
+                Ok(value) => Ok((name, value)),
+                Err(_) => Err(not_unicode(name)),
+            }
+        })
+        .collect()
+}
+
+/// One environment variable that is a setting. Its value stays text: a secret of digits is not a number.
+struct Variable {
+    name: String,
+    setting: String,
+    value: String,
+}
+
+impl Variable {
+    fn of(name: String, value: String) -> Option<Self> {
+        let setting = name.strip_prefix(ENV_PREFIX)?;
+        if name == CONFIG_VARIABLE || is_of_kubernetes(&name) {
+            return None;
+        }
+        let setting = match setting.split_once(SECTION_SEPARATOR) {
+            // Sync parameters are named by the app, in whatever case.
+            Some((section, parameter)) if section.eq_ignore_ascii_case("parameters") => {
+                format!("parameters.{}", parameter.replace(SECTION_SEPARATOR, "."))
+            }
+            _ => setting.to_lowercase().replace(SECTION_SEPARATOR, "."),
+        };
+        Some(Self {
+            name,
+            setting,
+            value,
+        })
+    }
+}
+
+/// Whether Kubernetes sets a variable of this name in every pod beside a Service that is called seedbed, or
+/// seedbed-something
+/// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
+fn is_of_kubernetes(name: &str) -> bool {
+    let of_service = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
+    let of_port = ["_SERVICE_PORT_", "_PORT_"];
+    !name.contains(SECTION_SEPARATOR)
+        && (of_service.iter().any(|end| name.ends_with(end))
+            || of_port.iter().any(|part| name.contains(part)))
+}
+
+impl Provider for Variable {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(format!("the environment variable {}", self.name))
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        let nested = figment::util::nest(&self.setting, Value::from(self.value.as_str()));
+        let dict = nested.into_dict().unwrap_or_default();
+        Ok(BTreeMap::from([(Profile::Default, dict)]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_is_not_unicode_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+        let broken = || OsString::from_vec(b"hunter2\xff".to_vec());
+        let error = unicode([("SEEDBED_TOKEN__SECRET".into(), broken())]).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("SEEDBED_TOKEN__SECRET") && !error.contains("hunter2"),
+            "{error}"
+        );
+        let others = [
+            ("PATH".into(), broken()),
+            (CONFIG_VARIABLE.into(), broken()),
+        ];
+        assert!(unicode(others).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_kubernetes_says_about_a_service_is_no_setting() {
+        for name in [
+            "SEEDBED_SERVICE_HOST",
+            "SEEDBED_SERVICE_PORT",
+            "SEEDBED_SERVICE_PORT_HTTP",
+            "SEEDBED_PORT",
+            "SEEDBED_API_PORT_80_TCP_ADDR",
+        ] {
+            assert!(Variable::of(name.to_owned(), "x".to_owned()).is_none());
+        }
+        for name in ["SEEDBED_TOKEN__SECRET", "SEEDBED_SECRET"] {
+            assert!(Variable::of(name.to_owned(), "x".to_owned()).is_some());
+        }
+    }
+}

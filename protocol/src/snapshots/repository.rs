@@ -1,0 +1,222 @@
+//! [`SnapshotRepository`]: writes, reads, lists and removes the objects of snapshots.
+
+use std::{ops::Deref, path::Path};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use url::Url;
+
+use super::{
+    config::SnapshotsConfig,
+    name::{SnapshotName, SnapshotPart, directory_of},
+};
+use crate::{
+    digest::Hashed,
+    encoding::Encoding,
+    ids::{JobId, StoreId},
+    manifest::{Manifest, Rendition},
+    objects::{ObjectStorage, StorageError, StoredObject},
+};
+
+/// The media type of SQLite files (<https://www.iana.org/assignments/media-types/application/vnd.sqlite3>).
+pub(super) const SQLITE_MEDIA_TYPE: &str = "application/vnd.sqlite3";
+
+pub(super) const JSON_MEDIA_TYPE: &str = "application/json";
+
+/// One object of the repository, without its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotObject {
+    /// Its key below the snapshot URL.
+    pub key: String,
+    /// The snapshot that it belongs to, and which part it is; `None` for copies below `latest/` and for objects that are
+    /// not Seedbed's.
+    pub snapshot: Option<(SnapshotName, SnapshotPart)>,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was written, by the clock of the storage.
+    pub last_modified: DateTime<Utc>,
+}
+
+impl From<StoredObject> for SnapshotObject {
+    fn from(object: StoredObject) -> Self {
+        Self {
+            snapshot: SnapshotName::of_key(&object.key),
+            key: object.key,
+            bytes: object.bytes,
+            last_modified: object.last_modified,
+        }
+    }
+}
+
+/// The snapshots of all stores. Everything else that can be done with its objects is done as with any
+/// [`ObjectStorage`].
+#[derive(Debug, Clone)]
+pub struct SnapshotRepository {
+    objects: ObjectStorage,
+}
+
+impl Deref for SnapshotRepository {
+    type Target = ObjectStorage;
+    fn deref(&self) -> &ObjectStorage {
+        &self.objects
+    }
+}
+
+impl SnapshotRepository {
+    /// Opens what `snapshots.url` names, see [`ObjectStorage::open`].
+    ///
+    /// # Errors
+    /// As [`ObjectStorage::open`].
+    pub fn open(config: &SnapshotsConfig) -> Result<Self, StorageError> {
+        ObjectStorage::open(&config.url).map(|objects| Self { objects })
+    }
+
+    /// Opens it at an endpoint that others reach it by, see [`ObjectStorage::open_at`].
+    ///
+    /// # Errors
+    /// As [`ObjectStorage::open`].
+    pub fn open_at(config: &SnapshotsConfig, endpoint: &Url) -> Result<Self, StorageError> {
+        ObjectStorage::open_at(&config.url, endpoint).map(|objects| Self { objects })
+    }
+
+    /// Opens it with other environment variables, see [`ObjectStorage::open_with`].
+    ///
+    /// # Errors
+    /// As [`ObjectStorage::open`].
+    pub fn open_with(
+        config: &SnapshotsConfig,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, StorageError> {
+        ObjectStorage::open_with(&config.url, variables).map(|objects| Self { objects })
+    }
+
+    /// Stores the SQLite `file` in this encoding as one of the files of `name`, see [`ObjectStorage::put_file`].
+    ///
+    /// # Errors
+    /// [`StorageError`]; then there is no such object.
+    pub async fn put(
+        &self,
+        name: &SnapshotName,
+        encoding: Encoding,
+        file: &Path,
+    ) -> Result<Rendition, StorageError> {
+        let key = name.key(SnapshotPart::File(encoding));
+        let put = self.put_file(&key, SQLITE_MEDIA_TYPE, encoding, file);
+        let Hashed { bytes, sha256 } = put.await?;
+        Ok(Rendition {
+            encoding,
+            key,
+            bytes,
+            sha256,
+        })
+    }
+
+    /// Writes the manifest next to the snapshot's files, and returns its key. Idempotent.
+    ///
+    /// # Errors
+    /// [`StorageError`]; then there is no manifest, and the files are orphans.
+    pub async fn put_manifest(
+        &self,
+        name: &SnapshotName,
+        manifest: &Manifest,
+    ) -> Result<String, StorageError> {
+        let key = name.key(SnapshotPart::Manifest);
+        self.create(&key, JSON_MEDIA_TYPE, manifest_json(manifest))
+            .await?;
+        Ok(key)
+    }
+
+    /// Reads the manifest under `key`.
+    ///
+    /// # Errors
+    /// [`StorageError`]; [`StorageError::Content`] when it is not a manifest.
+    pub async fn get_manifest(&self, key: &str) -> Result<Manifest, StorageError> {
+        let json = self.read(key).await?;
+        self.parse_manifest(key, &json)
+    }
+
+    pub(super) fn parse_manifest(&self, key: &str, json: &[u8]) -> Result<Manifest, StorageError> {
+        serde_json::from_slice(json).map_err(|source| StorageError::Content {
+            key: key.to_owned(),
+            url: self.url().to_owned(),
+            expected: "manifest",
+            source,
+        })
+    }
+
+    /// Downloads the SQLite file of a snapshot to `file`, in constant memory.
+    ///
+    /// # Errors
+    /// [`StorageError`]; [`StorageError::Altered`] if the object is not what `rendition` says.
+    pub async fn fetch_database(
+        &self,
+        rendition: &Rendition,
+        file: &Path,
+    ) -> Result<(), StorageError> {
+        let uploaded = Hashed {
+            bytes: rendition.bytes,
+            sha256: rendition.sha256.clone(),
+        };
+        self.fetch_unwrapped(&rendition.key, rendition.encoding, &uploaded, file)
+            .await
+    }
+
+    /// Lists all objects below the snapshot URL, in no particular order.
+    pub fn list(&self) -> BoxStream<'_, Result<SnapshotObject, StorageError>> {
+        let objects = self.objects.list(None);
+        objects.map_ok(SnapshotObject::from).boxed()
+    }
+
+    /// Removes every object that `job_id` wrote for `store_id`, and what it left half-written. Idempotent.
+    ///
+    /// # Errors
+    /// [`StorageError`]; calling again continues where this stopped.
+    pub async fn delete_job(&self, store_id: &StoreId, job_id: JobId) -> Result<(), StorageError> {
+        let start = format!("{job_id}-");
+        self.delete_starting(&directory_of(store_id), &start).await
+    }
+}
+
+pub(super) fn manifest_json(manifest: &Manifest) -> Bytes {
+    let json = serde_json::to_vec_pretty(manifest).expect("a manifest has only text keys");
+    json.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Attempt;
+
+    fn open(directory: &Path) -> SnapshotRepository {
+        let config = SnapshotsConfig {
+            url: format!("file:{}", directory.display()),
+            renditions: vec![Encoding::Identity],
+            latest: false,
+        };
+        SnapshotRepository::open(&config).unwrap()
+    }
+
+    #[tokio::test]
+    async fn deleting_a_job_spares_the_other_jobs_of_its_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let snapshots = open(directory.path());
+        let id = StoreId::new("7").unwrap();
+        let (gone, kept) = (JobId::new(), JobId::new());
+        let kept = SnapshotName::new(&id, kept, Attempt::FIRST).key(SnapshotPart::Manifest);
+        let source = directory.path().join("7");
+        std::fs::create_dir(&source).unwrap();
+        std::fs::write(source.join(format!("{gone}-1-00000001.sqlite")), "x").unwrap();
+        std::fs::write(source.join(format!("{gone}-1-00000001.sqlite#1")), "x").unwrap();
+        std::fs::write(directory.path().join(&kept), "x").unwrap();
+        snapshots.delete_job(&id, gone).await.unwrap();
+        let left: Vec<_> = snapshots
+            .list()
+            .map_ok(|o| o.key)
+            .try_collect()
+            .await
+            .unwrap();
+        assert_eq!(left, [kept]);
+        assert_eq!(std::fs::read_dir(source).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,43 @@
+//! Log lines on standard error: which are written, and in which form.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::{EnvFilter, Layer, fmt::format::JsonFields};
+
+use super::{
+    config::{LogConfig, LogFormat},
+    error::TelemetryError,
+    lines::JsonLines,
+};
+
+pub(super) fn log_filter(log: &LogConfig) -> Result<EnvFilter, TelemetryError> {
+    let mut filter = EnvFilter::try_new(&log.level).map_err(|e| TelemetryError::LogLevel {
+        level: log.level.clone(),
+        reason: e.to_string(),
+    })?;
+    // lapin writes messages that come back into its warnings, with the claims in them, and errors that are none;
+    // OpenTelemetry repeats itself for as long as a collector is away. Ours say what matters.
+    for noisy in ["lapin", "opentelemetry"] {
+        if !log.level.contains(noisy) {
+            let off = format!("{noisy}=off");
+            filter = filter.add_directive(off.parse().expect("it is a directive"));
+        }
+    }
+    Ok(filter)
+}
+
+pub(super) fn log_lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
+{
+    let is_terminal = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Auto if is_terminal => lines.compact().boxed(),
+        LogFormat::Pretty => lines.with_ansi(is_terminal).compact().boxed(),
+        LogFormat::Auto | LogFormat::Json => lines
+            .fmt_fields(JsonFields::new())
+            .event_format(JsonLines)
+            .boxed(),
+    }
+}

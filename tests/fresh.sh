@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Runs the README's two commands as a new user does: on a Debian machine that has Rust, git and curl, and nothing
+# else. Ends with 0 only if both succeed.
+#
+#   tests/fresh.sh             in a new root of Debian 12
+#   SUITE=trixie tests/fresh.sh
+#   KEEP=yes tests/fresh.sh    leaves the root where it is, and says where
+#
+# Needs root, debootstrap and a committed tree. What this machine knows of the way to the registries goes along:
+# resolv.conf, hosts, proxies and certificates. Nothing else does: no Node, no Go, no Java, no downloaded crate.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+suite=${SUITE-bookworm}
+[ "$(id -u)" -eq 0 ] || { echo "tests/fresh.sh has to run as root, for debootstrap and chroot" >&2; exit 2; }
+for program in debootstrap rustc git unshare; do
+  command -v "$program" >/dev/null || { echo "$program is missing: apt-get install debootstrap git util-linux" >&2; exit 2; }
+done
+[ -z "$(git status --porcelain)" ] || echo "Changes that are not committed are left out" >&2
+
+root=$(mktemp -d /var/tmp/seedbed-fresh.XXXXXX)
+log=$root.log
+finish() {
+  [ "${KEEP-}" = yes ] || rm -rf --one-file-system "$root"
+  [ "${KEEP-}" != yes ] || echo "The root is $root"
+}
+trap finish EXIT
+
+echo "Debian ($suite) and Rust go to $root, the commands' output to $log"
+debootstrap --variant=minbase --include=ca-certificates,curl,git "$suite" "$root" >"$log" 2>&1
+if [ "$suite" != sid ]; then
+  mirror=$(sed -n 's/^deb \([^ ]*\) .*/\1/p' "$root/etc/apt/sources.list")
+  {
+    echo "deb $mirror $suite main"
+    echo "deb $mirror $suite-updates main"
+    echo "deb ${mirror%/debian*}/debian-security $suite-security main"
+  } >"$root/etc/apt/sources.list"
+fi
+cp /etc/resolv.conf /etc/hosts "$root/etc/"
+mkdir -p "$root/opt/rust" "$root/opt/certificates"
+tar -C "$(rustc --print sysroot)" --exclude=./share/doc -cf - . | tar -C "$root/opt/rust" -xf -
+git clone --quiet --no-hardlinks . "$root/root/seedbed"
+
+environment=(HOME=/root LANG=C.UTF-8 PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
+for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
+  [ -z "${!name-}" ] || environment+=("$name=${!name}")
+done
+for name in SSL_CERT_FILE CURL_CA_BUNDLE PIP_CERT REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS GIT_SSL_CAINFO; do
+  [ -n "${!name-}" ] || continue
+  cp "${!name}" "$root/opt/certificates/$name"
+  environment+=("$name=/opt/certificates/$name")
+done
+
+# in_root COMMAND: in the clone, in namespaces of its own, so that nothing that it starts outlives it.
+in_root() {
+  env -i "${environment[@]}" unshare --mount --pid --fork --kill-child -- bash -euc '
+    mount --make-rprivate /
+    mount -t proc proc "$1/proc"
+    mount --rbind /dev "$1/dev"
+    mount --rbind /sys "$1/sys"
+    exec chroot "$1" bash -c "cd /root/seedbed && $2; exit"
+  ' bash "$root" "$1"
+}
+
+packages() { chroot "$root" dpkg-query --show --showformat='${db:Status-Status}\n' | grep -cx installed; }
+size_of() { du -sm "$@" 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }'; }
+
+printf '%-44s %6s %8s %8s %6s %9s %9s %5s\n' command exit 'wall s' 'CPU s' crates packages 'target MB' MB
+all=0
+# run COMMAND: prints a row of the table.
+run() {
+  local before wall user system status=0 crates started
+  before=$(packages)
+  started=$(wc -l <"$log")
+  echo "$ $1" >>"$log"
+  TIMEFORMAT='%R %U %S'
+  { time in_root "$1" >>"$log" 2>&1 || status=$?; } 2>"$root.time" || true
+  read -r wall user system <"$root.time"
+  rm "$root.time"
+  crates=$(tail -n +"$((started + 1))" "$log" | grep -c '^ *Compiling ') || true
+  printf '%-44s %6s %8.0f %8.0f %6s %9s %9s %5s\n' "$1" "$status" "$wall" \
+    "$(awk "BEGIN { print $user + $system }")" "$crates" "+$(($(packages) - before))" \
+    "$(size_of "$root/root/seedbed/target")" "$(size_of "$root")"
+  [ "$status" -eq 0 ] || all=1
+}
+
+run "deploy/demo.sh --once"
+run "deploy/demo.sh --once"
+run "cargo build --locked -p seedbed-worker"
+run "tests/run.sh"
+sed -n '/^Compiling took/p;/^Tests took/p;/^Left out:/,$p' "$log"
+[ "$all" -eq 0 ] || echo "At least one command failed: see $log" >&2
+exit "$all"

@@ -1,0 +1,295 @@
+//! Listing a run: all or nothing, skipping what needs no job, and retiring what is gone.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use chrono::{TimeDelta, Utc};
+use seedbed::catalog::{CatalogError, ListOptions, QueuedJob};
+
+use super::fixture::{FULL_SWEEP, Fixture, REFUSE, SKIP, completed, failed, list, scope};
+
+on_both!(
+    a_listed_job_keeps_its_claims_and_their_order,
+    a_store_that_is_listed_twice_leaves_nothing_behind,
+    a_store_is_listed_twice_also_if_it_was_skipped_before,
+    a_store_with_a_job_in_flight_is_refused_or_skipped,
+    a_list_that_is_dropped_leaves_nothing_behind,
+    a_fresh_store_is_skipped_and_without_jobs_there_is_no_run,
+    jobs_that_share_a_place_are_all_paged_through,
+    a_long_list_is_written_whole_and_its_duplicate_is_found,
+    a_store_that_a_full_sweep_lacks_is_retired_until_it_comes_back,
+    a_full_sweep_that_finds_far_fewer_stores_changes_nothing_unless_told,
+    a_second_listing_waits_and_skips_what_the_first_put_in_flight,
+);
+
+async fn a_listed_job_keeps_its_claims_and_their_order(fixture: Fixture) {
+    let (_, jobs) = fixture.run(&["a", "b"]).await;
+    assert_eq!(jobs[1].scope, scope("b"));
+    assert_eq!(jobs[1].position, 2);
+}
+
+async fn a_store_that_is_listed_twice_leaves_nothing_behind(fixture: Fixture) {
+    let mut listing = fixture.catalog.list_run(REFUSE).await.unwrap();
+    for (id, position) in [("a", 3), ("b", 4), ("a", 9)] {
+        listing.add(scope(id), position).await.unwrap();
+    }
+    let error = listing.commit().await.unwrap_err().to_string();
+    assert!(
+        error.contains("\"a\"") && error.contains("at 3 and at 9"),
+        "{error}"
+    );
+    assert!(fixture.catalog.runs(10).await.unwrap().is_empty());
+    fixture.run(&["a"]).await;
+}
+
+async fn a_store_is_listed_twice_also_if_it_was_skipped_before(fixture: Fixture) {
+    fixture.run(&["a"]).await;
+    let mut listing = fixture.catalog.list_run(SKIP).await.unwrap();
+    listing.add(scope("a"), 3).await.unwrap();
+    listing.add(scope("a"), 9).await.unwrap();
+    let error = listing.commit().await.unwrap_err().to_string();
+    assert!(error.contains("at 3 and at 9"), "{error}");
+}
+
+async fn a_store_with_a_job_in_flight_is_refused_or_skipped(fixture: Fixture) {
+    let (run_id, jobs) = fixture.run(&["a"]).await;
+    let mut listing = fixture.catalog.list_run(REFUSE).await.unwrap();
+    listing.add(scope("a"), 1).await.unwrap();
+    let error = listing.commit().await.unwrap_err().to_string();
+    assert!(error.contains(&run_id.to_string()), "{error}");
+
+    let listed = fixture.list(&["a", "b"], SKIP).await;
+    assert_eq!((listed.jobs, listed.in_flight, listed.fresh), (1, 1, 0));
+    assert_eq!(listed.in_flight_runs, BTreeSet::from([run_id]));
+
+    fixture.apply(failed(&jobs[0], 1, false)).await;
+    fixture.run(&["a"]).await;
+}
+
+async fn a_list_that_is_dropped_leaves_nothing_behind(fixture: Fixture) {
+    let mut listing = fixture.catalog.list_run(REFUSE).await.unwrap();
+    for position in 1..=600 {
+        let id = format!("s{position}");
+        listing.add(scope(&id), position).await.unwrap();
+    }
+    drop(listing);
+    assert!(fixture.catalog.runs(10).await.unwrap().is_empty());
+    fixture.run(&["s1", "s2"]).await;
+}
+
+async fn a_fresh_store_is_skipped_and_without_jobs_there_is_no_run(fixture: Fixture) {
+    fixture.seed(&["a"]).await;
+    // The snapshot is half an hour old.
+    let older_than = |minutes: u64| ListOptions {
+        only_older_than: Some(Duration::from_secs(minutes * 60)),
+        ..SKIP
+    };
+    let before = fixture.catalog.runs(10).await.unwrap().len();
+    let listed = fixture.list(&["a"], older_than(60)).await;
+    assert_eq!((listed.run_id, listed.jobs, listed.fresh), (None, 0, 1));
+    assert_eq!(fixture.catalog.runs(10).await.unwrap().len(), before);
+    let listed = fixture.list(&["a", "b"], older_than(60)).await;
+    assert_eq!((listed.jobs, listed.fresh), (1, 1));
+    let listed = fixture.list(&["a"], older_than(10)).await;
+    assert_eq!((listed.jobs, listed.fresh), (1, 0));
+}
+
+async fn jobs_that_share_a_place_are_all_paged_through(fixture: Fixture) {
+    let mut listing = fixture.catalog.list_run(REFUSE).await.unwrap();
+    for id in ["a", "b", "c", "d", "e"] {
+        listing.add(scope(id), 7).await.unwrap();
+    }
+    let run_id = listing.commit().await.unwrap().run_id.unwrap();
+    let (mut after, mut listed) = (None, Vec::new());
+    loop {
+        let page = fixture.catalog.listed_jobs(run_id, after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.position, last.job_id));
+        listed.extend(page.into_iter().map(|job| job.scope.store_id.to_string()));
+    }
+    listed.sort();
+    assert_eq!(listed, ["a", "b", "c", "d", "e"]);
+}
+
+async fn a_long_list_is_written_whole_and_its_duplicate_is_found(fixture: Fixture) {
+    let mut listing = fixture.catalog.list_run(REFUSE).await.unwrap();
+    for position in 1..=600 {
+        let id = format!("s{position}");
+        listing.add(scope(&id), position).await.unwrap();
+    }
+    let listed = listing.commit().await.unwrap();
+    assert_eq!(listed.jobs, 600);
+    let totals = fixture
+        .catalog
+        .totals(listed.run_id.unwrap())
+        .await
+        .unwrap();
+    assert_eq!((totals.stores, totals.in_flight), (600, 600));
+
+    let mut listing = fixture.catalog.list_run(SKIP).await.unwrap();
+    let mut refused = None;
+    for position in 1..=600 {
+        let id = if position == 500 { 3 } else { position };
+        let added = listing.add(scope(&format!("s{id}")), position).await;
+        if let Err(error) = added {
+            refused = Some(error);
+            break;
+        }
+    }
+    let error = refused.expect("the batch with the duplicate is full");
+    assert!(error.to_string().contains("at 3 and at 500"), "{error}");
+}
+
+async fn a_store_that_a_full_sweep_lacks_is_retired_until_it_comes_back(fixture: Fixture) {
+    let jobs = fixture.seed(&["a", "b", "c"]).await;
+    assert_eq!(fixture.list(&["a", "b"], SKIP).await.retired, 0);
+    // Two of them are in flight now; they are there nevertheless.
+    assert_eq!(fixture.list(&["a", "b"], FULL_SWEEP).await.retired, 1);
+    assert_eq!(fixture.live("c").await, None);
+    assert_eq!(fixture.live("a").await, Some(jobs[0].job_id));
+    assert_eq!(fixture.list(&["a", "b"], FULL_SWEEP).await.retired, 0);
+    let young = ListOptions {
+        only_older_than: Some(Duration::from_secs(3600)),
+        ..FULL_SWEEP
+    };
+    assert_eq!(fixture.list(&["a", "b", "c"], young).await.fresh, 1);
+    assert_eq!(fixture.live("c").await, Some(jobs[2].job_id));
+}
+
+async fn a_full_sweep_that_finds_far_fewer_stores_changes_nothing_unless_told(fixture: Fixture) {
+    fixture.seed(&["a", "b", "c"]).await;
+    let mut listing = fixture.catalog.list_run(FULL_SWEEP).await.unwrap();
+    listing.add(scope("a"), 1).await.unwrap();
+    let error = listing.commit().await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            CatalogError::FewerStores {
+                found: 1,
+                before: 3
+            }
+        ),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("--allow-fewer-stores"),
+        "{error}"
+    );
+    assert!(fixture.live("c").await.is_some());
+    assert!(fixture.catalog.jobs_in_flight(10).await.unwrap().is_empty());
+    let told = ListOptions {
+        allow_fewer: true,
+        ..FULL_SWEEP
+    };
+    let listed = fixture.list(&["a"], told).await;
+    assert_eq!((listed.jobs, listed.retired), (1, 2));
+    assert!(fixture.live("c").await.is_none());
+}
+
+async fn a_second_listing_waits_and_skips_what_the_first_put_in_flight(fixture: Fixture) {
+    let mut first = fixture.catalog.list_run(SKIP).await.unwrap();
+    first.add(scope("a"), 1).await.unwrap();
+    let other = fixture.another().await;
+    let second = tokio::spawn(async move { list(&other, &["a", "b"], SKIP).await });
+    let first = first.commit().await.unwrap();
+    let second = second.await.unwrap();
+    // Whichever took the lock first, the store has one job.
+    assert_eq!((second.jobs, second.in_flight), (1, 1));
+    assert_eq!(
+        second.in_flight_runs,
+        BTreeSet::from([first.run_id.unwrap()])
+    );
+}
+
+/// SQLite has one writer, whatever it writes.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_events_are_applied_while_a_long_list_is_written() {
+    let fixture = Fixture::postgres().await;
+    let (_, jobs) = fixture.run(&["a"]).await;
+    let mut listing = fixture.catalog.list_run(SKIP).await.unwrap();
+    for position in 1..=600 {
+        let id = format!("s{position}");
+        listing.add(scope(&id), position).await.unwrap();
+    }
+    let applied = fixture.apply(completed(&jobs[0], 1));
+    let limit = Duration::from_secs(60);
+    tokio::time::timeout(limit, applied)
+        .await
+        .expect("the listing does not stand in the way");
+    let expired = fixture.catalog.expire_jobs(limit, TimeDelta::days(20_000));
+    assert_eq!(expired.await.unwrap(), 0);
+    assert_eq!(listing.commit().await.unwrap().jobs, 600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_loses_postgres_while_it_lists_leaves_nothing_and_goes_on() {
+    let fixture = Fixture::postgres().await;
+    let mut listing = fixture.catalog.list_run(SKIP).await.unwrap();
+    for position in 1..=600 {
+        let id = format!("s{position}");
+        listing.add(scope(&id), position).await.unwrap();
+    }
+    let cut = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    fixture.execute(cut).await;
+    let error = listing.commit().await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert!(fixture.catalog.runs(10).await.unwrap().is_empty());
+    assert_eq!(fixture.list(&["s1", "s2"], SKIP).await.jobs, 2);
+}
+
+/// Prints what 100,000 stores take: `cargo test -p seedbed-tests 100_000 -- --ignored --nocapture`.
+#[ignore = "takes a minute"]
+#[tokio::test(flavor = "multi_thread")]
+async fn how_long_100_000_stores_take() {
+    for fixture in [Fixture::sqlite().await, Fixture::postgres().await] {
+        let kind = fixture.url.split(':').next().unwrap_or_default().to_owned();
+        let mut started = Instant::now();
+        let mut lap = |what: &str| {
+            println!("{kind}: {what}: {:?}", started.elapsed());
+            started = Instant::now();
+        };
+        let mut listing = fixture.catalog.list_run(FULL_SWEEP).await.unwrap();
+        for position in 1..=100_000 {
+            let id = format!("s{position}");
+            listing.add(scope(&id), position).await.unwrap();
+        }
+        lap("100,000 stores listed");
+        let run_id = listing.commit().await.unwrap().run_id.unwrap();
+        lap("committed");
+        let jobs = fixture.listed(run_id).await;
+        lap("jobs read");
+        let queued: Vec<QueuedJob> = jobs
+            .iter()
+            .map(|job| QueuedJob {
+                job_id: job.job_id,
+                trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
+                deadline: Utc::now(),
+            })
+            .collect();
+        for page in queued.chunks(256) {
+            fixture.catalog.mark_queued(page).await.unwrap();
+        }
+        lap("marked as queued, 256 at a time");
+        for batch in jobs[..10_000].chunks(256) {
+            let events: Vec<_> = batch.iter().map(|job| completed(job, 1)).collect();
+            fixture.catalog.apply(&events).await.unwrap();
+        }
+        lap("10,000 completed, 256 at a time");
+        for _ in 0..10 {
+            fixture.catalog.totals(run_id).await.unwrap();
+        }
+        lap("progress, ten times");
+        let expired = fixture
+            .catalog
+            .expire_jobs(Duration::ZERO, TimeDelta::zero())
+            .await;
+        assert_eq!(expired.unwrap(), 90_000);
+        lap("90,000 jobs expired");
+        let retried = fixture.catalog.retry_failed(None, &[]).await.unwrap();
+        assert_eq!(retried.jobs, 90_000);
+        lap("90,000 jobs retried");
+    }
+}

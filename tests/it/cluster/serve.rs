@@ -1,0 +1,194 @@
+//! `seedbed serve` beside a cluster: what it does by itself, and that several may.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use seedbed::catalog::RunState;
+use testkit::{
+    cluster::Cluster,
+    objects::ObjectServer,
+    powersync::Fault,
+    rabbitmq::RabbitMq,
+    serving::{Serving, client_token, database_path},
+};
+
+use crate::cluster::runs::{RUN, assert_seeded, stop};
+
+const SERVE: [&str; 3] = ["serve", "--stores", "stores.ndjson"];
+
+/// Waits until `condition` holds of the catalog's newest runs.
+async fn until(
+    cluster: &Cluster,
+    condition: impl Fn(&[seedbed::catalog::RunReport]) -> bool,
+) -> Vec<seedbed::catalog::RunReport> {
+    let catalog = cluster.catalog().await;
+    let reached = async {
+        loop {
+            let runs = catalog.runs(100).await.unwrap();
+            if condition(&runs) {
+                return runs;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let runs = tokio::time::timeout(Duration::from_secs(120), reached).await;
+    catalog.close().await;
+    runs.expect("it comes true")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_workers_report_is_recorded_and_handed_out_while_no_run_waits() {
+    let mut cluster = Cluster::start().await;
+    Serving::prepare(&mut cluster.program);
+    let stores = cluster.add_stores(10, 10);
+    let servers = join_all((0..2).map(|_| Serving::start(&cluster.program, &SERVE))).await;
+    let workers = cluster.start_workers(1);
+    let ended = cluster
+        .program
+        .run(&[&RUN[..], &["--no-wait"]].concat())
+        .await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    until(&cluster, |runs| {
+        runs.iter().all(|run| run.state == RunState::Completed)
+    })
+    .await;
+    assert_seeded(&cluster, &stores).await;
+    for (server, store) in servers.iter().zip(&stores) {
+        let answer = server.database(store).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    for server in servers {
+        server.process.signal("TERM");
+        let ended = server.process.end().await;
+        assert_eq!(ended.code, Some(0), "{ended}");
+    }
+    stop(workers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_servers_start_one_run_for_each_scheduled_time() {
+    let mut cluster = Cluster::start().await;
+    // Every second, which only tests want.
+    cluster.program.set("SERVE__SCHEDULE", "* * * * * *");
+    cluster.add_stores(2, 5);
+    let workers = cluster.start_workers(1);
+    let servers = join_all((0..3).map(|_| Serving::start(&cluster.program, &SERVE))).await;
+    let runs = until(&cluster, |runs| {
+        runs.iter()
+            .filter(|run| run.state == RunState::Completed)
+            .count()
+            >= 3
+    });
+    let mut seconds: Vec<i64> = runs
+        .await
+        .iter()
+        .map(|run| run.started_at.timestamp())
+        .collect();
+    let started = seconds.len();
+    seconds.dedup();
+    // A listing may be late by a second, so that two scheduled times fall into one; three servers would make three of
+    // each.
+    assert!(
+        started <= seconds.len() + 1,
+        "{started} runs in {seconds:?}"
+    );
+    drop(servers);
+    stop(workers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_coordinator_was_killed_is_brought_to_its_end() {
+    let mut cluster = Cluster::start().await;
+    Serving::prepare(&mut cluster.program);
+    let stores = cluster.add_stores(20, 10);
+    let slow = Fault::Delay(Duration::from_millis(50));
+    cluster.service.faults().with_probability(1.0, slow);
+    let run = cluster.program.start(&RUN);
+    until(&cluster, |runs| !runs.is_empty()).await;
+    assert!(run.kill().await);
+    let server = Serving::start(&cluster.program, &SERVE).await;
+    let workers = cluster.start_workers(2);
+    until(&cluster, |runs| runs[0].state == RunState::Completed).await;
+    assert_seeded(&cluster, &stores).await;
+    server.process.signal("TERM");
+    assert_eq!(server.process.end().await.code, Some(0));
+    stop(workers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_tells_that_the_broker_is_away_while_serving_goes_on() {
+    let rabbitmq = std::sync::Arc::new(RabbitMq::start());
+    let mut cluster = Cluster::on(rabbitmq.clone(), None).await;
+    Serving::prepare(&mut cluster.program);
+    cluster.add_stores(2, 5);
+    let server = Serving::start(&cluster.program, &SERVE).await;
+    let ready = async |expected: &str| loop {
+        let answer = server.get("/readyz", None).await;
+        assert_eq!(answer.status, 200);
+        if answer.body == expected.as_bytes() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    ready("ready\n").await;
+    rabbitmq.stop();
+    ready("ready, without a connection to the broker\n").await;
+    assert_eq!(server.get("/healthz", None).await.status, 200);
+    let answer = server.get(&database_path("store-1"), None).await;
+    assert_eq!(answer.status, 401);
+    let resumed = tokio::task::spawn_blocking(move || rabbitmq.resume());
+    resumed.await.unwrap();
+    ready("ready\n").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_from_s3_goes_by_a_url_that_s3_signs_for_the_endpoint_of_clients() {
+    let mut cluster = Cluster::on(RabbitMq::shared(), Some(ObjectServer::s3().await)).await;
+    Serving::prepare(&mut cluster.program);
+    let stores = cluster.add_stores(1, 10);
+    let workers = cluster.start_workers(1);
+    let ended = cluster.program.run(&RUN).await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let server = Serving::start(&cluster.program, &SERVE).await;
+    let answer = server.database(&stores[0]).await.json();
+    let url = answer["databaseUrl"].as_str().unwrap();
+    let file = server.get(url, None).await;
+    assert_eq!(file.status, 200);
+    assert_eq!(answer["bytes"], file.body.len() as u64);
+    let (path, signature) = url.split_once("X-Amz-Signature=").unwrap();
+    let signature: String = signature.chars().rev().collect();
+    let altered = format!("{path}X-Amz-Signature={signature}");
+    let altered = server.get(&altered, None).await;
+    assert_eq!(altered.status, 403);
+    assert!(server.process.kill().await);
+
+    cluster
+        .program
+        .set("DOWNLOAD__STORE_ENDPOINT", "https://s3.clients.example.com");
+    let server = Serving::start(&cluster.program, &SERVE).await;
+    let answer = server.database(&stores[0]).await.json();
+    let url = answer["databaseUrl"].as_str().unwrap();
+    assert!(url.starts_with("https://s3.clients.example.com/"), "{url}");
+    let token = client_token(serde_json::json!({"store_id": "store-1"}));
+    let none = server
+        .get(
+            "/snapshots/store-1/x.sqlite?expires=1&signature=x",
+            Some(&token),
+        )
+        .await;
+    assert_eq!(none.refusal(), (404, "unknown_path".to_owned()));
+    stop(workers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serving_needs_a_broker_that_workers_reach_and_a_list_that_can_be_read_again() {
+    let mut cluster = Cluster::start().await;
+    let stdin = cluster.program.run(&["serve", "--stores", "-"]).await;
+    assert_eq!(stdin.code, Some(2), "{stdin}");
+    assert!(stdin.error.contains("read only once"), "{stdin}");
+    cluster.add_stores(1, 1);
+    cluster.program.set("BROKER__URL", "memory:");
+    let memory = cluster.program.run(&SERVE).await;
+    assert_eq!(memory.code, Some(2), "{memory}");
+    assert!(memory.error.contains("broker.url"), "{memory}");
+}

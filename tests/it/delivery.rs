@@ -1,0 +1,7 @@
+//! What reaches clients and people: downloads, the API, the clients' packages, the dashboard.
+
+mod api;
+mod clients;
+mod dashboard;
+pub(crate) mod download;
+mod limits;

@@ -1,0 +1,7 @@
+//! `/api`: what administrators see and do, and everything that is refused.
+
+mod lists;
+mod openapi;
+mod refusals;
+mod runs;
+mod support;

@@ -1,0 +1,6 @@
+//! `GET /database` and the files behind it: who gets what, and who does not.
+
+mod access;
+mod files;
+mod keys;
+pub(crate) mod support;

@@ -1,0 +1,241 @@
+//! What the program says of itself, and `check`.
+
+use std::{collections::HashMap, process::Command};
+
+use axum::{Router, http::header};
+use chrono::{TimeDelta, Utc};
+use serde_json::{Value, json};
+use testkit::{
+    cluster::Cluster, objects::ObjectServer, powersync::PowerSync, program::Program,
+    rabbitmq::RabbitMq, serving::Serving,
+};
+
+use crate::{cluster::runs::RUN, delivery::download::support::service_and_program};
+
+const CHECK: [&str; 4] = ["check", "--stores", "stores.ndjson", "--json"];
+
+/// What `check` says of each part.
+async fn check(program: &Program, code: i32) -> HashMap<String, (bool, String)> {
+    let ended = program.run(&CHECK).await;
+    assert_eq!(ended.code, Some(code), "{ended}");
+    let checked: Value = serde_json::from_str(&ended.output).unwrap();
+    assert_eq!(checked["ok"], code == 0);
+    let part = |part: &Value| {
+        let text = |name: &str| part[name].as_str().unwrap().to_owned();
+        (
+            text("part"),
+            (part["ok"].as_bool().unwrap(), text("detail")),
+        )
+    };
+    checked["parts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(part)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_explains_itself_with_an_example() {
+    let service = PowerSync::builder().start().await.unwrap();
+    let program = Program::new(&service);
+    let all = program.run(&["--help"]).await;
+    assert_eq!(all.code, Some(0), "{all}");
+    let commands = all
+        .output
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1);
+    let commands = commands.take_while(|line| line.starts_with("  "));
+    // Longer descriptions go on in the next line.
+    let commands = commands.filter(|line| !line.starts_with("   "));
+    let names: Vec<&str> = commands
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(names.len() >= 14, "{names:?}");
+    for name in names.into_iter().filter(|name| *name != "help") {
+        let help = program.run(&[name, "--help"]).await;
+        assert_eq!(help.code, Some(0), "{help}");
+        let (_, examples) = help.output.split_once("Example:").unwrap_or_default();
+        assert!(examples.contains(&format!("seedbed {name}")), "{help}");
+        let wrong = program.run(&[name, "--no-such-option"]).await;
+        assert_eq!(wrong.code, Some(2), "{wrong}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_completes_commands_and_options() {
+    let service = PowerSync::builder().start().await.unwrap();
+    let program = Program::new(&service);
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = program.run(&["completions", shell]).await;
+        assert_eq!(script.code, Some(0), "{script}");
+        program.write(shell, script.output);
+    }
+    let completed = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let ask = format!(
+            "source ./bash; COMP_WORDS=({line}); COMP_CWORD={}; _seedbed seedbed '{}' ''; echo \"${{COMPREPLY[*]}}\"",
+            words.len() - 1,
+            words[words.len() - 1],
+        );
+        let answer = Command::new("bash")
+            .args(["-c", &ask])
+            .current_dir(program.path("."))
+            .output();
+        String::from_utf8(answer.unwrap().stdout)
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(completed("seedbed ver"), "verify");
+    assert_eq!(completed("seedbed gc --dry"), "--dry-run");
+    assert_eq!(program.run(&["completions", "nosh"]).await.code, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_in_effect_say_where_they_come_from_and_no_secret() {
+    let (_service, mut program) = service_and_program().await;
+    program.write(
+        "seedbed.toml",
+        "[worker]\nslots = 7\n[source]\nurl = \"postgres://me:hunter2@db/app\"\n",
+    );
+    program.set("CATALOG__URL", "postgres://me:hunter2@db/catalog");
+    program.unset("WORKER__SLOTS");
+    let ended = program.run(&["config", "--json"]).await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(
+        !ended.output.contains("hunter2") && !ended.output.contains("an admin token"),
+        "{ended}"
+    );
+    let settings: HashMap<String, (Value, Value)> = ended
+        .output
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|line| {
+            (
+                line["setting"].as_str().unwrap().to_owned(),
+                (line["value"].clone(), line["origin"].clone()),
+            )
+        })
+        .collect();
+    let is = |name: &str, value: Value, origin: &str| {
+        assert_eq!(settings[name], (value, json!(origin)), "{name}");
+    };
+    is("worker.slots", json!(7), "seedbed.toml");
+    is("source.url", json!("postgres://db/app"), "seedbed.toml");
+    is(
+        "catalog.url",
+        json!("postgres://db/catalog"),
+        "the environment variable SEEDBED_CATALOG__URL",
+    );
+    is(
+        "serve.admin_token",
+        json!("(secret)"),
+        "the environment variable SEEDBED_SERVE__ADMIN_TOKEN",
+    );
+    is("worker.job_timeout", json!("1h"), "default");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_get_errors_as_json() {
+    let service = PowerSync::builder().start().await.unwrap();
+    let mut program = Program::new(&service);
+    program.set("WORKER__SLOTS", "many");
+    for command in ["status", "local", "gc", "serve", "retry"] {
+        let ended = program.run(&[command, "--json"]).await;
+        assert_eq!(ended.code, Some(2), "{ended}");
+        let error: Value = serde_json::from_str(&ended.error).unwrap();
+        assert_eq!(
+            (&error["type"], &error["exit_code"]),
+            (&json!("error"), &json!(2))
+        );
+        assert!(
+            error["message"].as_str().unwrap().contains("worker.slots"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_tries_what_downloads_need() {
+    let (_service, mut program) = service_and_program().await;
+    let parts = check(&program, 0).await;
+    assert!(
+        parts["downloads"].1.contains("the configured key"),
+        "{parts:?}"
+    );
+    assert!(parts["clock"].1.contains("PowerSync agrees"), "{parts:?}");
+    program.unset("DOWNLOAD__SECRET");
+    assert!(
+        !check(&program, 0).await.contains_key("downloads"),
+        "nobody downloads"
+    );
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    program.set("DOWNLOAD__JWKS_URL", format!("http://{address}/keys.json"));
+    let (ok, detail) = check(&program, 1).await["downloads"].clone();
+    assert!(!ok && detail.contains("download.jwks_url"), "{detail}");
+    program.unset("DOWNLOAD__JWKS_URL");
+    program.set("DOWNLOAD__ANONYMOUS", "true");
+    program.set("DOWNLOAD__URL_LIFETIME", "2d");
+    let (ok, detail) = check(&program, 1).await["downloads"].clone();
+    assert!(!ok && detail.contains("retention.min_age"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_downloads_by_a_signed_url_and_compares_all_clocks() {
+    let mut cluster = Cluster::on(RabbitMq::shared(), Some(ObjectServer::s3().await)).await;
+    Serving::prepare(&mut cluster.program);
+    let workers = cluster.start_workers(1);
+    cluster.add_stores(1, 5);
+    let ended = cluster.program.run(&RUN).await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let parts = check(&cluster.program, 0).await;
+    assert!(
+        parts["downloads"].1.contains("a signed URL was downloaded"),
+        "{parts:?}"
+    );
+    for clock in ["PowerSync", "the object store", "the catalog"] {
+        assert!(
+            parts["clock"].1.contains(&format!("{clock} agrees")),
+            "{parts:?}"
+        );
+    }
+    cluster
+        .program
+        .set("DOWNLOAD__STORE_ENDPOINT", "http://127.0.0.1:9");
+    let (ok, detail) = check(&cluster.program, 1).await["downloads"].clone();
+    assert!(
+        !ok && detail.contains("download.store_endpoint"),
+        "{detail}"
+    );
+    assert!(!detail.contains("X-Amz-Signature"), "{detail}");
+    drop(workers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_finds_a_clock_that_is_wrong() {
+    let (_service, mut program) = service_and_program().await;
+    for (minutes, code, said) in [
+        (-10, 1, "behind this machine"),
+        (10, 1, "ahead of this machine"),
+    ] {
+        let date = (Utc::now() + TimeDelta::minutes(minutes))
+            .format("%a, %d %b %Y %H:%M:%S GMT")
+            .to_string();
+        let router = Router::new().fallback(async move || ([(header::DATE, date)], "{}"));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        program.set(
+            "POWERSYNC__ENDPOINT",
+            format!("http://{}", listener.local_addr().unwrap()),
+        );
+        tokio::spawn(async { axum::serve(listener, router).await });
+        let (ok, detail) = check(&program, code).await["clock"].clone();
+        assert!(
+            !ok && detail.contains(said) && detail.contains("NTP"),
+            "{detail}"
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! What a worker makes of a job, on a broker in memory.
+
+mod faults;
+mod loading;
+mod reader;
+mod recordings;
+mod reuse;
+mod selection;
+mod service;
+mod snapshots;

@@ -1,0 +1,87 @@
+//! What random histories are made of: schemas, rows, operations that no service sends, and lines as BSON.
+
+use rand::{Rng, rngs::StdRng};
+use serde_json::{Value, json};
+
+pub(super) const TABLES: [&str; 4] = ["products", "orders", "odd \"table\"", "Products2"];
+
+/// An app's schema that knows some of the tables.
+pub(super) fn schema(random: &mut StdRng) -> Value {
+    let mut tables = Vec::new();
+    for table in TABLES {
+        if random.random_bool(0.75) {
+            let indexes = if random.random_bool(0.5) {
+                json!([{ "name": "by_name", "columns": [{ "name": "name", "ascending": random.random_bool(0.5), "type": "text" }] }])
+            } else {
+                json!([])
+            };
+            tables.push(json!({
+                "name": table, "columns": [{ "name": "name", "type": "text" }, { "name": "n", "type": "integer" }],
+                "indexes": indexes, "local_only": random.random_bool(0.1),
+            }));
+        }
+    }
+    let raw_tables = if random.random_bool(0.1) {
+        json!([{ "name": "raw", "ddl": "CREATE TABLE raw_rows (id TEXT PRIMARY KEY, name TEXT)", "table_name": "raw_rows",
+            "put": { "sql": "INSERT OR REPLACE INTO raw_rows (id, name) VALUES (?, ?)", "params": ["Id", { "Column": "name" }] },
+            "delete": { "sql": "DELETE FROM raw_rows WHERE id = ?", "params": ["Id"] } }])
+    } else {
+        json!([])
+    };
+    json!({ "tables": tables, "raw_tables": raw_tables })
+}
+
+/// As a service writes it: numbers are int32 if they fit, else double.
+pub(super) fn bson_document(line: &Value) -> Vec<u8> {
+    fn convert(value: &Value) -> bson::Bson {
+        match value {
+            Value::Number(number) => match number.as_i64().map(i32::try_from) {
+                Some(Ok(number)) => bson::Bson::Int32(number),
+                _ => bson::Bson::Double(number.as_f64().unwrap()),
+            },
+            Value::Array(items) => bson::Bson::Array(items.iter().map(convert).collect()),
+            Value::Object(fields) => bson::Bson::Document(
+                fields
+                    .iter()
+                    .map(|(name, value)| (name.clone(), convert(value)))
+                    .collect(),
+            ),
+            Value::String(text) => bson::Bson::String(text.clone()),
+            Value::Bool(value) => bson::Bson::Boolean(*value),
+            Value::Null => bson::Bson::Null,
+        }
+    }
+    let bson::Bson::Document(document) = convert(line) else {
+        panic!("a line is an object")
+    };
+    document.to_vec().unwrap()
+}
+
+/// A row's text, odd ones included.
+pub(super) fn row(random: &mut StdRng) -> String {
+    let n = random.random_range(0..1000);
+    match random.random_range(0..12) {
+        0 => "{}".to_owned(),
+        1 => format!(r#"{{"id":"x","name":null,"n":{n},"extra":[1,{{"a":2}}]}}"#),
+        2 => format!(r#"{{"name":"quote \" slash \\ \u00e9 日","n":-{n}.5e3}}"#),
+        3 => format!(r#"{{ "n" : {n} , "name" : true }}"#),
+        4 => format!(r#"{{"Name":"other case","n":9223372036854775807,"N":"{n}"}}"#),
+        5 => format!(r#"{{"name":"{}"}}"#, "long ".repeat(n)),
+        _ => format!(r#"{{"id":"x","name":"row {n}","n":{n}}}"#),
+    }
+}
+
+/// Something that no service sends.
+pub(super) fn spoil(random: &mut StdRng, operation: &mut Value) {
+    match random.random_range(0..9) {
+        0 => operation["op_id"] = json!("0"),
+        1 => operation["op_id"] = json!("-5"),
+        2 => operation["data"] = Value::Null,
+        3 => operation["object_type"] = Value::Null,
+        4 => drop(operation.as_object_mut().unwrap().remove("object_id")),
+        5 => operation["op"] = json!("UPDATE"),
+        6 => operation["data"] = json!("not JSON"),
+        7 => operation["checksum"] = json!(0.5),
+        _ => operation["object_id"] = json!("zero\u{0}byte"),
+    }
+}

@@ -1,0 +1,363 @@
+//! Streams that were recorded from a real service, and the files that the official SDK made of the same
+//! states. They are used when they are there: `SEEDBED_RECORDINGS`, or `../shared/recordings` beside the
+//! workspace.
+
+mod compare;
+
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use seedbed_protocol::{
+    JsonObject, OpId,
+    message::{Checkpoint, FailureKind, StreamSubscription},
+};
+use seedbed_worker::{
+    database::{Applied, SyncDatabase, SyncStart, last_ops},
+    line::{LineKind, TargetCheckpoint},
+    schema::Schema,
+    snapshot,
+    stream::{Line, LineFormat},
+    verify::{self, Expected},
+};
+use serde_json::{Value, json};
+use testkit::{
+    pipeline::{Pipeline, job},
+    powersync::{BSON_STREAM, NDJSON, PowerSync, Replay},
+};
+
+use self::compare::compare;
+
+/// Recordings of a first sync, and the reference file of the state that they lead to.
+const FULL: [(&str, Option<&str>); 17] = [
+    ("store2-1000", Some("reference/store2-postcompact")),
+    ("store2-1000-legacy", Some("reference/store2-postcompact")),
+    (
+        "store3-history-precompact",
+        Some("reference/store3-precompact"),
+    ),
+    (
+        "store3-history-postcompact",
+        Some("reference/store3-postcompact"),
+    ),
+    (
+        "store3-unknown-bucket-in-request",
+        Some("reference/store3-postcompact"),
+    ),
+    (
+        "store5-history-precompact",
+        Some("reference/store5-precompact"),
+    ),
+    (
+        "store5-history-postcompact",
+        Some("reference/store5-postcompact"),
+    ),
+    (
+        "store7-history-precompact",
+        Some("reference/store7-precompact"),
+    ),
+    (
+        "store7-history-postcompact",
+        Some("reference/store7-postcompact"),
+    ),
+    (
+        "store21-2500-multiline",
+        Some("reference/store21-precompact"),
+    ),
+    ("store23-empty", Some("reference/store23-precompact")),
+    ("store24-odd-values", Some("reference/store24-precompact")),
+    ("store31-1000-pristine", Some("reference/store31-pristine")),
+    (
+        "streams/store31-default",
+        Some("streams/ref-store31-default"),
+    ),
+    ("streams/store31-subs", Some("streams/ref-store31-subs")),
+    (
+        "streams/store31-subs-override-default",
+        Some("streams/ref-store31-subs-override-default"),
+    ),
+    ("streams/store31-subs-only", None),
+];
+
+/// Recordings that go on after their first complete checkpoint.
+const LIVE: [(&str, Option<&str>); 3] = [
+    ("store10-live-diff", None),
+    (
+        "streams/store32-subs-live",
+        Some("streams/ref-store32-subs-after-live"),
+    ),
+    ("streams/store60-interrupted", None),
+];
+
+fn recordings() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/recordings");
+    let folder = std::env::var_os("SEEDBED_RECORDINGS").map_or(beside, PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!("skipped: no recordings in {}", folder.display());
+    None
+}
+
+/// The bodies of a recording: format, how the wire carried it, bytes.
+fn bodies(folder: &Path, name: &str) -> Vec<(LineFormat, Option<&'static str>, Vec<u8>)> {
+    let variants = [
+        ("bson", LineFormat::Bson, None),
+        ("ndjson", LineFormat::Ndjson, None),
+        ("gz.bson.gzip", LineFormat::Bson, Some("gzip")),
+        ("zs.bson.zstd", LineFormat::Bson, Some("zstd")),
+        ("zs.ndjson.zstd", LineFormat::Ndjson, Some("zstd")),
+        ("ndjson.gz", LineFormat::Ndjson, Some("gzip")),
+    ];
+    let read = |(extension, format, encoding)| {
+        let body = fs::read(folder.join(format!("{name}.{extension}"))).ok()?;
+        Some((format, encoding, body))
+    };
+    let bodies: Vec<_> = variants.into_iter().filter_map(read).collect();
+    assert!(!bodies.is_empty(), "there is a recording {name}");
+    bodies
+}
+
+/// The subscriptions that the recorded request asked for.
+fn subscriptions(folder: &Path, name: &str) -> Vec<StreamSubscription> {
+    let Ok(request) = fs::read(folder.join(format!("{name}.request.json"))) else {
+        return Vec::new();
+    };
+    let request: Value = serde_json::from_slice(&request).unwrap();
+    let subscriptions = request["streams"]["subscriptions"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    subscriptions
+        .into_iter()
+        .map(|subscription| StreamSubscription {
+            stream: subscription["stream"].as_str().unwrap().to_owned(),
+            parameters: subscription["parameters"]
+                .as_object()
+                .cloned()
+                .map(JsonObject),
+            priority: subscription["override_priority"]
+                .as_u64()
+                .map(|priority| priority as u8),
+        })
+        .collect()
+}
+
+fn replay(format: LineFormat, encoding: Option<&str>, body: Vec<u8>) -> Replay {
+    let content_type = if format == LineFormat::Bson {
+        BSON_STREAM
+    } else {
+        NDJSON
+    };
+    let replay = Replay::new(body, content_type);
+    match encoding {
+        Some(encoding) => replay.encoded(encoding),
+        None => replay,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_recorded_sync_becomes_the_snapshot_that_the_sdk_made_of_it() {
+    let Some(folder) = recordings() else { return };
+    let service = PowerSync::builder().start().await.unwrap();
+    let mut pipeline = Pipeline::start(&service).await;
+    for (name, reference) in FULL {
+        for (format, encoding, body) in bodies(&folder, name) {
+            service.replay(replay(format, encoding, body));
+            let job = job(
+                "s",
+                json!({ "store_id": "s" }),
+                subscriptions(&folder, name),
+            );
+            let what = format!("{name} as {format:?}, {encoding:?}");
+            let manifest = pipeline
+                .run(job)
+                .await
+                .unwrap_or_else(|failure| panic!("{what}: {failure:?}"));
+            if let Some(reference) = reference {
+                compare(
+                    &what,
+                    &pipeline.file(&manifest),
+                    &folder.join(format!("{reference}.sqlite")),
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_recorded_live_stream_leads_to_the_state_of_its_last_checkpoint() {
+    let Some(folder) = recordings() else { return };
+    for (name, reference) in LIVE {
+        for (format, encoding, body) in bodies(&folder, name) {
+            let directory = tempfile::tempdir().unwrap();
+            let body = if encoding == Some("gzip") {
+                gunzip(&folder.join(format!("{name}.ndjson.gz")))
+            } else {
+                body
+            };
+            let snapshot = directory.path().join("snapshot.sqlite");
+            let start = sync_start(subscriptions(&folder, name));
+            let file = directory.path().join("sync.sqlite");
+            let database = SyncDatabase::create(file, Schema::Inferred, start).await;
+            let checkpoint = apply_everything(database.unwrap(), format, &body, &snapshot).await;
+            let what = format!("{name} as {format:?}");
+            let expected = Expected {
+                checkpoint: Some(&checkpoint),
+                raw_tables: &[],
+            };
+            let verified =
+                verify::Snapshot::open(&snapshot).and_then(|file| file.verify(&expected));
+            verified.unwrap_or_else(|error| panic!("{what}: {error}"));
+            if let Some(reference) = reference {
+                compare(
+                    &what,
+                    &snapshot,
+                    &folder.join(format!("{reference}.sqlite")),
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_to_a_stream_that_the_service_does_not_know_is_a_named_failure() {
+    let Some(folder) = recordings() else { return };
+    let service = PowerSync::builder().start().await.unwrap();
+    let mut pipeline = Pipeline::start(&service).await;
+    let name = "streams/store31-subs-errors";
+    for (format, encoding, body) in bodies(&folder, name) {
+        let (known, unknown): (Vec<_>, Vec<_>) = subscriptions(&folder, name)
+            .into_iter()
+            .partition(|s| s.stream.starts_with("order"));
+        assert!(!unknown.is_empty());
+        // What the known ones bring is whole, the missing parameter included.
+        service.replay(replay(format, encoding, body.clone()));
+        let manifest = pipeline
+            .run(job("s", json!({ "store_id": "s" }), known))
+            .await
+            .unwrap();
+        assert!(manifest.rows() > 0);
+
+        service.replay(replay(format, encoding, body));
+        let failure = pipeline
+            .run(job("s", json!({ "store_id": "s" }), unknown.clone()))
+            .await
+            .unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Permanent);
+        assert!(
+            failure.message.contains(&unknown[0].stream),
+            "{}",
+            failure.message
+        );
+    }
+}
+
+fn gunzip(file: &Path) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut gzip = std::process::Command::new("gzip")
+        .args(["--decompress", "--stdout"])
+        .arg(file)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    gzip.stdout.take().unwrap().read_to_end(&mut body).unwrap();
+    assert!(gzip.wait().unwrap().success());
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_snapshot_that_goes_on_becomes_the_one_that_the_sdk_made_from_nothing() {
+    let Some(folder) = recordings() else { return };
+    for store in [3, 5, 7] {
+        let name = format!("store{store}-resume-from-initial-postcompact");
+        for (format, _, body) in bodies(&folder, &name) {
+            let directory = tempfile::tempdir().unwrap();
+            let base = directory.path().join("base.sqlite");
+            let stale = format!("reference/stale-snapshot-{store}.sqlite");
+            fs::copy(folder.join(stale), &base).unwrap();
+            let database = SyncDatabase::go_on(base, Schema::Inferred, sync_start(Vec::new()));
+            let snapshot = directory.path().join("snapshot.sqlite");
+            let database = database.await.unwrap();
+            let checkpoint = apply_everything(database, format, &body, &snapshot).await;
+            let what = format!("{name} as {format:?}");
+            let expected = Expected {
+                checkpoint: Some(&checkpoint),
+                raw_tables: &[],
+            };
+            let verified =
+                verify::Snapshot::open(&snapshot).and_then(|file| file.verify(&expected));
+            verified.unwrap_or_else(|error| panic!("{what}: {error}"));
+            let reference = format!("reference/store{store}-postcompact.sqlite");
+            compare(&what, &snapshot, &folder.join(reference));
+        }
+    }
+}
+
+fn sync_start(subscriptions: Vec<StreamSubscription>) -> SyncStart {
+    SyncStart {
+        parameters: serde_json::Map::new(),
+        default_streams: true,
+        subscriptions,
+        subscription_ttl: 86_400,
+        cache_kib: 16 * 1024,
+        load_memory_kib: Some(16 * 1024),
+    }
+}
+
+/// Takes every line to the last one, where a worker stops at the first complete checkpoint.
+async fn apply_everything(
+    mut database: SyncDatabase,
+    format: LineFormat,
+    body: &[u8],
+    snapshot: &Path,
+) -> Checkpoint {
+    database.start().await.unwrap();
+    let mut target = TargetCheckpoint::default();
+    for bytes in lines(format, body) {
+        let line = Line {
+            format,
+            bytes: bytes.to_vec().into(),
+        };
+        match LineKind::of(&line).unwrap() {
+            LineKind::Checkpoint(checkpoint) => target.replace(checkpoint),
+            LineKind::CheckpointDiff(diff) => target.apply(diff),
+            LineKind::CheckpointComplete => {
+                assert_eq!(database.complete(line).await.unwrap(), Applied::Yes);
+                continue;
+            }
+            LineKind::CheckpointPartiallyComplete(_) => {
+                database.partially_complete(line).await.unwrap();
+                continue;
+            }
+            _ => {}
+        }
+        database.line(line).await.unwrap();
+    }
+    let synced = database.finish().await.unwrap();
+    let last_ops = last_ops(&synced.connection).unwrap();
+    snapshot::scrub(&synced.connection).unwrap();
+    snapshot::vacuum_into(&synced.connection, snapshot).unwrap();
+    target.checkpoint(|bucket| last_ops.get(bucket).copied().unwrap_or(OpId(0)))
+}
+
+fn lines(format: LineFormat, body: &[u8]) -> Vec<&[u8]> {
+    match format {
+        LineFormat::Ndjson => body
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .collect(),
+        LineFormat::Bson => {
+            let mut lines = Vec::new();
+            let mut rest = body;
+            while let Some(length) = rest.first_chunk() {
+                let (line, after) = rest.split_at(u32::from_le_bytes(*length) as usize);
+                lines.push(line);
+                rest = after;
+            }
+            lines
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Jobs that start from the store's last snapshot: what they download, and that what comes of them is what a full download
+//! makes.
+
+mod changes;
+mod refused;
+mod support;

@@ -1,0 +1,5 @@
+//! Where snapshots are kept: a directory, S3, Azure Blob Storage, Google Cloud Storage.
+
+mod contract;
+mod refusals;
+mod worker;

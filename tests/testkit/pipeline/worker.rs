@@ -1,0 +1,420 @@
+//! A worker with everything around it, for tests: an in-memory broker, a snapshot directory, one job at a
+//! time, and the events that it reports.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::Utc;
+use rusqlite::Connection;
+use seedbed_protocol::{
+    Attempt, JobId, JsonObject, RunId, StoreId,
+    broker::{Broker, BrokerError, Consumer, MemoryBroker, Message, Queue},
+    message::{
+        Encoding, EventKind, Failure, FullReason, Manifest, Scope, SeedEvent, SeedJob, Start,
+        StreamSubscription,
+    },
+    settings::Secret,
+    snapshots::SnapshotStore,
+    telemetry::{LogConfig, LogFormat},
+    trace::TraceContext,
+};
+use seedbed_worker::{
+    Shutdown, Worker,
+    config::{
+        PowerSyncConfig, SchemaConfig, SnapshotsConfig, StreamCompression, StreamFormat,
+        TokenAlgorithm, TokenConfig, WorkerConfig, WorkerSettings,
+    },
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use crate::powersync::PowerSync;
+
+/// Longer than a queue of a benchmark takes.
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// A worker that runs until this is dropped.
+pub struct Pipeline {
+    /// Everything that the worker writes is below it.
+    pub directory: TempDir,
+    /// What the worker takes jobs from.
+    pub broker: MemoryBroker,
+    /// Where it puts snapshots.
+    pub snapshots: SnapshotStore,
+    /// The worker.
+    pub worker: Worker,
+    /// Stops it.
+    pub shutdown: Shutdown,
+    /// How long the next event may take; a minute, which is more than any job of a test needs.
+    pub patience: Duration,
+    events: Box<dyn Consumer>,
+    running: JoinHandle<Result<(), BrokerError>>,
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.shutdown.drain.cancel();
+        self.shutdown.abort.cancel();
+    }
+}
+
+/// What a client of a PowerSync service has to know.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Access {
+    /// The service's URL.
+    pub endpoint: String,
+    /// The secret of HS256 tokens, base64url.
+    pub secret: String,
+    /// Its key id.
+    pub kid: String,
+}
+
+impl From<&PowerSync> for Access {
+    fn from(service: &PowerSync) -> Self {
+        Self {
+            endpoint: service.endpoint(),
+            secret: service.secret().to_owned(),
+            kid: service.kid().to_owned(),
+        }
+    }
+}
+
+/// Settings for a worker against `service`, writing below `directory`; impatient where a test would wait.
+pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
+    WorkerSettings {
+        powersync: PowerSyncConfig {
+            endpoint: service.endpoint,
+            format: StreamFormat::Auto,
+            compression: StreamCompression::None,
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(20),
+            max_reconnects: 3,
+            max_streams: None,
+        },
+        token: TokenConfig {
+            algorithm: TokenAlgorithm::HS256,
+            secret: Some(Secret::new(service.secret)),
+            key_file: None,
+            kid: Some(service.kid),
+            subject: "seedbed".to_owned(),
+            audience: None,
+            lifetime: Duration::from_secs(300),
+        },
+        schema: SchemaConfig {
+            file: None,
+            subscription_ttl: Duration::from_secs(90 * 86_400),
+        },
+        snapshots: SnapshotsConfig {
+            url: format!("file:{}", directory.path().join("snapshots").display()),
+            renditions: vec![Encoding::Identity],
+            latest: false,
+        },
+        worker: WorkerConfig {
+            slots: Some(2),
+            directory: directory.path().join("work"),
+            cache_mib: 16,
+            fast_load: true,
+            load_memory_mib: 16,
+            base_cost: 0.2,
+            max_attempts: 2,
+            backoff: Duration::from_millis(20),
+            max_backoff: Duration::from_millis(100),
+            job_timeout: Duration::from_secs(120),
+            job_deadline: Duration::from_secs(120),
+            grace: Duration::ZERO,
+            listen: None,
+        },
+        log: LogConfig {
+            level: "warn".to_owned(),
+            format: LogFormat::Pretty,
+        },
+    }
+}
+
+impl Pipeline {
+    /// A worker with the usual settings.
+    pub async fn start(service: impl Into<Access>) -> Self {
+        Self::start_with(service, |_| {}).await
+    }
+
+    /// A worker with changed settings.
+    ///
+    /// # Panics
+    /// When the worker refuses the settings.
+    pub async fn start_with(
+        service: impl Into<Access>,
+        change: impl FnOnce(&mut WorkerSettings),
+    ) -> Self {
+        Self::start_on(MemoryBroker::default(), service, change).await
+    }
+
+    /// A worker with changed settings, on a broker in which jobs may wait already.
+    ///
+    /// # Panics
+    /// When the worker refuses the settings.
+    pub async fn start_on(
+        broker: MemoryBroker,
+        service: impl Into<Access>,
+        change: impl FnOnce(&mut WorkerSettings),
+    ) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let mut settings = settings(service.into(), &directory);
+        change(&mut settings);
+        let snapshots = SnapshotStore::open(&settings.snapshots);
+        let snapshots = snapshots.expect("the snapshot directory can be made");
+        Self::run_worker(broker, directory, settings, snapshots).await
+    }
+
+    /// A worker with changed settings that stores its snapshots elsewhere.
+    ///
+    /// # Panics
+    /// When the worker refuses the settings.
+    pub async fn start_in(
+        service: impl Into<Access>,
+        snapshots: SnapshotStore,
+        change: impl FnOnce(&mut WorkerSettings),
+    ) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let mut settings = settings(service.into(), &directory);
+        change(&mut settings);
+        Self::run_worker(MemoryBroker::default(), directory, settings, snapshots).await
+    }
+
+    async fn run_worker(
+        broker: MemoryBroker,
+        directory: TempDir,
+        settings: WorkerSettings,
+        snapshots: SnapshotStore,
+    ) -> Self {
+        let worker = Worker::new(&settings, snapshots.clone(), Arc::new(broker.clone()));
+        let worker =
+            worker.unwrap_or_else(|error| panic!("the worker refuses its settings: {error}"));
+        let events = broker
+            .consume(Queue::Events, 1000)
+            .await
+            .expect("a new broker is open");
+        let shutdown = Shutdown::default();
+        let (running, until) = (worker.clone(), shutdown.clone());
+        let running = tokio::spawn(async move { running.run(until).await });
+        Self {
+            directory,
+            broker,
+            snapshots,
+            worker,
+            shutdown,
+            patience: Duration::from_secs(60),
+            events,
+            running,
+        }
+    }
+
+    /// Waits until the worker has stopped, as it was told to.
+    ///
+    /// # Panics
+    /// When it goes on for a minute, or failed.
+    pub async fn stopped(&mut self) {
+        let stopped = tokio::time::timeout(Duration::from_secs(60), &mut self.running).await;
+        let stopped = stopped.expect("the worker stops in time");
+        stopped.expect("no panic").expect("the broker is open");
+    }
+
+    /// Seeds a store whose JWT carries nothing but its id.
+    ///
+    /// # Errors
+    /// The failure that ended the job.
+    pub async fn seed(&mut self, store: &str) -> Result<Manifest, Failure> {
+        self.run(job(store, json!({ "store_id": store }), Vec::new()))
+            .await
+    }
+
+    /// Publishes a job and follows it to its end.
+    ///
+    /// # Errors
+    /// The failure that ended the job.
+    ///
+    /// # Panics
+    /// When the worker reports nothing, or an event of another job.
+    pub async fn run(&mut self, job: SeedJob) -> Result<Manifest, Failure> {
+        match self.end(job).await? {
+            End::Made(manifest) => Ok(*manifest),
+            End::Unchanged(event) => panic!("a new snapshot was expected: {event:?}"),
+        }
+    }
+
+    /// Publishes a job that may find its base unchanged, and follows it to its end.
+    ///
+    /// # Errors
+    /// The failure that ended the job.
+    ///
+    /// # Panics
+    /// When the worker reports nothing, or an event of another job.
+    pub async fn end(&mut self, job: SeedJob) -> Result<End, Failure> {
+        self.publish(&job).await;
+        loop {
+            let event = self.next_event().await;
+            assert_eq!(event.job_id, job.job_id, "only one job is running");
+            match event.kind.clone() {
+                EventKind::Started { .. }
+                | EventKind::Failed(Failure {
+                    retry_at: Some(_), ..
+                }) => {}
+                EventKind::Completed { manifest } => return Ok(End::Made(manifest)),
+                EventKind::Failed(failure) => return Err(failure),
+                EventKind::Unchanged { .. } => return Ok(End::Unchanged(Box::new(event))),
+            }
+        }
+    }
+
+    /// Publishes a job for each store, whose JWT carries nothing but its id, and follows them to their ends.
+    ///
+    /// # Errors
+    /// The first failure that ended a job.
+    ///
+    /// # Panics
+    /// When the worker reports nothing.
+    pub async fn seed_all(&mut self, stores: &[impl AsRef<str>]) -> Result<Vec<Manifest>, Failure> {
+        for store in stores.iter().map(AsRef::as_ref) {
+            let mut job = job(store, json!({ "store_id": store }), Vec::new());
+            job.deadline = Utc::now() + LONG;
+            self.publish(&job).await;
+        }
+        let mut manifests = Vec::new();
+        while manifests.len() < stores.len() {
+            match self.next_event().await.kind {
+                EventKind::Completed { manifest } => manifests.push(*manifest),
+                EventKind::Failed(failure) if failure.retry_at.is_none() => return Err(failure),
+                _ => {}
+            }
+        }
+        Ok(manifests)
+    }
+
+    /// Publishes a job.
+    ///
+    /// # Panics
+    /// When the broker is closed.
+    pub async fn publish(&self, job: &SeedJob) {
+        self.publisher().publish(job).await;
+    }
+
+    /// Publishes jobs while somebody else looks at what comes of them.
+    pub fn publisher(&self) -> JobPublisher {
+        JobPublisher(self.broker.clone())
+    }
+
+    /// The next event of any job.
+    ///
+    /// # Panics
+    /// When none comes for as long as it has patience.
+    pub async fn next_event(&mut self) -> SeedEvent {
+        let next = tokio::time::timeout(self.patience, self.events.next()).await;
+        let delivery = next
+            .expect("the worker reports something")
+            .expect("the broker is open");
+        let event = delivery.message.decode().expect("it is an event");
+        delivery.ack().await.expect("the broker is open");
+        event
+    }
+
+    /// The SQLite file of a snapshot.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn file(&self, manifest: &Manifest) -> PathBuf {
+        let plain = manifest
+            .renditions
+            .iter()
+            .find(|r| r.encoding == Encoding::Identity);
+        self.snapshots
+            .local_path(&plain.expect("there is a plain file").key)
+            .expect("snapshots are in a directory")
+    }
+}
+
+/// Publishes jobs for the worker of a [`Pipeline`].
+#[derive(Clone)]
+pub struct JobPublisher(MemoryBroker);
+
+impl JobPublisher {
+    /// Publishes a job, when there is room for it.
+    ///
+    /// # Panics
+    /// When the broker is closed.
+    pub async fn publish(&self, job: &SeedJob) {
+        let message =
+            Message::job(job, TraceContext::default()).expect("a job fits into a message");
+        self.0
+            .publish(Queue::Jobs, message)
+            .await
+            .expect("the broker is open");
+    }
+}
+
+/// How a job ended well.
+#[derive(Debug)]
+pub enum End {
+    /// With a new snapshot.
+    Made(Box<Manifest>),
+    /// With the word that the base is still right.
+    Unchanged(Box<SeedEvent>),
+}
+
+/// `job`, starting from the snapshot of `manifest`.
+pub fn starting_from(manifest: &Manifest, job: SeedJob) -> SeedJob {
+    SeedJob {
+        start: Start::Base(Box::new(manifest.clone().into())),
+        ..job
+    }
+}
+
+/// A job for a store with these claims.
+///
+/// # Panics
+/// When the claims are no object or the id is not a store's.
+pub fn job(store: &str, claims: Value, subscriptions: Vec<StreamSubscription>) -> SeedJob {
+    let Value::Object(claims) = claims else {
+        panic!("claims are an object")
+    };
+    SeedJob {
+        run_id: RunId::new(),
+        job_id: JobId::new(),
+        scope: Scope {
+            store_id: StoreId::new(store).expect("a store id"),
+            claims: JsonObject(claims),
+        },
+        parameters: JsonObject::default(),
+        default_streams: true,
+        subscriptions,
+        attempt: Attempt::FIRST,
+        deadline: Utc::now() + Duration::from_secs(120),
+        start: Start::Full(FullReason::First),
+    }
+}
+
+/// Compares the products in a snapshot file with those that the service has for a store.
+///
+/// # Panics
+/// When they differ, or the file is not a snapshot.
+pub fn same_rows(service: &PowerSync, store: &str, file: &Path) {
+    let mut expected: Vec<(String, String)> = service
+        .rows(store)
+        .filter(|row| &*row.table == "products")
+        .map(|row| (row.id, row.json))
+        .collect();
+    expected.sort();
+    let rows = products(file).expect("the file is a snapshot");
+    assert_eq!(rows.len(), expected.len(), "products of {store}");
+    assert!(rows == expected, "the rows of {store} differ");
+}
+
+fn products(file: &Path) -> rusqlite::Result<Vec<(String, String)>> {
+    let connection = Connection::open(file)?;
+    let mut rows = connection.prepare("SELECT id, data FROM ps_data__products ORDER BY id")?;
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
