@@ -1,8 +1,19 @@
-//! The program `seedbed`: its commands, and what they print and return.
+//! The program `seedbed`: its command line, and all that it prints.
+//!
+//! In: arguments, settings and signals. Out: tables, progress and errors for people, or JSON lines for machines, and an exit
+//! code ([`args`](self::args) has the list). This is the top of the house: nothing below prints. What a kill leaves is
+//! said by the room that does the work.
 
-pub mod args;
-pub mod check;
-pub mod commands;
-pub mod progress;
+mod args;
+mod check;
+mod commands;
+mod connect;
+mod dispatch;
+mod exit;
+mod output;
+mod progress;
 
-pub use args::{Cli, main, refuse};
+pub use self::{
+    args::Cli,
+    dispatch::{main, refuse},
+};

@@ -1,9 +1,28 @@
-//! The HTTP server.
+//! The HTTP server: downloads for clients, API and dashboard for administrators, probes for orchestrators.
+//!
+//! ```text
+//!   server ─┬─▶ download (/database, /snapshots/…) ─▶ auth: the app's JWT ─▶ catalog ─▶ a signed URL
+//!           ├─▶ api (/api/…) ─▶ auth: the admin token ─▶ catalog, runs
+//!           ├─▶ dashboard (/, /assets/…), which asks /api/…
+//!           └─▶ probes (/healthz, /readyz, /metrics)
+//! ```
+//!
+//! In: requests. Out: answers, all refusals as a [`Problem`](problem::Problem). Each group of endpoints has a state of its
+//! own, below its handlers. Nothing here is kept: a kill drops open connections, and any other server answers the next
+//! request.
 
-pub mod api;
-pub mod auth;
-pub mod dashboard;
-pub mod download;
-pub mod probes;
-pub mod problem;
-pub mod server;
+mod api;
+mod auth;
+mod dashboard;
+mod download;
+mod probes;
+mod problem;
+mod responses;
+mod server;
+
+pub(crate) use self::auth::check_keys;
+pub use self::{
+    auth::KeyError,
+    download::DownloadError,
+    server::{HttpError, HttpParts, HttpServer},
+};

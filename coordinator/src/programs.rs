@@ -1,5 +1,14 @@
-//! What runs until a signal or until a run has ended: a server, a run on a cluster, everything in one process.
+//! Whole programs, made of the rooms below: a server, a command on a cluster, and everything in one process.
+//!
+//! In: settings and opened parts. Out: how it ended, as a value; numbers go to an observer while it runs. Nothing here
+//! prints. What a kill leaves is said at the head of each file.
 
-pub mod cluster;
-pub mod local;
-pub mod serve;
+mod cluster;
+mod local;
+mod serve;
+
+pub use self::{
+    cluster::{Awaited, Cluster, ClusterError, FollowOutcome},
+    local::{Local, LocalError, LocalOutcome, LockError},
+    serve::{ServeError, Service, ServiceParts},
+};

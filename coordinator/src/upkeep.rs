@@ -1,5 +1,14 @@
-//! Keeps catalog and object storage in agreement: `gc`, `rebuild-catalog`, `verify`.
+//! Keeps catalog and object storage in agreement: garbage collection, rebuilding a lost catalog, verifying snapshots.
+//!
+//! In: a catalog and object storage. Out: what was removed, taken in or found, as numbers. Knows nothing of runs. Each can
+//! be killed at any point: nothing is left that the next call does not continue with.
 
-pub mod gc;
-pub mod rebuild;
-pub mod verify;
+mod gc;
+mod rebuild;
+mod verify;
+
+pub use self::{
+    gc::{Collected, Collector, GcError},
+    rebuild::{RebuildError, Rebuilt, rebuild},
+    verify::{VerifiedFile, Verifier, VerifyError},
+};

@@ -1,5 +1,20 @@
-//! Where a client gets its snapshot.
+//! Downloads for clients: which snapshot, for whom, and by which URL.
+//!
+//! ```text
+//!   GET /database ─▶ database ─▶ auth: may this token have the store? ─▶ catalog: the live snapshot
+//!                                                          └─▶ a URL, signed by the object storage or by signed_url
+//!   GET /snapshots/… (directories only) ─▶ files ─▶ signed_url: is it ours, is it still valid? ─▶ the file
+//! ```
+//!
+//! Nothing is written, except that a missing snapshot may be requested on demand. A download that a kill interrupts is
+//! continued by the client with Range.
 
-pub mod database;
-pub mod files;
-pub mod signed_url;
+mod database;
+mod downloads;
+pub(super) mod files;
+mod routes;
+mod signed_url;
+mod types;
+
+pub use self::downloads::DownloadError;
+pub(super) use self::{downloads::Downloads, routes::routes, types::Encodings};

@@ -1,147 +1,160 @@
-//! `seedbed run`: one sweep over the stores, for the workers of a cluster.
+//! What one command does on a cluster: starts, retries or cancels runs, and follows them to their end.
 //!
-//! The jobs are in the catalog before the first is published, and they go on without this process: whoever
-//! runs next, or serves, publishes what is left and records what the workers report. A store that is still in
-//! flight, of whichever run, is not seeded again; this run waits for the other one.
+//! The jobs are in the catalog before the first is published, and they continue without this process: the next command,
+//! or a server, publishes what is left and records what the workers report. A store that is in flight, in whichever run,
+//! is not seeded again; this run waits for the other one.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use seedbed_protocol::{RunId, broker::Broker};
-use tokio::{sync::watch, task::JoinError};
+use seedbed_protocol::{RunId, broker::Broker, settings::SettingsError};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinError,
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::runs::{control::cancel as requeue, list as run};
 use crate::{
-    catalog::{Catalog, CatalogError, ListOptions, Listed, Retried},
-    cli::progress::Reporter,
+    catalog::{Catalog, CatalogError, Listed, Retried, Sweep},
     runs::{
-        control::cancel::{Cancelled, RequeueError},
-        list::{RunError, StoreFilter},
-        progress::follow::Follower,
-        publish::{Published, Publisher},
-        record::{Events, EventsError},
-        supervise::Tender,
+        Cancelled, Published, Publisher, RecordError, Recorder, RunError, Runs, StoreFilter,
+        StoreList, Supervisor,
+        progress::{Follower, Observer},
     },
-    settings::root::Settings,
-    source::record::StoreSource,
+    settings::Settings,
 };
 
-/// Between two looks whether somebody else has published a run.
-const LOOK: Duration = Duration::from_millis(500);
+/// Between two questions whether another process has published a run.
+const LEASE_POLL: Duration = Duration::from_millis(500);
 
 /// Why a command on the cluster stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
+    /// The settings are wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// The run did not start, or could not be published.
+    /// The run did not start, or could not be published, retried or cancelled.
     #[error(transparent)]
     Run(#[from] RunError),
     /// What workers report can no longer be recorded.
     #[error(transparent)]
-    Events(#[from] EventsError),
-    /// Jobs could not be started over or dropped.
-    #[error(transparent)]
-    Requeue(#[from] RequeueError),
-    /// Looking after runs ended without a reason.
-    #[error("looking after runs ended unexpectedly: {0}")]
+    Record(#[from] RecordError),
+    /// The supervision of runs ended without a reason.
+    #[error("the supervision of runs ended unexpectedly: {0}")]
     Ended(#[from] JoinError),
 }
 
-fn tended(ended: Result<Result<(), RunError>, JoinError>) -> Result<(), ClusterError> {
+impl ClusterError {
+    /// Whether a person has to change the list of stores, the settings or the command before it can succeed.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Settings(_) => true,
+            Self::Catalog(error) => error.is_usage(),
+            Self::Run(error) => error.is_usage(),
+            Self::Record(_) | Self::Ended(_) => false,
+        }
+    }
+}
+
+fn supervised(ended: Result<Result<(), RunError>, JoinError>) -> Result<(), ClusterError> {
     Ok(ended??)
 }
 
-/// Runs that somebody waits for.
+/// Runs that a command waits for.
 #[derive(Debug)]
 pub struct Awaited {
-    /// They, the newest first.
+    /// The runs, the newest first.
     pub runs: Vec<RunId>,
-    /// Jobs of theirs that had failed or been dropped before anything was published.
+    /// Jobs that had already failed or been dropped before this command published anything.
     unseeded_before: u64,
 }
 
 /// How following runs ended.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum FollowOutcome {
     /// Every job ended.
     Finished {
-        /// Whether none has failed meanwhile.
+        /// Whether no job has failed since this command began.
         all_well: bool,
     },
-    /// It was told to stop watching. The jobs go on.
+    /// It was told to stop watching. The jobs continue.
     Interrupted,
 }
 
-/// A coordinator on a cluster's catalog and broker.
+/// One command's coordinator, on a cluster's catalog and broker.
 pub struct Cluster {
-    settings: Settings,
     catalog: Catalog,
     broker: Arc<dyn Broker>,
+    runs: Runs,
     publisher: Arc<Publisher>,
-    tender: Tender,
+    supervisor: Supervisor,
     follower: Follower,
 }
 
 impl Cluster {
     /// A coordinator on these parts.
+    ///
+    /// # Errors
+    /// [`ClusterError::Settings`].
     pub fn new(
-        settings: Settings,
+        settings: &Settings,
         catalog: Catalog,
         broker: Arc<dyn Broker>,
-        reporter: Reporter,
-    ) -> Self {
-        let publisher = Publisher::new(catalog.clone(), broker.clone(), settings.clone());
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, ClusterError> {
+        let publisher = Publisher::new(catalog.clone(), broker.clone(), settings)?;
         let publisher = Arc::new(publisher);
-        let tender = Tender::new(
+        let supervisor = Supervisor::new(
             catalog.clone(),
             broker.clone(),
             publisher.clone(),
             settings.worker.job_deadline,
         );
-        let follower = Follower::new(catalog.clone(), reporter);
-        Self {
-            settings,
+        // This command publishes what it lists itself.
+        let listed = Arc::new(Notify::new());
+        Ok(Self {
+            runs: Runs::new(settings, catalog.clone(), broker.clone(), listed)?,
+            follower: Follower::new(catalog.clone(), observer),
             catalog,
             broker,
             publisher,
-            tender,
-            follower,
-        }
+            supervisor,
+        })
     }
 
-    /// Records what workers have reported so far, lists the stores of `source` as a new run and publishes its
-    /// jobs, beside what earlier runs left unpublished.
+    /// Records what workers have reported so far, lists a run over `stores` and publishes its jobs, together with what
+    /// earlier runs left unpublished.
     ///
     /// # Errors
-    /// [`ClusterError`]. What was listed is not lost: the next run goes on with it.
+    /// [`ClusterError`]. What was listed is not lost: the next command publishes it.
     pub async fn start(
         &self,
-        source: &StoreSource,
+        stores: &StoreList,
         filter: &StoreFilter,
-        options: ListOptions,
+        sweep: Sweep,
     ) -> Result<(Listed, Awaited), ClusterError> {
-        self.events().catch_up().await?;
-        let listed = run::list(&self.catalog, &self.settings, source, filter, options).await?;
+        self.record_waiting_events().await?;
+        let listed = self.runs.start(stores, filter, sweep).await?;
         let awaited = self.awaited(listed.runs()).await?;
         if let Some(run_id) = listed.run_id {
             self.publish(run_id).await?;
         }
-        self.tender.tend(&CancellationToken::new()).await?;
+        self.supervisor.run_once(&CancellationToken::new()).await?;
         Ok((listed, awaited))
     }
 
-    /// Starts the failed jobs of `run_id`, or of every run, over.
+    /// Retries the failed jobs of `run_id`, or of every run.
     ///
     /// # Errors
     /// As [`Self::start`].
     pub async fn retry(&self, run_id: Option<RunId>) -> Result<(Retried, Awaited), ClusterError> {
-        self.events().catch_up().await?;
-        let retried = requeue::retry(&self.catalog, self.broker.as_ref(), run_id, &[]).await?;
+        self.record_waiting_events().await?;
+        let retried = self.runs.retry(run_id, &[]).await?;
         let awaited = self.awaited(retried.runs.iter().copied().collect()).await?;
         for &run_id in &retried.runs {
             self.publish(run_id).await?;
@@ -149,29 +162,34 @@ impl Cluster {
         Ok((retried, awaited))
     }
 
+    /// Cancels every job of `run_id` that no worker has started.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; calling again continues where this stopped.
+    pub async fn cancel(&self, run_id: RunId) -> Result<Cancelled, ClusterError> {
+        self.record_waiting_events().await?;
+        Ok(self.runs.cancel(run_id).await?)
+    }
+
+    /// What follows works with what has happened so far.
+    async fn record_waiting_events(&self) -> Result<(), RecordError> {
+        self.recorder().catch_up().await
+    }
+
+    fn recorder(&self) -> Recorder {
+        let (catalog, broker) = (self.catalog.clone(), self.broker.clone());
+        Recorder::new(catalog, broker, watch::Sender::default())
+    }
+
     async fn awaited(&self, runs: Vec<RunId>) -> Result<Awaited, ClusterError> {
-        let counts = self.follower.standing(&runs).await?.counts;
+        let counts = self.follower.progress(&runs).await?.counts;
         Ok(Awaited {
             runs,
             unseeded_before: counts.failed + counts.dropped,
         })
     }
 
-    /// Drops every job of `run_id` that no worker has started.
-    ///
-    /// # Errors
-    /// As [`Self::start`]; calling again goes on where this stopped.
-    pub async fn cancel(&self, run_id: RunId) -> Result<Cancelled, ClusterError> {
-        self.events().catch_up().await?;
-        Ok(requeue::cancel(&self.catalog, self.broker.as_ref(), run_id).await?)
-    }
-
-    fn events(&self) -> Events {
-        let (catalog, broker) = (self.catalog.clone(), self.broker.clone());
-        Events::new(catalog, broker, watch::Sender::default())
-    }
-
-    /// Publishes a run to its end. Should somebody else be at it, waits for that.
+    /// Publishes a run to its end. If another process is publishing it, waits for that.
     async fn publish(&self, run_id: RunId) -> Result<(), ClusterError> {
         let never = CancellationToken::new();
         loop {
@@ -180,44 +198,45 @@ impl Cluster {
             if published == Published::All || left.is_empty() {
                 return Ok(());
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(LEASE_POLL).await;
         }
     }
 
-    /// Shows how far these runs are until each of their jobs has ended, records what workers report, and keeps
-    /// all runs from getting stuck meanwhile. The sum is told under the name of the first.
+    /// Shows how far these runs are until each of their jobs has ended; meanwhile records what workers report, and
+    /// supervises all runs. The summary is given under the id of the first.
     ///
     /// # Errors
-    /// [`ClusterError`]; the jobs go on.
+    /// [`ClusterError`]; the jobs continue.
     pub async fn follow(
         &self,
         awaited: &Awaited,
         stop: CancellationToken,
-    ) -> Result<Outcome, ClusterError> {
+    ) -> Result<FollowOutcome, ClusterError> {
         let started = Instant::now();
         let runs = &awaited.runs;
-        let events = self.events();
-        let stop_tending = CancellationToken::new();
+        let recorder = self.recorder();
+        let stop_supervising = CancellationToken::new();
         // A task, so that a page that it publishes is recorded although this has come to its end.
-        let mut tending = tokio::spawn(self.tender.clone().keep_tending(stop_tending.clone()));
+        let mut supervising = tokio::spawn(self.supervisor.clone().run(stop_supervising.clone()));
         let ended = tokio::select! {
             ended = self.follower.wait_for_end(runs) => ended.map(|()| true).map_err(Into::into),
-            failed = events.keep_running(CancellationToken::new()) => failed.map(|()| true).map_err(Into::into),
-            failed = &mut tending => tended(failed).map(|()| true),
+            failed = recorder.keep_running(CancellationToken::new()) => failed.map(|()| true).map_err(Into::into),
+            failed = &mut supervising => supervised(failed).map(|()| true),
             () = stop.cancelled() => Ok(false),
         };
-        stop_tending.cancel();
-        if !tending.is_finished() {
-            tended(tending.await)?;
+        stop_supervising.cancel();
+        if !supervising.is_finished() {
+            supervised(supervising.await)?;
         }
         if !ended? {
-            return Ok(Outcome::Interrupted);
+            return Ok(FollowOutcome::Interrupted);
         }
         self.catalog.finish_runs().await?;
-        self.follower.sum_up(runs, started).await?;
-        let counts = self.follower.standing(runs).await?.counts;
-        Ok(Outcome::Finished {
-            all_well: counts.failed + counts.dropped <= awaited.unseeded_before,
+        let summary = self.follower.sum_up(runs, started).await?;
+        let totals = summary.totals;
+        let unseeded = totals.failed + totals.abandoned + totals.cancelled;
+        Ok(FollowOutcome::Finished {
+            all_well: unseeded <= awaited.unseeded_before,
         })
     }
 }

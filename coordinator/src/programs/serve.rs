@@ -1,54 +1,43 @@
-//! `seedbed serve`: everything that goes on while nobody gives commands. Events are recorded, listed runs are
-//! published, runs start as scheduled, and requests are answered. Several processes may do so at once.
+//! `seedbed serve`: everything that runs without commands. Events are recorded, listed runs are published and
+//! supervised, runs start as scheduled and on demand, queues are measured, and requests are answered.
+//!
+//! Several processes may do so at once, and need no leader: each step is one that only one of them can make.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
-use chrono::{DateTime, Utc};
 use futures::future;
 use seedbed_protocol::{
-    broker::Broker,
-    snapshots::{SnapshotStore, SnapshotStoreError},
+    broker::Broker, objects::StorageError, settings::SettingsError, snapshots::SnapshotRepository,
 };
 use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
 
-use crate::runs::control::runs as operator;
 use crate::{
     catalog::Catalog,
-    http::server::routes::{HttpError, HttpParts, HttpServer},
-    metrics::Standing,
+    http::{HttpError, HttpParts, HttpServer},
     runs::{
-        control::runs::Operator,
-        list::{RunError, StoreFilter},
-        publish::Publisher,
-        record::{Events, EventsError},
-        supervise::Tender,
-        trigger::demand::Demand,
+        Demand, Gauges, Publisher, RecordError, Recorder, RunError, Runs, StoreList, Supervisor,
+        keep_schedule,
     },
-    settings::{root::Settings, schedule::Schedule},
-    source::record::StoreSource,
+    settings::{Schedule, Settings},
 };
-
-/// The longest that a schedule is waited for at a time: the clock may be set meanwhile.
-const LOOK: std::time::Duration = std::time::Duration::from_secs(20);
-
-/// Between two tries at the same scheduled run.
-const RETRY: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Why serving stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// The settings are wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// There is no server.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The snapshot store cannot be opened.
+    /// The object storage cannot be opened.
     #[error(transparent)]
-    Snapshots(#[from] SnapshotStoreError),
+    Snapshots(#[from] StorageError),
     /// What workers report can no longer be recorded.
     #[error(transparent)]
-    Events(#[from] EventsError),
-    /// Runs can no longer be looked after.
+    Record(#[from] RecordError),
+    /// Runs can no longer be supervised.
     #[error(transparent)]
     Run(#[from] RunError),
     /// A part of it ended without a reason.
@@ -56,89 +45,111 @@ pub enum ServeError {
     Ended(#[from] JoinError),
 }
 
-/// What serves.
+impl ServeError {
+    /// Whether a person has to change the settings or the list of stores before it can succeed.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Settings(_) => true,
+            Self::Http(error) => error.is_usage(),
+            Self::Snapshots(error) => !error.is_transient(),
+            Self::Run(error) => error.is_usage(),
+            Self::Record(_) | Self::Ended(_) => false,
+        }
+    }
+}
+
+/// What a server works on.
+pub struct ServiceParts {
+    /// The catalog.
+    pub catalog: Catalog,
+    /// The broker.
+    pub broker: Arc<dyn Broker>,
+    /// Where the snapshots are.
+    pub snapshots: SnapshotRepository,
+    /// The list of stores, read again for every run.
+    pub stores: Arc<StoreList>,
+}
+
+/// A server that listens. Nothing is done before [`Self::run`].
 pub struct Service {
     http: HttpServer,
-    standing: Standing,
+    gauges: Gauges,
     broker: Arc<dyn Broker>,
-    events: Events,
-    tender: Tender,
-    operator: Arc<Operator>,
+    recorder: Recorder,
+    supervisor: Supervisor,
+    runs: Arc<Runs>,
+    stores: Arc<StoreList>,
     demand: Option<Arc<Demand>>,
     schedule: Option<Schedule>,
 }
 
 impl Service {
-    /// Listens for requests about these parts. Nothing is done before [`Self::run`]. `source_is_all`: see
-    /// [`Operator::new`].
+    /// Listens for requests about these parts.
     ///
     /// # Errors
     /// [`ServeError`] names what cannot be used.
-    pub async fn open(
-        settings: &Settings,
-        catalog: Catalog,
-        broker: Arc<dyn Broker>,
-        snapshots: SnapshotStore,
-        source: StoreSource,
-        source_is_all: bool,
-    ) -> Result<Self, ServeError> {
-        let publisher = Publisher::new(catalog.clone(), broker.clone(), settings.clone());
-        let tender = Tender::new(
+    pub async fn open(settings: &Settings, parts: ServiceParts) -> Result<Self, ServeError> {
+        let ServiceParts {
+            catalog,
+            broker,
+            snapshots,
+            stores,
+        } = parts;
+        let publisher = Publisher::new(catalog.clone(), broker.clone(), settings)?;
+        let supervisor = Supervisor::new(
             catalog.clone(),
             broker.clone(),
             Arc::new(publisher),
             settings.worker.job_deadline,
         );
-        let operator = Arc::new(Operator::new(
-            settings.clone(),
-            catalog.clone(),
-            broker.clone(),
-            source,
-            source_is_all,
-            tender.listed(),
-        ));
+        let listed = supervisor.listed();
+        let runs = Runs::new(settings, catalog.clone(), broker.clone(), listed)?;
+        let runs = Arc::new(runs);
         let demand = settings.download.on_demand.then(|| {
             let pause = settings.download.on_demand_pause;
-            Arc::new(Demand::new(catalog.clone(), operator.clone(), pause))
+            let demand = Demand::new(catalog.clone(), runs.clone(), stores.clone(), pause);
+            Arc::new(demand)
         });
         let parts = HttpParts {
             catalog: catalog.clone(),
             broker: broker.clone(),
-            operator: operator.clone(),
+            runs: runs.clone(),
+            stores: stores.clone(),
             snapshots,
             demand: demand.clone(),
         };
         Ok(Self {
             http: HttpServer::bind(settings, parts).await?,
-            standing: Standing::new(catalog.clone()),
-            events: Events::new(catalog, broker.clone(), watch::Sender::default()),
+            gauges: Gauges::new(catalog.clone()),
+            recorder: Recorder::new(catalog, broker.clone(), watch::Sender::default()),
             broker,
-            tender,
-            operator,
+            supervisor,
+            runs,
+            stores,
             demand,
             schedule: settings.serve.schedule.clone(),
         })
     }
 
     /// Where it answers requests.
-    pub fn address(&self) -> std::net::SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.http.address()
     }
 
-    /// Where it answers probes and says its metrics without a token, if anywhere.
-    pub fn health_address(&self) -> Option<std::net::SocketAddr> {
+    /// Where it answers probes and exposes metrics without a token, if anywhere.
+    pub fn health_address(&self) -> Option<SocketAddr> {
         self.http.health_address()
     }
 
-    /// Starts and repeats runs, for others than those who make requests.
-    pub fn operator(&self) -> Arc<Operator> {
-        self.operator.clone()
+    /// Controls the runs that this server publishes.
+    pub fn runs(&self) -> Arc<Runs> {
+        self.runs.clone()
     }
 
     /// Serves until `stop` is cancelled. Then requests end first, and what was reported by then is recorded.
     ///
     /// # Errors
-    /// [`ServeError`] when a part of it cannot go on.
+    /// [`ServeError`] when a part of it cannot continue.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServeError> {
         // Cancelled too when a part fails: the others stop as they do otherwise.
         let stop = stop.child_token();
@@ -146,93 +157,32 @@ impl Service {
             stop.cancel();
             ended
         };
-        let demand = async {
+        let serving = async {
+            let serving = tokio::spawn(self.http.run(stop.clone()));
+            part(serving.await.map_err(Into::into))
+        };
+        let recording = async {
+            let recorded = self.recorder.keep_running(stop.clone()).await;
+            part(recorded.map_err(Into::into))
+        };
+        let supervising = async {
+            let supervised = self.supervisor.run(stop.clone()).await;
+            part(supervised.map_err(Into::into))
+        };
+        let seeding_on_demand = async {
             if let Some(demand) = &self.demand {
-                demand.keep_seeding(&stop).await;
+                demand.run(&stop).await;
             }
         };
-        let standing = self.standing.keep_measuring(self.broker.as_ref(), &stop);
-        let (served, recorded, tended, (), ()) = future::join5(
-            async {
-                let serving = tokio::spawn(self.http.run(stop.clone()));
-                part(serving.await.map_err(Into::into))
-            },
-            async {
-                part(
-                    self.events
-                        .keep_running(stop.clone())
-                        .await
-                        .map_err(Into::into),
-                )
-            },
-            async {
-                part(
-                    self.tender
-                        .keep_tending(stop.clone())
-                        .await
-                        .map_err(Into::into),
-                )
-            },
-            keep_schedule(self.schedule.as_ref(), &self.operator, &stop),
-            async {
-                future::join(demand, standing).await;
-            },
-        )
-        .await;
-        served.and(recorded).and(tended)
-    }
-}
-
-/// Starts a run whenever `schedule` says so. Of several coordinators, one does.
-async fn keep_schedule(schedule: Option<&Schedule>, operator: &Operator, stop: &CancellationToken) {
-    let Some(schedule) = schedule else {
-        return;
-    };
-    let mut after = Utc::now();
-    while let Some(due) = schedule.next(after) {
-        while let Ok(left) = (due - Utc::now()).to_std() {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(left.min(LOOK)) => {}
+        let starting_as_scheduled = async {
+            if let Some(schedule) = &self.schedule {
+                keep_schedule(schedule, &self.runs, &self.stores, &stop).await;
             }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = start_scheduled(schedule, operator, due) => {}
-        }
-        // Times that went by meanwhile are not made up for.
-        after = Utc::now().max(due);
-    }
-}
-
-/// Starts the run of `due`, if nobody else does. Should the source or the catalog be away, tries again until the next
-/// time.
-async fn start_scheduled(schedule: &Schedule, operator: &Operator, due: DateTime<Utc>) {
-    let next = schedule.next(due);
-    let mut claimed = false;
-    loop {
-        let started = async {
-            claimed = claimed || operator.claim(due).await?;
-            if !claimed {
-                return Ok(None);
-            }
-            let all = StoreFilter::default();
-            operator
-                .start(&all, operator::options("schedule", true))
-                .await
-                .map(Some)
         };
-        match started.await {
-            Ok(Some(listed)) => {
-                info!(run = ?listed.run_id, jobs = listed.jobs, "started as scheduled");
-                return;
-            }
-            Ok(None) => return,
-            Err(error) => error!("the run of {due} did not start: {error}"),
-        }
-        if next.is_none_or(|next| Utc::now() + RETRY >= next) {
-            return;
-        }
-        tokio::time::sleep(RETRY).await;
+        let measuring = self.gauges.run(self.broker.as_ref(), &stop);
+        let triggers = future::join3(seeding_on_demand, starting_as_scheduled, measuring);
+        let (served, recorded, supervised, _) =
+            future::join4(serving, recording, supervising, triggers).await;
+        served.and(recorded).and(supervised)
     }
 }

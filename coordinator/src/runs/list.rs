@@ -1,4 +1,8 @@
-//! The first half of a sweep: lists every store as a job. [`crate::publish`] is the second.
+//! Lists every store as a job of a new run. Publishing those jobs is another step ([`super::publish`]), of any
+//! process.
+//!
+//! A store that is wrong in any way stops all of it: then nothing is in the catalog, and nothing starts. The same
+//! if the process is killed before the end.
 
 use std::collections::BTreeSet;
 
@@ -6,85 +10,29 @@ use chrono::{DateTime, TimeDelta};
 use futures::StreamExt;
 use opentelemetry_semantic_conventions::attribute::{DB_OPERATION_NAME, DB_SYSTEM_NAME};
 use seedbed_protocol::{
-    JsonObject, StoreId,
-    broker::BrokerError,
-    codec::CodecError,
-    message::{Scope, StreamSubscription},
-    trace::{attribute, fail},
+    StoreId,
+    telemetry::trace::{attribute, fail},
 };
 use tracing::{Instrument, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::{error::RunError, job::JobMaker};
 use crate::{
-    catalog::{Catalog, CatalogError, ListOptions, Listed, Listing},
-    settings::root::Settings,
-    source::record::{StoreSource, StoresError},
+    catalog::{Catalog, Covers, Listed, Listing, Sweep},
+    source::StoreSource,
 };
-use seedbed_protocol::template::{self, TemplateError};
 
-/// How much further back than the last sweep `:since` looks: clocks differ, and a transaction writes its times before others
-/// can see them. A store that is found once too often costs one short request.
+/// How much further back than the last sweep `:since` looks: clocks differ, and a transaction writes its times
+/// before others can see them. A store that is found once too often costs one short request.
 const SINCE_MARGIN: TimeDelta = TimeDelta::minutes(10);
 
-/// Why a run did not start, or could not be published.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The list of stores is wrong or cannot be read.
-    #[error(transparent)]
-    Stores(#[from] StoresError),
-    /// The list of stores is empty.
-    #[error("no stores: {origin} lists none")]
-    NoStores {
-        /// The file or the database.
-        origin: String,
-    },
-    /// A store that was asked for is not in the list.
-    #[error("there is no store {store_id:?} in {origin}; nothing was started")]
-    UnknownStore {
-        /// The store.
-        store_id: String,
-        /// The file or the database.
-        origin: String,
-    },
-    /// A template of the configuration does not fit a store.
-    #[error("{setting} does not fit the store {store_id:?} (at {position} of {origin}): {source}")]
-    Template {
-        /// The setting.
-        setting: String,
-        /// The store.
-        store_id: String,
-        /// Its line or row.
-        position: u64,
-        /// The file or the database.
-        origin: String,
-        /// What is missing.
-        source: TemplateError,
-    },
-    /// The catalog refused.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    /// A job does not fit a message.
-    #[error("cannot publish the job of the store {store_id:?}: {source}")]
-    Job {
-        /// The store.
-        store_id: String,
-        /// Why not.
-        source: CodecError,
-    },
-    /// The broker failed.
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
-}
-
-impl RunError {
-    /// Whether the same call may succeed later without anybody changing anything.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Catalog(error) => error.is_transient(),
-            Self::Broker(error) => error.is_transient(),
-            _ => false,
-        }
-    }
+/// A source, and whether its list is complete.
+#[derive(Debug)]
+pub struct StoreList {
+    /// The source.
+    pub source: StoreSource,
+    /// Whether a store that is not in it is gone. A list that was given for one command says nothing about others.
+    pub is_complete: bool,
 }
 
 /// Which stores of the list a run is for; all of them by default.
@@ -105,27 +53,32 @@ impl StoreFilter {
     }
 }
 
-/// Lists the stores of `source` that `filter` lets pass as a new run. A store that is wrong in any way stops all
-/// of it: then nothing is in the catalog, and nothing starts.
+/// Lists the stores of `stores` that `filter` lets pass as a new run, or nothing at all.
 ///
 /// # Errors
 /// [`RunError`] names the store and its place.
-pub async fn list(
+pub(super) async fn list(
     catalog: &Catalog,
-    settings: &Settings,
-    source: &StoreSource,
+    jobs: &JobMaker,
+    stores: &StoreList,
     filter: &StoreFilter,
-    options: ListOptions,
+    sweep: Sweep,
 ) -> Result<Listed, RunError> {
     let span = info_span!("run", seedbed.run_id = tracing::field::Empty);
-    let listing = list_stores(catalog, settings, source, filter, options);
+    let listing = list_stores(
+        catalog,
+        jobs,
+        &stores.source,
+        filter,
+        narrowed(sweep, stores, filter),
+    );
     let listed = listing.instrument(span.clone()).await;
     match &listed {
         Ok(listed) => {
             if let Some(run_id) = listed.run_id {
                 span.record("seedbed.run_id", tracing::field::display(run_id));
             }
-            span.set_attribute("seedbed.kind", options.kind);
+            span.set_attribute("seedbed.kind", sweep.kind.name());
             span.set_attribute("seedbed.jobs", attribute(listed.jobs));
         }
         Err(error) => fail(&span, "list", error),
@@ -133,24 +86,31 @@ pub async fn list(
     listed
 }
 
+/// The sweep that this list and this filter allow: only a complete list without a filter covers all stores, and only
+/// a source that knows what has changed may leave out the rest.
+fn narrowed(sweep: Sweep, stores: &StoreList, filter: &StoreFilter) -> Sweep {
+    let is_complete = stores.is_complete && filter.is_all();
+    Sweep {
+        covers: Covers::all_if(sweep.covers == Covers::All && is_complete),
+        skip_unchanged: sweep.skip_unchanged && stores.source.knows_changes() && filter.is_all(),
+        ..sweep
+    }
+}
+
 async fn list_stores(
     catalog: &Catalog,
-    settings: &Settings,
+    jobs: &JobMaker,
     source: &StoreSource,
     filter: &StoreFilter,
-    options: ListOptions,
+    sweep: Sweep,
 ) -> Result<Listed, RunError> {
-    let options = ListOptions {
-        only_changed: options.only_changed && source.knows_changes() && filter.is_all(),
-        ..options
-    };
-    let listing = catalog.list_run(options).await?;
+    let listing = catalog.list_run(sweep).await?;
     let span = info_span!("list stores", otel.kind = "client");
     if let Some(system) = source.db_system() {
         span.set_attribute(DB_SYSTEM_NAME, system);
         span.set_attribute(DB_OPERATION_NAME, "SELECT");
     }
-    let listed = read_stores(listing, settings, source, filter).instrument(span.clone());
+    let listed = read_stores(listing, jobs, source, filter).instrument(span.clone());
     let listed = listed.await;
     if let Err(error) = &listed {
         fail(&span, "list", error);
@@ -160,7 +120,7 @@ async fn list_stores(
 
 async fn read_stores(
     mut listing: Listing,
-    settings: &Settings,
+    jobs: &JobMaker,
     source: &StoreSource,
     filter: &StoreFilter,
 ) -> Result<Listed, RunError> {
@@ -180,13 +140,14 @@ async fn read_stores(
         if !filter.stores.is_empty() && !wanted.remove(&store.scope.store_id) {
             continue;
         }
-        Selection::of(&store.scope, settings).map_err(|(setting, error)| RunError::Template {
-            setting,
-            store_id: store.scope.store_id.to_string(),
-            position: store.position,
-            origin: source.name(),
-            source: error,
-        })?;
+        jobs.check(&store.scope)
+            .map_err(|misfit| RunError::Template {
+                setting: misfit.setting,
+                store_id: store.scope.store_id.to_string(),
+                position: store.position,
+                origin: source.name(),
+                source: misfit.source,
+            })?;
         listing.add(store.scope, store.position).await?;
         taken += 1;
     }
@@ -201,46 +162,4 @@ async fn read_stores(
         return Err(RunError::NoStores { origin });
     }
     Ok(listing.commit().await?)
-}
-
-/// What a job asks PowerSync for beside its claims, filled in for one store.
-#[derive(Debug, PartialEq)]
-pub struct Selection {
-    /// Sync parameters.
-    pub parameters: JsonObject,
-    /// Explicit stream subscriptions.
-    pub subscriptions: Vec<StreamSubscription>,
-}
-
-impl Selection {
-    /// Fills in the templates of `settings` with the store's claims.
-    ///
-    /// # Errors
-    /// The setting that does not fit the store, and why.
-    pub fn of(scope: &Scope, settings: &Settings) -> Result<Self, (String, TemplateError)> {
-        let claims = &scope.claims;
-        // The worker fills in the subject; a claim that does not fit has to show before anything starts.
-        template::check_subject(&settings.token.subject, claims)
-            .map_err(|e| ("token.subject".to_owned(), e))?;
-        let parameters = template::fill_object(&settings.parameters, claims)
-            .map_err(|e| ("[parameters]".to_owned(), e))?;
-        let mut subscriptions = Vec::with_capacity(settings.streams.len());
-        for (index, stream) in settings.streams.iter().enumerate() {
-            let filled = stream
-                .parameters
-                .as_ref()
-                .map(|parameters| template::fill_object(parameters, claims))
-                .transpose()
-                .map_err(|e| (format!("streams.{index}.parameters"), e))?;
-            subscriptions.push(StreamSubscription {
-                stream: stream.stream.clone(),
-                parameters: filled,
-                priority: stream.priority,
-            });
-        }
-        Ok(Self {
-            parameters,
-            subscriptions,
-        })
-    }
 }

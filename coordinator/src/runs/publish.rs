@@ -1,57 +1,57 @@
 //! Publishes the jobs of a run: page by page, many at a time, each page recorded before the next.
 //!
-//! Whoever publishes a run holds its lease, so that two coordinators never publish the same job, and a run
-//! whose coordinator was killed is taken over when the lease has run out. Killed between the broker's word and
-//! the record of it, at most one page is published again: its jobs may come to two workers, each of which
-//! makes a whole snapshot, and the catalog counts one.
+//! A publisher holds the run's lease, so that two coordinators never publish the same job; when a coordinator was
+//! killed, another one takes the run over as soon as the lease has run out. Killed between the broker's confirmation
+//! and the record of it, at most one page is published again: its jobs may come to two workers, each of which makes
+//! a whole snapshot, and the catalog counts one.
 
-use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, future, stream};
 use seedbed_protocol::{
-    Attempt, JobId, RunId, StoreId,
+    Attempt, JobId, RunId,
     broker::{
         Broker, Message, Queue, Subject,
         spans::{publish_in, publish_span},
     },
-    message::{BaseSnapshot, FullReason, Scope, SeedJob, Start},
-    trace::{TraceContext, fail, trace_id},
+    manifest::FullReason,
+    message::Start,
+    settings::SettingsError,
+    telemetry::trace::{TraceContext, fail, trace_id},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, error, info_span, warn};
 
-use super::list::{RunError, Selection};
+use super::{error::RunError, job::JobMaker, start::starts};
 use crate::{
     catalog::{Catalog, PendingJob, QueuedJob},
     metrics::PublishMetrics,
-    settings::root::Settings,
+    settings::{Settings, SyncConfig},
 };
 
 /// Jobs that are read from the catalog at a time.
-const PAGE: i64 = 512;
+const PUBLISH_PAGE: i64 = 512;
 
-/// The same in memory, where each waits for a worker: whoever wants the run to stop waits for the end of a page.
-const PAGE_IN_MEMORY: i64 = 8;
+/// The same in memory, where each waits for a worker: stopping the run waits for the end of a page.
+const PUBLISH_PAGE_IN_MEMORY: i64 = 8;
 
 /// Jobs whose confirmation is awaited at the same time: one round trip for all of them.
 const IN_FLIGHT: usize = 256;
 
-/// How long a run belongs to a publisher that is not heard of. It renews its lease for each page.
+/// How long a lease lasts if it is not renewed. A publisher renews it for each page.
 const LEASE: Duration = Duration::from_secs(15);
 
 /// Publishes jobs on behalf of one process.
 pub struct Publisher {
     catalog: Catalog,
     broker: Arc<dyn Broker>,
-    settings: Settings,
+    /// Whether the broker is in this process.
+    in_memory: bool,
+    sync: SyncConfig,
+    jobs: JobMaker,
     metrics: PublishMetrics,
-    /// What this process is called in a lease.
+    /// The name of this process in a lease.
     holder: String,
 }
 
@@ -60,7 +60,7 @@ pub struct Publisher {
 pub enum Published {
     /// No job of it is left to publish, or the publisher was told to stop.
     All,
-    /// Somebody else publishes it, or has cancelled it.
+    /// Another process publishes it, or it was cancelled.
     Elsewhere,
 }
 
@@ -73,21 +73,30 @@ enum Attempted {
 
 impl Publisher {
     /// Publishes to `broker` what `catalog` lists.
-    pub fn new(catalog: Catalog, broker: Arc<dyn Broker>, settings: Settings) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the setting that is no template.
+    pub fn new(
+        catalog: Catalog,
+        broker: Arc<dyn Broker>,
+        settings: &Settings,
+    ) -> Result<Self, SettingsError> {
+        Ok(Self {
             catalog,
             broker,
-            settings,
+            in_memory: settings.broker.is_memory(),
+            sync: settings.sync.clone(),
+            jobs: JobMaker::new(settings)?,
             metrics: PublishMetrics::new(),
             holder: JobId::new().to_string(),
-        }
+        })
     }
 
     /// Publishes every job of the run that was not published yet, as fast as the broker takes them, or until
     /// `stop` is cancelled. A page that was begun is ended.
     ///
     /// # Errors
-    /// [`RunError`]; publishing again goes on where this stopped.
+    /// [`RunError`]; publishing again continues where this stopped.
     pub async fn publish(
         &self,
         run_id: RunId,
@@ -98,7 +107,7 @@ impl Publisher {
         while self.lease(run_id).await? {
             let page = self.catalog.listed_jobs(run_id, after, self.page()).await?;
             let last = page.last().map(|last| (last.position, last.job_id));
-            // What came in while this went on, by a retry, may be at any place.
+            // A retry may meanwhile have added jobs at any position.
             let nothing_left = last.is_none() && after.is_none();
             if nothing_left || stop.is_cancelled() {
                 self.catalog.release_run(run_id, &self.holder).await?;
@@ -123,7 +132,7 @@ impl Publisher {
         Ok(self.catalog.lease_run(run_id, &self.holder, LEASE).await?)
     }
 
-    /// Within the run's trace, whichever process has listed it.
+    /// A span within the run's trace, whichever process has listed it.
     async fn span(&self, run_id: RunId) -> Result<Span, RunError> {
         let span = info_span!(parent: None, "publish jobs", seedbed.run_id = %run_id);
         self.catalog.run_trace(run_id).await?.adopt(&span);
@@ -133,7 +142,7 @@ impl Publisher {
     /// Publishes some jobs and records what was published, also when one of them cannot be.
     async fn publish_page(&self, run_id: RunId, page: Vec<PendingJob>) -> Result<(), RunError> {
         let of_run = TraceContext::of(&Span::current());
-        let mut starts = self.starts(run_id, &page).await?;
+        let mut starts = starts(&self.catalog, &self.sync, run_id, &page).await?;
         let publishing = stream::iter(page)
             .map(|job| {
                 let start = starts.remove(&job.scope.store_id);
@@ -158,36 +167,7 @@ impl Publisher {
         unpublished.map_or(Ok(()), Err)
     }
 
-    /// What the jobs of these stores start from. A store without an entry has no live snapshot.
-    async fn starts(
-        &self,
-        run_id: RunId,
-        page: &[PendingJob],
-    ) -> Result<HashMap<StoreId, Start>, RunError> {
-        let sync = &self.settings.sync;
-        let because = if !sync.reuse {
-            Some(FullReason::Off)
-        } else if self.catalog.is_full_run(run_id).await? {
-            Some(FullReason::Asked)
-        } else {
-            None
-        };
-        if let Some(because) = because {
-            let stores = page.iter().map(|job| job.scope.store_id.clone());
-            return Ok(stores.map(|store| (store, Start::Full(because))).collect());
-        }
-        let bases = self.catalog.bases(page).await?.into_iter();
-        let start = |(store, base): (StoreId, BaseSnapshot)| {
-            let start = match sync.full_every {
-                Some(every) if is_due(&store, base.full_at, every) => Start::Full(FullReason::Due),
-                _ => Start::Base(Box::new(base)),
-            };
-            (store, start)
-        };
-        Ok(bases.map(start).collect())
-    }
-
-    /// Renews the lease while `work` goes on: the broker may be away for longer than it lasts.
+    /// Renews the lease during `work`: the broker may be away for longer than the lease lasts.
     async fn while_leased<T>(&self, run_id: RunId, work: impl Future<Output = T>) -> T {
         let renew = async {
             let mut ticks = tokio::time::interval(LEASE / 3);
@@ -204,10 +184,11 @@ impl Publisher {
         }
     }
 
-    /// In memory, a page may wait forever for a worker that has stopped as well; and what was published of it is gone
-    /// with this process. Elsewhere, what was published has to be recorded.
+    /// When publishing must stop in the middle of a page. In memory, a page may wait forever for a worker that has stopped
+    /// as well, and what was published of it is gone with this process. On a broker never: what was published has to
+    /// be recorded.
     async fn must_stop(&self, stop: &CancellationToken) {
-        if self.settings.broker.is_memory() {
+        if self.in_memory {
             stop.cancelled().await;
         } else {
             future::pending::<()>().await;
@@ -215,20 +196,16 @@ impl Publisher {
     }
 
     fn page(&self) -> i64 {
-        if self.settings.broker.is_memory() {
-            PAGE_IN_MEMORY
+        if self.in_memory {
+            PUBLISH_PAGE_IN_MEMORY
         } else {
-            PAGE
+            PUBLISH_PAGE
         }
     }
 
     /// In memory, a job's deadline would run while it waits for room.
     fn in_flight(&self) -> usize {
-        if self.settings.broker.is_memory() {
-            1
-        } else {
-            IN_FLIGHT
-        }
+        if self.in_memory { 1 } else { IN_FLIGHT }
     }
 
     async fn publish_job(
@@ -243,7 +220,7 @@ impl Publisher {
             store_id: job.scope.store_id.clone(),
             attempt: Attempt::FIRST,
         };
-        // A trace of its own, linked to the run's: a run of 100,000 jobs in one trace would be of use to nobody.
+        // A trace of its own, linked to the run's: a run of 100,000 jobs in one trace would be too large to read.
         let span = publish_span(self.broker.as_ref(), Queue::Jobs, &subject, None);
         of_run.link(&span);
         match self.message(&job, start, TraceContext::of(&span)) {
@@ -263,8 +240,7 @@ impl Publisher {
         }
     }
 
-    /// The message for `job` and its deadline. Settings that have changed since the job was listed may no longer
-    /// fit its store.
+    /// The message for `job` and its deadline.
     fn message(
         &self,
         job: &PendingJob,
@@ -272,54 +248,20 @@ impl Publisher {
         trace: TraceContext,
     ) -> Result<(Message, DateTime<Utc>), RunError> {
         let store_id = || job.scope.store_id.to_string();
-        let selection =
-            Selection::of(&job.scope, &self.settings).map_err(|(setting, source)| {
-                RunError::Template {
-                    setting,
-                    store_id: store_id(),
-                    position: job.position.unsigned_abs(),
-                    origin: "the list of stores".to_owned(),
-                    source,
-                }
-            })?;
-        let scope = job.scope.clone();
-        let mut job = seed_job(&self.settings, job.run_id, job.job_id, scope, selection);
-        job.start = start;
-        let message = Message::job(&job, trace).map_err(|source| RunError::Job {
+        let made = self
+            .jobs
+            .make(job.run_id, job.job_id, job.scope.clone(), start);
+        let made = made.map_err(|misfit| RunError::Template {
+            setting: misfit.setting,
+            store_id: store_id(),
+            position: job.position.unsigned_abs(),
+            origin: "the list of stores".to_owned(),
+            source: misfit.source,
+        })?;
+        let message = Message::job(&made, trace).map_err(|source| RunError::Job {
             store_id: store_id(),
             source,
         })?;
-        Ok((message, job.deadline))
-    }
-}
-
-/// Whether the store's rows were all downloaded at `full_at`, and not for so long that it is time again. Stores that were
-/// seeded in one night are spread: each has its own moment in the last quarter of `every`.
-fn is_due(store: &StoreId, full_at: DateTime<Utc>, every: Duration) -> bool {
-    let mut hasher = DefaultHasher::new();
-    store.as_str().hash(&mut hasher);
-    let share = 0.75 + 0.25 * (hasher.finish() as f64 / u64::MAX as f64);
-    let age = (Utc::now() - full_at).to_std().unwrap_or_default();
-    age >= every.mul_f64(share)
-}
-
-/// The message for a job that is to start now, from nothing.
-pub(crate) fn seed_job(
-    settings: &Settings,
-    run_id: RunId,
-    job_id: JobId,
-    scope: Scope,
-    selection: Selection,
-) -> SeedJob {
-    SeedJob {
-        run_id,
-        job_id,
-        scope,
-        parameters: selection.parameters,
-        default_streams: settings.sync.default_streams,
-        subscriptions: selection.subscriptions,
-        attempt: Attempt::FIRST,
-        deadline: Utc::now() + settings.worker.job_deadline,
-        start: Start::Full(FullReason::Off),
+        Ok((message, made.deadline))
     }
 }

@@ -1,4 +1,8 @@
-//! Takes what workers report, applies it to the catalog in batches, and acknowledges it after the commit.
+//! Records what workers report: takes events from the broker, applies them to the catalog in batches, and
+//! acknowledges them after the commit.
+//!
+//! At least once: killed before the acknowledgement, the same events are delivered again, and change nothing then.
+//! An event that the catalog refuses is parked, and does not hold up the others.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,33 +12,32 @@ use opentelemetry_semantic_conventions::attribute::{
 };
 use seedbed_protocol::{
     broker::{Broker, BrokerError, Consumer, Delivery, Queue, spans::process_span},
-    codec::CodecError,
-    message::SeedEvent,
-    trace::{TraceContext, attribute, fail},
+    message::{SeedEvent, codec::CodecError},
+    telemetry::trace::{TraceContext, attribute, fail},
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::progress::Counts;
 use crate::{
     catalog::{Applied, Catalog, CatalogError},
-    cli::progress::Counts,
     metrics::EventMetrics,
 };
 
-/// Events in one transaction. More would not be faster by much, and would make one failure costlier.
-const BATCH: u16 = 256;
+/// Events in one transaction. More would hardly be faster, and would make one failure costlier.
+const EVENT_BATCH: u16 = 256;
 
-/// Before events are taken again after something was away.
-const PAUSE: Duration = Duration::from_millis(500);
+/// Pause before consuming again after a failure.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// How long no event comes before the queue is asked whether there is one.
+/// How long to wait for an event before asking whether the queue is empty.
 const QUIET: Duration = Duration::from_millis(300);
 
 /// Why events are no longer applied.
 #[derive(Debug, thiserror::Error)]
-pub enum EventsError {
+pub enum RecordError {
     /// The catalog refused; the events were not acknowledged.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -43,8 +46,8 @@ pub enum EventsError {
     Broker(#[from] BrokerError),
 }
 
-impl EventsError {
-    /// Whether the same events may be applied later without anybody changing anything.
+impl RecordError {
+    /// Whether the same events may be applied later without any change.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Catalog(error) => error.is_transient(),
@@ -54,14 +57,14 @@ impl EventsError {
 }
 
 /// Applies events to the catalog.
-pub struct Events {
+pub struct Recorder {
     catalog: Catalog,
     broker: Arc<dyn Broker>,
     counts: watch::Sender<Counts>,
     metrics: EventMetrics,
 }
 
-impl Events {
+impl Recorder {
     /// Takes events from `broker`, applies them to `catalog`, and counts in `counts` what ended.
     pub fn new(catalog: Catalog, broker: Arc<dyn Broker>, counts: watch::Sender<Counts>) -> Self {
         Self {
@@ -75,9 +78,9 @@ impl Events {
     /// Applies events until `stop` is cancelled, and then those that are already there.
     ///
     /// # Errors
-    /// [`EventsError`] when the catalog or the broker fails; events that were not applied come again.
-    pub async fn run(&self, stop: CancellationToken) -> Result<(), EventsError> {
-        let mut consumer = self.broker.consume(Queue::Events, BATCH).await?;
+    /// [`RecordError`] when the catalog or the broker fails; events that were not applied come again.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), RecordError> {
+        let mut consumer = self.broker.consume(Queue::Events, EVENT_BATCH).await?;
         loop {
             let first = tokio::select! {
                 biased;
@@ -92,11 +95,11 @@ impl Events {
         }
     }
 
-    /// [`Self::run`] again and again, also after the catalog or the broker was away for a while.
+    /// [`Self::run`], restarted whenever the catalog or the broker was unavailable for a while.
     ///
     /// # Errors
-    /// As [`Self::run`], unless it may pass.
-    pub async fn keep_running(&self, stop: CancellationToken) -> Result<(), EventsError> {
+    /// As [`Self::run`], except for transient ones.
+    pub async fn keep_running(&self, stop: CancellationToken) -> Result<(), RecordError> {
         loop {
             match self.run(stop.clone()).await {
                 // What was not recorded was not acknowledged: another process, or the next one, gets it.
@@ -104,19 +107,19 @@ impl Events {
                 Err(error) if error.is_transient() => warn!("events are recorded later: {error}"),
                 ended => return ended,
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
     }
 
-    /// Applies every event that waits now, so that what follows knows what has happened.
+    /// Applies every event that waits now, so that the caller then works with the current state.
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub async fn catch_up(&self) -> Result<(), EventsError> {
+    pub async fn catch_up(&self) -> Result<(), RecordError> {
         if self.broker.waiting(Queue::Events).await? == 0 {
             return Ok(());
         }
-        let mut consumer = self.broker.consume(Queue::Events, BATCH).await?;
+        let mut consumer = self.broker.consume(Queue::Events, EVENT_BATCH).await?;
         loop {
             match tokio::time::timeout(QUIET, consumer.next()).await {
                 Ok(Some(first)) => self.apply(fill_batch(first, consumer.as_mut())).await?,
@@ -127,7 +130,7 @@ impl Events {
         }
     }
 
-    async fn apply(&self, batch: Vec<Delivery>) -> Result<(), EventsError> {
+    async fn apply(&self, batch: Vec<Delivery>) -> Result<(), RecordError> {
         let (mut events, mut taken) = (Vec::new(), Vec::new());
         for delivery in batch {
             let span = process_span(self.broker.as_ref(), Queue::Events, &delivery);
@@ -169,12 +172,12 @@ impl Events {
         span
     }
 
-    /// Finds the event that the catalog refuses, and puts it aside: it must not hold up the others.
+    /// Finds the event that the catalog refuses, and parks it: it must not hold up the others.
     async fn apply_one_by_one(
         &self,
         events: &[SeedEvent],
         taken: Vec<Taken>,
-    ) -> Result<(), EventsError> {
+    ) -> Result<(), RecordError> {
         for (event, one) in events.iter().zip(taken) {
             let event = std::slice::from_ref(event);
             let applying = self.catalog.apply(event).instrument(one.span.clone());
@@ -196,7 +199,7 @@ impl Events {
         events: &[SeedEvent],
         applied: &[Applied],
         taken: Vec<Taken>,
-    ) -> Result<(), EventsError> {
+    ) -> Result<(), RecordError> {
         self.metrics.applied(events);
         self.counts.send_modify(|counts| counts.add(applied));
         for ((event, applied), one) in events.iter().zip(applied).zip(taken) {
@@ -208,7 +211,7 @@ impl Events {
     }
 }
 
-/// An event's message, with the span of what becomes of it.
+/// An event's message, with the span of its processing.
 struct Taken {
     delivery: Delivery,
     span: Span,
@@ -226,10 +229,10 @@ async fn park_undecoded(delivery: Delivery, error: &CodecError) -> Result<(), Br
     or_redelivered(delivery.park(error.to_string()).await)
 }
 
-/// `first`, and whatever else is there already.
+/// `first`, and the other events that are there already.
 fn fill_batch(first: Delivery, consumer: &mut dyn Consumer) -> Vec<Delivery> {
     let mut batch = vec![first];
-    while batch.len() < BATCH.into() {
+    while batch.len() < EVENT_BATCH.into() {
         match consumer.next().now_or_never() {
             Some(Some(delivery)) => batch.push(delivery),
             _ => break,
@@ -254,8 +257,7 @@ async fn settle(
     delivery.ack().await
 }
 
-/// A lost connection is no reason to stop: what was not settled over it is delivered again, and changes nothing
-/// then.
+/// Ignores a lost connection: what was not settled over it is delivered again, and changes nothing then.
 fn or_redelivered(settled: Result<(), BrokerError>) -> Result<(), BrokerError> {
     match settled {
         Err(error) if error.is_transient() => {
@@ -277,7 +279,7 @@ mod tests {
         Attempt, JobId, RunId, StoreId,
         broker::{Headers, MemoryBroker, Message, Settlement},
         message::EventKind,
-        trace::TraceContext,
+        telemetry::trace::TraceContext,
     };
     use tempfile::TempDir;
 
@@ -305,7 +307,7 @@ mod tests {
     async fn a_connection_that_is_lost_before_an_event_is_settled_does_not_stop_the_rest() {
         let directory = TempDir::new().unwrap();
         let url = format!("sqlite:{}", directory.path().join("catalog.db").display());
-        let events = Events::new(
+        let events = Recorder::new(
             Catalog::open(&url).await.unwrap(),
             Arc::new(MemoryBroker::default()),
             watch::Sender::default(),
@@ -316,7 +318,7 @@ mod tests {
             store_id: StoreId::new("7").unwrap(),
             attempt: Attempt::FIRST,
             at: Utc::now(),
-            worker: "somebody".to_owned(),
+            worker: "worker-1".to_owned(),
             kind: EventKind::Started { trace_id: None },
         };
         let garbage = Message {
@@ -335,7 +337,7 @@ mod tests {
             let closed = settled_with(BrokerError::Closed).await;
             assert!(matches!(
                 closed,
-                Err(EventsError::Broker(BrokerError::Closed))
+                Err(RecordError::Broker(BrokerError::Closed))
             ));
         }
     }

@@ -9,17 +9,16 @@ use std::{
 };
 
 use futures::stream::BoxStream;
-use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::record::{Columns, READ_AHEAD, Read, scope, until_end};
-use super::record::{RecordProblem, Store, StoresError};
-use seedbed_protocol::json::kind_of;
-
-/// Much more than the claims of a token can be.
-const MAX_LINE_BYTES: u64 = 1 << 20;
-
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+use super::store::Store;
+use super::{
+    error::{RecordProblem, SourceError},
+    lines::{Lines, MAX_LINE_BYTES, without_byte_order_mark},
+    reading::{READ_AHEAD, Read, until_end},
+    record::{Columns, scope},
+    table::{check_header, csv_columns, first_line, json_columns, malformed},
+};
 
 /// How a list of stores is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -49,7 +48,7 @@ impl Input {
     }
 
     /// The format that the file's name tells; `None` for standard input, whose beginning tells it.
-    pub(crate) fn format(&self) -> Result<Option<FileFormat>, StoresError> {
+    pub(super) fn format(&self) -> Result<Option<FileFormat>, SourceError> {
         let Self::File(path) = self else {
             return Ok(None);
         };
@@ -57,7 +56,7 @@ impl Input {
         match extension.to_ascii_lowercase().as_str() {
             "ndjson" | "jsonl" | "json" => Ok(Some(FileFormat::Ndjson)),
             "csv" => Ok(Some(FileFormat::Csv)),
-            _ => Err(StoresError::Format {
+            _ => Err(SourceError::Format {
                 file: self.to_string(),
             }),
         }
@@ -81,11 +80,11 @@ impl fmt::Display for Input {
 }
 
 /// The stores of `input`, read by a thread of its own.
-pub(crate) fn stores<'a>(
+pub(super) fn stores<'a>(
     input: &Input,
     format: Option<FileFormat>,
     store_id: &str,
-) -> BoxStream<'a, Result<Store, StoresError>> {
+) -> BoxStream<'a, Result<Store, SourceError>> {
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
     let reader = Reader {
         origin: input.to_string(),
@@ -194,7 +193,7 @@ impl Reader {
     }
 
     fn refuse(&self, position: u64, problem: RecordProblem) -> Result<(), Closed> {
-        self.fail(StoresError::Record {
+        self.fail(SourceError::Record {
             origin: self.origin.clone(),
             unit: "line",
             position,
@@ -217,151 +216,15 @@ impl Reader {
     }
 
     fn unreadable(&self, source: io::Error) -> Result<(), Closed> {
-        self.fail(StoresError::Unreadable {
+        self.fail(SourceError::Unreadable {
             origin: self.origin.clone(),
             source,
         })
     }
 
-    fn fail(&self, error: StoresError) -> Result<(), Closed> {
+    fn fail(&self, error: SourceError) -> Result<(), Closed> {
         self.sender.blocking_send(Err(error)).map_err(|_| Closed)
     }
-}
-
-fn malformed(problem: impl Into<String>) -> RecordProblem {
-    RecordProblem::Malformed(problem.into())
-}
-
-fn json_columns(line: &[u8]) -> Result<Columns, RecordProblem> {
-    let error = match serde_json::from_slice(line) {
-        Ok(columns) => return Ok(columns),
-        Err(error) => error,
-    };
-    match serde_json::from_slice::<Value>(line) {
-        Ok(other) if !other.is_object() => Err(malformed(format!(
-            "expected a JSON object, found {}",
-            kind_of(&other)
-        ))),
-        parsed => {
-            // serde_json counts lines within this one; only the column says something.
-            let (reason, column) = (error.to_string(), error.column());
-            let reason = reason.split(" at line ").next().unwrap_or_default();
-            let problem = match parsed {
-                Ok(_) => "",
-                Err(_) => "not a JSON object: ",
-            };
-            Err(malformed(format!("{problem}{reason} at column {column}")))
-        }
-    }
-}
-
-fn check_header(header: &csv::StringRecord) -> Result<(), RecordProblem> {
-    for (index, name) in header.iter().enumerate() {
-        let problem = if name.is_empty() {
-            format!("column {} of the header has no name", index + 1)
-        } else if name.contains('\r') {
-            "the header has a carriage return in it; end lines with LF or CRLF".to_owned()
-        } else if header.iter().take(index).any(|earlier| earlier == name) {
-            format!("the header names the column {name:?} twice")
-        } else {
-            continue;
-        };
-        return Err(malformed(problem));
-    }
-    Ok(())
-}
-
-fn csv_columns(
-    header: &csv::StringRecord,
-    record: &csv::StringRecord,
-) -> Result<Columns, RecordProblem> {
-    let (expected, found) = (header.len(), record.len());
-    if expected != found {
-        return Err(malformed(format!(
-            "the header has {expected} columns, this line has {found}"
-        )));
-    }
-    let mut columns = Columns::default();
-    for (name, value) in header.iter().zip(record) {
-        columns.add(name, value.into())?;
-    }
-    Ok(columns)
-}
-
-/// The line on which `record` begins. The parser knows only where it is after it: at the start of the
-/// next line, because [`Lines`] ends every line.
-fn first_line(record: &csv::ByteRecord, after: &csv::Position) -> u64 {
-    let within = record
-        .as_slice()
-        .iter()
-        .filter(|&&byte| byte == b'\n')
-        .count();
-    after.line() - 1 - within as u64
-}
-
-/// A text whose lines all end with a line feed alone, the last one too, and are not endless.
-struct Lines {
-    text: Box<dyn BufRead + Send>,
-    line: Vec<u8>,
-    given: usize,
-}
-
-impl Lines {
-    fn of(text: Box<dyn BufRead + Send>) -> Self {
-        Self {
-            text,
-            line: Vec::new(),
-            given: 0,
-        }
-    }
-
-    /// The next line with its end; `None` after the last one.
-    fn next_line(&mut self) -> io::Result<Option<&[u8]>> {
-        self.line.clear();
-        self.given = 0;
-        let mut text = self.text.by_ref().take(MAX_LINE_BYTES);
-        if text.read_until(b'\n', &mut self.line)? == 0 {
-            return Ok(None);
-        }
-        if self.line.len() as u64 == MAX_LINE_BYTES {
-            let problem = format!("the line is longer than {MAX_LINE_BYTES} bytes");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-        }
-        if self.line.ends_with(b"\n") {
-            self.line.pop();
-        }
-        if self.line.ends_with(b"\r") {
-            self.line.pop();
-        }
-        self.line.push(b'\n');
-        Ok(Some(&self.line))
-    }
-}
-
-impl io::Read for Lines {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.given == self.line.len() && self.next_line()?.is_none() {
-            return Ok(0);
-        }
-        let rest = &self.line[self.given..];
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        self.given += length;
-        Ok(length)
-    }
-}
-
-fn without_byte_order_mark(
-    mut file: Box<dyn BufRead + Send>,
-) -> io::Result<Box<dyn BufRead + Send>> {
-    let mut start = Vec::new();
-    file.by_ref()
-        .take(BYTE_ORDER_MARK.len() as u64)
-        .read_to_end(&mut start)?;
-    if start == BYTE_ORDER_MARK {
-        start.clear();
-    }
-    Ok(Box::new(Cursor::new(start).chain(file)))
 }
 
 /// A list whose first line that is not blank begins with `{` is NDJSON, any other CSV.
@@ -379,11 +242,11 @@ fn sniff(mut file: Box<dyn BufRead + Send>) -> io::Result<(Box<dyn BufRead + Sen
 #[cfg(test)]
 mod tests {
     use futures::TryStreamExt;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    async fn read(name: &str, content: impl AsRef<[u8]>) -> Result<Vec<Store>, StoresError> {
+    async fn read(name: &str, content: impl AsRef<[u8]>) -> Result<Vec<Store>, SourceError> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(name);
         std::fs::write(&path, content).unwrap();

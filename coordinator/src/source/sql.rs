@@ -2,25 +2,26 @@
 
 use std::{fmt, str::FromStr};
 
+use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt, stream::BoxStream};
-use serde_json::{Number, Value};
+use seedbed_protocol::settings::without_secrets;
 use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions, Connection, Decode, Row, Type, TypeInfo, ValueRef,
+    AssertSqlSafe, ConnectOptions, Connection,
     mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow},
     postgres::{PgConnectOptions, PgConnection},
     sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow},
-    types::{
-        Decimal,
-        chrono::{DateTime, NaiveDate, NaiveDateTime, Utc},
-    },
 };
 use tokio::sync::mpsc;
 use url::Url;
 
-use seedbed_protocol::settings::without_secrets;
-
-use super::record::{Columns, READ_AHEAD, Read, scope, until_end};
-use super::record::{RecordProblem, Store, StoresError};
+use super::store::Store;
+use super::{
+    error::{RecordProblem, SourceError},
+    query::Query,
+    reading::{READ_AHEAD, Read, until_end},
+    record::{Columns, scope},
+    values::{json_columns, mysql_columns, sqlite_columns},
+};
 
 /// The parameters of a Postgres URL that sqlx knows, except `options[…]`. It would log any other one with its
 /// value, which may be a misspelt password.
@@ -72,71 +73,13 @@ impl fmt::Debug for Driver {
     }
 }
 
-/// The configured query, in pieces between which the time goes that `:since` stands for.
-#[derive(Debug, Clone)]
-struct Query(Vec<String>);
-
-impl Query {
-    /// `:since` counts as a parameter outside of quotes and comments, where databases do not look for parameters either.
-    fn parse(text: &str) -> Self {
-        let mut pieces = vec![String::new()];
-        let mut rest = text;
-        while !rest.is_empty() {
-            let literal = literal_length(rest);
-            let (taken, after) = match rest.strip_prefix(SINCE) {
-                Some(after) if !after.starts_with(|c: char| c.is_alphanumeric() || c == '_') => {
-                    pieces.push(String::new());
-                    ("", after)
-                }
-                // `::` is a cast.
-                _ if rest.starts_with("::") => rest.split_at(2),
-                _ if literal > 0 => rest.split_at(literal),
-                _ => rest.split_at(rest.chars().next().map_or(0, char::len_utf8)),
-            };
-            if let Some(piece) = pieces.last_mut() {
-                piece.push_str(taken);
-            }
-            rest = after;
-        }
-        Self(pieces)
-    }
-
-    fn has_since(&self) -> bool {
-        self.0.len() > 1
-    }
-
-    /// The query with `parameter` wherever `:since` was, and how often that is.
-    fn with(&self, parameter: &str) -> (String, usize) {
-        (self.0.join(parameter), self.0.len() - 1)
-    }
-}
-
-const SINCE: &str = ":since";
-
-/// The length of the quoted text or comment that `text` begins with; 0 if it begins with neither. One that is not closed goes
-/// on to the end.
-fn literal_length(text: &str) -> usize {
-    let until = |start: usize, end: &str| {
-        let found = text[start..].find(end);
-        found.map_or(text.len(), |at| start + at + end.len())
-    };
-    match text.as_bytes() {
-        [b'\'', ..] => until(1, "'"),
-        [b'"', ..] => until(1, "\""),
-        [b'`', ..] => until(1, "`"),
-        [b'-', b'-', ..] => until(2, "\n"),
-        [b'/', b'*', ..] => until(2, "*/"),
-        _ => 0,
-    }
-}
-
 impl SqlSource {
     /// Whether the query has a `:since`.
-    pub(crate) fn knows_changes(&self) -> bool {
+    pub(super) fn knows_changes(&self) -> bool {
         self.query.has_since()
     }
 
-    pub(crate) fn db_system(&self) -> &'static str {
+    pub(super) fn db_system(&self) -> &'static str {
         match self.driver {
             Driver::Postgres(_) => "postgresql",
             Driver::MySql(_) => "mysql",
@@ -147,9 +90,9 @@ impl SqlSource {
     /// The query `query` on the database at `url`; nothing is opened yet.
     ///
     /// # Errors
-    /// [`StoresError::Url`] when `url` names no database that this program can ask.
-    pub fn new(url: &str, query: &str, store_id: &str) -> Result<Self, StoresError> {
-        let bad = |problem: String| StoresError::Url { problem };
+    /// [`SourceError::Url`] when `url` names no database that this program can ask.
+    pub fn new(url: &str, query: &str, store_id: &str) -> Result<Self, SourceError> {
+        let bad = |problem: String| SourceError::Url { problem };
         let malformed = |e: &dyn fmt::Display| bad(format!("is malformed: {e}"));
         let (scheme, rest) = url
             .split_once(':')
@@ -183,7 +126,7 @@ impl SqlSource {
         };
         let query = query.trim().trim_end_matches(';').trim_end();
         if query.is_empty() {
-            return Err(StoresError::NoQuery);
+            return Err(SourceError::NoQuery);
         }
         Ok(Self {
             database: display_name(url, scheme, rest),
@@ -194,15 +137,15 @@ impl SqlSource {
     }
 
     /// Its host and name, without user and password.
-    pub(crate) fn database(&self) -> &str {
+    pub(super) fn database(&self) -> &str {
         &self.database
     }
 
     /// The query's rows as stores, fetched as they are taken; `since` is what `:since` stands for.
-    pub(crate) fn stores<'a>(
+    pub(super) fn stores<'a>(
         &self,
         since: DateTime<Utc>,
-    ) -> BoxStream<'a, Result<Store, StoresError>> {
+    ) -> BoxStream<'a, Result<Store, SourceError>> {
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
         let reader = Reader {
             database: self.database.clone(),
@@ -247,7 +190,7 @@ struct Reader {
 }
 
 impl Reader {
-    async fn read(&self, driver: Driver) -> Result<(), StoresError> {
+    async fn read(&self, driver: Driver) -> Result<(), SourceError> {
         match driver {
             Driver::Postgres(options) => {
                 let mut connection: PgConnection =
@@ -311,17 +254,17 @@ impl Reader {
         &self,
         rows: impl Stream<Item = sqlx::Result<R>> + Send,
         columns: impl Fn(R) -> Result<Columns, RecordProblem>,
-    ) -> Result<bool, StoresError> {
+    ) -> Result<bool, SourceError> {
         let mut rows = std::pin::pin!(rows.enumerate());
         while let Some((index, row)) = rows.next().await {
-            let row = row.map_err(|source| StoresError::Query {
+            let row = row.map_err(|source| SourceError::Query {
                 database: self.database.clone(),
                 source,
             })?;
             let position = index as u64 + 1;
             let scope = columns(row)
                 .and_then(|columns| scope(columns, &self.store_id))
-                .map_err(|problem| StoresError::Record {
+                .map_err(|problem| SourceError::Record {
                     origin: format!("source.query on {}", self.database),
                     unit: "row",
                     position,
@@ -339,8 +282,8 @@ impl Reader {
         Ok(true)
     }
 
-    fn unreachable(&self, source: sqlx::Error) -> StoresError {
-        StoresError::Connect {
+    fn unreachable(&self, source: sqlx::Error) -> SourceError {
+        SourceError::Connect {
             database: self.database.clone(),
             source,
         }
@@ -354,112 +297,9 @@ impl Reader {
     }
 }
 
-fn json_columns(json: &str) -> Result<Columns, RecordProblem> {
-    serde_json::from_str(json).map_err(|e| RecordProblem::Malformed(e.to_string()))
-}
-
-/// SQLite types values, not columns.
-fn sqlite_columns(row: &SqliteRow) -> Result<Columns, RecordProblem> {
-    let mut columns = Columns::default();
-    for (index, column) in row.columns().iter().enumerate() {
-        let value = row.try_get_raw(index).map_err(undecodable)?;
-        let type_name = value.type_info().name().to_owned();
-        let json = if value.is_null() {
-            Value::Null
-        } else {
-            match type_name.as_str() {
-                "TEXT" => get::<String, _>(row, index)?.into(),
-                "INTEGER" | "INT4" | "INT8" | "BOOLEAN" => get::<i64, _>(row, index)?.into(),
-                "REAL" => fraction(get(row, index)?),
-                _ => return Err(unsupported(column.name(), &type_name)),
-            }
-        };
-        columns.add(column.name(), json)?;
-    }
-    Ok(columns)
-}
-
-fn mysql_columns(row: &MySqlRow) -> Result<Columns, RecordProblem> {
-    let mut columns = Columns::default();
-    for (index, column) in row.columns().iter().enumerate() {
-        let name = column.name();
-        let null = row.try_get_raw(index).map_err(undecodable)?.is_null();
-        let json = if null {
-            Value::Null
-        } else {
-            mysql_value(row, index, name, column.type_info().name())?
-        };
-        columns.add(name, json)?;
-    }
-    Ok(columns)
-}
-
-fn mysql_value(
-    row: &MySqlRow,
-    index: usize,
-    name: &str,
-    type_name: &str,
-) -> Result<Value, RecordProblem> {
-    Ok(match type_name {
-        "BOOLEAN" => get::<bool, _>(row, index)?.into(),
-        "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" => {
-            get::<i64, _>(row, index)?.into()
-        }
-        "TINYINT UNSIGNED" | "SMALLINT UNSIGNED" | "MEDIUMINT UNSIGNED" | "INT UNSIGNED"
-        | "BIGINT UNSIGNED" | "YEAR" => get::<u64, _>(row, index)?.into(),
-        "FLOAT" => fraction(get::<f32, _>(row, index)?.into()),
-        "DOUBLE" => fraction(get(row, index)?),
-        "DECIMAL" => decimal(get(row, index)?),
-        "CHAR" | "VARCHAR" | "TINYTEXT" | "TEXT" | "MEDIUMTEXT" | "LONGTEXT" | "ENUM" | "SET" => {
-            get::<String, _>(row, index)?.into()
-        }
-        "JSON" => get(row, index)?,
-        // As ISO 8601, like Postgres in JSON.
-        "DATE" => get::<NaiveDate, _>(row, index)?.to_string().into(),
-        "DATETIME" => {
-            let time: NaiveDateTime = get(row, index)?;
-            time.format("%Y-%m-%dT%H:%M:%S%.f").to_string().into()
-        }
-        "TIMESTAMP" => get::<DateTime<Utc>, _>(row, index)?.to_rfc3339().into(),
-        _ => return Err(unsupported(name, type_name)),
-    })
-}
-
-/// The value of a column whose type has been looked at.
-fn get<'r, T, R>(row: &'r R, index: usize) -> Result<T, RecordProblem>
-where
-    R: Row,
-    usize: sqlx::ColumnIndex<R>,
-    T: Decode<'r, R::Database> + Type<R::Database>,
-{
-    row.try_get_unchecked(index).map_err(undecodable)
-}
-
-fn undecodable(error: sqlx::Error) -> RecordProblem {
-    RecordProblem::Malformed(error.to_string())
-}
-
-/// JSON has no infinity and no NaN.
-fn fraction(number: f64) -> Value {
-    Number::from_f64(number).map_or(Value::Null, Value::Number)
-}
-
-/// A number, as Postgres writes `numeric` in JSON.
-fn decimal(number: Decimal) -> Value {
-    serde_json::from_str(&number.to_string()).unwrap_or_else(|_| number.to_string().into())
-}
-
-fn unsupported(column: &str, type_name: &str) -> RecordProblem {
-    RecordProblem::ColumnType {
-        column: column.to_owned(),
-        type_name: type_name.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use futures::TryStreamExt;
-    use serde_json::json;
 
     use super::*;
 
@@ -477,26 +317,11 @@ mod tests {
         (directory, format!("sqlite:{}", file.display()))
     }
 
-    async fn read(url: &str, query: &str) -> Result<Vec<Store>, StoresError> {
+    async fn read(url: &str, query: &str) -> Result<Vec<Store>, SourceError> {
         SqlSource::new(url, query, "store_id")?
             .stores(DateTime::UNIX_EPOCH)
             .try_collect()
             .await
-    }
-
-    #[test]
-    fn since_is_a_parameter_outside_of_quotes_and_comments() {
-        let with = |query: &str| Query::parse(query).with("?");
-        let (query, times) = with("SELECT id FROM s WHERE t > :since OR u > :since");
-        assert_eq!(query, "SELECT id FROM s WHERE t > ? OR u > ?");
-        assert_eq!(times, 2);
-        for untouched in [
-            "SELECT ':since', \":since\", `:since` FROM s -- :since\nWHERE 1 /* :since */",
-            "SELECT t::since, :since_then FROM größe",
-            "SELECT 'not closed :since",
-        ] {
-            assert_eq!(with(untouched), (untouched.to_owned(), 0));
-        }
     }
 
     #[tokio::test]
@@ -601,6 +426,5 @@ mod tests {
             "{error}"
         );
         assert!(name("postgres://db/app?sslmode=require&options[search_path]=a").is_ok());
-        assert_eq!(decimal("1.50".parse().unwrap()), json!(1.5));
     }
 }

@@ -1,9 +1,10 @@
-//! `seedbed gc`: removes snapshots that nobody needs any more, and repairs what catalog and store disagree about.
+//! Garbage collection: removes snapshots that are no longer needed, and repairs what catalog and object storage disagree
+//! about.
 //!
-//! Three sweeps, each of which can be killed at any point and goes on with the next call:
-//! * expired: snapshots that are superseded, or whose store is gone, for longer than `[retention]` says;
-//! * orphans: objects that no snapshot refers to, left by a killed worker or by a second upload of one try;
-//! * lost: snapshots in the catalog whose objects somebody else has removed.
+//! Three passes, each of which can be killed at any point; the next call continues:
+//! * lost: snapshots in the catalog whose objects are gone are marked;
+//! * expired: snapshots that are superseded, or whose store is gone, for longer than `[retention]` says are removed;
+//! * orphans: objects that no snapshot refers to, left by a killed worker or by a second upload of one attempt, are removed.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -11,45 +12,57 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use seedbed_protocol::{
     JobId, StoreId,
-    snapshots::{SnapshotPart, SnapshotStore, SnapshotStoreError, StoredObject, latest_key},
+    objects::StorageError,
+    snapshots::{SnapshotPart, SnapshotRepository, StoredObject, latest_key},
 };
 use serde::Serialize;
 use tracing::warn;
 
 use crate::{
     catalog::{Catalog, CatalogError, Retention, SnapshotRef},
-    settings::root::RetentionConfig,
+    settings::RetentionConfig,
 };
 
 /// Snapshots or objects that are looked up or deleted together.
-const PAGE: usize = 256;
+const GC_PAGE: usize = 256;
 
 /// Why nothing more was removed.
 #[derive(Debug, thiserror::Error)]
-pub enum RetentionError {
+pub enum GcError {
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// The snapshot store failed.
+    /// The object storage failed.
     #[error(transparent)]
-    Snapshots(#[from] SnapshotStoreError),
+    Snapshots(#[from] StorageError),
     /// The two have nothing to do with each other.
     #[error(
         "none of the {snapshots} snapshots in the catalog is in {url}, and nothing was removed: do snapshots.url \
          and catalog.url belong together? If the objects are really gone, start with a new catalog"
     )]
-    WrongStore {
+    WrongStorage {
         /// Snapshots that should be there.
         snapshots: u64,
-        /// The store.
+        /// Its URL.
         url: String,
     },
+}
+
+impl GcError {
+    /// Whether a person has to change the settings before it can succeed.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Catalog(_) => false,
+            Self::Snapshots(error) => !error.is_transient(),
+            Self::WrongStorage { .. } => true,
+        }
+    }
 }
 
 /// What was removed, or would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Collected {
-    /// Snapshots that had their time.
+    /// Snapshots that were kept long enough.
     pub expired: u64,
     /// Objects that no snapshot refers to.
     pub orphans: u64,
@@ -61,10 +74,10 @@ pub struct Collected {
     pub unknown: u64,
 }
 
-/// Removes what is no longer needed from one catalog and its store.
+/// Collects the garbage of one catalog and its object storage.
 pub struct Collector<'a> {
     catalog: &'a Catalog,
-    snapshots: &'a SnapshotStore,
+    snapshots: &'a SnapshotRepository,
     policy: Retention,
     orphans_before: DateTime<Utc>,
     dry_run: bool,
@@ -72,10 +85,10 @@ pub struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    /// A collector that goes by `config`; with `dry_run`, it only counts.
+    /// A collector with the policy of `config`; with `dry_run`, it only counts.
     pub fn new(
         catalog: &'a Catalog,
-        snapshots: &'a SnapshotStore,
+        snapshots: &'a SnapshotRepository,
         config: &RetentionConfig,
         dry_run: bool,
     ) -> Self {
@@ -101,17 +114,17 @@ impl<'a> Collector<'a> {
     /// Removes everything that may go.
     ///
     /// # Errors
-    /// [`RetentionError`]; what was removed until then stays removed.
-    pub async fn collect(mut self) -> Result<Collected, RetentionError> {
-        // First, since it finds out whether catalog and store belong together.
+    /// [`GcError`]; what was removed until then stays removed.
+    pub async fn collect(mut self) -> Result<Collected, GcError> {
+        // First, since it finds out whether catalog and object storage belong together.
         self.note_lost().await?;
         self.remove_expired().await?;
         self.remove_orphans().await?;
         Ok(self.collected)
     }
 
-    async fn note_lost(&mut self) -> Result<(), RetentionError> {
-        // The catalog before the store: what is recorded is in the store already.
+    async fn note_lost(&mut self) -> Result<(), GcError> {
+        // The catalog before the storage: what is recorded is in the storage already.
         let recorded: Vec<SnapshotRef> = self.catalog.present_snapshots().try_collect().await?;
         let files = |snapshot: &SnapshotRef| snapshot.files().to_vec();
         let mut missing: HashMap<String, usize> = (0..recorded.len())
@@ -128,14 +141,14 @@ impl<'a> Collector<'a> {
         }
         drop(objects);
         if expected > 0 && missing.len() == expected {
-            return Err(RetentionError::WrongStore {
+            return Err(GcError::WrongStorage {
                 snapshots: recorded.len() as u64,
                 url: self.snapshots.url().to_owned(),
             });
         }
         let mut lost = BTreeSet::new();
         for (key, index) in missing {
-            // A list may be wrong where a question is not.
+            // A listing may be stale where a request for one object is not.
             if self.snapshots.head(&key).await?.is_none() {
                 lost.insert(index);
             }
@@ -151,7 +164,7 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    async fn remove_expired(&mut self) -> Result<(), RetentionError> {
+    async fn remove_expired(&mut self) -> Result<(), GcError> {
         if self.dry_run {
             let (expired, bytes) = self.catalog.deletable(&self.policy).await?;
             self.collected.expired += expired;
@@ -159,7 +172,7 @@ impl<'a> Collector<'a> {
             return Ok(());
         }
         loop {
-            let page = self.catalog.start_deleting(&self.policy, PAGE).await?;
+            let page = self.catalog.start_deleting(&self.policy, GC_PAGE).await?;
             if page.is_empty() {
                 return Ok(());
             }
@@ -174,8 +187,8 @@ impl<'a> Collector<'a> {
         self.collected.bytes += page.iter().map(|snapshot| snapshot.bytes).sum::<u64>();
     }
 
-    /// The manifests go before what they refer to, so that nobody finds one without its files.
-    async fn delete_snapshots(&self, page: &[SnapshotRef]) -> Result<(), RetentionError> {
+    /// Manifests are deleted before what they refer to, so that no reader finds one without its files.
+    async fn delete_snapshots(&self, page: &[SnapshotRef]) -> Result<(), GcError> {
         let manifests = page
             .iter()
             .filter_map(|snapshot| snapshot.manifest().cloned());
@@ -192,17 +205,17 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    async fn delete(&self, keys: Vec<String>) -> Result<(), RetentionError> {
+    async fn delete(&self, keys: Vec<String>) -> Result<(), GcError> {
         Ok(self.snapshots.delete(stream::iter(keys)).await?)
     }
 
-    async fn remove_orphans(&mut self) -> Result<(), RetentionError> {
+    async fn remove_orphans(&mut self) -> Result<(), GcError> {
         let before = self.orphans_before;
         let old = self.snapshots.list().try_filter(move |object| {
             let is_old = object.snapshot.is_some() && object.last_modified < before;
             std::future::ready(is_old)
         });
-        let mut pages = old.try_chunks(PAGE);
+        let mut pages = old.try_chunks(GC_PAGE);
         let mut orphans = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| error.1)?;
@@ -225,7 +238,7 @@ impl<'a> Collector<'a> {
     async fn orphans_among(
         &self,
         objects: Vec<StoredObject>,
-    ) -> Result<(Vec<StoredObject>, u64), RetentionError> {
+    ) -> Result<(Vec<StoredObject>, u64), GcError> {
         let jobs: HashSet<JobId> = objects.iter().filter_map(job_of).collect();
         let known = self.catalog.objects_of(&jobs).await?;
         let mut unknown = 0;

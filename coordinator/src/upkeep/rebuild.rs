@@ -1,23 +1,36 @@
-//! `seedbed rebuild-catalog`: takes every snapshot into the catalog whose manifest is in the store.
+//! Rebuilds a catalog from the manifests beside the snapshots. Killed, what was taken in stays; the next call continues.
 
 use std::collections::HashSet;
 
 use futures::StreamExt;
-use seedbed_protocol::snapshots::{SnapshotPart, SnapshotStore, SnapshotStoreError};
+use seedbed_protocol::{
+    objects::StorageError,
+    snapshots::{SnapshotPart, SnapshotRepository},
+};
 use serde::Serialize;
 use tracing::warn;
 
 use crate::catalog::{Catalog, CatalogError};
 
-/// Why the catalog was not rebuilt to its end. What was taken in stays; calling again goes on.
+/// Why the catalog was not rebuilt to its end. What was taken in stays; calling again continues.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// The snapshot store failed.
+    /// The object storage failed.
     #[error(transparent)]
-    Snapshots(#[from] SnapshotStoreError),
+    Snapshots(#[from] StorageError),
+}
+
+impl RebuildError {
+    /// Whether a person has to change the settings before it can succeed.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Catalog(_) => false,
+            Self::Snapshots(error) => !error.is_transient(),
+        }
+    }
 }
 
 /// What was found.
@@ -37,7 +50,7 @@ pub struct Rebuilt {
 /// [`RebuildError`].
 pub async fn rebuild(
     catalog: &Catalog,
-    snapshots: &SnapshotStore,
+    snapshots: &SnapshotRepository,
 ) -> Result<Rebuilt, RebuildError> {
     let (mut manifests, mut files) = (Vec::new(), HashSet::new());
     let mut objects = snapshots.list();
@@ -54,13 +67,13 @@ pub async fn rebuild(
     for key in manifests {
         let manifest = match snapshots.get_manifest(&key).await {
             Ok(manifest) => manifest,
-            Err(error @ SnapshotStoreError::Content { .. }) => {
+            Err(error @ StorageError::Content { .. }) => {
                 warn!("left out: {error}");
                 rebuilt.damaged += 1;
                 continue;
             }
             // Removed while the others were read.
-            Err(SnapshotStoreError::NotFound { .. }) => continue,
+            Err(StorageError::NotFound { .. }) => continue,
             Err(error) => return Err(error.into()),
         };
         let missing = manifest.renditions.iter().find(|r| !files.contains(&r.key));

@@ -1,24 +1,28 @@
-//! `seedbed verify`: checks one snapshot file, the live snapshot of one store, or those of a sample.
+//! Verifies snapshots: that a file can be opened by a client, and that an object is still what was uploaded. Only reads;
+//! copies are in the directory for temporary files, and a kill leaves them there.
 
 use std::{fs::File, io, path::Path, sync::Arc};
 
 use seedbed_protocol::{
     StoreId,
-    message::{Checkpoint, Encoding, Manifest, Rendition, TableRows},
-    snapshots::{Fetched, SnapshotStore, SnapshotStoreError, unwrap_to},
+    checkpoint::Checkpoint,
+    digest::Hashed,
+    encoding::Encoding,
+    manifest::{Manifest, Rendition, TableRows},
+    objects::{StorageError, unwrap_to},
+    snapshots::SnapshotRepository,
 };
 use seedbed_worker::{
     schema::{Schema, SchemaError},
-    verify::{Expected, Snapshot, VerifyError},
+    verify::{Expected, Snapshot, VerifyError as SnapshotError},
 };
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::catalog::{Catalog, CatalogError};
 
-/// Why a snapshot is not one to hand out.
+/// Why a snapshot must not be handed out.
 #[derive(Debug, thiserror::Error)]
-pub enum VerifyCommandError {
+pub enum VerifyError {
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -30,9 +34,9 @@ pub enum VerifyCommandError {
     /// There is nothing to pick from.
     #[error("no store has a live snapshot yet")]
     NoSnapshots,
-    /// The snapshot store failed.
+    /// The object storage failed.
     #[error(transparent)]
-    Snapshots(#[from] SnapshotStoreError),
+    Snapshots(#[from] StorageError),
     /// The object is not what was uploaded.
     #[error(
         "{file} has {found}, but its manifest says {expected}: it was damaged or replaced after its upload"
@@ -51,7 +55,7 @@ pub enum VerifyCommandError {
         /// Where it is.
         file: String,
         /// What is wrong with it.
-        source: VerifyError,
+        source: SnapshotError,
     },
     /// The schema, whose raw tables a snapshot may have, cannot be used.
     #[error(transparent)]
@@ -61,7 +65,7 @@ pub enum VerifyCommandError {
     Unreadable {
         /// Where it is.
         file: String,
-        /// The system's word.
+        /// What the system says.
         source: io::Error,
     },
     /// There is no room for a copy to look into.
@@ -69,7 +73,7 @@ pub enum VerifyCommandError {
     Copy {
         /// Where it is.
         file: String,
-        /// The system's word.
+        /// What the system says.
         source: io::Error,
     },
     /// The check itself broke.
@@ -82,16 +86,23 @@ pub enum VerifyCommandError {
     },
 }
 
+impl VerifyError {
+    /// Whether a person has to change the settings before it can succeed.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Schema(_))
+    }
+}
+
 /// A file that can be handed out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Verified {
-    /// Its path, or its URL in a store that is no directory.
+pub struct VerifiedFile {
+    /// Its path, or its URL in object storage.
     pub file: String,
     /// Rows of each table.
     pub tables: Vec<TableRows>,
 }
 
-impl Verified {
+impl VerifiedFile {
     /// Rows of all tables.
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
@@ -109,8 +120,8 @@ impl Verifier {
     /// that has none.
     ///
     /// # Errors
-    /// [`VerifyCommandError::Schema`].
-    pub fn new(schema_file: Option<&Path>) -> Result<Self, VerifyCommandError> {
+    /// [`VerifyError::Schema`].
+    pub fn new(schema_file: Option<&Path>) -> Result<Self, VerifyError> {
         let schema = Arc::new(Schema::load(schema_file)?);
         Ok(Self { schema })
     }
@@ -118,8 +129,8 @@ impl Verifier {
     /// Checks that `file` is a snapshot that a client can open.
     ///
     /// # Errors
-    /// [`VerifyCommandError::Bad`] names the first thing that is wrong.
-    pub async fn verify_path(&self, file: &Path) -> Result<Verified, VerifyCommandError> {
+    /// [`VerifyError::Bad`] names the first thing that is wrong.
+    pub async fn verify_path(&self, file: &Path) -> Result<VerifiedFile, VerifyError> {
         self.verify(file, file.display().to_string(), None).await
     }
 
@@ -127,14 +138,14 @@ impl Verifier {
     /// open it.
     ///
     /// # Errors
-    /// [`VerifyCommandError`] names the first thing that is wrong.
+    /// [`VerifyError`] names the first thing that is wrong.
     pub async fn verify_store(
         &self,
         store: &str,
         catalog: &Catalog,
-        snapshots: &SnapshotStore,
-    ) -> Result<Vec<Verified>, VerifyCommandError> {
-        let no_snapshot = || VerifyCommandError::NoSnapshot(store.to_owned());
+        snapshots: &SnapshotRepository,
+    ) -> Result<Vec<VerifiedFile>, VerifyError> {
+        let no_snapshot = || VerifyError::NoSnapshot(store.to_owned());
         let store_id = StoreId::new(store).map_err(|_| no_snapshot())?;
         let live = catalog
             .live_snapshot(&store_id)
@@ -146,12 +157,12 @@ impl Verifier {
     /// Checks each file of a snapshot, as [`Self::verify_store`] does.
     ///
     /// # Errors
-    /// [`VerifyCommandError`] names the first thing that is wrong.
+    /// [`VerifyError`] names the first thing that is wrong.
     pub async fn verify_snapshot(
         &self,
         manifest: &Manifest,
-        snapshots: &SnapshotStore,
-    ) -> Result<Vec<Verified>, VerifyCommandError> {
+        snapshots: &SnapshotRepository,
+    ) -> Result<Vec<VerifiedFile>, VerifyError> {
         let mut verified = Vec::with_capacity(manifest.renditions.len());
         for rendition in &manifest.renditions {
             let checkpoint = manifest.checkpoint.clone();
@@ -169,10 +180,10 @@ impl Verifier {
         &self,
         rendition: &Rendition,
         checkpoint: Checkpoint,
-        snapshots: &SnapshotStore,
-    ) -> Result<Verified, VerifyCommandError> {
+        snapshots: &SnapshotRepository,
+    ) -> Result<VerifiedFile, VerifyError> {
         let location = snapshots.location(&rendition.key);
-        let no_copy = |source| VerifyCommandError::Copy {
+        let no_copy = |source| VerifyError::Copy {
             file: location.clone(),
             source,
         };
@@ -205,7 +216,7 @@ impl Verifier {
         file: &Path,
         location: String,
         checkpoint: Option<Checkpoint>,
-    ) -> Result<Verified, VerifyCommandError> {
+    ) -> Result<VerifiedFile, VerifyError> {
         let (schema, path) = (self.schema.clone(), file.to_owned());
         let verified = blocking(&location, move || {
             let expected = Expected {
@@ -215,11 +226,11 @@ impl Verifier {
             Snapshot::open(&path)?.verify(&expected)
         });
         match verified.await? {
-            Ok(verified) => Ok(Verified {
+            Ok(verified) => Ok(VerifiedFile {
                 file: location,
                 tables: verified.tables,
             }),
-            Err(source) => Err(VerifyCommandError::Bad {
+            Err(source) => Err(VerifyError::Bad {
                 file: location,
                 source,
             }),
@@ -227,30 +238,23 @@ impl Verifier {
     }
 }
 
-async fn hash(file: &Path, location: &str) -> Result<Fetched, VerifyCommandError> {
+async fn hash(file: &Path, location: &str) -> Result<Hashed, VerifyError> {
     let path = file.to_owned();
-    let hashed = blocking(location, move || {
-        let mut hash = Sha256::new();
-        let bytes = io::copy(&mut File::open(path)?, &mut hash)?;
-        let sha256 = format!("{:x}", hash.finalize());
-        io::Result::Ok(Fetched { bytes, sha256 })
-    });
-    hashed
-        .await?
-        .map_err(|source| VerifyCommandError::Unreadable {
-            file: location.to_owned(),
-            source,
-        })
+    let hashed = blocking(location, move || Hashed::of(File::open(path)?));
+    hashed.await?.map_err(|source| VerifyError::Unreadable {
+        file: location.to_owned(),
+        source,
+    })
 }
 
 fn check_unchanged(
     rendition: &Rendition,
     location: &str,
-    found: Fetched,
-) -> Result<(), VerifyCommandError> {
+    found: Hashed,
+) -> Result<(), VerifyError> {
     let describe = |bytes: u64, sha256: &str| format!("{bytes} bytes and the SHA-256 {sha256}");
     if (found.bytes, &found.sha256) != (rendition.bytes, &rendition.sha256) {
-        return Err(VerifyCommandError::Changed {
+        return Err(VerifyError::Changed {
             file: location.to_owned(),
             found: describe(found.bytes, &found.sha256),
             expected: describe(rendition.bytes, &rendition.sha256),
@@ -263,9 +267,9 @@ fn check_unchanged(
 async fn blocking<T: Send + 'static>(
     location: &str,
     check: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, VerifyCommandError> {
+) -> Result<T, VerifyError> {
     let ended = tokio::task::spawn_blocking(check).await;
-    ended.map_err(|error| VerifyCommandError::Ended {
+    ended.map_err(|error| VerifyError::Ended {
         file: location.to_owned(),
         reason: error.to_string(),
     })

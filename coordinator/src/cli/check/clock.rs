@@ -1,24 +1,24 @@
-//! Do the clocks agree? Tokens, leases, deadlines and retention go by them.
+//! Do the clocks agree? Tokens, leases, deadlines and retention depend on them.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use seedbed_protocol::snapshots::SnapshotStore;
+use seedbed_protocol::snapshots::SnapshotRepository;
 
-use super::parts::Checked;
-use crate::{catalog::Catalog, settings::root::Settings};
+use super::report::Checked;
+use crate::{catalog::Catalog, settings::Settings};
 
-/// What clocks may differ by before it is worth a word.
+/// The smallest difference that is reported.
 const NOTABLE: TimeDelta = TimeDelta::seconds(5);
 
-/// What they may differ by before something goes wrong: PowerSync takes no token from the future.
+/// The smallest difference that is an error: PowerSync refuses tokens from the future.
 const HARMFUL: TimeDelta = TimeDelta::seconds(60);
 
 /// How long the PowerSync service has to tell the time.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Compares this machine's clock with those that tell the time. One that does not answer is another part's concern.
-pub(crate) async fn check(settings: &Settings) -> Checked<String> {
+/// Compares this machine's clock with the others. One that does not answer is reported by the check of its part.
+pub(super) async fn check(settings: &Settings) -> Checked<String> {
     let clocks = [
         ("PowerSync", powersync(settings).await),
         ("the object store", objects(settings).await),
@@ -93,7 +93,7 @@ async fn powersync(settings: &Settings) -> Option<TimeDelta> {
 }
 
 async fn objects(settings: &Settings) -> Option<TimeDelta> {
-    let snapshots = SnapshotStore::open(&settings.snapshots).ok()?;
+    let snapshots = SnapshotRepository::open(&settings.snapshots).ok()?;
     if snapshots.local_path("").is_some() {
         return None;
     }

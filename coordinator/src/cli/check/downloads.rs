@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use seedbed_protocol::snapshots::{CHECK_CONTENT, SnapshotStore};
+use seedbed_protocol::{error::chain, objects::CHECK_CONTENT, snapshots::SnapshotRepository};
 
-use super::parts::Checked;
-use crate::http::auth::clients::check as check_clients;
-use crate::settings::root::Settings;
+use super::report::Checked;
+use crate::{http::check_keys, settings::Settings};
 
 /// How long the object store has to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -14,15 +13,15 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the URL is good for.
 const LIFETIME: Duration = Duration::from_secs(60);
 
-pub(crate) async fn check(settings: &Settings) -> Checked<String> {
+pub(super) async fn check(settings: &Settings) -> Checked<String> {
     settings.check_serve()?;
-    let tokens = check_clients(&settings.download).await?;
-    let snapshots = SnapshotStore::open(&settings.snapshots)?;
+    let tokens = check_keys(&settings.download).await?;
+    let snapshots = SnapshotRepository::open(&settings.snapshots)?;
     if snapshots.local_path("").is_some() {
         return Ok(format!("{tokens}; URLs are signed by `seedbed serve`"));
     }
     let signer = match &settings.download.store_endpoint {
-        Some(endpoint) => SnapshotStore::open_at(&settings.snapshots, endpoint)?,
+        Some(endpoint) => SnapshotRepository::open_at(&settings.snapshots, endpoint)?,
         None => snapshots.clone(),
     };
     let written = snapshots.write_check_object().await?;
@@ -34,7 +33,7 @@ pub(crate) async fn check(settings: &Settings) -> Checked<String> {
 }
 
 /// Downloads an object as a client does.
-async fn download(signer: &SnapshotStore, key: &str) -> Checked<()> {
+async fn download(signer: &SnapshotRepository, key: &str) -> Checked<()> {
     let url = signer.sign(key, LIFETIME).await?;
     let url = url.expect("what is no directory signs URLs");
     let endpoint = url.origin().ascii_serialization();
@@ -47,7 +46,7 @@ async fn download(signer: &SnapshotStore, key: &str) -> Checked<()> {
     };
     let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
     let answer = client.get(url).send().await;
-    let answer = answer.map_err(|e| failed(crate::cli::args::chain(&e.without_url())))?;
+    let answer = answer.map_err(|e| failed(chain(&e.without_url())))?;
     let status = answer.status();
     let content = answer
         .text()

@@ -1,44 +1,33 @@
-//! `seedbed check`: is every part configured, reachable and usable? Leaves nothing behind.
+//! Is every part configured, reachable and usable? Leaves nothing behind.
 
-use std::{
-    error::Error,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use chrono::DateTime;
 use futures::StreamExt;
 use seedbed_protocol::{
     JobId, RunId,
     broker::{self, MemoryBroker, Queue},
-    snapshots::SnapshotStore,
+    manifest::FullReason,
+    message::Start,
+    snapshots::SnapshotRepository,
 };
 use seedbed_worker::Worker;
-use serde::Serialize;
 
-use super::{clock, downloads};
+use super::{
+    clock,
+    directories::{RemoveNewDirectories, catalog_directory, snapshot_directory},
+    downloads,
+    report::{Checked, PartCheck, Parts},
+};
 use crate::{
     catalog::{self, Catalog},
-    runs::{list::Selection, publish::seed_job},
-    settings::root::Settings,
-    source::record::{Store, StoreSource},
+    runs::JobMaker,
+    settings::Settings,
+    source::{Store, StoreSource},
 };
 
-/// What came of the check of one part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PartCheck {
-    /// The part.
-    pub part: &'static str,
-    /// Whether it can be used.
-    pub ok: bool,
-    /// What was found, or what is wrong and what to do about it.
-    pub detail: String,
-}
-
-pub(crate) type Checked<T> = Result<T, Box<dyn Error + Send + Sync>>;
-
 /// Checks each part that seeding needs, in the order in which it needs them.
-pub async fn check(settings: &Settings, source: &StoreSource) -> Vec<PartCheck> {
+pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Vec<PartCheck> {
     let mut parts = Parts(Vec::new());
     let _clean = RemoveNewDirectories::of([
         catalog_directory(settings),
@@ -78,43 +67,15 @@ pub async fn check(settings: &Settings, source: &StoreSource) -> Vec<PartCheck> 
     parts.0
 }
 
-struct Parts(Vec<PartCheck>);
-
-impl Parts {
-    fn note<T>(
-        &mut self,
-        part: &'static str,
-        checked: Checked<T>,
-        detail: impl Fn(&T) -> String,
-    ) -> Option<T> {
-        let (ok, detail) = match &checked {
-            Ok(found) => (true, detail(found)),
-            Err(error) => (false, crate::cli::args::chain(error.as_ref())),
-        };
-        self.0.push(PartCheck { part, ok, detail });
-        checked.ok()
-    }
-
-    fn skip(&mut self, part: &'static str, detail: &str) {
-        let detail = detail.to_owned();
-        self.0.push(PartCheck {
-            part,
-            ok: false,
-            detail,
-        });
-    }
-}
-
 async fn first_store(settings: &Settings, source: &StoreSource) -> Checked<Store> {
     let first = source.stores(DateTime::UNIX_EPOCH).next().await;
     let store = first.ok_or_else(|| format!("no stores: {} lists none", source.name()))??;
-    Selection::of(&store.scope, settings)
-        .map_err(|(setting, error)| format!("{setting}: {error}"))?;
+    JobMaker::new(settings)?.check(&store.scope)?;
     Ok(store)
 }
 
-async fn open_snapshots(settings: &Settings) -> Checked<SnapshotStore> {
-    let snapshots = SnapshotStore::open(&settings.snapshots)?;
+async fn open_snapshots(settings: &Settings) -> Checked<SnapshotRepository> {
+    let snapshots = SnapshotRepository::open(&settings.snapshots)?;
     snapshots.check().await?;
     Ok(snapshots)
 }
@@ -151,17 +112,6 @@ async fn open_catalog(settings: &Settings) -> Checked<String> {
     ))
 }
 
-/// Where the file of an SQLite catalog is to be.
-fn catalog_directory(settings: &Settings) -> Option<PathBuf> {
-    let url = settings.catalog.url.expose();
-    let file = url.starts_with("sqlite:").then(|| catalog::file_of(url))?;
-    let directory = file.parent().unwrap_or(Path::new(""));
-    Some(match directory.as_os_str().is_empty() {
-        true => PathBuf::from("."),
-        false => directory.to_owned(),
-    })
-}
-
 /// Connects to the broker and declares its queues, as every program does that uses it.
 async fn open_broker(settings: &Settings) -> Checked<String> {
     let broker = broker::connect(&settings.broker).await?;
@@ -174,12 +124,15 @@ async fn open_broker(settings: &Settings) -> Checked<String> {
     ))
 }
 
-async fn probe(settings: &Settings, store: Store, snapshots: SnapshotStore) -> Checked<String> {
+async fn probe(
+    settings: &Settings,
+    store: Store,
+    snapshots: SnapshotRepository,
+) -> Checked<String> {
     let broker = Arc::new(MemoryBroker::default());
     let worker = Worker::new(&settings.worker_settings(), snapshots, broker)?;
-    let selection = Selection::of(&store.scope, settings)
-        .map_err(|(setting, error)| format!("{setting}: {error}"))?;
-    let job = seed_job(settings, RunId::new(), JobId::new(), store.scope, selection);
+    let start = Start::Full(FullReason::Off);
+    let job = JobMaker::new(settings)?.make(RunId::new(), JobId::new(), store.scope, start)?;
     let checkpoint = worker.probe(&job).await?.checkpoint;
     Ok(format!(
         "{}: the store {} has {} buckets, last op {}",
@@ -188,36 +141,4 @@ async fn probe(settings: &Settings, store: Store, snapshots: SnapshotStore) -> C
         checkpoint.buckets.len(),
         checkpoint.last_op_id
     ))
-}
-
-fn snapshot_directory(settings: &Settings) -> Option<PathBuf> {
-    let path = settings.snapshots.url.strip_prefix("file:")?;
-    Some(path.strip_prefix("//").unwrap_or(path).into())
-}
-
-/// Removes the directories that did not exist before, if nothing is in them.
-struct RemoveNewDirectories(Vec<PathBuf>);
-
-impl RemoveNewDirectories {
-    fn of(directories: impl IntoIterator<Item = Option<PathBuf>>) -> Self {
-        let mut missing: Vec<PathBuf> = Vec::new();
-        for directory in directories.into_iter().flatten() {
-            let ancestors = directory.ancestors();
-            let new = ancestors.filter(|a| !a.as_os_str().is_empty() && !a.exists());
-            missing.extend(new.map(Path::to_owned));
-        }
-        // The deepest first.
-        missing.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
-        missing.dedup();
-        Self(missing)
-    }
-}
-
-impl Drop for RemoveNewDirectories {
-    fn drop(&mut self) {
-        for directory in &self.0 {
-            // Refused when somebody has put something in meanwhile, which is right.
-            let _ = std::fs::remove_dir(directory);
-        }
-    }
 }

@@ -1,89 +1,144 @@
-//! `seedbed status` and `seedbed snapshots`: what the catalog knows, as tables or JSON.
+//! `seedbed status`: the last runs, failures of the newest one, how fresh the snapshots are, and what is parked.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use futures::StreamExt;
+use std::time::Duration;
+
+use chrono::Utc;
 use indicatif::{HumanBytes, HumanCount};
-use seedbed_protocol::{
-    StoreId,
-    broker::{Broker, BrokerError, Queue},
-    snapshots::SnapshotStore,
-};
-use serde::Serialize;
+use seedbed_protocol::broker;
 use serde_json::json;
 
 use crate::{
-    catalog::{Catalog, CatalogError, Freshness, JobFilter, JobRecord, SnapshotRecord, WayCount},
-    cli::progress::{NAMED_FAILURES, failure_line, lay_out, print_json, print_lines, table},
+    catalog::{
+        Catalog, CatalogError, FailedJob, Freshness, JobFilter, JobRecord, RunReport, WayCount,
+    },
+    cli::{
+        args::StatusArgs,
+        connect::existing_catalog,
+        exit::CliError,
+        output::{
+            NAMED_FAILURES, TABLE_ROWS, failure_line, lay_out, print_json, print_lines, table,
+        },
+    },
+    runs::Parked,
+    settings::Settings,
 };
 
-/// Runs that `status` lists.
+/// Runs that are listed.
 const SHOWN_RUNS: i64 = 10;
 
-/// Rows that are laid out together; a longer list continues in a new table, and never fills the memory.
-const TABLE_ROWS: usize = 1000;
+/// How long to wait for the broker.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Messages that were put aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Parked {
-    /// Jobs, which `seedbed retry` starts over.
-    pub jobs: u64,
-    /// What came as an event and was none.
-    pub events: u64,
+pub(in crate::cli) async fn status(
+    args: StatusArgs,
+    settings: &Settings,
+    json: bool,
+) -> Result<u8, CliError> {
+    let catalog = existing_catalog(settings).await?;
+    if args.jobs {
+        list_jobs(&catalog, json).await?;
+        return Ok(0);
+    }
+    let parked = parked(settings).await;
+    let status = Status::read(&catalog, args.failures || json).await?;
+    if json {
+        print_json(&json!({
+            "runs": status.runs,
+            "ways": status.ways,
+            "failures": status.failures,
+            "parked": parked,
+            "freshness": status.freshness,
+        }));
+    } else {
+        status.print(parked);
+    }
+    Ok(0)
 }
 
-impl Parked {
-    /// Asks `broker`.
-    ///
-    /// # Errors
-    /// [`BrokerError`] when it does not answer.
-    pub async fn of(broker: &dyn Broker) -> Result<Self, BrokerError> {
+/// What the catalog says.
+struct Status {
+    /// The last runs, the newest first.
+    runs: Vec<RunReport>,
+    /// Ways of the newest run's jobs.
+    ways: Vec<WayCount>,
+    /// Failures of the newest run.
+    failures: Vec<FailedJob>,
+    freshness: Freshness,
+}
+
+impl Status {
+    async fn read(catalog: &Catalog, all_failures: bool) -> Result<Self, CatalogError> {
+        let limit = if all_failures {
+            i64::MAX
+        } else {
+            NAMED_FAILURES
+        };
+        let runs = catalog.runs(SHOWN_RUNS).await?;
+        let (ways, failures) = match runs.first() {
+            Some(newest) => (
+                catalog.ways(newest.run_id).await?,
+                catalog.failed_jobs(newest.run_id, limit).await?,
+            ),
+            None => (Vec::new(), Vec::new()),
+        };
         Ok(Self {
-            jobs: broker.waiting(Queue::ParkedJobs).await?,
-            events: broker.waiting(Queue::ParkedEvents).await?,
+            runs,
+            ways,
+            failures,
+            freshness: catalog.freshness(Utc::now()).await?,
         })
     }
+
+    fn print(&self, parked: Option<Parked>) {
+        let Some(newest) = self.runs.first() else {
+            return print_lines("no runs yet; `seedbed local` or `seedbed run` starts one");
+        };
+        print_lines(&run_table(&self.runs));
+        if !self.ways.is_empty() {
+            print_lines(&ways_line(&self.ways));
+        }
+        print_lines(&freshness_line(&self.freshness));
+        for failure in &self.failures {
+            print_lines(&format!("failed: {}", failure_line(failure)));
+        }
+        let named = self.failures.len() as u64;
+        let unnamed = newest.totals.failed.saturating_sub(named);
+        if unnamed > 0 {
+            print_lines(&format!("and {unnamed} more: seedbed status --failures"));
+        }
+        if let Some(Parked { jobs, events }) = parked
+            && jobs + events > 0
+        {
+            print_lines(&format!(
+                "parked messages: {jobs} jobs (seedbed retry starts them over), {events} events"
+            ));
+        }
+    }
 }
 
-/// Shows the last runs, which ways the jobs of the newest one went, its failures, with `all_failures` or as JSON each of them, and what is
-/// parked, if somebody could tell.
-///
-/// # Errors
-/// [`CatalogError`] when the catalog cannot be read.
-pub async fn status(
-    catalog: &Catalog,
-    parked: Option<Parked>,
-    all_failures: bool,
-    as_json: bool,
-) -> Result<(), CatalogError> {
-    let runs = catalog.runs(SHOWN_RUNS).await?;
-    let limit = if all_failures || as_json {
-        i64::MAX
-    } else {
-        NAMED_FAILURES
-    };
-    let failures = match runs.first() {
-        Some(newest) => catalog.failed_jobs(newest.run_id, limit).await?,
-        None => Vec::new(),
-    };
-    let ways = match runs.first() {
-        Some(newest) => catalog.ways(newest.run_id).await?,
-        None => Vec::new(),
-    };
-    let freshness = catalog.freshness(Utc::now()).await?;
-    if as_json {
-        print_json(&json!({
-            "runs": runs,
-            "ways": ways,
-            "failures": failures,
-            "parked": parked,
-            "freshness": freshness,
-        }));
-        return Ok(());
+/// How many messages are parked, if there is a broker and it answers soon.
+async fn parked(settings: &Settings) -> Option<Parked> {
+    if settings.broker.is_memory() {
+        return None;
     }
-    let Some(newest) = runs.first() else {
-        print_lines("no runs yet; `seedbed local` or `seedbed run` starts one");
-        return Ok(());
+    let mut config = settings.broker.clone();
+    config.connect_timeout = config.connect_timeout.min(BROKER_TIMEOUT);
+    let parked = async {
+        let broker = broker::connect(&config).await?;
+        let parked = Parked::of(broker.as_ref()).await;
+        broker.close().await;
+        parked
     };
+    match parked.await {
+        Ok(parked) => Some(parked),
+        Err(error) => {
+            eprintln!("parked messages are not shown: {error}");
+            None
+        }
+    }
+}
+
+fn run_table(runs: &[RunReport]) -> String {
     let mut rows = table(&[
         "STARTED",
         "STATE",
@@ -96,7 +151,7 @@ pub async fn status(
         "SIZE",
         "RUN",
     ]);
-    for run in &runs {
+    for run in runs {
         rows.add_row([
             run.started_at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
             run.state.to_string(),
@@ -110,29 +165,10 @@ pub async fn status(
             run.run_id.to_string(),
         ]);
     }
-    print_lines(&lay_out(rows, &[2, 3, 4, 5, 6, 7, 8]));
-    if !ways.is_empty() {
-        print_lines(&ways_line(&ways));
-    }
-    print_lines(&freshness_line(&freshness));
-    for failure in &failures {
-        print_lines(&format!("failed: {}", failure_line(failure)));
-    }
-    let unnamed = newest.totals.failed.saturating_sub(failures.len() as u64);
-    if unnamed > 0 {
-        print_lines(&format!("and {unnamed} more: seedbed status --failures"));
-    }
-    if let Some(Parked { jobs, events }) = parked
-        && jobs + events > 0
-    {
-        print_lines(&format!(
-            "parked messages: {jobs} jobs (seedbed retry starts them over), {events} events"
-        ));
-    }
-    Ok(())
+    lay_out(rows, &[2, 3, 4, 5, 6, 7, 8])
 }
 
-/// Which ways the jobs of the newest run went, in a line.
+/// How the jobs of the newest run went, in a line.
 fn ways_line(ways: &[WayCount]) -> String {
     let shown: Vec<String> = ways
         .iter()
@@ -148,10 +184,7 @@ fn ways_line(ways: &[WayCount]) -> String {
 }
 
 /// Lists each job of the newest run, as a table or JSON lines.
-///
-/// # Errors
-/// [`CatalogError`] when the catalog cannot be read.
-pub async fn jobs(catalog: &Catalog, as_json: bool) -> Result<(), CatalogError> {
+async fn list_jobs(catalog: &Catalog, as_json: bool) -> Result<(), CatalogError> {
     let runs = catalog.runs(1).await?;
     let Some(newest) = runs.first() else {
         return Ok(());
@@ -216,82 +249,4 @@ fn freshness_line(freshness: &Freshness) -> String {
         HumanCount(freshness.stores()),
         shown.join(", ")
     )
-}
-
-/// Lists snapshots: of one store or of each, live ones or `all`.
-///
-/// # Errors
-/// [`CatalogError`] when the catalog cannot be read.
-pub async fn snapshots(
-    catalog: &Catalog,
-    store: &SnapshotStore,
-    store_id: Option<&StoreId>,
-    all: bool,
-    as_json: bool,
-) -> Result<(), CatalogError> {
-    let now = Utc::now();
-    let mut records = catalog.snapshots(store_id, all).chunks(TABLE_ROWS);
-    let mut none = true;
-    while let Some(chunk) = records.next().await {
-        none = false;
-        let chunk: Vec<SnapshotRecord> = chunk.into_iter().collect::<Result<_, _>>()?;
-        if as_json {
-            chunk.iter().for_each(print_json);
-        } else {
-            print_lines(&snapshot_table(&chunk, store, now));
-        }
-    }
-    if none && !as_json {
-        print_lines("no snapshots yet; `seedbed local` makes them");
-    }
-    Ok(())
-}
-
-fn snapshot_table(records: &[SnapshotRecord], store: &SnapshotStore, now: DateTime<Utc>) -> String {
-    let mut rows = table(&[
-        "STORE", "STATE", "MADE", "VERIFIED", "ROWS", "SIZE", "LAST OP", "FILE",
-    ]);
-    for SnapshotRecord {
-        state,
-        verified_at,
-        manifest,
-    } in records
-    {
-        let file = manifest.renditions.first().map(|r| store.location(&r.key));
-        rows.add_row([
-            manifest.store_id.to_string(),
-            state.to_string(),
-            age(now - manifest.created_at),
-            age(now - *verified_at),
-            HumanCount(manifest.rows()).to_string(),
-            HumanBytes(manifest.bytes()).to_string(),
-            manifest.checkpoint.last_op_id.to_string(),
-            file.unwrap_or_default(),
-        ]);
-    }
-    lay_out(rows, &[4, 5, 6])
-}
-
-/// The two largest units of an age.
-fn age(age: TimeDelta) -> String {
-    let seconds = age.num_seconds().max(0);
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3_600 => format!("{}m {}s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{}h {}m", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3_600),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_shows_its_two_largest_units() {
-        let shown = |seconds| age(TimeDelta::seconds(seconds));
-        assert_eq!(shown(-5), "0s");
-        assert_eq!(shown(61), "1m 1s");
-        assert_eq!(shown(2 * 86_400 + 3 * 3_600 + 59), "2d 3h");
-    }
 }

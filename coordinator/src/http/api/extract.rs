@@ -1,4 +1,4 @@
-//! What a request says, or why it makes no sense, in this server's own words.
+//! Reads requests to the API: query, body, ids, pages. What cannot be read is refused with a [`Problem`].
 
 use axum::{
     Json,
@@ -22,7 +22,7 @@ const MAX_SEARCH_CHARS: usize = 255;
 const MAX_LIMIT: u32 = 200;
 
 /// The query string.
-pub(crate) struct Asked<T>(pub(crate) T);
+pub(super) struct Asked<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
@@ -36,7 +36,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 }
 
 /// The body, as JSON. No body at all, and `null`, are an empty object.
-pub(crate) struct Body<T>(pub(crate) T);
+pub(super) struct Body<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Body<T> {
     type Rejection = Problem;
@@ -66,7 +66,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Body<T> {
 }
 
 /// The run that the path names.
-pub(crate) struct RunPath(pub(crate) RunId);
+pub(super) struct RunPath(pub(super) RunId);
 
 impl<S: Send + Sync> FromRequestParts<S> for RunPath {
     type Rejection = Problem;
@@ -81,7 +81,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RunPath {
 }
 
 /// The store that the path names.
-pub(crate) struct StorePath(pub(crate) StoreId);
+pub(super) struct StorePath(pub(super) StoreId);
 
 impl<S: Send + Sync> FromRequestParts<S> for StorePath {
     type Rejection = Problem;
@@ -97,12 +97,12 @@ async fn last_of_path<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<St
         .map_err(|e| Problem::invalid(e.body_text()))
 }
 
-pub(crate) fn store_id(text: String) -> Result<StoreId, Problem> {
+pub(super) fn store_id(text: String) -> Result<StoreId, Problem> {
     StoreId::new(text).map_err(|e| Problem::invalid(format!("the store id: {e}")))
 }
 
 /// What ids are searched for.
-pub(crate) fn search(asked: Option<String>) -> Result<Option<String>, Problem> {
+pub(super) fn search(asked: Option<String>) -> Result<Option<String>, Problem> {
     if asked
         .as_ref()
         .is_some_and(|text| text.chars().count() > MAX_SEARCH_CHARS)
@@ -113,7 +113,7 @@ pub(crate) fn search(asked: Option<String>) -> Result<Option<String>, Problem> {
 }
 
 /// How many entries a page has.
-pub(crate) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
+pub(super) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
     let limit = asked.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::invalid(format!("limit must be 1 to {MAX_LIMIT}")));
@@ -122,13 +122,13 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
 }
 
 /// Where a page begins, as text that means something to this server only.
-pub(crate) fn cursor(place: &impl Serialize) -> String {
+pub(super) fn cursor(place: &impl Serialize) -> String {
     let json = serde_json::to_vec(place).expect("a place is plain JSON");
     URL_SAFE_NO_PAD.encode(json)
 }
 
 /// Reads what [`cursor`] wrote.
-pub(crate) fn place<T: DeserializeOwned>(after: Option<&str>) -> Result<Option<T>, Problem> {
+pub(super) fn place<T: DeserializeOwned>(after: Option<&str>) -> Result<Option<T>, Problem> {
     let read = |text: &str| {
         let json = URL_SAFE_NO_PAD.decode(text).ok()?;
         serde_json::from_slice(&json).ok()

@@ -1,4 +1,4 @@
-//! Who may use the API: whoever has the admin token.
+//! Who may use the API: a caller with the admin token; with `serve.open_admin` any caller, except pages of other sites.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use axum::{
 use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
-use crate::http::server::routes::App;
-use crate::{http::problem::Problem, settings::serve::ServeConfig};
+use super::bearer::bearer;
+use crate::{http::problem::Problem, settings::ServeConfig};
 
-/// What administrators have to show.
+/// How administrators authenticate themselves.
 pub(crate) enum AdminAccess {
-    /// Nothing; but a browser must have been sent here by nobody else.
+    /// Nothing; but a browser must not have been sent here by a page of another site.
     Open(OwnPages),
     /// A token with this hash, which is compared in the same time whatever is shown.
     Token([u8; 32]),
-    /// There is nothing that would do.
+    /// No request is let in.
     Disabled,
 }
 
@@ -39,7 +39,7 @@ impl AdminAccess {
             Self::Disabled => Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "admin_disabled",
-                "nobody may use the API and the dashboard: set serve.admin_token (SEEDBED_SERVE__ADMIN_TOKEN), or on a \
+                "the API and the dashboard are disabled: set serve.admin_token (SEEDBED_SERVE__ADMIN_TOKEN), or on a \
                  trusted network serve.open_admin",
             )),
             Self::Token(expected) => match bearer(headers) {
@@ -53,8 +53,8 @@ impl AdminAccess {
     }
 }
 
-/// Where no token is needed, this alone tells the dashboard's requests from those that a page of somebody else has the
-/// browser make.
+/// Tells the dashboard's requests from those that a page of another site makes the browser send (CSRF). Where no token is
+/// needed, this is the only protection.
 pub(crate) struct OwnPages {
     /// The host of `serve.public_url`.
     public_host: Option<String>,
@@ -91,7 +91,8 @@ impl OwnPages {
         Ok(())
     }
 
-    /// A name could be somebody's who lets it point here, so that browsers take his pages for ours.
+    /// Guards against DNS rebinding: the owner of any other name could let it point here, and browsers would take that
+    /// site's pages for this server's.
     fn is_own(&self, host: &Url) -> bool {
         match host.host() {
             Some(Host::Domain(name)) => {
@@ -103,13 +104,14 @@ impl OwnPages {
     }
 }
 
-/// Whether a browser says that it asks on behalf of another site's page.
+/// Whether the browser says that the request comes from another site's page (Sec-Fetch-Site).
 fn is_of_another_site(headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site");
     site.is_some_and(|site| site != "same-origin" && site != "none")
 }
 
-/// The same, of browsers that say the former by TLS and to localhost only. Behind a proxy with TLS, the schemes differ.
+/// The same by `Origin`, for browsers that send Sec-Fetch-Site only over TLS and to localhost. Schemes are not compared:
+/// behind a proxy with TLS they differ.
 fn is_of_another_origin(headers: &HeaderMap, host: Option<&Url>) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return false;
@@ -122,24 +124,14 @@ fn is_of_another_origin(headers: &HeaderMap, host: Option<&Url>) -> bool {
     origin.as_ref().and_then(place) != host.and_then(place)
 }
 
-/// Lets nobody but administrators pass.
+/// Lets only administrators pass.
 pub(crate) async fn require_admin(
-    State(app): State<Arc<App>>,
+    State(access): State<Arc<AdminAccess>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    app.admin.check(request.headers())?;
+    access.check(request.headers())?;
     Ok(next.run(request).await)
-}
-
-/// The token of `Authorization: Bearer …`. The scheme is not case-sensitive (RFC 9110, 11.1).
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| token.trim())
-        .filter(|token| !token.is_empty())
 }
 
 fn hash(token: &str) -> [u8; 32] {

@@ -1,91 +1,28 @@
-//! Which store a client may download: the one that its own token names, if the token can be believed.
+//! Which store a client may download: the one that its own JWT names, if the token verifies. Checked before anything is
+//! looked up, so that no caller learns which stores exist.
 
-use std::path::PathBuf;
-
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
+use axum::http::StatusCode;
+use jsonwebtoken::{Algorithm, Header, Validation};
 use seedbed_protocol::StoreId;
 use serde_json::Value;
 
-use super::jwks::Jwks;
-use crate::{http::problem::Problem, settings::serve::DownloadConfig};
+use super::{
+    jwks::Jwks,
+    key::{Key, KeyError},
+};
+use crate::{http::problem::Problem, settings::DownloadConfig};
 
-/// How far a client's backend's clock may be off, in seconds.
+/// How far the clock of the backend that signs tokens may be off, in seconds.
 const LEEWAY: u64 = 30;
 
-pub(crate) const RSA: [Algorithm; 6] = [
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-];
-
-/// The shortest secret of HS256: as long as what it makes.
-const MIN_SECRET_BYTES: usize = 32;
-
-/// Why clients' tokens cannot be checked.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The shared secret is not base64url.
-    #[error("download.secret is not base64url; give it as it stands in the `k` of a JWK")]
-    Secret,
-    /// The shared secret can be guessed from one token (RFC 7518, 3.2).
-    #[error(
-        "download.secret is too short to be safe; give at least {MIN_SECRET_BYTES} bytes in base64url"
-    )]
-    ShortSecret,
-    /// The key file cannot be read.
-    #[error("download.key_file {} cannot be read: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's word.
-        source: std::io::Error,
-    },
-    /// It holds no key.
-    #[error(
-        "download.key_file {} holds no public RSA, EC (P-256, P-384) or Ed25519 key in PEM; a certificate or a \
-         private key is none", path.display()
-    )]
-    NoKey {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The signing secret is not usable.
-    #[error("download.signing_secret is too short to be safe; give at least 32 characters")]
-    SigningSecret,
-    /// The JWK set cannot be asked for.
-    #[error("download.jwks_url cannot be asked: {0}")]
-    Jwks(reqwest::Error),
-}
-
-/// A key, and what may be signed with it. That a token names its own algorithm proves nothing: an RSA key is no
-/// secret of HS256.
-#[derive(Clone)]
-pub(crate) struct Key {
-    /// The name that tokens must use for it, if any.
-    pub(crate) kid: Option<String>,
-    pub(crate) key: DecodingKey,
-    pub(crate) algorithms: Vec<Algorithm>,
-}
-
-impl Key {
-    fn fits(&self, header: &Header) -> bool {
-        let named = self.kid.is_none() || self.kid == header.kid;
-        named && self.algorithms.contains(&header.alg)
-    }
-}
-
-/// Says with what clients' tokens are checked, after having tried to get it.
+/// Says with which keys clients' tokens are checked. Fetches the published ones to see whether that works.
 ///
 /// # Errors
 /// Why they cannot be checked.
-pub(crate) async fn check(config: &DownloadConfig) -> Result<String, String> {
+pub(crate) async fn check_keys(config: &DownloadConfig) -> Result<String, String> {
     let clients = Clients::new(config).map_err(|error| error.to_string())?;
     if clients.anonymous {
-        return Ok("everybody may download every snapshot (download.anonymous)".to_owned());
+        return Ok("any caller may download every snapshot (download.anonymous)".to_owned());
     }
     let mut known = Vec::new();
     if !clients.keys.is_empty() {
@@ -103,7 +40,7 @@ pub(crate) async fn check(config: &DownloadConfig) -> Result<String, String> {
     Ok(format!("tokens are checked with {}", known.join(" and ")))
 }
 
-/// What clients have to show.
+/// How clients authenticate themselves.
 pub(crate) struct Clients {
     anonymous: bool,
     keys: Vec<Key>,
@@ -116,30 +53,10 @@ impl Clients {
     pub(crate) fn new(config: &DownloadConfig) -> Result<Self, KeyError> {
         let mut keys = Vec::new();
         if let Some(secret) = &config.secret {
-            let secret = URL_SAFE_NO_PAD.decode(secret.expose().trim_end_matches('='));
-            let secret = secret.map_err(|_| KeyError::Secret)?;
-            if secret.len() < MIN_SECRET_BYTES {
-                return Err(KeyError::ShortSecret);
-            }
-            keys.push(Key {
-                kid: config.kid.clone(),
-                key: DecodingKey::from_secret(&secret),
-                algorithms: vec![Algorithm::HS256],
-            });
+            keys.push(Key::shared(secret, config.kid.clone())?);
         }
         if let Some(path) = &config.key_file {
-            let unreadable = |source| KeyError::Unreadable {
-                path: path.clone(),
-                source,
-            };
-            let pem = std::fs::read(path).map_err(unreadable)?;
-            let (key, algorithms) =
-                public_key(&pem).ok_or_else(|| KeyError::NoKey { path: path.clone() })?;
-            keys.push(Key {
-                kid: config.kid.clone(),
-                key,
-                algorithms,
-            });
+            keys.push(Key::in_file(path, config.kid.clone())?);
         }
         let max_age = config.jwks_max_age;
         let jwks = config.jwks_url.clone().map(|url| Jwks::new(url, max_age));
@@ -153,8 +70,7 @@ impl Clients {
         })
     }
 
-    /// Whether who shows `token` may download `store_id`. It says so before anything is looked up, so that nobody
-    /// learns which stores there are.
+    /// Whether the caller with `token` may download `store_id`.
     pub(crate) async fn check(
         &self,
         token: Option<&str>,
@@ -165,9 +81,9 @@ impl Clients {
         }
         if self.keys.is_empty() && self.jwks.is_none() {
             return Err(Problem::new(
-                axum::http::StatusCode::FORBIDDEN,
+                StatusCode::FORBIDDEN,
                 "downloads_disabled",
-                "nobody may download: set download.secret, download.key_file or download.jwks_url",
+                "downloads are disabled: set download.secret, download.key_file or download.jwks_url",
             ));
         }
         let token = token.ok_or_else(|| {
@@ -178,13 +94,13 @@ impl Clients {
             return Ok(());
         }
         Err(Problem::new(
-            axum::http::StatusCode::FORBIDDEN,
+            StatusCode::FORBIDDEN,
             "wrong_store",
             "the token is not for this store",
         ))
     }
 
-    /// What the token says, if it is signed with a key that is known, and valid now.
+    /// The claims of the token, if it is signed with a known key and valid now.
     async fn claims(&self, token: &str) -> Result<Value, Problem> {
         let header = jsonwebtoken::decode_header(token)
             .map_err(|_| Problem::unauthorized("the token is not a signed JWT"))?;
@@ -206,7 +122,7 @@ impl Clients {
         )))
     }
 
-    /// What the token says if one of `keys` verifies it; else why not, if one of them fits it at all.
+    /// The claims of the token if one of `keys` verifies it; otherwise why not, if one of them fits it at all.
     fn decode(
         &self,
         token: &str,
@@ -255,18 +171,6 @@ fn reason(error: &jsonwebtoken::errors::Error) -> &'static str {
         ErrorKind::InvalidSignature => "its signature is wrong",
         _ => "it is malformed",
     }
-}
-
-/// A public key, and the algorithms that fit it.
-fn public_key(pem: &[u8]) -> Option<(DecodingKey, Vec<Algorithm>)> {
-    if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
-        return Some((key, RSA.to_vec()));
-    }
-    if let Ok(key) = DecodingKey::from_ec_pem(pem) {
-        return Some((key, vec![Algorithm::ES256, Algorithm::ES384]));
-    }
-    let key = DecodingKey::from_ed_pem(pem).ok()?;
-    Some((key, vec![Algorithm::EdDSA]))
 }
 
 /// Whether the claim is the store, or a list with it: a text, or a number as it is written in decimal.

@@ -1,4 +1,4 @@
-//! Public keys that the app's backend publishes, kept as long as they are fresh.
+//! Public keys that the app's backend publishes as a JWK set: fetched when they are needed, cached while they are fresh.
 
 use std::{
     sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
@@ -9,20 +9,20 @@ use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
 };
+use seedbed_protocol::error::chain;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::clients::Key;
-use crate::cli::args::chain;
+use super::key::{Key, RSA};
 use crate::http::problem::Problem;
 
-/// After this, keys are asked for again.
+/// After this, keys are fetched again.
 const FRESH: Duration = Duration::from_secs(300);
 
-/// Keys are not asked for more often, whatever unknown keys tokens name.
-const PAUSE: Duration = Duration::from_secs(5);
+/// Keys are not fetched more often, whatever unknown keys tokens name.
+const FETCH_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long the backend has for its answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,8 +39,8 @@ struct Inner {
     max_age: Duration,
     client: reqwest::Client,
     known: RwLock<Known>,
-    /// Held by the one who asks the backend.
-    asking: Mutex<()>,
+    /// Held during a fetch.
+    fetching: Mutex<()>,
 }
 
 #[derive(Clone, Default)]
@@ -60,12 +60,12 @@ impl Known {
     }
 
     fn was_tried(&self) -> bool {
-        self.tried.is_some_and(|then| then.elapsed() < PAUSE)
+        self.tried.is_some_and(|then| then.elapsed() < FETCH_PAUSE)
     }
 }
 
 impl Jwks {
-    /// The keys at `url`, which are believed for `max_age` while nobody answers there.
+    /// The keys at `url`. They stay valid for `max_age` if the backend does not answer.
     pub(crate) fn new(url: Url, max_age: Duration) -> reqwest::Result<Self> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
         Ok(Self(Arc::new(Inner {
@@ -73,12 +73,12 @@ impl Jwks {
             max_age,
             client,
             known: RwLock::default(),
-            asking: Mutex::default(),
+            fetching: Mutex::default(),
         })))
     }
 
-    /// The keys of the set. If `kid` is none of them they are asked for again, and if they are old as well, but nobody
-    /// waits for that: a backend that is away must not slow down tokens whose key is known.
+    /// The keys of the set. If `kid` is not among them, they are fetched first. If they are only old, they are fetched in the
+    /// background: a backend that is down must not slow down tokens whose key is known.
     pub(crate) async fn keys(&self, kid: Option<&str>) -> Result<Vec<Key>, Problem> {
         let known = self.known();
         let is_known = kid.map_or(!known.keys.is_empty(), |kid| known.names(kid));
@@ -107,9 +107,9 @@ impl Jwks {
         known.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for the keys, unless somebody did a moment ago.
+    /// Fetches the keys, unless that was tried a moment ago.
     async fn refresh(&self) {
-        let _asking = self.0.asking.lock().await;
+        let _fetching = self.0.fetching.lock().await;
         if self.known().was_tried() {
             return;
         }
@@ -129,7 +129,7 @@ impl Jwks {
         }
     }
 
-    /// Asks for the keys now.
+    /// Fetches the keys now.
     pub(crate) async fn fetch(&self) -> Result<Vec<Key>, String> {
         let asked = async {
             let answer = self.0.client.get(self.0.url.clone()).send().await?;
@@ -152,19 +152,19 @@ impl Jwks {
     }
 }
 
-/// A JWK set, of which one key of a kind that is not known here must not hide the others.
+/// A JWK set. One key of an unknown kind must not hide the others.
 #[derive(Deserialize)]
 struct Set {
     keys: Vec<Value>,
 }
 
-/// A public key that signs. A shared secret has no business in a set that everybody can read.
+/// A public key that verifies signatures. Shared secrets are refused: anyone can read the set.
 fn key(jwk: &Jwk) -> Option<Key> {
     if jwk.common.public_key_use == Some(PublicKeyUse::Encryption) {
         return None;
     }
     let algorithms = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => super::clients::RSA.to_vec(),
+        AlgorithmParameters::RSA(_) => RSA.to_vec(),
         AlgorithmParameters::EllipticCurve(curve) => match curve.curve {
             EllipticCurve::P256 => vec![Algorithm::ES256],
             EllipticCurve::P384 => vec![Algorithm::ES384],

@@ -1,4 +1,4 @@
-//! `GET /snapshots/…`: the snapshots of a directory, to whoever has a signed URL.
+//! `GET /snapshots/…`: the files of snapshots in a directory, for signed URLs only.
 
 use std::{path::Path, sync::Arc};
 
@@ -10,27 +10,23 @@ use axum::{
     },
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use seedbed_protocol::{
-    message::Encoding,
+    encoding::Encoding,
     snapshots::{SnapshotName, SnapshotPart},
 };
 use tower_http::services::ServeFile;
-use utoipa_axum::router::OpenApiRouter;
 
-use super::signed_url::Signature;
-use crate::http::problem::{Problem, ProblemBody};
-use crate::http::server::routes::App;
+use super::{downloads::Downloads, signed_url::Signature};
+use crate::http::{
+    problem::{Problem, ProblemBody},
+    responses::{Failures, RateLimited},
+};
 
-/// Objects never change: whoever has one may keep it. Not so a cache between: the URL is for one client.
+/// Objects never change, so a client may cache them for ever. A shared cache may not: the URL is for one client.
 const CACHED: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().route("/snapshots/{*key}", get(file))
-}
-
-/// A snapshot in a directory, to whoever has a signed URL
+/// A snapshot in a directory, by a signed URL
 ///
 /// GET /database answers the whole URL.
 #[utoipa::path(
@@ -40,23 +36,22 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
     params(
         ("key" = String, Path, description = "The object's key; it has slashes"),
         ("expires" = i64, Query, description = "Unix seconds"),
-        ("signature" = String, Query, description = "Of all the rest"),
+        ("signature" = String, Query, description = "Over key and expires"),
     ),
     responses(
         (status = 200, description = "The file", content_type = "application/vnd.sqlite3", body = Vec<u8>),
         (status = 206, description = "The part that Range asks for", content_type = "application/vnd.sqlite3", body = Vec<u8>),
         (status = 304, description = "The file is known (If-None-Match)"),
-        (status = 400, description = "The path is no text", body = ProblemBody),
-        (status = 403, description = "The URL is not signed here, or has expired", body = ProblemBody),
+        (status = 400, description = "The path is not valid text", body = ProblemBody),
+        (status = 403, description = "The URL was not signed by this server, or has expired", body = ProblemBody),
         (status = 404, description = "The file is gone, or snapshots are not served from here", body = ProblemBody),
         (status = 416, description = "Range is beyond the end", body = ProblemBody),
-        (status = 429, description = "Too many requests", body = ProblemBody),
-        (status = 500, description = "Something failed", body = ProblemBody),
-        (status = 503, description = "Something is away", body = ProblemBody),
+        RateLimited,
+        Failures,
     ),
 )]
 pub(crate) async fn file(
-    State(app): State<Arc<App>>,
+    State(downloads): State<Arc<Downloads>>,
     key: Result<extract::Path<String>, PathRejection>,
     signature: Result<Query<Signature>, QueryRejection>,
     mut request: Request,
@@ -70,7 +65,7 @@ pub(crate) async fn file(
     };
     let extract::Path(key) = key.map_err(|e| Problem::invalid(e.body_text()))?;
     let Query(signature) = signature.map_err(unsigned)?;
-    let path = app.downloads.file(&key, &signature)?;
+    let path = downloads.file(&key, &signature)?;
     let file = Object::new(&key).ok_or_else(gone)?;
     if file.is_known_to(request.headers()) {
         return Ok((StatusCode::NOT_MODIFIED, file.headers()).into_response());
@@ -93,7 +88,7 @@ fn gone() -> Problem {
     )
 }
 
-/// Says why, beside where the end is.
+/// Says why, and in Content-Range where the end is.
 fn beyond_end(response: Response) -> Response {
     let message = "the file has no such bytes; ask for others, or for all of it";
     let mut refused = Problem::new(response.status(), "range_beyond_end", message).into_response();
@@ -114,7 +109,7 @@ async fn serve(path: &Path, request: Request) -> Response {
         .await
     {
         Ok(response) => response.map(Body::new),
-        Err(error) => Problem::behind("the snapshot store", &error, false).into_response(),
+        Err(error) => Problem::failed("the object storage", &error, false).into_response(),
     }
 }
 
@@ -125,7 +120,7 @@ struct Object {
 }
 
 impl Object {
-    /// The object `key`, if that is a file of a snapshot. Its name is never used again, so it tells it from all others.
+    /// The object `key`, if that is a file of a snapshot. Its name is never used again, so it serves as ETag.
     fn new(key: &str) -> Option<Self> {
         let encoding = match SnapshotName::of_key(key)?.1 {
             SnapshotPart::File(Encoding::Identity) => None,
@@ -162,7 +157,7 @@ impl Object {
             .any(|tag| tag == "*" || self.etag == tag)
     }
 
-    /// Whoever has the beginning of another file needs all of this one (If-Range).
+    /// A client that has the beginning of another file needs all of this one (If-Range).
     fn drop_range_of_another(&self, headers: &mut HeaderMap) {
         if headers
             .get(header::IF_RANGE)

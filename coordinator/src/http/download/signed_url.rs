@@ -1,5 +1,5 @@
-//! URLs of snapshots that this server hands out itself: signed, so that nobody can make one up or change one, and valid
-//! for a while only.
+//! Signed, expiring URLs of snapshots that this server serves itself: where they are made, and where they are checked. An
+//! HMAC covers the key and the time, so a URL can be neither forged nor changed.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use sha2::Sha256;
 use url::Url;
 
-use crate::http::{auth::clients::KeyError, problem::Problem};
+use crate::http::{auth::KeyError, problem::Problem};
 
 /// Where the files are below this server.
 pub(crate) const PATH: &str = "/snapshots/";
@@ -17,10 +17,10 @@ pub(crate) const PATH: &str = "/snapshots/";
 /// The shortest secret that signs.
 const MIN_SECRET_CHARS: usize = 32;
 
-/// Signs URLs, and knows its own.
+/// Makes and checks signed URLs.
 pub(crate) struct UrlSigner(Hmac<Sha256>);
 
-/// What a signed URL has beside the key.
+/// What a signed URL has in addition to the key.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Signature {
     /// Unix seconds.
@@ -29,7 +29,7 @@ pub(crate) struct Signature {
 }
 
 impl UrlSigner {
-    /// Signs with `secret`, or with one that nobody else has.
+    /// Signs with `secret`, or with a random one of this process.
     pub(crate) fn new(secret: Option<&Secret>) -> Result<Self, KeyError> {
         let random = || Secret::new(format!("{}{}", uuid::Uuid::new_v4(), uuid::Uuid::new_v4()));
         let secret = secret.cloned().unwrap_or_else(random);
@@ -73,7 +73,7 @@ impl UrlSigner {
         };
         let given = URL_SAFE_NO_PAD.decode(&signature.signature);
         let mac = self.mac(key, signature.expires);
-        // Compares in the same time wherever they differ.
+        // In constant time: how long the comparison takes must not say where they differ.
         if !given.is_ok_and(|given| mac.verify_slice(&given).is_ok()) {
             return refused(
                 "bad_signature",

@@ -1,4 +1,4 @@
-//! Connections: accepted, bounded in number, given up when they are silent, ended when the server stops.
+//! Connections: accepted, bounded in number, closed when they are silent or when the server stops.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use hyper_util::{
 use tokio::{net::TcpListener, sync::Semaphore};
 use tracing::{debug, warn};
 
-use super::access_log::Peer;
+use super::peer::Peer;
 
 /// Connections at a time. More wait in the system's queue.
 const MAX_CONNECTIONS: usize = 4096;
@@ -20,16 +20,16 @@ const MAX_CONNECTIONS: usize = 4096;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Between two tries to accept when the system refuses, because too many files are open.
-const PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers connections by `routes` until `stop` is ready, and those that are open for at most `grace` longer.
-pub(crate) async fn serve(
+pub(super) async fn serve(
     listener: TcpListener,
     routes: Router,
     grace: Duration,
     stop: impl Future<Output = ()>,
 ) {
-    // HTTP/1 only: its header timeout counts from the first moment of a connection, so that none is idle for ever.
+    // HTTP/1 only: its header timeout counts from the first moment of a connection, so that no connection stays idle for ever.
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder
         .http1()
@@ -49,7 +49,7 @@ pub(crate) async fn serve(
             Ok(accepted) => accepted,
             Err(error) => {
                 warn!("cannot accept a connection: {error}");
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };

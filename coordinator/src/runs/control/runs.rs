@@ -1,83 +1,76 @@
-//! What people and programs can have done: start runs, start failed stores over, drop what has not started.
+//! Starts, retries and cancels runs.
 //!
-//! Each call returns when the catalog has it; whoever serves publishes it at once.
+//! Each call returns when the catalog has it. None of them publishes: a loop that publishes what is listed finds the
+//! jobs, also when the process that listed them is gone. That is why several servers need no leader.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{RunId, StoreId, broker::Broker};
+use seedbed_protocol::{RunId, StoreId, broker::Broker, settings::SettingsError};
 use tokio::sync::{Mutex, Notify};
 
-use super::cancel::{Cancelled, RequeueError};
-use crate::runs::{control::cancel as requeue, list as run};
+use super::{
+    cancel::{self, Cancelled},
+    retry,
+};
 use crate::{
-    catalog::{Catalog, Covers, Download, InFlight, ListOptions, Listed, Retried},
-    runs::list::{RunError, StoreFilter},
-    settings::root::Settings,
-    source::record::StoreSource,
+    catalog::{Catalog, Listed, Retried, Sweep},
+    runs::{
+        error::RunError,
+        job::JobMaker,
+        list::{self, StoreFilter, StoreList},
+    },
+    settings::Settings,
 };
 
-/// Acts on one catalog and one list of stores.
-pub struct Operator {
-    settings: Settings,
+/// Controls the runs of one catalog.
+pub struct Runs {
     catalog: Catalog,
     broker: Arc<dyn Broker>,
-    source: StoreSource,
-    /// Whether stores that are not in `source` are gone.
-    source_is_all: bool,
-    /// Wakes whoever publishes.
-    publish: Arc<Notify>,
+    jobs: JobMaker,
+    /// Wakes the loop that publishes.
+    listed: Arc<Notify>,
     /// Held while stores are listed. Lists wait for each other in the catalog anyway; here they keep no connection.
     listing: Mutex<()>,
 }
 
-impl Operator {
-    /// Lists the stores of `source` in `catalog`, and wakes `publish` when there is something to publish. A sweep
-    /// retires stores that are not in the source only if `source_is_all`.
+impl Runs {
+    /// Controls the runs of `catalog`, and notifies `listed` when there is something to publish.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the setting that is no template.
     pub fn new(
-        settings: Settings,
+        settings: &Settings,
         catalog: Catalog,
         broker: Arc<dyn Broker>,
-        source: StoreSource,
-        source_is_all: bool,
-        publish: Arc<Notify>,
-    ) -> Self {
-        Self {
-            settings,
+        listed: Arc<Notify>,
+    ) -> Result<Self, SettingsError> {
+        Ok(Self {
             catalog,
             broker,
-            source,
-            source_is_all,
-            publish,
+            jobs: JobMaker::new(settings)?,
+            listed,
             listing: Mutex::default(),
-        }
+        })
     }
 
-    /// Lists a run over all stores, or over those that `filter` lets pass.
+    /// Lists a run over all of `stores`, or over those that `filter` lets pass.
     ///
     /// # Errors
     /// [`RunError`]; then nothing was started.
     pub async fn start(
         &self,
+        stores: &StoreList,
         filter: &StoreFilter,
-        options: ListOptions,
+        sweep: Sweep,
     ) -> Result<Listed, RunError> {
-        let options = ListOptions {
-            covers: if self.source_is_all && filter.is_all() {
-                options.covers
-            } else {
-                Covers::Some
-            },
-            ..options
-        };
         let _listing = self.listing.lock().await;
-        let listed =
-            run::list(&self.catalog, &self.settings, &self.source, filter, options).await?;
-        self.publish.notify_one();
+        let listed = list::list(&self.catalog, &self.jobs, stores, filter, sweep).await?;
+        self.listed.notify_one();
         Ok(listed)
     }
 
-    /// Whether the caller is the first of all coordinators that starts the run that is scheduled for `due`.
+    /// Claims the run that is scheduled for `due`: true for the first of all coordinators that asks.
     ///
     /// # Errors
     /// [`RunError::Catalog`].
@@ -85,38 +78,25 @@ impl Operator {
         Ok(self.catalog.claim_schedule(due).await?)
     }
 
-    /// Starts failed jobs over: those of `run_id` or of every run, and of them all or only those of `stores`.
+    /// Retries failed jobs: those of `run_id` or of every run, and of them all or only those of `stores`.
     ///
     /// # Errors
-    /// [`RequeueError`].
+    /// [`RunError`].
     pub async fn retry(
         &self,
         run_id: Option<RunId>,
         stores: &[StoreId],
-    ) -> Result<Retried, RequeueError> {
-        let retried = requeue::retry(&self.catalog, self.broker.as_ref(), run_id, stores).await?;
-        self.publish.notify_one();
+    ) -> Result<Retried, RunError> {
+        let retried = retry::retry(&self.catalog, self.broker.as_ref(), run_id, stores).await?;
+        self.listed.notify_one();
         Ok(retried)
     }
 
-    /// Drops every job of `run_id` that no worker has started.
+    /// Cancels every job of `run_id` that no worker has started.
     ///
     /// # Errors
-    /// [`RequeueError`]; calling again goes on where this stopped.
-    pub async fn cancel(&self, run_id: RunId) -> Result<Cancelled, RequeueError> {
-        requeue::cancel(&self.catalog, self.broker.as_ref(), run_id).await
-    }
-}
-
-/// How a run is listed over `kind`'s stores, all of them or some.
-pub fn options(kind: &'static str, full_sweep: bool) -> ListOptions {
-    ListOptions {
-        kind,
-        in_flight: InFlight::Skip,
-        only_older_than: None,
-        covers: Covers::all_if(full_sweep),
-        allow_fewer: false,
-        download: Download::Changed,
-        only_changed: full_sweep,
+    /// [`RunError`]; calling again continues where this stopped.
+    pub async fn cancel(&self, run_id: RunId) -> Result<Cancelled, RunError> {
+        cancel::cancel(&self.catalog, self.broker.as_ref(), run_id).await
     }
 }

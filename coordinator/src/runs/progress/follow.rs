@@ -1,98 +1,98 @@
-//! Shows how far runs are, from what the catalog knows, until they end.
+//! Follows runs to their end, from what the catalog knows.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use seedbed_protocol::RunId;
 use tokio::sync::watch;
 use tracing::warn;
 
-use crate::{
-    catalog::{Catalog, CatalogError, Totals},
-    cli::progress::{Counts, Reporter, Standing, Summary},
+use super::{
+    numbers::{Progress, Summary},
+    observer::Observer,
 };
+use crate::catalog::{Catalog, CatalogError, Totals};
 
-/// Between two looks at the catalog.
-const LOOK: Duration = Duration::from_millis(500);
+/// Between two reads of a run's totals.
+const TOTALS_POLL: Duration = Duration::from_millis(500);
 
 /// Follows runs on behalf of one process.
 pub(crate) struct Follower {
     catalog: Catalog,
-    reporter: Reporter,
+    observer: Arc<dyn Observer>,
 }
 
 impl Follower {
-    /// Tells `reporter` what `catalog` knows.
-    pub(crate) fn new(catalog: Catalog, reporter: Reporter) -> Self {
-        Self { catalog, reporter }
+    /// Tells `observer` what `catalog` knows.
+    pub(crate) fn new(catalog: Catalog, observer: Arc<dyn Observer>) -> Self {
+        Self { catalog, observer }
     }
 
-    /// Shows how far these runs are until each of their jobs has ended. Somebody else has to record what workers
-    /// report.
+    /// Shows how far these runs are until each of their jobs has ended. Recording what workers report is the task of
+    /// another part of the process, or of another process.
     ///
     /// # Errors
-    /// [`CatalogError`], unless it may pass.
+    /// [`CatalogError`], except for transient ones.
     pub(crate) async fn wait_for_end(&self, runs: &[RunId]) -> Result<(), CatalogError> {
-        let standing = watch::Sender::new(self.standing(runs).await?);
-        let current = standing.subscribe();
+        let progress = watch::Sender::new(self.progress(runs).await?);
+        let current = progress.subscribe();
         tokio::select! {
-            ended = self.look_until_end(runs, &standing) => ended,
-            never = self.reporter.follow(move || *current.borrow()) => match never {},
+            ended = self.poll_until_end(runs, &progress) => ended,
+            never = self.observer.watch(Box::new(move || *current.borrow())) => match never {},
         }
     }
 
-    async fn look_until_end(
+    async fn poll_until_end(
         &self,
         runs: &[RunId],
-        standing: &watch::Sender<Standing>,
+        progress: &watch::Sender<Progress>,
     ) -> Result<(), CatalogError> {
         loop {
-            match self.standing(runs).await {
+            match self.progress(runs).await {
                 Ok(now) => {
-                    standing.send_replace(now);
+                    progress.send_replace(now);
                     if now.counts.done() {
                         return Ok(());
                     }
                 }
-                Err(error) if error.is_transient() => warn!("the catalog is away: {error}"),
+                Err(error) if error.is_transient() => warn!("the catalog is unavailable: {error}"),
                 Err(error) => return Err(error),
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(TOTALS_POLL).await;
         }
     }
 
     /// How far these runs are.
-    pub(crate) async fn standing(&self, runs: &[RunId]) -> Result<Standing, CatalogError> {
+    pub(crate) async fn progress(&self, runs: &[RunId]) -> Result<Progress, CatalogError> {
         let totals = self.totals(runs).await?;
-        Ok(Standing {
-            counts: Counts {
-                stores: totals.stores,
-                seeded: totals.seeded,
-                failed: totals.failed,
-                dropped: totals.abandoned + totals.cancelled,
-            },
+        Ok(Progress {
             rows: totals.rows,
             bytes: totals.bytes,
+            counts: totals.into(),
         })
     }
 
-    /// Tells what became of these runs, under the name of the first.
+    /// Tells the observer how these runs ended, under the id of the first.
     pub(crate) async fn sum_up(
         &self,
         runs: &[RunId],
         started: Instant,
-    ) -> Result<(), CatalogError> {
+    ) -> Result<Summary, CatalogError> {
         let mut failures = Vec::new();
         for &run_id in runs {
-            let left = self.reporter.named_failures() - failures.len() as i64;
+            let left = self.observer.named_failures() - failures.len() as i64;
             failures.extend(self.catalog.failed_jobs(run_id, left).await?);
         }
-        self.reporter.summary(&Summary {
+        let summary = Summary {
             run_id: runs[0],
             totals: self.totals(runs).await?,
             elapsed: started.elapsed(),
             failures,
-        });
-        Ok(())
+        };
+        self.observer.summary(&summary);
+        Ok(summary)
     }
 
     async fn totals(&self, runs: &[RunId]) -> Result<Totals, CatalogError> {

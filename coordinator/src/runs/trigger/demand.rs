@@ -1,5 +1,7 @@
-//! Stores that are seeded because a client asked for them: many wishes make one run, and a store is not seeded again
-//! soon.
+//! Seeds stores on demand, because a client asked for a snapshot that is not there.
+//!
+//! Requests of a moment make one run. A store is seeded on demand at most once in `download.on_demand_pause`. Requests
+//! are kept in memory: after a kill, clients ask again.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -13,77 +15,82 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::runs::control::runs as operator;
 use crate::{
-    catalog::{Catalog, CatalogError},
-    runs::{control::runs::Operator, list::StoreFilter},
+    catalog::{Catalog, CatalogError, RunKind, Sweep},
+    runs::{
+        control::Runs,
+        list::{StoreFilter, StoreList},
+    },
 };
 
-/// How long wishes are collected before the list of stores is read for all of them.
+/// How long requests are collected before the list of stores is read for all of them.
 const COLLECT: Duration = Duration::from_secs(1);
 
-/// When a client should look for its snapshot.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// When a client should ask again for its snapshot.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
-/// From a wish until its job is in the catalog: as long as it takes to read a long list of stores.
+/// From a request until its job is in the catalog: as long as it takes to read a long list of stores.
 const LISTING: Duration = Duration::from_secs(60);
 
 /// Stores that are remembered at a time.
-const MAX_WISHES: usize = 10_000;
+const MAX_REQUESTS: usize = 10_000;
 
-/// What to tell who asked.
+/// What a client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// The store is or will be seeded.
     Seeding {
         /// When there may be a snapshot.
-        look_again: Duration,
+        ask_again: Duration,
     },
-    /// It was tried not long ago, and is not tried again yet.
+    /// It was tried a short time ago, and is not tried again yet.
     TooSoon {
-        /// When it will be tried again if somebody asks.
+        /// When a request will make it tried again.
         wait: Duration,
     },
-    /// Too many others have asked.
+    /// Too many other stores were asked for.
     TooMany,
 }
 
-/// Collects wishes.
+/// Collects requests, and starts runs for them.
 pub struct Demand {
     catalog: Catalog,
-    operator: Arc<Operator>,
+    runs: Arc<Runs>,
+    stores: Arc<StoreList>,
     /// How long a store is not seeded on demand again.
     pause: Duration,
-    wishes: Mutex<Wishes>,
-    wished: Notify,
+    requests: Mutex<Requests>,
+    requested: Notify,
 }
 
 #[derive(Default)]
-struct Wishes {
-    waiting: BTreeSet<StoreId>,
+struct Requests {
+    /// Stores that no run was started for yet.
+    pending: BTreeSet<StoreId>,
     /// When each store was asked for.
     asked: HashMap<StoreId, Instant>,
 }
 
 impl Demand {
-    /// Has stores seeded by `operator`, each at most once in `pause`.
-    pub fn new(catalog: Catalog, operator: Arc<Operator>, pause: Duration) -> Self {
+    /// Seeds stores of `stores` by runs that `runs` starts, each store at most once in `pause`.
+    pub fn new(catalog: Catalog, runs: Arc<Runs>, stores: Arc<StoreList>, pause: Duration) -> Self {
         Self {
             catalog,
-            operator,
+            runs,
+            stores,
             pause,
-            wishes: Mutex::default(),
-            wished: Notify::new(),
+            requests: Mutex::default(),
+            requested: Notify::new(),
         }
     }
 
-    /// Has `store_id` seeded, unless it is being seeded or was a moment ago.
+    /// Requests that `store_id` is seeded. Does nothing if it is being seeded, or was within the pause.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
-    pub async fn want(&self, store_id: &StoreId) -> Result<Answer, CatalogError> {
+    pub async fn request(&self, store_id: &StoreId) -> Result<Answer, CatalogError> {
         let seeding = Answer::Seeding {
-            look_again: LOOK_AGAIN,
+            ask_again: ASK_AGAIN,
         };
         if let Some(job) = self.catalog.newest_attempt(store_id).await? {
             if job.in_flight {
@@ -95,10 +102,10 @@ impl Demand {
                 return Ok(Answer::TooSoon { wait });
             }
         }
-        let mut wishes = self.wishes();
-        if let Some(asked) = wishes.asked.get(store_id) {
+        let mut requests = self.requests();
+        if let Some(asked) = requests.asked.get(store_id) {
             let since = asked.elapsed();
-            if since < LISTING && wishes.waiting.contains(store_id) {
+            if since < LISTING && requests.pending.contains(store_id) {
                 return Ok(seeding);
             }
             // It was looked for, and is not in the list of stores.
@@ -107,27 +114,29 @@ impl Demand {
                 return Ok(Answer::TooSoon { wait });
             }
         }
-        if wishes.asked.len() >= MAX_WISHES {
-            wishes.asked.retain(|_, asked| asked.elapsed() < self.pause);
+        if requests.asked.len() >= MAX_REQUESTS {
+            requests
+                .asked
+                .retain(|_, asked| asked.elapsed() < self.pause);
         }
-        if wishes.asked.len() >= MAX_WISHES {
+        if requests.asked.len() >= MAX_REQUESTS {
             return Ok(Answer::TooMany);
         }
-        wishes.asked.insert(store_id.clone(), Instant::now());
-        wishes.waiting.insert(store_id.clone());
-        self.wished.notify_one();
+        requests.asked.insert(store_id.clone(), Instant::now());
+        requests.pending.insert(store_id.clone());
+        self.requested.notify_one();
         Ok(seeding)
     }
 
-    /// Starts runs for what was wished, until `stop` is cancelled.
-    pub async fn keep_seeding(&self, stop: &CancellationToken) {
+    /// Starts runs for what was requested, until `stop` is cancelled.
+    pub async fn run(&self, stop: &CancellationToken) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.wished.notified() => {}
+                () = self.requested.notified() => {}
             }
             tokio::time::sleep(COLLECT).await;
-            // A list that is being read when this stops is given up: nothing of it was written.
+            // A list that is being read when this stops is abandoned: nothing of it was written.
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.seed() => {}
@@ -136,18 +145,18 @@ impl Demand {
     }
 
     async fn seed(&self) {
-        let stores = self.wishes().waiting.clone();
+        let stores = self.requests().pending.clone();
         let filter = StoreFilter {
             stores: stores.clone(),
             skip_unknown: true,
             ..StoreFilter::default()
         };
         let started = self
-            .operator
-            .start(&filter, operator::options("demand", false))
+            .runs
+            .start(&self.stores, &filter, Sweep::some(RunKind::Demand))
             .await;
-        let mut wishes = self.wishes();
-        wishes.waiting.retain(|store| !stores.contains(store));
+        let mut requests = self.requests();
+        requests.pending.retain(|store| !stores.contains(store));
         match started {
             Ok(listed) => info!(
                 stores = listed.jobs,
@@ -155,13 +164,13 @@ impl Demand {
             ),
             Err(error) => {
                 warn!("stores that clients asked for are not seeded: {error}");
-                // Not their fault: they may be asked for again at once.
-                wishes.asked.retain(|store, _| !stores.contains(store));
+                // The stores are not at fault: they may be asked for again at once.
+                requests.asked.retain(|store, _| !stores.contains(store));
             }
         }
     }
 
-    fn wishes(&self) -> MutexGuard<'_, Wishes> {
-        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
