@@ -4,10 +4,10 @@ import { h, fill, setAttribute } from "../dom.js";
 import { age, count, counted } from "../format.js";
 import { live } from "../live.js";
 import { section } from "../ui.js";
-import { freshnessPicture } from "./freshness.js";
-import { historyCharts } from "./history.js";
-import { failedJobs } from "./jobs.js";
-import { runCard } from "./run-card.js";
+import { freshnessPicture } from "../part/freshness.js";
+import { historyCharts } from "../part/history.js";
+import { failedJobs } from "../part/jobs.js";
+import { runCard } from "../part/run-card.js";
 import { runTable } from "./runs.js";
 
 /** Runs that the table shows. */

@@ -5,9 +5,9 @@ import { fill, h, setAttribute } from "../dom.js";
 import { counted } from "../format.js";
 import { live } from "../live.js";
 import { message, section, shortId } from "../ui.js";
-import { jobTable } from "./jobs.js";
-import { pager } from "./pager.js";
-import { runCard } from "./run-card.js";
+import { jobTable } from "../part/jobs.js";
+import { pager } from "../part/pager.js";
+import { runCard } from "../part/run-card.js";
 
 const PAGE = 50;
 

@@ -5,8 +5,8 @@ import { fill, h, setAttribute, showAll } from "../dom.js";
 import { age, between, bytes, count } from "../format.js";
 import { live } from "../live.js";
 import { badge, message, row, runLink, table } from "../ui.js";
-import { pager } from "./pager.js";
-import { startRun } from "./start-run.js";
+import { pager } from "../part/pager.js";
+import { startRun } from "../part/start-run.js";
 
 const PAGE = 50;
 

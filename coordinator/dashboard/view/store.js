@@ -5,8 +5,8 @@ import { fill, h, setAttribute } from "../dom.js";
 import { age, bytes, count, counted, freshness, NOTHING } from "../format.js";
 import { live } from "../live.js";
 import { badge, facts, message, retryButton, row, runLink, section, seedButton, table, traceLink } from "../ui.js";
-import { jobTable, reason } from "./jobs.js";
-import { stepBar, stepsInWords } from "./steps.js";
+import { jobTable, reason } from "../part/jobs.js";
+import { stepBar, stepsInWords } from "../part/steps.js";
 
 /** Between two looks for news, in milliseconds. */
 const PAUSE = 2_000;

@@ -5,9 +5,9 @@ import { fill, h, setAttribute, showAll } from "../dom.js";
 import { age, bytes, count, counted, freshness } from "../format.js";
 import { live } from "../live.js";
 import { announce, badge, message, retryButton, row, seedButton, storeLink, table } from "../ui.js";
-import { AGES } from "./freshness.js";
-import { reason } from "./jobs.js";
-import { pager } from "./pager.js";
+import { AGES } from "../part/freshness.js";
+import { reason } from "../part/jobs.js";
+import { pager } from "../part/pager.js";
 
 const PAGE = 50;
 
