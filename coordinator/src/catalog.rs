@@ -33,7 +33,7 @@ pub use jobs::{
     Retried,
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, RunKind, Sweep};
-pub use runs::{RunReport, Totals, WayCount};
+pub use runs::{RunCursor, RunReport, Totals, WayCount};
 pub use snapshots::{JobObjects, Retention, SnapshotRecord, SnapshotRef};
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

@@ -1,14 +1,17 @@
-//! The delivery contract, the same in memory and on RabbitMQ.
+//! Carries messages between coordinator and workers: [`Broker`], in memory and on RabbitMQ, under one contract.
+//!
+//! In: a [`Message`] for a [`Queue`]. Out: a [`Delivery`], which stays with its consumer until it is settled. A kill
+//! loses nothing on RabbitMQ, and everything in memory. The contract:
 //!
 //! * A published message is safe once `publish` returns.
-//! * A taken message stays with its consumer until it is settled: [`Delivery::ack`],
-//!   [`Delivery::retry_later`], [`Delivery::hand_back`] or [`Delivery::park`]. A consumer that dies, or a
-//!   delivery that is dropped, gives the message back, and the next delivery of it counts that as `returned`.
-//! * Every settlement that keeps a message stores it anew before it settles the old delivery, so a crash in
-//!   between duplicates a message rather than losing it.
-//! * A job that came back unsettled [`RETURN_LIMIT`] times is delivered once more, so that its taker can
-//!   park it with a reason; dropped even then, the broker itself parks it.
-//! * Every message carries the W3C trace context of whoever published it first.
+//! * A taken message stays with its consumer until it is settled: [`Delivery::ack`], [`Delivery::retry_later`],
+//!   [`Delivery::hand_back`] or [`Delivery::park`]. A consumer that dies, or a delivery that is dropped, gives the
+//!   message back, and the next delivery of it counts that as `returned`.
+//! * Every settlement that keeps a message stores its copy before it settles the old delivery, so a crash in between
+//!   duplicates a message rather than losing it: delivery is at least once.
+//! * A job that came back unsettled [`RETURN_LIMIT`] times is delivered once more, so that its consumer can park it with
+//!   a reason; dropped even then, the broker itself parks it.
+//! * Every message carries the W3C trace context of its first publisher.
 
 mod amqp;
 mod config;
@@ -29,7 +32,7 @@ pub use error::BrokerError;
 pub use memory::MemoryBroker;
 pub use queue::{Queue, RETURN_LIMIT};
 
-/// The broker that `config` names, connected and ready.
+/// Connects to the broker that `config` names.
 ///
 /// # Errors
 /// [`BrokerError`] names the setting and what to do: at once when RabbitMQ refuses, after

@@ -1,5 +1,7 @@
 //! PowerSync's checkpoint: how far each bucket has come, and the checksum that proves it.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::OpId;
@@ -14,16 +16,38 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// How many operations the service says there are, see [`BucketCheckpoint::operations`].
+    /// Returns how many operations the service says there are, see [`BucketCheckpoint::operations`].
     pub fn operations(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.operations).sum()
+    }
+
+    /// Whether both have the same buckets with the same checksums. Op ids do not count: the service may have compacted its
+    /// operations.
+    pub fn same_rows(&self, other: &Self) -> bool {
+        let checksums = |checkpoint: &Self| -> HashMap<String, u32> {
+            let buckets = checkpoint.buckets.iter();
+            buckets.map(|b| (b.bucket.clone(), b.checksum)).collect()
+        };
+        self.buckets.len() == other.buckets.len() && checksums(self) == checksums(other)
+    }
+
+    /// Estimates how many operations of this checkpoint are not in `base`.
+    pub fn changed_since(&self, base: &Self) -> u64 {
+        let known = base.buckets.iter().map(|b| (b.bucket.as_str(), b));
+        let known: HashMap<&str, &BucketCheckpoint> = known.collect();
+        let changed = |bucket: &BucketCheckpoint| match known.get(bucket.bucket.as_str()) {
+            None => bucket.operations,
+            Some(base) if base.checksum == bucket.checksum => 0,
+            Some(base) => bucket.operations.abs_diff(base.operations).max(1),
+        };
+        self.buckets.iter().map(changed).sum()
     }
 }
 
 /// One bucket within a [`Checkpoint`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketCheckpoint {
-    /// The service's name of it, such as `1#store_products["7"]`.
+    /// Its name, such as `1#store_products["7"]`.
     pub bucket: String,
     /// The last op that was downloaded for it; 0 for a bucket without rows.
     pub last_op: OpId,
@@ -31,7 +55,36 @@ pub struct BucketCheckpoint {
     pub checksum: u32,
     /// 0 (synced first) to 3.
     pub priority: u8,
-    /// How many operations the service says it has: enough for an estimate, too unreliable to compare.
+    /// How many operations the service says it has: good for an estimate, too unreliable to compare.
     #[serde(default)]
     pub operations: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint(buckets: &[(&str, u32, u64)]) -> Checkpoint {
+        let bucket = |&(bucket, checksum, operations): &(&str, u32, u64)| BucketCheckpoint {
+            bucket: bucket.to_owned(),
+            last_op: OpId(0),
+            checksum,
+            priority: 3,
+            operations,
+        };
+        Checkpoint {
+            last_op_id: OpId(0),
+            buckets: buckets.iter().map(bucket).collect(),
+        }
+    }
+
+    #[test]
+    fn checksums_decide_what_is_the_same_and_counts_how_much_has_changed() {
+        let base = checkpoint(&[("a", 1, 10), ("b", 2, 20)]);
+        assert!(base.same_rows(&checkpoint(&[("b", 2, 7), ("a", 1, 3)])));
+        let target = checkpoint(&[("a", 1, 99), ("b", 3, 25), ("c", 4, 7)]);
+        assert!(!base.same_rows(&target));
+        assert_eq!(target.changed_since(&base), 5 + 7);
+        assert_eq!(checkpoint(&[("b", 3, 20)]).changed_since(&base), 1);
+    }
 }

@@ -1,4 +1,4 @@
-//! Ids as types of their own, so that a run is never mistaken for a job.
+//! Ids as types of their own, so that a run is never mistaken for a job; and what a valid store id is.
 
 use std::{fmt, num::NonZeroU32, str::FromStr};
 
@@ -16,31 +16,19 @@ pub const MAX_STORE_ID_BYTES: usize = 255;
 #[serde(try_from = "String", into = "String")]
 pub struct StoreId(String);
 
-/// Why a text is not a store id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidStoreId {
-    /// Nothing in it.
     #[error("the store id is empty")]
     Empty,
     /// Longer than [`MAX_STORE_ID_BYTES`]; shows how it begins.
     #[error("the store id {start:?}… has {bytes} bytes; at most {MAX_STORE_ID_BYTES} are allowed")]
-    TooLong {
-        /// Its first characters.
-        start: String,
-        /// Its length in bytes.
-        bytes: usize,
-    },
-    /// A character that is not safe everywhere that a store id goes.
+    TooLong { start: String, bytes: usize },
+    /// A character that is not safe in keys, URLs, file names or logs.
     #[error(
         "the store id {id:?} contains {character:?}; '/', '\\' and control characters are not allowed"
     )]
-    Character {
-        /// The text.
-        id: String,
-        /// The first bad character.
-        character: char,
-    },
-    /// White space at an end, which no two systems treat alike.
+    Character { id: String, character: char },
+    /// White space at an end, which systems treat differently.
     #[error("the store id {0:?} begins or ends with white space")]
     Whitespace(String),
     /// `.`, `..` or a device name such as `CON`.
@@ -80,7 +68,7 @@ impl StoreId {
         Ok(Self(id))
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -141,13 +129,13 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id; ids sort by the time at which they were made (UUID version 7).
+            /// Returns a new id; ids sort by the time at which they were made (UUID version 7).
             #[allow(clippy::new_without_default)]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
 
-            /// The id with these bits, for tests and for reading stored ids.
+            /// Returns the id with these bits, for tests and stored ids.
             pub const fn from_uuid(id: Uuid) -> Self {
                 Self(id)
             }
@@ -178,7 +166,7 @@ uuid_id!(
 );
 
 impl JobId {
-    /// A new id that sorts after `earlier`, also if another machine's clock, which made that one, is ahead.
+    /// Returns a new id that sorts after `earlier`, also if that one was made by a clock that is ahead.
     pub fn after(earlier: Self) -> Self {
         let id = Self::new();
         if id > earlier {
@@ -191,27 +179,27 @@ impl JobId {
     }
 }
 
-/// Which try at a job this is, from 1.
+/// The number of an attempt at a job, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Attempt(NonZeroU32);
 
 impl Attempt {
-    /// The first try.
+    /// The first attempt.
     pub const FIRST: Self = Self(NonZeroU32::MIN);
 
-    /// The try with this number; `None` for 0.
+    /// Returns the attempt with this number; `None` for 0.
     pub fn new(number: u32) -> Option<Self> {
         NonZeroU32::new(number).map(Self)
     }
 
-    /// The try after this one.
+    /// Returns the attempt after this one.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
-    /// Its number, from 1.
+    /// Returns its number, from 1.
     pub fn get(self) -> u32 {
         self.0.get()
     }

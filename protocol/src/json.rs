@@ -1,4 +1,4 @@
-//! A JSON object that survives every codec with its types intact.
+//! A JSON object that keeps its types in every codec.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};

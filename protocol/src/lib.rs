@@ -9,12 +9,13 @@
 //!
 //! Rooms, from the ground up; each uses only those above it in this list:
 //!
-//! * [`error`], [`digest`], [`encoding`], [`ids`], [`json`]: texts, hashes and ids.
+//! * [`error`], [`digest`], [`encoding`], [`ids`], [`json`]: error texts, hashes, ids.
 //! * [`checkpoint`], then [`manifest`]: what a snapshot holds, and how it was made.
 //! * [`message`]: jobs and events, and their [`message::codec`]. [`settings`]: the file that configures both programs.
 //!   [`telemetry`]: logs, traces and metrics. [`process`]: signals and exit codes.
 //! * [`objects`]: object storage.
-//! * [`snapshots`]: the objects of snapshots and their names. [`broker`]: the delivery contract, in memory and on RabbitMQ.
+//! * [`snapshots`]: the objects of snapshots and their names. [`broker`]: the delivery contract, in memory and on
+//!   RabbitMQ.
 
 pub mod broker;
 pub mod checkpoint;

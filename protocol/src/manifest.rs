@@ -1,6 +1,6 @@
 //! The manifest of a snapshot: what it holds, where its files are, and how it was made.
 
-use std::ops::AddAssign;
+use std::{ops::AddAssign, time::Instant};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,17 +11,13 @@ use crate::{
     ids::{Attempt, JobId, RunId, StoreId},
 };
 
-/// Everything that is known of one snapshot. Stored beside it as JSON, so that the objects alone suffice
-/// to rebuild the catalog.
+/// Everything that is known of one snapshot. Stored next to it as JSON, so that the objects alone suffice to rebuild
+/// the catalog.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The sweep that made it.
     pub run_id: RunId,
-    /// The job that made it.
     pub job_id: JobId,
-    /// The store.
     pub store_id: StoreId,
-    /// The try that succeeded.
     pub attempt: Attempt,
     /// When it was complete and verified.
     pub created_at: DateTime<Utc>,
@@ -36,10 +32,9 @@ pub struct Manifest {
     /// SHA-256, in hex, of the parameters and subscriptions that were asked for. Empty in older manifests.
     #[serde(default)]
     pub selection_fingerprint: String,
-    /// How it came to be.
     #[serde(default)]
     pub origin: Origin,
-    /// What it holds, in PowerSync's terms.
+    /// What it holds, as PowerSync counts it.
     pub checkpoint: Checkpoint,
     /// Rows of each table, sorted by name.
     pub tables: Vec<TableRows>,
@@ -54,12 +49,12 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Rows of all tables.
+    /// Returns the rows of all tables.
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
     }
 
-    /// Bytes of the uncompressed SQLite file, or of the first file if there is no such rendition.
+    /// Returns the bytes of the uncompressed SQLite file, or of the first file if there is no such rendition.
     pub fn bytes(&self) -> u64 {
         let identity = self
             .renditions
@@ -68,7 +63,7 @@ impl Manifest {
         identity.or(self.renditions.first()).map_or(0, |r| r.bytes)
     }
 
-    /// When every row of it was downloaded: with it, or with a base of it.
+    /// Returns when every row of it was downloaded: with it, or with a base of it.
     pub fn full_at(&self) -> DateTime<Utc> {
         match self.origin {
             Origin::Full { .. } => self.created_at,
@@ -76,7 +71,7 @@ impl Manifest {
         }
     }
 
-    /// Operations that were applied since the file was last written in order.
+    /// Returns the operations that were applied since the file was last written in order.
     pub fn loose_operations(&self) -> u64 {
         match self.origin {
             Origin::Full { .. } => 0,
@@ -86,7 +81,7 @@ impl Manifest {
         }
     }
 
-    /// Which way its job went.
+    /// Returns which way its job went.
     pub fn way(&self) -> Way {
         match self.origin {
             Origin::Full { because } => Way::Full(because),
@@ -100,18 +95,15 @@ impl Manifest {
 pub struct TableRows {
     /// The table, as the app knows it.
     pub table: String,
-    /// Its rows.
     pub rows: u64,
 }
 
 /// One file of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rendition {
-    /// How the SQLite file is wrapped.
     pub encoding: Encoding,
     /// The object's key below the snapshot URL.
     pub key: String,
-    /// The object's size.
     pub bytes: u64,
     /// SHA-256 of the object, in hex.
     pub sha256: String,
@@ -122,11 +114,10 @@ pub struct Rendition {
 pub struct Download {
     /// Bytes of the stream's lines, after decompression.
     pub bytes: u64,
-    /// Operations.
     pub operations: u64,
     /// How often the stream was opened.
     pub connections: u32,
-    /// Milliseconds in which the job had nothing to do but wait for the service.
+    /// Milliseconds in which the job only waited for the service.
     pub waited_millis: u64,
 }
 
@@ -148,18 +139,24 @@ pub struct StepTiming {
     pub millis: u64,
 }
 
-/// How a snapshot came to be.
+impl StepTiming {
+    /// Returns the time that `step` took if it began at `started` and ends now.
+    pub fn since(step: &str, started: Instant) -> Self {
+        Self {
+            step: step.to_owned(),
+            millis: started.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// What a snapshot was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// Every row was downloaded.
-    Full {
-        /// Why.
-        because: FullReason,
-    },
+    Full { because: FullReason },
     /// It continues an earlier snapshot of the same store.
     Base {
-        /// The job that made that one.
         job_id: JobId,
         /// When every row was downloaded last.
         full_at: DateTime<Utc>,
@@ -169,7 +166,7 @@ pub enum Origin {
 }
 
 impl Default for Origin {
-    /// That of manifests which do not say.
+    /// Returns that of older manifests, which do not say.
     fn default() -> Self {
         let because = FullReason::default();
         Self::Full { because }
@@ -180,12 +177,12 @@ impl Default for Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FullReason {
-    /// Nothing else was on offer: earlier snapshots were not to be used (`sync.reuse`), or not known how to.
+    /// Bases are disabled (`sync.reuse`), or the program that made the snapshot did not know them.
     #[default]
     Off,
     /// The store had no live snapshot.
     First,
-    /// Somebody asked for it.
+    /// A person or a program asked for it.
     Asked,
     /// The last one was too long ago (`sync.full_every`).
     Due,
@@ -203,9 +200,9 @@ pub enum FullReason {
     Subscriptions,
     /// A file of the base is missing, or is not what it was.
     BaseFile,
-    /// So much has changed that the base would not pay.
+    /// So much has changed that a full download costs less (`worker.base_cost`).
     Changed,
-    /// The base and what came after it did not add up.
+    /// The base and the changes did not add up to the checkpoint.
     Mismatch,
 }
 
@@ -230,10 +227,10 @@ impl FullReason {
     }
 }
 
-/// Which way a job went, and for a full download why.
+/// Which way a job went: nothing, the changes, or everything was downloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// The live snapshot was still right: nothing was downloaded.
+    /// The live snapshot is still right: nothing was downloaded.
     Unchanged,
     /// The snapshot continues an earlier one.
     Base,
@@ -251,7 +248,7 @@ impl Way {
         }
     }
 
-    /// Why every row was downloaded.
+    /// Returns why every row was downloaded.
     pub fn why(self) -> Option<&'static str> {
         match self {
             Self::Full(reason) => Some(reason.name()),

@@ -52,8 +52,8 @@ impl Signals {
         }
     }
 
-    /// Returns a token that the first signal cancels, after `notice` is printed to standard error. A signal that finds it
-    /// cancelled ends the process with [`INTERRUPTED`].
+    /// Returns a token that the first signal cancels, after `notice` is printed to standard error. A signal that
+    /// finds it cancelled ends the process with [`INTERRUPTED`].
     pub fn cancelling(mut self, notice: &'static str) -> CancellationToken {
         let stop = CancellationToken::new();
         let stopped = stop.clone();

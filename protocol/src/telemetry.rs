@@ -1,4 +1,4 @@
-//! What a process tells about itself: log lines on standard error, traces and metrics by OTLP, metrics for Prometheus.
+//! Logs on standard error, traces and metrics by OTLP, metrics for Prometheus: what a process reports about itself.
 //!
 //! ```text
 //! tracing spans and events ─┬─ log lines (lines) ─────────────────────────────── standard error
@@ -7,8 +7,8 @@
 //!                           └─ metrics_text() ── GET /metrics
 //! ```
 //!
-//! Nothing of this ever stops a job or waits for it: what a collector does not take in time is dropped. A kill loses the
-//! spans that are still open, with all that ended within them, and what waits for the collector.
+//! Telemetry never stops or delays a job: what a collector does not take in time is dropped. A kill loses the spans
+//! that are open, with all that ended within them, and what is buffered for the collector.
 
 mod config;
 mod error;

@@ -10,7 +10,7 @@ use std::alloc::System;
 use anyhow::ensure;
 use seedbed_worker::config::{StreamCompression, WorkerSettings};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
-use testkit::{pipeline::Pipeline, stand_in::StandIn, usage::mib};
+use testkit::{machine::mib, pipeline::Pipeline, stand_in::StandIn};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

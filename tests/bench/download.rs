@@ -14,14 +14,11 @@ use rand::Rng;
 use reqwest::{Client, StatusCode};
 use seedbed::catalog::{self, Catalog, Covers, InFlight, PendingJob, RunKind, Sweep};
 use seedbed_protocol::{
-    Attempt, JsonObject, OpId, StoreId,
-    message::{
-        Checkpoint, Download, Encoding, EventKind, Manifest, Origin, Rendition, Scope, SeedEvent,
-        TableRows,
-    },
+    Attempt, JsonObject, StoreId,
+    message::{EventKind, Scope, SeedEvent},
 };
 use testkit::{
-    cluster::Cluster,
+    cluster::{Cluster, manifest},
     serving::{ADMIN_TOKEN, Serving, client_token, database_path},
 };
 
@@ -129,36 +126,7 @@ async fn fill(catalog: &Catalog, stores: u64) -> anyhow::Result<()> {
 
 fn completed(job: &PendingJob) -> SeedEvent {
     let store_id = job.scope.store_id.clone();
-    let manifest = Manifest {
-        run_id: job.run_id,
-        job_id: job.job_id,
-        store_id: store_id.clone(),
-        attempt: Attempt::FIRST,
-        created_at: Utc::now(),
-        powersync_endpoint: "http://powersync".to_owned(),
-        core_version: "0.4.14".to_owned(),
-        internal_schema_version: 12,
-        schema_fingerprint: "00".to_owned(),
-        selection_fingerprint: String::new(),
-        origin: Origin::default(),
-        checkpoint: Checkpoint {
-            last_op_id: OpId(1),
-            buckets: Vec::new(),
-        },
-        tables: vec![TableRows {
-            table: "products".to_owned(),
-            rows: 10,
-        }],
-        renditions: vec![Rendition {
-            encoding: Encoding::Identity,
-            key: format!("{store_id}/{}-1-0a0b0c0d.sqlite", job.job_id),
-            bytes: 4096,
-            sha256: "00".to_owned(),
-        }],
-        download: Download::default(),
-        steps: Vec::new(),
-        trace_id: None,
-    };
+    let manifest = manifest(job, Attempt::FIRST);
     SeedEvent {
         run_id: job.run_id,
         job_id: job.job_id,

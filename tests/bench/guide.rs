@@ -5,7 +5,7 @@
 //! every file and hashes it. The ratios are how many times as much the script took, in the same run. The start of
 //! either program is not measured. `SEEDBED_BENCH_STORES` sets the number of small stores.
 //!
-//! The packages are installed below `target/test-tools/guide` when there is npm; without it the benchmark says so and
+//! The packages are installed below `target/test-tools/guide` with the npm of the tests; without it the benchmark says so and
 //! ends.
 
 use std::{
@@ -22,9 +22,9 @@ use seedbed_worker::config::{StreamCompression, WorkerSettings};
 use serde::Deserialize;
 use serde_json::json;
 use testkit::{
+    machine::{cpu_time, forget_peak, machine, mib, node, peak_bytes, tools},
     pipeline::Pipeline,
     stand_in::StandIn,
-    usage::{cpu_time, forget_peak, machine, mib, peak_bytes},
 };
 
 const SMALL_ROWS: u32 = 1_000;
@@ -46,7 +46,9 @@ type Store = (String, u32);
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let Some(installed) = install()? else {
-        println!("SKIPPED: there is no npm to install @powersync/node with");
+        println!(
+            "SKIPPED: there is no npm to install @powersync/node with: tests/run.sh delivery installs it"
+        );
         return Ok(());
     };
     let small = match std::env::var("SEEDBED_BENCH_STORES") {
@@ -95,7 +97,7 @@ fn print(stores: &[Store], way: &str, took: &Took, guide: &Took) {
 /// The directory with the script and its packages; `None` without npm.
 fn install() -> anyhow::Result<Option<PathBuf>> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/guide");
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-tools/guide");
+    let target = tools("guide");
     std::fs::create_dir_all(&target)?;
     for file in ["package.json", "package-lock.json", "seed.js"] {
         std::fs::copy(source.join(file), target.join(file))?;
@@ -107,7 +109,10 @@ fn install() -> anyhow::Result<Option<PathBuf>> {
     );
     if std::fs::read(&wanted).ok() != std::fs::read(&installed).ok() {
         let options = "--ignore-scripts --legacy-peer-deps --no-audit --no-fund --loglevel=error";
-        let npm = Command::new("npm")
+        // npm itself runs on the Node beside it.
+        let path = std::env::var("PATH").unwrap_or_default();
+        let npm = Command::new(tools("bin/npm"))
+            .env("PATH", format!("{}:{path}", tools("bin").display()))
             .arg("ci")
             .args(options.split(' '))
             .current_dir(&target)
@@ -152,16 +157,6 @@ fn guide(installed: &Path, service: &StandIn, stores: &[Store]) -> anyhow::Resul
         ensure!(found == *rows, "the script has {found} of {rows} rows");
     }
     serde_json::from_slice(&output.stdout).context("the script says what it took")
-}
-
-/// Node 24, which has the `node:sqlite` that the SDK can use.
-fn node() -> String {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    format!("node_modules/node-linux-{architecture}/bin/node")
 }
 
 /// Gives a worker all stores at once.

@@ -24,9 +24,9 @@ use seedbed_worker::config::{StreamCompression, WorkerSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use testkit::{
+    machine::{cpu_time, machine, mib, peak_bytes},
     pipeline::{Access, Pipeline, job, settings},
     stand_in::StandIn,
-    usage::{cpu_time, machine, mib, peak_bytes},
 };
 
 const SIZES: [u32; 3] = [1_000, 100_000, 500_000];

@@ -15,7 +15,7 @@ use seedbed_protocol::{
     message::{FullReason, Scope, SeedJob, Start},
     trace::TraceContext,
 };
-use testkit::rabbitmq::RabbitMq;
+use testkit::servers::RabbitMq;
 
 const PIPELINED: u32 = 20_000;
 

@@ -17,9 +17,9 @@ use seedbed_protocol::{
     snapshots::{SnapshotName, SnapshotStore, unwrap},
 };
 use testkit::{
+    machine::{cpu_time, machine, mib},
     pipeline::Pipeline,
     stand_in::StandIn,
-    usage::{cpu_time, machine, mib},
 };
 use tokio::{fs::File, io::BufReader};
 

@@ -13,9 +13,9 @@ use anyhow::{Context, ensure};
 use seedbed_protocol::message::Failure;
 use seedbed_worker::config::{StreamCompression, WorkerSettings};
 use testkit::{
+    machine::{cpu_time, forget_peak, machine, mib, peak_bytes},
     pipeline::{Access, Pipeline, settings},
     stand_in::StandIn,
-    usage::{cpu_time, forget_peak, machine, mib, peak_bytes},
 };
 
 /// What seeding all stores took.

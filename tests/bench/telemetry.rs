@@ -4,17 +4,12 @@
 //! takes everything, with one that is not there, with one that takes its time, and with one that is full. The
 //! ratios are of the medians of rounds that were measured in turn, so that a noisy machine slows all of them.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, ensure};
 use testkit::{
-    cluster::Cluster,
+    cluster::{Cluster, timed_sweep},
     collector::{Behaviour, Collector},
-    program::Process,
-    rabbitmq::RabbitMq,
+    servers::RabbitMq,
 };
 
 const STORES: usize = 200;
@@ -50,7 +45,7 @@ async fn main() -> anyhow::Result<()> {
     for _ in 0..ROUNDS {
         for (times, (_, told)) in times.iter_mut().zip(CASES) {
             tell(&mut cluster, &collector, told);
-            times.push(sweep(&cluster).await?);
+            times.push(timed_sweep(&cluster.program, 1, STORES).await);
         }
     }
     println!("{STORES} stores of {ROWS} rows, {ROUNDS} rounds, medians");
@@ -75,27 +70,6 @@ fn tell(cluster: &mut Cluster, collector: &Collector, told: Told) {
     };
     let program = &mut cluster.program;
     program.set_variable("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
-}
-
-/// Seeds every store once, with a worker that was ready before; the end of the worker does not count.
-async fn sweep(cluster: &Cluster) -> anyhow::Result<Duration> {
-    let mut worker = cluster.program.start_worker();
-    let ready = |worker: &Process| worker.error().contains("taking jobs");
-    worker.until("it takes jobs", ready).await;
-    let started = Instant::now();
-    let run = cluster
-        .program
-        .run(&["run", "--full", "--stores", "stores.ndjson", "--json"])
-        .await;
-    let took = started.elapsed();
-    ensure!(run.code == Some(0), "{run}");
-    let summary = run.output.lines().last().context("a run has a summary")?;
-    let summary: serde_json::Value = serde_json::from_str(summary)?;
-    ensure!(summary["seeded"] == STORES, "{summary}");
-    worker.signal("TERM");
-    let ended = worker.end().await;
-    ensure!(ended.code == Some(0), "{ended}");
-    Ok(took)
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -4,16 +4,11 @@
 //! RabbitMQ and Postgres. The ratios are of rates measured in the same run. Everything shares one machine, the
 //! stand-in service in this process as well: with fewer cores than processes, the cores are the limit.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
-use anyhow::{Context, ensure};
 use testkit::{
-    cluster::Cluster,
-    program::{Process, Program},
-    rabbitmq::RabbitMq,
+    cluster::{Cluster, timed_sweep},
+    servers::RabbitMq,
 };
 
 const WORKERS: [usize; 3] = [1, 2, 4];
@@ -37,7 +32,7 @@ async fn main() -> anyhow::Result<()> {
     );
     let mut alone = None;
     for count in WORKERS {
-        let took = sweep(&cluster.program, count).await?;
+        let took = timed_sweep(&cluster.program, count, STORES).await;
         let rate = STORES as f64 / took.as_secs_f64();
         let ratio = rate / *alone.get_or_insert(rate);
         println!(
@@ -46,31 +41,4 @@ async fn main() -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-/// Seeds every store once, with workers that were ready before.
-async fn sweep(program: &Program, count: usize) -> anyhow::Result<Duration> {
-    let mut workers: Vec<Process> = (0..count).map(|_| program.start_worker()).collect();
-    for worker in &mut workers {
-        worker
-            .until("it takes jobs", |worker| {
-                worker.error().contains("taking jobs")
-            })
-            .await;
-    }
-    let started = Instant::now();
-    let run = program
-        .run(&["run", "--full", "--stores", "stores.ndjson", "--json"])
-        .await;
-    let took = started.elapsed();
-    ensure!(run.code == Some(0), "{run}");
-    let summary = run.output.lines().last().context("a run has a summary")?;
-    let summary: serde_json::Value = serde_json::from_str(summary)?;
-    ensure!(summary["seeded"] == STORES, "{summary}");
-    for worker in workers {
-        worker.signal("TERM");
-        let ended = worker.end().await;
-        ensure!(ended.code == Some(0), "{ended}");
-    }
-    Ok(took)
 }

@@ -37,7 +37,7 @@ before(async () => {
   mkdirSync(screenshots, { recursive: true });
   profile = mkdtempSync(join(tmpdir(), "seedbed-dashboard-"));
   context = await chromium.launchPersistentContext(profile, {
-    executablePath: "/usr/bin/chromium",
+    executablePath: "/usr/bin/chromium-headless-shell",
     args: FLAGS,
     viewport: { width: 1280, height: 860 },
   });

@@ -2,10 +2,11 @@
 
 mod broker;
 mod catalog;
+mod check;
 mod failures;
 mod refusals;
 mod retention;
-pub(crate) mod runs;
+mod runs;
 mod serve;
 mod sources;
 mod storm;

@@ -3,5 +3,5 @@
 mod api;
 mod clients;
 mod dashboard;
-pub(crate) mod download;
+mod download;
 mod limits;

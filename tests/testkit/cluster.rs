@@ -1,23 +1,34 @@
 //! A cluster on one machine: RabbitMQ, Postgres, a place for snapshots, and as many coordinators and workers as a
 //! test starts.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use seedbed::catalog::Catalog;
+use chrono::Utc;
+use futures::TryStreamExt;
+use seedbed::catalog::{Catalog, PendingJob};
 use seedbed_protocol::{
-    message::{Encoding, Manifest},
+    Attempt, OpId, StoreId,
+    broker::{self, Broker, BrokerConfig, BrokerUrl},
+    message::{Checkpoint, Download, Encoding, Manifest, Origin, Rendition, TableRows},
     snapshots::{SnapshotStore, SnapshotsConfig},
 };
+use serde_json::Value;
+use stand_in::PowerSync;
 use tempfile::TempDir;
 
 use crate::{
     objects::ObjectServer,
     pipeline::{Access, same_rows},
-    postgres::Postgres,
-    powersync::PowerSync,
-    program::{Process, Program},
-    rabbitmq::RabbitMq,
+    program::{Process, Program, stop},
+    servers::{Postgres, RabbitMq},
 };
+
+/// What `seedbed` is told to run over the stores of a cluster.
+pub const RUN: [&str; 3] = ["run", "--stores", "stores.ndjson"];
 
 /// The parts that all programs of the cluster share, and the environment that names them.
 pub struct Cluster {
@@ -102,6 +113,26 @@ impl Cluster {
         (0..count).map(|_| self.program.start_worker()).collect()
     }
 
+    /// What `seedbed status --json` says.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn status(&self) -> Value {
+        let ended = self.program.run(&["status", "--json"]).await;
+        assert_eq!(ended.code, Some(0), "{ended}");
+        ended.objects().remove(0)
+    }
+
+    /// The broker, as another program of the cluster.
+    ///
+    /// # Panics
+    /// When it cannot be reached.
+    pub async fn broker(&self) -> Arc<dyn Broker> {
+        let url = BrokerUrl::new(&self.broker_url).expect("it is a URL");
+        let broker = broker::connect(&BrokerConfig::new(url)).await;
+        broker.expect("the broker can be reached")
+    }
+
     /// The catalog, beside those that the programs have open.
     ///
     /// # Panics
@@ -139,6 +170,30 @@ impl Cluster {
         data.join(place).join(key)
     }
 
+    /// Each of `stores` has one live snapshot, with the rows of the service, and no job is in flight.
+    ///
+    /// # Panics
+    /// When that is not so.
+    pub async fn assert_seeded(&self, stores: &[String]) {
+        let catalog = self.catalog().await;
+        let live: Vec<_> = catalog
+            .snapshots(None, false)
+            .try_collect()
+            .await
+            .expect("the catalog answers");
+        assert_eq!(live.len(), stores.len());
+        for store in stores {
+            let store_id = StoreId::new(store.as_str()).expect("it is a store's id");
+            let live = catalog.live_snapshot(&store_id).await;
+            let live = live.expect("the catalog answers");
+            self.assert_rows(&live.expect("it is seeded").manifest)
+                .await;
+        }
+        let in_flight = catalog.jobs_in_flight(1).await;
+        assert!(in_flight.expect("the catalog answers").is_empty());
+        catalog.close().await;
+    }
+
     /// Downloads a snapshot and compares its rows with what the service has.
     ///
     /// # Panics
@@ -152,4 +207,61 @@ impl Cluster {
         assert_eq!(fetched.sha256, rendition.sha256);
         same_rows(&self.service, manifest.store_id.as_str(), &file);
     }
+}
+
+/// What a worker would report of a job that it has seeded: ten rows, in a file that is nowhere.
+pub fn manifest(job: &PendingJob, attempt: Attempt) -> Manifest {
+    let (store_id, job_id) = (job.scope.store_id.clone(), job.job_id);
+    Manifest {
+        run_id: job.run_id,
+        job_id,
+        attempt,
+        created_at: Utc::now(),
+        powersync_endpoint: "http://powersync".to_owned(),
+        core_version: "0.4.14".to_owned(),
+        internal_schema_version: 12,
+        schema_fingerprint: "00".to_owned(),
+        selection_fingerprint: String::new(),
+        origin: Origin::default(),
+        checkpoint: Checkpoint {
+            last_op_id: OpId(1),
+            buckets: Vec::new(),
+        },
+        tables: vec![TableRows {
+            table: "products".to_owned(),
+            rows: 10,
+        }],
+        renditions: vec![Rendition {
+            encoding: Encoding::Identity,
+            key: format!("{store_id}/{job_id}-{attempt}-0a0b0c0d.sqlite"),
+            bytes: 4096,
+            sha256: "00".to_owned(),
+        }],
+        store_id,
+        download: Download::default(),
+        steps: Vec::new(),
+        trace_id: None,
+    }
+}
+
+/// Seeds every store of the list once, with workers that were ready before. How long the run took.
+///
+/// # Panics
+/// When not `stores` of them are seeded.
+pub async fn timed_sweep(program: &Program, workers: usize, stores: usize) -> Duration {
+    let mut workers: Vec<Process> = (0..workers).map(|_| program.start_worker()).collect();
+    for worker in &mut workers {
+        let ready = |worker: &Process| worker.error().contains("taking jobs");
+        worker.until("it takes jobs", ready).await;
+    }
+    let started = Instant::now();
+    let run = program
+        .run(&[&RUN[..], &["--full", "--json"]].concat())
+        .await;
+    let took = started.elapsed();
+    assert_eq!(run.code, Some(0), "{run}");
+    let summary = run.objects().pop().expect("a run has a summary");
+    assert_eq!(summary["seeded"], stores, "{summary}");
+    stop(workers).await;
+    took
 }

@@ -1,6 +1,14 @@
 //! A worker with everything around it, for tests: an in-memory broker, a snapshot directory, one job at a
 //! time, and the events that it reports.
 
+mod access;
+mod jobs;
+mod rows;
+mod settings;
 mod worker;
 
-pub use worker::{Access, End, JobPublisher, Pipeline, job, same_rows, settings, starting_from};
+pub use access::Access;
+pub use jobs::{job, starting_from};
+pub use rows::same_rows;
+pub use settings::settings;
+pub use worker::{End, JobPublisher, Pipeline};

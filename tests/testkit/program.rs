@@ -2,6 +2,7 @@
 //! environment where the service is.
 
 use std::{
+    collections::HashMap,
     fmt,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
@@ -9,16 +10,14 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tempfile::{NamedTempFile, TempDir};
 use tokio::process::Child;
 
-use crate::pipeline::Access;
+use crate::{pipeline::Access, wait};
 
 /// Longer than anything takes that a test waits for; a process that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(180);
-
-/// Between two looks at a condition that nothing announces.
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// A directory to run the program in, and the environment to run it with.
 pub struct Program {
@@ -122,6 +121,26 @@ impl Program {
         }
     }
 
+    /// Runs `seedbed check`, which ends with `code`: each part by its name, whether it is right, and what is said of it.
+    ///
+    /// # Panics
+    /// When it ends otherwise.
+    pub async fn check(&self, code: i32) -> HashMap<String, (bool, String)> {
+        let ended = self
+            .run(&["check", "--stores", "stores.ndjson", "--json"])
+            .await;
+        assert_eq!(ended.code, Some(code), "{ended}");
+        let checked = ended.objects().remove(0);
+        assert_eq!(checked["ok"], code == 0);
+        let part = |part: &Value| {
+            let text = |name: &str| part[name].as_str().expect("it is a text").to_owned();
+            let is_right = part["ok"].as_bool().expect("it is right or not");
+            (text("part"), (is_right, text("detail")))
+        };
+        let parts = checked["parts"].as_array().expect("there are parts");
+        parts.iter().map(part).collect()
+    }
+
     /// Runs `seedbed` to its end.
     ///
     /// # Panics
@@ -148,6 +167,16 @@ pub struct Ended {
     pub output: String,
     /// What it printed to standard error.
     pub error: String,
+}
+
+impl Ended {
+    /// The JSON objects that it printed, one a line.
+    ///
+    /// # Panics
+    /// When a line is something else.
+    pub fn objects(&self) -> Vec<Value> {
+        json_lines(&self.output)
+    }
 }
 
 impl fmt::Display for Ended {
@@ -220,16 +249,25 @@ impl Process {
     /// # Panics
     /// When it ends before that, or the condition does not come true in time.
     pub async fn until(&mut self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
-        let reached = async {
-            while !condition(self) {
-                if !self.is_running() {
-                    panic!("ended before {what}: {}{}", self.output(), self.error());
-                }
-                tokio::time::sleep(PAUSE).await;
+        wait::until(what, async || {
+            let holds = condition(self);
+            if !holds && !self.is_running() {
+                panic!("ended before {what}: {}{}", self.output(), self.error());
             }
-        };
-        let reached = tokio::time::timeout(LIMIT, reached).await;
-        reached.unwrap_or_else(|_| panic!("not in time: {what}"));
+            holds
+        })
+        .await;
+    }
+
+    /// Tells it to stop, and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not end well, and in time.
+    pub async fn stop(self) -> Ended {
+        self.signal("TERM");
+        let ended = self.end().await;
+        assert_eq!(ended.code, Some(0), "{ended}");
+        ended
     }
 
     /// Waits until it ends.
@@ -248,6 +286,25 @@ impl Process {
             error: self.error(),
         }
     }
+}
+
+/// Tells programs to stop, and waits until they have.
+///
+/// # Panics
+/// When one does not end well, and in time.
+pub async fn stop(processes: Vec<Process>) {
+    for process in processes {
+        process.stop().await;
+    }
+}
+
+/// A text of JSON objects, one a line.
+///
+/// # Panics
+/// When a line is something else.
+pub fn json_lines(text: &str) -> Vec<Value> {
+    let parse = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+    text.lines().map(parse).collect()
 }
 
 fn read(file: &Path) -> String {

@@ -6,8 +6,18 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
+use stand_in::PowerSync;
 
-use crate::program::{Process, Program};
+use crate::{
+    program::{Process, Program},
+    wait,
+};
+
+/// What `seedbed` is told to serve while it seeds the stores of [`prepared`].
+pub const LOCAL_SERVE: [&str; 4] = ["local", "--stores", "stores.ndjson", "--serve"];
+
+/// What `seedbed` is told to serve on a cluster.
+pub const SERVE: [&str; 3] = ["serve", "--stores", "stores.ndjson"];
 
 /// `serve.admin_token` of [`Serving::prepare`].
 pub const ADMIN_TOKEN: &str = "an admin token for tests";
@@ -182,14 +192,31 @@ impl Serving {
 
     /// Asks for `store` until `accepted` likes the answer.
     pub async fn database_until(&self, store: &str, accepted: impl Fn(&Answer) -> bool) -> Answer {
-        loop {
+        wait::for_some("the answer is accepted", async || {
             let answer = self.database(store).await;
-            if accepted(&answer) {
-                return answer;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+            accepted(&answer).then_some(answer)
+        })
+        .await
     }
+}
+
+/// A service with these stores, of so many rows each, and a program that knows administrators and clients, with the list
+/// of the stores in `stores.ndjson`.
+///
+/// # Panics
+/// When the service does not start.
+pub async fn prepared(stores: &[impl AsRef<str>], rows: u32) -> (PowerSync, Program) {
+    let service = PowerSync::builder().start().await;
+    let service = service.expect("a port is free");
+    let mut program = Program::new(&service);
+    Serving::prepare(&mut program);
+    let mut list = String::new();
+    for (seed, store) in stores.iter().map(AsRef::as_ref).enumerate() {
+        service.add_generated_store(store, rows, seed as u64 + 1);
+        list += &format!("{}\n", json!({ "store_id": store }));
+    }
+    program.write("stores.ndjson", list);
+    (service, program)
 }
 
 /// The path that asks for `store`.

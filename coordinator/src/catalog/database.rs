@@ -14,6 +14,6 @@ pub use handle::Catalog;
 pub(super) use handle::{Lock, Tx, take};
 pub use open::{file_of, name_of};
 pub(super) use sql::{
-    AnyQuery, bind_all, count, elapsed, list_of, millis, optional_count, parsed, pattern,
+    AnyQuery, bind_all, count, cut_page, elapsed, list_of, millis, optional_count, parsed, pattern,
     printable, rows_of, sql, stored, time,
 };

@@ -16,6 +16,7 @@ use super::{
         JobState::{self, Completed, Queued, Running},
         LATE_SNAPSHOT_COUNTS,
         SnapshotState::Live,
+        failure_kind,
     },
 };
 
@@ -211,10 +212,7 @@ async fn failed(
     ))
     .bind(event.job_id.to_string())
     .bind(i64::from(event.attempt.get()))
-    .bind(match failure.kind {
-        FailureKind::Transient => "transient",
-        FailureKind::Permanent => "permanent",
-    })
+    .bind(failure_kind(failure.kind))
     .bind(printable(&failure.step))
     .bind(printable(&failure.message))
     .bind(printable(&event.worker))

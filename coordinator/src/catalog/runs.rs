@@ -4,4 +4,4 @@ mod lifecycle;
 mod report;
 
 pub(super) use lifecycle::{reopen_run, run_state};
-pub use report::{RunReport, Totals, WayCount};
+pub use report::{RunCursor, RunReport, Totals, WayCount};

@@ -1,10 +1,11 @@
-//! The states of runs, jobs and snapshots. Each list of states stands here once, for Rust, SQL, JSON and the API.
+//! The states of runs, jobs and snapshots. Each list of states is here once, for Rust, SQL, JSON and the API.
 
 use std::{
     fmt::{self, Display},
     str::FromStr,
 };
 
+use seedbed_protocol::message::FailureKind;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -52,7 +53,7 @@ macro_rules! states {
 }
 
 states! {
-    /// How a run stands.
+    /// The state of a run.
     RunState {
         /// Jobs of it are in flight.
         Running = "running",
@@ -68,7 +69,7 @@ states! {
 }
 
 states! {
-    /// How a job stands.
+    /// The state of a job.
     JobState {
         /// It was not published yet.
         Listed = "listed",
@@ -92,7 +93,7 @@ states! {
 }
 
 states! {
-    /// How a snapshot stands.
+    /// The state of a snapshot.
     SnapshotState {
         /// Clients get it.
         Live = "live",
@@ -158,6 +159,14 @@ impl<S: Display> Display for OneOf<S> {
             write!(f, "{comma}'{state}'")?;
         }
         Ok(())
+    }
+}
+
+/// The name of a kind of failure in the catalog.
+pub(super) const fn failure_kind(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Transient => "transient",
+        FailureKind::Permanent => "permanent",
     }
 }
 

@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 
 use super::{
     database::{
-        AnyQuery, Catalog, CatalogError, count, millis, optional_count, parsed, pattern, sql, time,
+        AnyQuery, Catalog, CatalogError, count, cut_page, millis, optional_count, parsed, pattern,
+        sql, time,
     },
     jobs::{JOB_COLUMNS, JobRecord, job},
     snapshots::{SNAPSHOT_COLUMNS, SnapshotRecord, snapshot_record},
@@ -43,12 +44,9 @@ impl Freshness {
     }
 }
 
-/// How old a store's snapshot is: younger than an hour, than six, than a day; older; or there is none.
-///
-/// The groups of [`Freshness`].
+/// The age of a store's snapshot: younger than an hour, than six hours, than a day; older; or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = AgeName)]
 pub enum Age {
     /// [`Freshness::hour`]
     Hour,
@@ -148,7 +146,7 @@ impl Catalog {
         })
     }
 
-    /// Returns stores in the order of their ids, at most `limit` after `after`.
+    /// Returns a page of stores in the order of their ids, at most `limit` after `after`, and the cursor of the next page.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -158,7 +156,7 @@ impl Catalog {
         after: Option<&StoreId>,
         limit: u32,
         now: DateTime<Utc>,
-    ) -> Result<Vec<StoreRecord>, CatalogError> {
+    ) -> Result<(Vec<StoreRecord>, Option<StoreId>), CatalogError> {
         let statement = sql!(
             "SELECT stores.store_id, stores.retired_at, live.verified_at, live.row_count, live.byte_count, \
                  {JOB_COLUMNS} \
@@ -167,10 +165,12 @@ impl Catalog {
         );
         let rows = bind_search(sqlx::query(statement), search)
             .bind(after.map(ToString::to_string).unwrap_or_default())
-            .bind(i64::from(limit))
+            .bind(i64::from(limit) + 1)
             .fetch_all(&self.readers)
             .await?;
-        rows.iter().map(store).collect()
+        let mut stores: Vec<StoreRecord> = rows.iter().map(store).collect::<Result<_, _>>()?;
+        let next = cut_page(&mut stores, limit, |last| last.store_id.clone());
+        Ok((stores, next))
     }
 
     /// Counts the stores that `search` selects.

@@ -8,25 +8,25 @@ use url::Url;
 use super::error::BrokerError;
 use crate::settings::{SettingsError, duration, invalid};
 
-/// How messages travel.
+/// `[broker]` of the settings.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BrokerConfig {
     /// `memory:`, `amqp://` or `amqps://`.
     pub url: BrokerUrl,
-    /// A PEM file with certificate authorities that `amqps://` trusts beside the platform's.
+    /// A PEM file with certificate authorities that `amqps://` trusts in addition to the platform's.
     pub ca_file: Option<PathBuf>,
     /// How long a start waits for a broker that cannot be reached.
     #[serde(deserialize_with = "duration")]
     pub connect_timeout: Duration,
-    /// How long a taken message may stay unsettled before RabbitMQ gives it to somebody else; longer than a
-    /// job may take.
+    /// How long a taken message may stay unsettled before RabbitMQ gives it to another consumer; longer than a job may
+    /// take.
     #[serde(deserialize_with = "duration")]
     pub consumer_timeout: Duration,
 }
 
 impl BrokerConfig {
-    /// The settings for `url`, the others with their defaults.
+    /// Returns the settings for `url`, the others with their defaults.
     pub fn new(url: BrokerUrl) -> Self {
         Self {
             url,
@@ -39,7 +39,7 @@ impl BrokerConfig {
     /// Checks that RabbitMQ lets a worker finish a job.
     ///
     /// # Errors
-    /// [`SettingsError::Invalid`] when it would take the job away before `job_timeout` is over.
+    /// [`SettingsError::Invalid`] when it would take the job away before `job_timeout` has passed.
     pub fn check(&self, job_timeout: Duration) -> Result<(), SettingsError> {
         if self.consumer_timeout <= job_timeout {
             return invalid(
@@ -83,7 +83,7 @@ impl BrokerUrl {
         }
     }
 
-    /// The whole URL. Keep it out of logs, errors and messages.
+    /// Returns the whole URL. Keep it out of logs, errors and messages.
     pub fn expose(&self) -> &Url {
         &self.0
     }

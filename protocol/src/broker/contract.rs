@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{envelope::Message, error::BrokerError, queue::Queue};
 
-/// Messages between coordinator and workers. See the module's contract.
+/// Messages between coordinator and workers, with the guarantees that [`crate::broker`] states.
 #[async_trait]
 pub trait Broker: Send + Sync + 'static {
     /// Stores `message` in `queue`; when this returns, it is safe. Waits while the queue is full. Many calls
@@ -28,13 +28,13 @@ pub trait Broker: Send + Sync + 'static {
     /// [`BrokerError`] when the queue cannot be read.
     async fn take(&self, queue: Queue) -> Result<Option<Delivery>, BrokerError>;
 
-    /// How many messages wait in `queue`, without those that somebody holds or that wait for a later try.
+    /// Returns how many messages wait in `queue`, without those that are taken or wait for a retry.
     ///
     /// # Errors
     /// [`BrokerError`] when the queue cannot be asked.
     async fn waiting(&self, queue: Queue) -> Result<u64, BrokerError>;
 
-    /// How many consumers `queue` has.
+    /// Returns how many consumers `queue` has.
     ///
     /// # Errors
     /// [`BrokerError`] when the queue cannot be asked.
@@ -43,14 +43,14 @@ pub trait Broker: Send + Sync + 'static {
     /// Whether messages can be published and taken now; for a readiness endpoint.
     fn is_connected(&self) -> bool;
 
-    /// What it is and where; for spans.
+    /// Returns what it is and where, for spans.
     fn peer(&self) -> Peer;
 
     /// Ends all consumers and refuses further messages. What is taken and not settled goes back.
     async fn close(&self);
 }
 
-/// What spans say about a broker.
+/// What a broker is and where, for spans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// `messaging.system`
@@ -63,22 +63,20 @@ pub struct Peer {
 /// handed out can still be settled. It outlives a lost connection.
 #[async_trait]
 pub trait Consumer: Send {
-    /// The next message; waits for one. `None` once the broker is closed. Giving up waiting loses nothing.
+    /// Waits for the next message and returns it; `None` once the broker is closed. Cancelling it loses nothing.
     async fn next(&mut self) -> Option<Delivery>;
 }
 
 /// One message, taken but not settled.
 pub struct Delivery {
-    /// What was taken.
     pub message: Message,
-    /// How often somebody took it before and did not settle it. RabbitMQ also counts what was on its way to a
-    /// consumer that ended.
+    /// How often it was taken before and not settled. RabbitMQ also counts what was in flight to a consumer that ended.
     pub returned: u32,
     settlement: Box<dyn Settlement>,
 }
 
 impl Delivery {
-    /// A delivery whose end is decided by `settlement`; for implementations of [`Broker`].
+    /// Returns a delivery that `settlement` settles; for implementations of [`Broker`].
     pub fn new(message: Message, returned: u32, settlement: Box<dyn Settlement>) -> Self {
         Self {
             message,
@@ -87,7 +85,7 @@ impl Delivery {
         }
     }
 
-    /// The work is done: forget the message.
+    /// Acknowledges the message: the work is done.
     ///
     /// # Errors
     /// [`BrokerError`]: the message may come again.
@@ -95,7 +93,7 @@ impl Delivery {
         self.settlement.ack().await
     }
 
-    /// Deliver `next` instead, but not before `delay` has passed, or what the broker can delay if that is
+    /// Has `next` delivered instead, but not before `delay` has passed, or the longest delay of the broker if that is
     /// less.
     ///
     /// # Errors
@@ -105,7 +103,8 @@ impl Delivery {
         self.settlement.retry_later(next, delay).await
     }
 
-    /// Let somebody else have it, now. Unlike a dropped delivery, it does not count as `returned`.
+    /// Gives the message back for another consumer to take at once. Unlike a dropped delivery, it does not count as
+    /// `returned`.
     ///
     /// # Errors
     /// [`BrokerError`]: the message may come twice.
@@ -115,7 +114,7 @@ impl Delivery {
             .await
     }
 
-    /// Put the message aside for a person to look at: into [`Queue::parking`], with the reason.
+    /// Parks the message for a person to look at: in [`Queue::parking`], with the reason.
     ///
     /// # Errors
     /// [`BrokerError`]: the message may come again.
@@ -135,12 +134,10 @@ impl fmt::Debug for Delivery {
     }
 }
 
-/// How one delivery ends; dropping it unsettled gives the message back.
+/// Settles one delivery; dropping it unsettled gives the message back.
 #[async_trait]
 pub trait Settlement: Send {
-    /// See [`Delivery::ack`].
     async fn ack(self: Box<Self>) -> Result<(), BrokerError>;
-    /// See [`Delivery::retry_later`].
     async fn retry_later(
         self: Box<Self>,
         next: Message,

@@ -11,33 +11,29 @@ use crate::{
     telemetry::trace::TraceContext,
 };
 
-/// What travels beside a body.
+/// What can be read of a message without its body.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Headers {
-    /// What the message is about, also for a reader who does not understand its body. `None` on what somebody
-    /// else published.
+    /// What the message is about, also for a reader that does not understand the body. `None` on a message of another
+    /// program.
     pub subject: Option<Subject>,
     /// The trace that the message belongs to.
     pub trace: TraceContext,
-    /// Why it was parked, on a message in a parking queue.
+    /// The reason, on a message in a parking queue.
     pub parked: Option<String>,
 }
 
-/// What a message is about.
+/// The job that a message is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// The sweep.
     pub run_id: RunId,
-    /// The job.
     pub job_id: JobId,
-    /// The store.
     pub store_id: StoreId,
-    /// The try.
     pub attempt: Attempt,
 }
 
 impl Subject {
-    /// What `job`'s message is about.
+    /// Returns what the message of `job` is about.
     pub fn of(job: &SeedJob) -> Self {
         Self {
             run_id: job.run_id,
@@ -53,12 +49,11 @@ impl Subject {
 pub struct Message {
     /// See [`crate::message::codec`].
     pub body: Bytes,
-    /// See [`Headers`].
     pub headers: Headers,
 }
 
 impl Message {
-    /// The message for `job`.
+    /// Encodes the message for `job`.
     ///
     /// # Errors
     /// [`CodecError`] when the job is too large for a body.
@@ -66,7 +61,7 @@ impl Message {
         Self::about(Subject::of(job), job, trace)
     }
 
-    /// The message for `event`.
+    /// Encodes the message for `event`.
     ///
     /// # Errors
     /// [`CodecError`] when the event is too large for a body.

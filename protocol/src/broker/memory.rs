@@ -1,7 +1,7 @@
-//! The broker of `memory:`: everything in this process, gone with it.
+//! The [`Broker`] of `memory:`: everything is in this process, and a kill loses all of it.
 //!
-//! A queue holds a bounded number of waiting messages, so that a coordinator with 100,000 stores publishes
-//! only as fast as the workers take. Messages that come back (retries, dropped deliveries) are never
+//! A queue holds a bounded number of waiting messages (backpressure), so that a coordinator with 100,000 stores
+//! publishes only as fast as the workers take. Messages that come back (retries, dropped deliveries) are never
 //! refused: they were counted when they were first published.
 
 use std::{
@@ -26,14 +26,14 @@ use super::{
 /// Waiting messages that a queue takes before [`Broker::publish`] waits.
 const DEFAULT_CAPACITY: usize = 1024;
 
-/// Messages that may wait for a later try before [`Broker::publish`] waits: a service that is down for a
-/// while must not collect the whole list of stores here.
+/// Messages that may wait for a retry before [`Broker::publish`] waits: while a service is down, not the whole list of
+/// stores must collect here.
 const MAX_DELAYED: usize = 1024;
 
-/// Parked messages of one queue that are kept; of more, the oldest are dropped.
+/// Parked messages that each queue keeps; of more, the oldest are dropped.
 const MAX_PARKED: usize = 1024;
 
-/// See the module.
+/// Queues in the memory of this process.
 #[derive(Clone)]
 pub struct MemoryBroker {
     shared: Arc<Shared>,
@@ -73,7 +73,7 @@ impl Default for MemoryBroker {
 }
 
 impl MemoryBroker {
-    /// A broker whose queues hold `capacity` waiting messages each.
+    /// Returns a broker whose queues hold `capacity` waiting messages each.
     pub fn new(capacity: usize) -> Self {
         let room = || Room {
             state: Mutex::default(),
@@ -142,13 +142,13 @@ impl Room {
         Ok(())
     }
 
-    /// Puts a message back at the front, whatever the capacity.
+    /// Puts a message back at the front, beyond the capacity if need be.
     fn give_back(&self, message: Message, returned: u32) {
         self.lock().ready.push_front(Waiting { message, returned });
         self.arrived.notify_one();
     }
 
-    /// Keeps a parked message, whatever the capacity, and drops the oldest of too many.
+    /// Keeps a parked message, beyond the capacity if need be, and drops the oldest of too many.
     fn park(&self, message: Message) {
         let mut state = self.lock();
         if state.ready.len() >= MAX_PARKED {
@@ -162,7 +162,7 @@ impl Room {
         self.arrived.notify_one();
     }
 
-    /// Puts a message in whose delay is over, whatever the capacity.
+    /// Puts a message in whose delay has passed, beyond the capacity if need be.
     fn come_back(&self, message: Message) {
         let mut state = self.lock();
         state.delayed -= 1;
@@ -352,7 +352,7 @@ impl Drop for HeldMessage {
         let Some(mut message) = self.unsettled.take() else {
             return;
         };
-        // What is parked stays there, however often somebody looks at it.
+        // A parked message stays parked, however often it is taken and dropped.
         if self.returned < self.queue.return_limit() || self.queue == self.queue.parking() {
             return self.room().give_back(message, self.returned + 1);
         }

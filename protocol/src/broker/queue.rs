@@ -1,13 +1,13 @@
-//! The queues: what they are called, where their messages are parked, how often a message may come back.
+//! The queues: their names, where their messages are parked, and how often a message may come back.
 
 use std::fmt;
 
-/// How often a job may come back unsettled before nobody tries it any more: what kills its worker would
-/// otherwise kill one after the other.
+/// How often a job may come back unsettled before it is parked: a job that kills its worker would otherwise kill one
+/// after the other.
 pub const RETURN_LIMIT: u32 = 5;
 
-/// The same for messages that kill nobody: whoever is stopped gives back all that it holds. RabbitMQ 4 drops
-/// what came back 20 times to a queue without a limit of its own
+/// The same for messages that kill no consumer, since a consumer that is stopped gives back all that it holds.
+/// RabbitMQ 4 drops what came back 20 times to a queue without a limit of its own
 /// (<https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling>).
 const NO_RETURN_LIMIT: u32 = 1_000_000_000;
 
@@ -33,7 +33,7 @@ impl Queue {
         Self::ParkedEvents,
     ];
 
-    /// The queue's name on a broker.
+    /// Returns the queue's name on a broker.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Jobs => "seed.jobs",
@@ -43,12 +43,12 @@ impl Queue {
         }
     }
 
-    /// Whether its messages can wait for a later try. Only jobs are tried later.
+    /// Whether its messages can wait for a retry. Only jobs are retried.
     pub const fn has_delays(self) -> bool {
         matches!(self, Self::Jobs)
     }
 
-    /// How often a message may come back to this queue unsettled.
+    /// Returns how often a message may come back to this queue unsettled.
     pub(super) const fn return_limit(self) -> u32 {
         match self {
             Self::Jobs => RETURN_LIMIT,
@@ -56,7 +56,7 @@ impl Queue {
         }
     }
 
-    /// Where this queue's messages are parked; a parked one stays where it is.
+    /// Returns where this queue's messages are parked; a parked one stays where it is.
     pub const fn parking(self) -> Self {
         match self {
             Self::Jobs | Self::ParkedJobs => Self::ParkedJobs,

@@ -1,4 +1,4 @@
-//! Spans of messages on their way, by OpenTelemetry's conventions for messaging.
+//! Spans of publishing and processing a message, by OpenTelemetry's conventions for messaging.
 
 use opentelemetry_semantic_conventions::attribute::{
     MESSAGING_DESTINATION_NAME, MESSAGING_MESSAGE_BODY_SIZE, MESSAGING_OPERATION_NAME,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::telemetry::trace::{attribute, fail};
 
-/// A span within `parent`, or the first of a trace, for publishing a message about `subject` to `queue`.
+/// Returns a span within `parent`, or the first of a trace, for publishing a message about `subject` to `queue`.
 pub fn publish_span(
     broker: &dyn Broker,
     queue: Queue,
@@ -58,11 +58,11 @@ pub async fn publish_in(
     published
 }
 
-/// A span for what becomes of `delivery` from `queue`: a child of the span that the message names.
+/// Returns a span for processing `delivery` from `queue`: a child of the span that the message names.
 pub fn process_span(broker: &dyn Broker, queue: Queue, delivery: &Delivery) -> Span {
     let headers = &delivery.message.headers;
     let subject = headers.subject.as_ref();
-    // Of the highest level, so that a log of errors alone still says which job each is about.
+    // At the highest level, so that a log of errors alone still says which job each is about.
     let span = error_span!(
         parent: None,
         "process",

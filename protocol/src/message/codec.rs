@@ -16,13 +16,13 @@ pub const VERSION: u8 = 2;
 
 const HEADER_BYTES: usize = 2;
 
-/// A message with a place in the codec.
+/// A message that the codec can write and read.
 pub trait Body: Serialize + DeserializeOwned {
     /// The first byte of every body of this kind.
     const MAGIC: u8;
-    /// What to call it in errors.
+    /// Its name in errors.
     const NAME: &'static str;
-    /// How version 1 wrote it.
+    /// Its layout in version 1.
     #[doc(hidden)]
     type V1: DeserializeOwned + Into<Self>;
 }
@@ -39,52 +39,36 @@ impl Body for SeedEvent {
     type V1 = v1::SeedEvent;
 }
 
-/// Why bytes are not a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    /// The first byte is not this kind's.
+    /// The first byte is of another kind of message.
     #[error(
         "not a {expected}: the body begins with {found}; was something else published to this queue?"
     )]
     Foreign {
-        /// The kind that was asked for.
         expected: &'static str,
-        /// The first byte, or that there is none.
         found: String,
     },
     /// Written by a newer Seedbed.
     #[error("a {name} of version {found}; this program reads up to version {VERSION}: update it")]
-    Future {
-        /// The kind.
-        name: &'static str,
-        /// Its version.
-        found: u8,
-    },
-    /// The bytes end early, go on after the end, or are not what they should be.
+    Future { name: &'static str, found: u8 },
+    /// Truncated, followed by other bytes, or not what they should be.
     #[error("a damaged {name} of {bytes} bytes: {reason}")]
     Damaged {
-        /// The kind.
         name: &'static str,
-        /// The body's length.
         bytes: usize,
-        /// What bincode found.
         reason: String,
     },
     /// More than [`MAX_BODY_BYTES`].
     #[error("a {name} of {bytes} bytes; at most {MAX_BODY_BYTES} are allowed")]
-    TooLarge {
-        /// The kind.
-        name: &'static str,
-        /// The body's length.
-        bytes: usize,
-    },
+    TooLarge { name: &'static str, bytes: usize },
 }
 
 fn layout() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<MAX_BODY_BYTES>()
 }
 
-/// The body of `message` in the current version.
+/// Returns the body of `message` in the current version.
 ///
 /// # Errors
 /// [`CodecError::TooLarge`] when it exceeds [`MAX_BODY_BYTES`].
@@ -106,7 +90,7 @@ pub fn encode<T: Body>(message: &T) -> Result<Vec<u8>, CodecError> {
     Ok(body)
 }
 
-/// The message in `body`.
+/// Reads the message in `body`, of any version up to [`VERSION`].
 ///
 /// # Errors
 /// [`CodecError`] says whether the bytes are foreign, from the future, damaged or too many.
@@ -145,7 +129,7 @@ pub fn decode<T: Body>(body: &[u8]) -> Result<T, CodecError> {
     }
 }
 
-/// What `payload` holds, if that is all that it holds.
+/// Reads a value that takes up all of `payload`.
 fn whole<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
     let (value, read) =
         bincode::serde::decode_from_slice(payload, layout()).map_err(|e| e.to_string())?;

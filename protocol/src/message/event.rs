@@ -12,19 +12,13 @@ use crate::{
 /// What a worker reports about a job. Applied to the catalog at most once, in any order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeedEvent {
-    /// The sweep.
     pub run_id: RunId,
-    /// The job.
     pub job_id: JobId,
-    /// The store.
     pub store_id: StoreId,
-    /// The try that this is about.
     pub attempt: Attempt,
     /// When it happened, by the worker's clock.
     pub at: DateTime<Utc>,
-    /// The worker's name.
     pub worker: String,
-    /// What happened.
     pub kind: EventKind,
 }
 
@@ -36,26 +30,25 @@ pub enum EventKind {
         /// The trace of the job, as 32 hex digits.
         trace_id: Option<String>,
     },
-    /// A verified snapshot is in the store.
+    /// A verified snapshot is uploaded.
     Completed {
         /// Everything about it.
         manifest: Box<Manifest>,
     },
-    /// The base snapshot is still exactly what the service holds.
+    /// The base snapshot is still exactly what the service holds; nothing was downloaded.
     Unchanged {
         /// The job that made the base.
         base_job_id: JobId,
-        /// The try that made it.
         base_attempt: Attempt,
         /// The checkpoint that was compared.
         checkpoint: Checkpoint,
     },
-    /// The try failed.
+    /// The attempt failed.
     Failed(Failure),
 }
 
 impl EventKind {
-    /// What happened, in one word.
+    /// Returns what happened, in one word.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Started { .. } => "started",
@@ -66,25 +59,24 @@ impl EventKind {
     }
 }
 
-/// Why a try failed, and what comes next.
+/// Why an attempt failed, and whether it is retried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Whether another try could help.
     pub kind: FailureKind,
     /// The step that failed, such as `sync`.
     pub step: String,
     /// What went wrong and what to do about it; never a secret.
     pub message: String,
-    /// When the next try starts; `None` when there is none and the job is parked.
+    /// When the next attempt starts; `None` when there is none and the job is parked.
     pub retry_at: Option<DateTime<Utc>>,
 }
 
-/// Whether another try could help.
+/// Whether a retry could help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FailureKind {
-    /// Network, overload, broker, storage: the next try may succeed.
+    /// Network, overload, broker, storage: a retry may succeed.
     Transient,
-    /// The same input fails again: somebody has to change something.
+    /// The same input fails again until something is changed.
     Permanent,
 }

@@ -10,14 +10,11 @@ use crate::{
     manifest::{Download, FullReason, Manifest, Rendition},
 };
 
-/// Seed one store: sync it, vacuum it, verify it, upload it.
+/// Asks for a snapshot of one store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeedJob {
-    /// The sweep that this job belongs to.
     pub run_id: RunId,
-    /// This job.
     pub job_id: JobId,
-    /// Which rows the snapshot holds.
     pub scope: Scope,
     /// Sync parameters (PowerSync's connection parameters), resolved for this store.
     pub parameters: JsonObject,
@@ -25,29 +22,26 @@ pub struct SeedJob {
     pub default_streams: bool,
     /// Explicit stream subscriptions, resolved for this store.
     pub subscriptions: Vec<StreamSubscription>,
-    /// Which try this is.
     pub attempt: Attempt,
-    /// After this moment the job is not worth starting or finishing.
+    /// When the job expires: it is neither started nor finished later.
     pub deadline: DateTime<Utc>,
-    /// What it starts from.
     pub start: Start,
 }
 
-/// What a job starts from.
+/// What a job starts from: nothing, or a base.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Start {
     /// Nothing: every row is downloaded.
     Full(FullReason),
-    /// The store's live snapshot, as far as that is of use.
+    /// The store's live snapshot, if the worker can use it.
     Base(Box<BaseSnapshot>),
 }
 
 /// What selects a store's rows: its id, and the claims that its JWT carries.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scope {
-    /// The store.
     pub store_id: StoreId,
-    /// JWT claims beside `sub`, `aud`, `iat` and `exp`, with their JSON types. Never a token.
+    /// JWT claims other than `sub`, `aud`, `iat` and `exp`, with their JSON types. Never a token.
     pub claims: JsonObject,
 }
 
@@ -65,29 +59,20 @@ pub struct StreamSubscription {
 /// A snapshot that a job may start from; for its fields see [`Manifest`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BaseSnapshot {
-    /// The job that made it.
     pub job_id: JobId,
-    /// The try that made it.
     pub attempt: Attempt,
-    /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// When all of its rows were downloaded: then, or with a base of its own.
+    /// When all of its rows were downloaded: with it, or with a base of its own.
     pub full_at: DateTime<Utc>,
-    /// Operations that were applied since the file was last written in order.
+    /// Operations that were applied since the file was last written in order (dense).
     pub loose_operations: u64,
-    /// Where it stopped.
+    /// The checkpoint that it holds.
     pub checkpoint: Checkpoint,
-    /// The service that it was synced from.
     pub powersync_endpoint: String,
-    /// The core extension that wrote it.
     pub core_version: String,
-    /// The schema that it was made with.
     pub schema_fingerprint: String,
-    /// What was asked for.
     pub selection_fingerprint: String,
-    /// What was downloaded for it.
     pub download: Download,
-    /// Its files.
     pub renditions: Vec<Rendition>,
 }
 

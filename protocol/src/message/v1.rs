@@ -1,4 +1,4 @@
-//! Messages as version 1 wrote them. Only their layout counts here; what the fields mean is said where they live on.
+//! Messages as version 1 wrote them. Only their layout counts here; the current types say what the fields mean.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -138,7 +138,7 @@ impl From<EventKind> for event::EventKind {
                 checkpoint,
             } => Self::Unchanged {
                 base_job_id,
-                // No version 1 worker sent this.
+                // No worker of version 1 sent this event.
                 base_attempt: Attempt::FIRST,
                 checkpoint: checkpoint.into(),
             },

@@ -39,8 +39,8 @@ impl ObjectStorage {
         writer.finish().await.map_err(unwritable)
     }
 
-    /// Downloads the file that the object `key` holds in this encoding to `file`, and checks that the object is what was
-    /// uploaded.
+    /// Downloads the file that the object `key` holds in this encoding to `file`, and checks that the object is what
+    /// was uploaded.
     ///
     /// # Errors
     /// [`StorageError`]; [`StorageError::Altered`] if the object is not `uploaded`.

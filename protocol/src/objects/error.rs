@@ -55,7 +55,6 @@ pub enum StorageError {
         key: String,
         url: String,
         reason: String,
-        /// Whether another try could help.
         transient: bool,
     },
     /// The object is there, and is not what it should be.

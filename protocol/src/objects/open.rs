@@ -30,7 +30,6 @@ impl BucketSigner {
     }
 }
 
-/// What was opened.
 pub(super) struct Opened {
     pub(super) place: Place,
     pub(super) objects: Arc<dyn ObjectStore>,
@@ -38,8 +37,8 @@ pub(super) struct Opened {
     pub(super) signer: Option<BucketSigner>,
 }
 
-/// Opens what `url` names. A directory is made if it is missing; whether a bucket is there is not looked at. `variables`
-/// are those of the environment.
+/// Opens what `url` names. A directory is made if it is missing; whether a bucket is there is not looked at.
+/// `variables` are those of the environment.
 pub(super) fn open(
     url: &str,
     variables: impl IntoIterator<Item = (String, String)>,

@@ -38,8 +38,8 @@ impl ObjectStorage {
         Ok(Some((content, Version(version))))
     }
 
-    /// Writes the small object `key` if it still is the `replaced` version, or still is not there. Returns whether it was
-    /// written. A directory, and a service without conditional writes, overwrites.
+    /// Writes the small object `key` if it still is the `replaced` version, or still is not there. Returns whether it
+    /// was written. A directory, and a service without conditional writes, overwrites.
     ///
     /// # Errors
     /// [`StorageError`]; then the object may or may not be written.
@@ -76,7 +76,7 @@ impl ObjectStorage {
         }
     }
 
-    /// Copies the object `from`, of this many bytes, to `to`, whatever is there.
+    /// Copies the object `from`, of this many bytes, to `to`, replacing what is there.
     ///
     /// # Errors
     /// [`StorageError`]; then `to` is what it was.

@@ -27,7 +27,6 @@ pub const CHECK_CONTENT: &str = "seedbed";
 pub struct StoredObject {
     /// Its key below the URL.
     pub key: String,
-    /// Its size.
     pub bytes: u64,
     /// When it was written, by the clock of the storage.
     pub last_modified: DateTime<Utc>,
@@ -55,9 +54,9 @@ pub struct ObjectStorage {
 }
 
 impl ObjectStorage {
-    /// Opens what `url` names. A directory is made if it is missing; whether a bucket is there and lets us in,
-    /// [`Self::check`] tells. Credentials and endpoints come from the environment (`AWS_…`, `AZURE_…`, `GOOGLE_…`) and
-    /// the platform's usual chain.
+    /// Opens what `url` names. A directory is made if it is missing; whether a bucket exists and can be used,
+    /// [`Self::check`] finds out. Credentials and endpoints come from the environment (`AWS_…`, `AZURE_…`,
+    /// `GOOGLE_…`) and the platform's usual chain.
     ///
     /// # Errors
     /// [`StorageError::Url`], [`StorageError::Environment`], or [`StorageError::Directory`] when the directory cannot
@@ -66,8 +65,8 @@ impl ObjectStorage {
         Self::open_with(url, environment())
     }
 
-    /// [`Self::open`] where `endpoint` is that of the service, whatever the environment says: the one that others reach
-    /// it by, to sign URLs for them.
+    /// [`Self::open`] with this endpoint of the service instead of the environment's: the one that others reach it
+    /// by, to sign URLs for them.
     ///
     /// # Errors
     /// As [`Self::open`].

@@ -20,17 +20,15 @@ use crate::digest::{Hashed, Hasher};
 /// The size of each part but the last, in bytes: S3 takes 10,000 of them, so that objects of 80 GB fit.
 pub const PART_BYTES: usize = 8 << 20;
 
-/// Parts on their way at a time. One more is being read meanwhile, so that an upload needs 32 MiB, whatever
-/// its size.
+/// Parts in flight at a time. One more is being read, so that an upload of any size needs 32 MiB.
 const PARTS_IN_FLIGHT: usize = 3;
 
 /// Tries to create an object when no answer comes, the first included.
 const CREATE_TRIES: u32 = 3;
 
-/// Why an object was not sent.
 #[derive(Debug)]
 pub(super) enum TransferError {
-    /// What is to be sent cannot be read.
+    /// The input cannot be read.
     Input(io::Error),
     /// The service failed.
     Service(object_store::Error),

@@ -12,21 +12,20 @@ use super::{
     sources::{DEFAULT_ORIGIN, beside, sources, unicode},
 };
 
-/// A setting as it is in effect.
+/// A setting with the value that is in effect.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Effective {
-    /// Its full name.
     pub setting: String,
-    /// Its value. Of secrets only that they are there, and of URLs no password.
+    /// The value: of a secret only that it is set, of a URL no password.
     pub value: serde_json::Value,
-    /// The file or the variable; `default` if nobody has set it.
+    /// The file or the variable that set it, or `default`.
     pub origin: String,
 }
 
-/// Every setting that has a value, read as [`load`] reads them.
+/// Returns every setting that has a value, read as [`load`](super::load::load) reads them.
 ///
 /// # Errors
-/// As [`load`], but whether a setting exists is not looked at.
+/// As [`load`](super::load::load), except that unknown settings are no error.
 pub fn effective(file: Option<&Path>) -> Result<Vec<Effective>, SettingsError> {
     let figment = sources(beside(file), unicode(std::env::vars_os())?)?;
     let all: Value = figment.extract().map_err(explain)?;

@@ -13,7 +13,7 @@ pub(super) fn origin(metadata: Option<&Metadata>) -> String {
     metadata.map_or_else(|| "the settings".to_owned(), |m| m.name.to_string())
 }
 
-/// Says what is wrong without the value, which may be a secret.
+/// Says what is wrong, without the value: it may be a secret.
 pub(super) fn explain(error: figment::Error) -> SettingsError {
     let setting = match error.path[..] {
         [] => "the settings".to_owned(),
@@ -61,7 +61,7 @@ pub(super) fn advice(name: &str, allowed: &[&str]) -> String {
     }
 }
 
-/// The Levenshtein distance: letters to insert, remove or replace.
+/// Returns the Levenshtein distance: letters to insert, remove or replace.
 fn edits(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();

@@ -12,8 +12,8 @@ use super::{
     sources::{beside, sources, unicode},
 };
 
-/// Reads the settings from `file` or, without one, from `./seedbed.toml` if that exists, and from the variables
-/// of this process.
+/// Reads the settings from `file` or, without one, from `./seedbed.toml` if that exists, and from the variables of this
+/// process.
 ///
 /// # Errors
 /// [`SettingsError`] names the first setting that is unknown or of the wrong type.
@@ -31,7 +31,7 @@ pub fn merge<T: DeserializeOwned>(
 ) -> Result<T, SettingsError> {
     let figment = sources(file, variables)?;
     check_sections(&figment)?;
-    // Lossy: what comes from the environment is text, also where a number is meant.
+    // Lossy: values from the environment are text, also where a number is meant.
     figment.extract_lossy().map_err(explain)
 }
 

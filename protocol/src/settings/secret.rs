@@ -5,18 +5,19 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-/// Whether nobody may see the value. By the end of its name, so that a new one is not forgotten.
+/// Whether the value of a setting must not be shown. Decided by the end of its name, so that a new one is not
+/// forgotten.
 pub(super) fn is_secret(name: &str) -> bool {
     name.ends_with("secret") || name.ends_with("admin_token")
 }
 
-/// Whether the value may have a password in it.
+/// Whether the value of a setting may contain a password.
 pub(super) fn is_url(name: &str) -> bool {
     name.ends_with("url") || name.ends_with("endpoint")
 }
 
-/// What messages may show of a URL: its scheme, host and path. The rest may be a secret, and so may all of
-/// what is malformed.
+/// Returns what messages may show of a URL: its scheme, host and path. The rest may be a secret, and so may all of a
+/// malformed one.
 pub fn without_secrets(url: &str) -> String {
     match Url::parse(url) {
         Ok(url) if url.has_host() && !url.path().contains('@') => {
@@ -36,12 +37,12 @@ pub fn without_secrets(url: &str) -> String {
 pub struct Secret(String);
 
 impl Secret {
-    /// A secret with this text.
+    /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text. Keep it out of logs, errors and messages.
+    /// Returns the text. Keep it out of logs, errors and messages.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -53,10 +54,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Reads a secret that may be left out; an empty one counts as that.
+/// Reads a secret that may be missing; an empty one counts as missing.
 ///
 /// # Errors
-/// When it is no text.
+/// When it is not a text.
 pub fn optional_secret<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Secret>, D::Error> {

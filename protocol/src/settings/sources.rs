@@ -14,7 +14,7 @@ use figment::{
 
 use super::{defaults::DEFAULTS, error::SettingsError};
 
-/// What every environment variable that is a setting begins with.
+/// The prefix of every environment variable that is a setting.
 pub const ENV_PREFIX: &str = "SEEDBED_";
 
 /// The environment variable that names the settings file.
@@ -24,7 +24,7 @@ pub(super) const DEFAULT_ORIGIN: &str = "the defaults";
 
 const SECTION_SEPARATOR: &str = "__";
 
-/// `file`, else the one in the working directory, if there is one.
+/// Returns `file`, else the one in the working directory, if there is one.
 pub(super) fn beside(file: Option<&Path>) -> Option<&Path> {
     let beside = Path::new("seedbed.toml");
     file.or_else(|| beside.exists().then_some(beside))
@@ -59,8 +59,7 @@ impl Provider for Defaults {
     }
 }
 
-/// The user's file. Parsed here first because the parser's own message would show the line, which may hold
-/// a secret.
+/// The user's file. Parsed here first because the parser's own message would show the line, which may hold a secret.
 struct UserFile {
     path: PathBuf,
     text: String,
@@ -95,7 +94,7 @@ impl Provider for UserFile {
     }
 }
 
-/// The variables that could be settings.
+/// Returns the variables that could be settings.
 pub(super) fn unicode(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Vec<(String, String)>, SettingsError> {
@@ -116,6 +115,17 @@ pub(super) fn unicode(
         .collect()
 }
 
+/// Returns the environment variable that sets `setting` of `section`.
+pub(super) fn variable_name(section: &str, setting: &str) -> String {
+    let section = section.to_uppercase();
+    // Sync parameters are named by the app, in any case.
+    let setting = match section.as_str() {
+        "PARAMETERS" => setting.to_owned(),
+        _ => setting.to_uppercase(),
+    };
+    format!("{ENV_PREFIX}{section}{SECTION_SEPARATOR}{setting}")
+}
+
 /// One environment variable that is a setting. Its value stays text: a secret of digits is not a number.
 struct Variable {
     name: String,
@@ -130,7 +140,7 @@ impl Variable {
             return None;
         }
         let setting = match setting.split_once(SECTION_SEPARATOR) {
-            // Sync parameters are named by the app, in whatever case.
+            // Sync parameters are named by the app, in any case.
             Some((section, parameter)) if section.eq_ignore_ascii_case("parameters") => {
                 format!("parameters.{}", parameter.replace(SECTION_SEPARATOR, "."))
             }
@@ -144,7 +154,7 @@ impl Variable {
     }
 }
 
-/// Whether Kubernetes sets a variable of this name in every pod beside a Service that is called seedbed, or
+/// Whether Kubernetes sets a variable of this name in every pod because there is a Service called seedbed, or
 /// seedbed-something
 /// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
 fn is_of_kubernetes(name: &str) -> bool {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::error::{SettingsError, invalid};
 
-/// Checks a time that must not be zero.
+/// Refuses a time of zero.
 ///
 /// # Errors
 /// [`SettingsError::Invalid`] when it is.
@@ -40,7 +40,7 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, 
     })
 }
 
-/// Reads a list of texts, or as environment variables have it, texts with commas between them.
+/// Reads a list of texts, or a text with commas between them, as in environment variables.
 ///
 /// # Errors
 /// When it is neither.

@@ -1,4 +1,4 @@
-//! What can be set about snapshots, for the worker that writes and the coordinator that reads them.
+//! `[snapshots]` of the settings: where snapshots go, and in which encodings.
 
 use serde::{
     Deserialize, Deserializer,
@@ -7,7 +7,7 @@ use serde::{
 
 use crate::{encoding::Encoding, settings::list};
 
-/// Where snapshots go, and in which forms.
+/// `[snapshots]` of the settings, for the worker that writes and the coordinator that reads.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotsConfig {
@@ -17,7 +17,7 @@ pub struct SnapshotsConfig {
     /// The files of each snapshot: at least one, none twice.
     #[serde(deserialize_with = "renditions")]
     pub renditions: Vec<Encoding>,
-    /// Whether the newest snapshot of a store is also kept below `latest/`, under a name that stays.
+    /// Whether the newest snapshot of a store is also copied to `latest/`, to a name that stays.
     pub latest: bool,
 }
 

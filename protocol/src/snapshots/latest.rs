@@ -1,4 +1,4 @@
-//! The copy of each store's newest snapshot under a name that stays, for plain static hosting.
+//! Copies each store's newest snapshot to a name that stays, for plain static hosting.
 
 use super::{
     name::{SnapshotPart, latest_key},
@@ -14,9 +14,9 @@ use crate::{
 const TRIES: u32 = 5;
 
 impl SnapshotRepository {
-    /// Makes the snapshot that `manifest` describes its store's `latest/` one, unless a newer job's is: first its files,
-    /// then its manifest. A client that downloads meanwhile may see the new file with the old manifest, and the hash
-    /// tells.
+    /// Makes the snapshot that `manifest` describes its store's `latest/` one, unless a newer job's is: first its
+    /// files, then its manifest. A client that downloads in between may see the new file with the old manifest; the
+    /// hash does not match then.
     ///
     /// # Errors
     /// [`StorageError`]; then `latest/` may hold a new file with the old manifest, until the next job.

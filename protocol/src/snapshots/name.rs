@@ -1,4 +1,4 @@
-//! The names of a snapshot's objects, which no other delivery of its job can write to.
+//! The keys of a snapshot's objects, which no other delivery of its job can write to.
 
 use std::fmt::{self, Write as _};
 
@@ -11,8 +11,8 @@ use crate::{
     manifest::Manifest,
 };
 
-/// The longest escaped store id in a key. Longer ones are cut and told apart by their hash, since many file
-/// systems allow only 255 bytes in a name.
+/// The longest escaped store id in a key. Longer ones are cut and get a hash, since many file systems allow only 255
+/// bytes in a name.
 const MAX_ESCAPED_CHARS: usize = 120;
 
 /// The directory with the newest snapshot of each store. No store's own directory has this name.
@@ -20,8 +20,8 @@ const LATEST: &str = "latest";
 
 /// What all objects of one snapshot have in common: `<escaped store id>/<job>-<attempt>-<8 hex digits>`.
 ///
-/// The random digits keep apart two deliveries of one attempt: the broker may hand a job to another worker
-/// while the first one still uploads.
+/// The random digits keep two deliveries of one attempt apart: the broker delivers at least once, and may give a job to
+/// another worker while the first one still uploads.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SnapshotName {
     directory: String,
@@ -33,14 +33,13 @@ pub struct SnapshotName {
 /// One of a snapshot's objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnapshotPart {
-    /// The SQLite file, wrapped like this.
+    /// The SQLite file in this encoding.
     File(Encoding),
-    /// The manifest.
     Manifest,
 }
 
 impl SnapshotPart {
-    /// All that there can be, the manifest last.
+    /// Every part, the manifest last.
     pub const ALL: [Self; 4] = [
         Self::File(Encoding::Identity),
         Self::File(Encoding::Gzip),
@@ -59,7 +58,7 @@ impl SnapshotPart {
 }
 
 impl SnapshotName {
-    /// A name that no snapshot has yet.
+    /// Returns a name that no snapshot has yet.
     pub fn new(store_id: &StoreId, job_id: JobId, attempt: Attempt) -> Self {
         Self {
             directory: directory_of(store_id),
@@ -69,7 +68,7 @@ impl SnapshotName {
         }
     }
 
-    /// The snapshot that the object `key` belongs to, and which part it is; `None` for any other object.
+    /// Returns the snapshot that the object `key` belongs to, and which part it is; `None` for any other object.
     pub fn of_key(key: &str) -> Option<(Self, SnapshotPart)> {
         let part_of_key = |part: &SnapshotPart| key.ends_with(part.extension());
         let part = SnapshotPart::ALL.into_iter().find(part_of_key)?;
@@ -82,21 +81,21 @@ impl SnapshotName {
             attempt: Attempt::new(attempt.parse().ok()?)?,
             nonce: u32::from_str_radix(nonce, 16).ok()?,
         };
-        // Numbers and ids can be spelled in several ways, keys in one.
+        // Ids and numbers can be spelled in several ways; a key is spelled in one.
         (directory != LATEST && name.key(part) == key).then_some((name, part))
     }
 
-    /// The key of one of its objects, below the snapshot URL.
+    /// Returns the key of one of its objects, below the snapshot URL.
     pub fn key(&self, part: SnapshotPart) -> String {
         format!("{self}{}", part.extension())
     }
 
-    /// The job that made it.
+    /// Returns the job that made it.
     pub fn job_id(&self) -> JobId {
         self.job_id
     }
 
-    /// The try that made it.
+    /// Returns the attempt that made it.
     pub fn attempt(&self) -> Attempt {
         self.attempt
     }
@@ -114,8 +113,7 @@ impl fmt::Display for SnapshotName {
     }
 }
 
-/// The keys of all objects of a snapshot. Its manifest is the first: where that is gone, nothing refers to the
-/// others.
+/// Returns the keys of all objects of a snapshot, the manifest first: once that is gone, nothing refers to the others.
 pub fn keys_of(manifest: &Manifest) -> Vec<String> {
     let files = || manifest.renditions.iter().map(|r| r.key.clone());
     let names = files().filter_map(|key| SnapshotName::of_key(&key));
@@ -125,23 +123,23 @@ pub fn keys_of(manifest: &Manifest) -> Vec<String> {
     of_manifest.chain(files()).collect()
 }
 
-/// The key of the copy of a store's newest snapshot: `latest/<escaped store id>.sqlite` and the like.
+/// Returns the key of the copy of a store's newest snapshot: `latest/<escaped store id>.sqlite` and the like.
 pub fn latest_key(store_id: &StoreId, part: SnapshotPart) -> String {
     format!("{LATEST}/{}{}", escape(store_id), part.extension())
 }
 
-/// Where the snapshots of a store are, below the snapshot URL.
+/// Returns the directory of a store's snapshots, below the snapshot URL.
 pub(super) fn directory_of(store_id: &StoreId) -> String {
     match escape(store_id) {
-        // A store may have this id; `escape` makes no other one of it.
+        // A store may have this id. No other id is escaped to this text.
         escaped if escaped == LATEST => format!("_{:02x}{}", LATEST.as_bytes()[0], &LATEST[1..]),
         escaped => escaped,
     }
 }
 
-/// A store id as one segment of a key that no object store, file system or URL treats specially: lowercase
-/// letters, digits and `-` stay, every other byte becomes `_` and two hex digits. Uppercase letters do not
-/// stay because some file systems do not tell them from lowercase ones.
+/// Returns a store id as one segment of a key that no object storage, file system or URL treats specially: lowercase
+/// letters, digits and `-` stay, every other byte becomes `_` and two hex digits. Uppercase letters do not stay because
+/// some file systems do not distinguish them from lowercase ones.
 fn escape(store_id: &StoreId) -> String {
     let mut escaped = String::new();
     for byte in store_id.as_str().bytes() {

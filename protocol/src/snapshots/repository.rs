@@ -29,10 +29,9 @@ pub(super) const JSON_MEDIA_TYPE: &str = "application/json";
 pub struct SnapshotObject {
     /// Its key below the snapshot URL.
     pub key: String,
-    /// The snapshot that it belongs to, and which part it is; `None` for copies below `latest/` and for objects that are
-    /// not Seedbed's.
+    /// The snapshot that it belongs to, and which part it is; `None` for copies below `latest/` and for objects that
+    /// are not Seedbed's.
     pub snapshot: Option<(SnapshotName, SnapshotPart)>,
-    /// Its size.
     pub bytes: u64,
     /// When it was written, by the clock of the storage.
     pub last_modified: DateTime<Utc>,

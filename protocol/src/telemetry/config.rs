@@ -1,4 +1,4 @@
-//! `[log]` of the settings.
+//! Which log lines are written, and how: `[log]` of the settings.
 
 use serde::Deserialize;
 
@@ -15,12 +15,11 @@ pub enum LogFormat {
     Json,
 }
 
-/// What to log, and how.
+/// `[log]` of the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogConfig {
     /// A filter in the syntax of the `tracing-subscriber` crate, such as `info` or `warn,seedbed=debug`.
     pub level: String,
-    /// How log lines look.
     pub format: LogFormat,
 }

@@ -12,7 +12,7 @@ use super::{
     variables::{METRICS, Signal, TRACES},
 };
 
-/// The exporter of traces; `None` when no collector is named.
+/// Returns the exporter of traces; `None` when no collector is named.
 pub(super) fn span_exporter(
     reporting: &Reporting,
 ) -> Result<Option<Reported<SpanExporter>>, OtlpError> {
@@ -36,7 +36,7 @@ pub(super) fn span_exporter(
     Ok(Some(reporting.of(TRACES.name, exporter)))
 }
 
-/// The exporter of metrics; `None` when no collector is named.
+/// Returns the exporter of metrics; `None` when no collector is named.
 pub(super) fn metric_exporter(
     reporting: &Reporting,
 ) -> Result<Option<Reported<MetricExporter>>, OtlpError> {
@@ -61,8 +61,7 @@ pub(super) fn metric_exporter(
 }
 
 impl Signal {
-    /// A client of its own, on a thread of its own: the exporter's is blocking, and may neither be made nor be used
-    /// within an asynchronous runtime.
+    /// Builds a blocking client on a thread of its own, since it must not be built within an asynchronous runtime.
     fn http_client(&self) -> Result<reqwest::blocking::Client, OtlpError> {
         let tls = self.tls()?;
         let build = move || {

@@ -1,4 +1,4 @@
-//! Log lines for programs: one JSON object a line, with the trace and the job that it is about.
+//! Log lines as JSON: one object a line, with the trace and the job that it is about.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use tracing_subscriber::{
 };
 
 /// Fields of spans that every line within them has, and what they are called there. Shorter than the attributes of
-/// traces, which have a namespace because they lie beside those of other programs.
+/// traces, which need a namespace because other programs have attributes too.
 const SUBJECT: [(&str, &str); 4] = [
     ("seedbed.run_id", "run"),
     ("seedbed.job_id", "job"),
@@ -24,8 +24,8 @@ const SUBJECT: [(&str, &str); 4] = [
     ("seedbed.attempt", "attempt"),
 ];
 
-/// Writes events as `{"timestamp":…,"level":…,"message":…,"target":…,"trace_id":…,"span_id":…,"run":…,"job":…,"store":…}`
-/// and whatever fields they have.
+/// Writes events as `{"timestamp":…,"level":…,"message":…,"target":…,"trace_id":…,"span_id":…,"run":…,"job":…}`, with
+/// `store`, `attempt` and the fields of the event.
 pub(super) struct JsonLines;
 
 impl<S> FormatEvent<S, JsonFields> for JsonLines

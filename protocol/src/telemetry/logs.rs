@@ -15,8 +15,8 @@ pub(super) fn log_filter(log: &LogConfig) -> Result<EnvFilter, TelemetryError> {
         level: log.level.clone(),
         reason: e.to_string(),
     })?;
-    // lapin writes messages that come back into its warnings, with the claims in them, and errors that are none;
-    // OpenTelemetry repeats itself for as long as a collector is away. Ours say what matters.
+    // lapin writes returned messages into its warnings, with the claims in them, and reports errors that are none;
+    // OpenTelemetry repeats its warning for as long as a collector is down. Seedbed's own lines say what matters.
     for noisy in ["lapin", "opentelemetry"] {
         if !log.level.contains(noisy) {
             let off = format!("{noisy}=off");

@@ -32,7 +32,7 @@ use super::{
     whole::WholeSpans,
 };
 
-/// How long the end of a process waits for a collector to take spans and metrics.
+/// How long a process that ends waits for a collector to take spans and metrics.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Spans that wait for a collector, unless `OTEL_BSP_MAX_QUEUE_SIZE` says so: a coordinator publishes thousands of
@@ -41,7 +41,7 @@ const QUEUE_SIZE: usize = 16_384;
 
 /// Telemetry of a process, until [`Telemetry::shutdown`].
 #[derive(Debug)]
-#[must_use = "spans that wait are lost unless it is shut down"]
+#[must_use = "buffered spans are lost unless it is shut down"]
 pub struct Telemetry {
     tracers: SdkTracerProvider,
     meters: SdkMeterProvider,
@@ -74,8 +74,7 @@ impl Telemetry {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false)
-            // What libraries have for spans is theirs: it would be most of a trace, and nobody has looked for
-            // secrets in it.
+            // Without the spans of libraries: they would be most of a trace, and no one has checked them for secrets.
             .with_filter(Targets::new().with_target(SCOPE, LevelFilter::INFO));
         // A second start, as in tests, keeps the first's subscriber.
         let _ = tracing_subscriber::registry()
@@ -89,12 +88,12 @@ impl Telemetry {
         })
     }
 
-    /// Exports what waits, within a second or not at all: a collector that does not answer is not waited for.
+    /// Exports what is buffered, within a second or not at all: a collector that does not answer is not waited for.
     pub fn shutdown(self) {
-        // What the SDK is told about timeouts does not count while an export is under way: hence a thread that is left alone.
+        // The SDK ignores its timeouts while an export is in flight: hence a thread that is left behind.
         let (done, flushed) = mpsc::channel();
         let flush = move || {
-            // A failure is not worth a word: what is lost then is what a dead collector loses anyway.
+            // Failures are not reported: only what a dead collector loses anyway is lost.
             if !self.reporting.is_failing() {
                 let _ = self.tracers.shutdown_with_timeout(FLUSH_TIMEOUT);
             }
@@ -126,8 +125,8 @@ fn resource(service: &'static str) -> Resource {
 fn tracers(resource: Resource, reporting: &Reporting) -> Result<SdkTracerProvider, OtlpError> {
     check_sampler()?;
     let builder = SdkTracerProvider::builder().with_resource(resource);
-    // Without an exporter, the provider is here to give every job a trace id that its messages, its log lines and
-    // the catalog share.
+    // Without an exporter, the provider only gives every job a trace id that its messages, its log lines and the
+    // catalog share.
     let Some(exporter) = span_exporter(reporting)? else {
         return Ok(builder.build());
     };

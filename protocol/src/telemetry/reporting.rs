@@ -16,7 +16,7 @@ use opentelemetry_sdk::{
 };
 use tracing::warn;
 
-/// Whether a collector takes what is exported.
+/// Remembers whether a collector takes what is exported.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reporting {
     failing: Arc<AtomicBool>,
@@ -37,7 +37,7 @@ impl Reporting {
     }
 }
 
-/// An exporter that logs when it starts to fail and when it works again, and not for every batch in between.
+/// An exporter that logs when it starts to fail and when it recovers, and not for every batch in between.
 #[derive(Debug)]
 pub(super) struct Reported<E> {
     signal: &'static str,
@@ -56,7 +56,7 @@ impl<E> Reported<E> {
                 "{} are lost while the collector does not take them: {error}",
                 self.signal
             ),
-            // As loud as what it ends.
+            // At the same level as the warning that it ends.
             Ok(()) if was_failing => warn!("the collector takes {} again", self.signal),
             _ => {}
         }

@@ -4,10 +4,10 @@ use std::sync::OnceLock;
 
 use prometheus::{Registry, TextEncoder};
 
-/// The instruments of this process, for Prometheus.
+/// The instruments of this process.
 pub(super) static METRICS: OnceLock<Registry> = OnceLock::new();
 
-/// Every metric of this process in Prometheus' text format, version 0.0.4.
+/// Returns every metric of this process in Prometheus' text format, version 0.0.4.
 pub fn metrics_text() -> String {
     let families = METRICS.get().map(Registry::gather).unwrap_or_default();
     // Fails only when a metric has no name.

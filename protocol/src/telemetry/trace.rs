@@ -1,7 +1,7 @@
-//! The W3C trace context that every message carries (<https://www.w3.org/TR/trace-context/>), and what all spans share.
+//! The W3C trace context that every message carries (<https://www.w3.org/TR/trace-context/>), and helpers for spans.
 //!
 //! Spans and their attributes follow OpenTelemetry's semantic conventions 1.42 for messaging, HTTP, databases, object
-//! stores and exceptions; what is Seedbed's own begins with `seedbed.`.
+//! stores and exceptions; the attributes of Seedbed itself begin with `seedbed.`.
 
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// The context of `span`.
+    /// Returns the context of `span`.
     pub fn of(span: &Span) -> Self {
         let mut carrier = HashMap::new();
         TraceContextPropagator::new().inject_context(&span.context(), &mut carrier);
@@ -76,7 +76,7 @@ impl TraceContext {
     }
 }
 
-/// The trace id of `span` as 32 hex digits; `None` when nobody traces.
+/// Returns the trace id of `span` as 32 hex digits; `None` when nothing is traced.
 pub fn trace_id(span: &Span) -> Option<String> {
     let context = span.context();
     let span = context.span();
@@ -86,7 +86,7 @@ pub fn trace_id(span: &Span) -> Option<String> {
         .then(|| span_context.trace_id().to_string())
 }
 
-/// Marks `span` as failed: its status, an `exception` event, and `error.type`, which is one of few words.
+/// Marks `span` as failed: its status, an `exception` event, and `error.type`, which has few values.
 pub fn fail(span: &Span, error_type: &'static str, error: &dyn std::fmt::Display) {
     let message = error.to_string();
     span.set_attribute(ERROR_TYPE, error_type);
@@ -100,7 +100,7 @@ pub fn fail(span: &Span, error_type: &'static str, error: &dyn std::fmt::Display
     span.set_status(Status::error(message));
 }
 
-/// A count as spans have it.
+/// Returns a count as the signed integer that attributes hold.
 pub fn attribute(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }

@@ -9,7 +9,7 @@ use opentelemetry_otlp::{OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCO
 
 use super::error::OtlpError;
 
-/// What is exported, and the variables that are for it alone.
+/// Traces or metrics, and the variables that are for one of them alone.
 pub(super) struct Signal {
     pub(super) name: &'static str,
     exporter: &'static str,
@@ -46,7 +46,7 @@ const CLIENT_CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE";
 
 const CLIENT_KEY: &str = "OTEL_EXPORTER_OTLP_CLIENT_KEY";
 
-/// A variable that is set, and to something.
+/// Returns a variable that is set and not empty.
 fn variable(name: &'static str) -> Option<(&'static str, String)> {
     let value = env::var(name).ok().filter(|value| !value.is_empty());
     value.map(|value| (name, value))
@@ -62,7 +62,7 @@ pub(super) fn has_queue_size() -> bool {
     variable("OTEL_BSP_MAX_QUEUE_SIZE").is_some()
 }
 
-/// The SDK would sample everything if it did not understand the sampler.
+/// Refuses a sampler that the SDK does not understand: it would sample everything.
 pub(super) fn check_sampler() -> Result<(), OtlpError> {
     const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
     let Some((name, sampler)) = variable("OTEL_TRACES_SAMPLER") else {
@@ -90,7 +90,7 @@ pub(super) fn check_sampler() -> Result<(), OtlpError> {
 }
 
 impl Signal {
-    /// Whether a collector is to have it.
+    /// Whether it is exported to a collector.
     pub(super) fn is_exported(&self) -> Result<bool, OtlpError> {
         if variable("OTEL_SDK_DISABLED")
             .is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"))

@@ -1,8 +1,8 @@
-//! Exports a process' part of a trace as a whole, when its first span ends.
+//! Exports the spans of a process that belong together as a whole, when the first of them ends.
 //!
-//! A killed process never tells of the spans that were open. What had ended within them was exported before, as is
-//! usual, and would hang in the trace without a parent. So what belongs together is held back until the span ends
-//! that has no parent in this process; a kill takes all of it, or nothing.
+//! A killed process never exports the spans that were open. Spans that had ended within them would, as usual, have been
+//! exported before, and would be orphans in the trace. So spans are held back until the one ends that has no parent in
+//! this process; a kill loses all of them, or none.
 
 use std::{
     collections::HashMap,
@@ -20,10 +20,10 @@ use opentelemetry_sdk::{
     trace::{Span, SpanData, SpanProcessor},
 };
 
-/// Spans that are held back at a time, of all jobs together. What comes on top is exported at once.
+/// Spans that are held back at a time, of all jobs together. Further ones are exported at once.
 const MOST_HELD: usize = 16_384;
 
-/// Holds ended spans back until the first of theirs in this process has ended, then passes all of them on.
+/// Holds ended spans back until the first span of theirs in this process has ended, then passes all of them on.
 #[derive(Debug)]
 pub(super) struct WholeSpans<P> {
     exporting: P,
@@ -34,7 +34,7 @@ pub(super) struct WholeSpans<P> {
 struct Held {
     /// Every open span, with the first span of this process that it belongs to.
     open: HashMap<SpanId, SpanId>,
-    /// What has ended, by its first span, which has not.
+    /// Ended spans, by their first span, which is still open.
     ended: HashMap<SpanId, Vec<SpanData>>,
     count: usize,
 }
@@ -62,7 +62,7 @@ impl Held {
         self.open.insert(span, first.unwrap_or(span));
     }
 
-    /// What can be exported now that `span` has ended.
+    /// Returns the spans that can be exported now that `span` has ended.
     fn end(&mut self, span: SpanData) -> Vec<SpanData> {
         let id = span.span_context.span_id();
         let first = self.open.remove(&id);

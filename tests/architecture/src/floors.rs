@@ -71,24 +71,14 @@ pub const CRATES: &[Crate] = &[
         folder: "tests",
         root: "tests/testkit/lib.rs",
         floors: TESTKIT,
-        may_use: &[
-            "seedbed",
-            "seedbed-protocol",
-            "seedbed-stand-in",
-            "seedbed-worker",
-        ],
+        may_use: ALL,
     },
     Crate {
         folder: "tests",
         root: "tests/it/main.rs",
         // Groups share what is in testkit, and nothing else.
         floors: &["cluster delivery deploy local stores traces"],
-        may_use: &[
-            "seedbed",
-            "seedbed-protocol",
-            "seedbed-stand-in",
-            "seedbed-worker",
-        ],
+        may_use: ALL,
     },
     Crate {
         folder: "tests/architecture",
@@ -98,11 +88,19 @@ pub const CRATES: &[Crate] = &[
     },
 ];
 
+/// What tests may use: everything.
+const ALL: &[&str] = &[
+    "seedbed",
+    "seedbed-protocol",
+    "seedbed-stand-in",
+    "seedbed-worker",
+];
+
 const TESTKIT: &[&str] = &[
-    "server certificates mounts usage wait",
-    "collector jaeger mariadb postgres rabbitmq objects pipeline",
-    "program",
-    "serving stand_in cluster",
+    "machine recordings wait",
+    "collector pipeline servers",
+    "objects program",
+    "cluster serving stand_in",
 ];
 
 impl Crate {

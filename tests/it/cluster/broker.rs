@@ -4,4 +4,4 @@ mod contract;
 mod faults;
 mod foreign;
 mod refusals;
-pub(crate) mod support;
+pub(super) mod support;

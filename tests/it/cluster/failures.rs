@@ -10,14 +10,13 @@ use seedbed_protocol::{
 };
 use serde_json::json;
 use testkit::{
-    cluster::Cluster,
+    cluster::{Cluster, RUN},
     objects::ObjectServer,
     powersync::{Fault, Metrics},
-    rabbitmq::RabbitMq,
+    program::stop,
+    servers::RabbitMq,
 };
 use tokio::time::timeout;
-
-use crate::cluster::runs::{RUN, assert_seeded, connect, objects, status, stop};
 
 /// Longer than anything takes that is awaited here.
 const SOON: Duration = Duration::from_secs(180);
@@ -37,14 +36,14 @@ async fn a_permanent_failure_is_not_tried_again() {
     let workers = cluster.start_workers(1);
     let ended = cluster.program.run(&[&RUN[..], &["--json"]].concat()).await;
     assert_eq!(ended.code, Some(1), "{ended}");
-    let summary = objects(&ended).pop().unwrap();
+    let summary = ended.objects().pop().unwrap();
     assert_eq!(
         (&summary["seeded"], &summary["failed"]),
         (&json!(1), &json!(1))
     );
     stop(workers).await;
     assert_eq!(cluster.service.metrics().store("store-1").requests, 1);
-    let shown = status(&cluster).await;
+    let shown = cluster.status().await;
     let failure = &shown["failures"][0];
     assert_eq!(
         (&failure["kind"], &failure["attempts"]),
@@ -72,7 +71,7 @@ async fn a_transient_failure_is_tried_again_after_growing_and_jittered_delays() 
     let ended = cluster.program.run(&no_wait).await;
     assert_eq!(ended.code, Some(0), "{ended}");
 
-    let broker = connect(&cluster).await;
+    let broker = cluster.broker().await;
     let mut consumer = broker.consume(Queue::Events, 16).await.unwrap();
     let mut tries: HashMap<StoreId, Vec<Try>> = HashMap::new();
     let mut over = 0;
@@ -120,7 +119,7 @@ async fn a_transient_failure_is_tried_again_after_growing_and_jittered_delays() 
         "they would all come back together: {jitters:?}"
     );
     stop(workers).await;
-    assert_eq!(status(&cluster).await["parked"]["jobs"], stores.len());
+    assert_eq!(cluster.status().await["parked"]["jobs"], stores.len());
     broker.close().await;
 }
 
@@ -151,7 +150,7 @@ async fn jobs_of_a_worker_with_wrong_access_to_s3_are_parked_and_come_back_when_
             let requests = cluster.service.metrics().store(store).requests;
             assert_eq!(requests, 1, "another try could not help");
         }
-        let shown = status(&cluster).await;
+        let shown = cluster.status().await;
         let failures = shown["failures"].as_array().unwrap();
         assert_eq!(failures.len(), 2);
         for failure in failures {
@@ -164,7 +163,7 @@ async fn jobs_of_a_worker_with_wrong_access_to_s3_are_parked_and_come_back_when_
         assert!(!workers[0].error().contains("hunter2"));
         stop(workers).await;
         // A job is failed in the catalog a moment before its message is parked.
-        assert_eq!(status(&cluster).await["parked"]["jobs"], 2);
+        assert_eq!(cluster.status().await["parked"]["jobs"], 2);
 
         for (name, value) in right {
             cluster.program.set_variable(&name, value);
@@ -172,8 +171,8 @@ async fn jobs_of_a_worker_with_wrong_access_to_s3_are_parked_and_come_back_when_
         let workers = cluster.start_workers(1);
         let ended = cluster.program.run(&["retry"]).await;
         assert_eq!(ended.code, Some(0), "{ended}");
-        assert_seeded(&cluster, &stores).await;
-        assert_eq!(status(&cluster).await["parked"]["jobs"], 0);
+        cluster.assert_seeded(&stores).await;
+        assert_eq!(cluster.status().await["parked"]["jobs"], 0);
         stop(workers).await;
     }
 }
@@ -198,6 +197,6 @@ async fn a_run_goes_on_when_rabbitmq_restarts_in_the_middle() {
     assert!(run.is_running(), "{}", run.error());
     let ended = run.end().await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    assert_seeded(&cluster, &stores).await;
+    cluster.assert_seeded(&stores).await;
     stop(workers).await;
 }

@@ -19,12 +19,14 @@ use seedbed_protocol::{
     message::{EventKind, SeedEvent},
 };
 use serde_json::json;
-use testkit::{cluster::Cluster, pipeline::job, program::Ended};
-
-use crate::{
-    cluster::broker::support::{eventually, other_program},
-    cluster::runs::{RUN, assert_seeded, connect, status, stop},
+use testkit::{
+    cluster::{Cluster, RUN},
+    pipeline::job,
+    program::{Ended, stop},
+    wait,
 };
+
+use super::broker::support::other_program;
 
 /// What `seedbed run` and `seedbed-worker` say before they end with `code`.
 async fn both_end_with(cluster: &Cluster, code: i32) -> [Ended; 2] {
@@ -43,7 +45,7 @@ async fn both_end_with(cluster: &Cluster, code: i32) -> [Ended; 2] {
 async fn messages_that_are_no_jobs_or_events_are_parked_once_and_the_run_ends() {
     let cluster = Cluster::start().await;
     let stores = cluster.add_stores(6, 5);
-    let broker = connect(&cluster).await;
+    let broker = cluster.broker().await;
     let (_connection, channel) = other_program(&cluster.broker_url).await;
     let publish = async |queue: Queue, body: &[u8]| {
         let published = channel.basic_publish(
@@ -66,14 +68,14 @@ async fn messages_that_are_no_jobs_or_events_are_parked_once_and_the_run_ends() 
     let workers = cluster.start_workers(1);
     let ended = run.end().await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    assert_seeded(&cluster, &stores).await;
-    eventually("all are parked", async || {
+    cluster.assert_seeded(&stores).await;
+    wait::until("all are parked", async || {
         broker.waiting(Queue::ParkedJobs).await.unwrap() == 4
             && broker.waiting(Queue::ParkedEvents).await.unwrap() == 5
     })
     .await;
     assert_eq!(
-        status(&cluster).await["parked"],
+        cluster.status().await["parked"],
         json!({"jobs": 4, "events": 5})
     );
     let log = workers[0].error();
@@ -113,7 +115,7 @@ fn event_of_nobody() -> SeedEvent {
 async fn a_job_without_headers_that_no_catalog_knows_is_seeded_and_its_events_are_parked() {
     let cluster = Cluster::start().await;
     let stores = cluster.add_stores(2, 5);
-    let broker = connect(&cluster).await;
+    let broker = cluster.broker().await;
     let of_nobody = job("store-1", json!({"store_id": "store-1"}), Vec::new());
     let headless = Message {
         body: codec::encode(&of_nobody).unwrap().into(),
@@ -121,15 +123,15 @@ async fn a_job_without_headers_that_no_catalog_knows_is_seeded_and_its_events_ar
     };
     broker.publish(Queue::Jobs, headless).await.unwrap();
     let workers = cluster.start_workers(1);
-    eventually("it has started and completed", async || {
+    wait::until("it has started and completed", async || {
         broker.waiting(Queue::Events).await.unwrap() == 2
     })
     .await;
     let ended = cluster.program.run(&RUN).await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    assert_seeded(&cluster, &stores).await;
+    cluster.assert_seeded(&stores).await;
     stop(workers).await;
-    let parked = &status(&cluster).await["parked"];
+    let parked = &cluster.status().await["parked"];
     assert_eq!(*parked, json!({"jobs": 0, "events": 2}));
     broker.close().await;
 }
@@ -138,9 +140,9 @@ async fn a_job_without_headers_that_no_catalog_knows_is_seeded_and_its_events_ar
 async fn a_job_of_a_newer_version_fails_with_a_word_and_is_seeded_after_a_retry() {
     let cluster = Cluster::start().await;
     let stores = cluster.add_stores(1, 5);
-    let broker = connect(&cluster).await;
+    let broker = cluster.broker().await;
     let run = cluster.program.start(&RUN);
-    eventually("its job is published", async || {
+    wait::until("its job is published", async || {
         broker.waiting(Queue::Jobs).await.unwrap() == 1
     })
     .await;
@@ -152,19 +154,19 @@ async fn a_job_of_a_newer_version_fails_with_a_word_and_is_seeded_after_a_retry(
     let workers = cluster.start_workers(1);
     let ended = run.end().await;
     assert_eq!(ended.code, Some(1), "{ended}");
-    let shown = status(&cluster).await;
+    let shown = cluster.status().await;
     let failure = &shown["failures"][0];
     assert_eq!(failure["kind"], "permanent");
     let message = failure["message"].as_str().unwrap();
     assert!(message.contains("version 99") && message.contains("update it"));
     assert_eq!(cluster.service.metrics().total.requests, 0);
-    eventually("it is parked", async || {
+    wait::until("it is parked", async || {
         broker.waiting(Queue::ParkedJobs).await.unwrap() == 1
     })
     .await;
     let ended = cluster.program.run(&["retry"]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    assert_seeded(&cluster, &stores).await;
+    cluster.assert_seeded(&stores).await;
     assert_eq!(broker.waiting(Queue::ParkedJobs).await.unwrap(), 0);
     stop(workers).await;
     broker.close().await;
@@ -236,7 +238,7 @@ async fn a_catalog_of_a_newer_version_is_refused_and_left_as_it_is() {
     let workers = cluster.start_workers(1);
     let ended = cluster.program.run(&RUN).await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    assert_seeded(&cluster, &stores).await;
+    cluster.assert_seeded(&stores).await;
     stop(workers).await;
 }
 
@@ -264,6 +266,6 @@ async fn a_run_without_rabbitmq_gives_up_in_time_and_lists_nothing() {
     let workers = cluster.start_workers(1);
     let ended = cluster.program.run(&RUN).await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    assert_seeded(&cluster, &stores).await;
+    cluster.assert_seeded(&stores).await;
     stop(workers).await;
 }

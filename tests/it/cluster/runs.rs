@@ -2,55 +2,17 @@
 
 use std::time::Duration;
 
-use futures::TryStreamExt;
 use seedbed_protocol::{
-    RunId, StoreId,
-    broker::{self, Broker, BrokerConfig, BrokerUrl, Queue, RETURN_LIMIT},
+    RunId,
+    broker::{Queue, RETURN_LIMIT},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::{
-    cluster::Cluster,
+    cluster::{Cluster, RUN},
     powersync::Fault,
-    program::{Ended, Process},
+    program::{Process, stop},
+    wait,
 };
-
-pub(crate) const RUN: [&str; 3] = ["run", "--stores", "stores.ndjson"];
-
-/// The objects that a program printed.
-pub(crate) fn objects(ended: &Ended) -> Vec<Value> {
-    let lines = ended.output.lines();
-    lines
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
-pub(crate) async fn status(cluster: &Cluster) -> Value {
-    let ended = cluster.program.run(&["status", "--json"]).await;
-    assert_eq!(ended.code, Some(0), "{ended}");
-    objects(&ended).remove(0)
-}
-
-/// Each of `stores` has one live snapshot, with the rows of the service.
-pub(crate) async fn assert_seeded(cluster: &Cluster, stores: &[String]) {
-    let catalog = cluster.catalog().await;
-    let live: Vec<_> = catalog.snapshots(None, false).try_collect().await.unwrap();
-    assert_eq!(live.len(), stores.len());
-    for store in stores {
-        let store_id = StoreId::new(store.as_str()).unwrap();
-        let manifest = catalog.live_snapshot(&store_id).await.unwrap();
-        cluster.assert_rows(&manifest.unwrap().manifest).await;
-    }
-    assert!(catalog.jobs_in_flight(1).await.unwrap().is_empty());
-    catalog.close().await;
-}
-
-pub(crate) async fn stop(workers: Vec<Process>) {
-    for worker in workers {
-        worker.signal("TERM");
-        let ended = worker.end().await;
-        assert_eq!(ended.code, Some(0), "{ended}");
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_seed_every_store_of_a_run() {
@@ -59,13 +21,13 @@ async fn two_workers_seed_every_store_of_a_run() {
     let workers = cluster.start_workers(2);
     let ended = cluster.program.run(&[&RUN[..], &["--json"]].concat()).await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    let summary = objects(&ended).pop().unwrap();
+    let summary = ended.objects().pop().unwrap();
     assert_eq!(summary["type"], "summary");
     assert_eq!(
         (&summary["stores"], &summary["seeded"]),
         (&json!(30), &json!(30))
     );
-    assert_seeded(&cluster, &stores).await;
+    cluster.assert_seeded(&stores).await;
     let verified = cluster.program.run(&["verify", "--sample", "30"]).await;
     assert_eq!(verified.code, Some(0), "{verified}");
     assert!(
@@ -92,18 +54,20 @@ async fn what_workers_reported_to_nobody_counts_before_the_next_run_decides() {
     let run = cluster.program.run(&no_wait).await;
     assert_eq!(run.code, Some(0), "{run}");
     let workers = cluster.start_workers(1);
-    let broker = connect(&cluster).await;
+    let broker = cluster.broker().await;
     // Started and completed.
-    while broker.waiting(Queue::Events).await.unwrap() < 40 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let reported = async || {
+        let waiting = broker.waiting(Queue::Events).await;
+        waiting.unwrap() >= 40
+    };
+    wait::until("all events are reported", reported).await;
     stop(workers).await;
     let only_old = [&RUN[..], &["--only-older-than", "1h"]].concat();
     let next = cluster.program.run(&only_old).await;
     assert_eq!(next.code, Some(0), "{next}");
     assert!(next.error.contains("no store needs a new job"), "{next}");
-    assert_seeded(&cluster, &stores).await;
-    assert_eq!(status(&cluster).await["runs"][0]["state"], "completed");
+    cluster.assert_seeded(&stores).await;
+    assert_eq!(cluster.status().await["runs"][0]["state"], "completed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,10 +78,8 @@ async fn runs_that_start_together_seed_each_store_once() {
     // All three have listed before the first job can end.
     let catalog = cluster.catalog().await;
     for run in &runs {
-        let listed = || run.error().contains("stores");
-        while !listed() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let listed = async || run.error().contains("stores");
+        wait::until("the stores are listed", listed).await;
     }
     let workers = cluster.start_workers(2);
     for run in runs {
@@ -132,7 +94,7 @@ async fn runs_that_start_together_seed_each_store_once() {
         );
     }
     assert_eq!(catalog.runs(10).await.unwrap().len(), 1);
-    assert_seeded(&cluster, &stores).await;
+    cluster.assert_seeded(&stores).await;
     stop(workers).await;
 }
 
@@ -140,7 +102,7 @@ async fn runs_that_start_together_seed_each_store_once() {
 async fn a_run_that_was_killed_while_it_published_is_taken_over() {
     let cluster = Cluster::start().await;
     let stores = cluster.add_stores(3_000, 1);
-    let broker = connect(&cluster).await;
+    let broker = cluster.broker().await;
     let first = cluster.program.start(&RUN);
     while broker.waiting(Queue::Jobs).await.unwrap_or_default() == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -151,10 +113,11 @@ async fn a_run_that_was_killed_while_it_published_is_taken_over() {
     let unpublished = catalog.listed_jobs(run.run_id, None, i64::MAX).await;
     let unpublished = unpublished.unwrap().len();
     assert!(unpublished > 0, "it was killed before its end");
-    while catalog.unpublished_runs().await.unwrap().is_empty() {
-        // The lease of the killed one has to run out.
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    wait::until("the lease of the killed one has run out", async || {
+        let runs = catalog.unpublished_runs().await;
+        !runs.unwrap().is_empty()
+    })
+    .await;
     let ended = cluster
         .program
         .run(&[&RUN[..], &["--no-wait"]].concat())
@@ -201,7 +164,7 @@ async fn a_job_that_kills_its_workers_is_parked_and_seeded_after_a_retry() {
     let ended = run.end().await;
     assert_eq!(ended.code, Some(1), "{ended}");
     assert!(ended.error.contains("none came to an end"), "{ended}");
-    let shown = status(&cluster).await;
+    let shown = cluster.status().await;
     assert_eq!(shown["runs"][0]["failed"], 1);
     assert_eq!(shown["parked"]["jobs"], 1);
 
@@ -209,8 +172,8 @@ async fn a_job_that_kills_its_workers_is_parked_and_seeded_after_a_retry() {
     let workers = cluster.start_workers(1);
     let ended = cluster.program.run(&["retry"]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    assert_seeded(&cluster, &stores).await;
-    let shown = status(&cluster).await;
+    cluster.assert_seeded(&stores).await;
+    let shown = cluster.status().await;
     assert_eq!(shown["runs"][0]["state"], "completed");
     assert_eq!(shown["parked"]["jobs"], 0);
     stop(workers).await;
@@ -225,16 +188,16 @@ async fn a_cancelled_run_starts_nothing_more() {
         .run(&[&RUN[..], &["--no-wait", "--json"]].concat())
         .await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    let run_id = objects(&ended)[0]["run_id"].as_str().unwrap().to_owned();
+    let run_id = ended.objects()[0]["run_id"].as_str().unwrap().to_owned();
     let ended = cluster.program.run(&["cancel", &run_id, "--json"]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     assert_eq!(
-        objects(&ended),
+        ended.objects(),
         [json!({"cancelled": 600, "going_on": 0})],
         "{ended}"
     );
-    assert_eq!(status(&cluster).await["runs"][0]["state"], "cancelled");
-    let broker = connect(&cluster).await;
+    assert_eq!(cluster.status().await["runs"][0]["state"], "cancelled");
+    let broker = cluster.broker().await;
     assert_eq!(broker.waiting(Queue::Jobs).await.unwrap(), 0);
 
     let again = cluster.program.run(&["cancel", &run_id]).await;
@@ -330,14 +293,14 @@ async fn a_worker_that_is_told_to_stop_finishes_its_job_and_one_that_is_told_twi
     let workers = cluster.start_workers(1);
     let ended = run.end().await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    assert_seeded(&cluster, &stores).await;
+    cluster.assert_seeded(&stores).await;
     stop(workers).await;
 }
 
 /// Where a worker says that it answers probes.
 fn address_of(log: &str) -> String {
     let line = log.lines().find(|line| line.contains("answering probes"));
-    let line: Value = serde_json::from_str(line.unwrap()).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line.unwrap()).unwrap();
     line["address"].as_str().unwrap().to_owned()
 }
 
@@ -383,9 +346,4 @@ async fn wrong_credentials_and_missing_parts_are_named_and_exit_with_2() {
         cluster.program.set("BROKER__URL", &good_broker);
         cluster.program.set("CATALOG__URL", &good_catalog);
     }
-}
-
-pub(crate) async fn connect(cluster: &Cluster) -> std::sync::Arc<dyn Broker> {
-    let config = BrokerConfig::new(BrokerUrl::new(&cluster.broker_url).unwrap());
-    broker::connect(&config).await.unwrap()
 }

@@ -5,16 +5,14 @@ use std::time::Duration;
 use futures::future::join_all;
 use seedbed::catalog::RunState;
 use testkit::{
-    cluster::Cluster,
+    cluster::{Cluster, RUN},
     objects::ObjectServer,
     powersync::Fault,
-    rabbitmq::RabbitMq,
-    serving::{Serving, client_token, database_path},
+    program::stop,
+    servers::RabbitMq,
+    serving::{SERVE, Serving, client_token, database_path},
+    wait,
 };
-
-use crate::cluster::runs::{RUN, assert_seeded, stop};
-
-const SERVE: [&str; 3] = ["serve", "--stores", "stores.ndjson"];
 
 /// Waits until `condition` holds of the catalog's newest runs.
 async fn until(
@@ -22,18 +20,13 @@ async fn until(
     condition: impl Fn(&[seedbed::catalog::RunReport]) -> bool,
 ) -> Vec<seedbed::catalog::RunReport> {
     let catalog = cluster.catalog().await;
-    let reached = async {
-        loop {
-            let runs = catalog.runs(100).await.unwrap();
-            if condition(&runs) {
-                return runs;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let runs = tokio::time::timeout(Duration::from_secs(120), reached).await;
+    let runs = wait::for_some("the runs come to that", async || {
+        let runs = catalog.runs(100).await.unwrap();
+        condition(&runs).then_some(runs)
+    });
+    let runs = runs.await;
     catalog.close().await;
-    runs.expect("it comes true")
+    runs
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,15 +45,13 @@ async fn what_workers_report_is_recorded_and_handed_out_while_no_run_waits() {
         runs.iter().all(|run| run.state == RunState::Completed)
     })
     .await;
-    assert_seeded(&cluster, &stores).await;
+    cluster.assert_seeded(&stores).await;
     for (server, store) in servers.iter().zip(&stores) {
         let answer = server.database(store).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
     for server in servers {
-        server.process.signal("TERM");
-        let ended = server.process.end().await;
-        assert_eq!(ended.code, Some(0), "{ended}");
+        server.process.stop().await;
     }
     stop(workers).await;
 }
@@ -109,9 +100,8 @@ async fn a_run_whose_coordinator_was_killed_is_brought_to_its_end() {
     let server = Serving::start(&cluster.program, &SERVE).await;
     let workers = cluster.start_workers(2);
     until(&cluster, |runs| runs[0].state == RunState::Completed).await;
-    assert_seeded(&cluster, &stores).await;
-    server.process.signal("TERM");
-    assert_eq!(server.process.end().await.code, Some(0));
+    cluster.assert_seeded(&stores).await;
+    server.process.stop().await;
     stop(workers).await;
 }
 
@@ -122,13 +112,13 @@ async fn readiness_tells_that_the_broker_is_away_while_serving_goes_on() {
     Serving::prepare(&mut cluster.program);
     cluster.add_stores(2, 5);
     let server = Serving::start(&cluster.program, &SERVE).await;
-    let ready = async |expected: &str| loop {
-        let answer = server.get("/readyz", None).await;
-        assert_eq!(answer.status, 200);
-        if answer.body == expected.as_bytes() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    let ready = async |expected: &str| {
+        wait::until(expected, async || {
+            let answer = server.get("/readyz", None).await;
+            assert_eq!(answer.status, 200);
+            answer.body == expected.as_bytes()
+        })
+        .await;
     };
     ready("ready\n").await;
     rabbitmq.stop();

@@ -8,7 +8,7 @@ use seedbed::{
 };
 use seedbed_protocol::settings::Secret;
 use serde_json::{Value, json};
-use testkit::{mariadb::MariaDb, postgres::Postgres};
+use testkit::servers::{MariaDb, Postgres};
 
 fn source(url: &str, query: &str) -> StoreSource {
     let config = SourceConfig {

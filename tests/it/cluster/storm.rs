@@ -11,16 +11,13 @@ use std::{
 use futures::TryStreamExt;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use seedbed::catalog::Catalog;
-use seedbed_protocol::{
-    StoreId,
-    broker::{self, Broker, BrokerConfig, BrokerUrl, Queue},
-};
+use seedbed_protocol::{StoreId, broker::Queue};
 use testkit::{
     cluster::Cluster,
     objects::ObjectServer,
     powersync::Fault,
-    program::{Ended, Process},
-    rabbitmq::RabbitMq,
+    program::{Ended, Process, stop},
+    servers::RabbitMq,
 };
 
 const WORKERS: usize = 4;
@@ -174,8 +171,7 @@ impl Storm {
         }
         assert_ended(&self.run().end().await);
         let failed = self.cluster.program.run(&["retry", "--json"]).await;
-        let line: serde_json::Value =
-            serde_json::from_str(failed.output.lines().next().unwrap()).unwrap();
+        let line = &failed.objects()[0];
         self.damage.retries = line["jobs"].as_u64().unwrap() as u32;
         assert_succeeded(&failed);
     }
@@ -193,16 +189,8 @@ fn assert_ended(ended: &Ended) {
     assert!(!ended.error.contains("error:"), "{ended}");
 }
 
-async fn stop(workers: Vec<Process>) {
-    for worker in workers {
-        worker.signal("TERM");
-        assert_succeeded(&worker.end().await);
-    }
-}
-
 async fn assert_queues_are_empty(cluster: &Cluster) {
-    let config = BrokerConfig::new(BrokerUrl::new(&cluster.broker_url).unwrap());
-    let broker: Arc<dyn Broker> = broker::connect(&config).await.unwrap();
+    let broker = cluster.broker().await;
     for queue in Queue::ALL {
         assert_eq!(broker.waiting(queue).await.unwrap(), 0, "{queue}");
     }

@@ -2,27 +2,26 @@
 //! stand-in service and the snapshots that `seedbed local --serve` has made of it and hands out.
 
 mod control;
+mod rows;
 mod workspace;
 
 use std::{process::Stdio, sync::Arc, time::Duration};
 
-use control::Control;
+use self::{
+    control::Control,
+    rows::{STREAM, add_store, change_50_rows, streams},
+};
 use seedbed_protocol::message::Manifest;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;
 use testkit::{
-    powersync::{PowerSync, Products, Source, StreamDefinition, SyncConfig},
+    machine::node,
+    powersync::PowerSync,
     program::{Process, Program},
     serving::Serving,
 };
 use tokio::process::Command;
-
-/// Generated products of each store.
-const PRODUCTS: u32 = 300;
-
-/// The same for all, so that a product can be found by its index.
-const SEED: u64 = 1;
 
 /// Longer than all tests of a file take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -54,7 +53,7 @@ async fn the_clients_have_no_type_errors() {
     for config in ["tsconfig.json", "tsconfig.react-native.json"] {
         let config = format!("tests/client/{config}");
         let tsc = "node_modules/typescript/bin/tsc";
-        run(&[&program(), tsc, "--project", &config], &Value::Null).await;
+        run(&[&node(), tsc, "--project", &config], &Value::Null).await;
     }
 }
 
@@ -99,65 +98,6 @@ async fn seed(stores: &[&str]) -> Seeded {
     }
 }
 
-/// Products that every client of a store gets, and orders for those that subscribe to them.
-fn streams() -> SyncConfig {
-    let store = || Source::claim("store_id");
-    SyncConfig::streams([
-        StreamDefinition::new("store_products", "products").parameter("store_id", store()),
-        StreamDefinition::new("orders_by_status", "orders")
-            .parameter("store_id", store())
-            .parameter("status", Source::subscription("status"))
-            .on_demand(),
-    ])
-}
-
-/// What snapshots and apps subscribe to, in Seedbed's settings.
-const STREAM: &str = r#"
-[[streams]]
-stream = "orders_by_status"
-parameters = { status = "open" }
-"#;
-
-/// The same as a request has it.
-fn subscriptions() -> Value {
-    json!([{"stream": "orders_by_status", "parameters": {"status": "open"}, "override_priority": null}])
-}
-
-fn add_store(service: &PowerSync, store: &str) {
-    service.add_generated_store(store, PRODUCTS, SEED);
-    for number in 1..=10 {
-        put_order(service, store, number, number);
-    }
-}
-
-/// Every third order is closed.
-fn put_order(service: &PowerSync, store: &str, number: u32, total: u32) {
-    let status = if number.is_multiple_of(3) {
-        "closed"
-    } else {
-        "open"
-    };
-    let id = format!("{store}-{number}");
-    let order = json!({"id": id, "store_id": store, "status": status, "total": total});
-    service.put("orders", order);
-}
-
-/// 20 products are changed, 20 removed, 5 orders that the store's clients have are changed and 5 are new.
-fn change_50_rows(service: &PowerSync, store: &str) {
-    let products = Products::new(store, PRODUCTS, SEED);
-    for index in 0..20 {
-        let id = products.id(index);
-        service.put(
-            "products",
-            json!({"id": id, "store_id": store, "name": "Changed", "quantity": index}),
-        );
-        assert!(service.remove("products", &products.id(100 + index)));
-    }
-    for number in [1, 2, 4, 5, 7, 100, 101, 103, 104, 106] {
-        put_order(service, store, number, 1000);
-    }
-}
-
 /// The snapshot file of each store.
 async fn files(program: &Program) -> Map<String, Value> {
     let listed = program.run(&["snapshots", "--json"]).await;
@@ -182,7 +122,7 @@ struct Listed {
 async fn node(seeded: &Seeded, before: &[&str], file: &str) {
     let file = format!("tests/client/{file}");
     let node = [
-        &*program(),
+        &*node(),
         "--test-timeout=60000",
         // The SDK (1.1.0) leaves a timer of a database behind that cannot be opened, in `TriggerManagerImpl`.
         "--test-force-exit",
@@ -190,16 +130,6 @@ async fn node(seeded: &Seeded, before: &[&str], file: &str) {
         &*file,
     ];
     run(&[before, &node].concat(), &seeded.set_up).await;
-}
-
-/// Node 24, which has the `node:sqlite` that the SDK can use: nothing has to be compiled.
-fn program() -> String {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    format!("node_modules/node-linux-{architecture}/bin/node")
 }
 
 /// Runs a program where the packages are, and shows what it prints when it fails.

@@ -4,13 +4,12 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use axum::{Router, routing::post};
-use serde_json::json;
 use testkit::{
+    machine::run_node_tests,
     powersync::{Fault, PowerSync},
-    program::Program,
-    serving::{ADMIN_TOKEN, Serving},
+    serving::{ADMIN_TOKEN, LOCAL_SERVE, Serving, prepared},
 };
-use tokio::{net::TcpListener, process::Command};
+use tokio::net::TcpListener;
 
 const STORES: usize = 200;
 
@@ -20,21 +19,12 @@ const HOSTILE: &str = r#"<img src=x onerror=alert(1)>&"'"#;
 /// How late the service answers, so that there is progress to be seen.
 const SLOW: Duration = Duration::from_millis(200);
 
-/// Longer than all that is done in the browser takes.
-const LIMIT: Duration = Duration::from_secs(300);
-
 #[tokio::test(flavor = "multi_thread")]
 async fn people_follow_a_run_find_what_failed_and_have_it_tried_again() {
-    let service = Arc::new(PowerSync::builder().start().await.unwrap());
-    let mut program = Program::new(&*service);
-    Serving::prepare(&mut program);
-    let mut list = String::new();
     let numbered = (1..STORES).map(|number| format!("store-{number:04}"));
-    for store in numbered.chain([HOSTILE.to_owned()]) {
-        service.add_generated_store(&store, 5, 1);
-        list += &format!("{}\n", json!({ "store_id": store }));
-    }
-    program.write("stores.ndjson", list);
+    let stores: Vec<String> = numbered.chain([HOSTILE.to_owned()]).collect();
+    let (service, program) = prepared(&stores, 5).await;
+    let service = Arc::new(service);
     for store in ["store-0007", "store-0042", HOSTILE] {
         let refused = Fault::Error {
             status: 422,
@@ -43,30 +33,20 @@ async fn people_follow_a_run_find_what_failed_and_have_it_tried_again() {
         service.faults().always_for(store, refused);
     }
     service.faults().with_probability(1.0, Fault::Delay(SLOW));
-    let local = ["local", "--serve", "--stores", "stores.ndjson"];
-    let serving = Serving::start(&program, &local).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let heal = healing(service.clone()).await;
 
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard");
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let mut node = Command::new("node");
-    node.args(["--test", "--test-reporter=spec", "dashboard.test.js"])
-        .current_dir(&package)
-        .env("DASHBOARD_URL", &serving.url)
-        .env("DASHBOARD_TOKEN", ADMIN_TOKEN)
-        .env("DASHBOARD_HOSTILE_STORE", HOSTILE)
-        .env("DASHBOARD_HEAL_URL", heal)
-        .env("DASHBOARD_MODULES", target.join("test-tools/dashboard"))
-        .env("DASHBOARD_SCREENSHOTS", target.join("screenshots"))
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(LIMIT, node.output()).await;
-    let output = output.expect("the browser is done in time").unwrap();
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let variables = [
+        ("DASHBOARD_URL", Path::new(&serving.url)),
+        ("DASHBOARD_TOKEN", Path::new(ADMIN_TOKEN)),
+        ("DASHBOARD_HOSTILE_STORE", Path::new(HOSTILE)),
+        ("DASHBOARD_HEAL_URL", Path::new(&heal)),
+        ("DASHBOARD_MODULES", &target.join("test-tools/dashboard")),
+        ("DASHBOARD_SCREENSHOTS", &target.join("screenshots")),
+    ];
+    run_node_tests(&package, "dashboard.test.js", variables).await;
 }
 
 /// Where a POST takes all faults away. It listens as long as the test runs.

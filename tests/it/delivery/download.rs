@@ -3,4 +3,4 @@
 mod access;
 mod files;
 mod keys;
-pub(crate) mod support;
+mod support;

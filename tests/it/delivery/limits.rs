@@ -4,25 +4,18 @@ use std::time::Duration;
 
 use reqwest::Method;
 use testkit::{
-    pipeline::Access,
     powersync::PowerSync,
     program::Program,
-    serving::{Serving, client_token, database_path},
+    serving::{LOCAL_SERVE, Serving, client_token, database_path, prepared},
+    wait,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use crate::delivery::download::support::SERVE;
-
 async fn large_store() -> (PowerSync, Program) {
-    let service = PowerSync::builder().start().await.unwrap();
-    let mut program = Program::new(Access::from(&service));
-    Serving::prepare(&mut program);
-    service.add_generated_store("1", 20_000, 1);
-    program.write("stores.ndjson", "{\"store_id\":\"1\"}\n");
-    (service, program)
+    prepared(&["1"], 20_000).await
 }
 
 async fn connect(serving: &Serving) -> TcpStream {
@@ -43,7 +36,7 @@ async fn rest(connection: &mut TcpStream) -> Vec<u8> {
 async fn a_download_that_has_begun_is_ended_before_the_server_stops() {
     let (_service, mut program) = large_store().await;
     program.set("SERVE__GRACE", "60s");
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let answer = serving
         .database_until("1", |answer| answer.status == 200)
         .await
@@ -56,12 +49,9 @@ async fn a_download_that_has_begun_is_ended_before_the_server_stops() {
     let mut bytes = download.chunk().await.unwrap().unwrap().len() as u64;
     serving.process.signal("TERM");
     // Nobody new gets in.
-    while TcpStream::connect(serving.url.strip_prefix("http://").unwrap())
-        .await
-        .is_ok()
-    {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let address = serving.url.strip_prefix("http://").unwrap();
+    let is_closed = async || TcpStream::connect(address).await.is_err();
+    wait::until("it listens no more", is_closed).await;
     while let Some(chunk) = download.chunk().await.unwrap() {
         bytes += chunk.len() as u64;
     }
@@ -73,7 +63,7 @@ async fn a_download_that_has_begun_is_ended_before_the_server_stops() {
 async fn a_client_that_reads_nothing_does_not_keep_the_server_from_stopping() {
     let (_service, mut program) = large_store().await;
     program.set("SERVE__GRACE", "200ms");
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let answer = serving
         .database_until("1", |answer| answer.status == 200)
         .await
@@ -87,7 +77,7 @@ async fn a_client_that_reads_nothing_does_not_keep_the_server_from_stopping() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_never_ends_its_headers_is_closed() {
     let (_service, program) = large_store().await;
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let mut slow = connect(&serving).await;
     slow.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
         .await
@@ -122,7 +112,7 @@ async fn a_request_that_takes_too_long_is_given_up() {
     let url = format!("http://{}/jwks.json", silent.local_addr().unwrap());
     program.set("DOWNLOAD__JWKS_URL", url);
     program.unset("DOWNLOAD__SECRET");
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let token = client_token(serde_json::json!({"store_id": "1"}));
     let answer = serving.get(&database_path("1"), Some(&token)).await;
     assert_eq!(answer.refusal(), (503, "unavailable".to_owned()));

@@ -5,35 +5,7 @@ use std::{collections::HashMap, process::Command};
 use axum::{Router, http::header};
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
-use testkit::{
-    cluster::Cluster, objects::ObjectServer, powersync::PowerSync, program::Program,
-    rabbitmq::RabbitMq, serving::Serving,
-};
-
-use crate::{cluster::runs::RUN, delivery::download::support::service_and_program};
-
-const CHECK: [&str; 4] = ["check", "--stores", "stores.ndjson", "--json"];
-
-/// What `check` says of each part.
-async fn check(program: &Program, code: i32) -> HashMap<String, (bool, String)> {
-    let ended = program.run(&CHECK).await;
-    assert_eq!(ended.code, Some(code), "{ended}");
-    let checked: Value = serde_json::from_str(&ended.output).unwrap();
-    assert_eq!(checked["ok"], code == 0);
-    let part = |part: &Value| {
-        let text = |name: &str| part[name].as_str().unwrap().to_owned();
-        (
-            text("part"),
-            (part["ok"].as_bool().unwrap(), text("detail")),
-        )
-    };
-    checked["parts"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(part)
-        .collect()
-}
+use testkit::{powersync::PowerSync, program::Program, serving::prepared};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_explains_itself_with_an_example() {
@@ -95,7 +67,7 @@ async fn a_shell_completes_commands_and_options() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_in_effect_say_where_they_come_from_and_no_secret() {
-    let (_service, mut program) = service_and_program().await;
+    let (_service, mut program) = prepared(&["1", "2"], 20).await;
     program.write(
         "seedbed.toml",
         "[worker]\nslots = 7\n[source]\nurl = \"postgres://me:hunter2@db/app\"\n",
@@ -159,8 +131,8 @@ async fn machines_get_errors_as_json() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_tries_what_downloads_need() {
-    let (_service, mut program) = service_and_program().await;
-    let parts = check(&program, 0).await;
+    let (_service, mut program) = prepared(&["1", "2"], 20).await;
+    let parts = program.check(0).await;
     assert!(
         parts["downloads"].1.contains("the configured key"),
         "{parts:?}"
@@ -168,56 +140,25 @@ async fn check_tries_what_downloads_need() {
     assert!(parts["clock"].1.contains("PowerSync agrees"), "{parts:?}");
     program.unset("DOWNLOAD__SECRET");
     assert!(
-        !check(&program, 0).await.contains_key("downloads"),
+        !program.check(0).await.contains_key("downloads"),
         "nobody downloads"
     );
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = closed.local_addr().unwrap();
     drop(closed);
     program.set("DOWNLOAD__JWKS_URL", format!("http://{address}/keys.json"));
-    let (ok, detail) = check(&program, 1).await["downloads"].clone();
+    let (ok, detail) = program.check(1).await["downloads"].clone();
     assert!(!ok && detail.contains("download.jwks_url"), "{detail}");
     program.unset("DOWNLOAD__JWKS_URL");
     program.set("DOWNLOAD__ANONYMOUS", "true");
     program.set("DOWNLOAD__URL_LIFETIME", "2d");
-    let (ok, detail) = check(&program, 1).await["downloads"].clone();
+    let (ok, detail) = program.check(1).await["downloads"].clone();
     assert!(!ok && detail.contains("retention.min_age"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn check_downloads_by_a_signed_url_and_compares_all_clocks() {
-    let mut cluster = Cluster::on(RabbitMq::shared(), Some(ObjectServer::s3().await)).await;
-    Serving::prepare(&mut cluster.program);
-    let workers = cluster.start_workers(1);
-    cluster.add_stores(1, 5);
-    let ended = cluster.program.run(&RUN).await;
-    assert_eq!(ended.code, Some(0), "{ended}");
-    let parts = check(&cluster.program, 0).await;
-    assert!(
-        parts["downloads"].1.contains("a signed URL was downloaded"),
-        "{parts:?}"
-    );
-    for clock in ["PowerSync", "the object store", "the catalog"] {
-        assert!(
-            parts["clock"].1.contains(&format!("{clock} agrees")),
-            "{parts:?}"
-        );
-    }
-    cluster
-        .program
-        .set("DOWNLOAD__STORE_ENDPOINT", "http://127.0.0.1:9");
-    let (ok, detail) = check(&cluster.program, 1).await["downloads"].clone();
-    assert!(
-        !ok && detail.contains("download.store_endpoint"),
-        "{detail}"
-    );
-    assert!(!detail.contains("X-Amz-Signature"), "{detail}");
-    drop(workers);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn check_finds_a_clock_that_is_wrong() {
-    let (_service, mut program) = service_and_program().await;
+    let (_service, mut program) = prepared(&["1", "2"], 20).await;
     for (minutes, code, said) in [
         (-10, 1, "behind this machine"),
         (10, 1, "ahead of this machine"),
@@ -232,7 +173,7 @@ async fn check_finds_a_clock_that_is_wrong() {
             format!("http://{}", listener.local_addr().unwrap()),
         );
         tokio::spawn(async { axum::serve(listener, router).await });
-        let (ok, detail) = check(&program, code).await["clock"].clone();
+        let (ok, detail) = program.check(code).await["clock"].clone();
         assert!(
             !ok && detail.contains(said) && detail.contains("NTP"),
             "{detail}"

@@ -4,22 +4,19 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 
 use serde_json::{Value, json};
 use testkit::{
-    cluster::Cluster,
+    cluster::{Cluster, RUN},
     collector::{Collector, Span},
-    jaeger::Jaeger,
+    machine::leave_out,
     objects::ObjectServer,
     powersync::Fault,
-    program::Process,
-    rabbitmq::RabbitMq,
-    serving::{Serving, client_token, database_path},
+    servers::{Jaeger, RabbitMq},
+    serving::{SERVE, Serving, client_token, database_path},
 };
 
 use super::shapes::{
     BASE_STEPS, KILLED, SEEDED, UNCHANGED, after_root, assert_attributes, assert_failures,
     assert_no_orphan, assert_run, ended, failed_try, jobs, root, tree,
 };
-
-const RUN: [&str; 3] = ["run", "--stores", "stores.ndjson"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_job_is_one_trace_whatever_happens_to_it() {
@@ -55,7 +52,7 @@ async fn each_job_is_one_trace_whatever_happens_to_it() {
     assert!(doomed.kill().await);
     let worker = cluster.program.start_worker();
     assert_eq!(run.end().await.code, Some(1), "store-5 cannot succeed");
-    end(worker).await;
+    worker.stop().await;
     collector
         .wait_for("everything has come", |collector| {
             ended(&collector.spans()).len() == 20
@@ -105,7 +102,7 @@ async fn a_trace_shows_which_way_its_job_went_and_why() {
     cluster.list(&stores[..2]);
     let worker = cluster.program.start_worker();
     assert_eq!(cluster.program.run(&RUN).await.code, Some(0));
-    end(worker).await;
+    worker.stop().await;
     cluster.service.put(
         "products",
         json!({ "id": "new", "store_id": "store-2", "name": "new" }),
@@ -114,7 +111,7 @@ async fn a_trace_shows_which_way_its_job_went_and_why() {
     report_to(&mut cluster, &collector);
     let worker = cluster.program.start_worker();
     assert_eq!(cluster.program.run(&RUN).await.code, Some(0));
-    end(worker).await;
+    worker.stop().await;
     collector
         .wait_for("everything has come", |collector| {
             ended(&collector.spans()).len() == 3
@@ -144,7 +141,10 @@ async fn a_trace_shows_which_way_its_job_went_and_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn jaeger_finds_a_job_by_its_store() {
     let Some(jaeger) = Jaeger::start() else {
-        eprintln!("SKIPPED: there is no Jaeger, since there is no Go to install it with");
+        leave_out(
+            "Jaeger finds a job by its store",
+            "install Go 1.21 or newer, which builds Jaeger once (3 GB): apt-get install golang",
+        );
         return;
     };
     let mut cluster = Cluster::start().await;
@@ -161,7 +161,7 @@ async fn jaeger_finds_a_job_by_its_store() {
     let worker = cluster.program.start_worker();
     let ended = cluster.program.run(&RUN).await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    end(worker).await;
+    worker.stop().await;
 
     let tag = ("seedbed.store_id", "store-2");
     // As many as in the tree above, and those of the failed try.
@@ -237,9 +237,8 @@ async fn a_download_joins_its_callers_trace_and_no_signature_is_in_any() {
     Serving::prepare(&mut cluster.program);
     let worker = cluster.program.start_worker();
     assert_eq!(cluster.program.run(&RUN).await.code, Some(0));
-    end(worker).await;
-    let arguments = ["serve", "--stores", "stores.ndjson"];
-    let server = Serving::start(&cluster.program, &arguments).await;
+    worker.stop().await;
+    let server = Serving::start(&cluster.program, &SERVE).await;
     let token = format!("Bearer {}", client_token(json!({ "store_id": "store-1" })));
     let (trace, caller) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
     let traceparent = format!("00-{trace}-{caller}-01");
@@ -278,9 +277,4 @@ fn report_to(cluster: &mut Cluster, collector: &Collector) {
     let program = &mut cluster.program;
     program.set_variable("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_endpoint());
     program.set_variable("OTEL_BSP_SCHEDULE_DELAY", "50");
-}
-
-async fn end(worker: Process) {
-    worker.signal("TERM");
-    assert_eq!(worker.end().await.code, Some(0));
 }

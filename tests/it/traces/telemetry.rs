@@ -1,24 +1,20 @@
 //! What programs say about themselves: log lines, metrics, and traces over whatever transport the environment names.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tempfile::TempDir;
 use testkit::{
-    certificates::Authority,
-    cluster::Cluster,
+    cluster::{Cluster, RUN},
     collector::{Behaviour, Collector},
     pipeline::Access,
     powersync::Fault,
-    program::{Process, Program},
+    program::{Process, Program, json_lines},
+    servers::Authority,
     serving::Serving,
+    wait,
 };
 use tonic::transport::Identity;
-
-const RUN: [&str; 3] = ["run", "--stores", "stores.ndjson"];
 
 /// Seeds every store of the cluster and returns the worker, which goes on.
 async fn seed(cluster: &Cluster) -> Process {
@@ -28,26 +24,12 @@ async fn seed(cluster: &Cluster) -> Process {
     worker
 }
 
-async fn stop(worker: Process) -> String {
-    worker.signal("TERM");
-    let ended = worker.end().await;
-    assert_eq!(ended.code, Some(0), "{ended}");
-    ended.error
-}
-
-fn json_lines(log: &str) -> Vec<Map<String, Value>> {
-    let lines = log.lines();
-    lines
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
-        .collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn log_lines_of_a_job_name_its_trace_run_job_and_store() {
     let mut cluster = Cluster::start().await;
     cluster.program.set("LOG__LEVEL", "info");
     let stores = cluster.add_stores(3, 1);
-    let log = stop(seed(&cluster).await).await;
+    let log = seed(&cluster).await.stop().await.error;
     let seeded: Vec<_> = json_lines(&log)
         .into_iter()
         .filter(|line| line["message"] == "seeded")
@@ -164,7 +146,7 @@ async fn metrics_are_for_prometheus_and_for_a_collector_under_the_names_of_the_r
     let shown = serving.admin("/metrics").await;
     assert_eq!(shown.status, 200);
     assert_measured(&[of_worker, of_serve]);
-    stop(worker).await;
+    worker.stop().await;
 }
 
 /// The metrics below `url`, in Prometheus' text format.
@@ -189,17 +171,11 @@ async fn metrics_until(
     url: &str,
     accepted: impl Fn(&BTreeMap<String, f64>) -> bool,
 ) -> BTreeMap<String, f64> {
-    let asking = async {
-        loop {
-            let metrics = metrics_at(url).await;
-            if accepted(&metrics) {
-                return metrics;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let asked = tokio::time::timeout(Duration::from_secs(60), asking).await;
-    asked.expect("the metrics come to that")
+    wait::for_some("the metrics come to that", async || {
+        let metrics = metrics_at(url).await;
+        accepted(&metrics).then_some(metrics)
+    })
+    .await
 }
 
 /// Every metric and every label that alerts and dashboard ask for is among these samples.
@@ -259,7 +235,7 @@ async fn traces_go_by_grpc_with_tls_and_headers_where_the_environment_says_so() 
     ] {
         cluster.program.set_variable(name, value);
     }
-    let log = stop(seed(&cluster).await).await;
+    let log = seed(&cluster).await.stop().await.error;
     // What waited was exported when the programs ended.
     let spans = collector.spans();
     for name in ["run", "process seed.jobs", "process seed.events"] {
@@ -286,9 +262,9 @@ async fn a_sampler_leaves_out_whole_traces_and_jobs_do_not_care() {
         .set_variable("OTEL_TRACES_SAMPLER", "parentbased_traceidratio");
     cluster.program.set_variable("OTEL_TRACES_SAMPLER_ARG", "0");
     cluster.program.set("LOG__LEVEL", "info");
-    let log = stop(seed(&cluster).await).await;
+    let log = seed(&cluster).await.stop().await.error;
     assert_eq!(collector.spans(), []);
-    let is_seeded = |line: &Map<String, Value>| line["message"] == "seeded";
+    let is_seeded = |line: &Value| line["message"] == "seeded";
     let seeded = json_lines(&log).into_iter().find(is_seeded).unwrap();
     assert_eq!(seeded["trace_id"].as_str().unwrap().len(), 32);
 }
@@ -323,7 +299,7 @@ async fn a_collector_that_is_away_costs_a_word_and_no_job() {
             worker.error().contains("takes traces again")
         })
         .await;
-    let log = stop(worker).await;
+    let log = worker.stop().await.error;
     let said = |words: &str| log.lines().filter(|line| line.contains(words)).count();
     assert_eq!(said("are lost while"), 1, "{log}");
     assert_eq!(said("takes traces again"), 1, "{log}");

@@ -1,6 +1,6 @@
 //! Azure Blob Storage: Azurite.
 
-use std::{path::PathBuf, process::Command};
+use std::process::Command;
 
 use axum::{Router, extract::Request, http::StatusCode, response::Response};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -8,8 +8,15 @@ use chrono::Utc;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use super::{BUCKET, Faults, ObjectServer, TOOLS, proxy, proxy::Upstream, serve, tool, variables};
-use crate::server::{Server, free_port};
+use super::{
+    faults::Faults,
+    proxy::{self, Upstream},
+    server::{BUCKET, ObjectServer, serve, tool, variables},
+};
+use crate::{
+    machine::{node, tools},
+    servers::process::{Server, free_port},
+};
 
 /// The account and the key that every Azurite has
 /// (<https://learn.microsoft.com/azure/storage/common/storage-connect-azurite>).
@@ -26,14 +33,12 @@ impl ObjectServer {
     /// # Panics
     /// When it is not installed or does not start.
     pub async fn azurite() -> Self {
-        let program = PathBuf::from(format!(
-            "{TOOLS}/node_modules/azurite/dist/src/blob/main.js"
-        ));
+        let program = tools("objects/node_modules/azurite/dist/src/blob/main.js");
         let program = tool(Some(program), "Azurite");
         let start = move || {
             let directory = tempfile::tempdir().expect("a temporary directory can be made");
             let port = free_port();
-            let mut azurite = Command::new("node");
+            let mut azurite = Command::new(node());
             azurite
                 .arg(program)
                 .args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()])

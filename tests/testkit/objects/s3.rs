@@ -23,7 +23,10 @@ use s3s::{
 use s3s_fs::FileSystem;
 use tokio::sync::Mutex;
 
-use super::{BUCKET, Faults, ObjectServer, serve, variables};
+use super::{
+    faults::Faults,
+    server::{BUCKET, ObjectServer, serve, variables},
+};
 
 const WRITER: &str = "writer";
 const READER: &str = "reader";

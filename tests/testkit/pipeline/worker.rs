@@ -1,39 +1,20 @@
-//! A worker with everything around it, for tests: an in-memory broker, a snapshot directory, one job at a
-//! time, and the events that it reports.
+//! A worker in this process, on a broker in memory.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::Utc;
-use rusqlite::Connection;
 use seedbed_protocol::{
-    Attempt, JobId, JsonObject, RunId, StoreId,
     broker::{Broker, BrokerError, Consumer, MemoryBroker, Message, Queue},
-    message::{
-        Encoding, EventKind, Failure, FullReason, Manifest, Scope, SeedEvent, SeedJob, Start,
-        StreamSubscription,
-    },
-    settings::Secret,
+    message::{Encoding, EventKind, Failure, Manifest, SeedEvent, SeedJob},
     snapshots::SnapshotStore,
-    telemetry::{LogConfig, LogFormat},
     trace::TraceContext,
 };
-use seedbed_worker::{
-    Shutdown, Worker,
-    config::{
-        PowerSyncConfig, SchemaConfig, SnapshotsConfig, StreamCompression, StreamFormat,
-        TokenAlgorithm, TokenConfig, WorkerConfig, WorkerSettings,
-    },
-};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use seedbed_worker::{Shutdown, Worker, config::WorkerSettings};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::powersync::PowerSync;
+use super::{access::Access, jobs::job, settings::settings};
 
 /// Longer than a queue of a benchmark takes.
 const LONG: Duration = Duration::from_secs(3_600);
@@ -60,79 +41,6 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         self.shutdown.drain.cancel();
         self.shutdown.abort.cancel();
-    }
-}
-
-/// What a client of a PowerSync service has to know.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Access {
-    /// The service's URL.
-    pub endpoint: String,
-    /// The secret of HS256 tokens, base64url.
-    pub secret: String,
-    /// Its key id.
-    pub kid: String,
-}
-
-impl From<&PowerSync> for Access {
-    fn from(service: &PowerSync) -> Self {
-        Self {
-            endpoint: service.endpoint(),
-            secret: service.secret().to_owned(),
-            kid: service.kid().to_owned(),
-        }
-    }
-}
-
-/// Settings for a worker against `service`, writing below `directory`; impatient where a test would wait.
-pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
-    WorkerSettings {
-        powersync: PowerSyncConfig {
-            endpoint: service.endpoint,
-            format: StreamFormat::Auto,
-            compression: StreamCompression::None,
-            connect_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(20),
-            max_reconnects: 3,
-            max_streams: None,
-        },
-        token: TokenConfig {
-            algorithm: TokenAlgorithm::HS256,
-            secret: Some(Secret::new(service.secret)),
-            key_file: None,
-            kid: Some(service.kid),
-            subject: "seedbed".to_owned(),
-            audience: None,
-            lifetime: Duration::from_secs(300),
-        },
-        schema: SchemaConfig {
-            file: None,
-            subscription_ttl: Duration::from_secs(90 * 86_400),
-        },
-        snapshots: SnapshotsConfig {
-            url: format!("file:{}", directory.path().join("snapshots").display()),
-            renditions: vec![Encoding::Identity],
-            latest: false,
-        },
-        worker: WorkerConfig {
-            slots: Some(2),
-            directory: directory.path().join("work"),
-            cache_mib: 16,
-            fast_load: true,
-            load_memory_mib: 16,
-            base_cost: 0.2,
-            max_attempts: 2,
-            backoff: Duration::from_millis(20),
-            max_backoff: Duration::from_millis(100),
-            job_timeout: Duration::from_secs(120),
-            job_deadline: Duration::from_secs(120),
-            grace: Duration::ZERO,
-            listen: None,
-        },
-        log: LogConfig {
-            level: "warn".to_owned(),
-            format: LogFormat::Pretty,
-        },
     }
 }
 
@@ -362,59 +270,4 @@ pub enum End {
     Made(Box<Manifest>),
     /// With the word that the base is still right.
     Unchanged(Box<SeedEvent>),
-}
-
-/// `job`, starting from the snapshot of `manifest`.
-pub fn starting_from(manifest: &Manifest, job: SeedJob) -> SeedJob {
-    SeedJob {
-        start: Start::Base(Box::new(manifest.clone().into())),
-        ..job
-    }
-}
-
-/// A job for a store with these claims.
-///
-/// # Panics
-/// When the claims are no object or the id is not a store's.
-pub fn job(store: &str, claims: Value, subscriptions: Vec<StreamSubscription>) -> SeedJob {
-    let Value::Object(claims) = claims else {
-        panic!("claims are an object")
-    };
-    SeedJob {
-        run_id: RunId::new(),
-        job_id: JobId::new(),
-        scope: Scope {
-            store_id: StoreId::new(store).expect("a store id"),
-            claims: JsonObject(claims),
-        },
-        parameters: JsonObject::default(),
-        default_streams: true,
-        subscriptions,
-        attempt: Attempt::FIRST,
-        deadline: Utc::now() + Duration::from_secs(120),
-        start: Start::Full(FullReason::First),
-    }
-}
-
-/// Compares the products in a snapshot file with those that the service has for a store.
-///
-/// # Panics
-/// When they differ, or the file is not a snapshot.
-pub fn same_rows(service: &PowerSync, store: &str, file: &Path) {
-    let mut expected: Vec<(String, String)> = service
-        .rows(store)
-        .filter(|row| &*row.table == "products")
-        .map(|row| (row.id, row.json))
-        .collect();
-    expected.sort();
-    let rows = products(file).expect("the file is a snapshot");
-    assert_eq!(rows.len(), expected.len(), "products of {store}");
-    assert!(rows == expected, "the rows of {store} differ");
-}
-
-fn products(file: &Path) -> rusqlite::Result<Vec<(String, String)>> {
-    let connection = Connection::open(file)?;
-    let mut rows = connection.prepare("SELECT id, data FROM ps_data__products ORDER BY id")?;
-    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    rows.collect()
 }

@@ -136,8 +136,8 @@ pub(super) fn passes(error: &sqlx::Error) -> bool {
     };
     let code = refused.code().unwrap_or_default();
     if code.len() == SQLSTATE_CHARS {
-        // Connection failed; server starts (25P03: idle transaction ended); transactions conflict; resources are short;
-        // lock not available; server stops.
+        // In this order: the connection failed, an idle transaction was ended, transactions conflict, resources are
+        // short, a lock is not available, the server starts or stops.
         let passing = ["08", "25P03", "40", "53", "55P03", "57"];
         return passing.iter().any(|class| code.starts_with(class));
     }

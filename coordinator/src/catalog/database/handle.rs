@@ -20,7 +20,7 @@ pub(in crate::catalog) enum Lock {
 /// The catalog of one installation.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    /// For writes, and for reads that have to see them in order.
+    /// For writes, and for reads that may wait for a writer.
     pub(in crate::catalog) pool: AnyPool,
     /// For queries that only read: in SQLite they need not wait for a writer.
     pub(in crate::catalog) readers: AnyPool,

@@ -45,6 +45,19 @@ pub(in crate::catalog) fn rows_of(first: usize, rows: usize, columns: usize) -> 
     rows.join(", ")
 }
 
+/// Cuts `rows`, of a query for one more than `limit`, to a page. Returns the cursor of the next page, which is that of
+/// the last row of this one; none if there is no next page.
+pub(in crate::catalog) fn cut_page<R, C>(
+    rows: &mut Vec<R>,
+    limit: u32,
+    cursor: impl FnOnce(&R) -> C,
+) -> Option<C> {
+    let limit = limit as usize;
+    let has_next = rows.len() > limit;
+    rows.truncate(limit);
+    rows.last().filter(|_| has_next).map(cursor)
+}
+
 /// A time as both databases store it: Unix milliseconds.
 pub(in crate::catalog) fn millis(time: DateTime<Utc>) -> i64 {
     time.timestamp_millis()

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use seedbed_protocol::{JobId, JsonObject, RunId, StoreId, message::Scope};
+use seedbed_protocol::{
+    JobId, JsonObject, RunId, StoreId,
+    message::{FailureKind, Scope},
+};
 use sqlx::Row;
 
 use crate::catalog::{
@@ -14,7 +17,7 @@ use crate::catalog::{
     state::{
         IN_FLIGHT,
         JobState::{Abandoned, Failed, Listed, Queued, Running},
-        PUBLISHED,
+        PUBLISHED, failure_kind,
     },
 };
 
@@ -168,9 +171,10 @@ impl Catalog {
         reason: &str,
     ) -> Result<(), CatalogError> {
         sqlx::query(sql!(
-            "UPDATE jobs SET state = '{Failed}', finished_at = $2, failure_kind = 'permanent', \
+            "UPDATE jobs SET state = '{Failed}', finished_at = $2, failure_kind = '{permanent}', \
                  failure_step = $3, failure_message = $4 \
-             WHERE id = $1 AND state IN ({IN_FLIGHT})"
+             WHERE id = $1 AND state IN ({IN_FLIGHT})",
+            permanent = failure_kind(FailureKind::Permanent)
         ))
         .bind(job_id.to_string())
         .bind(millis(Utc::now()))
@@ -195,12 +199,13 @@ impl Catalog {
         let now = Utc::now();
         let mut transaction = self.locked(Lock::Writer).await?;
         let expired = sqlx::query(sql!(
-            "UPDATE jobs SET state = '{Failed}', finished_at = $1, failure_kind = 'transient', \
+            "UPDATE jobs SET state = '{Failed}', finished_at = $1, failure_kind = '{transient}', \
                  failure_step = 'queue', failure_message = \
                  'no worker ended it before its deadline; start more workers or raise \
                   worker.job_deadline, then seedbed retry' \
                  || COALESCE('. The last failure was: ' || failure_message, '') \
-             WHERE state IN ({PUBLISHED}) AND COALESCE(deadline, started_at + $3) < $2"
+             WHERE state IN ({PUBLISHED}) AND COALESCE(deadline, started_at + $3) < $2",
+            transient = failure_kind(FailureKind::Transient)
         ))
         .bind(millis(now))
         .bind(millis(now - grace))

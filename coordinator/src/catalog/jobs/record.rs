@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
 
 use crate::catalog::{
-    database::{Catalog, CatalogError, count, parsed, pattern, sql, time},
+    database::{Catalog, CatalogError, count, cut_page, parsed, pattern, sql, time},
     state::JobState::{self, Failed, Retried},
 };
 
@@ -26,7 +26,7 @@ pub struct JobRecord {
     pub run_id: RunId,
     /// Its store.
     pub store_id: StoreId,
-    /// How it stands.
+    /// Its state.
     pub state: JobState,
     /// The newest attempt that was reported; 0 before the first.
     pub attempt: u64,
@@ -121,7 +121,7 @@ impl Catalog {
                  AND (job.position > $4 OR job.position = $4 AND job.id > $5) \
              ORDER BY job.position, job.id LIMIT $6"
         );
-        let rows = sqlx::query(statement)
+        let mut rows = sqlx::query(statement)
             .bind(run_id.to_string())
             .bind(filter.state.map_or("", JobState::name))
             .bind(pattern(filter.search.as_deref()))
@@ -130,18 +130,12 @@ impl Catalog {
             .bind(i64::from(limit) + 1)
             .fetch_all(&self.readers)
             .await?;
-        let page = rows.iter().take(limit as usize);
-        let jobs: Vec<JobRecord> = page.map(job).collect::<Result<_, _>>()?;
-        let next = match rows.get(limit as usize) {
-            // There is one more: the next page begins after the last job of this one.
-            Some(_) => {
-                let last = &rows[limit as usize - 1];
-                let id = parsed(last, "job_id", "a job id")?;
-                Some((last.try_get("position")?, id))
-            }
-            None => None,
-        };
-        Ok((jobs, next))
+        let next = cut_page(&mut rows, limit, |last| {
+            let id = parsed(last, "job_id", "a job id")?;
+            Ok::<_, CatalogError>((last.try_get("position")?, id))
+        });
+        let jobs: Vec<JobRecord> = rows.iter().map(job).collect::<Result<_, _>>()?;
+        Ok((jobs, next.transpose()?))
     }
 
     /// Returns jobs of a run that failed for good, in the order of the list of stores; at most `limit`.

@@ -8,7 +8,9 @@ use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
 use crate::catalog::{
-    database::{Catalog, CatalogError, bind_all, count, list_of, millis, parsed, sql, time},
+    database::{
+        Catalog, CatalogError, bind_all, count, cut_page, list_of, millis, parsed, sql, time,
+    },
     state::{
         JobState::{self, Retried},
         RunState,
@@ -62,7 +64,7 @@ pub struct RunReport {
     pub run_id: RunId,
     /// What started it: `local`, `run`, `schedule`, `api`, `demand` or `rebuilt`.
     pub kind: String,
-    /// How it stands.
+    /// Its state.
     pub state: RunState,
     /// When it was listed.
     pub started_at: DateTime<Utc>,
@@ -85,23 +87,38 @@ pub struct WayCount {
     pub jobs: u64,
 }
 
+/// A place in the pages of runs: start and id.
+pub type RunCursor = (DateTime<Utc>, RunId);
+
 impl Catalog {
     /// Returns the newest runs, newest first.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn runs(&self, limit: i64) -> Result<Vec<RunReport>, CatalogError> {
-        self.runs_page(None, None, limit).await
+        self.runs_after(None, None, limit).await
     }
 
-    /// Returns runs that are older than `after`, in one state or in all, newest first.
+    /// Returns a page of runs in one state or in all, newest first, at most `limit` after `after`, and the cursor of the
+    /// next page.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn runs_page(
         &self,
         state: Option<RunState>,
-        after: Option<(DateTime<Utc>, RunId)>,
+        after: Option<RunCursor>,
+        limit: u32,
+    ) -> Result<(Vec<RunReport>, Option<RunCursor>), CatalogError> {
+        let mut runs = self.runs_after(state, after, i64::from(limit) + 1).await?;
+        let next = cut_page(&mut runs, limit, |last| (last.started_at, last.run_id));
+        Ok((runs, next))
+    }
+
+    async fn runs_after(
+        &self,
+        state: Option<RunState>,
+        after: Option<RunCursor>,
         limit: i64,
     ) -> Result<Vec<RunReport>, CatalogError> {
         let (started_at, id) = match after {

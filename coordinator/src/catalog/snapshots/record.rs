@@ -30,7 +30,7 @@ pub(in crate::catalog) const SNAPSHOT_COLUMNS: &str = "job_id, state, manifest, 
 /// One snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SnapshotRecord {
-    /// How it stands.
+    /// Its state.
     pub state: SnapshotState,
     /// When PowerSync was last known to hold exactly this.
     pub verified_at: DateTime<Utc>,

@@ -39,7 +39,7 @@ pub struct SnapshotRef {
     pub job_id: JobId,
     /// The attempt that made it.
     pub attempt: Attempt,
-    /// How it stands.
+    /// Its state.
     pub state: SnapshotState,
     /// The keys of its objects, the manifest first.
     pub keys: Vec<String>,

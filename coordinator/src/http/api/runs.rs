@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use chrono::{DateTime, Utc};
-use seedbed_protocol::RunId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -14,7 +12,7 @@ use super::{
     types::{Job, Jobs, Run, Runs},
 };
 use crate::{
-    catalog::{CatalogError, JobCursor, JobFilter, JobState, RunState},
+    catalog::{CatalogError, JobCursor, JobFilter, JobState, RunCursor, RunState},
     http::{
         problem::{Problem, ProblemBody},
         responses::{Failures, NotAdmin, RateLimited},
@@ -54,17 +52,10 @@ pub(super) async fn list(
     Asked(query): Asked<RunsQuery>,
 ) -> Result<Json<Runs>, Problem> {
     let limit = limit(query.limit)?;
-    let state = query.state;
-    let after: Option<(DateTime<Utc>, RunId)> = place(query.after.as_deref())?;
-    let mut runs = api
-        .catalog
-        .runs_page(state, after, i64::from(limit) + 1)
-        .await?;
-    let more = runs.len() > limit as usize;
-    runs.truncate(limit as usize);
-    let last = runs.last().filter(|_| more);
+    let after: Option<RunCursor> = place(query.after.as_deref())?;
+    let (runs, next) = api.catalog.runs_page(query.state, after, limit).await?;
     Ok(Json(Runs {
-        next: last.map(|last| cursor(&(last.started_at, last.run_id))),
+        next: next.map(|next| cursor(&next)),
         runs: runs.into_iter().map(Run::from).collect(),
     }))
 }

@@ -31,6 +31,7 @@ pub(super) struct StoresQuery {
     #[param(max_length = 255)]
     search: Option<String>,
     /// Only those whose snapshot has this age.
+    #[param(inline)]
     freshness: Option<Age>,
     /// Only those whose newest job is in this state.
     state: Option<JobState>,
@@ -68,15 +69,10 @@ pub(super) async fn list(
     };
     let after: Option<StoreId> = place(query.after.as_deref())?;
     let now = Utc::now();
-    let page = api
-        .catalog
-        .stores_page(&wanted, after.as_ref(), limit + 1, now);
-    let mut stores = page.await?;
-    let more = stores.len() > limit as usize;
-    stores.truncate(limit as usize);
-    let last = stores.last().filter(|_| more);
+    let page = api.catalog.stores_page(&wanted, after.as_ref(), limit, now);
+    let (stores, next) = page.await?;
     Ok(Json(Stores {
-        next: last.map(|last| cursor(&last.store_id)),
+        next: next.map(|next| cursor(&next)),
         stores: stores.into_iter().map(Store::from).collect(),
         total: api.catalog.count_stores(&wanted, now).await?,
     }))

@@ -1,4 +1,4 @@
-//! Where RabbitMQ is and how to be let in, from the settings.
+//! Where RabbitMQ is and how to connect to it, from the settings.
 
 use lapin::{
     Connection, ConnectionProperties, ErrorKind, runtime, tcp::OwnedTLSConfig, uri::AMQPUri,
@@ -6,14 +6,13 @@ use lapin::{
 
 use super::super::{config::BrokerConfig, contract::Peer, error::BrokerError};
 
-/// Seconds without a sign of life, in either direction, after which a connection counts as lost. Also what
-/// keeps a job's connection alive through proxies that drop idle ones.
+/// Seconds of silence, in either direction, after which a connection counts as lost. Also keeps connections alive
+/// through proxies that drop idle ones.
 const HEARTBEAT_SECONDS: u16 = 20;
 
 pub(super) struct Address {
     uri: AMQPUri,
     tls: OwnedTLSConfig,
-    /// The URL without its secrets.
     shown: String,
 }
 
@@ -67,7 +66,7 @@ impl Address {
             .map_err(|error| self.explain(&error))
     }
 
-    /// The error for `reason`, which may be over when somebody tries again.
+    /// Returns the transient error for `reason`.
     pub(super) fn unreachable(&self, reason: impl ToString) -> BrokerError {
         BrokerError::Unreachable {
             broker: self.shown.clone(),

@@ -29,7 +29,7 @@ use super::{
 /// A RabbitMQ. Dropping it and all that came from it closes the connections.
 pub struct AmqpBroker {
     shared: Arc<Shared>,
-    /// What [`Broker::take`] takes from.
+    /// The channel of [`Broker::take`].
     channel: Mutex<Option<Channel>>,
     peer: Peer,
 }
@@ -57,7 +57,7 @@ impl AmqpBroker {
         })
     }
 
-    /// The channel of [`Broker::take`]; opens one if there is none or it was lost.
+    /// Returns the channel of [`Broker::take`], a new one if there is none or it was lost.
     async fn channel(&self) -> Result<Channel, BrokerError> {
         let mut channel = self.channel.lock().await;
         match &*channel {

@@ -1,4 +1,4 @@
-//! Taking messages, and settling what was taken.
+//! Takes messages, and settles what was taken.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ use super::{
     wire,
 };
 
-/// A consumer that subscribes anew whenever its channel is lost.
+/// A consumer that subscribes again whenever its channel is lost.
 pub(super) struct AmqpConsumer {
     shared: Arc<Shared>,
     queue: Queue,
@@ -54,7 +54,7 @@ impl AmqpConsumer {
         })
     }
 
-    /// The subscription; makes a new one if the last was lost. `None` when the broker is closed.
+    /// Returns the subscription, a new one if the last was lost. `None` when the broker is closed.
     async fn subscription(&mut self) -> Option<&mut Subscription> {
         if self.subscription.is_none() {
             let subscribe = || subscribe(&self.shared, self.queue, self.prefetch);
@@ -101,8 +101,8 @@ impl Drop for AmqpConsumer {
     }
 }
 
-/// Hands back what was fetched and not handed out, which nobody has tried; whatever goes wrong, the channel's end
-/// gives it back.
+/// Hands back what was prefetched and not delivered, so that it does not count as returned. If this fails, the end of
+/// the channel gives it back.
 async fn give_back(shared: Arc<Shared>, queue: Queue, subscription: Subscription) {
     let Subscription {
         channel,
@@ -147,7 +147,7 @@ async fn subscribe(
     })
 }
 
-/// RabbitMQ reads this timeout from 4.3 on and ignores it before
+/// Returns a timeout that RabbitMQ reads from 4.3 on and ignores before
 /// (<https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout>).
 fn arguments(consumer_timeout: Duration) -> FieldTable {
     let mut arguments = FieldTable::default();
@@ -156,7 +156,7 @@ fn arguments(consumer_timeout: Duration) -> FieldTable {
     arguments
 }
 
-/// What was fetched from `queue` over `channel`.
+/// Returns the delivery of what was fetched from `queue` over `channel`.
 pub(super) fn deliver(
     shared: Arc<Shared>,
     queue: Queue,

@@ -1,4 +1,4 @@
-//! One connection to RabbitMQ that is made anew whenever it is lost.
+//! One connection to RabbitMQ that is restored whenever it is lost.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,13 +12,13 @@ use super::{super::error::BrokerError, address::Address, topology};
 /// How long one try at a connection may take before it counts as failed.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection may take to end in order.
+/// How long a connection may take to close in order.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often to look whether the connection still stands.
-const LOOK: Duration = Duration::from_millis(200);
+/// How often to look whether the connection is still up.
+const STATUS_POLL: Duration = Duration::from_millis(200);
 
-/// The pauses between tries: growing, jittered, so that a restarted server is not met by everybody at once.
+/// Returns the backoff between tries, with jitter, so that not every program reaches a restarted server at once.
 pub(super) fn pauses() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(100))
@@ -27,7 +27,7 @@ pub(super) fn pauses() -> ExponentialBuilder {
         .without_max_times()
 }
 
-/// See the module.
+/// A connection that is restored whenever it is lost.
 #[derive(Clone)]
 pub(super) struct Link {
     /// The connection, if there is one now. The sender is the task that keeps it open.
@@ -70,7 +70,7 @@ impl Link {
         self.closed.is_cancelled()
     }
 
-    /// A new channel; waits for a connection.
+    /// Opens a channel; waits for a connection.
     ///
     /// # Errors
     /// [`BrokerError::Closed`].
@@ -90,7 +90,7 @@ impl Link {
         }
     }
 
-    /// A new channel on the connection that there is now.
+    /// Opens a channel on the present connection.
     ///
     /// # Errors
     /// [`BrokerError::Lost`] when there is none, [`BrokerError::Closed`].
@@ -114,7 +114,7 @@ impl Link {
     }
 }
 
-/// Replaces the connection whenever it is lost, until nobody uses it any more.
+/// Replaces the connection whenever it is lost, until the last user is gone.
 async fn keep_open(
     address: Arc<Address>,
     name: &'static str,
@@ -128,7 +128,7 @@ async fn keep_open(
                 () = ended(&connection) => {}
                 () = connections.closed() => return,
                 () = closed.cancelled() => {
-                    // It may have ended meanwhile, and a connection that RabbitMQ blocks cannot say goodbye.
+                    // Fails if it has ended already; does not return while RabbitMQ blocks the connection.
                     let _ = timeout(CLOSE_TIMEOUT, connection.close(200, "OK".into())).await;
                     return;
                 }
@@ -167,6 +167,6 @@ async fn dial(address: &Address, name: &'static str) -> Result<Connection, Broke
 /// connection, so this looks at its state.
 async fn ended(connection: &Connection) {
     while connection.status().connected() {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(STATUS_POLL).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Publishing under confirm, many messages a round trip.
+//! Publishes with publisher confirms, many messages a round trip.
 //!
 //! Messages are published in groups: all that have come in while the last group was being confirmed. A group
 //! is answered when all its confirms are in, and not before, because RabbitMQ returns a message without a queue
@@ -31,7 +31,7 @@ pub(super) struct Publisher {
     requests: mpsc::Sender<Request>,
 }
 
-/// One message and who waits for its confirm.
+/// One message and the caller that waits for its confirm.
 struct Request {
     letter: Letter,
     /// Whether its queue was missing before.
@@ -76,7 +76,7 @@ async fn publish_all(link: Link, mut incoming: mpsc::Receiver<Request>) {
             if !publish_group(&link, &mut channel, &mut group).await {
                 channel = None;
             }
-            // Who does not wait any more does not count on the message either.
+            // A caller that was cancelled does not count on the message.
             group.retain(|request| !request.answer.is_closed());
             if group.is_empty() {
                 break;
@@ -87,7 +87,7 @@ async fn publish_all(link: Link, mut incoming: mpsc::Receiver<Request>) {
     }
 }
 
-/// Publishes `group` once, answers what is decided, and leaves in `group` what has to be sent again. Tells
+/// Publishes `group` once, answers what is decided, and leaves in `group` what has to be sent again. Returns
 /// whether the channel is still good.
 async fn publish_group(
     link: &Link,
@@ -132,7 +132,7 @@ async fn publish_group(
             Err(error) => (!error.is_transient()).then_some(Err(error)),
         };
         match answer {
-            // Nobody may wait for it any more.
+            // The caller may have been cancelled.
             Some(answer) => drop(request.answer.send(answer)),
             None => group.push(request),
         }
@@ -142,7 +142,7 @@ async fn publish_group(
 
 fn answer_all(group: &mut Vec<Request>, error: &BrokerError) {
     for request in group.drain(..) {
-        // Nobody may wait for it any more.
+        // The caller may have been cancelled.
         let _ = request.answer.send(Err(error.clone()));
     }
 }
@@ -173,7 +173,7 @@ async fn publish(channel: &Channel, letter: &Letter) -> Result<Confirmation, Bro
     Ok(confirm.await?)
 }
 
-/// The message id in a confirm that brings a returned message, its own or another's.
+/// Returns the message id in a confirm that brings a returned message, its own or another one.
 fn returned_id(confirm: &Result<Confirmation, BrokerError>) -> Option<String> {
     let returned: &BasicReturnMessage = match confirm {
         Ok(Confirmation::Ack(Some(message)) | Confirmation::Nack(Some(message))) => message,

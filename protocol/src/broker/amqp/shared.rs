@@ -12,7 +12,6 @@ use super::{
     wire::Letter,
 };
 
-/// What consumers and deliveries need as well.
 pub(super) struct Shared {
     pub(super) publisher: Publisher,
     /// The connection that messages are taken from.

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   seed.jobs ──delivery limit──▶ exchange seed.dead ──▶ seed.jobs.dead       (the same for seed.events)
-//!       ▲ └──retry, published anew──▶ seed.jobs.delay.1 … .3600
+//!       ▲ └──retry, published again─▶ seed.jobs.delay.1 … .3600
 //!       └────────────── TTL ───────────────┘
 //! ```
 //!
-//! Declaring happens at every start and reconnect, from several programs and against whatever version a
-//! server was upgraded to, so nothing here may depend on a setting or on the server's version: RabbitMQ refuses
-//! a queue that exists with other arguments.
+//! Declared at every start and reconnect, by several programs and against any version that a server was upgraded to, so
+//! nothing here may depend on a setting or on the server's version: RabbitMQ refuses a queue that exists with other
+//! arguments.
 
 use std::time::Duration;
 
@@ -21,21 +21,21 @@ use lapin::{
 
 use super::super::{error::BrokerError, queue::Queue};
 
-/// Routes what nobody settled to where it is parked.
+/// Routes messages that came back unsettled too often to where they are parked.
 const DEAD_EXCHANGE: &str = "seed.dead";
 
 /// The nameless exchange, which routes to the queue that the routing key names.
 pub(super) const DEFAULT_EXCHANGE: &str = "";
 
-/// How long a job waits at most in the delay queue of each tier, in seconds: powers of 4 up to an hour, so
-/// that few queues hold a message at most four times as long as it asked for.
+/// The longest delay of each delay queue, in seconds: powers of 4 up to an hour, so that few queues are enough and a
+/// message waits at most four times as long as it asked for.
 const TIERS: [u32; 7] = [1, 4, 16, 64, 256, 1024, 3600];
 
 /// `x-consumer-timeout` of every queue, which RabbitMQ reads from 3.12 on and ignores before. It only has to be
 /// longer than any job: newer servers refuse a changed value, so the setting travels with each consumer.
 const CONSUMER_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Where a message is published to.
+/// Where a message is published to, and how long it stays there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Route {
     /// The queue's name, which is the routing key of [`DEFAULT_EXCHANGE`].
@@ -53,7 +53,7 @@ impl Route {
         }
     }
 
-    /// Into `queue` once `delay` is over, or an hour if that is less.
+    /// Into `queue` after `delay`, or an hour if that is less.
     ///
     /// The message goes to the smallest tier that is long enough and expires there after its own delay, so
     /// that jitter survives. RabbitMQ expires messages at the head of a queue only: behind one with a longer

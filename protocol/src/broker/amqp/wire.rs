@@ -1,7 +1,7 @@
-//! A [`Message`] as AMQP properties and headers, and back.
+//! Turns a [`Message`] into AMQP properties and headers, and back.
 //!
-//! Reading never fails: whatever somebody else published is a message without a subject, for its taker to
-//! park with a reason.
+//! Reading never fails: what another program published is a message without a subject, which its consumer parks with a
+//! reason.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ const PERSISTENT: u8 = 2;
 /// RabbitMQ ends the connection over more.
 const MAX_TEXT_BYTES: usize = 4096;
 
-/// A message with its address, ready to be published as often as it takes.
+/// A message with its route, ready to be published as often as needed.
 pub(super) struct Letter {
     pub(super) queue: String,
     pub(super) properties: BasicProperties,
@@ -62,7 +62,7 @@ impl Letter {
             .with_timestamp(seconds)
             .with_headers(fields(message.headers));
         if let Some(delay) = route.expires {
-            // RabbitMQ takes whole milliseconds as text; 0 would be over before it is stored.
+            // RabbitMQ reads whole milliseconds as text; 0 would expire before it is stored.
             properties = properties.with_expiration(
                 delay
                     .max(Duration::from_millis(1))
@@ -78,7 +78,7 @@ impl Letter {
         }
     }
 
-    /// What a returned copy is recognised by.
+    /// Returns the id by which a returned copy is recognised.
     pub(super) fn id(&self) -> Option<&str> {
         id(&self.properties)
     }
@@ -108,7 +108,7 @@ fn fields(headers: Headers) -> FieldTable {
     fields
 }
 
-/// The message in a delivery from `queue`, and how often it was returned before.
+/// Returns the message in a delivery from `queue`, and how often it was returned before.
 pub(super) fn read(queue: Queue, body: Vec<u8>, properties: &BasicProperties) -> (Message, u32) {
     let none = FieldTable::default();
     let fields = properties.headers().as_ref().unwrap_or(&none);
@@ -134,8 +134,8 @@ fn subject(fields: &FieldTable) -> Option<Subject> {
     })
 }
 
-/// Why RabbitMQ itself put the message into the parking queue `queue`. On a work queue it is about the delay
-/// that the message came from.
+/// Returns why RabbitMQ itself put the message into the parking queue `queue`. On a work queue, the header is about the
+/// delay queue that the message came from.
 fn dead_letter_reason(queue: Queue, fields: &FieldTable) -> Option<String> {
     let AMQPValue::FieldArray(deaths) = fields.inner().get(DEATHS)? else {
         return None;
@@ -161,7 +161,7 @@ fn text(fields: &FieldTable, name: &str) -> Option<String> {
     }
 }
 
-/// An integer of any of AMQP's sizes, none of which a publisher has to choose.
+/// Returns an integer of any of AMQP's sizes: publishers may choose any.
 fn number(fields: &FieldTable, name: &str) -> Option<u32> {
     let number = match *fields.inner().get(name)? {
         AMQPValue::ShortShortInt(number) => number.into(),

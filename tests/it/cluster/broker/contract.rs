@@ -10,7 +10,7 @@ use seedbed_protocol::{
     },
     trace::TraceContext,
 };
-use testkit::rabbitmq::RabbitMq;
+use testkit::servers::RabbitMq;
 use tokio::time::timeout;
 
 /// Long enough for any message that is on its way.

@@ -9,10 +9,10 @@ use std::{
 use futures::future::join_all;
 use lapin::options::QueueDeleteOptions;
 use seedbed_protocol::broker::{Broker, BrokerError, Headers, Message, Queue, RETURN_LIMIT};
-use testkit::rabbitmq::RabbitMq;
+use testkit::{servers::RabbitMq, wait};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
-use super::support::{SOON, connected, eventually, other_program};
+use super::support::{SOON, connected, other_program};
 
 fn message(text: &str) -> Message {
     Message {
@@ -118,7 +118,7 @@ async fn publishing_waits_for_a_server_that_is_away() {
     let rabbitmq = RabbitMq::start();
     let broker = connected(&rabbitmq.url()).await;
     tokio::task::block_in_place(|| rabbitmq.stop());
-    eventually("the loss is noticed", async || !broker.is_connected()).await;
+    wait::until("the loss is noticed", async || !broker.is_connected()).await;
     let publishing = tokio::spawn({
         let broker = broker.clone();
         async move { publish(&*broker, "patient").await }
@@ -127,7 +127,7 @@ async fn publishing_waits_for_a_server_that_is_away() {
     assert!(waiting.is_transient(), "{waiting}");
     tokio::task::block_in_place(|| rabbitmq.resume());
     timeout(SOON, publishing).await.unwrap().unwrap();
-    eventually("the message is there", async || {
+    wait::until("the message is there", async || {
         broker.waiting(Queue::Jobs).await == Ok(1)
     })
     .await;
@@ -177,7 +177,7 @@ async fn a_consumer_that_is_killed_gives_back_and_the_limit_parks_with_a_reason(
         // Nothing is settled: the connection just ends.
         victim.close().await;
     }
-    eventually("it is parked", async || {
+    wait::until("it is parked", async || {
         broker.waiting(Queue::ParkedJobs).await == Ok(1)
     })
     .await;
@@ -222,7 +222,7 @@ async fn a_dropped_consumer_hands_back_what_nobody_has_tried() {
     }
     let mut gone = broker.consume(Queue::Jobs, 3).await.unwrap();
     let held = timeout(SOON, gone.next()).await.unwrap().unwrap();
-    eventually("the others are fetched", async || {
+    wait::until("the others are fetched", async || {
         broker.waiting(Queue::Jobs).await == Ok(0)
     })
     .await;

@@ -13,7 +13,7 @@ use seedbed_protocol::{
     codec::CodecError,
     message::{SeedEvent, SeedJob},
 };
-use testkit::rabbitmq::RabbitMq;
+use testkit::servers::RabbitMq;
 use tokio::time::timeout;
 
 use super::support::{SOON, connected, other_program};

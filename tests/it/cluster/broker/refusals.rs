@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use lapin::{options::QueueDeclareOptions, types::FieldTable};
 use seedbed_protocol::broker::{BrokerConfig, BrokerError, connect};
-use testkit::{
-    certificates::Authority,
-    rabbitmq::{Certificate, RabbitMq},
-};
+use testkit::servers::{Authority, Certificate, RabbitMq};
 use tokio::time::timeout;
 
 use super::support::{SOON, config, other_program};

@@ -17,21 +17,10 @@ pub(super) fn config(url: &str) -> BrokerConfig {
 }
 
 /// A channel of a program that is not Seedbed.
-pub(crate) async fn other_program(url: &str) -> (Connection, Channel) {
+pub(in crate::cluster) async fn other_program(url: &str) -> (Connection, Channel) {
     let connection = Connection::connect(url, ConnectionProperties::default())
         .await
         .unwrap();
     let channel = connection.create_channel().await.unwrap();
     (connection, channel)
-}
-
-/// Waits until `condition` holds.
-pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let holds = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let in_time = tokio::time::timeout(SOON, holds).await;
-    in_time.unwrap_or_else(|_| panic!("it never happened: {what}"));
 }

@@ -31,12 +31,8 @@ fn search(text: &str) -> StoreSearch {
 async fn names(fixture: &Fixture, search: &StoreSearch, hours: i64) -> Vec<String> {
     let now = later(hours);
     let page = fixture.catalog.stores_page(search, None, 100, now);
-    let names: Vec<String> = page
-        .await
-        .unwrap()
-        .iter()
-        .map(|s| s.store_id.to_string())
-        .collect();
+    let (stores, _) = page.await.unwrap();
+    let names: Vec<String> = stores.iter().map(|s| s.store_id.to_string()).collect();
     let counted = fixture.catalog.count_stores(search, now).await.unwrap();
     assert_eq!(counted, names.len() as u64);
     names
@@ -119,18 +115,18 @@ async fn stores_are_searched_by_name_age_and_state(fixture: Fixture) {
     assert_eq!(names(&fixture, &of_age(Age::Never), 48).await.len(), 3);
 
     let all = StoreSearch::default();
-    let first = fixture
+    let (first, after) = fixture
         .catalog
         .stores_page(&all, None, 3, at(0))
         .await
         .unwrap();
-    let last = &first[2].store_id;
-    let rest = fixture
+    assert_eq!(after.as_ref(), Some(&first[2].store_id));
+    let (rest, end) = fixture
         .catalog
-        .stores_page(&all, Some(last), 3, at(0))
+        .stores_page(&all, after.as_ref(), 3, at(0))
         .await
         .unwrap();
-    assert_eq!((first.len(), rest.len()), (3, 1));
+    assert_eq!((first.len(), rest.len(), end), (3, 1, None));
 }
 
 async fn jobs_of_a_run_come_in_pages(fixture: Fixture) {
@@ -180,13 +176,14 @@ async fn runs_come_in_pages_with_what_their_own_jobs_add_up_to(fixture: Fixture)
         runs.push(jobs[0].run_id);
         fixture.catalog.finish_runs().await.unwrap();
     }
-    let first = fixture.catalog.runs_page(None, None, 2).await.unwrap();
+    let (first, after) = fixture.catalog.runs_page(None, None, 2).await.unwrap();
     assert_eq!((first[0].run_id, first[1].run_id), (runs[2], runs[1]));
     assert_eq!((first[0].totals.stores, first[1].totals.stores), (3, 2));
     assert_eq!(first[0].totals.rows, first[1].totals.rows / 2 * 3);
     assert_eq!(first[0].kind, "run");
-    let after = Some((first[1].started_at, first[1].run_id));
-    let rest = fixture.catalog.runs_page(None, after, 2).await.unwrap();
+    assert_eq!(after, Some((first[1].started_at, first[1].run_id)));
+    let (rest, end) = fixture.catalog.runs_page(None, after, 2).await.unwrap();
+    assert_eq!(end, None);
     assert_eq!(
         (rest.len(), rest[0].run_id, rest[0].totals.stores),
         (1, runs[0], 1)
@@ -195,13 +192,14 @@ async fn runs_come_in_pages_with_what_their_own_jobs_add_up_to(fixture: Fixture)
         .catalog
         .runs_page(Some(RunState::Completed), None, 5)
         .await;
-    assert_eq!(completed.unwrap().len(), 3);
+    assert_eq!(completed.unwrap().0.len(), 3);
     assert!(
         fixture
             .catalog
             .runs_page(Some(RunState::Failed), None, 5)
             .await
             .unwrap()
+            .0
             .is_empty()
     );
     let found = fixture.catalog.find_run(runs[1]).await.unwrap();

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
-use seedbed::catalog::{self, Applied, Catalog, Covers, InFlight, Listed, PendingJob, RunKind, Sweep};
+use seedbed::catalog::{
+    self, Applied, Catalog, Covers, InFlight, Listed, PendingJob, RunKind, Sweep,
+};
 use seedbed_protocol::{
-    Attempt, JobId, JsonObject, OpId, RunId, StoreId,
-    message::{
-        Checkpoint, Download, Encoding, EventKind, Failure, FailureKind, Manifest, Origin,
-        Rendition, Scope, SeedEvent, TableRows,
-    },
+    Attempt, JobId, JsonObject, RunId, StoreId,
+    message::{Checkpoint, EventKind, Failure, FailureKind, Manifest, Scope, SeedEvent},
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
-use testkit::postgres::Postgres;
+use testkit::servers::Postgres;
 
 /// What `seedbed local` asks for.
 pub(super) const REFUSE: Sweep = Sweep {
@@ -121,19 +120,18 @@ impl Fixture {
     }
 
     pub(super) async fn state(&self, job: &PendingJob) -> String {
-        let mut connection = self.connection().await;
-        let state = sqlx::query_scalar("SELECT state FROM jobs WHERE id = $1")
-            .bind(job.job_id.to_string())
-            .fetch_one(&mut connection)
+        self.state_by("SELECT state FROM jobs WHERE id = $1", job)
             .await
-            .unwrap();
-        connection.close().await.unwrap();
-        state
     }
 
     pub(super) async fn snapshot_state(&self, job: &PendingJob) -> String {
+        self.state_by("SELECT state FROM snapshots WHERE job_id = $1", job)
+            .await
+    }
+
+    async fn state_by(&self, sql: &'static str, job: &PendingJob) -> String {
         let mut connection = self.connection().await;
-        let state = sqlx::query_scalar("SELECT state FROM snapshots WHERE job_id = $1")
+        let state = sqlx::query_scalar(sql)
             .bind(job.job_id.to_string())
             .fetch_one(&mut connection)
             .await
@@ -202,36 +200,9 @@ pub(super) fn started(job: &PendingJob, attempt: u32) -> SeedEvent {
 }
 
 pub(super) fn manifest(job: &PendingJob, attempt: u32) -> Manifest {
-    let attempt = Attempt::new(attempt).unwrap();
     Manifest {
-        run_id: job.run_id,
-        job_id: job.job_id,
-        store_id: job.scope.store_id.clone(),
-        attempt,
         created_at: Utc::now() - TimeDelta::minutes(30),
-        powersync_endpoint: "http://powersync".to_owned(),
-        core_version: "0.4.14".to_owned(),
-        internal_schema_version: 12,
-        schema_fingerprint: "00".to_owned(),
-        selection_fingerprint: String::new(),
-        origin: Origin::default(),
-        checkpoint: Checkpoint {
-            last_op_id: OpId(1),
-            buckets: Vec::new(),
-        },
-        tables: vec![TableRows {
-            table: "products".to_owned(),
-            rows: 10,
-        }],
-        renditions: vec![Rendition {
-            encoding: Encoding::Identity,
-            key: format!("s/{}-{attempt}-0a0b0c0d.sqlite", job.job_id),
-            bytes: 4096,
-            sha256: "00".to_owned(),
-        }],
-        download: Download::default(),
-        steps: Vec::new(),
-        trace_id: None,
+        ..testkit::cluster::manifest(job, Attempt::new(attempt).unwrap())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use seedbed::catalog::{Catalog, CatalogError};
-use testkit::postgres::{GUARDED_USER, Postgres};
+use testkit::servers::{GUARDED_USER, Postgres};
 
 use super::fixture::{Fixture, REFUSE, list};
 

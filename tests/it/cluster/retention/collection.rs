@@ -8,10 +8,9 @@ use seedbed_protocol::{
     message::{Encoding, Manifest, SeedJob},
     snapshots::{SnapshotName, keys_of},
 };
-use testkit::{cluster::Cluster, objects::ObjectServer, rabbitmq::RabbitMq};
+use testkit::{cluster::Cluster, objects::ObjectServer, servers::RabbitMq};
 
 use super::support::{assert_told, clusters, counts, keys, live, ok, records, seed};
-use crate::cluster::runs::{assert_seeded, connect};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gc_keeps_the_newest_and_the_young_and_never_removes_the_live_one() {
@@ -40,7 +39,7 @@ async fn gc_keeps_the_newest_and_the_young_and_never_removes_the_live_one() {
         }
         left.sort();
         assert_eq!(keys(&cluster).await, left);
-        assert_seeded(&cluster, &stores).await;
+        cluster.assert_seeded(&stores).await;
         catalog.close().await;
     }
 }
@@ -55,7 +54,7 @@ async fn gc_removes_what_no_snapshot_refers_to_but_not_what_a_job_may_still_need
         // A worker has this one in its hands.
         cluster.list(&stores[1..]);
         ok(&cluster, &["run", "--stores", "stores.ndjson", "--no-wait"]).await;
-        let broker = connect(&cluster).await;
+        let broker = cluster.broker().await;
         let held = broker.take(Queue::Jobs).await.unwrap().unwrap();
         let running: SeedJob = held.message.decode().unwrap();
 
@@ -134,7 +133,7 @@ async fn gc_notices_what_is_lost_and_the_snapshot_before_it_becomes_the_live_one
         assert_eq!(live(&catalog, &stores[0]).await, None);
         assert!(live(&catalog, &stores[1]).await.is_some());
         seed(&cluster, 1).await;
-        assert_seeded(&cluster, &stores).await;
+        cluster.assert_seeded(&stores).await;
         catalog.close().await;
     }
 }
@@ -199,7 +198,7 @@ async fn gc_that_was_killed_before_it_deleted_goes_on_the_next_time() {
         assert_eq!(states(&catalog, store).await, ["live", "deleted"]);
     }
     assert_eq!(keys(&cluster).await.len(), before.len() - 4);
-    assert_seeded(&cluster, &stores).await;
+    cluster.assert_seeded(&stores).await;
     catalog.close().await;
 }
 

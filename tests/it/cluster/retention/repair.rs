@@ -10,7 +10,6 @@ use serde_json::json;
 use testkit::cluster::Cluster;
 
 use super::support::{assert_told, clusters, counts, live, ok, records, seed};
-use crate::cluster::runs::objects;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalog_is_rebuilt_from_the_manifests_without_those_that_are_damaged() {
@@ -41,7 +40,7 @@ async fn a_catalog_is_rebuilt_from_the_manifests_without_those_that_are_damaged(
         assert_told(&ended, 1, unreadable);
         assert_told(&ended, 1, without_file);
         assert_eq!(
-            objects(&ended),
+            ended.objects(),
             [json!({"added": 6, "known": 0, "damaged": 2})]
         );
         let partly = Catalog::open(&url).await.unwrap();

@@ -8,11 +8,9 @@ use serde_json::Value;
 use testkit::{
     cluster::Cluster,
     objects::ObjectServer,
-    program::{Ended, Process},
-    rabbitmq::RabbitMq,
+    program::{Ended, Process, stop},
+    servers::RabbitMq,
 };
-
-use crate::cluster::runs::{objects, stop};
 
 /// A cluster for each kind of place that snapshots go to.
 pub(super) async fn clusters() -> [Cluster; 2] {
@@ -29,7 +27,7 @@ pub(super) async fn ok(cluster: &Cluster, arguments: &[&str]) -> Value {
         .run(&[arguments, &["--json"]].concat())
         .await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    objects(&ended).remove(0)
+    ended.objects().remove(0)
 }
 
 /// Seeds every listed store as often as `times`.

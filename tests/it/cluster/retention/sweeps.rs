@@ -7,10 +7,9 @@ use seedbed_protocol::{
     snapshots::{SnapshotPart, latest_key},
 };
 use serde_json::json;
-use testkit::cluster::Cluster;
+use testkit::{cluster::Cluster, program::stop};
 
 use super::support::{assert_told, clusters, counts, keys, live, ok};
-use crate::cluster::runs::{assert_seeded, stop};
 
 /// Has `[source]` be a database that lists these stores.
 fn set_source(cluster: &mut Cluster, stores: &[String]) {
@@ -69,7 +68,7 @@ async fn a_store_that_leaves_the_source_is_retired_and_comes_back_when_it_is_lis
 
         set_source(&mut cluster, &stores);
         assert_eq!(ok(&cluster, &["run"]).await["jobs"], 4);
-        assert_seeded(&cluster, &stores).await;
+        cluster.assert_seeded(&stores).await;
         assert_eq!(keys(&cluster).await.iter().filter(|k| is_its(k)).count(), 4);
         catalog.close().await;
         stop(workers).await;
@@ -91,12 +90,12 @@ async fn a_sweep_that_finds_far_fewer_stores_changes_nothing_unless_it_is_told()
     assert_eq!(cluster.service.metrics().total.streams, 5);
     let catalog = cluster.catalog().await;
     assert_eq!(catalog.runs(10).await.unwrap().len(), 1, "no run was made");
-    assert_seeded(&cluster, &stores).await;
+    cluster.assert_seeded(&stores).await;
 
     cluster.list(&stores[..1]);
     let listed = ok(&cluster, &["run", "--stores", "stores.ndjson"]).await;
     assert_eq!(listed["retired"], 0, "a list given once says nothing more");
-    assert_seeded(&cluster, &stores).await;
+    cluster.assert_seeded(&stores).await;
 
     let listed = ok(&cluster, &["run", "--allow-fewer-stores"]).await;
     assert_eq!(

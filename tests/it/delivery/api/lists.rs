@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use testkit::serving::{Answer, Serving};
-
-use crate::delivery::download::support::SERVE;
+use testkit::serving::{Answer, LOCAL_SERVE, Serving};
 
 use super::support::{ended, numbered, service_with};
 
@@ -33,7 +31,7 @@ fn path_of(store: &str) -> String {
 async fn stores_keep_their_names_wherever_they_are_shown_and_searched() {
     let stores = HOSTILE.map(str::to_owned);
     let (_service, program) = service_with(&stores).await;
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     ended(&serving).await;
     let names = |answer: &Answer| -> BTreeSet<String> {
         let stores = answer.json()["stores"].as_array().unwrap().clone();
@@ -74,7 +72,7 @@ async fn stores_keep_their_names_wherever_they_are_shown_and_searched() {
 async fn pages_have_each_store_each_job_and_each_run_once() {
     let stores = numbered(300);
     let (_service, program) = service_with(&stores).await;
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let run = ended(&serving).await;
     let run_id = run["runId"].as_str().unwrap();
     for _ in 0..4 {

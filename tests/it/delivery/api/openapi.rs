@@ -2,16 +2,12 @@
 
 use std::process::Command;
 
-use testkit::serving::{ADMIN_TOKEN, Serving};
+use testkit::{
+    machine::tools,
+    serving::{ADMIN_TOKEN, LOCAL_SERVE, Serving},
+};
 
 use super::support::{ended, numbered, service_with};
-use crate::delivery::download::support::SERVE;
-
-/// Where `tests/run.sh` installs it.
-const SCHEMATHESIS: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../target/test-tools/schemathesis/bin/schemathesis"
-);
 
 /// All that says something of the answers. Left out is that what the document allows is never refused: it cannot say
 /// what `after` is.
@@ -21,13 +17,13 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_gets_an_answer_that_the_document_does_not_have() {
     let (_service, program) = service_with(&numbered(5)).await;
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     ended(&serving).await;
     let document = serving.get("/api/openapi.json", None).await.json();
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() >= 14, "{:?}", paths.keys());
     for token in [Some(ADMIN_TOKEN), None] {
-        let mut command = Command::new(SCHEMATHESIS);
+        let mut command = Command::new(tools("schemathesis/bin/schemathesis"));
         command
             .arg("run")
             .arg(format!("{}/api/openapi.json", serving.url))
@@ -67,7 +63,7 @@ async fn no_request_gets_an_answer_that_the_document_does_not_have() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_shows_the_document_with_nothing_from_elsewhere() {
     let (_service, program) = service_with(&numbered(1)).await;
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let page = serving.get("/api/docs/", None).await;
     assert_eq!(page.status, 200);
     assert!(page.header("content-type").starts_with("text/html"));

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use serde_json::json;
-use testkit::serving::{ADMIN_TOKEN, Serving};
-
-use crate::delivery::download::support::SERVE;
+use testkit::serving::{ADMIN_TOKEN, LOCAL_SERVE, Serving};
 
 use super::support::{ended, numbered, service_with};
 
@@ -42,7 +40,7 @@ async fn each(serving: &Serving, token: Option<&str>) -> BTreeSet<(u16, String)>
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_but_administrators_may_use_it() {
     let (_service, mut program) = service_with(&numbered(1)).await;
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     ended(&serving).await;
     let unauthorized: BTreeSet<_> = [(401, "unauthorized".to_owned())].into();
     assert_eq!(each(&serving, None).await, unauthorized);
@@ -60,14 +58,14 @@ async fn nobody_but_administrators_may_use_it() {
     assert!(serving.process.kill().await);
 
     program.unset("SERVE__ADMIN_TOKEN");
-    let closed = Serving::start(&program, &SERVE).await;
+    let closed = Serving::start(&program, &LOCAL_SERVE).await;
     let disabled: BTreeSet<_> = [(403, "admin_disabled".to_owned())].into();
     assert_eq!(each(&closed, None).await, disabled);
     assert_eq!(each(&closed, Some("")).await, disabled);
     assert!(closed.process.kill().await);
 
     program.set("SERVE__OPEN_ADMIN", "true");
-    let open = Serving::start(&program, &SERVE).await;
+    let open = Serving::start(&program, &LOCAL_SERVE).await;
     assert_eq!(open.get("/api/overview", None).await.status, 200);
     // A page of another site, in the browser of somebody on the trusted network.
     for site in ["cross-site", "same-site"] {
@@ -105,7 +103,7 @@ async fn nobody_but_administrators_may_use_it() {
     assert!(open.process.kill().await);
 
     program.set("SERVE__PUBLIC_URL", "http://seedbed.example/");
-    let named = Serving::start(&program, &SERVE).await;
+    let named = Serving::start(&program, &LOCAL_SERVE).await;
     let host = [("host", "seedbed.example")];
     assert_eq!(named.get_with("/api/overview", &host).await.status, 200);
 }
@@ -113,7 +111,7 @@ async fn nobody_but_administrators_may_use_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_make_no_sense_say_why() {
     let (_service, program) = service_with(&numbered(2)).await;
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     ended(&serving).await;
     let invalid = (400, "invalid_request".to_owned());
     for path in [

@@ -6,10 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::{
     powersync::Fault,
-    serving::{ADMIN_TOKEN, Serving},
+    serving::{ADMIN_TOKEN, LOCAL_SERVE, Serving},
+    wait,
 };
-
-use crate::delivery::download::support::SERVE;
 
 use super::support::{ended, numbered, service_with};
 
@@ -23,7 +22,7 @@ async fn a_failed_store_is_found_with_its_reason_and_retried() {
     };
     service.faults().always_for("store-0003", refused.clone());
     service.faults().always_for("store-0004", refused);
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let run = ended(&serving).await;
     assert_eq!(
         (&run["state"], &run["failed"]),
@@ -68,9 +67,13 @@ async fn a_failed_store_is_found_with_its_reason_and_retried() {
         let store = serving.admin(&format!("/api/stores/{store}")).await.json();
         store["job"]["state"].as_str().unwrap().to_owned()
     };
-    while state_of("store-0003").await != "completed" {
-        tokio::time::sleep(Duration::from_millis(30)).await;
-    }
+    let completed = async |store: &str| {
+        wait::until("it is seeded", async || {
+            state_of(store).await == "completed"
+        })
+        .await;
+    };
+    completed("store-0003").await;
     assert_eq!(
         state_of("store-0004").await,
         "failed",
@@ -78,9 +81,7 @@ async fn a_failed_store_is_found_with_its_reason_and_retried() {
     );
     let rest = serving.post(&retry, None).await.json();
     assert_eq!(rest["jobs"], 1);
-    while state_of("store-0004").await != "completed" {
-        tokio::time::sleep(Duration::from_millis(30)).await;
-    }
+    completed("store-0004").await;
     let run = ended(&serving).await;
     assert_eq!(
         (&run["state"], &run["seeded"]),
@@ -111,7 +112,7 @@ async fn a_run_is_seen_to_progress_and_can_be_cancelled() {
     let (service, program) = service_with(&numbered(200)).await;
     let slow = Fault::Delay(Duration::from_millis(150));
     service.faults().with_probability(1.0, slow);
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let mut stream = serving
         .request(Method::GET, "/api/events")
         .bearer_auth(ADMIN_TOKEN)
@@ -151,7 +152,7 @@ async fn a_run_is_seen_to_progress_and_can_be_cancelled() {
 async fn runs_are_started_over_all_stores_or_some() {
     let stores = numbered(5);
     let (_service, program) = service_with(&stores).await;
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     ended(&serving).await;
     let start = async |body: Option<Value>| {
         let answer = serving.post("/api/runs", body).await;

@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 use testkit::powersync::PowerSync;
 use tokio::{net::TcpListener, task::JoinHandle};
 
+use super::rows::subscriptions;
+
 /// Answers until it is dropped.
 pub(super) struct Control {
     /// Where, without a path.
@@ -76,7 +78,7 @@ async fn client_ids(State(service): Service, Path(store): Path<String>) -> Json<
 
 /// The rows of the store that a client has which has not subscribed to anything but what its snapshot is.
 async fn rows(State(service): Service, Path(store): Path<String>) -> Json<Value> {
-    let rows = service.rows_for(&claims(&store), &super::subscriptions());
+    let rows = service.rows_for(&claims(&store), &subscriptions());
     let parse = |json: &str| serde_json::from_str::<Value>(json).expect("a row is JSON");
     Json(
         rows.map(|row| json!({"table": &*row.table, "row": parse(&row.json)}))

@@ -19,7 +19,7 @@ pub(super) fn installed() -> &'static Path {
         let workspace = repository.join("target/test-tools/client");
         assert!(
             workspace.join("node_modules").exists(),
-            "the packages are not installed; tests/run.sh local does it"
+            "the packages are not installed; tests/run.sh delivery does it"
         );
         for directory in COPIED {
             let target = workspace.join(directory);

@@ -4,10 +4,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::{
     program::Program,
-    serving::{Serving, client_token, database_path, now},
+    serving::{LOCAL_SERVE, Serving, client_token, database_path, now},
+    wait,
 };
 
-use super::support::{SERVE, seeded, serve, service_and_program, url_of};
+use super::support::{seeded, serve, service_and_program, url_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_learns_of_a_store_that_the_token_does_not_name() {
@@ -91,40 +92,35 @@ async fn requests_that_make_no_sense_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_may_download_only_where_a_setting_says_so() {
-    let (_service, mut program) = service_and_program().await;
+    let (service, mut program) = service_and_program().await;
     program.set("DOWNLOAD__ANONYMOUS", "true");
-    let both = program.run(&SERVE).await;
+    let both = program.run(&LOCAL_SERVE).await;
     assert_eq!(both.code, Some(2), "{both}");
     assert!(both.error.contains("download.anonymous"), "{both}");
 
-    let mut program = {
-        let (service, _) = (&_service, ());
-        let mut program = Program::new(service);
-        program.write("stores.ndjson", "{\"store_id\":\"1\"}\n");
-        program.set("SERVE__PUBLIC_URL", "https://seedbed.example.com/below");
-        program
-    };
-    let closed = Serving::start(&program, &SERVE).await;
+    // One that knows no clients.
+    let mut program = Program::new(&service);
+    program.write("stores.ndjson", "{\"store_id\":\"1\"}\n");
+    program.set("SERVE__PUBLIC_URL", "https://seedbed.example.com/below");
+    let closed = Serving::start(&program, &LOCAL_SERVE).await;
     let answer = closed.get(&database_path("1"), None).await;
     assert_eq!(answer.refusal(), (403, "downloads_disabled".to_owned()));
     assert!(closed.process.kill().await);
     program.set("DOWNLOAD__ANONYMOUS", "true");
     program.set("DOWNLOAD__ON_DEMAND", "true");
-    let unbounded = program.run(&SERVE).await;
+    let unbounded = program.run(&LOCAL_SERVE).await;
     assert_eq!(unbounded.code, Some(2), "{unbounded}");
     assert!(
         unbounded.error.contains("download.on_demand"),
         "{unbounded}"
     );
     program.unset("DOWNLOAD__ON_DEMAND");
-    let open = Serving::start(&program, &SERVE).await;
-    let answer = loop {
+    let open = Serving::start(&program, &LOCAL_SERVE).await;
+    let answer = wait::for_some("the store is seeded", async || {
         let answer = open.get(&database_path("1"), None).await;
-        if answer.status == 200 {
-            break answer;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    };
+        (answer.status == 200).then_some(answer)
+    });
+    let answer = answer.await;
     let url = url_of(&answer);
     assert!(
         url.starts_with("https://seedbed.example.com/below/snapshots/1/"),
@@ -137,7 +133,7 @@ async fn an_address_that_asks_too_often_is_slowed_down() {
     let (_service, mut program) = service_and_program().await;
     program.set("SERVE__RATE_LIMIT", "2");
     program.set("SERVE__BEHIND_PROXY", "true");
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let ask = async |client: &str| {
         let headers = [("x-forwarded-for", client)];
         serving.get_with("/healthz", &headers).await
@@ -168,7 +164,7 @@ async fn pages_of_chosen_origins_may_ask_and_others_may_not() {
         "SERVE__CORS_ORIGINS",
         "https://app.example.com, https://b.example.com",
     );
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let ask = async |origin: &str| {
         let headers = [("origin", origin)];
         let answer = serving.get_with(&database_path("1"), &headers).await;

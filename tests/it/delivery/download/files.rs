@@ -5,10 +5,11 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use testkit::{
     pipeline::same_rows,
-    serving::{Answer, Serving, client_token},
+    serving::{Answer, LOCAL_SERVE, Serving, client_token},
+    wait,
 };
 
-use super::support::{SERVE, STORES, seeded, serve, service_and_program, url_of};
+use super::support::{STORES, seeded, serve, service_and_program, url_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_downloads_its_stores_snapshot_by_a_signed_url() {
@@ -89,13 +90,11 @@ async fn a_signed_url_is_good_for_its_own_file_and_time_only() {
         let answer = serving.get(&url, None).await;
         assert!(matches!(answer.status.as_u16(), 403 | 404), "{answer:?}");
     }
-    let expired = loop {
+    let expired = wait::for_some("it expires", async || {
         let answer = serving.get(&one, None).await;
-        if answer.status != 200 {
-            break answer;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    };
+        (answer.status != 200).then_some(answer)
+    });
+    let expired = expired.await;
     assert_eq!(expired.refusal(), (403, "expired".to_owned()));
 }
 
@@ -174,7 +173,7 @@ async fn a_wrapped_file_says_how_it_is_wrapped() {
 async fn an_old_snapshot_is_not_handed_out() {
     let (_service, mut program) = service_and_program().await;
     program.set("DOWNLOAD__MAX_AGE", "1s");
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let old = |answer: &Answer| answer.status == 404 && answer.refusal().1 == "snapshot_too_old";
     let answer = serving.database_until("1", old).await;
     assert!(

@@ -1,9 +1,6 @@
 //! With what keys clients' tokens are believed.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router, http::StatusCode, routing::get};
 use jsonwebtoken::{
@@ -13,10 +10,11 @@ use jsonwebtoken::{
 use serde_json::{Value, json};
 use testkit::{
     program::Program,
-    serving::{Serving, client_token, database_path, token},
+    serving::{LOCAL_SERVE, Serving, client_token, database_path, token},
+    wait,
 };
 
-use super::support::{SERVE, service_and_program};
+use super::support::service_and_program;
 
 const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testkit/keys");
 const NAMES: [&str; 3] = ["rs256", "es256", "eddsa"];
@@ -74,7 +72,7 @@ async fn a_public_key_in_a_file_believes_its_own_signatures_only() {
         let public = format!("{KEYS}/{name}.public.pem");
         program.set("DOWNLOAD__KEY_FILE", &public);
         program.set("DOWNLOAD__KID", "app");
-        let serving = Serving::start(&program, &SERVE).await;
+        let serving = Serving::start(&program, &LOCAL_SERVE).await;
         let sign = |kid| token(claims(), &header(algorithm(name), kid), &private(name));
         assert_eq!(status(&serving, &sign(Some("app"))).await, 404, "{name}");
         assert_eq!(status(&serving, &sign(Some("other"))).await, 401);
@@ -106,14 +104,15 @@ async fn keys_of_a_backend_that_stays_away_are_not_believed_for_ever() {
     without_secret(&mut program);
     program.set("DOWNLOAD__JWKS_URL", &url);
     program.set("DOWNLOAD__JWKS_MAX_AGE", "1s");
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let header = header(algorithm("rs256"), Some("a"));
     let token = token(claims(), &header, &private("rs256"));
     believed(&serving, &token).await;
     *keys.lock().unwrap() = None;
-    while status(&serving, &token).await != 503 {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    wait::until("the keys are too old", async || {
+        status(&serving, &token).await == 503
+    })
+    .await;
     *keys.lock().unwrap() = Some(vec![published("rs256", "a")]);
     believed(&serving, &token).await;
 }
@@ -164,7 +163,7 @@ async fn keys_that_cannot_be_used_are_named_at_the_start() {
         ("DOWNLOAD__URL_LIFETIME", "2d", "retention.min_age"),
     ] {
         program.set(setting, value);
-        let ended = program.run(&SERVE).await;
+        let ended = program.run(&LOCAL_SERVE).await;
         assert_eq!(ended.code, Some(2), "{setting}: {ended}");
         assert!(ended.error.contains(named), "{setting}: {ended}");
         assert!(!ended.error.contains("hunter2"), "{ended}");
@@ -179,7 +178,7 @@ async fn issuer_audience_and_the_stores_claim_are_settings() {
     program.set("DOWNLOAD__ISSUER", "https://app.example.com");
     program.set("DOWNLOAD__AUDIENCE", "seedbed");
     program.set("DOWNLOAD__STORE_CLAIM", "app.stores");
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let ask = async |claims: Value| status(&serving, &client_token(claims)).await;
     let good = json!({
         "iss": "https://app.example.com",
@@ -224,13 +223,12 @@ async fn backend(keys: Keys) -> (String, Arc<Mutex<u32>>) {
 
 /// Keys are not asked for more often than every few seconds.
 async fn believed(serving: &Serving, token: &str) {
-    loop {
-        match status(serving, token).await {
-            404 => return,
-            401 | 503 => tokio::time::sleep(Duration::from_millis(100)).await,
-            other => panic!("{other}"),
-        }
-    }
+    wait::until("the key is believed", async || {
+        let status = status(serving, token).await;
+        assert!(matches!(status, 401 | 404 | 503), "{status}");
+        status == 404
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,7 +240,7 @@ async fn keys_that_the_backend_publishes_are_believed_also_after_a_rotation() {
     let (_service, mut program) = service_and_program().await;
     without_secret(&mut program);
     program.set("DOWNLOAD__JWKS_URL", &url);
-    let serving = Serving::start(&program, &SERVE).await;
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let sign = |name, kid| {
         token(
             claims(),
@@ -292,7 +290,7 @@ async fn powersync_finds_the_public_half_of_seedbeds_own_key() {
         program.set("TOKEN__ALGORITHM", format!("{:?}", algorithm(name)));
         program.set("TOKEN__KEY_FILE", format!("{KEYS}/{name}.private.pem"));
         program.set("TOKEN__KID", "mine");
-        let serving = Serving::start(&program, &SERVE).await;
+        let serving = Serving::start(&program, &LOCAL_SERVE).await;
         let answer = serving.get("/.well-known/jwks.json", None).await;
         assert_eq!(answer.status, 200);
         let set: JwkSet = serde_json::from_slice(&answer.body).unwrap();

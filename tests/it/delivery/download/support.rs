@@ -1,28 +1,16 @@
 //! A server with stores that clients ask for.
 
-use serde_json::json;
 use testkit::{
     powersync::PowerSync,
     program::Program,
-    serving::{Answer, Serving},
+    serving::{Answer, LOCAL_SERVE, Serving, prepared},
 };
-
-pub(crate) const SERVE: [&str; 4] = ["local", "--stores", "stores.ndjson", "--serve"];
 
 /// Stores of the service; the last two have names that are paths and HTML elsewhere.
 pub(super) const STORES: [&str; 4] = ["1", "2", "a b%2F..&<i>\"", "ünï?#"];
 
-pub(crate) async fn service_and_program() -> (PowerSync, Program) {
-    let service = PowerSync::builder().start().await.unwrap();
-    let mut program = Program::new(&service);
-    Serving::prepare(&mut program);
-    let mut list = String::new();
-    for (seed, store) in STORES.iter().enumerate() {
-        service.add_generated_store(store, 20, seed as u64 + 1);
-        list += &format!("{}\n", json!({ "store_id": store }));
-    }
-    program.write("stores.ndjson", list);
-    (service, program)
+pub(super) async fn service_and_program() -> (PowerSync, Program) {
+    prepared(&STORES, 20).await
 }
 
 /// A server whose stores are all seeded.
@@ -33,7 +21,7 @@ pub(super) async fn seeded() -> (PowerSync, Program, Serving) {
 }
 
 pub(super) async fn serve(program: &Program) -> Serving {
-    let serving = Serving::start(program, &SERVE).await;
+    let serving = Serving::start(program, &LOCAL_SERVE).await;
     for store in STORES {
         serving
             .database_until(store, |answer| answer.status == 200)

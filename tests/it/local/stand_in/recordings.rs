@@ -6,20 +6,11 @@ use super::client::{
     operations,
 };
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-use testkit::powersync::{PowerSync, Transaction};
-
-/// Where the recordings are: `SEEDBED_RECORDINGS`, or beside the repository; `None` (and a note) without them.
-pub(super) fn folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("SEEDBED_RECORDINGS")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/recordings"));
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: no recordings in {}", folder.display());
-    None
-}
+use std::path::Path;
+use testkit::{
+    powersync::{PowerSync, Transaction},
+    recordings::recordings,
+};
 
 /// The lines of a recorded body.
 pub(super) fn lines(folder: &Path, name: &str, format: Format) -> Vec<Value> {
@@ -159,7 +150,7 @@ async fn assert_same_lines(service: &PowerSync, folder: &Path, number: u32, reco
 
 #[tokio::test]
 async fn first_downloads_are_those_recorded() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = recordings() else { return };
     for (number, recording) in [
         (2, "store2-1000"),
         (31, "store31-1000-pristine"),
@@ -177,7 +168,7 @@ async fn first_downloads_are_those_recorded() {
 
 #[tokio::test]
 async fn compacted_histories_and_resumed_downloads_are_those_recorded() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = recordings() else { return };
     for (number, recordings) in [
         (
             3,
@@ -223,7 +214,7 @@ async fn compacted_histories_and_resumed_downloads_are_those_recorded() {
 
 #[tokio::test]
 async fn an_old_client_gets_rows_as_json_as_recorded() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = recordings() else { return };
     let service = service_with_history(&folder, 2, "store2-1000", Format::Ndjson).await;
     let sent = download(
         &service,
@@ -238,7 +229,7 @@ async fn an_old_client_gets_rows_as_json_as_recorded() {
 
 #[tokio::test]
 async fn live_changes_arrive_as_recorded() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = recordings() else { return };
     for format in FORMATS {
         let recorded = lines(&folder, "store10-live-diff", format);
         let service = service_with_history(&folder, 10, "store10-live-diff", format).await;
@@ -257,7 +248,7 @@ async fn live_changes_arrive_as_recorded() {
 
 #[tokio::test]
 async fn headers_are_those_recorded() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = recordings() else { return };
     let service = PowerSync::builder().start().await.expect("a free port");
     for (name, format) in [
         ("store23-empty.bson", Format::Bson),
@@ -292,7 +283,7 @@ async fn headers_are_those_recorded() {
 
 #[tokio::test]
 async fn recorded_compressed_bodies_replay_byte_for_byte() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = recordings() else { return };
     let service = PowerSync::builder().start().await.expect("a free port");
     for (file, encoding, format) in [
         ("store2-1000.zs.bson.zstd", "zstd", Format::Bson),
@@ -317,7 +308,7 @@ async fn recorded_compressed_bodies_replay_byte_for_byte() {
 
 #[tokio::test]
 async fn a_recorded_bucket_has_the_name_that_the_stand_in_gives_it() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = recordings() else { return };
     let recorded = lines(&folder, "store23-empty", Format::Ndjson);
     assert_eq!(
         recorded[0]["checkpoint"]["buckets"][0]["bucket"],

@@ -99,7 +99,7 @@ async fn service_31(folder: &Path) -> PowerSync {
 
 #[tokio::test]
 async fn default_and_explicit_streams_send_the_recorded_lines() {
-    let Some(folder) = recordings::folder() else {
+    let Some(folder) = testkit::recordings::recordings() else {
         return;
     };
     let service = service_31(&folder).await;
@@ -126,7 +126,7 @@ async fn default_and_explicit_streams_send_the_recorded_lines() {
 
 #[tokio::test]
 async fn a_change_that_moves_rows_between_buckets_arrives_as_recorded() {
-    let Some(folder) = recordings::folder() else {
+    let Some(folder) = testkit::recordings::recordings() else {
         return;
     };
     let name = "streams/store32-subs-live";

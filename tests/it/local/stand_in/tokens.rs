@@ -1,7 +1,6 @@
 //! What the service makes of tokens: the recorded answers to bad ones, other keys, keepalives and expiry.
 
 use super::client::{Format, Lines, ask_with, first_request, kinds};
-use super::recordings;
 use reqwest::Response;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -77,7 +76,7 @@ async fn bad_tokens_get_the_recorded_bodies() {
 
 #[test]
 fn the_expected_refusals_are_those_recorded() {
-    let Some(folder) = recordings::folder() else {
+    let Some(folder) = testkit::recordings::recordings() else {
         return;
     };
     let recorded =

@@ -1,6 +1,6 @@
 //! Disks that are full or read-only.
 
-use testkit::{mounts::Tmpfs, program::Program};
+use testkit::{machine::Tmpfs, program::Program};
 
 use super::support::{LOCAL, service_with};
 

@@ -9,24 +9,19 @@ use testkit::{
 
 const ROWS: u32 = 200;
 
-fn json_lines(output: &str) -> Vec<Value> {
-    let lines = output.lines().map(serde_json::from_str);
-    lines.collect::<Result<_, _>>().expect("each line is JSON")
-}
-
 /// A sweep in which every store is seeded; its summary.
 async fn sweep(program: &Program, arguments: &[&str]) -> Value {
     let ended = program
         .run(&[&["local", "--json"], arguments].concat())
         .await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    json_lines(&ended.output).pop().expect("a summary")
+    ended.objects().pop().expect("a summary")
 }
 
 async fn status(program: &Program) -> Value {
     let ended = program.run(&["status", "--json"]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    json_lines(&ended.output).remove(0)
+    ended.objects().remove(0)
 }
 
 /// Which ways the jobs of the last sweep went.
@@ -100,7 +95,8 @@ async fn a_sweep_downloads_what_has_changed_and_tells_which_way_each_job_went() 
         "{shown}"
     );
     let jobs = program.run(&["status", "--jobs", "--json"]).await;
-    let from_base: Vec<Value> = json_lines(&jobs.output)
+    let from_base: Vec<Value> = jobs
+        .objects()
         .into_iter()
         .filter(|job| job["way"] == "base")
         .map(|mut job| job["store_id"].take())
@@ -198,5 +194,5 @@ async fn stores_that_the_source_knows_to_be_unchanged_get_no_job() {
     sweep(&program, &["--all"]).await;
     assert_eq!(status(&program).await["freshness"]["never"], 0);
     let left = program.run(&["snapshots", "--json"]).await;
-    assert_eq!(json_lines(&left.output).len(), 3, "{left}");
+    assert_eq!(left.objects().len(), 3, "{left}");
 }

@@ -40,17 +40,9 @@ pub(super) fn list(program: &Program, stores: &[&str]) {
     program.write("stores.csv", format!("store_id\n{}\n", stores.join("\n")));
 }
 
-/// The lines of `--json`.
-fn json_lines(output: &str) -> Vec<Value> {
-    let parsed = output.lines().map(serde_json::from_str);
-    parsed
-        .collect::<Result<_, _>>()
-        .unwrap_or_else(|e| panic!("{e}: {output}"))
-}
-
 /// The last line of a run.
 pub(super) fn summary(ended: &Ended) -> Value {
-    let lines = json_lines(&ended.output);
+    let lines = ended.objects();
     let (last, before) = lines.split_last().expect("something was printed");
     assert_eq!(last["type"], "summary", "{ended}");
     for line in before {
@@ -79,8 +71,8 @@ pub(super) async fn snapshots(program: &Program, all: bool) -> Vec<Listed> {
         return Vec::new();
     }
     assert_eq!(ended.code, Some(0), "{ended}");
-    json_lines(&ended.output)
-        .into_iter()
+    let listed = ended.objects().into_iter();
+    listed
         .map(|line| serde_json::from_value(line).unwrap())
         .collect()
 }

@@ -1,14 +1,9 @@
 //! Streams that were recorded from a real service, and the files that the official SDK made of the same
-//! states. They are used when they are there: `SEEDBED_RECORDINGS`, or `../shared/recordings` beside the
-//! workspace.
+//! states. They are used where they are: see `testkit::recordings`.
 
 mod compare;
 
-use std::{
-    fs,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::{fs, io::Read, path::Path};
 
 use seedbed_protocol::{
     JsonObject, OpId,
@@ -26,6 +21,7 @@ use serde_json::{Value, json};
 use testkit::{
     pipeline::{Pipeline, job},
     powersync::{BSON_STREAM, NDJSON, PowerSync, Replay},
+    recordings::recordings,
 };
 
 use self::compare::compare;
@@ -90,16 +86,6 @@ const LIVE: [(&str, Option<&str>); 3] = [
     ),
     ("streams/store60-interrupted", None),
 ];
-
-fn recordings() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/recordings");
-    let folder = std::env::var_os("SEEDBED_RECORDINGS").map_or(beside, PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: no recordings in {}", folder.display());
-    None
-}
 
 /// The bodies of a recording: format, how the wire carried it, bytes.
 fn bodies(folder: &Path, name: &str) -> Vec<(LineFormat, Option<&'static str>, Vec<u8>)> {
@@ -204,13 +190,7 @@ async fn every_recorded_live_stream_leads_to_the_state_of_its_last_checkpoint() 
             let database = SyncDatabase::create(file, Schema::Inferred, start).await;
             let checkpoint = apply_everything(database.unwrap(), format, &body, &snapshot).await;
             let what = format!("{name} as {format:?}");
-            let expected = Expected {
-                checkpoint: Some(&checkpoint),
-                raw_tables: &[],
-            };
-            let verified =
-                verify::Snapshot::open(&snapshot).and_then(|file| file.verify(&expected));
-            verified.unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_verified(&what, &snapshot, &checkpoint);
             if let Some(reference) = reference {
                 compare(
                     &what,
@@ -283,17 +263,20 @@ async fn a_stale_snapshot_that_goes_on_becomes_the_one_that_the_sdk_made_from_no
             let database = database.await.unwrap();
             let checkpoint = apply_everything(database, format, &body, &snapshot).await;
             let what = format!("{name} as {format:?}");
-            let expected = Expected {
-                checkpoint: Some(&checkpoint),
-                raw_tables: &[],
-            };
-            let verified =
-                verify::Snapshot::open(&snapshot).and_then(|file| file.verify(&expected));
-            verified.unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_verified(&what, &snapshot, &checkpoint);
             let reference = format!("reference/store{store}-postcompact.sqlite");
             compare(&what, &snapshot, &folder.join(reference));
         }
     }
+}
+
+fn assert_verified(what: &str, snapshot: &Path, checkpoint: &Checkpoint) {
+    let expected = Expected {
+        checkpoint: Some(checkpoint),
+        raw_tables: &[],
+    };
+    let verified = verify::Snapshot::open(snapshot).and_then(|file| file.verify(&expected));
+    verified.unwrap_or_else(|error| panic!("{what}: {error}"));
 }
 
 fn sync_start(subscriptions: Vec<StreamSubscription>) -> SyncStart {

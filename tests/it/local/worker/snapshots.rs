@@ -7,7 +7,7 @@ use seedbed_protocol::message::FailureKind;
 use seedbed_worker::{config::WorkerSettings, verify::verify_file};
 use serde_json::json;
 use testkit::{
-    mounts::Tmpfs,
+    machine::Tmpfs,
     pipeline::{Pipeline, job},
     powersync::PowerSync,
 };

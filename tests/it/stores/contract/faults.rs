@@ -16,7 +16,7 @@ use seedbed_protocol::{
     snapshots::{PART_BYTES, SnapshotName},
 };
 
-use super::files::{LARGE, Place, manifest, name, sha256};
+use super::place::{LARGE, Place, manifest, name, sha256};
 
 pub(super) async fn an_abandoned_upload_leaves_nothing(place: Place) {
     let faults = &place.server.as_ref().unwrap().faults;

@@ -1,153 +1,22 @@
-//! The contract of snapshot stores, on each kind: a directory, S3, Azure Blob Storage, Google Cloud Storage.
+//! Files and manifests: stored, found, deleted, and read by signed URLs.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::time::Duration;
 
 use chrono::Utc;
 use futures::{TryStreamExt, stream};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use seedbed_protocol::{
     Attempt, JobId, RunId, StoreId,
-    message::{Checkpoint, Download, Encoding, Manifest, Origin},
-    snapshots::{PART_BYTES, SnapshotName, SnapshotPart, SnapshotStore, SnapshotsConfig, unwrap},
+    message::{Encoding, Manifest},
+    snapshots::{SnapshotName, SnapshotPart, unwrap},
 };
 use serde_json::json;
-use tempfile::TempDir;
-use testkit::objects::ObjectServer;
+use testkit::wait;
 use tokio::io::{AsyncReadExt, BufReader};
 
-use super::{
-    faults::{
-        a_failed_upload_leaves_nothing, an_abandoned_upload_leaves_nothing,
-        an_upload_that_cannot_go_on_stops_reading, faults_of_the_store_are_survived,
-    },
-    latest::{
-        jobs_that_finish_together_leave_the_newest_as_latest,
-        the_latest_copy_is_never_replaced_by_an_older_job,
-    },
-};
+use super::place::{LARGE, Place, manifest, name, sha256};
 
-/// Three whole parts and a bit.
-pub(super) const LARGE: usize = 3 * PART_BYTES + 4711;
-
-/// A snapshot store and what a test needs around it.
-pub(super) struct Place {
-    pub(super) store: SnapshotStore,
-    pub(super) server: Option<ObjectServer>,
-    pub(super) directory: TempDir,
-}
-
-impl Place {
-    fn directory() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let config = SnapshotsConfig {
-            url: format!("file:{}", directory.path().join("snapshots").display()),
-            renditions: vec![Encoding::Identity],
-            latest: false,
-        };
-        Self {
-            store: SnapshotStore::open(&config).unwrap(),
-            server: None,
-            directory,
-        }
-    }
-
-    fn on(server: ObjectServer) -> Self {
-        Self {
-            store: server.open(&server.url, &server.variables).unwrap(),
-            server: Some(server),
-            directory: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    /// A file of `bytes` that no compression and no mixed-up parts leave alike.
-    pub(super) fn file(&self, bytes: usize, seed: u64) -> PathBuf {
-        let mut state = seed | 1;
-        let mut content = Vec::with_capacity(bytes + 8);
-        while content.len() < bytes {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            content.extend_from_slice(&state.to_le_bytes());
-        }
-        content.truncate(bytes);
-        let path = self.directory.path().join(format!("file-{seed}"));
-        std::fs::write(&path, content).unwrap();
-        path
-    }
-
-    pub(super) async fn keys(&self) -> Vec<String> {
-        let objects = self.store.list().map_ok(|object| object.key);
-        let mut keys: Vec<String> = objects.try_collect().await.unwrap();
-        keys.sort();
-        keys
-    }
-
-    /// The object as it is stored.
-    pub(super) async fn content(&self, key: &str) -> Vec<u8> {
-        let file = self.directory.path().join("fetched");
-        self.store.fetch(key, &file).await.unwrap();
-        std::fs::read(file).unwrap()
-    }
-
-    /// Puts a snapshot of `content` with these renditions.
-    pub(super) async fn snapshot(
-        &self,
-        store: &str,
-        job_id: JobId,
-        attempt: Attempt,
-        renditions: &[Encoding],
-        content: &str,
-    ) -> Manifest {
-        let mut manifest = manifest(store, job_id, attempt);
-        let name = SnapshotName::new(&manifest.store_id, job_id, attempt);
-        for &encoding in renditions {
-            let file = self.directory.path().join("content");
-            std::fs::write(&file, content).unwrap();
-            let rendition = self.store.put(&name, encoding, &file).await.unwrap();
-            manifest.renditions.push(rendition);
-        }
-        self.store.put_manifest(&name, &manifest).await.unwrap();
-        manifest
-    }
-}
-
-pub(super) fn manifest(store: &str, job_id: JobId, attempt: Attempt) -> Manifest {
-    Manifest {
-        run_id: RunId::new(),
-        job_id,
-        store_id: StoreId::new(store).unwrap(),
-        attempt,
-        created_at: Utc::now(),
-        powersync_endpoint: "http://powersync".to_owned(),
-        core_version: "0.4.14".to_owned(),
-        internal_schema_version: 12,
-        schema_fingerprint: String::new(),
-        selection_fingerprint: String::new(),
-        origin: Origin::default(),
-        checkpoint: Checkpoint::default(),
-        tables: Vec::new(),
-        renditions: Vec::new(),
-        download: Download::default(),
-        steps: Vec::new(),
-        trace_id: None,
-    }
-}
-
-pub(super) fn name(store: &str) -> SnapshotName {
-    SnapshotName::new(&StoreId::new(store).unwrap(), JobId::new(), Attempt::FIRST)
-}
-
-/// What another program than ours computes.
-pub(super) fn sha256(file: &Path) -> String {
-    let output = Command::new("sha256sum").arg(file).output().unwrap();
-    String::from_utf8(output.stdout).unwrap()[..64].to_owned()
-}
-
-async fn a_large_file_comes_back_as_it_was_stored(place: Place) {
+pub(super) async fn a_large_file_comes_back_as_it_was_stored(place: Place) {
     let file = place.file(LARGE, 1);
     let (original, hash) = (std::fs::read(&file).unwrap(), sha256(&file));
     let name = name("7");
@@ -177,7 +46,7 @@ async fn a_large_file_comes_back_as_it_was_stored(place: Place) {
     assert_eq!(place.keys().await, [stored.key]);
 }
 
-async fn each_rendition_unwraps_to_the_file_and_says_what_it_is(place: Place) {
+pub(super) async fn each_rendition_unwraps_to_the_file_and_says_what_it_is(place: Place) {
     let name = name("7");
     let text = "a line that compresses well\n".repeat(200_000);
     for (encoding, header) in [
@@ -219,7 +88,7 @@ async fn each_rendition_unwraps_to_the_file_and_says_what_it_is(place: Place) {
     }
 }
 
-async fn a_manifest_comes_back_and_is_never_replaced(place: Place) {
+pub(super) async fn a_manifest_comes_back_and_is_never_replaced(place: Place) {
     let (job, attempt) = (JobId::new(), Attempt::FIRST);
     let first = manifest("7", job, attempt);
     let name = SnapshotName::new(&first.store_id, job, attempt);
@@ -239,7 +108,7 @@ async fn a_manifest_comes_back_and_is_never_replaced(place: Place) {
     assert_eq!(place.keys().await.len(), 2);
 }
 
-async fn deleting_a_job_spares_the_others(place: Place) {
+pub(super) async fn deleting_a_job_spares_the_others(place: Place) {
     let (gone, kept) = (JobId::new(), JobId::new());
     let second = Attempt::FIRST.next();
     let both = [Encoding::Gzip, Encoding::Identity];
@@ -264,7 +133,7 @@ async fn deleting_a_job_spares_the_others(place: Place) {
 }
 
 /// Reads a signed URL until the store refuses it.
-async fn a_signed_url_reads_its_object_until_it_expires(place: Place) {
+pub(super) async fn a_signed_url_reads_its_object_until_it_expires(place: Place) {
     let name = name("a b%&ünï");
     let file = place.file(10_000, 3);
     let stored = place
@@ -299,69 +168,8 @@ async fn a_signed_url_reads_its_object_until_it_expires(place: Place) {
         return;
     }
     let url = sign(1).await;
-    while reqwest::get(url.clone()).await.unwrap().status() != 403 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    wait::until("it expires", async || {
+        reqwest::get(url.clone()).await.unwrap().status() == 403
+    })
+    .await;
 }
-
-macro_rules! on {
-    ($kind:ident: $place:expr => $($test:ident),+ $(,)?) => {
-        mod $kind {
-            use super::*;
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $test() {
-                    super::$test($place).await;
-                }
-            )+
-        }
-    };
-}
-
-on!(in_a_directory: Place::directory() =>
-    a_large_file_comes_back_as_it_was_stored,
-    each_rendition_unwraps_to_the_file_and_says_what_it_is,
-    a_manifest_comes_back_and_is_never_replaced,
-    deleting_a_job_spares_the_others,
-    a_signed_url_reads_its_object_until_it_expires,
-    the_latest_copy_is_never_replaced_by_an_older_job,
-    a_failed_upload_leaves_nothing,
-);
-
-on!(in_s3: Place::on(ObjectServer::s3().await) =>
-    a_large_file_comes_back_as_it_was_stored,
-    each_rendition_unwraps_to_the_file_and_says_what_it_is,
-    a_manifest_comes_back_and_is_never_replaced,
-    deleting_a_job_spares_the_others,
-    a_signed_url_reads_its_object_until_it_expires,
-    the_latest_copy_is_never_replaced_by_an_older_job,
-    jobs_that_finish_together_leave_the_newest_as_latest,
-    an_abandoned_upload_leaves_nothing,
-    a_failed_upload_leaves_nothing,
-    faults_of_the_store_are_survived,
-    an_upload_that_cannot_go_on_stops_reading,
-);
-
-on!(in_azure: Place::on(ObjectServer::azurite().await) =>
-    a_large_file_comes_back_as_it_was_stored,
-    each_rendition_unwraps_to_the_file_and_says_what_it_is,
-    a_manifest_comes_back_and_is_never_replaced,
-    deleting_a_job_spares_the_others,
-    a_signed_url_reads_its_object_until_it_expires,
-    the_latest_copy_is_never_replaced_by_an_older_job,
-    jobs_that_finish_together_leave_the_newest_as_latest,
-    an_abandoned_upload_leaves_nothing,
-    faults_of_the_store_are_survived,
-);
-
-on!(in_google: Place::on(ObjectServer::gcs().await) =>
-    a_large_file_comes_back_as_it_was_stored,
-    each_rendition_unwraps_to_the_file_and_says_what_it_is,
-    a_manifest_comes_back_and_is_never_replaced,
-    deleting_a_job_spares_the_others,
-    a_signed_url_reads_its_object_until_it_expires,
-    the_latest_copy_is_never_replaced_by_an_older_job,
-    jobs_that_finish_together_leave_the_newest_as_latest,
-    an_abandoned_upload_leaves_nothing,
-    faults_of_the_store_are_survived,
-);

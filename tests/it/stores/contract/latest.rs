@@ -7,7 +7,7 @@ use seedbed_protocol::{
     snapshots::{SnapshotPart, latest_key},
 };
 
-use super::files::Place;
+use super::place::Place;
 
 pub(super) async fn the_latest_copy_is_never_replaced_by_an_older_job(place: Place) {
     let store = StoreId::new("A shop").unwrap();

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Command};
 
-use crate::server::{Server, as_user, data_directory, free_port, program, run};
+use crate::servers::process::{Server, as_user, data_directory, free_port, program, run};
 
 const USER: &str = "mysql";
 

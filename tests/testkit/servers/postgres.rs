@@ -4,14 +4,17 @@ use std::{
     path::PathBuf,
     process::Command,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use crate::server::{
-    START_TIMEOUT, Server, as_user, data_directory, free_port, program, run, subdirectories,
+use super::{
+    process::{
+        START_TIMEOUT, Server, as_user, data_directory, free_port, program, run, subdirectories,
+    },
+    shared::Shared,
 };
 
 const USER: &str = "postgres";
@@ -32,14 +35,8 @@ impl Postgres {
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
     pub fn shared() -> Arc<Self> {
-        static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = shared.upgrade() {
-            return running;
-        }
-        let started = Arc::new(Self::start());
-        *shared = Arc::downgrade(&started);
-        started
+        static SHARED: Shared<Postgres> = Shared::new();
+        SHARED.get(Self::start)
     }
 
     /// The URL of a new, empty database.

@@ -6,14 +6,17 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
 };
 
 use tempfile::TempDir;
 
-use crate::server::{Server, as_user, data_directory, free_port, program, run};
+use super::{
+    process::{Server, as_user, data_directory, free_port, program, run},
+    shared::Shared,
+};
 
 const USER: &str = "rabbitmq";
 
@@ -51,14 +54,8 @@ impl RabbitMq {
     /// # Panics
     /// When RabbitMQ is not installed or does not start.
     pub fn shared() -> Arc<Self> {
-        static SHARED: Mutex<Weak<RabbitMq>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = shared.upgrade() {
-            return running;
-        }
-        let started = Arc::new(Self::start());
-        *shared = Arc::downgrade(&started);
-        started
+        static SHARED: Shared<RabbitMq> = Shared::new();
+        SHARED.get(Self::start)
     }
 
     /// Starts a server. Blocks for several seconds.

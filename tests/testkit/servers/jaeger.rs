@@ -1,16 +1,14 @@
 //! A private Jaeger, with everything in memory.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::server::{Server, free_port};
-
-/// Longer than anything takes that a test waits for.
-const LIMIT: Duration = Duration::from_secs(120);
-
-/// Between two questions.
-const PAUSE: Duration = Duration::from_millis(200);
+use crate::{
+    machine::tools,
+    servers::process::{Server, free_port},
+    wait,
+};
 
 /// A running Jaeger.
 pub struct Jaeger {
@@ -26,8 +24,7 @@ impl Jaeger {
     /// # Panics
     /// When it does not start.
     pub fn start() -> Option<Self> {
-        let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-        let program = workspace.join("target/test-tools/jaeger/all-in-one");
+        let program = tools("jaeger/all-in-one");
         if !program.exists() {
             return None;
         }
@@ -80,19 +77,16 @@ impl Jaeger {
         let mut url = reqwest::Url::parse(&format!("http://127.0.0.1:{}/api/traces", self.query))
             .expect("it is a URL");
         url.query_pairs_mut().extend_pairs(query);
-        let found = async {
-            loop {
+        wait::for_some(
+            &format!("{tag}={value} of {service} is found"),
+            async || {
                 let answer = self.client.get(url.clone()).send().await;
                 let answer = answer.expect("Jaeger answers").bytes().await;
                 let answer = answer.expect("the answer ends");
                 let answer = serde_json::from_slice(&answer).expect("Jaeger answers with JSON");
-                if accepted(&answer) {
-                    return answer;
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
-        };
-        let found = tokio::time::timeout(LIMIT, found).await;
-        found.unwrap_or_else(|_| panic!("not in time: {tag}={value} of {service}"))
+                accepted(&answer).then_some(answer)
+            },
+        )
+        .await
     }
 }

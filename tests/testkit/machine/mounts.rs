@@ -4,6 +4,8 @@ use std::{path::Path, process::Command};
 
 use tempfile::TempDir;
 
+use super::tools::leave_out;
+
 /// A tmpfs; unmounted when it is dropped.
 #[derive(Debug)]
 pub struct Tmpfs(TempDir);
@@ -18,7 +20,10 @@ impl Tmpfs {
             directory.path(),
         );
         if !mounted {
-            eprintln!("skipped: this process may not mount a tmpfs");
+            leave_out(
+                "full and read-only disks",
+                "run as root, which may mount a tmpfs",
+            );
             return None;
         }
         Some(Self(directory))

@@ -1,0 +1,11 @@
+//! The machine below the tests: file systems, what this process has used of it, and the tools that are installed for them.
+
+mod mounts;
+mod node;
+mod tools;
+mod usage;
+
+pub use mounts::Tmpfs;
+pub use node::run_node_tests;
+pub use tools::{leave_out, node, tools};
+pub use usage::{cpu_time, forget_peak, machine, mib, peak_bytes};

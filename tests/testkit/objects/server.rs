@@ -1,0 +1,105 @@
+//! An object store as tests see it, and what its kinds have in common.
+
+use std::{any::Any, path::PathBuf};
+
+use axum::Router;
+use seedbed_protocol::{
+    message::Encoding,
+    snapshots::{SnapshotStore, SnapshotStoreError, SnapshotsConfig},
+};
+use tokio::task::JoinHandle;
+
+use super::faults::{self, Faults};
+
+/// Where `tests/run.sh` installs the servers.
+
+/// The name of the bucket, or container, that a server has.
+pub(super) const BUCKET: &str = "snapshots";
+
+/// A running object store with one bucket; gone when this is dropped.
+pub struct ObjectServer {
+    /// `snapshots.url` for it.
+    pub url: String,
+    /// The environment variables with which a program reaches it and may do everything.
+    pub variables: Vec<(String, String)>,
+    /// What goes wrong between a program and the server.
+    pub faults: Faults,
+    /// The variables of somebody who may read but not write, if the server knows such a thing.
+    pub reader: Option<Vec<(String, String)>>,
+    /// Where an S3 server keeps objects and the parts of uploads.
+    pub data: Option<PathBuf>,
+    pub(super) public: String,
+    pub(super) accept: JoinHandle<()>,
+    pub(super) _keep: Box<dyn Any + Send + Sync>,
+}
+
+impl ObjectServer {
+    /// Opens its bucket, or what else `url` names on it, as somebody with these variables.
+    ///
+    /// # Errors
+    /// What the snapshot store says.
+    pub fn open(
+        &self,
+        url: &str,
+        variables: &[(String, String)],
+    ) -> Result<SnapshotStore, SnapshotStoreError> {
+        let config = SnapshotsConfig {
+            url: url.to_owned(),
+            renditions: vec![Encoding::Identity],
+            latest: false,
+        };
+        SnapshotStore::open_with(&config, variables.iter().cloned())
+    }
+
+    /// The address at which anybody may read the object `key`.
+    pub fn public_url(&self, key: &str) -> String {
+        format!("{}/{key}", self.public)
+    }
+
+    /// [`Self::variables`] with one that is different.
+    pub fn variables_with(&self, name: &str, value: &str) -> Vec<(String, String)> {
+        let mut variables = self.variables.clone();
+        variables.retain(|(present, _)| present != name);
+        variables.push((name.to_owned(), value.to_owned()));
+        variables
+    }
+}
+
+impl Drop for ObjectServer {
+    fn drop(&mut self) {
+        self.accept.abort();
+    }
+}
+
+/// Serves `router` behind `faults` on a port of loopback that nobody else has.
+pub(super) async fn serve(router: Router, faults: &Faults) -> (u16, JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await;
+    let listener = listener.expect("loopback has a free port");
+    let port = listener
+        .local_addr()
+        .expect("a bound socket has an address")
+        .port();
+    let router = router.layer(axum::middleware::from_fn_with_state(
+        faults.clone(),
+        faults::layer,
+    ));
+    let accept = tokio::spawn(async move {
+        let _ = axum::serve(listener, router).await;
+    });
+    (port, accept)
+}
+
+/// `program` below the directory with the test servers.
+///
+/// # Panics
+/// When it is not installed; says what to run.
+pub(super) fn tool(found: Option<PathBuf>, name: &str) -> PathBuf {
+    let found = found.filter(|path| path.exists());
+    found.unwrap_or_else(|| panic!("{name} is missing: tests/run.sh stores installs it"))
+}
+
+pub(super) fn variables<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}

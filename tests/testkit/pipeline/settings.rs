@@ -1,0 +1,68 @@
+//! The usual settings of a worker that a test runs.
+
+use std::time::Duration;
+
+use seedbed_protocol::{
+    message::Encoding,
+    settings::Secret,
+    telemetry::{LogConfig, LogFormat},
+};
+use seedbed_worker::config::{
+    PowerSyncConfig, SchemaConfig, SnapshotsConfig, StreamCompression, StreamFormat,
+    TokenAlgorithm, TokenConfig, WorkerConfig, WorkerSettings,
+};
+use tempfile::TempDir;
+
+use super::access::Access;
+
+/// Settings for a worker against `service`, writing below `directory`; impatient where a test would wait.
+pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
+    WorkerSettings {
+        powersync: PowerSyncConfig {
+            endpoint: service.endpoint,
+            format: StreamFormat::Auto,
+            compression: StreamCompression::None,
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(20),
+            max_reconnects: 3,
+            max_streams: None,
+        },
+        token: TokenConfig {
+            algorithm: TokenAlgorithm::HS256,
+            secret: Some(Secret::new(service.secret)),
+            key_file: None,
+            kid: Some(service.kid),
+            subject: "seedbed".to_owned(),
+            audience: None,
+            lifetime: Duration::from_secs(300),
+        },
+        schema: SchemaConfig {
+            file: None,
+            subscription_ttl: Duration::from_secs(90 * 86_400),
+        },
+        snapshots: SnapshotsConfig {
+            url: format!("file:{}", directory.path().join("snapshots").display()),
+            renditions: vec![Encoding::Identity],
+            latest: false,
+        },
+        worker: WorkerConfig {
+            slots: Some(2),
+            directory: directory.path().join("work"),
+            cache_mib: 16,
+            fast_load: true,
+            load_memory_mib: 16,
+            base_cost: 0.2,
+            max_attempts: 2,
+            backoff: Duration::from_millis(20),
+            max_backoff: Duration::from_millis(100),
+            job_timeout: Duration::from_secs(120),
+            job_deadline: Duration::from_secs(120),
+            grace: Duration::ZERO,
+            listen: None,
+        },
+        log: LogConfig {
+            level: "warn".to_owned(),
+            format: LogFormat::Pretty,
+        },
+    }
+}

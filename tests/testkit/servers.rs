@@ -1,0 +1,15 @@
+//! Servers that belong to tests: each a program with its own data and port on loopback, gone however the tests end.
+
+mod certificates;
+mod jaeger;
+mod mariadb;
+mod postgres;
+pub(crate) mod process;
+mod rabbitmq;
+mod shared;
+
+pub use certificates::Authority;
+pub use jaeger::Jaeger;
+pub use mariadb::MariaDb;
+pub use postgres::{GUARDED_USER, Postgres};
+pub use rabbitmq::{Certificate, RabbitMq};
