@@ -31,7 +31,6 @@ pub mod process;
 pub mod settings;
 pub mod snapshots;
 pub mod telemetry;
-pub mod template;
 
 pub use ids::{Attempt, InvalidStoreId, JobId, OpId, RunId, StoreId};
 pub use json::JsonObject;

@@ -1,6 +1,6 @@
 //! Why a run did not start, or could not be published, retried or cancelled.
 
-use seedbed_protocol::{broker::BrokerError, message::codec::CodecError, template::TemplateError};
+use seedbed_protocol::{broker::BrokerError, message::codec::CodecError, settings::TemplateError};
 
 use crate::{catalog::CatalogError, source::SourceError};
 

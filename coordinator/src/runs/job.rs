@@ -7,7 +7,7 @@ use seedbed_protocol::{
     Attempt, JobId, JsonObject, RunId,
     message::{Scope, SeedJob, Start, StreamSubscription},
     settings::SettingsError,
-    template::TemplateError,
+    settings::TemplateError,
 };
 
 use crate::settings::{Settings, StreamConfig, Templates};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use seedbed_protocol::{
+    settings::{ObjectTemplate, TemplateError, TextTemplate},
     settings::{SettingsError, invalid, optional_duration},
-    template::{ObjectTemplate, TemplateError, TextTemplate},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};

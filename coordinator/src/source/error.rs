@@ -1,6 +1,6 @@
 //! Why there is no list of stores: the source cannot be read, or a line or row of it is no store.
 
-use seedbed_protocol::{InvalidStoreId, template::quoted};
+use seedbed_protocol::{InvalidStoreId, settings::quoted};
 
 /// Why there is no list of stores.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     fmt,
     fs::File,
-    io::{self, BufRead, BufReader, Cursor, Read as _},
+    io::{self, BufRead, BufReader},
     path::PathBuf,
 };
 
@@ -14,20 +14,11 @@ use tokio::sync::mpsc;
 use super::store::Store;
 use super::{
     error::{RecordProblem, SourceError},
-    lines::{Lines, MAX_LINE_BYTES, without_byte_order_mark},
+    format::{FileFormat, check_header, csv_columns, first_line, json_columns, malformed, sniff},
+    lines::{Lines, without_byte_order_mark},
     reading::{READ_AHEAD, Read, until_end},
     record::{Columns, scope},
-    table::{check_header, csv_columns, first_line, json_columns, malformed},
 };
-
-/// How a list of stores is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum FileFormat {
-    /// One JSON object a line.
-    Ndjson,
-    /// Comma-separated values with a header; every value is a text.
-    Csv,
-}
 
 /// A file or standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -225,18 +216,6 @@ impl Reader {
     fn fail(&self, error: SourceError) -> Result<(), Closed> {
         self.sender.blocking_send(Err(error)).map_err(|_| Closed)
     }
-}
-
-/// A list whose first line that is not blank begins with `{` is NDJSON, any other CSV.
-fn sniff(mut file: Box<dyn BufRead + Send>) -> io::Result<(Box<dyn BufRead + Send>, FileFormat)> {
-    let mut start = Vec::new();
-    let mut lines = file.by_ref().take(MAX_LINE_BYTES);
-    while start.trim_ascii().is_empty() && lines.read_until(b'\n', &mut start)? > 0 {}
-    let format = match start.trim_ascii_start().first() {
-        Some(b'{') => FileFormat::Ndjson,
-        _ => FileFormat::Csv,
-    };
-    Ok((Box::new(Cursor::new(start).chain(file)), format))
 }
 
 #[cfg(test)]

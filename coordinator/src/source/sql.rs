@@ -1,50 +1,24 @@
 //! Stores from a database: one row of the configured query is one store, its columns are the claims.
 
-use std::{fmt, str::FromStr};
-
 use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt, stream::BoxStream};
-use seedbed_protocol::settings::without_secrets;
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection,
-    mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow},
-    postgres::{PgConnectOptions, PgConnection},
-    sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow},
+    mysql::{MySqlConnection, MySqlRow},
+    postgres::PgConnection,
+    sqlite::{SqliteConnection, SqliteRow},
 };
 use tokio::sync::mpsc;
-use url::Url;
 
-use super::store::Store;
 use super::{
+    driver::Driver,
     error::{RecordProblem, SourceError},
     query::Query,
     reading::{READ_AHEAD, Read, until_end},
     record::{Columns, scope},
+    store::Store,
     values::{json_columns, mysql_columns, sqlite_columns},
 };
-
-/// The parameters of a Postgres URL that sqlx knows, except `options[…]`. It would log any other one with its
-/// value, which may be a misspelt password.
-const POSTGRES_PARAMETERS: [&str; 18] = [
-    "sslmode",
-    "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "ssl-ca",
-    "sslcert",
-    "ssl-cert",
-    "sslkey",
-    "ssl-key",
-    "statement-cache-capacity",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "application_name",
-    "options",
-];
 
 /// A query on a database.
 #[derive(Debug)]
@@ -55,24 +29,6 @@ pub struct SqlSource {
     store_id: String,
 }
 
-#[derive(Clone)]
-enum Driver {
-    Postgres(PgConnectOptions),
-    MySql(MySqlConnectOptions),
-    Sqlite(SqliteConnectOptions),
-}
-
-/// Without the options, whose own `Debug` shows the password.
-impl fmt::Debug for Driver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Postgres(_) => "Postgres",
-            Self::MySql(_) => "MySql",
-            Self::Sqlite(_) => "Sqlite",
-        })
-    }
-}
-
 impl SqlSource {
     /// Whether the query has a `:since`.
     pub(super) fn knows_changes(&self) -> bool {
@@ -80,11 +36,7 @@ impl SqlSource {
     }
 
     pub(super) fn db_system(&self) -> &'static str {
-        match self.driver {
-            Driver::Postgres(_) => "postgresql",
-            Driver::MySql(_) => "mysql",
-            Driver::Sqlite(_) => "sqlite",
-        }
+        self.driver.system()
     }
 
     /// The query `query` on the database at `url`; nothing is opened yet.
@@ -92,44 +44,13 @@ impl SqlSource {
     /// # Errors
     /// [`SourceError::Url`] when `url` names no database that this program can ask.
     pub fn new(url: &str, query: &str, store_id: &str) -> Result<Self, SourceError> {
-        let bad = |problem: String| SourceError::Url { problem };
-        let malformed = |e: &dyn fmt::Display| bad(format!("is malformed: {e}"));
-        let (scheme, rest) = url
-            .split_once(':')
-            .ok_or_else(|| bad("must begin with postgres:, mysql:, sqlite: or file:".to_owned()))?;
-        let driver = match scheme {
-            "postgres" | "postgresql" => {
-                if let Some(unknown) = unknown_parameter(url) {
-                    return Err(bad(format!(
-                        "has a parameter {unknown:?} that Postgres connections do not have; remove it"
-                    )));
-                }
-                let options = PgConnectOptions::from_str(url).map_err(|e| malformed(&e))?;
-                Driver::Postgres(options.disable_statement_logging())
-            }
-            "mysql" | "mariadb" => {
-                let options = MySqlConnectOptions::from_str(url).map_err(|e| malformed(&e))?;
-                Driver::MySql(options.disable_statement_logging())
-            }
-            "sqlite" => {
-                let options = SqliteConnectOptions::new()
-                    .filename(rest.strip_prefix("//").unwrap_or(rest))
-                    .create_if_missing(false)
-                    .read_only(true);
-                Driver::Sqlite(options.disable_statement_logging())
-            }
-            other => {
-                return Err(bad(format!(
-                    "begins with {other}:, but must begin with postgres:, mysql:, sqlite: or file:"
-                )));
-            }
-        };
+        let (driver, database) = Driver::of(url)?;
         let query = query.trim().trim_end_matches(';').trim_end();
         if query.is_empty() {
             return Err(SourceError::NoQuery);
         }
         Ok(Self {
-            database: display_name(url, scheme, rest),
+            database,
             driver,
             query: Query::parse(query),
             store_id: store_id.to_owned(),
@@ -162,22 +83,6 @@ impl SqlSource {
         });
         until_end(receiver, self.database.clone())
     }
-}
-
-/// What messages may show of the database.
-fn display_name(url: &str, scheme: &str, rest: &str) -> String {
-    if scheme == "sqlite" {
-        return format!("sqlite:{}", rest.strip_prefix("//").unwrap_or(rest));
-    }
-    without_secrets(url)
-}
-
-/// The first parameter of a Postgres URL that sqlx does not know.
-fn unknown_parameter(url: &str) -> Option<String> {
-    let url = Url::parse(url).ok()?;
-    let mut names = url.query_pairs().map(|(name, _)| name.into_owned());
-    names
-        .find(|name| !POSTGRES_PARAMETERS.contains(&name.as_str()) && !name.starts_with("options["))
 }
 
 /// Runs one query and sends its stores on.
@@ -300,6 +205,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use futures::TryStreamExt;
+    use sqlx::sqlite::SqliteConnectOptions;
 
     use super::*;
 

@@ -8,7 +8,8 @@ use futures::stream::BoxStream;
 use super::store::Store;
 use super::{
     error::SourceError,
-    file::{self, FileFormat, Input},
+    file::{self, Input},
+    format::FileFormat,
     sql::SqlSource,
 };
 use crate::settings::SourceConfig;

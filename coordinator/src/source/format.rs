@@ -1,9 +1,34 @@
-//! One line of NDJSON, or one record of CSV under its header, as columns.
+//! The two formats of a list in a file: how they are told apart, and one line of NDJSON or record of CSV as columns.
+
+use std::io::{self, BufRead, Cursor, Read as _};
 
 use seedbed_protocol::json::kind_of;
 use serde_json::Value;
 
-use super::{error::RecordProblem, record::Columns};
+use super::{error::RecordProblem, lines::MAX_LINE_BYTES, record::Columns};
+
+/// How a list of stores is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FileFormat {
+    /// One JSON object a line.
+    Ndjson,
+    /// Comma-separated values with a header; every value is a text.
+    Csv,
+}
+
+/// A list whose first line that is not blank begins with `{` is NDJSON, any other CSV.
+pub(super) fn sniff(
+    mut file: Box<dyn BufRead + Send>,
+) -> io::Result<(Box<dyn BufRead + Send>, FileFormat)> {
+    let mut start = Vec::new();
+    let mut lines = file.by_ref().take(MAX_LINE_BYTES);
+    while start.trim_ascii().is_empty() && lines.read_until(b'\n', &mut start)? > 0 {}
+    let format = match start.trim_ascii_start().first() {
+        Some(b'{') => FileFormat::Ndjson,
+        _ => FileFormat::Csv,
+    };
+    Ok((Box::new(Cursor::new(start).chain(file)), format))
+}
 
 pub(super) fn malformed(problem: impl Into<String>) -> RecordProblem {
     RecordProblem::Malformed(problem.into())
