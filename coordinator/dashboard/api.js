@@ -15,7 +15,7 @@ export class Refusal extends Error {
     this.code = code;
   }
 
-  /** Whether the admin token is missing or wrong, or nobody may come in at all. */
+  /** Whether the admin token is missing or wrong, or the API is disabled. */
   get isAboutAccess() {
     return this.status === 401 || this.code === "admin_disabled";
   }

@@ -58,7 +58,7 @@ export function setAttribute(element, name, value) {
   }
 }
 
-/** Replaces what is in `element`. A text that stays the same is left alone, so that nobody hears it again. */
+/** Replaces what is in `element`. A text that stays the same is left alone, so that screen readers do not repeat it. */
 export function fill(element, ...children) {
   const filled = nodes(children);
   const isSame = filled.length === 1 && filled[0] === element.textContent && !element.firstElementChild;

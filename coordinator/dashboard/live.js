@@ -64,7 +64,7 @@ class Live {
     turn();
   }
 
-  /** Stores a second of the current run; null as long as nobody can tell. */
+  /** Stores a second of the current run; null as long as it is unknown. */
   pace() {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
     const [stores, millis] = first ? [last.over - first.over, now() - first.at] : [0, 0];

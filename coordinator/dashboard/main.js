@@ -47,7 +47,7 @@ function route(isFirst) {
   const [section, view] = find(path, context) ?? ["none", nowhere];
   show(section, view(context));
   if (!isFirst) {
-    // Whoever cannot see the page change hears its heading.
+    // Screen readers announce the new page by its heading.
     main.querySelector("h1")?.focus();
     scrollTo(0, 0);
   }

@@ -15,7 +15,7 @@ const SILENCE = 40_000;
 /** @typedef {{ kind: "connecting" } | { kind: "connected" } | { kind: "waiting", until: number }} Connection */
 
 /**
- * Listens until `signal` aborts or the server says that nobody is welcome.
+ * Listens until `signal` aborts or the server refuses.
  * @param {string} path
  * @param {{ onEvent: (name: string, data: string) => void, onConnection: (state: Connection) => void }} listener
  * @param {AbortSignal} signal

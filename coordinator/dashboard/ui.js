@@ -37,7 +37,7 @@ export function badge(state) {
   return h("span", { class: `badge ${state}` }, state);
 }
 
-/** A section with a heading; `actions` stand beside it. The heading can be given the focus. */
+/** A section with a heading; `actions` stand next to it. The heading can be given the focus. */
 export function section(title, { actions = [], ...properties } = {}, ...children) {
   const heading = h("h2", { tabindex: "-1" }, title);
   const element = h("section", properties, h("div", { class: "heading" }, heading, ...actions), ...children);

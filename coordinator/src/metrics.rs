@@ -1,5 +1,5 @@
 //! Counters and histograms of a coordinator. The gauges, which need the catalog and the broker, are in `runs/gauges.rs`;
-//! all names are in `deploy/MONITOR.md`.
+//! all names are in `deploy/TELEMETRY.md`.
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ const COLOURED = ["token", "sync", "scrub", "vacuum", "verify", "upload"];
 
 const colour = (step) => (COLOURED.includes(step) ? `step-${step}` : "step-other");
 
-/** All steps as parts of one bar, with their sum beside it. */
+/** All steps as parts of one bar, with their sum next to it. */
 export function stepBar(steps) {
   const total = steps.reduce((sum, { millis }) => sum + millis, 0);
   let x = 0;

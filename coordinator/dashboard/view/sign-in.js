@@ -1,4 +1,4 @@
-/** The door: asks for the admin token, or says why there is none to ask for. */
+/** Signing in: asks for the admin token, or says that none is set. */
 
 import { api, session } from "../api.js";
 import { fill, h } from "../dom.js";
@@ -16,7 +16,7 @@ function disabled() {
   const element = h(
     "div",
     { class: "door" },
-    h("h1", { tabindex: "-1" }, "Nobody may come in yet"),
+    h("h1", { tabindex: "-1" }, "The dashboard is disabled"),
     h("p", {}, "This server has no admin token, so the dashboard and the API are closed. Set one of these and start it again:"),
     h(
       "dl",
@@ -24,9 +24,9 @@ function disabled() {
       h("dt", {}, h("code", {}, "SEEDBED_SERVE__ADMIN_TOKEN")),
       h("dd", {}, "in the environment: a secret of at least 16 characters, which this page then asks for."),
       h("dt", {}, h("code", {}, "[serve] open_admin = true")),
-      h("dd", {}, "in seedbed.toml: everybody who reaches this server may use it. For a trusted network only."),
+      h("dd", {}, "in seedbed.toml: anyone who reaches this server may use it. For a trusted network only."),
     ),
-    h("button", { type: "button", class: "primary", onclick: () => location.reload() }, "Look again"),
+    h("button", { type: "button", class: "primary", onclick: () => location.reload() }, "Reload"),
   );
   return { title: "Closed", element };
 }

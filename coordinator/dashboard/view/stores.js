@@ -11,7 +11,7 @@ import { pager } from "../part/pager.js";
 
 const PAGE = 50;
 
-/** Typing goes on for a while; the server is asked when it pauses. In milliseconds. */
+/** The server is asked when typing pauses for so long, in milliseconds (debounce). */
 const TYPING = 200;
 
 /** Between two looks for news, in milliseconds. */

@@ -45,12 +45,12 @@ pub(super) enum Command {
         seedbed run --store 42 --store 43"
     )]
     Run(RunArgs),
-    /// Start failed stores over, and wait for the end
+    /// Retry failed stores, and wait for the end
     #[command(
         after_help = "Example:\n  seedbed retry\n  seedbed retry 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11"
     )]
     Retry(RetryArgs),
-    /// Drop the jobs of a run that no worker has started
+    /// Cancel the jobs of a run that no worker has started
     #[command(after_help = "Example:\n  seedbed cancel 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11")]
     Cancel(CancelArgs),
     /// Answer clients and administrators, record what workers report, and start runs as scheduled
@@ -69,7 +69,7 @@ pub(super) enum Command {
         after_help = "Example:\n  seedbed verify 42\n  seedbed verify ./snapshot.sqlite\n  seedbed verify --sample 20"
     )]
     Verify(VerifyArgs),
-    /// Remove snapshots that nobody needs any more
+    /// Remove snapshots that are no longer needed
     #[command(after_help = "Example:\n  seedbed gc --dry-run")]
     Gc(GcArgs),
     /// Take every snapshot into the catalog whose manifest is in the store

@@ -11,7 +11,7 @@ use url::Url;
 /// The longest lifetime of a signed URL: S3 and Google Cloud Storage allow seven days.
 const MAX_URL_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 
-/// What clients need to be given the URL of a snapshot.
+/// What clients need to get the URL of a snapshot.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DownloadConfig {
@@ -22,7 +22,7 @@ pub struct DownloadConfig {
     pub key_file: Option<PathBuf>,
     /// Where the public keys are published as a JWK set.
     pub jwks_url: Option<Url>,
-    /// How long those keys are believed without being published anew.
+    /// How long those keys stay valid without being fetched again.
     #[serde(deserialize_with = "duration")]
     pub jwks_max_age: Duration,
     /// The `kid` that tokens for `secret` or `key_file` must name.
@@ -33,7 +33,7 @@ pub struct DownloadConfig {
     pub audience: Option<String>,
     /// The claim that names the store.
     pub store_claim: String,
-    /// Whether everybody may download every snapshot.
+    /// Whether any caller may download every snapshot.
     pub anonymous: bool,
     /// How long a URL may be used.
     #[serde(deserialize_with = "duration")]
@@ -41,12 +41,12 @@ pub struct DownloadConfig {
     /// The secret that signs the URLs of snapshots in a directory.
     #[serde(default, deserialize_with = "optional_secret")]
     pub signing_secret: Option<Secret>,
-    /// The endpoint of the object store as clients reach it.
+    /// The endpoint of the object storage as clients reach it.
     pub store_endpoint: Option<Url>,
     /// Snapshots that are older are not handed out.
     #[serde(default, deserialize_with = "optional_duration")]
     pub max_age: Option<Duration>,
-    /// Whether a store without a usable snapshot is seeded because a client asked for it.
+    /// Whether a store without a usable snapshot is seeded on demand.
     pub on_demand: bool,
     /// How long a store is not seeded on demand again.
     #[serde(deserialize_with = "duration")]
@@ -71,7 +71,7 @@ impl DownloadConfig {
         if self.anonymous && self.on_demand {
             return invalid(
                 "download.on_demand",
-                "is true together with download.anonymous: anybody could have the source and the service read again \
+                "is true together with download.anonymous: any caller could make the source and the service be read again \
                  and again; leave one of them out",
             );
         }
@@ -80,13 +80,13 @@ impl DownloadConfig {
         if self.url_lifetime > MAX_URL_LIFETIME {
             return invalid(
                 "download.url_lifetime",
-                "is longer than 7d, which no store signs",
+                "is longer than 7d, which no object storage signs",
             );
         }
         if self.url_lifetime >= min_age {
             return invalid(
                 "download.url_lifetime",
-                "is not shorter than retention.min_age: a snapshot could be deleted while somebody may still \
+                "is not shorter than retention.min_age: a snapshot could be deleted while a client may still \
                  download it",
             );
         }

@@ -1,7 +1,4 @@
-//! The settings of the coordinator, and of the worker that it may run.
-//!
-//! Whether the values make sense is checked once, at the start, by [`Settings::check_catalog`] and
-//! [`Settings::check_seeding`].
+//! All sections together, and which of them each command checks at its start.
 
 use std::path::Path;
 
@@ -130,7 +127,7 @@ impl Settings {
         self.check_stores()
     }
 
-    /// Checks what the HTTP server needs, beside what seeding needs.
+    /// Checks what the HTTP server needs in addition to what seeding needs.
     ///
     /// # Errors
     /// [`SettingsError::Invalid`] names the first setting that makes no sense.

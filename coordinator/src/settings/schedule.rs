@@ -1,4 +1,4 @@
-//! When runs start by themselves.
+//! `serve.schedule`: when runs start without a command.
 
 use std::{fmt, str::FromStr};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, de};
 #[derive(Debug, Clone)]
 pub struct Schedule(Cron);
 
-/// A text is no schedule.
+/// A text that is not a schedule.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{text:?} is not a schedule such as \"0 * * * *\" (minute, hour, day, month, weekday): {reason}"

@@ -19,16 +19,16 @@ const MIN_TOKEN_CHARS: usize = 16;
 pub struct ServeConfig {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// Where it answers probes and says its metrics, beside `listen` and without a token.
+    /// Where it answers probes and exposes metrics without a token, in addition to `listen`.
     pub health_listen: Option<SocketAddr>,
     /// Where clients reach it, if that is not where it listens.
     pub public_url: Option<Url>,
-    /// When a run starts by itself.
+    /// When runs start without a command.
     pub schedule: Option<Schedule>,
-    /// What administrators authenticate themselves with.
+    /// The token of administrators.
     #[serde(default, deserialize_with = "optional_secret")]
     pub admin_token: Option<Secret>,
-    /// Whether the API and the dashboard are open to everybody.
+    /// Whether the API and the dashboard are open without a token.
     pub open_admin: bool,
     /// The page of a trace, with `{trace_id}` in it.
     pub trace_url: Option<String>,
@@ -42,7 +42,7 @@ pub struct ServeConfig {
     /// How long one request may take.
     #[serde(deserialize_with = "duration")]
     pub request_timeout: Duration,
-    /// How long requests may go on when the server is told to stop.
+    /// How long requests may continue when the server is told to stop.
     #[serde(deserialize_with = "duration")]
     pub grace: Duration,
 }

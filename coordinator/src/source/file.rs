@@ -96,7 +96,7 @@ struct Reader {
     sender: mpsc::Sender<Read>,
 }
 
-/// Nobody takes stores any more.
+/// The receiver of stores is gone.
 struct Closed;
 
 impl Reader {
@@ -108,7 +108,7 @@ impl Reader {
                 None => sniff(file),
             }
         });
-        // Once nobody takes stores, there is nobody to tell.
+        // If the receiver is gone, an error is of no interest either.
         let _ = match text {
             Ok((text, FileFormat::Ndjson)) => self.read_ndjson(text),
             Ok((text, FileFormat::Csv)) => self.read_csv(text),

@@ -78,7 +78,7 @@ impl SqlSource {
         let driver = self.driver.clone();
         tokio::spawn(async move {
             let ended = reader.read(driver).await.map(|()| None);
-            // Once nobody takes stores, there is nobody to tell.
+            // If the receiver is gone, an error is of no interest either.
             let _ = reader.sender.send(ended).await;
         });
         until_end(receiver, self.database.clone())

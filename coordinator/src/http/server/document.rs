@@ -16,7 +16,7 @@ use utoipa::{
 };
 use utoipa_swagger_ui::SwaggerUi;
 
-/// What the document says beside the endpoints that routers bring.
+/// What the document says in addition to the endpoints that routers bring.
 #[derive(OpenApi)]
 #[openapi(
     info(
