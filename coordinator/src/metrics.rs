@@ -25,7 +25,7 @@ pub(crate) fn meter() -> Meter {
     global::meter(SCOPE)
 }
 
-/// What is published.
+/// Published jobs.
 pub(crate) struct PublishMetrics {
     pub(crate) published: Counter<u64>,
 }
@@ -42,7 +42,7 @@ impl PublishMetrics {
     }
 }
 
-/// What workers report.
+/// Recorded events.
 pub(crate) struct EventMetrics {
     events: Counter<u64>,
     lag: Histogram<f64>,
@@ -78,7 +78,7 @@ impl EventMetrics {
     }
 }
 
-/// What is asked of the server.
+/// Answered requests.
 pub(crate) struct RequestMetrics {
     duration: Histogram<f64>,
 }

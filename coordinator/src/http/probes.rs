@@ -74,7 +74,7 @@ async fn keys(State(probes): State<Arc<Probes>>) -> impl IntoResponse {
     (headers, probes.own_keys.clone())
 }
 
-/// What the process measures, for Prometheus
+/// The metrics of this process, for Prometheus
 #[utoipa::path(
     get,
     path = "/metrics",

@@ -12,30 +12,17 @@ pub enum RunError {
     Source(#[from] SourceError),
     /// The list of stores is empty.
     #[error("no stores: {origin} lists none")]
-    NoStores {
-        /// The file or the database.
-        origin: String,
-    },
+    NoStores { origin: String },
     /// A store that was asked for is not in the list.
     #[error("there is no store {store_id:?} in {origin}; nothing was started")]
-    UnknownStore {
-        /// The store.
-        store_id: String,
-        /// The file or the database.
-        origin: String,
-    },
+    UnknownStore { store_id: String, origin: String },
     /// A template of the configuration does not fit a store.
     #[error("{setting} does not fit the store {store_id:?} (at {position} of {origin}): {source}")]
     Template {
-        /// The setting.
         setting: String,
-        /// The store.
         store_id: String,
-        /// Its line or row.
         position: u64,
-        /// The file or the database.
         origin: String,
-        /// What is missing.
         source: TemplateError,
     },
     /// The catalog refused.
@@ -44,9 +31,7 @@ pub enum RunError {
     /// A job does not fit a message.
     #[error("cannot publish the job of the store {store_id:?}: {source}")]
     Job {
-        /// The store.
         store_id: String,
-        /// Why not.
         source: CodecError,
     },
     /// The broker failed.
@@ -72,20 +57,5 @@ impl RunError {
             Self::NoStores { .. } | Self::UnknownStore { .. } | Self::Template { .. } => true,
             Self::Job { .. } | Self::Broker(_) => false,
         }
-    }
-}
-
-impl CatalogError {
-    /// Whether a person has to change the list of stores, the settings or the command before it can succeed.
-    pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Open { .. }
-                | Self::Newer { .. }
-                | Self::DuplicateStore { .. }
-                | Self::FewerStores { .. }
-                | Self::UnknownRun { .. }
-                | Self::RunEnded { .. }
-        )
     }
 }

@@ -55,7 +55,7 @@ pub struct Publisher {
     holder: String,
 }
 
-/// What came of publishing a run.
+/// The result of publishing a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Published {
     /// No job of it is left to publish, or the publisher was told to stop.
@@ -64,7 +64,7 @@ pub enum Published {
     Elsewhere,
 }
 
-/// What came of one job.
+/// The result of publishing one job.
 enum Attempted {
     Queued(QueuedJob),
     /// It can never be published as it is.

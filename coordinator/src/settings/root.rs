@@ -141,7 +141,7 @@ impl Settings {
         self.templates().map(drop)
     }
 
-    /// What is filled in for each store, parsed.
+    /// The templates that are filled in for each store, parsed.
     ///
     /// # Errors
     /// [`SettingsError::Invalid`] names the setting that is no template.
@@ -149,7 +149,7 @@ impl Settings {
         Templates::parse(&self.token.subject, &self.parameters, &self.streams)
     }
 
-    /// What the worker of this process needs to know.
+    /// The settings of the worker of this process.
     pub fn worker_settings(&self) -> WorkerSettings {
         WorkerSettings {
             powersync: self.powersync.clone(),

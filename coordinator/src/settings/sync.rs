@@ -37,7 +37,7 @@ pub struct StreamConfig {
     pub priority: Option<u8>,
 }
 
-/// What is filled in for each store, parsed once.
+/// The templates that are filled in for each store, parsed once.
 #[derive(Debug, Clone)]
 pub struct Templates {
     /// `token.subject`, which the worker fills in.

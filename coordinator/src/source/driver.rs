@@ -100,7 +100,7 @@ impl Driver {
     }
 }
 
-/// What messages may show of the database.
+/// The name of the database in messages, without its password.
 fn display_name(url: &str, scheme: &str, rest: &str) -> String {
     if scheme == "sqlite" {
         return format!("sqlite:{}", rest.strip_prefix("//").unwrap_or(rest));

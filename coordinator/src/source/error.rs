@@ -25,50 +25,36 @@ pub enum SourceError {
         "cannot tell the format of {file} from its name; add --stores-format ndjson or \
          --stores-format csv"
     )]
-    Format {
-        /// The file.
-        file: String,
-    },
+    Format { file: String },
     /// The file or its text cannot be read.
     #[error("cannot read {origin}: {source}")]
     Unreadable {
-        /// The file.
         origin: String,
-        /// What the system says.
         source: std::io::Error,
     },
     /// The database refused to connect.
     #[error("cannot connect to the database of source.url ({database}): {source}")]
     Connect {
-        /// Host and name of the database.
         database: String,
-        /// What the driver says.
         source: sqlx::Error,
     },
     /// The database refused the query.
     #[error("source.query failed on {database}: {source}")]
     Query {
-        /// Host and name of the database.
         database: String,
-        /// What the driver says.
         source: sqlx::Error,
     },
     /// Whatever reads the list is gone, and did not come to its end.
     #[error("reading {origin} ended unexpectedly, before the end of the list")]
-    Ended {
-        /// The file or the database.
-        origin: String,
-    },
+    Ended { origin: String },
     /// One line or row is not a store.
     #[error("{origin}, {unit} {position}: {problem}")]
     Record {
-        /// The file or the query.
         origin: String,
         /// `line` or `row`.
         unit: &'static str,
         /// Which one, from 1.
         position: u64,
-        /// What is wrong with it.
         problem: RecordProblem,
     },
 }
@@ -95,7 +81,6 @@ pub enum RecordProblem {
     StoreIdType {
         /// `source.store_id`.
         column: String,
-        /// What it is.
         found: &'static str,
     },
     /// The id breaks a rule.
@@ -103,28 +88,17 @@ pub enum RecordProblem {
     StoreId(#[from] InvalidStoreId),
     /// A column would overwrite what the token's signer sets.
     #[error("the column {column:?} is a claim that Seedbed sets itself; rename the column")]
-    ReservedClaim {
-        /// The column.
-        column: String,
-    },
+    ReservedClaim { column: String },
     /// Two columns of one name: one of the two claims would be lost, and it may be the one that keeps
     /// stores apart.
     #[error("it has the column {column:?} twice; give each column a name of its own")]
-    DuplicateColumn {
-        /// The column.
-        column: String,
-    },
+    DuplicateColumn { column: String },
     /// A column of a type that has no place in JSON.
     #[error(
         "the column {column:?} has the type {type_name}, which cannot become a claim; convert it in \
          source.query, as in CAST({column} AS CHAR) AS {column}"
     )]
-    ColumnType {
-        /// The column.
-        column: String,
-        /// Its type on the database.
-        type_name: String,
-    },
+    ColumnType { column: String, type_name: String },
 }
 
 impl SourceError {

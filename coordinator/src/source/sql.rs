@@ -100,8 +100,8 @@ impl Reader {
             Driver::Postgres(options) => {
                 let mut connection: PgConnection =
                     options.connect().await.map_err(|e| self.unreachable(e))?;
-                // Postgres turns its rows into JSON itself, so that every type becomes what Postgres
-                // thinks it is in JSON, and the columns keep their order.
+                // Postgres converts its rows to JSON itself: every type as Postgres defines it, and the columns
+                // keep their order.
                 let (query, times) = self.query.with("$1::timestamptz");
                 let query = format!("SELECT row_to_json(q)::text FROM (\n{query}\n) q");
                 let mut query = sqlx::query_scalar::<_, String>(AssertSqlSafe(query));

@@ -43,7 +43,6 @@ pub enum GcError {
     WrongStorage {
         /// Snapshots that should be there.
         snapshots: u64,
-        /// Its URL.
         url: String,
     },
 }
@@ -59,7 +58,7 @@ impl GcError {
     }
 }
 
-/// What was removed, or would be.
+/// Counts of what was removed, or with `dry_run` would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Collected {
     /// Snapshots that were kept long enough.

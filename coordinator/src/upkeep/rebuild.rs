@@ -33,7 +33,7 @@ impl RebuildError {
     }
 }
 
-/// What was found.
+/// Counts of what was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Rebuilt {
     /// Snapshots that the catalog did not know.

@@ -42,48 +42,25 @@ pub enum VerifyError {
         "{file} has {found}, but its manifest says {expected}: it was damaged or replaced after its upload"
     )]
     Changed {
-        /// Where it is.
         file: String,
-        /// What it is.
         found: String,
-        /// What it was.
         expected: String,
     },
     /// The file is not a good snapshot.
     #[error("{file}: {source}")]
-    Bad {
-        /// Where it is.
-        file: String,
-        /// What is wrong with it.
-        source: SnapshotError,
-    },
+    Bad { file: String, source: SnapshotError },
     /// The schema, whose raw tables a snapshot may have, cannot be used.
     #[error(transparent)]
     Schema(#[from] SchemaError),
     /// The file cannot be read.
     #[error("cannot read {file}: {source}")]
-    Unreadable {
-        /// Where it is.
-        file: String,
-        /// What the system says.
-        source: io::Error,
-    },
+    Unreadable { file: String, source: io::Error },
     /// There is no room for a copy to look into.
     #[error("cannot copy {file} to {} for the check: {source}; TMPDIR names another place", std::env::temp_dir().display())]
-    Copy {
-        /// Where it is.
-        file: String,
-        /// What the system says.
-        source: io::Error,
-    },
+    Copy { file: String, source: io::Error },
     /// The check itself broke.
     #[error("the check of {file} ended unexpectedly: {reason}")]
-    Ended {
-        /// Where it is.
-        file: String,
-        /// What is known of it.
-        reason: String,
-    },
+    Ended { file: String, reason: String },
 }
 
 impl VerifyError {

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// What a check found, or why the part cannot be used.
 pub(super) type Checked<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// What came of the check of one part.
+/// The result for one part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct PartCheck {
     /// The part.

@@ -33,9 +33,7 @@ pub enum KeyError {
     /// The key file cannot be read.
     #[error("download.key_file {} cannot be read: {source}", path.display())]
     Unreadable {
-        /// The file.
         path: PathBuf,
-        /// What the system says.
         source: std::io::Error,
     },
     /// It holds no public key.
@@ -43,10 +41,7 @@ pub enum KeyError {
         "download.key_file {} holds no public RSA, EC (P-256, P-384) or Ed25519 key in PEM; a certificate or a \
          private key is none", path.display()
     )]
-    NoKey {
-        /// The file.
-        path: PathBuf,
-    },
+    NoKey { path: PathBuf },
     /// The signing secret is not usable.
     #[error("download.signing_secret is too short to be safe; give at least 32 characters")]
     SigningSecret,

@@ -12,17 +12,13 @@ pub enum HttpError {
     /// It cannot listen.
     #[error("cannot listen at {address} (serve.listen): {source}")]
     Listen {
-        /// Where.
         address: SocketAddr,
-        /// What the system says.
         source: std::io::Error,
     },
     /// It cannot listen for probes.
     #[error("cannot listen at {address} (serve.health_listen): {source}")]
     ListenHealth {
-        /// Where.
         address: SocketAddr,
-        /// What the system says.
         source: std::io::Error,
     },
     /// The public half of Seedbed's own key cannot be published.

@@ -42,12 +42,7 @@ pub enum LocalError {
     Serve(#[from] ServeError),
     /// A part of this process ended without a reason.
     #[error("the {part} ended unexpectedly: {reason}")]
-    Ended {
-        /// Which part.
-        part: &'static str,
-        /// What is known of it.
-        reason: String,
-    },
+    Ended { part: &'static str, reason: String },
 }
 
 impl LocalError {

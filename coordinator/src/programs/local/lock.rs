@@ -16,18 +16,10 @@ pub enum LockError {
         "another `seedbed local` is working on the catalog {}; wait for it to end, or set catalog.url \
          to another file", path.display()
     )]
-    Locked {
-        /// The catalog.
-        path: PathBuf,
-    },
+    Locked { path: PathBuf },
     /// The lock file cannot be used.
     #[error("cannot lock {}: {source}", path.display())]
-    Unusable {
-        /// The lock file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    Unusable { path: PathBuf, source: io::Error },
 }
 
 /// Takes the lock. It lasts as long as the file is open, and ends with the process however that ends.

@@ -17,7 +17,7 @@ use crate::{catalog::Catalog, runs::error::RunError};
 /// Between two questions whether a run is still being published.
 const PUBLISHER_POLL: Duration = Duration::from_millis(200);
 
-/// What became of the jobs of a cancelled run.
+/// The result of cancelling a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Cancelled {
     /// Jobs of the run that will not start.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::catalog::{Applied, FailedJob, Totals};
 
-/// What has become of the jobs of some runs.
+/// The jobs of some runs, by how far they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Jobs of the runs.

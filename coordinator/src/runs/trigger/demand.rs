@@ -35,7 +35,7 @@ const LISTING: Duration = Duration::from_secs(60);
 /// Stores that are remembered at a time.
 const MAX_REQUESTS: usize = 10_000;
 
-/// What a client is told.
+/// The answer to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// The store is or will be seeded.

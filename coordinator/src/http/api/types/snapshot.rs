@@ -1,7 +1,10 @@
 //! Snapshots, as the API answers them.
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{encoding::Encoding, manifest::Manifest};
+use seedbed_protocol::{
+    encoding::Encoding,
+    manifest::{self, Manifest},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -105,35 +108,50 @@ impl From<SnapshotRecord> for Snapshot {
             core_version: manifest.core_version,
             schema_fingerprint: manifest.schema_fingerprint,
             powersync_endpoint: manifest.powersync_endpoint,
-            tables: tables
-                .into_iter()
-                .map(|t| Table {
-                    table: t.table,
-                    rows: t.rows,
-                })
-                .collect(),
-            renditions: renditions
-                .into_iter()
-                .map(|r| Rendition {
-                    encoding: r.encoding,
-                    bytes: r.bytes,
-                    sha256: r.sha256,
-                    key: r.key,
-                })
-                .collect(),
-            steps: steps
-                .into_iter()
-                .map(|s| Step {
-                    step: s.step,
-                    millis: s.millis,
-                })
-                .collect(),
-            download: Download {
-                bytes: download.bytes,
-                operations: download.operations,
-                connections: download.connections,
-            },
+            tables: tables.into_iter().map(Table::from).collect(),
+            renditions: renditions.into_iter().map(Rendition::from).collect(),
+            steps: steps.into_iter().map(Step::from).collect(),
+            download: download.into(),
             trace_id: manifest.trace_id,
+        }
+    }
+}
+
+impl From<manifest::TableRows> for Table {
+    fn from(rows: manifest::TableRows) -> Self {
+        Self {
+            table: rows.table,
+            rows: rows.rows,
+        }
+    }
+}
+
+impl From<manifest::Rendition> for Rendition {
+    fn from(rendition: manifest::Rendition) -> Self {
+        Self {
+            encoding: rendition.encoding,
+            bytes: rendition.bytes,
+            sha256: rendition.sha256,
+            key: rendition.key,
+        }
+    }
+}
+
+impl From<manifest::StepTiming> for Step {
+    fn from(timing: manifest::StepTiming) -> Self {
+        Self {
+            step: timing.step,
+            millis: timing.millis,
+        }
+    }
+}
+
+impl From<manifest::Download> for Download {
+    fn from(download: manifest::Download) -> Self {
+        Self {
+            bytes: download.bytes,
+            operations: download.operations,
+            connections: download.connections,
         }
     }
 }
