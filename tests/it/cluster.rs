@@ -7,6 +7,7 @@ mod failures;
 mod refusals;
 mod retention;
 mod runs;
+mod same_job;
 mod serve;
 mod sources;
 mod storm;

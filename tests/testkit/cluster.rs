@@ -2,6 +2,7 @@
 //! test starts.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -14,7 +15,7 @@ use seedbed_protocol::{
     Attempt, OpId, StoreId,
     broker::{self, Broker, BrokerConfig, BrokerUrl},
     message::{Checkpoint, Download, Encoding, Manifest, Origin, Rendition, TableRows},
-    snapshots::{SnapshotStore, SnapshotsConfig},
+    snapshots::{SnapshotStore, SnapshotsConfig, keys_of},
 };
 use serde_json::Value;
 use stand_in::PowerSync;
@@ -23,7 +24,7 @@ use tempfile::TempDir;
 use crate::{
     objects::ObjectServer,
     pipeline::{Access, same_rows},
-    program::{Process, Program, stop},
+    program::{Ended, Process, Program, stop},
     servers::{Postgres, RabbitMq},
 };
 
@@ -113,6 +114,14 @@ impl Cluster {
         (0..count).map(|_| self.program.start_worker()).collect()
     }
 
+    /// Runs `seedbed run` over the listed stores, with more arguments, to its end.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub async fn run(&self, more: &[&str]) -> Ended {
+        self.program.run(&[&RUN[..], more].concat()).await
+    }
+
     /// What `seedbed status --json` says.
     ///
     /// # Panics
@@ -191,6 +200,33 @@ impl Cluster {
         }
         let in_flight = catalog.jobs_in_flight(1).await;
         assert!(in_flight.expect("the catalog answers").is_empty());
+        catalog.close().await;
+    }
+
+    /// After `gc`, the live snapshots of `stores` stores are in their place and nothing else is.
+    ///
+    /// # Panics
+    /// When that is not so.
+    pub async fn assert_only_live_snapshots_survive(&self, stores: usize) {
+        let collected = self.program.run(&["gc"]).await;
+        assert_eq!(collected.code, Some(0), "{collected}");
+        let catalog = self.catalog().await;
+        let live: Vec<_> = catalog
+            .snapshots(None, false)
+            .try_collect()
+            .await
+            .expect("the catalog answers");
+        assert_eq!(live.len(), stores);
+        let keys = live.iter().flat_map(|record| keys_of(&record.manifest));
+        let expected: BTreeSet<String> = keys.collect();
+        let objects: Vec<_> = self
+            .snapshots()
+            .list()
+            .try_collect()
+            .await
+            .expect("the place answers");
+        let present: BTreeSet<String> = objects.into_iter().map(|object| object.key).collect();
+        assert_eq!(present, expected);
         catalog.close().await;
     }
 

@@ -19,7 +19,7 @@ pub const CRATES: &[Crate] = &[
         folder: "protocol",
         root: "protocol/src/lib.rs",
         floors: &[
-            "error digest ids json",
+            "digest error ids",
             "manifest",
             "message settings telemetry process",
             "objects",

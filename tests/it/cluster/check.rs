@@ -1,7 +1,7 @@
 //! `seedbed check` on a cluster whose snapshots are in S3.
 
 use testkit::{
-    cluster::{Cluster, RUN},
+    cluster::Cluster,
     objects::ObjectServer,
     servers::RabbitMq,
     serving::Serving,
@@ -13,7 +13,7 @@ async fn check_downloads_by_a_signed_url_and_compares_all_clocks() {
     Serving::prepare(&mut cluster.program);
     let workers = cluster.start_workers(1);
     cluster.add_stores(1, 5);
-    let ended = cluster.program.run(&RUN).await;
+    let ended = cluster.run(&[]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     let parts = cluster.program.check(0).await;
     assert!(

@@ -34,7 +34,7 @@ async fn a_permanent_failure_is_not_tried_again() {
         .faults()
         .always_for("store-1", too_many_buckets);
     let workers = cluster.start_workers(1);
-    let ended = cluster.program.run(&[&RUN[..], &["--json"]].concat()).await;
+    let ended = cluster.run(&["--json"]).await;
     assert_eq!(ended.code, Some(1), "{ended}");
     let summary = ended.objects().pop().unwrap();
     assert_eq!(
@@ -67,8 +67,7 @@ async fn a_transient_failure_is_tried_again_after_growing_and_jittered_delays() 
     };
     cluster.service.faults().with_probability(1.0, away);
     let workers = cluster.start_workers(1);
-    let no_wait = [&RUN[..], &["--no-wait"]].concat();
-    let ended = cluster.program.run(&no_wait).await;
+    let ended = cluster.run(&["--no-wait"]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
 
     let broker = cluster.broker().await;
@@ -144,7 +143,7 @@ async fn jobs_of_a_worker_with_wrong_access_to_s3_are_parked_and_come_back_when_
         right.push(("SEEDBED_SNAPSHOTS__URL".to_owned(), server.url.clone()));
         cluster.program.set_variable(variable, wrong);
         let workers = cluster.start_workers(1);
-        let ended = cluster.program.run(&RUN).await;
+        let ended = cluster.run(&[]).await;
         assert_eq!(ended.code, Some(1), "{ended}");
         for store in &stores {
             let requests = cluster.service.metrics().store(store).requests;

@@ -31,7 +31,7 @@ use super::broker::support::other_program;
 /// What `seedbed run` and `seedbed-worker` say before they end with `code`.
 async fn both_end_with(cluster: &Cluster, code: i32) -> [Ended; 2] {
     let ended = [
-        cluster.program.run(&RUN).await,
+        cluster.run(&[]).await,
         cluster.program.start_worker().end().await,
     ];
     for ended in &ended {
@@ -127,7 +127,7 @@ async fn a_job_without_headers_that_no_catalog_knows_is_seeded_and_its_events_ar
         broker.waiting(Queue::Events).await.unwrap() == 2
     })
     .await;
-    let ended = cluster.program.run(&RUN).await;
+    let ended = cluster.run(&[]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     cluster.assert_seeded(&stores).await;
     stop(workers).await;
@@ -215,8 +215,7 @@ async fn a_virtual_host_without_permission_is_refused_with_the_way_in() {
 async fn a_catalog_of_a_newer_version_is_refused_and_left_as_it_is() {
     let cluster = Cluster::start().await;
     let stores = cluster.add_stores(2, 5);
-    let no_wait = [&RUN[..], &["--no-wait"]].concat();
-    let ended = cluster.program.run(&no_wait).await;
+    let ended = cluster.run(&["--no-wait"]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     let url = &cluster.catalog_url;
     let of_the_future = "INSERT INTO _sqlx_migrations \
@@ -236,7 +235,7 @@ async fn a_catalog_of_a_newer_version_is_refused_and_left_as_it_is() {
     assert_eq!(runs[0].totals.in_flight, 2);
     catalog.close().await;
     let workers = cluster.start_workers(1);
-    let ended = cluster.program.run(&RUN).await;
+    let ended = cluster.run(&[]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     cluster.assert_seeded(&stores).await;
     stop(workers).await;
@@ -264,7 +263,7 @@ async fn a_run_without_rabbitmq_gives_up_in_time_and_lists_nothing() {
     cluster.program.set("BROKER__URL", &right);
     cluster.program.set("BROKER__CONNECT_TIMEOUT", "30s");
     let workers = cluster.start_workers(1);
-    let ended = cluster.program.run(&RUN).await;
+    let ended = cluster.run(&[]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     cluster.assert_seeded(&stores).await;
     stop(workers).await;

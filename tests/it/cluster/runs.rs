@@ -19,7 +19,7 @@ async fn two_workers_seed_every_store_of_a_run() {
     let cluster = Cluster::start().await;
     let stores = cluster.add_stores(30, 20);
     let workers = cluster.start_workers(2);
-    let ended = cluster.program.run(&[&RUN[..], &["--json"]].concat()).await;
+    let ended = cluster.run(&["--json"]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     let summary = ended.objects().pop().unwrap();
     assert_eq!(summary["type"], "summary");
@@ -50,8 +50,7 @@ async fn two_workers_seed_every_store_of_a_run() {
 async fn what_workers_reported_to_nobody_counts_before_the_next_run_decides() {
     let cluster = Cluster::start().await;
     let stores = cluster.add_stores(20, 5);
-    let no_wait = [&RUN[..], &["--no-wait"]].concat();
-    let run = cluster.program.run(&no_wait).await;
+    let run = cluster.run(&["--no-wait"]).await;
     assert_eq!(run.code, Some(0), "{run}");
     let workers = cluster.start_workers(1);
     let broker = cluster.broker().await;
@@ -62,8 +61,7 @@ async fn what_workers_reported_to_nobody_counts_before_the_next_run_decides() {
     };
     wait::until("all events are reported", reported).await;
     stop(workers).await;
-    let only_old = [&RUN[..], &["--only-older-than", "1h"]].concat();
-    let next = cluster.program.run(&only_old).await;
+    let next = cluster.run(&["--only-older-than", "1h"]).await;
     assert_eq!(next.code, Some(0), "{next}");
     assert!(next.error.contains("no store needs a new job"), "{next}");
     cluster.assert_seeded(&stores).await;
@@ -118,10 +116,7 @@ async fn a_run_that_was_killed_while_it_published_is_taken_over() {
         !runs.unwrap().is_empty()
     })
     .await;
-    let ended = cluster
-        .program
-        .run(&[&RUN[..], &["--no-wait"]].concat())
-        .await;
+    let ended = cluster.run(&["--no-wait"]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     assert!(
         ended
@@ -183,10 +178,7 @@ async fn a_job_that_kills_its_workers_is_parked_and_seeded_after_a_retry() {
 async fn a_cancelled_run_starts_nothing_more() {
     let cluster = Cluster::start().await;
     cluster.add_stores(600, 1);
-    let ended = cluster
-        .program
-        .run(&[&RUN[..], &["--no-wait", "--json"]].concat())
-        .await;
+    let ended = cluster.run(&["--no-wait", "--json"]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     let run_id = ended.objects()[0]["run_id"].as_str().unwrap().to_owned();
     let ended = cluster.program.run(&["cancel", &run_id, "--json"]).await;
@@ -218,7 +210,7 @@ async fn a_run_may_be_for_some_stores_only() {
     cluster.add_stores(6, 5);
     let workers = cluster.start_workers(1);
     let run = async |more: &[&str]| {
-        let ended = cluster.program.run(&[&RUN[..], more].concat()).await;
+        let ended = cluster.run(more).await;
         assert_eq!(ended.code, Some(0), "{ended}");
         ended.error
     };
@@ -243,10 +235,7 @@ async fn a_run_may_be_for_some_stores_only() {
     }
     let told = run(&["--only-older-than", "1h"]).await;
     assert!(told.contains("no store needs a new job"), "{told}");
-    let missing = cluster
-        .program
-        .run(&[&RUN[..], &["--store", "nobody"]].concat())
-        .await;
+    let missing = cluster.run(&["--store", "nobody"]).await;
     assert_eq!(missing.code, Some(2), "{missing}");
     assert!(missing.error.contains("no store \"nobody\""), "{missing}");
     stop(workers).await;
@@ -338,7 +327,7 @@ async fn wrong_credentials_and_missing_parts_are_named_and_exit_with_2() {
         let ended = if setting == "SNAPSHOTS__URL" {
             cluster.program.start_worker().end().await
         } else {
-            cluster.program.run(&RUN).await
+            cluster.run(&[]).await
         };
         assert_eq!(ended.code, Some(2), "{setting}={value}: {ended}");
         assert!(ended.error.contains(reason), "{setting}={value}: {ended}");

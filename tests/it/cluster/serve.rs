@@ -36,10 +36,7 @@ async fn what_workers_report_is_recorded_and_handed_out_while_no_run_waits() {
     let stores = cluster.add_stores(10, 10);
     let servers = join_all((0..2).map(|_| Serving::start(&cluster.program, &SERVE))).await;
     let workers = cluster.start_workers(1);
-    let ended = cluster
-        .program
-        .run(&[&RUN[..], &["--no-wait"]].concat())
-        .await;
+    let ended = cluster.run(&["--no-wait"]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     until(&cluster, |runs| {
         runs.iter().all(|run| run.state == RunState::Completed)
@@ -137,7 +134,7 @@ async fn a_download_from_s3_goes_by_a_url_that_s3_signs_for_the_endpoint_of_clie
     Serving::prepare(&mut cluster.program);
     let stores = cluster.add_stores(1, 10);
     let workers = cluster.start_workers(1);
-    let ended = cluster.program.run(&RUN).await;
+    let ended = cluster.run(&[]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     let server = Serving::start(&cluster.program, &SERVE).await;
     let answer = server.database(&stores[0]).await.json();

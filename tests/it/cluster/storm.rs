@@ -3,7 +3,6 @@
 //! `SEEDBED_STORM_STORES=1000` makes it as large as one likes; the default takes one or two minutes.
 
 use std::{
-    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -66,7 +65,9 @@ async fn every_store_ends_with_one_good_snapshot_whatever_breaks() {
     let everything = stores.len().to_string();
     let verify = ["verify", "--sample", &everything];
     assert_succeeded(&cluster.program.run(&verify).await);
-    assert_only_the_live_snapshots_survive(&cluster, &catalog, stores.len()).await;
+    cluster
+        .assert_only_live_snapshots_survive(stores.len())
+        .await;
     stop(workers).await;
     assert_no_work_directory_is_left(&cluster);
     println!(
@@ -195,24 +196,6 @@ async fn assert_queues_are_empty(cluster: &Cluster) {
         assert_eq!(broker.waiting(queue).await.unwrap(), 0, "{queue}");
     }
     broker.close().await;
-}
-
-/// After `gc`, the store holds the live snapshots and nothing else.
-async fn assert_only_the_live_snapshots_survive(
-    cluster: &Cluster,
-    catalog: &Catalog,
-    stores: usize,
-) {
-    assert_succeeded(&cluster.program.run(&["gc"]).await);
-    let live: Vec<_> = catalog.snapshots(None, false).try_collect().await.unwrap();
-    assert_eq!(live.len(), stores);
-    let expected: BTreeSet<String> = live
-        .iter()
-        .flat_map(|record| seedbed_protocol::snapshots::keys_of(&record.manifest))
-        .collect();
-    let objects: Vec<_> = cluster.snapshots().list().try_collect().await.unwrap();
-    let present: BTreeSet<String> = objects.into_iter().map(|object| object.key).collect();
-    assert_eq!(present, expected);
 }
 
 fn assert_no_work_directory_is_left(cluster: &Cluster) {

@@ -101,7 +101,7 @@ async fn a_trace_shows_which_way_its_job_went_and_why() {
     let stores = cluster.add_stores(3, 50);
     cluster.list(&stores[..2]);
     let worker = cluster.program.start_worker();
-    assert_eq!(cluster.program.run(&RUN).await.code, Some(0));
+    assert_eq!(cluster.run(&[]).await.code, Some(0));
     worker.stop().await;
     cluster.service.put(
         "products",
@@ -110,7 +110,7 @@ async fn a_trace_shows_which_way_its_job_went_and_why() {
     cluster.list(&stores);
     report_to(&mut cluster, &collector);
     let worker = cluster.program.start_worker();
-    assert_eq!(cluster.program.run(&RUN).await.code, Some(0));
+    assert_eq!(cluster.run(&[]).await.code, Some(0));
     worker.stop().await;
     collector
         .wait_for("everything has come", |collector| {
@@ -159,7 +159,7 @@ async fn jaeger_finds_a_job_by_its_store() {
         cluster.service.faults().push_for("store-2", cut);
     }
     let worker = cluster.program.start_worker();
-    let ended = cluster.program.run(&RUN).await;
+    let ended = cluster.run(&[]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     worker.stop().await;
 
@@ -236,7 +236,7 @@ async fn a_download_joins_its_callers_trace_and_no_signature_is_in_any() {
     report_to(&mut cluster, &collector);
     Serving::prepare(&mut cluster.program);
     let worker = cluster.program.start_worker();
-    assert_eq!(cluster.program.run(&RUN).await.code, Some(0));
+    assert_eq!(cluster.run(&[]).await.code, Some(0));
     worker.stop().await;
     let server = Serving::start(&cluster.program, &SERVE).await;
     let token = format!("Bearer {}", client_token(json!({ "store_id": "store-1" })));

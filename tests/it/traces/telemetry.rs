@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::{
-    cluster::{Cluster, RUN},
+    cluster::Cluster,
     collector::{Behaviour, Collector},
     pipeline::Access,
     powersync::Fault,
@@ -19,7 +19,7 @@ use tonic::transport::Identity;
 /// Seeds every store of the cluster and returns the worker, which goes on.
 async fn seed(cluster: &Cluster) -> Process {
     let worker = cluster.program.start_worker();
-    let ended = cluster.program.run(&RUN).await;
+    let ended = cluster.run(&[]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     worker
 }
@@ -292,7 +292,7 @@ async fn a_collector_that_is_away_costs_a_word_and_no_job() {
         })
         .await;
     collector.behave(Behaviour::Takes);
-    let ended = cluster.program.run(&RUN).await;
+    let ended = cluster.run(&[]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
     worker
         .until("it says so", |worker| {
