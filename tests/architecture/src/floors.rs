@@ -45,7 +45,6 @@ pub const CRATES: &[Crate] = &[
         folder: "coordinator",
         root: "coordinator/src/lib.rs",
         floors: &[
-            "text store",
             "catalog settings metrics",
             "source upkeep",
             "runs",
