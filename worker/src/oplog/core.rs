@@ -110,7 +110,12 @@ pub(super) fn subscribe(
         "ttl": ttl,
         "priority": stream.priority,
     } });
-    control(connection, "subscriptions", request.to_string())?;
+    // Unlike the other operations, this one answers with NULL.
+    connection.query_row(
+        "SELECT powersync_control('subscriptions', ?1)",
+        [request.to_string()],
+        |_| Ok(()),
+    )?;
     Ok(())
 }
 
