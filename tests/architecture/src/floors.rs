@@ -21,7 +21,8 @@ pub const CRATES: &[Crate] = &[
         floors: &[
             "digest error ids",
             "manifest",
-            "message settings telemetry process",
+            "message",
+            "settings telemetry process",
             "objects",
             "snapshots broker",
         ],
