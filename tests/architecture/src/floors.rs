@@ -98,8 +98,8 @@ const ALL: &[&str] = &[
 ];
 
 const TESTKIT: &[&str] = &[
-    "machine recordings wait",
-    "collector pipeline servers",
+    "machine wait",
+    "recordings collector pipeline servers",
     "objects program",
     "cluster serving stand_in",
 ];
