@@ -98,8 +98,8 @@ const ALL: &[&str] = &[
 ];
 
 const TESTKIT: &[&str] = &[
-    "machine recordings wait",
-    "collector pipeline servers",
+    "machine wait",
+    "collector pipeline recordings servers",
     "objects program",
     "cluster serving stand_in",
 ];
