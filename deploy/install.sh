@@ -20,7 +20,7 @@ need() {
   local reason=$1 package missing=()
   shift
   for package in "$@"; do
-    is_installed "$package" || missing+=("$package")
+    is_installed "$package" || [[ " ${missing_packages[*]-} " == *" $package "* ]] || missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   missing_packages+=("${missing[@]}")
@@ -65,7 +65,7 @@ install_needed() {
   missing_reasons=()
 }
 
-# Shows progress on stdout, and apt's complaints on stderr. A subshell, so that its traps are its own: whatever ends
+# Shows progress on stdout; all that apt says goes to stderr. A subshell, so that its traps are its own: whatever ends
 # it, the policy file goes.
 install_quietly() (
   set -o pipefail
@@ -78,23 +78,25 @@ install_quietly() (
     printf '#!/bin/sh\n%s\nexit 101\n' "$policy_mark" | "${as_root[@]}" install -m 755 /dev/stdin "$policy_file" ||
       exit
   fi
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -q \
-    --no-install-recommends -o APT::Status-Fd=1 -o Dpkg::Use-Pty=0 "${missing_packages[@]}" | show_progress
+  # apt reports its progress on descriptor 3 and keeps that from what it starts, so it cannot be stdout; sudo closes all
+  # but the first three, so a shell opens it.
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes sh -c '
+    exec 3>&1 >&2
+    exec apt-get install -y -q --no-install-recommends -o APT::Status-Fd=3 -o Dpkg::Use-Pty=0 "$@"
+  ' sh "${missing_packages[@]}" | show_progress
 )
 
-# Reads apt's `KIND:ITEM:PERCENT:TEXT` lines and shows every tenth percent of downloading and of installing.
+# Reads apt's lines `dlstatus:ITEM:PERCENT:TEXT` and `pmstatus:…`, and shows every tenth percent.
 show_progress() {
-  local kind percent shown=''
-  while IFS=: read -r kind _ percent _; do
-    percent=${percent%%[.,]*}
-    case "$kind" in
-      dlstatus) kind=downloading ;;
-      pmstatus) kind=installing ;;
-      *) continue ;;
-    esac
-    [ "$kind $((percent / 10))" != "$shown" ] || continue
-    shown="$kind $((percent / 10))"
-    echo "  $kind, $percent %"
+  local line step shown=''
+  while IFS= read -r line; do
+    [[ $line =~ ^(dl|pm)status:[^\ ]*:([0-9]+)[.,0-9]*: ]] || continue
+    step=downloading
+    [ "${BASH_REMATCH[1]}" = dl ] || step=installing
+    step="$step, $((BASH_REMATCH[2] / 10))0 %"
+    [ "$step" != "$shown" ] || continue
+    shown=$step
+    echo "  $step"
   done
 }
 

@@ -32,7 +32,7 @@ pub use jobs::{
     FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob, QueuedJob,
     Retried,
 };
-pub use listing::{Covers, Download, InFlight, ListOptions, Listed, Listing};
+pub use listing::{Covers, Download, InFlight, Listed, Listing, RunKind, Sweep};
 pub use runs::{RunCursor, RunReport, Totals, WayCount};
 pub use snapshots::{JobObjects, Retention, SnapshotRecord, SnapshotRef};
 pub use state::{JobState, RunState, SnapshotState, UnknownState};

@@ -1,40 +1,38 @@
 //! The coordinator: knows which stores there are, has each of them seeded, and keeps the catalog.
 //!
 //! ```text
-//!   stores ──▶ run ──── SeedJob ───▶ Queue::Jobs ──▶ worker
-//!               │                                      │
-//!               ▼                                      ▼
-//!            catalog ◀── events ◀── SeedEvent ── Queue::Events
-//!               │
-//!               └──▶ progress, status, snapshots, verify
+//!   source ──▶ runs ──── SeedJob ───▶ Queue::Jobs ──▶ worker
+//!                │ ▲                                    │
+//!                ▼ └──────────── SeedEvent ◀── Queue::Events
+//!             catalog ◀── upkeep (gc, verify)
+//!                │
+//!                └──▶ http (downloads, API, dashboard), cli (progress, status)
 //! ```
 //!
-//! [`stores`] streams the list of stores, [`run`] records a job for each in the [`catalog`] and publishes
-//! them, and [`events`] writes what the workers report back into the catalog. [`local`] puts all of it and a
-//! worker into one process. [`cli`] is the program `seedbed`.
+//! Rooms, from the ground up; each uses only those below it:
+//!
+//! * [`catalog`], [`settings`], `metrics`.
+//! * [`source`]: the list of stores. [`upkeep`]: garbage collection, rebuilding, verifying.
+//! * [`runs`]: lists, publishes, records, controls and supervises.
+//! * [`http`]: the server.
+//! * [`programs`]: a server, a command on a cluster, everything in one process.
+//! * [`cli`]: the program `seedbed`, and all that it prints.
+//!
+//! `README.md` beside this folder follows a store and a download through them.
 
 pub mod catalog;
-pub mod check;
 pub mod cli;
-pub mod cluster;
-pub mod config;
-pub mod demand;
-pub mod events;
-mod follow;
 pub mod http;
-pub mod local;
 mod metrics;
-pub mod operator;
-pub mod progress;
-pub mod publish;
-pub mod rebuild;
-pub mod requeue;
-pub mod retention;
-pub mod run;
-pub mod schedule;
-pub mod serve;
-pub mod show;
-pub mod stores;
-pub mod template;
-pub mod tend;
-pub mod verify;
+pub mod programs;
+pub mod runs;
+pub mod settings;
+pub mod source;
+pub mod upkeep;
+
+// The paths by which the tests still reach them.
+pub use settings as config;
+/// The list of stores.
+pub mod stores {
+    pub use crate::source::{SourceError as StoresError, Store, StoreSource};
+}

@@ -1,24 +1,14 @@
-//! What a coordinator measures. The names are listed in the README.
+//! Counters and histograms of a coordinator. The gauges, which need the catalog and the broker, are in `runs/gauges.rs`;
+//! all names are in `deploy/TELEMETRY.md`.
 
 use std::time::Duration;
 
 use chrono::Utc;
 use opentelemetry::{
     KeyValue, global,
-    metrics::{Counter, Gauge, Histogram, Meter},
+    metrics::{Counter, Histogram, Meter},
 };
-use seedbed_protocol::{
-    broker::{Broker, BrokerError, Queue},
-    message::SeedEvent,
-    telemetry::SCOPE,
-};
-use tokio_util::sync::CancellationToken;
-use tracing::debug;
-
-use crate::catalog::{Catalog, CatalogError};
-
-/// Between two looks at queues and catalog.
-const PAUSE: Duration = Duration::from_secs(10);
+use seedbed_protocol::{message::SeedEvent, telemetry::SCOPE};
 
 /// Seconds from a worker's report to the catalog.
 const LAG: [f64; 12] = [
@@ -30,11 +20,12 @@ const REQUESTS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
-fn meter() -> Meter {
+/// Where instruments of this program are made.
+pub(crate) fn meter() -> Meter {
     global::meter(SCOPE)
 }
 
-/// What is published.
+/// Published jobs.
 pub(crate) struct PublishMetrics {
     pub(crate) published: Counter<u64>,
 }
@@ -51,7 +42,7 @@ impl PublishMetrics {
     }
 }
 
-/// What workers report.
+/// Recorded events.
 pub(crate) struct EventMetrics {
     events: Counter<u64>,
     lag: Histogram<f64>,
@@ -87,7 +78,7 @@ impl EventMetrics {
     }
 }
 
-/// What is asked of the server.
+/// Answered requests.
 pub(crate) struct RequestMetrics {
     duration: Histogram<f64>,
 }
@@ -112,7 +103,7 @@ impl RequestMetrics {
         status: u16,
         elapsed: Duration,
     ) {
-        // Of whatever else a client sends there would be no end.
+        // Unknown methods would make the values of the label unbounded.
         let method = match method {
             "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" | "PATCH" | "DELETE" | "CONNECT"
             | "TRACE" => method,
@@ -124,94 +115,5 @@ impl RequestMetrics {
         ];
         attributes.extend(route.map(|route| KeyValue::new("http.route", route.to_owned())));
         self.duration.record(elapsed.as_secs_f64(), &attributes);
-    }
-}
-
-/// How things stand, as far as the catalog and the broker know. Every coordinator that serves says the same.
-pub(crate) struct Standing {
-    catalog: Catalog,
-    messages: Gauge<u64>,
-    consumers: Gauge<u64>,
-    oldest_job: Gauge<f64>,
-    snapshot_age: Gauge<f64>,
-    stores: Gauge<u64>,
-}
-
-/// Why it is not known how things stand.
-#[derive(Debug, thiserror::Error)]
-enum StandingError {
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
-}
-
-impl Standing {
-    pub(crate) fn new(catalog: Catalog) -> Self {
-        Self {
-            catalog,
-            messages: meter()
-                .u64_gauge("seedbed.queue.messages")
-                .with_unit("{message}")
-                .with_description("Messages that wait, without those that somebody holds")
-                .build(),
-            consumers: meter()
-                .u64_gauge("seedbed.queue.consumers")
-                .with_unit("{consumer}")
-                .with_description("Who takes messages")
-                .build(),
-            oldest_job: meter()
-                .f64_gauge("seedbed.queue.oldest_job.age")
-                .with_unit("s")
-                .with_description("Since the oldest job that no worker has started was listed")
-                .build(),
-            snapshot_age: meter()
-                .f64_gauge("seedbed.snapshot.age")
-                .with_unit("s")
-                .with_description("Since the stores' snapshots were made, by quantile")
-                .build(),
-            stores: meter()
-                .u64_gauge("seedbed.stores")
-                .with_unit("{store}")
-                .with_description("Stores of the source, by whether they have a snapshot")
-                .build(),
-        }
-    }
-
-    /// Looks again and again, until `stop` is cancelled. What is away meanwhile keeps its last value.
-    pub(crate) async fn keep_measuring(&self, broker: &dyn Broker, stop: &CancellationToken) {
-        loop {
-            if let Err(error) = self.measure(broker).await {
-                debug!("cannot measure now: {error}");
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(PAUSE) => {}
-            }
-        }
-    }
-
-    async fn measure(&self, broker: &dyn Broker) -> Result<(), StandingError> {
-        let now = Utc::now();
-        let freshness = self.catalog.freshness(now).await?;
-        for (state, stores) in [
-            ("with_snapshot", freshness.stores() - freshness.never),
-            ("without_snapshot", freshness.never),
-        ] {
-            self.stores
-                .record(stores, &[KeyValue::new("seedbed.state", state)]);
-        }
-        for (quantile, age) in self.catalog.snapshot_ages(now).await? {
-            let quantile = KeyValue::new("seedbed.quantile", quantile);
-            self.snapshot_age.record(age.as_secs_f64(), &[quantile]);
-        }
-        let waiting = self.catalog.oldest_waiting(now).await?;
-        self.oldest_job.record(waiting.as_secs_f64(), &[]);
-        for queue in Queue::ALL {
-            let name = [KeyValue::new("seedbed.queue", queue.name())];
-            self.messages.record(broker.waiting(queue).await?, &name);
-            self.consumers.record(broker.consumers(queue).await?, &name);
-        }
-        Ok(())
     }
 }

@@ -9,8 +9,8 @@
 //!
 //! Rooms, from the ground up; each uses only those above it in this list:
 //!
-//! * [`error`], [`digest`], [`encoding`], [`ids`], [`json`]: error texts, hashes, ids.
-//! * [`checkpoint`], then [`manifest`]: what a snapshot holds, and how it was made.
+//! * [`error`], [`digest`], [`ids`]: error texts, hashes, ids.
+//! * [`manifest`]: what a snapshot holds, and how it was made.
 //! * [`message`]: jobs and events, and their [`message::codec`]. [`settings`]: the file that configures both programs.
 //!   [`telemetry`]: logs, traces and metrics. [`process`]: signals and exit codes.
 //! * [`objects`]: object storage.
@@ -18,12 +18,9 @@
 //!   RabbitMQ.
 
 pub mod broker;
-pub mod checkpoint;
 pub mod digest;
-pub mod encoding;
 pub mod error;
 pub mod ids;
-pub mod json;
 pub mod manifest;
 pub mod message;
 pub mod objects;
@@ -33,7 +30,11 @@ pub mod snapshots;
 pub mod telemetry;
 
 pub use ids::{Attempt, InvalidStoreId, JobId, OpId, RunId, StoreId};
-pub use json::JsonObject;
+pub use message::JsonObject;
 
 // The paths by which others still reach them.
-pub use {message::codec, telemetry::trace};
+pub use {
+    manifest::{checkpoint, encoding},
+    message::{codec, json},
+    telemetry::trace,
+};

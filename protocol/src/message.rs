@@ -7,14 +7,15 @@
 pub mod codec;
 mod event;
 mod job;
+pub mod json;
 mod v1;
 
 pub use event::{EventKind, Failure, FailureKind, SeedEvent};
 pub use job::{BaseSnapshot, Scope, SeedJob, Start, StreamSubscription};
+pub use json::JsonObject;
 
 // The names by which others still reach them.
-pub use crate::{
-    checkpoint::{BucketCheckpoint, Checkpoint},
-    encoding::Encoding,
-    manifest::{Download, FullReason, Manifest, Origin, Rendition, StepTiming, TableRows, Way},
+pub use crate::manifest::{
+    BucketCheckpoint, Checkpoint, Download, Encoding, FullReason, Manifest, Origin, Rendition,
+    StepTiming, TableRows, Way,
 };

@@ -13,6 +13,7 @@ mod load;
 mod reference;
 mod secret;
 mod sources;
+mod template;
 mod value;
 
 pub use defaults::{DEFAULTS, SECTIONS};
@@ -22,4 +23,5 @@ pub use load::{load, merge};
 pub use reference::reference;
 pub use secret::{Secret, optional_secret, without_secrets};
 pub use sources::{CONFIG_VARIABLE, ENV_PREFIX};
+pub use template::{ObjectTemplate, TemplateError, TextTemplate, quoted};
 pub use value::{duration, list, optional_duration, positive};

@@ -12,7 +12,7 @@ use chrono::Utc;
 use futures::future::try_join_all;
 use rand::Rng;
 use reqwest::{Client, StatusCode};
-use seedbed::catalog::{self, Catalog, Covers, InFlight, ListOptions, PendingJob};
+use seedbed::catalog::{self, Catalog, Covers, InFlight, PendingJob, RunKind, Sweep};
 use seedbed_protocol::{
     Attempt, JsonObject, StoreId,
     message::{EventKind, Scope, SeedEvent},
@@ -93,14 +93,14 @@ async fn measure(name: &str, stores: u64, requests: u64) -> anyhow::Result<()> {
 /// Gives each store a live snapshot, as a run over all of them does.
 async fn fill(catalog: &Catalog, stores: u64) -> anyhow::Result<()> {
     let mut listing = catalog
-        .list_run(ListOptions {
-            kind: "run",
+        .list_run(Sweep {
+            kind: RunKind::Run,
             in_flight: InFlight::Refuse,
             only_older_than: None,
             covers: Covers::All,
             allow_fewer: false,
             download: catalog::Download::Changed,
-            only_changed: false,
+            skip_unchanged: false,
         })
         .await?;
     for number in 1..=stores {

@@ -9,11 +9,9 @@ use std::{
 use anyhow::Context;
 use rusqlite::{Connection, OptionalExtension, ToSql};
 use seedbed_worker::{
-    config::WorkerSettings,
-    database,
-    line::{LineKind, with_rows_as_text},
-    stream::{Line, LineFormat, PowerSyncClient},
-    token::TokenSigner,
+    oplog::{self, LineKind, ReadLine},
+    powersync::{Line, LineFormat, PowerSyncClient, TokenSigner},
+    settings::WorkerSettings,
 };
 use serde_json::{Value, json};
 use testkit::pipeline::job;
@@ -28,11 +26,11 @@ pub(crate) async fn seed(
     directory: &Path,
     file: &Path,
 ) -> anyhow::Result<Duration> {
-    let connection = database::open(&directory.join("peer.sqlite"))?;
+    let connection = oplog::open(&directory.join("peer.sqlite"))?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    database::initialize(&connection)?;
+    oplog::initialize(&connection)?;
     let products = json!({ "tables": [{ "name": "products", "columns": [
         { "name": "store_id", "type": "text" }, { "name": "name", "type": "text" }] }] });
     connection.query_row(
@@ -52,8 +50,7 @@ pub(crate) async fn seed(
         let waiting = Instant::now();
         let line = lines.next().await?.context("the stream ended early")?;
         waited += waiting.elapsed();
-        let kind = LineKind::of(&line)?;
-        let line = with_rows_as_text(line)?;
+        let ReadLine { line, kind, .. } = ReadLine::read(line, false)?;
         connection.execute_batch("BEGIN IMMEDIATE")?;
         apply(&connection, &line)?;
         connection.execute_batch("COMMIT")?;

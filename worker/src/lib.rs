@@ -1,36 +1,37 @@
-//! Takes seed jobs and turns each into one verified snapshot in the snapshot store.
+//! Takes seed jobs and turns each into one verified snapshot in the repository.
 //!
 //! ```text
 //! SeedJob ─▶ service ─▶ seed ─▶ sync ─▶ scrub ─▶ vacuum ─▶ verify ─▶ upload ─▶ SeedEvent, then ack
 //!                               │ ▲                                     │
-//!                 token, stream │ │ database (powersync_core)           └─▶ SnapshotStore
+//!                     powersync │ │ oplog (powersync_core)              └─▶ repository
 //!                               ▼ │
 //!                        PowerSync service
 //! ```
+//!
+//! Rooms, from the ground up; each uses only those before it: `settings`, `metrics`, `backoff` < [`powersync`] <
+//! [`oplog`] < [`snapshot`] < [`seed`] < [`service`] < [`program`].
 
-pub mod config;
-pub mod database;
-pub mod error;
-mod gate;
-pub mod health;
-pub mod line;
-pub mod line_buffer;
-mod load;
+mod backoff;
 mod metrics;
-pub mod operations;
+pub mod oplog;
+pub mod powersync;
 pub mod program;
-pub mod progress;
-mod reuse;
-pub mod schema;
-mod seed;
+pub mod seed;
 pub mod service;
+pub mod settings;
 pub mod snapshot;
-mod step;
-pub mod stream;
-pub mod sync;
-pub mod token;
-mod upload;
-pub mod verify;
-pub mod workdir;
 
+pub use metrics::Progress;
 pub use service::{Probe, Shutdown, Worker};
+
+// Paths from before the rooms, for callers that still use them.
+pub use oplog::{self as database, self as schema};
+pub use powersync::{self as line_buffer, self as stream, self as token};
+pub use seed as error;
+pub use settings as config;
+/// Verification under its former names.
+pub mod verify {
+    pub use crate::snapshot::verify::{
+        Expected, FileFacts as Verified, SnapshotFile as Snapshot, VerifyError, verify_file,
+    };
+}

@@ -1,34 +1,38 @@
-//! What a worker measures. The names are listed in the README.
+//! The metrics of a worker, and the counters behind a progress bar. The names of the metrics are listed in
+//! deploy/TELEMETRY.md.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use opentelemetry::{
     KeyValue, global,
     metrics::{Counter, Gauge, Histogram, UpDownCounter},
 };
-use seedbed_protocol::{message::Manifest, telemetry::SCOPE};
+use seedbed_protocol::{manifest::Manifest, telemetry::SCOPE};
 
-/// Seconds of a job or of one of its steps: from a store without rows to one with many millions.
-const SECONDS: [f64; 15] = [
+/// Histogram boundaries of a job or one of its steps, in seconds: from a store without rows to many millions of rows.
+const DURATION_BOUNDARIES: [f64; 15] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0, 3600.0,
 ];
 
-/// How a worker is done with a delivery.
+/// How a delivery was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// A new snapshot is in the store.
+pub(crate) enum JobOutcome {
+    /// A new snapshot is in the repository.
     Seeded,
     /// The live snapshot is still right.
     Unchanged,
-    /// It failed, and comes again.
+    /// The attempt failed, and the job is retried.
     Retried,
-    /// It failed for good and was parked.
+    /// The job failed and was parked.
     Failed,
-    /// The worker was told to stop; another one gets the job.
+    /// The worker was told to stop, and another one gets the job.
     HandedBack,
 }
 
-impl Outcome {
+impl JobOutcome {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Seeded => "seeded",
@@ -65,7 +69,9 @@ impl Metrics {
         let histogram = |name, description| {
             let builder = meter.f64_histogram(name).with_unit("s");
             let builder = builder.with_description(description);
-            builder.with_boundaries(SECONDS.to_vec()).build()
+            builder
+                .with_boundaries(DURATION_BOUNDARIES.to_vec())
+                .build()
         };
         Self {
             jobs: counter("seedbed.jobs", "{job}", "Jobs, by what came of them"),
@@ -104,7 +110,7 @@ impl Metrics {
         }
     }
 
-    /// Counts `slots` as what the worker has.
+    /// Records how many slots the worker has.
     pub(crate) fn has_slots(&self, slots: u16) {
         self.slots.record(slots.into(), &[]);
     }
@@ -115,25 +121,25 @@ impl Metrics {
         InFlight(self.in_flight.clone())
     }
 
-    /// Counts a job that was settled.
-    pub(crate) fn settled(&self, outcome: Outcome, took: Duration) {
+    /// Counts a settled job.
+    pub(crate) fn settled(&self, outcome: JobOutcome, took: Duration) {
         let outcome = [KeyValue::new("seedbed.outcome", outcome.name())];
         self.jobs.add(1, &outcome);
         self.job_duration.record(took.as_secs_f64(), &outcome);
     }
 
-    /// Counts a job that is tried again because of this step.
+    /// Counts a job that is retried because this step failed.
     pub(crate) fn retried(&self, step: &'static str) {
         self.retries.add(1, &[KeyValue::new("seedbed.step", step)]);
     }
 
-    /// Counts a step, whether or not it went well.
+    /// Records a step's duration, whether or not it succeeded.
     pub(crate) fn step(&self, step: &'static str, took: Duration) {
         let step = [KeyValue::new("seedbed.step", step)];
         self.step_duration.record(took.as_secs_f64(), &step);
     }
 
-    /// Counts what came by a stream.
+    /// Counts what a stream has brought.
     pub(crate) fn downloaded(&self, operations: u64, bytes: u64) {
         self.operations.add(operations, &[]);
         self.downloaded.add(bytes, &[]);
@@ -147,11 +153,35 @@ impl Metrics {
     }
 }
 
-/// A job that is worked on.
+/// Counts a job as in flight until it is dropped.
 pub(crate) struct InFlight(UpDownCounter<i64>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.add(-1, &[]);
+    }
+}
+
+/// Counters that a progress bar reads while jobs run: the sums over all jobs of a worker. They only ever grow.
+#[derive(Debug, Default)]
+pub struct Progress {
+    operations: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Progress {
+    /// Returns how many operations were downloaded; nearly always one a row.
+    pub fn operations(&self) -> u64 {
+        self.operations.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many bytes of streams were downloaded, after decompression.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self, operations: u64, bytes: u64) {
+        self.operations.fetch_add(operations, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 }

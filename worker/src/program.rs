@@ -1,4 +1,4 @@
-//! The program `seedbed-worker`: a worker as a service, for as many machines as needed.
+//! The program `seedbed-worker`: reads settings, connects, runs one worker until a signal, and answers probes.
 //!
 //! Exit codes: 0, it was told to stop and nothing is left undone; 1, something failed; 2, the command line or
 //! the settings are wrong and nothing was started; 130, told to stop twice.
@@ -8,26 +8,22 @@ use std::{io, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use clap::Parser;
 use seedbed_protocol::{
     broker::{self, Broker, BrokerConfig, BrokerError},
+    objects::StorageError,
+    process::{FAILED, Signals, USAGE, interrupt, runtime},
     settings::{self, CONFIG_VARIABLE, SettingsError},
-    snapshots::{SnapshotStore, SnapshotStoreError},
+    snapshots::SnapshotRepository,
     telemetry::{LogConfig, Telemetry, TelemetryError},
 };
-use serde::{Deserialize, de::IgnoredAny};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use serde::Deserialize;
 use tracing::{info, warn};
 
 use crate::{
-    Shutdown, Worker,
-    config::{
+    seed::ConfigError,
+    service::{HealthServer, Shutdown, Worker},
+    settings::{
         PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, WorkerConfig, WorkerSettings,
     },
-    error::ConfigError,
-    health::HealthServer,
 };
-
-const FAILED: u8 = 1;
-const USAGE: u8 = 2;
-const INTERRUPTED: u8 = 130;
 
 /// Takes seed jobs from RabbitMQ and turns each into one verified snapshot.
 #[derive(Debug, Parser)]
@@ -48,10 +44,8 @@ pub struct Arguments {
     slots: Option<u16>,
 }
 
-/// The settings file as a worker reads it. The coordinator's sections are there so that a misspelt one is
-/// noticed.
+/// The sections that a worker reads. [`settings::load`] refuses sections that neither program has.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Settings {
     powersync: PowerSyncConfig,
     token: TokenConfig,
@@ -60,22 +54,6 @@ struct Settings {
     broker: BrokerConfig,
     worker: WorkerConfig,
     log: LogConfig,
-    #[serde(rename = "source")]
-    _source: IgnoredAny,
-    #[serde(rename = "sync")]
-    _sync: IgnoredAny,
-    #[serde(rename = "parameters")]
-    _parameters: IgnoredAny,
-    #[serde(rename = "streams")]
-    _streams: Option<IgnoredAny>,
-    #[serde(rename = "catalog")]
-    _catalog: IgnoredAny,
-    #[serde(rename = "retention")]
-    _retention: IgnoredAny,
-    #[serde(rename = "serve")]
-    _serve: IgnoredAny,
-    #[serde(rename = "download")]
-    _download: IgnoredAny,
 }
 
 /// Why the worker did not start, or stopped by itself.
@@ -93,7 +71,7 @@ enum WorkerError {
     #[error(transparent)]
     Broker(#[from] BrokerError),
     #[error(transparent)]
-    Snapshots(#[from] SnapshotStoreError),
+    Snapshots(#[from] StorageError),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("cannot listen at {address} (worker.listen): {source}")]
@@ -134,10 +112,7 @@ fn run(arguments: Arguments) -> Result<(), WorkerError> {
     if arguments.slots.is_some() {
         settings.worker.slots = arguments.slots;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(WorkerError::Runtime)?;
+    let runtime = runtime().map_err(WorkerError::Runtime)?;
     runtime.block_on(async {
         let telemetry = Telemetry::start("seedbed-worker", &settings.log)?;
         let worked = work(settings).await;
@@ -155,7 +130,6 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
         broker,
         worker,
         log,
-        ..
     } = settings;
     let settings = WorkerSettings {
         powersync,
@@ -171,7 +145,7 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
         return Err(WorkerError::MemoryBroker);
     }
     let signals = Signals::new().map_err(WorkerError::Signals)?;
-    let snapshots = SnapshotStore::open(&settings.snapshots)?;
+    let snapshots = SnapshotRepository::open(&settings.snapshots)?;
     let broker = broker::connect(&broker).await?;
     let worker = Worker::new(&settings, snapshots, broker.clone())?;
     let shutdown = Shutdown::default();
@@ -179,7 +153,8 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
         listen(address, &broker, &shutdown).await?;
     }
     info!(slots = settings.worker.slots(), "taking jobs");
-    tokio::spawn(signals.stop(shutdown.clone(), settings.worker.grace));
+    let stopping = stop_at(signals, shutdown.clone(), settings.worker.grace);
+    tokio::spawn(stopping);
     worker.run(shutdown).await?;
     broker.close().await;
     Ok(())
@@ -198,37 +173,15 @@ async fn listen(
     Ok(())
 }
 
-/// Ctrl-C and SIGTERM.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+/// Drains the worker at the first signal, for at most `grace`; ends the process at the second.
+async fn stop_at(mut signals: Signals, shutdown: Shutdown, grace: Duration) {
+    signals.next().await;
+    warn!("taking no more jobs; finishing those in flight (once more to stop at once)");
+    shutdown.drain.cancel();
+    tokio::select! {
+        () = tokio::time::sleep(grace) => shutdown.abort.cancel(),
+        () = signals.next() => interrupt(),
     }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-
-    /// The first signal drains the worker, for as long as `grace` at most; the second ends the process.
-    async fn stop(mut self, shutdown: Shutdown, grace: Duration) {
-        self.next().await;
-        warn!("taking no more jobs; finishing those in flight (once more to stop at once)");
-        shutdown.drain.cancel();
-        tokio::select! {
-            () = tokio::time::sleep(grace) => shutdown.abort.cancel(),
-            () = self.next() => std::process::exit(INTERRUPTED.into()),
-        }
-        self.next().await;
-        std::process::exit(INTERRUPTED.into());
-    }
+    signals.next().await;
+    interrupt();
 }

@@ -1,4 +1,4 @@
-//! Whatever a service sends, reading it neither panics nor takes more memory than a few times its length.
+//! Reading a line, however broken, neither panics nor takes more memory than a few times its length.
 //!
 //! `SEEDBED_LINE_MUTATIONS` sets how many broken lines are read, `SEEDBED_LINE_SEED` the generator's seed:
 //! `SEEDBED_LINE_MUTATIONS=10000000 SEEDBED_LINE_SEED=$RANDOM cargo test --release -p seedbed-worker --test lines`.
@@ -9,16 +9,14 @@ use bson::{Bson, doc};
 use bytes::{BufMut, Bytes};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use seedbed_worker::{
-    line::{LineKind, with_rows_as_text},
-    line_buffer::{LineBuffer, MAX_LINE_BYTES},
-    operations,
-    stream::{Line, LineFormat},
+    oplog::{LineKind, ReadLine, decode},
+    powersync::{Line, LineBuffer, LineFormat, MAX_LINE_BYTES, StreamError},
 };
 
 const MUTATIONS: u64 = 60_000;
 const SEED: u64 = 20_261_123;
 
-/// How many bytes may be allocated at a time for each byte of a line, and whatever its length.
+/// How many bytes may be allocated at a time for each byte of a line, and for a line of any length.
 const BYTES_PER_BYTE: u64 = 16;
 const BYTES_AT_LEAST: u64 = 64 << 10;
 
@@ -27,16 +25,16 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     value.map_or(otherwise, |value| value.parse().expect(variable))
 }
 
+fn kind(line: &Line) -> Result<LineKind, StreamError> {
+    ReadLine::read(line.clone(), false).map(|read| read.kind)
+}
+
 /// Everything that reads lines before the core extension does.
 fn read(line: &Line) -> bool {
-    let operations = operations::decode(line).map(|batch| batch.operations.len());
-    let kind = LineKind::of(line);
-    let text = with_rows_as_text(line.clone());
-    match kind {
-        Ok(LineKind::Data { .. }) => operations.is_ok() || text.is_ok(),
-        Ok(_) => true,
-        Err(_) => false,
-    }
+    let decoded = ReadLine::read(line.clone(), true);
+    let undecoded = ReadLine::read(line.clone(), false);
+    assert_eq!(decoded.is_ok(), undecoded.is_ok(), "{line:?}");
+    decoded.is_ok()
 }
 
 fn read_within_bounds(line: &Line) -> bool {
@@ -187,12 +185,12 @@ fn a_line_that_ends_early_is_nothing_that_is_acted_upon_wherever_it_ends() {
             for end in 0..whole.bytes.len() {
                 let cut = line(format, whole.bytes.slice(..end));
                 read_within_bounds(&cut);
-                assert!(operations::decode(&cut).is_err(), "{cut:?}");
+                assert!(decode(&cut).is_err(), "{cut:?}");
                 // The core extension reads the whole of these, and refuses it.
                 let passed_on = |kind: &LineKind| {
                     matches!(kind, LineKind::Other | LineKind::CheckpointComplete)
                 };
-                let kind = LineKind::of(&cut);
+                let kind = kind(&cut);
                 assert!(kind.as_ref().map_or(true, passed_on), "{cut:?}: {kind:?}");
             }
         }
@@ -254,9 +252,9 @@ fn deep_nesting_is_refused_before_anything_follows_it() {
         line(LineFormat::Bson, bytes)
     };
     for kind in ["checkpoint", "checkpoint_diff", "data", "news"] {
-        let error = LineKind::of(&nested(kind)).unwrap_err();
+        let error = self::kind(&nested(kind)).unwrap_err();
         assert!(error.to_string().contains("nested too deep"), "{error}");
-        assert!(operations::decode(&nested(kind)).is_err());
+        assert!(decode(&nested(kind)).is_err());
         let text = format!("{{\"{kind}\":{}", "{\"x\":".repeat(DEPTH));
         read_within_bounds(&line(LineFormat::Ndjson, text.into_bytes()));
     }
@@ -360,7 +358,7 @@ fn a_row_of_a_line_that_is_loaded_takes_hardly_an_allocation() {
         (line(LineFormat::Ndjson, json), 2),
     ] {
         let mut count = 0;
-        let used = measure(|| count = operations::decode(&line).unwrap().operations.len());
+        let used = measure(|| count = decode(&line).unwrap().operations.len());
         assert_eq!(count, COUNT);
         let rows = COUNT as u64;
         assert!(

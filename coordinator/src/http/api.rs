@@ -1,66 +1,18 @@
-//! `/api`: what administrators see and do, and the document that describes all of this server.
+//! `/api`: what administrators see and do. Who is one is decided around these endpoints.
+//!
+//! In: requests of the dashboard and of programs. Out: JSON, and changes to runs. A change is made to its end although the
+//! caller goes away; a kill leaves it made or not made.
 
-use std::sync::Arc;
-
-use utoipa::{
-    OpenApi,
-    openapi::{
-        self,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
-    },
-};
-use utoipa_axum::{router::OpenApiRouter, routes};
-
-use super::App;
-
-mod docs;
+mod control;
 mod extract;
 mod overview;
+mod routes;
 mod runs;
+mod state;
 mod stores;
 mod types;
 
 pub(super) use self::{
-    docs::documentation,
-    overview::{Overviews, keep_looking},
+    routes::routes,
+    state::{Api, Overviews},
 };
-
-/// What the document says beside the endpoints that routers bring.
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "Seedbed",
-        description = "Snapshots for clients, and what administrators see and do."
-    ),
-    // Its route has a pattern that is none of OpenAPI's.
-    paths(super::files::file)
-)]
-struct Document;
-
-/// The document without the endpoints that routers bring.
-pub(super) fn document() -> openapi::OpenApi {
-    let bearer = |description: &str| {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
-        SecurityScheme::Http(scheme.description(Some(description)).build())
-    };
-    let mut document = Document::openapi();
-    let components = document.components.get_or_insert_default();
-    components.add_security_scheme("client", bearer("The app's JWT, which names a store"));
-    components.add_security_scheme("admin", bearer("serve.admin_token"));
-    document
-}
-
-/// The endpoints; who may use them is decided around them.
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(overview::overview))
-        .routes(routes!(overview::events))
-        .routes(routes!(runs::list, runs::start))
-        .routes(routes!(runs::show))
-        .routes(routes!(runs::jobs))
-        .routes(routes!(runs::retry))
-        .routes(routes!(runs::cancel))
-        .routes(routes!(stores::list))
-        .routes(routes!(stores::show))
-        .routes(routes!(stores::seed))
-}

@@ -1,5 +1,5 @@
-//! The dashboard: a page, its modules and its style, compiled in. Everything that it shows comes from `/api`, which asks for
-//! the admin token; these files are for everybody.
+//! The dashboard: a page, its modules and its style, compiled in from `coordinator/dashboard/`. These files are public;
+//! everything that they show comes from `/api`, which asks for the admin token.
 
 use std::sync::LazyLock;
 
@@ -9,28 +9,29 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use sha2::{Digest, Sha256};
+use seedbed_protocol::digest::Hasher;
 
 /// What the files of this version hash to: they belong together, so they change together.
 static ETAG: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::default();
     hash.update(PAGE);
+    hash.update(STYLE.as_bytes());
     for (path, content) in ASSETS {
-        hash.update(path);
+        hash.update(path.as_bytes());
         hash.update(content);
     }
-    let etag = format!("\"{:x}\"", hash.finalize());
+    let etag = format!("\"{}\"", hash.finish().sha256);
     HeaderValue::from_str(&etag).expect("hexadecimal digits in quotes are a header's value")
 });
 
 macro_rules! assets {
     ($($name:literal),* $(,)?) => {
-        [$((concat!("/assets/", $name), include_bytes!(concat!("assets/", $name)) as &[u8])),*]
+        [$((concat!("/assets/", $name), include_bytes!(concat!("../../dashboard/", $name)) as &[u8])),*]
     };
 }
 
 /// The page.
-const PAGE: &[u8] = include_bytes!("assets/index.html");
+const PAGE: &[u8] = include_bytes!("../../dashboard/index.html");
 
 /// Where each file is found, and what is in it.
 const ASSETS: &[(&str, &[u8])] = &assets![
@@ -41,29 +42,46 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "icon.svg",
     "live.js",
     "main.js",
+    "part/freshness.js",
+    "part/history.js",
+    "part/jobs.js",
+    "part/pager.js",
+    "part/run-card.js",
+    "part/start-run.js",
+    "part/steps.js",
     "stream.js",
-    "style.css",
     "ui.js",
-    "view/freshness.js",
-    "view/history.js",
-    "view/jobs.js",
     "view/overview.js",
-    "view/pager.js",
-    "view/run-card.js",
     "view/run.js",
     "view/runs.js",
     "view/sign-in.js",
-    "view/start-run.js",
-    "view/steps.js",
     "view/store.js",
     "view/stores.js",
 ];
 
-/// Its page and its files.
+/// Where the style is found: one file to browsers, several here.
+const STYLE_PATH: &str = "/assets/style.css";
+
+/// The style, in the order in which its parts override each other.
+static STYLE: LazyLock<String> = LazyLock::new(|| {
+    [
+        include_str!("../../dashboard/style/base.css"),
+        include_str!("../../dashboard/style/frame.css"),
+        include_str!("../../dashboard/style/parts.css"),
+        include_str!("../../dashboard/style/charts.css"),
+        include_str!("../../dashboard/style/tables.css"),
+        include_str!("../../dashboard/style/controls.css"),
+        include_str!("../../dashboard/style/screens.css"),
+    ]
+    .join("\n")
+});
+
+/// The page and its files.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let page = get(async |headers: HeaderMap| asset(&headers, "index.html", PAGE));
+    let style = get(async |headers: HeaderMap| asset(&headers, STYLE_PATH, STYLE.as_bytes()));
     ASSETS.iter().fold(
-        Router::new().route("/", page),
+        Router::new().route("/", page).route(STYLE_PATH, style),
         |router, &(path, content)| {
             router.route(
                 path,
@@ -114,7 +132,8 @@ mod tests {
                 || quoted.starts_with('.') && quoted.ends_with(".js");
             if is_file {
                 named += 1;
-                let known = ASSETS.iter().any(|(path, _)| path.ends_with(name));
+                let mut paths = ASSETS.iter().map(|(path, _)| *path).chain([STYLE_PATH]);
+                let known = paths.any(|path| path.ends_with(name));
                 assert!(known, "{quoted} is not served");
             }
         }

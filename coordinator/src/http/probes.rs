@@ -1,4 +1,5 @@
-//! `/healthz`, `/readyz` and `/.well-known/jwks.json`.
+//! Probes for what keeps the process running, metrics for what measures it, and Seedbed's own public keys for PowerSync:
+//! `/healthz`, `/readyz`, `/metrics` and `/.well-known/jwks.json`.
 
 use std::sync::Arc;
 
@@ -7,28 +8,44 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
 };
-use seedbed_protocol::telemetry::{METRICS_CONTENT_TYPE, metrics_text};
+use seedbed_protocol::{
+    broker::Broker,
+    telemetry::{METRICS_CONTENT_TYPE, metrics_text},
+};
 use seedbed_worker::{
     config::TokenConfig,
     token::{TokenError, public_jwks},
 };
-
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{App, problem::ProblemBody};
+use super::responses::{NotAdmin, RateLimited};
+use crate::catalog::Catalog;
 
 /// How long PowerSync may keep the keys.
 const KEYS_CACHED: &str = "public, max-age=300";
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+/// What probes are answered from.
+pub(super) struct Probes {
+    pub(super) catalog: Catalog,
+    pub(super) broker: Arc<dyn Broker>,
+    /// Seedbed's own public keys, as JSON.
+    pub(super) own_keys: String,
+    /// Cancelled when the server stops.
+    pub(super) stopping: CancellationToken,
+}
+
+/// The probes and the keys, which need no token.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(probes: Arc<Probes>) -> OpenApiRouter<S> {
     OpenApiRouter::new()
         .routes(routes!(alive))
         .routes(routes!(ready))
         .routes(routes!(keys))
+        .with_state(probes)
 }
 
-/// What is not for everybody.
-pub(super) fn metrics() -> OpenApiRouter<Arc<App>> {
+/// The metrics, which need the admin token where other requests come in.
+pub(super) fn metrics<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S> {
     OpenApiRouter::new().routes(routes!(measured))
 }
 
@@ -46,18 +63,18 @@ pub(super) fn own_keys(config: &TokenConfig) -> Result<String, TokenError> {
     tag = "probes",
     responses(
         (status = 200, description = "The keys", content_type = "application/json", body = Object),
-        (status = 429, description = "Too many requests", body = ProblemBody),
+        RateLimited,
     ),
 )]
-async fn keys(State(app): State<Arc<App>>) -> impl IntoResponse {
+async fn keys(State(probes): State<Arc<Probes>>) -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, KEYS_CACHED),
     ];
-    (headers, app.own_keys.clone())
+    (headers, probes.own_keys.clone())
 }
 
-/// What the process measures, for Prometheus
+/// The metrics of this process, for Prometheus
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -65,9 +82,8 @@ async fn keys(State(app): State<Arc<App>>) -> impl IntoResponse {
     security(("admin" = [])),
     responses(
         (status = 200, description = "The metrics", content_type = "text/plain", body = String),
-        (status = 401, description = "Not with this token", body = ProblemBody),
-        (status = 403, description = "Nobody may", body = ProblemBody),
-        (status = 429, description = "Too many requests", body = ProblemBody),
+        NotAdmin,
+        RateLimited,
     ),
 )]
 async fn measured() -> impl IntoResponse {
@@ -81,8 +97,8 @@ async fn measured() -> impl IntoResponse {
     path = "/healthz",
     tag = "probes",
     responses(
-        (status = 200, description = "It is", content_type = "text/plain", body = String),
-        (status = 429, description = "Too many requests", body = ProblemBody),
+        (status = 200, description = "It is alive", content_type = "text/plain", body = String),
+        RateLimited,
     ),
 )]
 async fn alive() -> &'static str {
@@ -95,21 +111,21 @@ async fn alive() -> &'static str {
     path = "/readyz",
     tag = "probes",
     responses(
-        (status = 200, description = "They should; and whether the broker is away", content_type = "text/plain", body = String),
-        (status = 429, description = "Too many requests", body = ProblemBody),
-        (status = 503, description = "Why not", content_type = "text/plain", body = String),
+        (status = 200, description = "The server is ready, with or without a connection to the broker", content_type = "text/plain", body = String),
+        RateLimited,
+        (status = 503, description = "Why the server is not ready", content_type = "text/plain", body = String),
     ),
 )]
-async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
+async fn ready(State(probes): State<Arc<Probes>>) -> (StatusCode, &'static str) {
     let unready = |reason| (StatusCode::SERVICE_UNAVAILABLE, reason);
-    if app.stopping.is_cancelled() {
+    if probes.stopping.is_cancelled() {
         return unready("stopping\n");
     }
-    if app.catalog.ping().await.is_err() {
+    if probes.catalog.ping().await.is_err() {
         return unready("the catalog does not answer\n");
     }
-    if !app.broker.is_connected() {
-        // Downloads need none, and no other server would have one.
+    if !probes.broker.is_connected() {
+        // Downloads need no broker, and another server would not have a connection either.
         return (
             StatusCode::OK,
             "ready, without a connection to the broker\n",

@@ -1,4 +1,4 @@
-//! Refusals and failures, as every endpoint answers them.
+//! Refusals and failures, as every endpoint answers them: a status, a code for programs, a message for people.
 
 use std::time::Duration;
 
@@ -7,20 +7,18 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use seedbed_protocol::broker::BrokerError;
+use seedbed_protocol::{broker::BrokerError, error::chain};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{
-    catalog::CatalogError, cli::chain, requeue::RequeueError, run::RunError, stores::StoresError,
-};
+use crate::{catalog::CatalogError, runs::RunError, source::SourceError};
 
-/// When a caller should come back after something was away.
-const AWAY: Duration = Duration::from_secs(5);
+/// When a caller should retry after a failure that passes.
+const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// Why a request was not answered with what it asked for.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     body: ProblemBody,
     retry_after: Option<Duration>,
@@ -31,7 +29,7 @@ pub(super) struct Problem {
 /// The body of a refusal.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(super) struct ProblemBody {
+pub(crate) struct ProblemBody {
     /// For programs: what is wrong, in snake_case.
     #[schema(value_type = String, examples("no_snapshot"))]
     error: &'static str,
@@ -41,7 +39,7 @@ pub(super) struct ProblemBody {
 
 impl Problem {
     /// A refusal: `error` is for programs, `message` for people.
-    pub(super) fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self {
             status,
@@ -51,13 +49,13 @@ impl Problem {
         }
     }
 
-    /// 400: the request makes no sense.
-    pub(super) fn invalid(message: impl Into<String>) -> Self {
+    /// 400: the request is malformed.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", message)
     }
 
-    /// 401: who asks has not said who they are, or not in a way that can be believed.
-    pub(super) fn unauthorized(message: impl Into<String>) -> Self {
+    /// 401: the caller is not authenticated.
+    pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
         let refused = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
         Self {
             challenge: true,
@@ -66,29 +64,30 @@ impl Problem {
     }
 
     /// 404.
-    pub(super) fn not_found(error: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn not_found(error: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, error, message)
     }
 
-    /// 503: something behind this server is away.
-    pub(super) fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).retry_after(AWAY)
+    /// 503: something behind this server is unavailable.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+            .retry_after(RETRY_AFTER_FAILURE)
     }
 
-    /// Tells the caller when to come back.
-    pub(super) fn retry_after(self, pause: Duration) -> Self {
+    /// Tells the caller when to retry.
+    pub(crate) fn retry_after(self, pause: Duration) -> Self {
         Self {
             retry_after: Some(pause),
             ..self
         }
     }
 
-    /// Something behind this server failed. The log has what it was; a caller who is nobody's friend learns
-    /// nothing from it.
-    pub(super) fn behind(what: &'static str, error: &dyn std::error::Error, passes: bool) -> Self {
+    /// 500 or 503: something behind this server failed. The reason is in the log only: an untrusted caller learns nothing
+    /// from it.
+    pub(crate) fn failed(what: &'static str, error: &dyn std::error::Error, passes: bool) -> Self {
         tracing::error!("{what} failed: {}", chain(error));
         if passes {
-            return Self::unavailable(format!("{what} is away; try again soon"));
+            return Self::unavailable(format!("{what} is unavailable; try again soon"));
         }
         let message = format!("{what} failed; the server's log says why");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", message)
@@ -100,7 +99,7 @@ impl IntoResponse for Problem {
         let mut response = (self.status, Json(self.body)).into_response();
         let headers = response.headers_mut();
         if let Some(pause) = self.retry_after {
-            // At least 1, and rounded up: nobody should come too early.
+            // At least 1, and rounded up, so that no caller retries too early.
             let seconds = pause.as_millis().div_ceil(1_000).max(1);
             headers.insert(
                 header::RETRY_AFTER,
@@ -108,7 +107,7 @@ impl IntoResponse for Problem {
             );
         }
         if self.status == StatusCode::PAYLOAD_TOO_LARGE {
-            // The rest of the body is not read: nothing else can come by this connection.
+            // The rest of the body is not read, so the connection cannot be used again.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.challenge {
@@ -136,29 +135,20 @@ impl From<CatalogError> for Problem {
             CatalogError::DuplicateStore { .. } => {
                 Self::new(StatusCode::CONFLICT, "duplicate_store", error.to_string())
             }
-            error => Self::behind("the catalog", &error, error.is_transient()),
+            error => Self::failed("the catalog", &error, error.is_transient()),
         }
     }
 }
 
 impl From<BrokerError> for Problem {
     fn from(error: BrokerError) -> Self {
-        Self::behind("the broker", &error, error.is_transient())
+        Self::failed("the broker", &error, error.is_transient())
     }
 }
 
-impl From<RequeueError> for Problem {
-    fn from(error: RequeueError) -> Self {
-        match error {
-            RequeueError::Catalog(error) => error.into(),
-            RequeueError::Broker(error) => error.into(),
-        }
-    }
-}
-
-impl From<StoresError> for Problem {
-    fn from(error: StoresError) -> Self {
-        // What is wrong with a list may quote the source's own words, for administrators only.
+impl From<SourceError> for Problem {
+    fn from(error: SourceError) -> Self {
+        // The message may quote the source, which only administrators may see.
         Self::new(
             StatusCode::BAD_GATEWAY,
             "source_failed",
@@ -171,7 +161,7 @@ impl From<RunError> for Problem {
     fn from(error: RunError) -> Self {
         match error {
             RunError::UnknownStore { .. } => Self::not_found("unknown_store", error.to_string()),
-            RunError::Stores(error) => error.into(),
+            RunError::Source(error) => error.into(),
             RunError::Catalog(error) => error.into(),
             RunError::Broker(error) => error.into(),
             RunError::NoStores { .. } | RunError::Template { .. } | RunError::Job { .. } => {

@@ -4,9 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    checkpoint::Checkpoint,
     ids::{Attempt, JobId, RunId, StoreId},
-    manifest::Manifest,
+    manifest::{Checkpoint, Manifest},
 };
 
 /// What a worker reports about a job. Applied to the catalog at most once, in any order.

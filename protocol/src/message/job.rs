@@ -3,11 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::json::JsonObject;
 use crate::{
-    checkpoint::Checkpoint,
     ids::{Attempt, JobId, RunId, StoreId},
-    json::JsonObject,
-    manifest::{Download, FullReason, Manifest, Rendition},
+    manifest::{Checkpoint, Download, FullReason, Manifest, Rendition},
 };
 
 /// Asks for a snapshot of one store.

@@ -6,11 +6,10 @@ use serde::Deserialize;
 use super::{
     event::{self, Failure},
     job::{self, Scope, Start, StreamSubscription},
+    json::JsonObject,
 };
 use crate::{
-    checkpoint,
     ids::{Attempt, JobId, OpId, RunId, StoreId},
-    json::JsonObject,
     manifest::{self, Download, FullReason, Origin, Rendition, StepTiming, TableRows},
 };
 
@@ -171,9 +170,9 @@ impl From<Manifest> for manifest::Manifest {
     }
 }
 
-impl From<Checkpoint> for checkpoint::Checkpoint {
+impl From<Checkpoint> for manifest::Checkpoint {
     fn from(checkpoint: Checkpoint) -> Self {
-        let bucket = |bucket: BucketCheckpoint| checkpoint::BucketCheckpoint {
+        let bucket = |bucket: BucketCheckpoint| manifest::BucketCheckpoint {
             bucket: bucket.bucket,
             last_op: bucket.last_op,
             checksum: bucket.checksum,

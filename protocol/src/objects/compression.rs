@@ -8,7 +8,7 @@ use tokio::{
     io::{AsyncBufRead, AsyncRead, AsyncWriteExt, BufReader},
 };
 
-use crate::encoding::Encoding;
+use crate::manifest::Encoding;
 
 /// Returns `file` as the object that holds it in this encoding.
 pub fn wrap(

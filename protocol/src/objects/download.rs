@@ -11,7 +11,7 @@ use tokio_util::io::ReaderStream;
 use super::{compression::unwrap_to, error::StorageError, storage::ObjectStorage};
 use crate::{
     digest::{Hashed, Hasher},
-    encoding::Encoding,
+    manifest::Encoding,
 };
 
 /// How much of a local object is read at a time, in bytes.

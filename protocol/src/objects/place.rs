@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use object_store::{Attribute, Attributes};
 
 use super::error::{Refusal, StorageError, diagnose};
-use crate::encoding::Encoding;
+use crate::manifest::Encoding;
 
 /// The services that keep objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

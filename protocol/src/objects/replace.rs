@@ -7,7 +7,7 @@ use object_store::{
 use tokio_util::{io::StreamReader, sync::CancellationToken};
 
 use super::{error::StorageError, storage::ObjectStorage, transfer};
-use crate::encoding::Encoding;
+use crate::manifest::Encoding;
 
 /// Up to this size, in bytes, the service copies an object by itself. S3 would up to 5 GiB
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>), but not within the time of one request.

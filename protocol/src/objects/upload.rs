@@ -16,7 +16,7 @@ use super::{
     storage::ObjectStorage,
     transfer::{self, TransferError},
 };
-use crate::{digest::Hashed, encoding::Encoding, telemetry::trace::attribute};
+use crate::{digest::Hashed, manifest::Encoding, telemetry::trace::attribute};
 
 /// How much of a file is read at a time, in bytes.
 const READ_BYTES: usize = 1 << 16;

@@ -5,7 +5,7 @@ use serde::{
     de::{self, IntoDeserializer, value::StrDeserializer},
 };
 
-use crate::{encoding::Encoding, settings::list};
+use crate::{manifest::Encoding, settings::list};
 
 /// `[snapshots]` of the settings, for the worker that writes and the coordinator that reads.
 #[derive(Debug, Clone, Deserialize)]

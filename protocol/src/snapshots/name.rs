@@ -6,9 +6,8 @@ use uuid::Uuid;
 
 use crate::{
     digest::sha256_hex,
-    encoding::Encoding,
     ids::{Attempt, JobId, StoreId},
-    manifest::Manifest,
+    manifest::{Encoding, Manifest},
 };
 
 /// The longest escaped store id in a key. Longer ones are cut and get a hash, since many file systems allow only 255

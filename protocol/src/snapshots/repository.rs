@@ -13,9 +13,8 @@ use super::{
 };
 use crate::{
     digest::Hashed,
-    encoding::Encoding,
     ids::{JobId, StoreId},
-    manifest::{Manifest, Rendition},
+    manifest::{Encoding, Manifest, Rendition},
     objects::{ObjectStorage, StorageError, StoredObject},
 };
 

@@ -19,9 +19,10 @@ pub const CRATES: &[Crate] = &[
         folder: "protocol",
         root: "protocol/src/lib.rs",
         floors: &[
-            "error digest ids json",
+            "digest error ids",
             "manifest",
-            "message settings telemetry process",
+            "message",
+            "settings telemetry process",
             "objects",
             "snapshots broker",
         ],
@@ -31,7 +32,7 @@ pub const CRATES: &[Crate] = &[
         folder: "worker",
         root: "worker/src/lib.rs",
         floors: &[
-            "settings metrics",
+            "settings metrics backoff",
             "powersync",
             "oplog",
             "snapshot",
@@ -45,7 +46,6 @@ pub const CRATES: &[Crate] = &[
         folder: "coordinator",
         root: "coordinator/src/lib.rs",
         floors: &[
-            "text store",
             "catalog settings metrics",
             "source upkeep",
             "runs",

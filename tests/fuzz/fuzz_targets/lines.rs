@@ -6,10 +6,8 @@
 use bytes::BufMut;
 use libfuzzer_sys::fuzz_target;
 use seedbed_worker::{
-    line::{LineKind, with_rows_as_text},
-    line_buffer::LineBuffer,
-    operations,
-    stream::LineFormat,
+    oplog::{LineKind, ReadLine},
+    powersync::{LineBuffer, LineFormat},
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -25,11 +23,16 @@ fuzz_target!(|bytes: &[u8]| {
     for piece in stream.chunks(1 << 10) {
         buffer.room().put_slice(piece);
         while let Ok(Some(line)) = buffer.take() {
-            let decoded = operations::decode(&line);
-            if let (Ok(batch), Ok(LineKind::Data { operations })) = (&decoded, LineKind::of(&line)) {
+            let decoded = ReadLine::read(line.clone(), true);
+            let counted = ReadLine::read(line, false);
+            assert_eq!(decoded.is_ok(), counted.is_ok());
+            let (Ok(decoded), Ok(counted)) = (decoded, counted) else {
+                continue;
+            };
+            assert_eq!(decoded.kind, counted.kind);
+            if let (Some(Ok(batch)), LineKind::Data { operations }) = (&decoded.batch, counted.kind) {
                 assert_eq!(batch.operations.len() as u64, operations);
             }
-            let _ = with_rows_as_text(line.clone());
         }
     }
 });

@@ -29,7 +29,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[tokio::test(flavor = "multi_thread")]
 async fn the_node_client_downloads_only_what_has_changed() {
     let seeded = seed(&["fresh", "shared"]).await;
-    run_node(&seeded, &[], "snapshot.test.js").await;
+    run_in_node(&seeded, &[], "snapshot.test.js").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,13 +39,13 @@ async fn the_node_client_catches_up_after_a_day_and_50_changes() {
     // Everything in Node's process, the SDK's core extension included, then finds that the snapshot and the
     // subscriptions in it were made a day ago. Time passes as always; only what the clock says is another day.
     let tomorrow = ["faketime", "-m", "--exclude-monotonic", "-f", "+1d"];
-    run_node(&seeded, &tomorrow, "day-old.test.js").await;
+    run_in_node(&seeded, &tomorrow, "day-old.test.js").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_node_client_falls_back_to_the_initial_sync_whatever_fails() {
     let seeded = seed(&["refused"]).await;
-    run_node(&seeded, &[], "refusals.test.js").await;
+    run_in_node(&seeded, &[], "refusals.test.js").await;
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ struct Listed {
 }
 
 /// Runs a file of `tests/client`, with Node below another program if `before` names one.
-async fn run_node(seeded: &Seeded, before: &[&str], file: &str) {
+async fn run_in_node(seeded: &Seeded, before: &[&str], file: &str) {
     let file = format!("tests/client/{file}");
     let node = [
         &*node(),

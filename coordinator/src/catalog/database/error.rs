@@ -119,6 +119,19 @@ pub enum CatalogError {
 }
 
 impl CatalogError {
+    /// Whether a person has to change the list of stores, the settings or the command before it can succeed.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Open { .. }
+                | Self::Newer { .. }
+                | Self::DuplicateStore { .. }
+                | Self::FewerStores { .. }
+                | Self::UnknownRun { .. }
+                | Self::RunEnded { .. }
+        )
+    }
+
     /// Whether a retry may succeed without a change to the settings.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -5,6 +5,34 @@ use std::{collections::BTreeSet, time::Duration};
 use seedbed_protocol::RunId;
 use serde::Serialize;
 
+/// What starts a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunKind {
+    /// `seedbed local`.
+    Local,
+    /// `seedbed run`.
+    Run,
+    /// `serve.schedule`.
+    Schedule,
+    /// A request to the API.
+    Api,
+    /// A client that asked for a snapshot.
+    Demand,
+}
+
+impl RunKind {
+    /// Its name in the catalog.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Run => "run",
+            Self::Schedule => "schedule",
+            Self::Api => "api",
+            Self::Demand => "demand",
+        }
+    }
+}
+
 /// What happens to a listed store that has a job in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InFlight {
@@ -52,9 +80,9 @@ impl Download {
 
 /// How a run is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListOptions {
-    /// What starts the run: `local`, `run`, `schedule`, `api` or `demand`.
-    pub kind: &'static str,
+pub struct Sweep {
+    /// What starts the run.
+    pub kind: RunKind,
     /// What happens to stores with a job in flight.
     pub in_flight: InFlight,
     /// Stores whose live snapshot is younger than this get no job.
@@ -66,7 +94,41 @@ pub struct ListOptions {
     /// Which rows the jobs download. Decides nothing about the list.
     pub download: Download,
     /// Whether the list may leave out stores that have not changed since the last list of all stores.
-    pub only_changed: bool,
+    pub skip_unchanged: bool,
+}
+
+impl Sweep {
+    /// Over all stores, of which the list may leave out those that have not changed.
+    pub fn all(kind: RunKind) -> Self {
+        Self {
+            kind,
+            in_flight: InFlight::Skip,
+            only_older_than: None,
+            covers: Covers::All,
+            allow_fewer: false,
+            download: Download::Changed,
+            skip_unchanged: true,
+        }
+    }
+
+    /// Over some stores, changed or not.
+    pub fn some(kind: RunKind) -> Self {
+        Self {
+            covers: Covers::Some,
+            skip_unchanged: false,
+            ..Self::all(kind)
+        }
+    }
+
+    /// The same, as `--full` (every row of every store) and `--all` (every store, changed or not) ask.
+    #[must_use]
+    pub fn asking_for(self, full: bool, all: bool) -> Self {
+        Self {
+            download: Download::everything_if(full),
+            skip_unchanged: self.skip_unchanged && !(full || all),
+            ..self
+        }
+    }
 }
 
 /// The result of a listing.

@@ -7,7 +7,7 @@ use seedbed_protocol::{JobId, RunId, StoreId, message::Scope, trace::TraceContex
 use sqlx::Row;
 use tracing::Span;
 
-use super::options::{Covers, Download, InFlight, ListOptions, Listed};
+use super::options::{Covers, Download, InFlight, Listed, Sweep};
 use crate::catalog::{
     database::{
         Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, rows_of, sql, stored,
@@ -26,7 +26,7 @@ const REFUSED_BELOW_ONE_IN: u64 = 2;
 /// A run that is being listed. Dropped before [`Listing::commit`], it leaves nothing.
 pub struct Listing {
     transaction: Tx,
-    options: ListOptions,
+    sweep: Sweep,
     run_id: RunId,
     started_at: DateTime<Utc>,
     last_sweep: Option<DateTime<Utc>>,
@@ -48,7 +48,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`CatalogError::Database`].
-    pub async fn list_run(&self, options: ListOptions) -> Result<Listing, CatalogError> {
+    pub async fn list_run(&self, sweep: Sweep) -> Result<Listing, CatalogError> {
         let run_id = RunId::new();
         let mut transaction = self.locked(Lock::Listing).await?;
         let stores_before =
@@ -66,15 +66,15 @@ impl Catalog {
             running = RunState::Running
         ))
         .bind(run_id.to_string())
-        .bind(options.kind)
+        .bind(sweep.kind.name())
         .bind(millis(started_at))
         .bind(TraceContext::of(&Span::current()).traceparent)
-        .bind(i64::from(options.download == Download::Everything))
+        .bind(i64::from(sweep.download == Download::Everything))
         .execute(&mut *transaction)
         .await?;
         Ok(Listing {
             transaction,
-            options,
+            sweep,
             run_id,
             started_at,
             last_sweep: (last_sweep > 0).then(|| time(last_sweep)).transpose()?,
@@ -89,7 +89,7 @@ impl Catalog {
 impl Listing {
     /// Returns the time since which a store must have changed to be listed; `None` when the list has to be complete.
     pub fn changed_since(&self) -> Option<DateTime<Utc>> {
-        self.last_sweep.filter(|_| self.options.only_changed)
+        self.last_sweep.filter(|_| self.sweep.skip_unchanged)
     }
 
     /// Adds a job for a store at `position`, its line or row in the list. Stores are written in batches: an error with
@@ -114,12 +114,12 @@ impl Listing {
         self.write_batch().await?;
         if self.changed_since().is_some() {
             self.add_unsuccessful().await?;
-        } else if self.options.covers == Covers::All {
+        } else if self.sweep.covers == Covers::All {
             self.retire_unseen().await?;
         }
         // Skipped stores may have changed since the last sweep: the next one has to look as far back as this one.
         let skipped = self.listed.in_flight + self.listed.fresh;
-        if self.options.covers == Covers::All && skipped == 0 {
+        if self.sweep.covers == Covers::All && skipped == 0 {
             sqlx::query("UPDATE locks SET taken = $1 WHERE name = 'sweep'")
                 .bind(millis(self.started_at))
                 .execute(&mut *self.transaction)
@@ -150,7 +150,7 @@ impl Listing {
         for store in stores {
             let store_id = store.scope.store_id.as_str();
             if let Some(&run_id) = busy.get(store_id) {
-                if self.options.in_flight == InFlight::Refuse {
+                if self.sweep.in_flight == InFlight::Refuse {
                     return Err(CatalogError::InFlight {
                         store_id: store_id.to_owned(),
                         run_id: run_id.to_string(),
@@ -232,7 +232,7 @@ impl Listing {
 
     /// Returns those of `stores` whose live snapshot is young enough.
     async fn fresh(&mut self, stores: &[Entry]) -> Result<HashSet<String>, CatalogError> {
-        let Some(age) = self.options.only_older_than else {
+        let Some(age) = self.sweep.only_older_than else {
             return Ok(HashSet::new());
         };
         let statement = sql!(
@@ -330,7 +330,7 @@ impl Listing {
 
     /// Retires every store that is not in the list, unless the list looks like a mistake.
     async fn retire_unseen(&mut self) -> Result<(), CatalogError> {
-        if self.stores * REFUSED_BELOW_ONE_IN < self.stores_before && !self.options.allow_fewer {
+        if self.stores * REFUSED_BELOW_ONE_IN < self.stores_before && !self.sweep.allow_fewer {
             return Err(CatalogError::FewerStores {
                 found: self.stores,
                 before: self.stores_before,

@@ -1,4 +1,4 @@
-//! What a request says, or why it makes no sense, in this server's own words.
+//! Reads requests to the API: query, body, ids, pages. What cannot be read is refused with a [`Problem`].
 
 use axum::{
     Json,
@@ -10,7 +10,7 @@ use seedbed_protocol::{RunId, StoreId};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::http::Problem;
+use crate::http::problem::Problem;
 
 /// Entries of a page, unless the request says how many.
 const DEFAULT_LIMIT: u32 = 50;

@@ -1,4 +1,4 @@
-//! Stores: how fresh they are, and what has happened to each.
+//! `/api/stores…`: how fresh the stores are, the history of each, and a job for one now.
 
 use std::sync::Arc;
 
@@ -9,15 +9,18 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
+    control::started,
     extract::{Asked, StorePath, cursor, limit, place, search},
-    runs::started,
-    types::{Age, Job, JobState, Snapshot, Started, Store, StoreDetail, Stores},
+    state::Api,
+    types::{Job, Snapshot, Started, Store, StoreDetail, Stores},
 };
 use crate::{
-    catalog::StoreSearch,
-    http::{App, Problem, problem::ProblemBody},
-    operator,
-    run::StoreFilter,
+    catalog::{Age, JobState, RunKind, StoreSearch, Sweep},
+    http::{
+        problem::{Problem, ProblemBody},
+        responses::{Failures, NotAdmin, RateLimited},
+    },
+    runs::StoreFilter,
 };
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -27,7 +30,7 @@ pub(super) struct StoresQuery {
     /// Only those whose id has this in it.
     #[param(max_length = 255)]
     search: Option<String>,
-    /// Only those whose snapshot is so old.
+    /// Only those whose snapshot has this age.
     #[param(inline)]
     freshness: Option<Age>,
     /// Only those whose newest job is in this state.
@@ -48,16 +51,14 @@ pub(super) struct StoresQuery {
     security(("admin" = [])),
     responses(
         (status = 200, body = Stores),
-        (status = 400, description = "The request makes no sense", body = ProblemBody),
-        (status = 401, description = "Not an administrator", body = ProblemBody),
-        (status = 403, description = "Nobody may", body = ProblemBody),
-        (status = 429, description = "Too many requests", body = ProblemBody),
-        (status = 500, description = "Something failed", body = ProblemBody),
-        (status = 503, description = "Something is away", body = ProblemBody),
+        (status = 400, description = "The request is malformed", body = ProblemBody),
+        NotAdmin,
+        RateLimited,
+        Failures,
     ),
 )]
 pub(super) async fn list(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<Api>>,
     Asked(query): Asked<StoresQuery>,
 ) -> Result<Json<Stores>, Problem> {
     let limit = limit(query.limit)?;
@@ -68,12 +69,12 @@ pub(super) async fn list(
     };
     let after: Option<StoreId> = place(query.after.as_deref())?;
     let now = Utc::now();
-    let page = app.catalog.stores_page(&wanted, after.as_ref(), limit, now);
+    let page = api.catalog.stores_page(&wanted, after.as_ref(), limit, now);
     let (stores, next) = page.await?;
     Ok(Json(Stores {
         next: next.map(|next| cursor(&next)),
         stores: stores.into_iter().map(Store::from).collect(),
-        total: app.catalog.count_stores(&wanted, now).await?,
+        total: api.catalog.count_stores(&wanted, now).await?,
     }))
 }
 
@@ -86,20 +87,18 @@ pub(super) async fn list(
     security(("admin" = [])),
     responses(
         (status = 200, body = StoreDetail),
-        (status = 400, description = "This is no id", body = ProblemBody),
-        (status = 401, description = "Not an administrator", body = ProblemBody),
-        (status = 403, description = "Nobody may", body = ProblemBody),
+        (status = 400, description = "The id is malformed", body = ProblemBody),
+        NotAdmin,
         (status = 404, description = "There is no such store", body = ProblemBody),
-        (status = 429, description = "Too many requests", body = ProblemBody),
-        (status = 500, description = "Something failed", body = ProblemBody),
-        (status = 503, description = "Something is away", body = ProblemBody),
+        RateLimited,
+        Failures,
     ),
 )]
 pub(super) async fn show(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<Api>>,
     StorePath(store_id): StorePath,
 ) -> Result<Json<StoreDetail>, Problem> {
-    let history = app.catalog.store_history(&store_id).await?;
+    let history = api.catalog.store_history(&store_id).await?;
     let history = history.ok_or_else(|| {
         let message = format!("the store {:?} was never listed", store_id.as_str());
         Problem::not_found("unknown_store", message)
@@ -119,25 +118,23 @@ pub(super) async fn show(
     params(("store_id" = String, Path, max_length = 255, min_length = 1)),
     security(("admin" = [])),
     responses(
-        (status = 202, description = "It is listed", body = Started),
-        (status = 400, description = "This is no id", body = ProblemBody),
-        (status = 401, description = "Not an administrator", body = ProblemBody),
-        (status = 403, description = "Nobody may", body = ProblemBody),
+        (status = 202, description = "The run is listed", body = Started),
+        (status = 400, description = "The id is malformed", body = ProblemBody),
+        NotAdmin,
         (status = 404, description = "The store is not in the source", body = ProblemBody),
-        (status = 409, description = "The list of stores is wrong", body = ProblemBody),
-        (status = 429, description = "Too many requests", body = ProblemBody),
-        (status = 500, description = "Something failed", body = ProblemBody),
+        (status = 409, description = "The list of stores has one of them twice", body = ProblemBody),
+        RateLimited,
+        Failures,
         (status = 502, description = "The list of stores cannot be used", body = ProblemBody),
-        (status = 503, description = "Something is away", body = ProblemBody),
     ),
 )]
 pub(super) async fn seed(
-    State(app): State<Arc<App>>,
+    State(api): State<Arc<Api>>,
     StorePath(store_id): StorePath,
 ) -> Result<(StatusCode, Json<Started>), Problem> {
     let filter = StoreFilter {
         stores: [store_id].into(),
         ..StoreFilter::default()
     };
-    started(app, filter, operator::options("api", false)).await
+    started(api, filter, Sweep::some(RunKind::Api)).await
 }

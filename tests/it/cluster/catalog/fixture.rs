@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
-use seedbed::catalog::{self, Applied, Catalog, Covers, InFlight, ListOptions, Listed, PendingJob};
+use seedbed::catalog::{
+    self, Applied, Catalog, Covers, InFlight, Listed, PendingJob, RunKind, Sweep,
+};
 use seedbed_protocol::{
     Attempt, JobId, JsonObject, RunId, StoreId,
     message::{Checkpoint, EventKind, Failure, FailureKind, Manifest, Scope, SeedEvent},
@@ -12,31 +14,31 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use testkit::servers::Postgres;
 
 /// What `seedbed local` asks for.
-pub(super) const REFUSE: ListOptions = ListOptions {
-    kind: "run",
+pub(super) const REFUSE: Sweep = Sweep {
+    kind: RunKind::Run,
     in_flight: InFlight::Refuse,
     only_older_than: None,
     covers: Covers::Some,
     allow_fewer: false,
     download: catalog::Download::Changed,
-    only_changed: false,
+    skip_unchanged: false,
 };
 
 /// What `seedbed run` asks for.
-pub(super) const SKIP: ListOptions = ListOptions {
+pub(super) const SKIP: Sweep = Sweep {
     in_flight: InFlight::Skip,
     ..REFUSE
 };
 
 /// A run over all stores that there are.
-pub(super) const FULL_SWEEP: ListOptions = ListOptions {
+pub(super) const FULL_SWEEP: Sweep = Sweep {
     covers: Covers::All,
     ..SKIP
 };
 
 /// A run over the stores that the source knows to have changed.
-pub(super) const CHANGED: ListOptions = ListOptions {
-    only_changed: true,
+pub(super) const CHANGED: Sweep = Sweep {
+    skip_unchanged: true,
     ..FULL_SWEEP
 };
 
@@ -81,7 +83,7 @@ impl Fixture {
         Catalog::open(&self.url).await.unwrap()
     }
 
-    pub(super) async fn list(&self, stores: &[&str], options: ListOptions) -> Listed {
+    pub(super) async fn list(&self, stores: &[&str], options: Sweep) -> Listed {
         list(&self.catalog, stores, options).await
     }
 
@@ -159,7 +161,7 @@ impl Fixture {
     }
 }
 
-pub(super) async fn list(catalog: &Catalog, stores: &[&str], options: ListOptions) -> Listed {
+pub(super) async fn list(catalog: &Catalog, stores: &[&str], options: Sweep) -> Listed {
     let mut listing = catalog.list_run(options).await.unwrap();
     for (index, id) in stores.iter().enumerate() {
         listing.add(scope(id), index as u64 + 1).await.unwrap();

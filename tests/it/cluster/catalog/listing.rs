@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::{TimeDelta, Utc};
-use seedbed::catalog::{CatalogError, ListOptions, QueuedJob};
+use seedbed::catalog::{CatalogError, QueuedJob, Sweep};
 
 use super::fixture::{FULL_SWEEP, Fixture, REFUSE, SKIP, completed, failed, list, scope};
 
@@ -82,7 +82,7 @@ async fn a_list_that_is_dropped_leaves_nothing_behind(fixture: Fixture) {
 async fn a_fresh_store_is_skipped_and_without_jobs_there_is_no_run(fixture: Fixture) {
     fixture.seed(&["a"]).await;
     // The snapshot is half an hour old.
-    let older_than = |minutes: u64| ListOptions {
+    let older_than = |minutes: u64| Sweep {
         only_older_than: Some(Duration::from_secs(minutes * 60)),
         ..SKIP
     };
@@ -150,7 +150,7 @@ async fn a_store_that_a_full_sweep_lacks_is_retired_until_it_comes_back(fixture:
     assert_eq!(fixture.live("c").await, None);
     assert_eq!(fixture.live("a").await, Some(jobs[0].job_id));
     assert_eq!(fixture.list(&["a", "b"], FULL_SWEEP).await.retired, 0);
-    let young = ListOptions {
+    let young = Sweep {
         only_older_than: Some(Duration::from_secs(3600)),
         ..FULL_SWEEP
     };
@@ -179,7 +179,7 @@ async fn a_full_sweep_that_finds_far_fewer_stores_changes_nothing_unless_told(fi
     );
     assert!(fixture.live("c").await.is_some());
     assert!(fixture.catalog.jobs_in_flight(10).await.unwrap().is_empty());
-    let told = ListOptions {
+    let told = Sweep {
         allow_fewer: true,
         ..FULL_SWEEP
     };

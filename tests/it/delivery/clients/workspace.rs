@@ -23,7 +23,7 @@ pub(super) fn installed() -> &'static Path {
         );
         for directory in COPIED {
             let target = workspace.join(directory);
-            // What was removed from the repository must not go on working here.
+            // What was removed from the repository must not stay here.
             let _ = fs::remove_dir_all(&target);
             copy(&repository.join(directory), &target);
         }

@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use seedbed_protocol::message::StreamSubscription;
 use seedbed_worker::{
     config::WorkerSettings,
-    database::{Applied, DatabaseError, SyncDatabase, SyncStart},
+    oplog::{Accepted, Applied, OpLog, OpLogError, SyncOptions},
 };
 use tempfile::TempDir;
 use testkit::{
@@ -121,41 +121,40 @@ async fn run(
     let mut loaded = false;
     let database = async {
         let schema = history.schema(directory);
-        let mut database =
-            SyncDatabase::create(path, schema, start(history, load_memory_kib)).await?;
+        let mut log = OpLog::create(path, schema, options(history, load_memory_kib)).await?;
         for step in &history.steps {
-            match step {
-                Step::Start => drop(database.start().await?),
-                Step::Line(line) => database.line(line.clone()).await?,
-                // Whether a part is visible meanwhile is nobody's business; a refused one is.
-                Step::PartiallyComplete(line) => {
-                    if let refused @ Applied::No(_) =
-                        database.partially_complete(line.clone()).await?
-                    {
-                        applied.push(refused);
-                    }
+            let line = match step {
+                Step::Start => {
+                    log.request().await?;
+                    continue;
                 }
-                Step::Complete(line) => applied.push(database.complete(line.clone()).await?),
+                Step::Line(line) => line,
+            };
+            match log.accept(line.clone()).await? {
+                // Whether a part is visible before the whole does not matter; a refused part does.
+                Accepted::PartiallyComplete(refused @ Applied::No(_)) => applied.push(refused),
+                Accepted::Complete(complete) => applied.push(log.apply(complete).await?),
+                _ => {}
             }
         }
-        let synced = database.finish().await?;
+        let synced = log.finish().await?;
         loaded = synced.loaded;
         let complete = applied.last() == Some(&Applied::Yes);
         let dump = complete.then(|| dump(&synced.connection));
         Ok(dump.unwrap_or_default())
     };
-    let database: Result<String, DatabaseError> = database.await;
+    let database: Result<String, OpLogError> = database.await;
     let database = database.ok();
     (Outcome { applied, database }, loaded)
 }
 
-fn start(history: &History, load_memory_kib: Option<u32>) -> SyncStart {
+fn options(history: &History, load_memory_kib: Option<u32>) -> SyncOptions {
     let subscription = |stream: &String| StreamSubscription {
         stream: stream.clone(),
         parameters: None,
         priority: None,
     };
-    SyncStart {
+    SyncOptions {
         parameters: serde_json::Map::new(),
         default_streams: true,
         subscriptions: history.subscriptions.iter().map(subscription).collect(),

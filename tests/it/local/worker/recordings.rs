@@ -6,15 +6,13 @@ mod compare;
 use std::{fs, io::Read, path::Path};
 
 use seedbed_protocol::{
-    JsonObject, OpId,
+    JsonObject,
     message::{Checkpoint, FailureKind, StreamSubscription},
 };
 use seedbed_worker::{
-    database::{Applied, SyncDatabase, SyncStart, last_ops},
-    line::{LineKind, TargetCheckpoint},
-    schema::Schema,
+    oplog::{Accepted, Applied, OpLog, Schema, SyncOptions},
+    powersync::{Line, LineFormat},
     snapshot,
-    stream::{Line, LineFormat},
     verify::{self, Expected},
 };
 use serde_json::{Value, json};
@@ -185,9 +183,9 @@ async fn every_recorded_live_stream_leads_to_the_state_of_its_last_checkpoint() 
                 body
             };
             let snapshot = directory.path().join("snapshot.sqlite");
-            let start = sync_start(subscriptions(&folder, name));
+            let options = sync_options(subscriptions(&folder, name));
             let file = directory.path().join("sync.sqlite");
-            let database = SyncDatabase::create(file, Schema::Inferred, start).await;
+            let database = OpLog::create(file, Schema::Inferred, options).await;
             let checkpoint = apply_everything(database.unwrap(), format, &body, &snapshot).await;
             let what = format!("{name} as {format:?}");
             assert_verified(&what, &snapshot, &checkpoint);
@@ -258,7 +256,7 @@ async fn a_stale_snapshot_that_goes_on_becomes_the_one_that_the_sdk_made_from_no
             let base = directory.path().join("base.sqlite");
             let stale = format!("reference/stale-snapshot-{store}.sqlite");
             fs::copy(folder.join(stale), &base).unwrap();
-            let database = SyncDatabase::go_on(base, Schema::Inferred, sync_start(Vec::new()));
+            let database = OpLog::resume(base, Schema::Inferred, sync_options(Vec::new()));
             let snapshot = directory.path().join("snapshot.sqlite");
             let database = database.await.unwrap();
             let checkpoint = apply_everything(database, format, &body, &snapshot).await;
@@ -279,8 +277,8 @@ fn assert_verified(what: &str, snapshot: &Path, checkpoint: &Checkpoint) {
     verified.unwrap_or_else(|error| panic!("{what}: {error}"));
 }
 
-fn sync_start(subscriptions: Vec<StreamSubscription>) -> SyncStart {
-    SyncStart {
+fn sync_options(subscriptions: Vec<StreamSubscription>) -> SyncOptions {
+    SyncOptions {
         parameters: serde_json::Map::new(),
         default_streams: true,
         subscriptions,
@@ -292,38 +290,25 @@ fn sync_start(subscriptions: Vec<StreamSubscription>) -> SyncStart {
 
 /// Takes every line to the last one, where a worker stops at the first complete checkpoint.
 async fn apply_everything(
-    mut database: SyncDatabase,
+    mut log: OpLog,
     format: LineFormat,
     body: &[u8],
     snapshot: &Path,
 ) -> Checkpoint {
-    database.start().await.unwrap();
-    let mut target = TargetCheckpoint::default();
+    log.request().await.unwrap();
     for bytes in lines(format, body) {
         let line = Line {
             format,
             bytes: bytes.to_vec().into(),
         };
-        match LineKind::of(&line).unwrap() {
-            LineKind::Checkpoint(checkpoint) => target.replace(checkpoint),
-            LineKind::CheckpointDiff(diff) => target.apply(diff),
-            LineKind::CheckpointComplete => {
-                assert_eq!(database.complete(line).await.unwrap(), Applied::Yes);
-                continue;
-            }
-            LineKind::CheckpointPartiallyComplete(_) => {
-                database.partially_complete(line).await.unwrap();
-                continue;
-            }
-            _ => {}
+        if let Accepted::Complete(complete) = log.accept(line).await.unwrap() {
+            assert_eq!(log.apply(complete).await.unwrap(), Applied::Yes);
         }
-        database.line(line).await.unwrap();
     }
-    let synced = database.finish().await.unwrap();
-    let last_ops = last_ops(&synced.connection).unwrap();
+    let synced = log.finish().await.unwrap();
     snapshot::scrub(&synced.connection).unwrap();
     snapshot::vacuum_into(&synced.connection, snapshot).unwrap();
-    target.checkpoint(|bucket| last_ops.get(bucket).copied().unwrap_or(OpId(0)))
+    synced.checkpoint
 }
 
 fn lines(format: LineFormat, body: &[u8]) -> Vec<&[u8]> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use seedbed_worker::{
-    schema::Schema,
-    stream::{Line, LineFormat},
+    oplog::Schema,
+    powersync::{Line, LineFormat},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,8 +25,6 @@ const STREAMS: [&str; 2] = ["store_products", "categories"];
 pub(super) enum Step {
     Start,
     Line(Line),
-    PartiallyComplete(Line),
-    Complete(Line),
 }
 
 /// A stream, from the first connection to one or two complete checkpoints.
@@ -332,15 +330,13 @@ impl<'a> Writer<'a> {
 
     fn partially_complete(&mut self, priority: u8) -> bool {
         let line = json!({ "partial_checkpoint_complete": { "last_op_id": self.last_op.to_string(), "priority": priority } });
-        let line = self.encode(&line);
-        self.steps.push(Step::PartiallyComplete(line));
+        self.line(line);
         self.go_on(|of| of <= priority)
     }
 
     fn complete(&mut self) -> bool {
         let line = json!({ "checkpoint_complete": { "last_op_id": self.last_op.to_string() } });
-        let line = self.encode(&line);
-        self.steps.push(Step::Complete(line));
+        self.line(line);
         self.go_on(|_| true)
     }
 

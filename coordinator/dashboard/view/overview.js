@@ -1,0 +1,64 @@
+/** The first view: how the current run goes, how fresh the stores are, what failed, how runs went. */
+
+import { h, fill, setAttribute } from "../dom.js";
+import { age, count, counted } from "../format.js";
+import { live } from "../live.js";
+import { section } from "../ui.js";
+import { freshnessPicture } from "../part/freshness.js";
+import { historyCharts } from "../part/history.js";
+import { failedJobs } from "../part/jobs.js";
+import { runCard } from "../part/run-card.js";
+import { runTable } from "./runs.js";
+
+/** Runs that the table shows. */
+const RUNS = 8;
+
+export function overview({ signal }) {
+  const facts = h("p", { class: "lead" }, "Loading…");
+  const card = runCard({ isCurrent: true });
+  const freshness = freshnessPicture();
+  const history = historyCharts();
+  const failures = failedJobs(signal);
+  const runs = runTable("The last runs");
+  const runsSection = section("Last runs", {}, runs.element, h("p", { class: "more" }, h("a", { href: "#/runs" }, "All runs")));
+  const parts = h(
+    "div",
+    { class: "parts", hidden: true },
+    card.element,
+    h("div", { class: "pair" }, freshness.element, history.element),
+    failures.element,
+    runsSection.element,
+  );
+  const element = h("div", {}, h("h1", { tabindex: "-1" }, "Overview"), facts, parts);
+
+  live.subscribe((news) => {
+    const newest = news.currentRun ?? news.runs[0] ?? null;
+    setAttribute(parts, "hidden", false);
+    fill(facts, ...situation(news));
+    card.update(newest);
+    freshness.update(news.freshness, news.stores);
+    history.update(news.runs);
+    failures.update(newest);
+    runs.update(news.runs.slice(0, RUNS), runsSection.heading);
+  }, signal);
+  return { title: "Overview", element };
+}
+
+/** One line on everything that is not a picture. */
+function situation({ stores, waiting, parked, scheduled, version }) {
+  const parts = [[counted(stores, "store")]];
+  if (waiting === null) {
+    parts.push([h("strong", { class: "bad-text" }, "the broker does not answer")]);
+  } else {
+    parts.push([`${count(waiting.jobs)} jobs wait in the queue`]);
+  }
+  const left = parked ? parked.jobs + parked.events : 0;
+  if (left > 0) {
+    parts.push([h("strong", { class: "bad-text" }, `${counted(left, "message")} parked`)]);
+  }
+  if (scheduled) {
+    parts.push(["next run ", age(scheduled)]);
+  }
+  parts.push([`version ${version}`]);
+  return parts.map((part) => h("span", {}, ...part));
+}

@@ -1,0 +1,78 @@
+/** One run: how it goes or went, and its jobs. */
+
+import { api } from "../api.js";
+import { fill, h, setAttribute } from "../dom.js";
+import { counted } from "../format.js";
+import { live } from "../live.js";
+import { message, section, shortId } from "../ui.js";
+import { jobTable } from "../part/jobs.js";
+import { pager } from "../part/pager.js";
+import { runCard } from "../part/run-card.js";
+
+const PAGE = 50;
+
+/** Between two looks for news, in milliseconds. */
+const PAUSE = 2_000;
+
+const TYPING = 200;
+
+const STATES = ["listed", "queued", "running", "completed", "unchanged", "failed", "cancelled", "abandoned", "retried"];
+
+export function run({ id, parameters, signal }) {
+  const heading = h("h1", { tabindex: "-1" }, "Run ", h("span", { class: "id", title: id }, shortId(id)));
+  const card = runCard({ isCurrent: false });
+  const options = [["", "Any state"], ...STATES.map((name) => [name, name])];
+  const state = h("select", { id: "state" }, ...options.map(([value, name]) => h("option", { value }, name)));
+  state.value = STATES.includes(parameters.get("state")) ? parameters.get("state") : "";
+  const search = h("input", { id: "search", type: "search", autocomplete: "off", spellcheck: "false" });
+  const jobs = jobTable("Jobs of this run", { of: "store" });
+  const note = message("Loading…");
+  const pages = pager(() => load().then(() => heading.focus()));
+  const filters = h(
+    "form",
+    { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
+    h("div", { class: "grow" }, h("label", { for: "search" }, "Search by store id"), search),
+    h("div", {}, h("label", { for: "state" }, "State"), state),
+  );
+  const list = section("Jobs", {}, filters, note, jobs.element, pages.element);
+  const content = h("div", { class: "parts", hidden: true }, card.element, list.element);
+  const problem = message("Loading…");
+  let asked = 0;
+
+  async function load() {
+    const turn = (asked += 1);
+    const query = { state: state.value, search: search.value.trim(), limit: PAGE, after: pages.after };
+    try {
+      const [newest, page] = await Promise.all([api.run(id, signal), api.jobs(id, query, signal)]);
+      if (turn !== asked) {
+        return;
+      }
+      setAttribute(problem, "hidden", true);
+      setAttribute(content, "hidden", false);
+      card.update(newest);
+      jobs.update(page.jobs, list.heading);
+      pages.update(page.next);
+      setAttribute(note, "hidden", page.jobs.length > 0);
+      fill(note, `No job of ${counted(newest.stores, "store")} is like that.`);
+    } catch (error) {
+      if (!signal.aborted) {
+        setAttribute(problem, "hidden", false);
+        fill(problem, error.message);
+      }
+    }
+  }
+
+  function changed() {
+    history.replaceState(null, "", `#/runs/${encodeURIComponent(id)}${state.value && `?state=${state.value}`}`);
+    pages.reset();
+    load();
+  }
+  let typing;
+  search.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(changed, TYPING);
+  });
+  state.addEventListener("change", changed);
+  live.reload(load, PAUSE, signal);
+  return { title: `Run ${shortId(id)}`, element: h("div", {}, heading, problem, content) };
+}

@@ -1,0 +1,213 @@
+//! The command line of `seedbed`: every command and option, and the help that they print.
+//!
+//! Exit codes: 0, all is well; 1, something failed (some stores, a check, a database); 2, the command line,
+//! the settings or the list of stores are wrong and nothing was started; 130, interrupted. `local --serve`
+//! ends by a signal, and then with 0.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use seedbed_protocol::settings::CONFIG_VARIABLE;
+
+use crate::source::FileFormat;
+
+/// Keeps a fresh, ready-to-open SQLite snapshot of every store's PowerSync data.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Settings come from ./seedbed.toml or --config, and from SEEDBED_* variables; \
+                  `seedbed config` prints all of them with their defaults.\n\
+                  Exit codes: 0 all is well, 1 something failed, 2 wrong usage or settings, 130 interrupted."
+)]
+pub struct Cli {
+    /// The settings file [default: ./seedbed.toml if there is one]
+    #[arg(long, global = true, value_name = "FILE", env = CONFIG_VARIABLE)]
+    pub(super) config: Option<PathBuf>,
+    /// Print JSON for machines instead of tables for people
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Seed every store in this process, and exit
+    #[command(
+        after_help = "Example:\n  seedbed local --stores stores.ndjson --slots 8\n  \
+        psql -c 'copy (select id as store_id from stores) to stdout csv header' | seedbed local --stores -"
+    )]
+    Local(LocalArgs),
+    /// Have every store seeded by the workers of a cluster, and wait for the end
+    #[command(
+        after_help = "Example:\n  seedbed run\n  seedbed run --only-older-than 6h --no-wait\n  \
+        seedbed run --store 42 --store 43"
+    )]
+    Run(RunArgs),
+    /// Retry failed stores, and wait for the end
+    #[command(
+        after_help = "Example:\n  seedbed retry\n  seedbed retry 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11"
+    )]
+    Retry(RetryArgs),
+    /// Cancel the jobs of a run that no worker has started
+    #[command(after_help = "Example:\n  seedbed cancel 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11")]
+    Cancel(CancelArgs),
+    /// Answer clients and administrators, record what workers report, and start runs as scheduled
+    #[command(
+        after_help = "Example:\n  seedbed serve\n  SEEDBED_SERVE__SCHEDULE='0 * * * *' seedbed serve"
+    )]
+    Serve(SourceArgs),
+    /// Show the last runs, and which stores failed
+    #[command(after_help = "Example:\n  seedbed status --failures")]
+    Status(StatusArgs),
+    /// List the snapshots
+    #[command(after_help = "Example:\n  seedbed snapshots --store 42 --all")]
+    Snapshots(SnapshotsArgs),
+    /// Check a snapshot file, the live snapshot of a store, or those of a sample
+    #[command(
+        after_help = "Example:\n  seedbed verify 42\n  seedbed verify ./snapshot.sqlite\n  seedbed verify --sample 20"
+    )]
+    Verify(VerifyArgs),
+    /// Remove snapshots that are no longer needed
+    #[command(after_help = "Example:\n  seedbed gc --dry-run")]
+    Gc(GcArgs),
+    /// Take every snapshot into the catalog whose manifest is in the store
+    #[command(
+        after_help = "Example:\n  SEEDBED_CATALOG__URL=sqlite:new.db seedbed rebuild-catalog"
+    )]
+    RebuildCatalog,
+    /// Check that every part is configured, reachable and usable
+    #[command(after_help = "Example:\n  seedbed check --stores stores.csv")]
+    Check(SourceArgs),
+    /// Print every setting with its default and what it is for; with --json, those in effect and where they come from
+    #[command(
+        after_help = "Example:\n  seedbed config > seedbed.toml\n  seedbed config --json | grep broker"
+    )]
+    Config,
+    /// Print what makes a shell complete this program's commands and options
+    #[command(
+        after_help = "Example:\n  seedbed completions bash > /etc/bash_completion.d/seedbed\n  \
+        seedbed completions zsh > ~/.zfunc/_seedbed"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SourceArgs {
+    /// A list of stores, instead of [source]: NDJSON, or CSV with a header; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) stores: Option<String>,
+    /// How --stores is written [default: by the file's extension; standard input, by its first line]
+    #[arg(long, value_name = "FORMAT", requires = "stores")]
+    pub(super) stores_format: Option<FileFormat>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LocalArgs {
+    #[command(flatten)]
+    pub(super) source: SourceArgs,
+    /// Jobs at a time [default: worker.slots, or the number of cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) slots: Option<u16>,
+    /// Retire the stores that are gone even if [source] lists far fewer than before
+    #[arg(long)]
+    pub(super) allow_fewer_stores: bool,
+    /// Download every row of every store, also where there is a snapshot to start from
+    #[arg(long, conflicts_with = "serve")]
+    pub(super) full: bool,
+    /// List every store, also those that source.query leaves out since they have not changed (:since)
+    #[arg(long, conflicts_with = "serve")]
+    pub(super) all: bool,
+    /// Keep going: a new run every --interval, and downloads, API and dashboard at serve.listen
+    #[arg(long)]
+    pub(super) serve: bool,
+    /// From the start of one run to the start of the next [default: 1h, or as serve.schedule says]
+    #[arg(long, requires = "serve", value_parser = humantime::parse_duration)]
+    pub(super) interval: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) source: SourceArgs,
+    /// Return when every job is published, and leave the rest to the workers
+    #[arg(long)]
+    pub(super) no_wait: bool,
+    /// Only this store; may be given more than once
+    #[arg(long = "store", value_name = "ID", conflicts_with = "limit")]
+    pub(super) only: Vec<String>,
+    /// At most so many stores, from the beginning of the list
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) limit: Option<u64>,
+    /// Only stores whose snapshot is older than this, or that have none
+    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    pub(super) only_older_than: Option<Duration>,
+    /// Retire the stores that are gone even if [source] lists far fewer than before
+    #[arg(long)]
+    pub(super) allow_fewer_stores: bool,
+    /// Download every row of every store, also where there is a snapshot to start from
+    #[arg(long)]
+    pub(super) full: bool,
+    /// List every store, also those that source.query leaves out since they have not changed (:since)
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RetryArgs {
+    /// Only the failed stores of this run
+    #[arg(value_name = "RUN")]
+    pub(super) run: Option<String>,
+    /// Return when every job is published
+    #[arg(long)]
+    pub(super) no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CancelArgs {
+    /// The run, as `seedbed status` shows it
+    #[arg(value_name = "RUN")]
+    pub(super) run: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// Name every failed store of the last run, not only the first 20
+    #[arg(long)]
+    pub(super) failures: bool,
+    /// List every job of the last run instead: its state and its way
+    #[arg(long, conflicts_with = "failures")]
+    pub(super) jobs: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SnapshotsArgs {
+    /// Only those of this store
+    #[arg(long, value_name = "ID")]
+    pub(super) store: Option<String>,
+    /// Also those that a newer one has replaced
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GcArgs {
+    /// Only say what would be removed
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// A file, or a store's id
+    #[arg(value_name = "FILE|STORE", required_unless_present = "sample")]
+    pub(super) target: Option<String>,
+    /// Check the live snapshots of so many stores, picked at random
+    #[arg(long, value_name = "N", conflicts_with = "target",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) sample: Option<u32>,
+}

@@ -1,0 +1,144 @@
+//! Is every part configured, reachable and usable? Leaves nothing behind.
+
+use std::sync::Arc;
+
+use chrono::DateTime;
+use futures::StreamExt;
+use seedbed_protocol::{
+    JobId, RunId,
+    broker::{self, MemoryBroker, Queue},
+    manifest::FullReason,
+    message::Start,
+    snapshots::SnapshotRepository,
+};
+use seedbed_worker::Worker;
+
+use super::{
+    clock,
+    directories::{RemoveNewDirectories, catalog_directory, snapshot_directory},
+    downloads,
+    report::{Checked, PartCheck, Parts},
+};
+use crate::{
+    catalog::{self, Catalog},
+    runs::JobMaker,
+    settings::Settings,
+    source::{Store, StoreSource},
+};
+
+/// Checks each part that seeding needs, in the order in which it needs them.
+pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Vec<PartCheck> {
+    let mut parts = Parts(Vec::new());
+    let _clean = RemoveNewDirectories::of([
+        catalog_directory(settings),
+        snapshot_directory(settings),
+        Some(settings.worker.directory.clone()),
+    ]);
+    let first = parts.note("stores", first_store(settings, source).await, |store| {
+        format!("{}: the first is {}", source.name(), store.scope.store_id)
+    });
+    let snapshots = parts.note("snapshots", open_snapshots(settings).await, |_| {
+        format!("{}: written, read and deleted", settings.snapshots.url)
+    });
+    let download = &settings.download;
+    if download.has_keys() || download.anonymous {
+        parts.note("downloads", downloads::check(settings).await, Clone::clone);
+    }
+    parts.note("catalog", open_catalog(settings).await, Clone::clone);
+    if !settings.broker.is_memory() {
+        parts.note("broker", open_broker(settings).await, Clone::clone);
+    }
+    parts.note("clock", clock::check(settings).await, Clone::clone);
+    match (first, snapshots) {
+        _ if settings.powersync.endpoint.is_empty() => parts.0.push(PartCheck {
+            part: "powersync",
+            ok: true,
+            detail: "not tried: this machine has no settings for a worker".to_owned(),
+        }),
+        (Some(store), Some(snapshots)) => {
+            let probed = probe(settings, store, snapshots).await;
+            parts.note("powersync", probed, Clone::clone);
+        }
+        _ => parts.skip(
+            "powersync",
+            "not tried: it takes a store and a place for snapshots",
+        ),
+    }
+    parts.0
+}
+
+async fn first_store(settings: &Settings, source: &StoreSource) -> Checked<Store> {
+    let first = source.stores(DateTime::UNIX_EPOCH).next().await;
+    let store = first.ok_or_else(|| format!("no stores: {} lists none", source.name()))??;
+    JobMaker::new(settings)?.check(&store.scope)?;
+    Ok(store)
+}
+
+async fn open_snapshots(settings: &Settings) -> Checked<SnapshotRepository> {
+    let snapshots = SnapshotRepository::open(&settings.snapshots)?;
+    snapshots.check().await?;
+    Ok(snapshots)
+}
+
+/// Opens the catalog if there is one; otherwise checks that it could be made.
+async fn open_catalog(settings: &Settings) -> Checked<String> {
+    let url = settings.catalog.url.expose();
+    let name = catalog::name_of(url);
+    if Catalog::exists(url).await? {
+        let catalog = Catalog::open_existing(url).await?;
+        let runs = catalog.runs(1).await?;
+        catalog.close().await;
+        return Ok(match runs.first() {
+            Some(run) => format!(
+                "{name}: last run {} {}",
+                run.started_at.to_rfc3339(),
+                run.state
+            ),
+            None => format!("{name}: no runs yet"),
+        });
+    }
+    if let Some(directory) = catalog_directory(settings) {
+        let cannot_make = |e: std::io::Error| {
+            format!(
+                "{name}: cannot be made in {} (catalog.url): {e}",
+                directory.display()
+            )
+        };
+        std::fs::create_dir_all(&directory).map_err(cannot_make)?;
+        tempfile::NamedTempFile::new_in(&directory).map_err(cannot_make)?;
+    }
+    Ok(format!(
+        "{name}: does not exist yet; the first run makes it"
+    ))
+}
+
+/// Connects to the broker and declares its queues, as every program does that uses it.
+async fn open_broker(settings: &Settings) -> Checked<String> {
+    let broker = broker::connect(&settings.broker).await?;
+    let waiting = broker.waiting(Queue::Jobs).await?;
+    let parked = broker.waiting(Queue::ParkedJobs).await?;
+    broker.close().await;
+    Ok(format!(
+        "{}: {waiting} jobs are waiting, {parked} are parked",
+        settings.broker.url
+    ))
+}
+
+async fn probe(
+    settings: &Settings,
+    store: Store,
+    snapshots: SnapshotRepository,
+) -> Checked<String> {
+    let broker = Arc::new(MemoryBroker::default());
+    let worker = Worker::new(&settings.worker_settings(), snapshots, broker)?;
+    let start = Start::Full(FullReason::Off);
+    let job = JobMaker::new(settings)?.make(RunId::new(), JobId::new(), store.scope, start)?;
+    let checkpoint = worker.probe(&job).await?.checkpoint;
+    Ok(format!(
+        "{}: the store {} has {} buckets, last op {}",
+        settings.powersync.endpoint,
+        job.scope.store_id,
+        checkpoint.buckets.len(),
+        checkpoint.last_op_id
+    ))
+}

@@ -1,0 +1,31 @@
+//! `seedbed config` and `seedbed completions`: what needs no settings that make sense.
+
+use std::path::Path;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use seedbed_protocol::settings::{self, DEFAULTS, SettingsError};
+
+use crate::cli::{
+    args::Cli,
+    output::{print_json, print_lines},
+};
+
+/// Prints the commented defaults; with `json`, the settings in effect.
+pub(in crate::cli) fn config(file: Option<&Path>, json: bool) -> Result<(), SettingsError> {
+    if json {
+        for setting in settings::effective(file)? {
+            print_json(&setting);
+        }
+    } else {
+        print_lines(DEFAULTS.trim_end());
+    }
+    Ok(())
+}
+
+/// Prints the completions for `shell`.
+pub(in crate::cli) fn completions(shell: Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "seedbed", &mut script);
+    print_lines(String::from_utf8_lossy(&script).trim_end());
+}

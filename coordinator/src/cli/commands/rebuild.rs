@@ -1,0 +1,32 @@
+//! `seedbed rebuild-catalog`: takes every snapshot whose manifest is in the object storage into the catalog.
+
+use indicatif::HumanCount;
+use seedbed_protocol::process::FAILED;
+
+use crate::{
+    catalog::Catalog,
+    cli::{
+        connect::catalog_and_snapshots,
+        exit::CliError,
+        output::{print_json, print_lines},
+    },
+    settings::Settings,
+    upkeep,
+};
+
+pub(in crate::cli) async fn rebuild(settings: &Settings, json: bool) -> Result<u8, CliError> {
+    let (catalog, snapshots) = catalog_and_snapshots(settings, Catalog::open).await?;
+    let rebuilt = upkeep::rebuild(&catalog, &snapshots).await?;
+    catalog.close().await;
+    if json {
+        print_json(&rebuilt);
+    } else {
+        print_lines(&format!(
+            "{} snapshots added, {} were known, {} left out because they are damaged",
+            HumanCount(rebuilt.added),
+            HumanCount(rebuilt.known),
+            HumanCount(rebuilt.damaged)
+        ));
+    }
+    Ok(if rebuilt.damaged == 0 { 0 } else { FAILED })
+}

@@ -1,0 +1,41 @@
+//! `seedbed retry`: starts failed stores over.
+
+use indicatif::HumanCount;
+
+use crate::{
+    catalog::Retried,
+    cli::{
+        args::RetryArgs,
+        connect::{ClusterParts, run_id},
+        exit::CliError,
+        output::print_event,
+    },
+    settings::Settings,
+};
+
+pub(in crate::cli) async fn retry(
+    args: RetryArgs,
+    settings: Settings,
+    json: bool,
+) -> Result<u8, CliError> {
+    settings.check_cluster()?;
+    let run_id = args.run.as_deref().map(run_id).transpose()?;
+    let parts = ClusterParts::connect(&settings).await?;
+    let cluster = parts.cluster(&settings, json)?;
+    let (retried, awaited) = cluster.retry(run_id).await?;
+    tell_retried(&retried, json);
+    parts.follow(&cluster, &awaited, args.no_wait).await
+}
+
+fn tell_retried(retried: &Retried, json: bool) {
+    if json {
+        return print_event("retried", retried);
+    }
+    eprintln!("{} stores start over", HumanCount(retried.jobs));
+    if retried.skipped > 0 {
+        eprintln!(
+            "{} stay as they are, since a later run had a job for them or they are gone",
+            HumanCount(retried.skipped)
+        );
+    }
+}

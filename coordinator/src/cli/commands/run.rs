@@ -1,0 +1,64 @@
+//! `seedbed run`: seeds the stores by the workers of a cluster.
+
+use indicatif::HumanCount;
+use seedbed_protocol::StoreId;
+
+use crate::{
+    catalog::{Listed, RunKind, Sweep},
+    cli::{
+        args::RunArgs,
+        connect::{ClusterParts, store_list},
+        exit::CliError,
+        output::print_event,
+    },
+    runs::StoreFilter,
+    settings::Settings,
+};
+
+pub(in crate::cli) async fn run(
+    args: RunArgs,
+    settings: Settings,
+    json: bool,
+) -> Result<u8, CliError> {
+    settings.check_cluster()?;
+    let stores = store_list(&args.source, &settings)?;
+    let only = args.only.into_iter().map(StoreId::new);
+    let filter = StoreFilter {
+        stores: only.collect::<Result<_, _>>()?,
+        limit: args.limit,
+        skip_unknown: false,
+    };
+    let sweep = Sweep {
+        only_older_than: args.only_older_than,
+        allow_fewer: args.allow_fewer_stores,
+        ..Sweep::all(RunKind::Run).asking_for(args.full, args.all)
+    };
+    let parts = ClusterParts::connect(&settings).await?;
+    let cluster = parts.cluster(&settings, json)?;
+    let (listed, awaited) = cluster.start(&stores, &filter, sweep).await?;
+    tell_listed(&listed, json);
+    parts.follow(&cluster, &awaited, args.no_wait).await
+}
+
+fn tell_listed(listed: &Listed, json: bool) {
+    if json {
+        return print_event("listed", listed);
+    }
+    match listed.run_id {
+        Some(run_id) => eprintln!("run {run_id}: {} stores", HumanCount(listed.jobs)),
+        None => eprintln!("no store needs a new job"),
+    }
+    for (count, what) in [
+        (listed.in_flight, "are being seeded already"),
+        (listed.fresh, "have a snapshot that is young enough"),
+        (listed.retired, "are no longer in the source, and retired"),
+        (
+            listed.added,
+            "start over, since their last job did not succeed",
+        ),
+    ] {
+        if count > 0 {
+            eprintln!("{} stores {what}", HumanCount(count));
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! `seedbed status`: the last runs, failures of the newest one, how fresh the snapshots are, and what is parked.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use indicatif::{HumanBytes, HumanCount};
+use seedbed_protocol::broker;
+use serde_json::json;
+
+use crate::{
+    catalog::{
+        Catalog, CatalogError, FailedJob, Freshness, JobFilter, JobRecord, RunReport, WayCount,
+    },
+    cli::{
+        args::StatusArgs,
+        connect::existing_catalog,
+        exit::CliError,
+        output::{
+            NAMED_FAILURES, TABLE_ROWS, failure_line, lay_out, print_json, print_lines, table,
+        },
+    },
+    runs::Parked,
+    settings::Settings,
+};
+
+/// Runs that are listed.
+const SHOWN_RUNS: i64 = 10;
+
+/// How long to wait for the broker.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(in crate::cli) async fn status(
+    args: StatusArgs,
+    settings: &Settings,
+    json: bool,
+) -> Result<u8, CliError> {
+    let catalog = existing_catalog(settings).await?;
+    if args.jobs {
+        list_jobs(&catalog, json).await?;
+        return Ok(0);
+    }
+    let parked = parked(settings).await;
+    let status = Status::read(&catalog, args.failures || json).await?;
+    if json {
+        print_json(&json!({
+            "runs": status.runs,
+            "ways": status.ways,
+            "failures": status.failures,
+            "parked": parked,
+            "freshness": status.freshness,
+        }));
+    } else {
+        status.print(parked);
+    }
+    Ok(0)
+}
+
+/// What the catalog says.
+struct Status {
+    /// The last runs, the newest first.
+    runs: Vec<RunReport>,
+    /// Ways of the newest run's jobs.
+    ways: Vec<WayCount>,
+    /// Failures of the newest run.
+    failures: Vec<FailedJob>,
+    freshness: Freshness,
+}
+
+impl Status {
+    async fn read(catalog: &Catalog, all_failures: bool) -> Result<Self, CatalogError> {
+        let limit = if all_failures {
+            i64::MAX
+        } else {
+            NAMED_FAILURES
+        };
+        let runs = catalog.runs(SHOWN_RUNS).await?;
+        let (ways, failures) = match runs.first() {
+            Some(newest) => (
+                catalog.ways(newest.run_id).await?,
+                catalog.failed_jobs(newest.run_id, limit).await?,
+            ),
+            None => (Vec::new(), Vec::new()),
+        };
+        Ok(Self {
+            runs,
+            ways,
+            failures,
+            freshness: catalog.freshness(Utc::now()).await?,
+        })
+    }
+
+    fn print(&self, parked: Option<Parked>) {
+        let Some(newest) = self.runs.first() else {
+            return print_lines("no runs yet; `seedbed local` or `seedbed run` starts one");
+        };
+        print_lines(&run_table(&self.runs));
+        if !self.ways.is_empty() {
+            print_lines(&ways_line(&self.ways));
+        }
+        print_lines(&freshness_line(&self.freshness));
+        for failure in &self.failures {
+            print_lines(&format!("failed: {}", failure_line(failure)));
+        }
+        let named = self.failures.len() as u64;
+        let unnamed = newest.totals.failed.saturating_sub(named);
+        if unnamed > 0 {
+            print_lines(&format!("and {unnamed} more: seedbed status --failures"));
+        }
+        if let Some(Parked { jobs, events }) = parked
+            && jobs + events > 0
+        {
+            print_lines(&format!(
+                "parked messages: {jobs} jobs (seedbed retry starts them over), {events} events"
+            ));
+        }
+    }
+}
+
+/// How many messages are parked, if there is a broker and it answers soon.
+async fn parked(settings: &Settings) -> Option<Parked> {
+    if settings.broker.is_memory() {
+        return None;
+    }
+    let mut config = settings.broker.clone();
+    config.connect_timeout = config.connect_timeout.min(BROKER_TIMEOUT);
+    let parked = async {
+        let broker = broker::connect(&config).await?;
+        let parked = Parked::of(broker.as_ref()).await;
+        broker.close().await;
+        parked
+    };
+    match parked.await {
+        Ok(parked) => Some(parked),
+        Err(error) => {
+            eprintln!("parked messages are not shown: {error}");
+            None
+        }
+    }
+}
+
+fn run_table(runs: &[RunReport]) -> String {
+    let mut rows = table(&[
+        "STARTED",
+        "STATE",
+        "STORES",
+        "SEEDED",
+        "UNCHANGED",
+        "FROM BASE",
+        "FAILED",
+        "ROWS",
+        "SIZE",
+        "RUN",
+    ]);
+    for run in runs {
+        rows.add_row([
+            run.started_at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+            run.state.to_string(),
+            HumanCount(run.totals.stores).to_string(),
+            HumanCount(run.totals.seeded).to_string(),
+            HumanCount(run.totals.unchanged).to_string(),
+            HumanCount(run.totals.from_base).to_string(),
+            HumanCount(run.totals.failed).to_string(),
+            HumanCount(run.totals.rows).to_string(),
+            HumanBytes(run.totals.bytes).to_string(),
+            run.run_id.to_string(),
+        ]);
+    }
+    lay_out(rows, &[2, 3, 4, 5, 6, 7, 8])
+}
+
+/// How the jobs of the newest run went, in a line.
+fn ways_line(ways: &[WayCount]) -> String {
+    let shown: Vec<String> = ways
+        .iter()
+        .map(|WayCount { way, why, jobs }| {
+            let jobs = HumanCount(*jobs);
+            match why {
+                Some(why) => format!("{jobs} {way} ({why})"),
+                None => format!("{jobs} {way}"),
+            }
+        })
+        .collect();
+    format!("jobs of the newest run: {}", shown.join(", "))
+}
+
+/// Lists each job of the newest run, as a table or JSON lines.
+async fn list_jobs(catalog: &Catalog, as_json: bool) -> Result<(), CatalogError> {
+    let runs = catalog.runs(1).await?;
+    let Some(newest) = runs.first() else {
+        return Ok(());
+    };
+    let mut after = None;
+    loop {
+        let filter = JobFilter::default();
+        let (jobs, next) = catalog
+            .jobs_page(newest.run_id, &filter, after, TABLE_ROWS as u32)
+            .await?;
+        if as_json {
+            jobs.iter().for_each(print_json);
+        } else {
+            print_lines(&job_table(&jobs));
+        }
+        if next.is_none() {
+            return Ok(());
+        }
+        after = next;
+    }
+}
+
+fn job_table(jobs: &[JobRecord]) -> String {
+    let mut rows = table(&["STORE", "STATE", "WAY", "WHY", "TRIES", "WORKER", "TRACE"]);
+    for job in jobs {
+        let shown = |text: &Option<String>| text.clone().unwrap_or_default();
+        rows.add_row([
+            job.store_id.to_string(),
+            job.state.to_string(),
+            shown(&job.way),
+            shown(&job.why),
+            job.attempt.to_string(),
+            shown(&job.worker),
+            shown(&job.trace_id),
+        ]);
+    }
+    lay_out(rows, &[4])
+}
+
+/// How many stores have a snapshot of which age, in a line.
+fn freshness_line(freshness: &Freshness) -> String {
+    let Freshness {
+        hour,
+        six_hours,
+        day,
+        older,
+        never,
+    } = *freshness;
+    let groups = [
+        (hour, "younger than 1 h"),
+        (six_hours, "1 to 6 h"),
+        (day, "6 h to 1 d"),
+        (older, "1 d or older"),
+        (never, "none"),
+    ];
+    let shown = groups.iter().filter(|(stores, _)| *stores > 0);
+    let shown: Vec<String> = shown
+        .map(|(stores, age)| format!("{} {age}", HumanCount(*stores)))
+        .collect();
+    format!(
+        "snapshots of {} stores: {}",
+        HumanCount(freshness.stores()),
+        shown.join(", ")
+    )
+}

@@ -1,0 +1,98 @@
+//! `seedbed verify`: checks a snapshot file, the live snapshot of a store, or those of a sample.
+
+use std::path::Path;
+
+use seedbed_protocol::process::FAILED;
+use serde_json::json;
+
+use crate::{
+    catalog::Catalog,
+    cli::{
+        args::VerifyArgs,
+        connect::catalog_and_snapshots,
+        exit::CliError,
+        output::{print_json, print_lines},
+    },
+    settings::Settings,
+    upkeep::{VerifiedFile, Verifier, VerifyError},
+};
+
+pub(in crate::cli) async fn verify(
+    args: VerifyArgs,
+    settings: &Settings,
+    json: bool,
+) -> Result<u8, CliError> {
+    let verifier = Verifier::new(settings.schema.file.as_deref())?;
+    match (args.target, args.sample) {
+        (Some(target), _) => verify_one(&verifier, &target, settings, json).await,
+        (None, sample) => verify_sample(&verifier, sample.unwrap_or(1), settings, json).await,
+    }
+}
+
+async fn verify_one(
+    verifier: &Verifier,
+    target: &str,
+    settings: &Settings,
+    json: bool,
+) -> Result<u8, CliError> {
+    let file = Path::new(target);
+    let verified = if file.exists() {
+        vec![verifier.verify_path(file).await?]
+    } else {
+        let (catalog, snapshots) = catalog_and_snapshots(settings, Catalog::open_existing).await?;
+        verifier.verify_store(target, &catalog, &snapshots).await?
+    };
+    if json {
+        print_json(&json!({"ok": true, "files": verified}));
+    } else {
+        verified.iter().for_each(tell);
+    }
+    Ok(0)
+}
+
+/// Continues after a bad one, to say how many there are.
+async fn verify_sample(
+    verifier: &Verifier,
+    count: u32,
+    settings: &Settings,
+    json: bool,
+) -> Result<u8, CliError> {
+    let (catalog, snapshots) = catalog_and_snapshots(settings, Catalog::open_existing).await?;
+    let sample = catalog.sample_live(count.into()).await?;
+    if sample.is_empty() {
+        return Err(VerifyError::NoSnapshots.into());
+    }
+    let mut bad = 0;
+    for manifest in &sample {
+        let store = &manifest.store_id;
+        match verifier.verify_snapshot(manifest, &snapshots).await {
+            Ok(files) if json => print_json(&json!({"store": store, "ok": true, "files": files})),
+            Ok(files) => files.iter().for_each(tell),
+            Err(error) => {
+                bad += 1;
+                if json {
+                    print_json(&json!({"store": store, "ok": false, "error": error.to_string()}));
+                } else {
+                    eprintln!("bad: {store}: {error}");
+                }
+            }
+        }
+    }
+    if !json {
+        print_lines(&format!(
+            "{} of {} are good",
+            sample.len() - bad,
+            sample.len()
+        ));
+    }
+    Ok(if bad == 0 { 0 } else { FAILED })
+}
+
+fn tell(file: &VerifiedFile) {
+    print_lines(&format!(
+        "ok: {} ({} rows in {} tables)",
+        file.file,
+        file.rows(),
+        file.tables.len()
+    ));
+}

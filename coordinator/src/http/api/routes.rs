@@ -1,0 +1,23 @@
+//! The endpoints of the API.
+
+use std::sync::Arc;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{control, overview, runs, state::Api, stores};
+
+/// The endpoints, with `api` as their state.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(api: Arc<Api>) -> OpenApiRouter<S> {
+    OpenApiRouter::new()
+        .routes(routes!(overview::overview))
+        .routes(routes!(overview::events))
+        .routes(routes!(runs::list, control::start))
+        .routes(routes!(runs::show))
+        .routes(routes!(runs::jobs))
+        .routes(routes!(control::retry))
+        .routes(routes!(control::cancel))
+        .routes(routes!(stores::list))
+        .routes(routes!(stores::show))
+        .routes(routes!(stores::seed))
+        .with_state(api)
+}

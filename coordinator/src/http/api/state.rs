@@ -1,0 +1,123 @@
+//! State of the API, and the overview that all watchers share.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use chrono::Utc;
+use seedbed_protocol::broker::{Broker, BrokerError, Queue};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::types::{Messages, Overview, Run};
+use crate::{
+    catalog::Catalog,
+    http::problem::Problem,
+    runs::{Parked, Runs, StoreList},
+    settings::Schedule,
+};
+
+/// Runs of an overview.
+const OVERVIEW_RUNS: i64 = 20;
+
+/// Between two overviews while a browser watches.
+const OVERVIEW_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the broker has to say what waits.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What requests to the API are answered from.
+pub(crate) struct Api {
+    pub(crate) catalog: Catalog,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) runs: Arc<Runs>,
+    pub(crate) stores: Arc<StoreList>,
+    pub(crate) overviews: Overviews,
+    pub(crate) schedule: Option<Schedule>,
+    pub(crate) trace_url: Option<String>,
+    /// Cancelled when the server stops: streams that do not end by themselves end then.
+    pub(crate) stopping: CancellationToken,
+}
+
+/// The overview that all watchers are shown. One read serves all of them, and nothing is read while none watches.
+pub(crate) struct Overviews {
+    shown: watch::Sender<Option<Overview>>,
+    /// Notified when a watcher comes.
+    watched: Notify,
+}
+
+impl Overviews {
+    pub(crate) fn new() -> Self {
+        Self {
+            shown: watch::Sender::new(None),
+            watched: Notify::new(),
+        }
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<Option<Overview>> {
+        let receiver = self.shown.subscribe();
+        self.watched.notify_one();
+        receiver
+    }
+}
+
+impl Api {
+    /// Reads the overview for its watchers, again and again.
+    pub(crate) async fn keep_overview_current(&self) -> Infallible {
+        let Overviews { shown, watched } = &self.overviews;
+        loop {
+            if shown.receiver_count() == 0 {
+                watched.notified().await;
+            }
+            match self.overview().await {
+                Ok(now) => {
+                    shown.send_if_modified(|before| {
+                        let differs = before.as_ref().is_none_or(|before| !before.is_like(&now));
+                        if differs {
+                            *before = Some(now);
+                        }
+                        differs
+                    });
+                }
+                Err(problem) => warn!("the overview stays as it is: {problem:?}"),
+            }
+            tokio::time::sleep(OVERVIEW_PAUSE).await;
+        }
+    }
+
+    /// The overview of now.
+    pub(super) async fn overview(&self) -> Result<Overview, Problem> {
+        let now = Utc::now();
+        let runs = self.catalog.runs(OVERVIEW_RUNS).await?;
+        let runs: Vec<Run> = runs.into_iter().map(Run::from).collect();
+        let freshness = self.catalog.freshness(now).await?;
+        let messages = tokio::time::timeout(BROKER_TIMEOUT, self.messages()).await;
+        let (parked, waiting) = match messages {
+            Ok(Ok((parked, waiting))) => (Some(parked), Some(waiting)),
+            _ => (None, None),
+        };
+        let schedule = self.schedule.as_ref();
+        Ok(Overview {
+            now,
+            version: env!("CARGO_PKG_VERSION"),
+            stores: freshness.stores(),
+            freshness: freshness.into(),
+            parked,
+            waiting,
+            current_run: runs.iter().find(|run| run.is_running()).cloned(),
+            runs,
+            trace_url: self.trace_url.clone(),
+            scheduled: schedule.and_then(|schedule| schedule.next(now)),
+        })
+    }
+
+    /// Parked and waiting messages.
+    async fn messages(&self) -> Result<(Messages, Messages), BrokerError> {
+        let broker = self.broker.as_ref();
+        let parked = Parked::of(broker).await?.into();
+        let waiting = Messages {
+            jobs: broker.waiting(Queue::Jobs).await?,
+            events: broker.waiting(Queue::Events).await?,
+        };
+        Ok((parked, waiting))
+    }
+}

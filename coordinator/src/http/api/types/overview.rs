@@ -1,0 +1,83 @@
+//! The state of everything at one moment, as the API answers it.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::run::Run;
+use crate::{catalog::Freshness, runs::Parked};
+
+/// The state of everything at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http::api) struct Overview {
+    /// The moment.
+    pub(in crate::http::api) now: DateTime<Utc>,
+    /// The server's version.
+    pub(in crate::http::api) version: &'static str,
+    /// Stores in the source.
+    pub(in crate::http::api) stores: u64,
+    pub(in crate::http::api) freshness: Ages,
+    /// Parked messages; none if the broker does not answer.
+    pub(in crate::http::api) parked: Option<Messages>,
+    /// Waiting messages; none if the broker does not answer.
+    pub(in crate::http::api) waiting: Option<Messages>,
+    /// The newest run that has not ended.
+    pub(in crate::http::api) current_run: Option<Run>,
+    /// The newest runs.
+    pub(in crate::http::api) runs: Vec<Run>,
+    /// The page of a trace, with {trace_id} in it.
+    pub(in crate::http::api) trace_url: Option<String>,
+    /// When the next run starts by itself.
+    pub(in crate::http::api) scheduled: Option<DateTime<Utc>>,
+}
+
+impl Overview {
+    /// Whether nothing has changed but the time.
+    pub(in crate::http::api) fn is_like(&self, other: &Self) -> bool {
+        let now = self.now;
+        Self {
+            now,
+            ..other.clone()
+        } == *self
+    }
+}
+
+/// How many stores have a snapshot of which age.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http::api) struct Ages {
+    /// Younger than an hour.
+    hour: u64,
+    /// Younger than six hours.
+    six_hours: u64,
+    /// Younger than a day.
+    day: u64,
+    older: u64,
+    never: u64,
+}
+
+impl From<Freshness> for Ages {
+    fn from(freshness: Freshness) -> Self {
+        Self {
+            hour: freshness.hour,
+            six_hours: freshness.six_hours,
+            day: freshness.day,
+            older: freshness.older,
+            never: freshness.never,
+        }
+    }
+}
+
+/// Messages on the broker.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(in crate::http::api) struct Messages {
+    pub(in crate::http::api) jobs: u64,
+    pub(in crate::http::api) events: u64,
+}
+
+impl From<Parked> for Messages {
+    fn from(Parked { jobs, events }: Parked) -> Self {
+        Self { jobs, events }
+    }
+}

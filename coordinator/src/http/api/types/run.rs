@@ -1,0 +1,131 @@
+//! Runs and jobs, as the API answers them.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::catalog::{JobRecord, JobState, RunReport, RunState};
+
+/// One sweep over stores.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http::api) struct Run {
+    run_id: String,
+    /// What started it: local, run, schedule, api, demand or rebuilt.
+    kind: String,
+    state: RunState,
+    started_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+    stores: u64,
+    seeded: u64,
+    /// Seeded stores whose snapshot was still current.
+    unchanged: u64,
+    /// Seeded stores whose snapshot continues an earlier one.
+    from_base: u64,
+    failed: u64,
+    cancelled: u64,
+    abandoned: u64,
+    in_flight: u64,
+    rows: u64,
+    bytes: u64,
+}
+
+impl From<RunReport> for Run {
+    fn from(run: RunReport) -> Self {
+        let totals = run.totals;
+        Self {
+            run_id: run.run_id.to_string(),
+            kind: run.kind,
+            state: run.state,
+            started_at: run.started_at,
+            finished_at: run.finished_at,
+            stores: totals.stores,
+            seeded: totals.seeded,
+            unchanged: totals.unchanged,
+            from_base: totals.from_base,
+            failed: totals.failed,
+            cancelled: totals.cancelled,
+            abandoned: totals.abandoned,
+            in_flight: totals.in_flight,
+            rows: totals.rows,
+            bytes: totals.bytes,
+        }
+    }
+}
+
+impl Run {
+    pub(in crate::http::api) fn is_running(&self) -> bool {
+        self.state == RunState::Running
+    }
+}
+
+/// A page of runs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http::api) struct Runs {
+    pub(in crate::http::api) runs: Vec<Run>,
+    /// Goes into `after` for the next page.
+    pub(in crate::http::api) next: Option<String>,
+}
+
+/// One store within one run.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http::api) struct Job {
+    job_id: String,
+    run_id: String,
+    store_id: String,
+    state: JobState,
+    /// The newest attempt that is known; 0 before the first.
+    attempt: u64,
+    worker: Option<String>,
+    trace_id: Option<String>,
+    listed_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+    /// How it was seeded: unchanged, base (continues an earlier snapshot) or full (every row was downloaded).
+    way: Option<String>,
+    /// Why every row was downloaded.
+    why: Option<String>,
+    failure: Option<Failure>,
+}
+
+/// Why the last attempt failed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http::api) struct Failure {
+    /// transient or permanent.
+    kind: Option<String>,
+    step: Option<String>,
+    message: String,
+}
+
+impl From<JobRecord> for Job {
+    fn from(job: JobRecord) -> Self {
+        Self {
+            job_id: job.job_id.to_string(),
+            run_id: job.run_id.to_string(),
+            store_id: job.store_id.to_string(),
+            state: job.state,
+            attempt: job.attempt,
+            worker: job.worker,
+            trace_id: job.trace_id,
+            listed_at: job.listed_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+            way: job.way,
+            why: job.why,
+            failure: job.failure.map(|failure| Failure {
+                kind: failure.kind,
+                step: failure.step,
+                message: failure.message,
+            }),
+        }
+    }
+}
+
+/// A page of jobs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http::api) struct Jobs {
+    pub(in crate::http::api) jobs: Vec<Job>,
+    /// Goes into `after` for the next page.
+    pub(in crate::http::api) next: Option<String>,
+}

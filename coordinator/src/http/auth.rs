@@ -1,0 +1,18 @@
+//! Authentication, and who may ask for what: administrators by the admin token, clients by the JWT of their app.
+//!
+//! In: a request's headers. Out: nothing, or the [`Problem`](super::problem::Problem) to answer. Keys that the app's backend
+//! publishes are cached in memory; a kill leaves nothing.
+
+mod admin;
+mod bearer;
+mod clients;
+mod jwks;
+mod key;
+
+pub(crate) use self::clients::check_keys;
+pub use self::key::KeyError;
+pub(super) use self::{
+    admin::{AdminAccess, require_admin},
+    bearer::bearer,
+    clients::Clients,
+};

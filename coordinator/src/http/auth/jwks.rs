@@ -1,0 +1,181 @@
+//! Public keys that the app's backend publishes as a JWK set: fetched when they are needed, cached while they are fresh.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
+    time::{Duration, Instant},
+};
+
+use jsonwebtoken::{
+    Algorithm, DecodingKey,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
+};
+use seedbed_protocol::error::chain;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::key::{Key, RSA};
+use crate::http::problem::Problem;
+
+/// After this, keys are fetched again.
+const FRESH: Duration = Duration::from_secs(300);
+
+/// Keys are not fetched more often, whatever unknown keys tokens name.
+const FETCH_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long the backend has for its answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The largest answer that is read.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// A JWK set at a URL.
+#[derive(Clone)]
+pub(crate) struct Jwks(Arc<Inner>);
+
+struct Inner {
+    url: Url,
+    max_age: Duration,
+    client: reqwest::Client,
+    known: RwLock<Known>,
+    /// Held during a fetch.
+    fetching: Mutex<()>,
+}
+
+#[derive(Clone, Default)]
+struct Known {
+    keys: Arc<[Key]>,
+    fetched: Option<Instant>,
+    tried: Option<Instant>,
+}
+
+impl Known {
+    fn names(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid.as_deref() == Some(kid))
+    }
+
+    fn is_younger_than(&self, age: Duration) -> bool {
+        self.fetched.is_some_and(|then| then.elapsed() < age)
+    }
+
+    fn was_tried(&self) -> bool {
+        self.tried.is_some_and(|then| then.elapsed() < FETCH_PAUSE)
+    }
+}
+
+impl Jwks {
+    /// The keys at `url`. They stay valid for `max_age` if the backend does not answer.
+    pub(crate) fn new(url: Url, max_age: Duration) -> reqwest::Result<Self> {
+        let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+        Ok(Self(Arc::new(Inner {
+            url,
+            max_age,
+            client,
+            known: RwLock::default(),
+            fetching: Mutex::default(),
+        })))
+    }
+
+    /// The keys of the set. If `kid` is not among them, they are fetched first. If they are only old, they are fetched in the
+    /// background: a backend that is down must not slow down tokens whose key is known.
+    pub(crate) async fn keys(&self, kid: Option<&str>) -> Result<Vec<Key>, Problem> {
+        let known = self.known();
+        let is_known = kid.map_or(!known.keys.is_empty(), |kid| known.names(kid));
+        if !is_known || !known.is_younger_than(self.0.max_age) {
+            self.refresh().await;
+        } else if !known.is_younger_than(FRESH) && !known.was_tried() {
+            let refreshed = self.clone();
+            tokio::spawn(async move { refreshed.refresh().await });
+        }
+        let known = self.known();
+        if !known.is_younger_than(self.0.max_age) {
+            return Err(Problem::unavailable(
+                "tokens cannot be checked now; try again soon",
+            ));
+        }
+        Ok(known.keys.to_vec())
+    }
+
+    fn known(&self) -> Known {
+        let known = self.0.known.read();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change(&self) -> RwLockWriteGuard<'_, Known> {
+        let known = self.0.known.write();
+        known.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fetches the keys, unless that was tried a moment ago.
+    async fn refresh(&self) {
+        let _fetching = self.0.fetching.lock().await;
+        if self.known().was_tried() {
+            return;
+        }
+        // Before, so that it counts although the caller goes away; and after, because it may have taken long.
+        self.change().tried = Some(Instant::now());
+        let fetched = self.fetch().await;
+        let mut known = self.change();
+        known.tried = Some(Instant::now());
+        match fetched {
+            Ok(keys) => {
+                known.keys = keys.into();
+                known.fetched = known.tried;
+            }
+            Err(reason) => {
+                tracing::error!("the keys of download.jwks_url cannot be fetched: {reason}");
+            }
+        }
+    }
+
+    /// Fetches the keys now.
+    pub(crate) async fn fetch(&self) -> Result<Vec<Key>, String> {
+        let asked = async {
+            let answer = self.0.client.get(self.0.url.clone()).send().await?;
+            answer.error_for_status()
+        };
+        let mut answer = asked.await.map_err(|e| chain(&e.without_url()))?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|e| chain(&e.without_url()))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_BYTES {
+                return Err(format!("the answer is longer than {MAX_BYTES} bytes"));
+            }
+        }
+        let set: Set = serde_json::from_slice(&body).map_err(|e| format!("no JWK set: {e}"))?;
+        let known = set
+            .keys
+            .into_iter()
+            .filter_map(|key| Jwk::deserialize(key).ok());
+        Ok(known.filter_map(|jwk| key(&jwk)).collect())
+    }
+}
+
+/// A JWK set. One key of an unknown kind must not hide the others.
+#[derive(Deserialize)]
+struct Set {
+    keys: Vec<Value>,
+}
+
+/// A public key that verifies signatures. Shared secrets are refused: anyone can read the set.
+fn key(jwk: &Jwk) -> Option<Key> {
+    if jwk.common.public_key_use == Some(PublicKeyUse::Encryption) {
+        return None;
+    }
+    let algorithms = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => RSA.to_vec(),
+        AlgorithmParameters::EllipticCurve(curve) => match curve.curve {
+            EllipticCurve::P256 => vec![Algorithm::ES256],
+            EllipticCurve::P384 => vec![Algorithm::ES384],
+            _ => return None,
+        },
+        AlgorithmParameters::OctetKeyPair(_) => vec![Algorithm::EdDSA],
+        _ => return None,
+    };
+    Some(Key {
+        kid: jwk.common.key_id.clone(),
+        key: DecodingKey::from_jwk(jwk).ok()?,
+        algorithms,
+    })
+}

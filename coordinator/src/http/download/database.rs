@@ -1,0 +1,123 @@
+//! `GET /database`: where a client downloads its store's snapshot, as PowerSync's guide for pre-seeded databases has it
+//! (<https://docs.powersync.com/tutorials/client/performance/pre-seeded-database>).
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode},
+};
+use chrono::Utc;
+use seedbed_protocol::{
+    StoreId,
+    encoding::Encoding,
+    manifest::{Manifest, Rendition},
+};
+use tracing::Span;
+
+use super::{
+    downloads::Downloads,
+    types::{Database, DatabaseQuery},
+};
+use crate::{
+    http::{
+        auth::bearer,
+        problem::{Problem, ProblemBody},
+        responses::{Failures, RateLimited},
+    },
+    runs::{Answer, Demand},
+};
+
+/// Where to download the newest snapshot of a store
+///
+/// The caller's own JWT has to name the store.
+#[utoipa::path(
+    get,
+    path = "/database",
+    tag = "download",
+    params(DatabaseQuery),
+    security(("client" = []), ()),
+    responses(
+        (status = 200, description = "A URL of the snapshot, and what the snapshot is", body = Database),
+        (status = 202, description = "There is no snapshot yet; one is being made. Retry after Retry-After seconds", body = ProblemBody),
+        (status = 400, description = "The request is malformed", body = ProblemBody),
+        (status = 401, description = "The token is missing, or is not accepted", body = ProblemBody),
+        (status = 403, description = "The token is for another store, or downloads are disabled", body = ProblemBody),
+        (status = 404, description = "There is no snapshot, or none that is young enough, or none in this encoding", body = ProblemBody),
+        RateLimited,
+        Failures,
+    ),
+)]
+pub(super) async fn database(
+    State(downloads): State<Arc<Downloads>>,
+    query: Result<Query<DatabaseQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Json<Database>, Problem> {
+    let Query(query) = query.map_err(|e| Problem::invalid(e.body_text()))?;
+    let store_id = StoreId::new(query.store_id)
+        .map_err(|error| Problem::invalid(format!("store_id: {error}")))?;
+    downloads.clients.check(bearer(&headers), &store_id).await?;
+    Span::current().record("seedbed.store_id", tracing::field::display(&store_id));
+
+    let snapshot = downloads.catalog.live_snapshot(&store_id).await?;
+    if let Some(refused) = downloads.refusal(snapshot.as_ref()) {
+        return Err(match &downloads.demand {
+            Some(demand) => on_demand(demand, &store_id, refused).await?,
+            None => refused,
+        });
+    }
+    let record = snapshot.expect("one that is not there is refused");
+    let snapshot = record.manifest;
+    let rendition = rendition(&snapshot, query.encoding)?;
+    let expires_at = Utc::now() + downloads.lifetime;
+    let url = downloads.sign(&rendition.key, &headers, expires_at).await?;
+    Ok(Json(Database {
+        database_url: url.into(),
+        expires_at,
+        bytes: rendition.bytes,
+        sha256: rendition.sha256.clone(),
+        encoding: rendition.encoding,
+        created_at: snapshot.created_at,
+        verified_at: record.verified_at,
+        checkpoint: snapshot.checkpoint.last_op_id.to_string(),
+        schema_version: snapshot.internal_schema_version,
+        schema_fingerprint: snapshot.schema_fingerprint.clone(),
+        core_version: snapshot.core_version.clone(),
+    }))
+}
+
+/// Requests that the store is seeded, and answers what came of that.
+async fn on_demand(
+    demand: &Demand,
+    store_id: &StoreId,
+    refused: Problem,
+) -> Result<Problem, Problem> {
+    Ok(match demand.request(store_id).await? {
+        Answer::Seeding { ask_again } => Problem::new(
+            StatusCode::ACCEPTED,
+            "being_seeded",
+            "a snapshot of this store is being made; ask again later, or let the app do its initial sync",
+        )
+        .retry_after(ask_again),
+        Answer::TooSoon { wait } => refused.retry_after(wait),
+        Answer::TooMany => Problem::unavailable("too many stores were asked for; try again later"),
+    })
+}
+
+fn rendition(snapshot: &Manifest, encoding: Option<Encoding>) -> Result<&Rendition, Problem> {
+    let find = |wanted: Encoding| {
+        let mut renditions = snapshot.renditions.iter();
+        renditions.find(|rendition| rendition.encoding == wanted)
+    };
+    let found = match encoding {
+        Some(wanted) => find(wanted),
+        None => find(Encoding::Identity).or(snapshot.renditions.first()),
+    };
+    found.ok_or_else(|| {
+        Problem::not_found(
+            "no_such_encoding",
+            "the snapshot does not come in this encoding (snapshots.renditions); ask for another, or for none",
+        )
+    })
+}

@@ -1,0 +1,138 @@
+//! State of the downloads: whose token is checked how, which snapshot is handed out, and who signs its URL.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use axum::http::{HeaderMap, header};
+use chrono::{DateTime, Utc};
+use seedbed_protocol::{objects::StorageError, snapshots::SnapshotRepository};
+use url::Url;
+
+use super::signed_url::{Signature, UrlSigner};
+use crate::{
+    catalog::{Catalog, SnapshotRecord},
+    http::{
+        auth::{Clients, KeyError},
+        problem::Problem,
+    },
+    runs::Demand,
+    settings::Settings,
+};
+
+/// Why snapshots cannot be handed out.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// Clients' tokens cannot be checked.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// URLs of the object storage cannot be signed.
+    #[error(transparent)]
+    Snapshots(#[from] StorageError),
+}
+
+/// What downloads are answered from.
+pub(crate) struct Downloads {
+    pub(super) catalog: Catalog,
+    pub(super) clients: Clients,
+    snapshots: SnapshotRepository,
+    /// For snapshots in a directory. Object storage signs its URLs itself.
+    signer: Option<UrlSigner>,
+    public_url: Option<Url>,
+    behind_proxy: bool,
+    pub(super) lifetime: Duration,
+    max_age: Option<Duration>,
+    /// `None` when nothing is seeded on demand.
+    pub(super) demand: Option<Arc<Demand>>,
+}
+
+impl Downloads {
+    pub(crate) fn new(
+        settings: &Settings,
+        catalog: Catalog,
+        snapshots: SnapshotRepository,
+        demand: Option<Arc<Demand>>,
+    ) -> Result<Self, DownloadError> {
+        let download = &settings.download;
+        let is_directory = snapshots.local_path("").is_some();
+        let signer = UrlSigner::new(download.signing_secret.as_ref())?;
+        // A signature covers the host: it has to be the one that clients use.
+        let snapshots = match &download.store_endpoint {
+            Some(endpoint) => SnapshotRepository::open_at(&settings.snapshots, endpoint)?,
+            None => snapshots,
+        };
+        Ok(Self {
+            catalog,
+            clients: Clients::new(download)?,
+            snapshots,
+            signer: is_directory.then_some(signer),
+            public_url: settings.serve.public_url.clone(),
+            behind_proxy: settings.serve.behind_proxy,
+            lifetime: download.url_lifetime,
+            max_age: download.max_age,
+            demand,
+        })
+    }
+
+    /// The file of `key`, if `signature` allows it now.
+    pub(super) fn file(&self, key: &str, signature: &Signature) -> Result<PathBuf, Problem> {
+        let nothing = || Problem::not_found("unknown_path", "snapshots are not served from here");
+        let signer = self.signer.as_ref().ok_or_else(nothing)?;
+        signer.check(key, signature, Utc::now())?;
+        self.snapshots.local_path(key).ok_or_else(nothing)
+    }
+
+    /// Why `snapshot` is not handed out, if so.
+    pub(super) fn refusal(&self, snapshot: Option<&SnapshotRecord>) -> Option<Problem> {
+        let Some(snapshot) = snapshot else {
+            return Some(Problem::not_found(
+                "no_snapshot",
+                "there is no snapshot of this store; let the app do its initial sync",
+            ));
+        };
+        let age = (Utc::now() - snapshot.verified_at)
+            .to_std()
+            .unwrap_or_default();
+        self.max_age.filter(|most| age > *most).map(|most| {
+            Problem::not_found(
+                "snapshot_too_old",
+                format!(
+                    "the newest snapshot of this store is older than {}; let the app do its initial sync",
+                    humantime::format_duration(most)
+                ),
+            )
+        })
+    }
+
+    pub(super) async fn sign(
+        &self,
+        key: &str,
+        headers: &HeaderMap,
+        expires: DateTime<Utc>,
+    ) -> Result<Url, Problem> {
+        if let Some(signer) = &self.signer {
+            return Ok(signer.sign(&self.base(headers)?, key, expires));
+        }
+        let failed = |error: StorageError| {
+            Problem::failed("the object storage", &error, error.is_transient())
+        };
+        let url = self
+            .snapshots
+            .sign(key, self.lifetime)
+            .await
+            .map_err(failed)?;
+        Ok(url.expect("what is no directory signs URLs"))
+    }
+
+    /// This server as the client has reached it.
+    fn base(&self, headers: &HeaderMap) -> Result<Url, Problem> {
+        if let Some(url) = &self.public_url {
+            return Ok(url.clone());
+        }
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let by_tls = self.behind_proxy && header("x-forwarded-proto") == Some("https");
+        let scheme = if by_tls { "https" } else { "http" };
+        let host = header(header::HOST.as_str()).unwrap_or_default();
+        let url = Url::parse(&format!("{scheme}://{host}/")).ok();
+        url.filter(|url| url.path() == "/" && url.username().is_empty() && url.query().is_none())
+            .ok_or_else(|| Problem::invalid("the Host header does not name this server"))
+    }
+}

@@ -1,0 +1,169 @@
+//! `GET /snapshots/…`: the files of snapshots in a directory, for signed URLs only.
+
+use std::{path::Path, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{
+        self, Query, Request, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use seedbed_protocol::{
+    encoding::Encoding,
+    snapshots::{SnapshotName, SnapshotPart},
+};
+use tower_http::services::ServeFile;
+
+use super::{downloads::Downloads, signed_url::Signature};
+use crate::http::{
+    problem::{Problem, ProblemBody},
+    responses::{Failures, RateLimited},
+};
+
+/// Objects never change, so a client may cache them for ever. A shared cache may not: the URL is for one client.
+const CACHED: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+
+/// A snapshot in a directory, by a signed URL
+///
+/// GET /database answers the whole URL.
+#[utoipa::path(
+    get,
+    path = "/snapshots/{key}",
+    tag = "download",
+    params(
+        ("key" = String, Path, description = "The object's key; it has slashes"),
+        ("expires" = i64, Query, description = "Unix seconds"),
+        ("signature" = String, Query, description = "Over key and expires"),
+    ),
+    responses(
+        (status = 200, description = "The file", content_type = "application/vnd.sqlite3", body = Vec<u8>),
+        (status = 206, description = "The part that Range asks for", content_type = "application/vnd.sqlite3", body = Vec<u8>),
+        (status = 304, description = "The file is known (If-None-Match)"),
+        (status = 400, description = "The path is not valid text", body = ProblemBody),
+        (status = 403, description = "The URL was not signed by this server, or has expired", body = ProblemBody),
+        (status = 404, description = "The file is gone, or snapshots are not served from here", body = ProblemBody),
+        (status = 416, description = "Range is beyond the end", body = ProblemBody),
+        RateLimited,
+        Failures,
+    ),
+)]
+pub(crate) async fn file(
+    State(downloads): State<Arc<Downloads>>,
+    key: Result<extract::Path<String>, PathRejection>,
+    signature: Result<Query<Signature>, QueryRejection>,
+    mut request: Request,
+) -> Result<Response, Problem> {
+    let unsigned = |_| {
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "bad_signature",
+            "this URL is not signed; ask GET /database for one",
+        )
+    };
+    let extract::Path(key) = key.map_err(|e| Problem::invalid(e.body_text()))?;
+    let Query(signature) = signature.map_err(unsigned)?;
+    let path = downloads.file(&key, &signature)?;
+    let file = Object::new(&key).ok_or_else(gone)?;
+    if file.is_known_to(request.headers()) {
+        return Ok((StatusCode::NOT_MODIFIED, file.headers()).into_response());
+    }
+    file.drop_range_of_another(request.headers_mut());
+    let mut response = serve(&path, request).await;
+    match response.status() {
+        StatusCode::NOT_FOUND => return Err(gone()),
+        StatusCode::RANGE_NOT_SATISFIABLE => return Ok(beyond_end(response)),
+        _ => {}
+    }
+    response.headers_mut().extend(file.headers());
+    Ok(response)
+}
+
+fn gone() -> Problem {
+    Problem::not_found(
+        "gone",
+        "this snapshot is no longer there; ask for a new URL",
+    )
+}
+
+/// Says why, and in Content-Range where the end is.
+fn beyond_end(response: Response) -> Response {
+    let message = "the file has no such bytes; ask for others, or for all of it";
+    let mut refused = Problem::new(response.status(), "range_beyond_end", message).into_response();
+    let range = response.headers().get(header::CONTENT_RANGE).cloned();
+    refused
+        .headers_mut()
+        .extend(range.map(|range| (header::CONTENT_RANGE, range)));
+    refused
+}
+
+/// Answers with the file or the part of it that the request asks for.
+async fn serve(path: &Path, request: Request) -> Response {
+    let sqlite = "application/vnd.sqlite3"
+        .parse()
+        .expect("it is a MIME type");
+    match ServeFile::new_with_mime(path, &sqlite)
+        .try_call(request)
+        .await
+    {
+        Ok(response) => response.map(Body::new),
+        Err(error) => Problem::failed("the object storage", &error, false).into_response(),
+    }
+}
+
+/// A file, as HTTP's headers describe it.
+struct Object {
+    etag: HeaderValue,
+    encoding: Option<HeaderValue>,
+}
+
+impl Object {
+    /// The object `key`, if that is a file of a snapshot. Its name is never used again, so it serves as ETag.
+    fn new(key: &str) -> Option<Self> {
+        let encoding = match SnapshotName::of_key(key)?.1 {
+            SnapshotPart::File(Encoding::Identity) => None,
+            SnapshotPart::File(Encoding::Gzip) => Some("gzip"),
+            SnapshotPart::File(Encoding::Zstd) => Some("zstd"),
+            SnapshotPart::Manifest => return None,
+        };
+        let (_, name) = key.rsplit_once('/')?;
+        Some(Self {
+            etag: HeaderValue::from_str(&format!("\"{name}\"")).ok()?,
+            encoding: encoding.map(HeaderValue::from_static),
+        })
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ETAG, self.etag.clone());
+        headers.insert(header::CACHE_CONTROL, CACHED);
+        headers.extend(
+            self.encoding
+                .iter()
+                .map(|encoding| (header::CONTENT_ENCODING, encoding.clone())),
+        );
+        headers
+    }
+
+    /// Whether the client already has it (If-None-Match).
+    fn is_known_to(&self, headers: &HeaderMap) -> bool {
+        let known = headers.get_all(header::IF_NONE_MATCH);
+        let known = known.iter().filter_map(|value| value.to_str().ok());
+        known
+            .flat_map(|value| value.split(','))
+            .map(|tag| tag.trim().trim_start_matches("W/"))
+            .any(|tag| tag == "*" || self.etag == tag)
+    }
+
+    /// A client that has the beginning of another file needs all of this one (If-Range).
+    fn drop_range_of_another(&self, headers: &mut HeaderMap) {
+        if headers
+            .get(header::IF_RANGE)
+            .is_some_and(|of| *of != self.etag)
+        {
+            headers.remove(header::RANGE);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What `GET /database` takes and answers, as it is written.
+
+use chrono::{DateTime, Utc};
+use seedbed_protocol::encoding::Encoding;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// Which snapshot a client asks for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DatabaseQuery {
+    /// The store.
+    #[param(max_length = 255, min_length = 1)]
+    pub(super) store_id: String,
+    /// In which encoding: `identity`, `gzip` or `zstd`. By default the plain file if there is one.
+    #[param(value_type = Option<Encodings>)]
+    pub(super) encoding: Option<Encoding>,
+}
+
+/// How a file is wrapped; the names are those of Content-Encoding.
+#[derive(ToSchema)]
+#[schema(as = Encoding, rename_all = "lowercase")]
+#[expect(dead_code, reason = "only describes")]
+pub(crate) enum Encodings {
+    Identity,
+    Gzip,
+    Zstd,
+}
+
+/// Where a snapshot is, and what it is.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Database {
+    /// A URL that needs no token, until it expires.
+    pub(super) database_url: String,
+    /// Until when the download has to have begun.
+    pub(super) expires_at: DateTime<Utc>,
+    /// The size of the file as it is stored.
+    pub(super) bytes: u64,
+    /// SHA-256, in hex, of the file as it is stored.
+    pub(super) sha256: String,
+    /// How the file is wrapped. HTTP libraries may unwrap it by themselves.
+    #[schema(value_type = Encodings)]
+    pub(super) encoding: Encoding,
+    /// When the snapshot was made.
+    pub(super) created_at: DateTime<Utc>,
+    /// When PowerSync was last known to hold exactly what is in it.
+    pub(super) verified_at: DateTime<Utc>,
+    /// PowerSync's newest op in it.
+    pub(super) checkpoint: String,
+    /// The version of PowerSync's internal tables in it.
+    pub(super) schema_version: u32,
+    /// SHA-256, in hex, of the app schema that it was made with.
+    pub(super) schema_fingerprint: String,
+    /// The version of the PowerSync core extension that wrote it.
+    pub(super) core_version: String,
+}

@@ -1,0 +1,43 @@
+//! Why there is no server.
+
+use std::net::SocketAddr;
+
+use seedbed_worker::token::TokenError;
+
+use crate::http::download::DownloadError;
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// It cannot listen.
+    #[error("cannot listen at {address} (serve.listen): {source}")]
+    Listen {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    /// It cannot listen for probes.
+    #[error("cannot listen at {address} (serve.health_listen): {source}")]
+    ListenHealth {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    /// The public half of Seedbed's own key cannot be published.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Snapshots cannot be handed out.
+    #[error(transparent)]
+    Downloads(#[from] DownloadError),
+}
+
+impl HttpError {
+    /// Whether a person has to change the settings before it can succeed. Object storage that is down needs no change.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Downloads(DownloadError::Snapshots(error)) => !error.is_transient(),
+            Self::Listen { .. }
+            | Self::ListenHealth { .. }
+            | Self::Token(_)
+            | Self::Downloads(_) => true,
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The server: binds its listeners, builds the state of each group of endpoints, and runs until it is told to stop.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use futures::future;
+use seedbed_protocol::{broker::Broker, snapshots::SnapshotRepository};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    access_log::AccessLog,
+    error::HttpError,
+    limits::Limits,
+    listen,
+    rate_limit::RateLimit,
+    routes::{States, health_routes, routes},
+};
+use crate::{
+    catalog::Catalog,
+    http::{
+        api::{Api, Overviews},
+        auth::AdminAccess,
+        download::Downloads,
+        probes::{self, Probes},
+    },
+    metrics::RequestMetrics,
+    runs::{Demand, Runs, StoreList},
+    settings::{ServeConfig, Settings},
+};
+
+/// The parts of the process that requests reach.
+pub struct HttpParts {
+    /// The catalog.
+    pub catalog: Catalog,
+    /// The broker.
+    pub broker: Arc<dyn Broker>,
+    /// Starts, retries and cancels runs.
+    pub runs: Arc<Runs>,
+    /// The list of stores that runs are started over.
+    pub stores: Arc<StoreList>,
+    /// Where the snapshots are.
+    pub snapshots: SnapshotRepository,
+    /// Seeds stores that clients ask for; `None` when nothing is seeded on demand.
+    pub demand: Option<Arc<Demand>>,
+}
+
+/// A server that listens.
+pub struct HttpServer {
+    listener: TcpListener,
+    address: SocketAddr,
+    /// Where probes and metrics are asked for, if that is another place.
+    health: Option<TcpListener>,
+    serve: ServeConfig,
+    states: States,
+    /// Cancelled when the server stops: streams that do not end by themselves end then.
+    stopping: CancellationToken,
+}
+
+impl HttpServer {
+    /// Listens where `settings` say, and answers from `parts`.
+    ///
+    /// # Errors
+    /// [`HttpError`] names the setting.
+    pub async fn bind(settings: &Settings, parts: HttpParts) -> Result<Self, HttpError> {
+        let serve = settings.serve.clone();
+        let stopping = CancellationToken::new();
+        let states = states(settings, parts, stopping.clone())?;
+        let listening = |source| HttpError::Listen {
+            address: serve.listen,
+            source,
+        };
+        let listener = TcpListener::bind(serve.listen).await.map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+        let health = match serve.health_listen {
+            Some(address) => {
+                let listener = TcpListener::bind(address).await;
+                Some(listener.map_err(|source| HttpError::ListenHealth { address, source })?)
+            }
+            None => None,
+        };
+        Ok(Self {
+            listener,
+            address,
+            health,
+            serve,
+            states,
+            stopping,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it answers probes and exposes metrics without a token, if anywhere.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.health.as_ref()?.local_addr().ok()
+    }
+
+    /// Answers until `stop` is cancelled, and then ends what it has begun, for as long as `serve.grace`.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self {
+            listener,
+            health,
+            serve,
+            states,
+            stopping,
+            ..
+        } = self;
+        let stopped = async move {
+            stop.cancelled().await;
+            stopping.cancel();
+        };
+        let health_routes = health_routes(&states);
+        let health = async {
+            if let Some(health) = health {
+                listen::serve(health, health_routes, serve.grace, future::pending()).await;
+            }
+            future::pending().await
+        };
+        let routes = routes(&states, &serve.cors_origins);
+        tokio::select! {
+            () = listen::serve(listener, routes, serve.grace, stopped) => {}
+            never = health => match never {},
+            never = states.api.keep_overview_current() => match never {},
+            never = states.limits.rate.keep_forgetting() => match never {},
+        }
+    }
+}
+
+/// The state of each group of endpoints.
+fn states(
+    settings: &Settings,
+    parts: HttpParts,
+    stopping: CancellationToken,
+) -> Result<States, HttpError> {
+    let serve = &settings.serve;
+    let (catalog, broker) = (parts.catalog, parts.broker);
+    let downloads = Downloads::new(settings, catalog.clone(), parts.snapshots, parts.demand)?;
+    let own_keys = probes::own_keys(&settings.token)?;
+    let api = Api {
+        catalog: catalog.clone(),
+        broker: broker.clone(),
+        runs: parts.runs,
+        stores: parts.stores,
+        overviews: Overviews::new(),
+        schedule: serve.schedule.clone(),
+        trace_url: serve.trace_url.clone(),
+        stopping: stopping.clone(),
+    };
+    let probes = Probes {
+        catalog,
+        broker,
+        own_keys,
+        stopping,
+    };
+    let limits = Limits {
+        rate: RateLimit::new(serve.rate_limit),
+        behind_proxy: serve.behind_proxy,
+        request_timeout: serve.request_timeout,
+    };
+    let access_log = AccessLog {
+        behind_proxy: serve.behind_proxy,
+        metrics: RequestMetrics::new(),
+    };
+    Ok(States {
+        downloads: Arc::new(downloads),
+        api: Arc::new(api),
+        probes: Arc::new(probes),
+        admin: Arc::new(AdminAccess::new(serve)),
+        limits: Arc::new(limits),
+        access_log: Arc::new(access_log),
+    })
+}

@@ -1,0 +1,66 @@
+//! Which endpoint is where, and through which layers a request comes to it.
+
+use std::sync::Arc;
+
+use axum::{Router, middleware};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{
+    access_log::{self, AccessLog},
+    document::{documentation, empty_document},
+    limits::{self, Limits},
+};
+use crate::http::{
+    api::{self, Api},
+    auth::{AdminAccess, require_admin},
+    dashboard,
+    download::{self, Downloads},
+    probes::{self, Probes},
+};
+
+/// What each group of endpoints is answered from. None knows that of another.
+pub(super) struct States {
+    pub(super) downloads: Arc<Downloads>,
+    pub(super) api: Arc<Api>,
+    pub(super) probes: Arc<Probes>,
+    pub(super) admin: Arc<AdminAccess>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) access_log: Arc<AccessLog>,
+}
+
+/// For orchestrators and Prometheus, which have no token. Answers to the very end of the process.
+pub(super) fn health_routes(states: &States) -> Router {
+    let probes = probes::routes(states.probes.clone());
+    let (routes, _) = probes.merge(probes::metrics()).split_for_parts();
+    routes
+}
+
+/// For everything else.
+pub(super) fn routes(states: &States, cors_origins: &[String]) -> Router {
+    let downloads =
+        download::routes(states.downloads.clone()).layer(limits::cross_origin(cors_origins));
+    let administrators = middleware::from_fn_with_state(states.admin.clone(), require_admin);
+    let api = api::routes(states.api.clone()).merge(probes::metrics());
+    let (routes, document) = OpenApiRouter::with_openapi(empty_document())
+        .merge(downloads)
+        .merge(probes::routes(states.probes.clone()))
+        .merge(api.route_layer(administrators))
+        .split_for_parts();
+    let limits = states.limits.clone();
+    routes
+        .merge(documentation(document))
+        .merge(dashboard::routes())
+        .fallback(limits::unknown)
+        .layer(limits::body_size())
+        .layer(middleware::from_fn_with_state(
+            limits.clone(),
+            limits::in_time,
+        ))
+        .layer(middleware::from_fn_with_state(limits, limits::rate_limited))
+        .layer(limits::panics())
+        .layer(middleware::from_fn(limits::security_headers))
+        .layer(middleware::from_fn_with_state(
+            states.access_log.clone(),
+            access_log::log,
+        ))
+}

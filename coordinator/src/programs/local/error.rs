@@ -1,0 +1,63 @@
+//! Why seeding in one process stopped.
+
+use seedbed_protocol::{broker::BrokerError, objects::StorageError, settings::SettingsError};
+use seedbed_worker::error::ConfigError;
+
+use super::lock::LockError;
+use crate::{
+    catalog::CatalogError,
+    programs::serve::ServeError,
+    runs::{RecordError, RunError},
+};
+
+/// Why seeding in this process stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// The settings are wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// Another process works on the same data, or the lock file cannot be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The object storage failed.
+    #[error(transparent)]
+    Snapshots(#[from] StorageError),
+    /// The worker's settings are wrong, or what they name is missing.
+    #[error(transparent)]
+    Worker(#[from] ConfigError),
+    /// The run did not start, or could not be published.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// What workers report can no longer be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The broker failed.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// Requests cannot be answered, or no longer.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// A part of this process ended without a reason.
+    #[error("the {part} ended unexpectedly: {reason}")]
+    Ended { part: &'static str, reason: String },
+}
+
+impl LocalError {
+    /// Whether a person has to change the settings or the list of stores before it can succeed.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Settings(_) | Self::Worker(_) | Self::Lock(LockError::Unusable { .. }) => true,
+            Self::Catalog(error) => error.is_usage(),
+            Self::Snapshots(error) => !error.is_transient(),
+            Self::Run(error) => error.is_usage(),
+            Self::Serve(error) => error.is_usage(),
+            Self::Lock(LockError::Locked { .. })
+            | Self::Record(_)
+            | Self::Broker(_)
+            | Self::Ended { .. } => false,
+        }
+    }
+}

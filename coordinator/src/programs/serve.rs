@@ -1,0 +1,188 @@
+//! `seedbed serve`: everything that runs without commands. Events are recorded, listed runs are published and
+//! supervised, runs start as scheduled and on demand, queues are measured, and requests are answered.
+//!
+//! Several processes may do so at once, and need no leader: each step is one that only one of them can make.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use futures::future;
+use seedbed_protocol::{
+    broker::Broker, objects::StorageError, settings::SettingsError, snapshots::SnapshotRepository,
+};
+use tokio::{sync::watch, task::JoinError};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    catalog::Catalog,
+    http::{HttpError, HttpParts, HttpServer},
+    runs::{
+        Demand, Gauges, Publisher, RecordError, Recorder, RunError, Runs, StoreList, Supervisor,
+        keep_schedule,
+    },
+    settings::{Schedule, Settings},
+};
+
+/// Why serving stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The settings are wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// There is no server.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The object storage cannot be opened.
+    #[error(transparent)]
+    Snapshots(#[from] StorageError),
+    /// What workers report can no longer be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Runs can no longer be supervised.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A part of it ended without a reason.
+    #[error("a part of the server ended unexpectedly: {0}")]
+    Ended(#[from] JoinError),
+}
+
+impl ServeError {
+    /// Whether a person has to change the settings or the list of stores before it can succeed.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Settings(_) => true,
+            Self::Http(error) => error.is_usage(),
+            Self::Snapshots(error) => !error.is_transient(),
+            Self::Run(error) => error.is_usage(),
+            Self::Record(_) | Self::Ended(_) => false,
+        }
+    }
+}
+
+/// What a server works on.
+pub struct ServiceParts {
+    /// The catalog.
+    pub catalog: Catalog,
+    /// The broker.
+    pub broker: Arc<dyn Broker>,
+    /// Where the snapshots are.
+    pub snapshots: SnapshotRepository,
+    /// The list of stores, read again for every run.
+    pub stores: Arc<StoreList>,
+}
+
+/// A server that listens. Nothing is done before [`Self::run`].
+pub struct Service {
+    http: HttpServer,
+    gauges: Gauges,
+    broker: Arc<dyn Broker>,
+    recorder: Recorder,
+    supervisor: Supervisor,
+    runs: Arc<Runs>,
+    stores: Arc<StoreList>,
+    demand: Option<Arc<Demand>>,
+    schedule: Option<Schedule>,
+}
+
+impl Service {
+    /// Listens for requests about these parts.
+    ///
+    /// # Errors
+    /// [`ServeError`] names what cannot be used.
+    pub async fn open(settings: &Settings, parts: ServiceParts) -> Result<Self, ServeError> {
+        let ServiceParts {
+            catalog,
+            broker,
+            snapshots,
+            stores,
+        } = parts;
+        let publisher = Publisher::new(catalog.clone(), broker.clone(), settings)?;
+        let supervisor = Supervisor::new(
+            catalog.clone(),
+            broker.clone(),
+            Arc::new(publisher),
+            settings.worker.job_deadline,
+        );
+        let listed = supervisor.listed();
+        let runs = Runs::new(settings, catalog.clone(), broker.clone(), listed)?;
+        let runs = Arc::new(runs);
+        let demand = settings.download.on_demand.then(|| {
+            let pause = settings.download.on_demand_pause;
+            let demand = Demand::new(catalog.clone(), runs.clone(), stores.clone(), pause);
+            Arc::new(demand)
+        });
+        let parts = HttpParts {
+            catalog: catalog.clone(),
+            broker: broker.clone(),
+            runs: runs.clone(),
+            stores: stores.clone(),
+            snapshots,
+            demand: demand.clone(),
+        };
+        Ok(Self {
+            http: HttpServer::bind(settings, parts).await?,
+            gauges: Gauges::new(catalog.clone()),
+            recorder: Recorder::new(catalog, broker.clone(), watch::Sender::default()),
+            broker,
+            supervisor,
+            runs,
+            stores,
+            demand,
+            schedule: settings.serve.schedule.clone(),
+        })
+    }
+
+    /// Where it answers requests.
+    pub fn address(&self) -> SocketAddr {
+        self.http.address()
+    }
+
+    /// Where it answers probes and exposes metrics without a token, if anywhere.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.http.health_address()
+    }
+
+    /// Controls the runs that this server publishes.
+    pub fn runs(&self) -> Arc<Runs> {
+        self.runs.clone()
+    }
+
+    /// Serves until `stop` is cancelled. Then requests end first, and what was reported by then is recorded.
+    ///
+    /// # Errors
+    /// [`ServeError`] when a part of it cannot continue.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), ServeError> {
+        // Cancelled too when a part fails: the others stop as they do otherwise.
+        let stop = stop.child_token();
+        let part = |ended: Result<(), ServeError>| {
+            stop.cancel();
+            ended
+        };
+        let serving = async {
+            let serving = tokio::spawn(self.http.run(stop.clone()));
+            part(serving.await.map_err(Into::into))
+        };
+        let recording = async {
+            let recorded = self.recorder.keep_running(stop.clone()).await;
+            part(recorded.map_err(Into::into))
+        };
+        let supervising = async {
+            let supervised = self.supervisor.run(stop.clone()).await;
+            part(supervised.map_err(Into::into))
+        };
+        let seeding_on_demand = async {
+            if let Some(demand) = &self.demand {
+                demand.run(&stop).await;
+            }
+        };
+        let starting_as_scheduled = async {
+            if let Some(schedule) = &self.schedule {
+                keep_schedule(schedule, &self.runs, &self.stores, &stop).await;
+            }
+        };
+        let measuring = self.gauges.run(self.broker.as_ref(), &stop);
+        let triggers = future::join3(seeding_on_demand, starting_as_scheduled, measuring);
+        let (served, recorded, supervised, _) =
+            future::join4(serving, recording, supervising, triggers).await;
+        served.and(recorded).and(supervised)
+    }
+}

@@ -1,0 +1,51 @@
+//! Takes pages of waiting messages out of a queue, removes those of some jobs and returns the others.
+
+use std::collections::HashSet;
+
+use futures::future::try_join_all;
+use seedbed_protocol::{
+    JobId,
+    broker::{Broker, BrokerError, Delivery, Queue},
+};
+
+/// Messages that are looked up in the catalog, and settled, at a time. RabbitMQ passes 32 settlements of a channel on
+/// to a quorum queue before it waits for the queue's answer, and forgets those that still wait when the channel closes
+/// (`SOFT_LIMIT` in rabbit_fifo_client): then messages of cancelled jobs would come back.
+const MESSAGE_PAGE: usize = 30;
+
+/// The oldest messages of `queue`, at most `limit` and at most a page.
+pub(super) async fn take_page(
+    broker: &dyn Broker,
+    queue: Queue,
+    limit: u64,
+) -> Result<Vec<Delivery>, BrokerError> {
+    let mut page = Vec::new();
+    while page.len() < MESSAGE_PAGE && (page.len() as u64) < limit {
+        match broker.take(queue).await? {
+            Some(delivery) => page.push(delivery),
+            None => break,
+        }
+    }
+    Ok(page)
+}
+
+/// Acknowledges the messages of these jobs and returns the others to the queue, all at once.
+pub(super) async fn settle_page(
+    page: Vec<Delivery>,
+    over: &HashSet<JobId>,
+) -> Result<(), BrokerError> {
+    let settling = page.into_iter().map(async |delivery| {
+        if job_id(&delivery).is_some_and(|job_id| over.contains(&job_id)) {
+            delivery.ack().await
+        } else {
+            delivery.hand_back().await
+        }
+    });
+    try_join_all(settling).await.map(drop)
+}
+
+/// The job that a message is about.
+pub(super) fn job_id(delivery: &Delivery) -> Option<JobId> {
+    let subject = delivery.message.headers.subject.as_ref();
+    subject.map(|subject| subject.job_id)
+}

@@ -1,0 +1,48 @@
+//! Retries failed jobs.
+//!
+//! A retry is a new job, with an id that sorts after every earlier one: the snapshot of the later job stays the live one,
+//! and nothing that is still reported about the old job can be mistaken for it. The catalog changes first, the queue
+//! after it. Killed in between, a parked message is left that no job needs: the next retry removes it.
+
+use seedbed_protocol::{
+    JobId, RunId, StoreId,
+    broker::{Broker, Queue},
+};
+
+use super::messages::{job_id, settle_page, take_page};
+use crate::{
+    catalog::{Catalog, Retried},
+    runs::error::RunError,
+};
+
+/// Lists the failed jobs of `run_id`, or of every run, as new ones, which are then to be published; and removes
+/// the parked messages of those that they replace. Only those of `stores`, unless that is empty.
+///
+/// # Errors
+/// [`RunError`].
+pub(super) async fn retry(
+    catalog: &Catalog,
+    broker: &dyn Broker,
+    run_id: Option<RunId>,
+    stores: &[StoreId],
+) -> Result<Retried, RunError> {
+    let retried = catalog.retry_failed(run_id, stores).await?;
+    remove_parked(catalog, broker).await?;
+    Ok(retried)
+}
+
+/// Removes parked messages of jobs that are no longer failed. Others stay, and so does what is no job.
+async fn remove_parked(catalog: &Catalog, broker: &dyn Broker) -> Result<(), RunError> {
+    let mut left = broker.waiting(Queue::ParkedJobs).await?;
+    while left > 0 {
+        let page = take_page(broker, Queue::ParkedJobs, left).await?;
+        if page.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(page.len() as u64);
+        let job_ids: Vec<JobId> = page.iter().filter_map(job_id).collect();
+        let over = catalog.replaced_among(&job_ids).await?;
+        settle_page(page, &over).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Starts, retries and cancels runs.
+//!
+//! Each call returns when the catalog has it. None of them publishes: a loop that publishes what is listed finds the
+//! jobs, also when the process that listed them is gone. That is why several servers need no leader.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use seedbed_protocol::{RunId, StoreId, broker::Broker, settings::SettingsError};
+use tokio::sync::{Mutex, Notify};
+
+use super::{
+    cancel::{self, Cancelled},
+    retry,
+};
+use crate::{
+    catalog::{Catalog, Listed, Retried, Sweep},
+    runs::{
+        error::RunError,
+        job::JobMaker,
+        list::{self, StoreFilter, StoreList},
+    },
+    settings::Settings,
+};
+
+/// Controls the runs of one catalog.
+pub struct Runs {
+    catalog: Catalog,
+    broker: Arc<dyn Broker>,
+    jobs: JobMaker,
+    /// Wakes the loop that publishes.
+    listed: Arc<Notify>,
+    /// Held while stores are listed. Lists wait for each other in the catalog anyway; here they keep no connection.
+    listing: Mutex<()>,
+}
+
+impl Runs {
+    /// Controls the runs of `catalog`, and notifies `listed` when there is something to publish.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the setting that is no template.
+    pub fn new(
+        settings: &Settings,
+        catalog: Catalog,
+        broker: Arc<dyn Broker>,
+        listed: Arc<Notify>,
+    ) -> Result<Self, SettingsError> {
+        Ok(Self {
+            catalog,
+            broker,
+            jobs: JobMaker::new(settings)?,
+            listed,
+            listing: Mutex::default(),
+        })
+    }
+
+    /// Lists a run over all of `stores`, or over those that `filter` lets pass.
+    ///
+    /// # Errors
+    /// [`RunError`]; then nothing was started.
+    pub async fn start(
+        &self,
+        stores: &StoreList,
+        filter: &StoreFilter,
+        sweep: Sweep,
+    ) -> Result<Listed, RunError> {
+        let _listing = self.listing.lock().await;
+        let listed = list::list(&self.catalog, &self.jobs, stores, filter, sweep).await?;
+        self.listed.notify_one();
+        Ok(listed)
+    }
+
+    /// Claims the run that is scheduled for `due`: true for the first of all coordinators that asks.
+    ///
+    /// # Errors
+    /// [`RunError::Catalog`].
+    pub async fn claim(&self, due: DateTime<Utc>) -> Result<bool, RunError> {
+        Ok(self.catalog.claim_schedule(due).await?)
+    }
+
+    /// Retries failed jobs: those of `run_id` or of every run, and of them all or only those of `stores`.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub async fn retry(
+        &self,
+        run_id: Option<RunId>,
+        stores: &[StoreId],
+    ) -> Result<Retried, RunError> {
+        let retried = retry::retry(&self.catalog, self.broker.as_ref(), run_id, stores).await?;
+        self.listed.notify_one();
+        Ok(retried)
+    }
+
+    /// Cancels every job of `run_id` that no worker has started.
+    ///
+    /// # Errors
+    /// [`RunError`]; calling again continues where this stopped.
+    pub async fn cancel(&self, run_id: RunId) -> Result<Cancelled, RunError> {
+        cancel::cancel(&self.catalog, self.broker.as_ref(), run_id).await
+    }
+}

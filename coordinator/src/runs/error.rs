@@ -1,0 +1,61 @@
+//! Why a run did not start, or could not be published, retried or cancelled.
+
+use seedbed_protocol::{broker::BrokerError, message::codec::CodecError, settings::TemplateError};
+
+use crate::{catalog::CatalogError, source::SourceError};
+
+/// Why nothing became of a run, or of a change to it.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The list of stores is wrong or cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The list of stores is empty.
+    #[error("no stores: {origin} lists none")]
+    NoStores { origin: String },
+    /// A store that was asked for is not in the list.
+    #[error("there is no store {store_id:?} in {origin}; nothing was started")]
+    UnknownStore { store_id: String, origin: String },
+    /// A template of the configuration does not fit a store.
+    #[error("{setting} does not fit the store {store_id:?} (at {position} of {origin}): {source}")]
+    Template {
+        setting: String,
+        store_id: String,
+        position: u64,
+        origin: String,
+        source: TemplateError,
+    },
+    /// The catalog refused.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A job does not fit a message.
+    #[error("cannot publish the job of the store {store_id:?}: {source}")]
+    Job {
+        store_id: String,
+        source: CodecError,
+    },
+    /// The broker failed.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+impl RunError {
+    /// Whether the same call may succeed later without any change.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Catalog(error) => error.is_transient(),
+            Self::Broker(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
+    /// Whether a person has to change the list of stores, the settings or the command before it can succeed.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Source(error) => error.is_usage(),
+            Self::Catalog(error) => error.is_usage(),
+            Self::NoStores { .. } | Self::UnknownStore { .. } | Self::Template { .. } => true,
+            Self::Job { .. } | Self::Broker(_) => false,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Measures queues and catalog while the process serves.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use opentelemetry::{KeyValue, metrics::Gauge};
+use seedbed_protocol::broker::{Broker, BrokerError, Queue};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::{
+    catalog::{Catalog, CatalogError},
+    metrics::meter,
+};
+
+/// Between two measurements.
+const MEASURE_PAUSE: Duration = Duration::from_secs(10);
+
+/// Gauges of what the catalog and the broker know. Every coordinator that serves reports the same.
+pub(crate) struct Gauges {
+    catalog: Catalog,
+    messages: Gauge<u64>,
+    consumers: Gauge<u64>,
+    oldest_job: Gauge<f64>,
+    snapshot_age: Gauge<f64>,
+    stores: Gauge<u64>,
+}
+
+/// Why nothing could be measured.
+#[derive(Debug, thiserror::Error)]
+enum MeasureError {
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+impl Gauges {
+    pub(crate) fn new(catalog: Catalog) -> Self {
+        Self {
+            catalog,
+            messages: meter()
+                .u64_gauge("seedbed.queue.messages")
+                .with_unit("{message}")
+                .with_description(
+                    "Messages that wait, without those that were delivered and not settled",
+                )
+                .build(),
+            consumers: meter()
+                .u64_gauge("seedbed.queue.consumers")
+                .with_unit("{consumer}")
+                .with_description("Consumers of the queue")
+                .build(),
+            oldest_job: meter()
+                .f64_gauge("seedbed.queue.oldest_job.age")
+                .with_unit("s")
+                .with_description("Since the oldest job that no worker has started was listed")
+                .build(),
+            snapshot_age: meter()
+                .f64_gauge("seedbed.snapshot.age")
+                .with_unit("s")
+                .with_description("Since the stores' snapshots were made, by quantile")
+                .build(),
+            stores: meter()
+                .u64_gauge("seedbed.stores")
+                .with_unit("{store}")
+                .with_description("Stores of the source, by whether they have a snapshot")
+                .build(),
+        }
+    }
+
+    /// Measures every few seconds, until `stop` is cancelled. What is unavailable keeps its last value.
+    pub(crate) async fn run(&self, broker: &dyn Broker, stop: &CancellationToken) {
+        loop {
+            if let Err(error) = self.measure(broker).await {
+                debug!("cannot measure now: {error}");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(MEASURE_PAUSE) => {}
+            }
+        }
+    }
+
+    async fn measure(&self, broker: &dyn Broker) -> Result<(), MeasureError> {
+        let now = Utc::now();
+        let freshness = self.catalog.freshness(now).await?;
+        for (state, stores) in [
+            ("with_snapshot", freshness.stores() - freshness.never),
+            ("without_snapshot", freshness.never),
+        ] {
+            self.stores
+                .record(stores, &[KeyValue::new("seedbed.state", state)]);
+        }
+        for (quantile, age) in self.catalog.snapshot_ages(now).await? {
+            let quantile = KeyValue::new("seedbed.quantile", quantile);
+            self.snapshot_age.record(age.as_secs_f64(), &[quantile]);
+        }
+        let waiting = self.catalog.oldest_waiting(now).await?;
+        self.oldest_job.record(waiting.as_secs_f64(), &[]);
+        for queue in Queue::ALL {
+            let name = [KeyValue::new("seedbed.queue", queue.name())];
+            self.messages.record(broker.waiting(queue).await?, &name);
+            self.consumers.record(broker.consumers(queue).await?, &name);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,26 @@
+//! Messages that were parked: delivered too often, or not readable.
+
+use seedbed_protocol::broker::{Broker, BrokerError, Queue};
+use serde::Serialize;
+
+/// How many messages are parked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Parked {
+    /// Jobs, which `seedbed retry` starts over.
+    pub jobs: u64,
+    /// Messages in the queue of events that are no event of a known job.
+    pub events: u64,
+}
+
+impl Parked {
+    /// Asks `broker`.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when it does not answer.
+    pub async fn of(broker: &dyn Broker) -> Result<Self, BrokerError> {
+        Ok(Self {
+            jobs: broker.waiting(Queue::ParkedJobs).await?,
+            events: broker.waiting(Queue::ParkedEvents).await?,
+        })
+    }
+}

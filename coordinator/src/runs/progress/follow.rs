@@ -1,0 +1,105 @@
+//! Follows runs to their end, from what the catalog knows.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use seedbed_protocol::RunId;
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::{
+    numbers::{Progress, Summary},
+    observer::Observer,
+};
+use crate::catalog::{Catalog, CatalogError, Totals};
+
+/// Between two reads of a run's totals.
+const TOTALS_POLL: Duration = Duration::from_millis(500);
+
+/// Follows runs on behalf of one process.
+pub(crate) struct Follower {
+    catalog: Catalog,
+    observer: Arc<dyn Observer>,
+}
+
+impl Follower {
+    /// Tells `observer` what `catalog` knows.
+    pub(crate) fn new(catalog: Catalog, observer: Arc<dyn Observer>) -> Self {
+        Self { catalog, observer }
+    }
+
+    /// Shows how far these runs are until each of their jobs has ended. Recording what workers report is the task of
+    /// another part of the process, or of another process.
+    ///
+    /// # Errors
+    /// [`CatalogError`], except for transient ones.
+    pub(crate) async fn wait_for_end(&self, runs: &[RunId]) -> Result<(), CatalogError> {
+        let progress = watch::Sender::new(self.progress(runs).await?);
+        let current = progress.subscribe();
+        tokio::select! {
+            ended = self.poll_until_end(runs, &progress) => ended,
+            never = self.observer.watch(Box::new(move || *current.borrow())) => match never {},
+        }
+    }
+
+    async fn poll_until_end(
+        &self,
+        runs: &[RunId],
+        progress: &watch::Sender<Progress>,
+    ) -> Result<(), CatalogError> {
+        loop {
+            match self.progress(runs).await {
+                Ok(now) => {
+                    progress.send_replace(now);
+                    if now.counts.done() {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.is_transient() => warn!("the catalog is unavailable: {error}"),
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(TOTALS_POLL).await;
+        }
+    }
+
+    /// How far these runs are.
+    pub(crate) async fn progress(&self, runs: &[RunId]) -> Result<Progress, CatalogError> {
+        let totals = self.totals(runs).await?;
+        Ok(Progress {
+            rows: totals.rows,
+            bytes: totals.bytes,
+            counts: totals.into(),
+        })
+    }
+
+    /// Tells the observer how these runs ended, under the id of the first.
+    pub(crate) async fn sum_up(
+        &self,
+        runs: &[RunId],
+        started: Instant,
+    ) -> Result<Summary, CatalogError> {
+        let mut failures = Vec::new();
+        for &run_id in runs {
+            let left = self.observer.named_failures() - failures.len() as i64;
+            failures.extend(self.catalog.failed_jobs(run_id, left).await?);
+        }
+        let summary = Summary {
+            run_id: runs[0],
+            totals: self.totals(runs).await?,
+            elapsed: started.elapsed(),
+            failures,
+        };
+        self.observer.summary(&summary);
+        Ok(summary)
+    }
+
+    async fn totals(&self, runs: &[RunId]) -> Result<Totals, CatalogError> {
+        let mut sum = Totals::default();
+        for &run_id in runs {
+            sum += self.catalog.totals(run_id).await?;
+        }
+        Ok(sum)
+    }
+}

@@ -1,0 +1,85 @@
+//! Progress as numbers: how far runs are at one moment, and how they ended.
+
+use std::time::Duration;
+
+use seedbed_protocol::RunId;
+use serde::Serialize;
+
+use crate::catalog::{Applied, FailedJob, Totals};
+
+/// The jobs of some runs, by how far they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Jobs of the runs.
+    pub stores: u64,
+    /// Those with a verified snapshot.
+    pub seeded: u64,
+    /// Those that failed for good.
+    pub failed: u64,
+    /// Those that were abandoned or cancelled.
+    pub dropped: u64,
+}
+
+impl Counts {
+    /// Counts what events have changed.
+    pub fn add(&mut self, applied: &[Applied]) {
+        for applied in applied {
+            match applied {
+                Applied::Seeded { .. } | Applied::Unchanged => self.seeded += 1,
+                Applied::Failed => self.failed += 1,
+                Applied::Noted | Applied::Ignored | Applied::UnknownJob => {}
+            }
+        }
+    }
+
+    /// Jobs that have ended, whichever way.
+    pub fn ended(&self) -> u64 {
+        self.seeded + self.failed + self.dropped
+    }
+
+    /// Whether every job has ended.
+    pub fn done(&self) -> bool {
+        self.ended() >= self.stores
+    }
+}
+
+impl From<Totals> for Counts {
+    fn from(totals: Totals) -> Self {
+        Self {
+            stores: totals.stores,
+            seeded: totals.seeded,
+            failed: totals.failed,
+            dropped: totals.abandoned + totals.cancelled,
+        }
+    }
+}
+
+/// How far some runs are at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Their jobs.
+    pub counts: Counts,
+    /// Rows that were downloaded so far.
+    pub rows: u64,
+    /// Bytes that were downloaded so far.
+    pub bytes: u64,
+}
+
+/// How runs ended.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The run; of several, the first.
+    pub run_id: RunId,
+    /// What its jobs add up to.
+    #[serde(flatten)]
+    pub totals: Totals,
+    /// How long it took.
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    pub elapsed: Duration,
+    /// The failed stores, at most as many as the observer wants named.
+    pub failures: Vec<FailedJob>,
+}
+
+fn seconds<S: serde::Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(elapsed.as_secs_f64())
+}

@@ -1,0 +1,267 @@
+//! Publishes the jobs of a run: page by page, many at a time, each page recorded before the next.
+//!
+//! A publisher holds the run's lease, so that two coordinators never publish the same job; when a coordinator was
+//! killed, another one takes the run over as soon as the lease has run out. Killed between the broker's confirmation
+//! and the record of it, at most one page is published again: its jobs may come to two workers, each of which makes
+//! a whole snapshot, and the catalog counts one.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, future, stream};
+use seedbed_protocol::{
+    Attempt, JobId, RunId,
+    broker::{
+        Broker, Message, Queue, Subject,
+        spans::{publish_in, publish_span},
+    },
+    manifest::FullReason,
+    message::Start,
+    settings::SettingsError,
+    telemetry::trace::{TraceContext, fail, trace_id},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, error, info_span, warn};
+
+use super::{error::RunError, job::JobMaker, start::starts};
+use crate::{
+    catalog::{Catalog, PendingJob, QueuedJob},
+    metrics::PublishMetrics,
+    settings::{Settings, SyncConfig},
+};
+
+/// Jobs that are read from the catalog at a time.
+const PUBLISH_PAGE: i64 = 512;
+
+/// The same in memory, where each waits for a worker: stopping the run waits for the end of a page.
+const PUBLISH_PAGE_IN_MEMORY: i64 = 8;
+
+/// Jobs whose confirmation is awaited at the same time: one round trip for all of them.
+const IN_FLIGHT: usize = 256;
+
+/// How long a lease lasts if it is not renewed. A publisher renews it for each page.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// Publishes jobs on behalf of one process.
+pub struct Publisher {
+    catalog: Catalog,
+    broker: Arc<dyn Broker>,
+    /// Whether the broker is in this process.
+    in_memory: bool,
+    sync: SyncConfig,
+    jobs: JobMaker,
+    metrics: PublishMetrics,
+    /// The name of this process in a lease.
+    holder: String,
+}
+
+/// The result of publishing a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// No job of it is left to publish, or the publisher was told to stop.
+    All,
+    /// Another process publishes it, or it was cancelled.
+    Elsewhere,
+}
+
+/// The result of publishing one job.
+enum Attempted {
+    Queued(QueuedJob),
+    /// It can never be published as it is.
+    Unfit(JobId, String),
+}
+
+impl Publisher {
+    /// Publishes to `broker` what `catalog` lists.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the setting that is no template.
+    pub fn new(
+        catalog: Catalog,
+        broker: Arc<dyn Broker>,
+        settings: &Settings,
+    ) -> Result<Self, SettingsError> {
+        Ok(Self {
+            catalog,
+            broker,
+            in_memory: settings.broker.is_memory(),
+            sync: settings.sync.clone(),
+            jobs: JobMaker::new(settings)?,
+            metrics: PublishMetrics::new(),
+            holder: JobId::new().to_string(),
+        })
+    }
+
+    /// Publishes every job of the run that was not published yet, as fast as the broker takes them, or until
+    /// `stop` is cancelled. A page that was begun is ended.
+    ///
+    /// # Errors
+    /// [`RunError`]; publishing again continues where this stopped.
+    pub async fn publish(
+        &self,
+        run_id: RunId,
+        stop: &CancellationToken,
+    ) -> Result<Published, RunError> {
+        let mut after = None;
+        let mut span = None;
+        while self.lease(run_id).await? {
+            let page = self.catalog.listed_jobs(run_id, after, self.page()).await?;
+            let last = page.last().map(|last| (last.position, last.job_id));
+            // A retry may meanwhile have added jobs at any position.
+            let nothing_left = last.is_none() && after.is_none();
+            if nothing_left || stop.is_cancelled() {
+                self.catalog.release_run(run_id, &self.holder).await?;
+                return Ok(Published::All);
+            }
+            after = last;
+            let span = match &span {
+                Some(span) => span,
+                None => span.insert(self.span(run_id).await?),
+            };
+            let publishing = self.publish_page(run_id, page).instrument(span.clone());
+            tokio::select! {
+                published = publishing => published?,
+                () = self.must_stop(stop) => return Ok(Published::All),
+            }
+        }
+        self.catalog.release_run(run_id, &self.holder).await?;
+        Ok(Published::Elsewhere)
+    }
+
+    async fn lease(&self, run_id: RunId) -> Result<bool, RunError> {
+        Ok(self.catalog.lease_run(run_id, &self.holder, LEASE).await?)
+    }
+
+    /// A span within the run's trace, whichever process has listed it.
+    async fn span(&self, run_id: RunId) -> Result<Span, RunError> {
+        let span = info_span!(parent: None, "publish jobs", seedbed.run_id = %run_id);
+        self.catalog.run_trace(run_id).await?.adopt(&span);
+        Ok(span)
+    }
+
+    /// Publishes some jobs and records what was published, also when one of them cannot be.
+    async fn publish_page(&self, run_id: RunId, page: Vec<PendingJob>) -> Result<(), RunError> {
+        let of_run = TraceContext::of(&Span::current());
+        let mut starts = starts(&self.catalog, &self.sync, run_id, &page).await?;
+        let publishing = stream::iter(page)
+            .map(|job| {
+                let start = starts.remove(&job.scope.store_id);
+                let start = start.unwrap_or(Start::Full(FullReason::First));
+                self.publish_job(job, start, &of_run)
+            })
+            .buffer_unordered(self.in_flight())
+            .collect::<Vec<_>>();
+        let (mut queued, mut unpublished) = (Vec::new(), None);
+        for result in self.while_leased(run_id, publishing).await {
+            match result {
+                Ok(Attempted::Queued(job)) => queued.push(job),
+                Ok(Attempted::Unfit(job_id, reason)) => {
+                    error!(job = %job_id, "failed: {reason}");
+                    self.catalog.fail_job(job_id, "publish", &reason).await?;
+                }
+                Err(error) => unpublished = Some(error),
+            }
+        }
+        self.metrics.published.add(queued.len() as u64, &[]);
+        self.catalog.mark_queued(&queued).await?;
+        unpublished.map_or(Ok(()), Err)
+    }
+
+    /// Renews the lease during `work`: the broker may be away for longer than the lease lasts.
+    async fn while_leased<T>(&self, run_id: RunId, work: impl Future<Output = T>) -> T {
+        let renew = async {
+            let mut ticks = tokio::time::interval(LEASE / 3);
+            loop {
+                ticks.tick().await;
+                if let Err(error) = self.lease(run_id).await {
+                    warn!(run = %run_id, "cannot renew the lease: {error}");
+                }
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            never = renew => never,
+        }
+    }
+
+    /// When publishing must stop in the middle of a page. In memory, a page may wait forever for a worker that has stopped
+    /// as well, and what was published of it is gone with this process. On a broker never: what was published has to
+    /// be recorded.
+    async fn must_stop(&self, stop: &CancellationToken) {
+        if self.in_memory {
+            stop.cancelled().await;
+        } else {
+            future::pending::<()>().await;
+        }
+    }
+
+    fn page(&self) -> i64 {
+        if self.in_memory {
+            PUBLISH_PAGE_IN_MEMORY
+        } else {
+            PUBLISH_PAGE
+        }
+    }
+
+    /// In memory, a job's deadline would run while it waits for room.
+    fn in_flight(&self) -> usize {
+        if self.in_memory { 1 } else { IN_FLIGHT }
+    }
+
+    async fn publish_job(
+        &self,
+        job: PendingJob,
+        start: Start,
+        of_run: &TraceContext,
+    ) -> Result<Attempted, RunError> {
+        let subject = Subject {
+            run_id: job.run_id,
+            job_id: job.job_id,
+            store_id: job.scope.store_id.clone(),
+            attempt: Attempt::FIRST,
+        };
+        // A trace of its own, linked to the run's: a run of 100,000 jobs in one trace would be too large to read.
+        let span = publish_span(self.broker.as_ref(), Queue::Jobs, &subject, None);
+        of_run.link(&span);
+        match self.message(&job, start, TraceContext::of(&span)) {
+            Ok((message, deadline)) => {
+                let trace_id = trace_id(&span);
+                publish_in(span, self.broker.as_ref(), Queue::Jobs, message).await?;
+                Ok(Attempted::Queued(QueuedJob {
+                    job_id: job.job_id,
+                    trace_id,
+                    deadline,
+                }))
+            }
+            Err(error) => {
+                fail(&span, "publish", &error);
+                Ok(Attempted::Unfit(job.job_id, error.to_string()))
+            }
+        }
+    }
+
+    /// The message for `job` and its deadline.
+    fn message(
+        &self,
+        job: &PendingJob,
+        start: Start,
+        trace: TraceContext,
+    ) -> Result<(Message, DateTime<Utc>), RunError> {
+        let store_id = || job.scope.store_id.to_string();
+        let made = self
+            .jobs
+            .make(job.run_id, job.job_id, job.scope.clone(), start);
+        let made = made.map_err(|misfit| RunError::Template {
+            setting: misfit.setting,
+            store_id: store_id(),
+            position: job.position.unsigned_abs(),
+            origin: "the list of stores".to_owned(),
+            source: misfit.source,
+        })?;
+        let message = Message::job(&made, trace).map_err(|source| RunError::Job {
+            store_id: store_id(),
+            source,
+        })?;
+        Ok((message, made.deadline))
+    }
+}

@@ -1,0 +1,344 @@
+//! Records what workers report: takes events from the broker, applies them to the catalog in batches, and
+//! acknowledges them after the commit.
+//!
+//! At least once: killed before the acknowledgement, the same events are delivered again, and change nothing then.
+//! An event that the catalog refuses is parked, and does not hold up the others.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use opentelemetry_semantic_conventions::attribute::{
+    DB_SYSTEM_NAME, MESSAGING_BATCH_MESSAGE_COUNT,
+};
+use seedbed_protocol::{
+    broker::{Broker, BrokerError, Consumer, Delivery, Queue, spans::process_span},
+    message::{SeedEvent, codec::CodecError},
+    telemetry::trace::{TraceContext, attribute, fail},
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, info_span, warn};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::progress::Counts;
+use crate::{
+    catalog::{Applied, Catalog, CatalogError},
+    metrics::EventMetrics,
+};
+
+/// Events in one transaction. More would hardly be faster, and would make one failure costlier.
+const EVENT_BATCH: u16 = 256;
+
+/// Pause before consuming again after a failure.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long to wait for an event before asking whether the queue is empty.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// Why events are no longer applied.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The catalog refused; the events were not acknowledged.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The broker failed.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+impl RecordError {
+    /// Whether the same events may be applied later without any change.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Catalog(error) => error.is_transient(),
+            Self::Broker(error) => error.is_transient(),
+        }
+    }
+}
+
+/// Applies events to the catalog.
+pub struct Recorder {
+    catalog: Catalog,
+    broker: Arc<dyn Broker>,
+    counts: watch::Sender<Counts>,
+    metrics: EventMetrics,
+}
+
+impl Recorder {
+    /// Takes events from `broker`, applies them to `catalog`, and counts in `counts` what ended.
+    pub fn new(catalog: Catalog, broker: Arc<dyn Broker>, counts: watch::Sender<Counts>) -> Self {
+        Self {
+            catalog,
+            broker,
+            counts,
+            metrics: EventMetrics::new(),
+        }
+    }
+
+    /// Applies events until `stop` is cancelled, and then those that are already there.
+    ///
+    /// # Errors
+    /// [`RecordError`] when the catalog or the broker fails; events that were not applied come again.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), RecordError> {
+        let mut consumer = self.broker.consume(Queue::Events, EVENT_BATCH).await?;
+        loop {
+            let first = tokio::select! {
+                biased;
+                first = consumer.next() => first,
+                () = stop.cancelled() => None,
+            };
+            let Some(first) = first else {
+                return Ok(());
+            };
+            let batch = fill_batch(first, consumer.as_mut());
+            self.apply(batch).await?;
+        }
+    }
+
+    /// [`Self::run`], restarted whenever the catalog or the broker was unavailable for a while.
+    ///
+    /// # Errors
+    /// As [`Self::run`], except for transient ones.
+    pub async fn keep_running(&self, stop: CancellationToken) -> Result<(), RecordError> {
+        loop {
+            match self.run(stop.clone()).await {
+                // What was not recorded was not acknowledged: another process, or the next one, gets it.
+                Err(_) if stop.is_cancelled() => return Ok(()),
+                Err(error) if error.is_transient() => warn!("events are recorded later: {error}"),
+                ended => return ended,
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    /// Applies every event that waits now, so that the caller then works with the current state.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn catch_up(&self) -> Result<(), RecordError> {
+        if self.broker.waiting(Queue::Events).await? == 0 {
+            return Ok(());
+        }
+        let mut consumer = self.broker.consume(Queue::Events, EVENT_BATCH).await?;
+        loop {
+            match tokio::time::timeout(QUIET, consumer.next()).await {
+                Ok(Some(first)) => self.apply(fill_batch(first, consumer.as_mut())).await?,
+                Ok(None) => return Ok(()),
+                Err(_) if self.broker.waiting(Queue::Events).await? == 0 => return Ok(()),
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn apply(&self, batch: Vec<Delivery>) -> Result<(), RecordError> {
+        let (mut events, mut taken) = (Vec::new(), Vec::new());
+        for delivery in batch {
+            let span = process_span(self.broker.as_ref(), Queue::Events, &delivery);
+            match delivery.message.decode::<SeedEvent>() {
+                Ok(event) => {
+                    span.set_attribute("seedbed.event", event.kind.name());
+                    events.push(event);
+                    taken.push(Taken { delivery, span });
+                }
+                Err(error) => park_undecoded(delivery, &error).instrument(span).await?,
+            }
+        }
+        if events.is_empty() {
+            return Ok(());
+        }
+        let span = self.batch_span(&taken);
+        let applied = self.catalog.apply(&events).instrument(span.clone()).await;
+        if let Err(error) = &applied {
+            fail(&span, "catalog", error);
+        }
+        drop(span);
+        match applied {
+            Ok(applied) => self.settle_all(&events, &applied, taken).await,
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(_) => self.apply_one_by_one(&events, taken).await,
+        }
+    }
+
+    /// The batch has a trace of its own, linked to those of the jobs, which link to it.
+    fn batch_span(&self, taken: &[Taken]) -> Span {
+        let span = info_span!(parent: None, "apply events", otel.kind = "client");
+        span.set_attribute(DB_SYSTEM_NAME, self.catalog.db_system());
+        span.set_attribute(MESSAGING_BATCH_MESSAGE_COUNT, attribute(taken.len()));
+        let batch = TraceContext::of(&span);
+        for one in taken {
+            TraceContext::of(&one.span).link(&span);
+            batch.link(&one.span);
+        }
+        span
+    }
+
+    /// Finds the event that the catalog refuses, and parks it: it must not hold up the others.
+    async fn apply_one_by_one(
+        &self,
+        events: &[SeedEvent],
+        taken: Vec<Taken>,
+    ) -> Result<(), RecordError> {
+        for (event, one) in events.iter().zip(taken) {
+            let event = std::slice::from_ref(event);
+            let applying = self.catalog.apply(event).instrument(one.span.clone());
+            match applying.await {
+                Ok(applied) => self.settle_all(event, &applied, vec![one]).await?,
+                Err(error) if error.is_transient() => return Err(error.into()),
+                Err(error) => {
+                    park_refused(one.delivery, &error)
+                        .instrument(one.span)
+                        .await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle_all(
+        &self,
+        events: &[SeedEvent],
+        applied: &[Applied],
+        taken: Vec<Taken>,
+    ) -> Result<(), RecordError> {
+        self.metrics.applied(events);
+        self.counts.send_modify(|counts| counts.add(applied));
+        for ((event, applied), one) in events.iter().zip(applied).zip(taken) {
+            one.span.set_attribute("seedbed.applied", applied.name());
+            let settling = settle(event, *applied, one.delivery).instrument(one.span);
+            or_redelivered(settling.await)?;
+        }
+        Ok(())
+    }
+}
+
+/// An event's message, with the span of its processing.
+struct Taken {
+    delivery: Delivery,
+    span: Span,
+}
+
+async fn park_refused(delivery: Delivery, error: &CatalogError) -> Result<(), BrokerError> {
+    fail(&Span::current(), "catalog", error);
+    tracing::error!(%error, "parked an event that the catalog refuses");
+    or_redelivered(delivery.park(error.to_string()).await)
+}
+
+async fn park_undecoded(delivery: Delivery, error: &CodecError) -> Result<(), BrokerError> {
+    fail(&Span::current(), "decode", error);
+    tracing::error!(%error, "parked a message that is no event");
+    or_redelivered(delivery.park(error.to_string()).await)
+}
+
+/// `first`, and the other events that are there already.
+fn fill_batch(first: Delivery, consumer: &mut dyn Consumer) -> Vec<Delivery> {
+    let mut batch = vec![first];
+    while batch.len() < EVENT_BATCH.into() {
+        match consumer.next().now_or_never() {
+            Some(Some(delivery)) => batch.push(delivery),
+            _ => break,
+        }
+    }
+    batch
+}
+
+async fn settle(
+    event: &SeedEvent,
+    applied: Applied,
+    delivery: Delivery,
+) -> Result<(), BrokerError> {
+    if applied == Applied::UnknownJob {
+        tracing::error!(job_id = %event.job_id, "parked an event of a job that the catalog does not know");
+        let reason = format!(
+            "the catalog does not know the job {} as it is told of",
+            event.job_id
+        );
+        return delivery.park(reason).await;
+    }
+    delivery.ack().await
+}
+
+/// Ignores a lost connection: what was not settled over it is delivered again, and changes nothing then.
+fn or_redelivered(settled: Result<(), BrokerError>) -> Result<(), BrokerError> {
+    match settled {
+        Err(error) if error.is_transient() => {
+            tracing::warn!("an event will be delivered again: {error}");
+            Ok(())
+        }
+        settled => settled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use chrono::Utc;
+    use seedbed_protocol::{
+        Attempt, JobId, RunId, StoreId,
+        broker::{Headers, MemoryBroker, Message, Settlement},
+        message::EventKind,
+        telemetry::trace::TraceContext,
+    };
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A delivery that can only be settled with this error.
+    struct Unsettled(BrokerError);
+
+    #[async_trait]
+    impl Settlement for Unsettled {
+        async fn ack(self: Box<Self>) -> Result<(), BrokerError> {
+            Err(self.0)
+        }
+
+        async fn retry_later(self: Box<Self>, _: Message, _: Duration) -> Result<(), BrokerError> {
+            Err(self.0)
+        }
+
+        async fn park(self: Box<Self>, _: Message) -> Result<(), BrokerError> {
+            Err(self.0)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_lost_before_an_event_is_settled_does_not_stop_the_rest() {
+        let directory = TempDir::new().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("catalog.db").display());
+        let events = Recorder::new(
+            Catalog::open(&url).await.unwrap(),
+            Arc::new(MemoryBroker::default()),
+            watch::Sender::default(),
+        );
+        let event = SeedEvent {
+            run_id: RunId::new(),
+            job_id: JobId::new(),
+            store_id: StoreId::new("7").unwrap(),
+            attempt: Attempt::FIRST,
+            at: Utc::now(),
+            worker: "worker-1".to_owned(),
+            kind: EventKind::Started { trace_id: None },
+        };
+        let garbage = Message {
+            body: Bytes::from_static(b"garbage"),
+            headers: Headers::default(),
+        };
+        for message in [
+            Message::event(&event, TraceContext::default()).unwrap(),
+            garbage,
+        ] {
+            let settled_with = |error| {
+                let settlement = Box::new(Unsettled(error));
+                events.apply(vec![Delivery::new(message.clone(), 0, settlement)])
+            };
+            settled_with(BrokerError::Void).await.unwrap();
+            let closed = settled_with(BrokerError::Closed).await;
+            assert!(matches!(
+                closed,
+                Err(RecordError::Broker(BrokerError::Closed))
+            ));
+        }
+    }
+}

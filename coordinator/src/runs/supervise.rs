@@ -1,0 +1,128 @@
+//! Supervises all runs of a catalog, so that none gets stuck when a process is killed: publishes what a killed
+//! coordinator left unpublished, fails jobs whose deadline has passed, and ends runs that have no job left.
+//!
+//! Every long-lived coordinator does this. Several may at once, because each step is one change in the catalog that
+//! only one of them makes.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use futures::future;
+use seedbed_protocol::broker::{Broker, Queue};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::{error::RunError, publish::Publisher};
+use crate::catalog::Catalog;
+
+/// Between two rounds.
+const SUPERVISION_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long after its deadline a job fails: its last event may still be on the way, and clocks differ.
+const GRACE: TimeDelta = TimeDelta::minutes(2);
+
+/// Supervises all runs of a catalog.
+#[derive(Clone)]
+pub struct Supervisor {
+    catalog: Catalog,
+    broker: Arc<dyn Broker>,
+    publisher: Arc<Publisher>,
+    /// How long a job is worth working on.
+    job_deadline: Duration,
+    /// Notified when there is something to publish.
+    listed: Arc<Notify>,
+}
+
+impl Supervisor {
+    /// Supervises the runs of `catalog`.
+    pub fn new(
+        catalog: Catalog,
+        broker: Arc<dyn Broker>,
+        publisher: Arc<Publisher>,
+        job_deadline: Duration,
+    ) -> Self {
+        Self {
+            catalog,
+            broker,
+            publisher,
+            job_deadline,
+            listed: Arc::default(),
+        }
+    }
+
+    /// Notify this to have a listed run published at once.
+    pub fn listed(&self) -> Arc<Notify> {
+        self.listed.clone()
+    }
+
+    /// One round. Ends early when `stop` is cancelled.
+    ///
+    /// # Errors
+    /// [`RunError`] when the catalog or the broker fails.
+    pub async fn run_once(&self, stop: &CancellationToken) -> Result<(), RunError> {
+        self.publish(stop).await?;
+        self.settle().await
+    }
+
+    /// Round after round, until `stop` is cancelled.
+    ///
+    /// # Errors
+    /// As [`Self::run_once`], except for transient ones.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
+        // Publishing takes as long as the broker needs; meanwhile other runs end.
+        let publishing = async {
+            while self.is_time(&stop, self.listed.notified()).await {
+                later_if_transient(self.publish(&stop).await)?;
+            }
+            Ok(())
+        };
+        let settling = async {
+            while self.is_time(&stop, future::pending()).await {
+                later_if_transient(self.settle().await)?;
+            }
+            Ok(())
+        };
+        future::try_join(publishing, settling).await.map(drop)
+    }
+
+    /// Waits for the next round, or until there is `something` to do. False when `stop` is cancelled.
+    async fn is_time(&self, stop: &CancellationToken, something: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            () = stop.cancelled() => false,
+            () = tokio::time::sleep(SUPERVISION_PAUSE) => true,
+            () = something => true,
+        }
+    }
+
+    /// Publishes what is listed and what no process is publishing.
+    async fn publish(&self, stop: &CancellationToken) -> Result<(), RunError> {
+        for run_id in self.catalog.unpublished_runs().await? {
+            self.publisher.publish(run_id, stop).await?;
+        }
+        Ok(())
+    }
+
+    /// Fails jobs whose deadline has passed, and ends runs that have no job left.
+    async fn settle(&self) -> Result<(), RunError> {
+        // An event that waits may say that a job has long ended.
+        if self.broker.waiting(Queue::Events).await? == 0 {
+            let expired = self.catalog.expire_jobs(self.job_deadline, GRACE).await?;
+            if expired > 0 {
+                warn!(jobs = expired, "failed jobs whose deadline has passed");
+            }
+        }
+        Ok(self.catalog.finish_runs().await?)
+    }
+}
+
+/// Leaves what failed for a transient reason to the next round.
+fn later_if_transient(done: Result<(), RunError>) -> Result<(), RunError> {
+    match done {
+        Err(error) if error.is_transient() => {
+            warn!("runs are supervised later: {error}");
+            Ok(())
+        }
+        done => done,
+    }
+}

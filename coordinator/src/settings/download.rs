@@ -1,0 +1,105 @@
+//! `[download]`: which clients may download what, and by which URLs.
+
+use std::{path::PathBuf, time::Duration};
+
+use seedbed_protocol::settings::{
+    Secret, SettingsError, duration, invalid, optional_duration, optional_secret, positive,
+};
+use serde::Deserialize;
+use url::Url;
+
+/// The longest lifetime of a signed URL: S3 and Google Cloud Storage allow seven days.
+const MAX_URL_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
+
+/// What clients need to get the URL of a snapshot.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DownloadConfig {
+    /// The secret of HS256 tokens, in base64url.
+    #[serde(default, deserialize_with = "optional_secret")]
+    pub secret: Option<Secret>,
+    /// A public key in PEM.
+    pub key_file: Option<PathBuf>,
+    /// Where the public keys are published as a JWK set.
+    pub jwks_url: Option<Url>,
+    /// How long those keys stay valid without being fetched again.
+    #[serde(deserialize_with = "duration")]
+    pub jwks_max_age: Duration,
+    /// The `kid` that tokens for `secret` or `key_file` must name.
+    pub kid: Option<String>,
+    /// The `iss` that tokens must have.
+    pub issuer: Option<String>,
+    /// The `aud` that tokens must have.
+    pub audience: Option<String>,
+    /// The claim that names the store.
+    pub store_claim: String,
+    /// Whether any caller may download every snapshot.
+    pub anonymous: bool,
+    /// How long a URL may be used.
+    #[serde(deserialize_with = "duration")]
+    pub url_lifetime: Duration,
+    /// The secret that signs the URLs of snapshots in a directory.
+    #[serde(default, deserialize_with = "optional_secret")]
+    pub signing_secret: Option<Secret>,
+    /// The endpoint of the object storage as clients reach it.
+    pub store_endpoint: Option<Url>,
+    /// Snapshots that are older are not handed out.
+    #[serde(default, deserialize_with = "optional_duration")]
+    pub max_age: Option<Duration>,
+    /// Whether a store without a usable snapshot is seeded on demand.
+    pub on_demand: bool,
+    /// How long a store is not seeded on demand again.
+    #[serde(deserialize_with = "duration")]
+    pub on_demand_pause: Duration,
+}
+
+impl DownloadConfig {
+    /// `min_age` is how long a snapshot stays that is no longer handed out.
+    pub(crate) fn check(&self, min_age: Duration) -> Result<(), SettingsError> {
+        if self.store_claim.trim().is_empty() {
+            return invalid(
+                "download.store_claim",
+                "is empty; name the claim of a client's token that holds its store id",
+            );
+        }
+        if self.anonymous && self.has_keys() {
+            return invalid(
+                "download.anonymous",
+                "is true although there are keys to check tokens with; leave one of them out",
+            );
+        }
+        if self.anonymous && self.on_demand {
+            return invalid(
+                "download.on_demand",
+                "is true together with download.anonymous: any caller could make the source and the service be read again \
+                 and again; leave one of them out",
+            );
+        }
+        positive("download.jwks_max_age", self.jwks_max_age)?;
+        positive("download.url_lifetime", self.url_lifetime)?;
+        if self.url_lifetime > MAX_URL_LIFETIME {
+            return invalid(
+                "download.url_lifetime",
+                "is longer than 7d, which no object storage signs",
+            );
+        }
+        if self.url_lifetime >= min_age {
+            return invalid(
+                "download.url_lifetime",
+                "is not shorter than retention.min_age: a snapshot could be deleted while a client may still \
+                 download it",
+            );
+        }
+        if let Some(url) = &self.jwks_url
+            && !matches!(url.scheme(), "http" | "https")
+        {
+            return invalid("download.jwks_url", "must be an http:// or https:// URL");
+        }
+        positive("download.on_demand_pause", self.on_demand_pause)
+    }
+
+    /// Whether there is anything to check a token with.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.secret.is_some() || self.key_file.is_some() || self.jwks_url.is_some()
+    }
+}

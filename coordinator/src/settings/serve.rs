@@ -1,0 +1,94 @@
+//! `[serve]`: where the server listens, and who may use its API.
+
+use std::{net::SocketAddr, time::Duration};
+
+use seedbed_protocol::settings::{
+    Secret, SettingsError, duration, invalid, optional_secret, positive,
+};
+use serde::Deserialize;
+use url::Url;
+
+use super::schedule::Schedule;
+
+/// The shortest admin token: what cannot be guessed at a few thousand tries a second.
+const MIN_TOKEN_CHARS: usize = 16;
+
+/// The HTTP server of `seedbed serve` and `seedbed local --serve`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServeConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where it answers probes and exposes metrics without a token, in addition to `listen`.
+    pub health_listen: Option<SocketAddr>,
+    /// Where clients reach it, if that is not where it listens.
+    pub public_url: Option<Url>,
+    /// When runs start without a command.
+    pub schedule: Option<Schedule>,
+    /// The token of administrators.
+    #[serde(default, deserialize_with = "optional_secret")]
+    pub admin_token: Option<Secret>,
+    /// Whether the API and the dashboard are open without a token.
+    pub open_admin: bool,
+    /// The page of a trace, with `{trace_id}` in it.
+    pub trace_url: Option<String>,
+    /// Requests a second of one address; 0 for any number.
+    pub rate_limit: u32,
+    /// Whether a proxy in front adds the client's address to `X-Forwarded-For`.
+    pub behind_proxy: bool,
+    /// Web origins whose pages may ask for downloads.
+    #[serde(deserialize_with = "seedbed_protocol::settings::list")]
+    pub cors_origins: Vec<String>,
+    /// How long one request may take.
+    #[serde(deserialize_with = "duration")]
+    pub request_timeout: Duration,
+    /// How long requests may continue when the server is told to stop.
+    #[serde(deserialize_with = "duration")]
+    pub grace: Duration,
+}
+
+impl ServeConfig {
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        if let Some(token) = &self.admin_token
+            && token.expose().chars().count() < MIN_TOKEN_CHARS
+        {
+            return invalid(
+                "serve.admin_token",
+                format!("is too short to be safe; give at least {MIN_TOKEN_CHARS} characters"),
+            );
+        }
+        if self.admin_token.is_some() && self.open_admin {
+            return invalid(
+                "serve.open_admin",
+                "is true although serve.admin_token is set; leave one of them out",
+            );
+        }
+        if let Some(url) = &self.public_url
+            && (!matches!(url.scheme(), "http" | "https") || url.query().is_some())
+        {
+            return invalid(
+                "serve.public_url",
+                "must be an http:// or https:// URL without a query",
+            );
+        }
+        if let Some(url) = &self.trace_url
+            && !(url.starts_with("http") && url.contains("{trace_id}"))
+        {
+            return invalid(
+                "serve.trace_url",
+                "must be a URL with {trace_id} in it, such as https://jaeger.example.com/trace/{trace_id}",
+            );
+        }
+        for origin in &self.cors_origins {
+            let parsed = Url::parse(origin).ok();
+            let is_origin = parsed.is_some_and(|url| url.origin().ascii_serialization() == *origin);
+            if !is_origin {
+                return invalid(
+                    "serve.cors_origins",
+                    "must be origins such as https://app.example.com, without a path",
+                );
+            }
+        }
+        positive("serve.request_timeout", self.request_timeout)
+    }
+}

@@ -1,0 +1,29 @@
+//! `[source]`: where the list of stores comes from.
+
+use seedbed_protocol::settings::{Secret, SettingsError, invalid};
+use serde::Deserialize;
+
+/// Where the list of stores comes from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// A database to query, or `file:FILE`. Secret because of the password that it may contain.
+    pub url: Option<Secret>,
+    /// The query, for a database.
+    pub query: Option<String>,
+    /// The column with the store's id.
+    pub store_id: String,
+}
+
+impl SourceConfig {
+    /// Checks what every source needs. What only a database needs is checked when it is opened.
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        if self.store_id.trim().is_empty() {
+            return invalid(
+                "source.store_id",
+                "is empty; name the column with the store's id",
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! Why there is no list of stores: the source cannot be read, or a line or row of it is no store.
+
+use seedbed_protocol::{InvalidStoreId, settings::quoted};
+
+/// Why there is no list of stores.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Nothing says where the stores are.
+    #[error(
+        "there is no list of stores: give --stores FILE (- for standard input), or set source.url \
+         and source.query"
+    )]
+    NoSource,
+    /// `source.url` is not a place for stores.
+    #[error("source.url {problem}")]
+    Url {
+        /// What is wrong with it; never its password.
+        problem: String,
+    },
+    /// A database without a query.
+    #[error("source.query is missing; set it to a query with one row per store")]
+    NoQuery,
+    /// The format of a file cannot be told from its name.
+    #[error(
+        "cannot tell the format of {file} from its name; add --stores-format ndjson or \
+         --stores-format csv"
+    )]
+    Format { file: String },
+    /// The file or its text cannot be read.
+    #[error("cannot read {origin}: {source}")]
+    Unreadable {
+        origin: String,
+        source: std::io::Error,
+    },
+    /// The database refused to connect.
+    #[error("cannot connect to the database of source.url ({database}): {source}")]
+    Connect {
+        database: String,
+        source: sqlx::Error,
+    },
+    /// The database refused the query.
+    #[error("source.query failed on {database}: {source}")]
+    Query {
+        database: String,
+        source: sqlx::Error,
+    },
+    /// Whatever reads the list is gone, and did not come to its end.
+    #[error("reading {origin} ended unexpectedly, before the end of the list")]
+    Ended { origin: String },
+    /// One line or row is not a store.
+    #[error("{origin}, {unit} {position}: {problem}")]
+    Record {
+        origin: String,
+        /// `line` or `row`.
+        unit: &'static str,
+        /// Which one, from 1.
+        position: u64,
+        problem: RecordProblem,
+    },
+}
+
+/// What is wrong with one line or row.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordProblem {
+    /// It cannot be parsed.
+    #[error("{0}")]
+    Malformed(String),
+    /// It does not have the configured column.
+    #[error(
+        "there is no column {column:?} with the store's id (source.store_id); there are {columns}",
+        columns = quoted(columns)
+    )]
+    NoStoreId {
+        /// `source.store_id`.
+        column: String,
+        /// The columns that it has.
+        columns: Vec<String>,
+    },
+    /// The id is neither text nor an integer.
+    #[error("the store id in {column:?} must be a text or an integer, not {found}")]
+    StoreIdType {
+        /// `source.store_id`.
+        column: String,
+        found: &'static str,
+    },
+    /// The id breaks a rule.
+    #[error(transparent)]
+    StoreId(#[from] InvalidStoreId),
+    /// A column would overwrite what the token's signer sets.
+    #[error("the column {column:?} is a claim that Seedbed sets itself; rename the column")]
+    ReservedClaim { column: String },
+    /// Two columns of one name: one of the two claims would be lost, and it may be the one that keeps
+    /// stores apart.
+    #[error("it has the column {column:?} twice; give each column a name of its own")]
+    DuplicateColumn { column: String },
+    /// A column of a type that has no place in JSON.
+    #[error(
+        "the column {column:?} has the type {type_name}, which cannot become a claim; convert it in \
+         source.query, as in CAST({column} AS CHAR) AS {column}"
+    )]
+    ColumnType { column: String, type_name: String },
+}
+
+impl SourceError {
+    /// Whether a person has to change the list, the query or the settings before it can succeed. A database that is
+    /// down needs no change.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Ended { .. } => false,
+            Self::Query { source, .. } => is_refusal(source),
+            _ => true,
+        }
+    }
+}
+
+/// Whether the database understood the query and refused it. SQLSTATE's classes 08, 53 and 57 are about the
+/// connection and the server.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let Some(refused) = error.as_database_error() else {
+        return false;
+    };
+    let code = refused.code().unwrap_or_default();
+    !["08", "53", "57"]
+        .iter()
+        .any(|class| code.starts_with(class))
+}

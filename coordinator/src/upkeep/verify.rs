@@ -1,0 +1,283 @@
+//! Verifies snapshots: that a file can be opened by a client, and that an object is still what was uploaded. Only reads;
+//! copies are in the directory for temporary files, and a kill leaves them there.
+
+use std::{fs::File, io, path::Path, sync::Arc};
+
+use seedbed_protocol::{
+    StoreId,
+    checkpoint::Checkpoint,
+    digest::Hashed,
+    encoding::Encoding,
+    manifest::{Manifest, Rendition, TableRows},
+    objects::{StorageError, unwrap_to},
+    snapshots::SnapshotRepository,
+};
+use seedbed_worker::{
+    schema::{Schema, SchemaError},
+    verify::{Expected, Snapshot, VerifyError as SnapshotError},
+};
+use serde::Serialize;
+
+use crate::catalog::{Catalog, CatalogError};
+
+/// Why a snapshot must not be handed out.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// There is nothing to verify.
+    #[error(
+        "the store {0:?} has no live snapshot, and there is no file of this name; seed it first"
+    )]
+    NoSnapshot(String),
+    /// There is nothing to pick from.
+    #[error("no store has a live snapshot yet")]
+    NoSnapshots,
+    /// The object storage failed.
+    #[error(transparent)]
+    Snapshots(#[from] StorageError),
+    /// The object is not what was uploaded.
+    #[error(
+        "{file} has {found}, but its manifest says {expected}: it was damaged or replaced after its upload"
+    )]
+    Changed {
+        file: String,
+        found: String,
+        expected: String,
+    },
+    /// The file is not a good snapshot.
+    #[error("{file}: {source}")]
+    Bad { file: String, source: SnapshotError },
+    /// The schema, whose raw tables a snapshot may have, cannot be used.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The file cannot be read.
+    #[error("cannot read {file}: {source}")]
+    Unreadable { file: String, source: io::Error },
+    /// There is no room for a copy to look into.
+    #[error("cannot copy {file} to {} for the check: {source}; TMPDIR names another place", std::env::temp_dir().display())]
+    Copy { file: String, source: io::Error },
+    /// The check itself broke.
+    #[error("the check of {file} ended unexpectedly: {reason}")]
+    Ended { file: String, reason: String },
+}
+
+impl VerifyError {
+    /// Whether a person has to change the settings before it can succeed.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Schema(_))
+    }
+}
+
+/// A file that can be handed out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifiedFile {
+    /// Its path, or its URL in object storage.
+    pub file: String,
+    /// Rows of each table.
+    pub tables: Vec<TableRows>,
+}
+
+impl VerifiedFile {
+    /// Rows of all tables.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+}
+
+/// Checks snapshots of one schema.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    schema: Arc<Schema>,
+}
+
+impl Verifier {
+    /// For snapshots of the schema in `schema_file`, which may have raw tables; without one, of any schema
+    /// that has none.
+    ///
+    /// # Errors
+    /// [`VerifyError::Schema`].
+    pub fn new(schema_file: Option<&Path>) -> Result<Self, VerifyError> {
+        let schema = Arc::new(Schema::load(schema_file)?);
+        Ok(Self { schema })
+    }
+
+    /// Checks that `file` is a snapshot that a client can open.
+    ///
+    /// # Errors
+    /// [`VerifyError::Bad`] names the first thing that is wrong.
+    pub async fn verify_path(&self, file: &Path) -> Result<VerifiedFile, VerifyError> {
+        self.verify(file, file.display().to_string(), None).await
+    }
+
+    /// Checks each file of the live snapshot of `store`: that it is what was uploaded, and that a client can
+    /// open it.
+    ///
+    /// # Errors
+    /// [`VerifyError`] names the first thing that is wrong.
+    pub async fn verify_store(
+        &self,
+        store: &str,
+        catalog: &Catalog,
+        snapshots: &SnapshotRepository,
+    ) -> Result<Vec<VerifiedFile>, VerifyError> {
+        let no_snapshot = || VerifyError::NoSnapshot(store.to_owned());
+        let store_id = StoreId::new(store).map_err(|_| no_snapshot())?;
+        let live = catalog
+            .live_snapshot(&store_id)
+            .await?
+            .ok_or_else(no_snapshot)?;
+        self.verify_snapshot(&live.manifest, snapshots).await
+    }
+
+    /// Checks each file of a snapshot, as [`Self::verify_store`] does.
+    ///
+    /// # Errors
+    /// [`VerifyError`] names the first thing that is wrong.
+    pub async fn verify_snapshot(
+        &self,
+        manifest: &Manifest,
+        snapshots: &SnapshotRepository,
+    ) -> Result<Vec<VerifiedFile>, VerifyError> {
+        let mut verified = Vec::with_capacity(manifest.renditions.len());
+        for rendition in &manifest.renditions {
+            let checkpoint = manifest.checkpoint.clone();
+            verified.push(
+                self.verify_rendition(rendition, checkpoint, snapshots)
+                    .await?,
+            );
+        }
+        Ok(verified)
+    }
+
+    /// Reads the object where it is, if it is in a directory, since a copy could be larger than what is free
+    /// elsewhere; otherwise, and when it is compressed, works on copies in the directory for temporary files.
+    async fn verify_rendition(
+        &self,
+        rendition: &Rendition,
+        checkpoint: Checkpoint,
+        snapshots: &SnapshotRepository,
+    ) -> Result<VerifiedFile, VerifyError> {
+        let location = snapshots.location(&rendition.key);
+        let no_copy = |source| VerifyError::Copy {
+            file: location.clone(),
+            source,
+        };
+        let copies = tempfile::tempdir().map_err(no_copy)?;
+        let object = match snapshots.local_path(&rendition.key) {
+            Some(path) => {
+                check_unchanged(rendition, &location, hash(&path, &location).await?)?;
+                path
+            }
+            None => {
+                let copy = copies.path().join("object");
+                let fetched = snapshots.fetch(&rendition.key, &copy).await?;
+                check_unchanged(rendition, &location, fetched)?;
+                copy
+            }
+        };
+        let file = match rendition.encoding {
+            Encoding::Identity => object,
+            encoding => {
+                let file = copies.path().join("snapshot.sqlite");
+                unwrap_to(encoding, &object, &file).await.map_err(no_copy)?;
+                file
+            }
+        };
+        self.verify(&file, location, Some(checkpoint)).await
+    }
+
+    async fn verify(
+        &self,
+        file: &Path,
+        location: String,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<VerifiedFile, VerifyError> {
+        let (schema, path) = (self.schema.clone(), file.to_owned());
+        let verified = blocking(&location, move || {
+            let expected = Expected {
+                checkpoint: checkpoint.as_ref(),
+                raw_tables: schema.raw_tables(),
+            };
+            Snapshot::open(&path)?.verify(&expected)
+        });
+        match verified.await? {
+            Ok(verified) => Ok(VerifiedFile {
+                file: location,
+                tables: verified.tables,
+            }),
+            Err(source) => Err(VerifyError::Bad {
+                file: location,
+                source,
+            }),
+        }
+    }
+}
+
+async fn hash(file: &Path, location: &str) -> Result<Hashed, VerifyError> {
+    let path = file.to_owned();
+    let hashed = blocking(location, move || Hashed::of(File::open(path)?));
+    hashed.await?.map_err(|source| VerifyError::Unreadable {
+        file: location.to_owned(),
+        source,
+    })
+}
+
+fn check_unchanged(
+    rendition: &Rendition,
+    location: &str,
+    found: Hashed,
+) -> Result<(), VerifyError> {
+    let describe = |bytes: u64, sha256: &str| format!("{bytes} bytes and the SHA-256 {sha256}");
+    if (found.bytes, &found.sha256) != (rendition.bytes, &rendition.sha256) {
+        return Err(VerifyError::Changed {
+            file: location.to_owned(),
+            found: describe(found.bytes, &found.sha256),
+            expected: describe(rendition.bytes, &rendition.sha256),
+        });
+    }
+    Ok(())
+}
+
+/// Runs what blocks for long.
+async fn blocking<T: Send + 'static>(
+    location: &str,
+    check: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, VerifyError> {
+    let ended = tokio::task::spawn_blocking(check).await;
+    ended.map_err(|error| VerifyError::Ended {
+        file: location.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_is_not_what_was_uploaded_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("snapshot.sqlite");
+        std::fs::write(&file, "abc").unwrap();
+        let mut rendition = Rendition {
+            encoding: Encoding::Identity,
+            key: "snapshot.sqlite".to_owned(),
+            bytes: 3,
+            sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned(),
+        };
+        let found = hash(&file, "snapshot.sqlite").await.unwrap();
+        check_unchanged(&rendition, "snapshot.sqlite", found.clone()).unwrap();
+        rendition.bytes = 4;
+        let error = check_unchanged(&rendition, "snapshot.sqlite", found).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("snapshot.sqlite has 3 bytes") && error.contains("says 4 bytes"),
+            "{error}"
+        );
+        std::fs::remove_file(&file).unwrap();
+        let error = hash(&file, "snapshot.sqlite").await.unwrap_err();
+        assert!(error.to_string().contains("cannot read"), "{error}");
+    }
+}

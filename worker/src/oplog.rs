@@ -1,0 +1,38 @@
+//! PowerSync's operations in SQLite, behind one door: [`OpLog`].
+//!
+//! - In: a schema, what the job asks for, and the lines of one stream after the other.
+//! - Out: the body of each request, what each line was, and at the end a database at one complete checkpoint.
+//! - A kill leaves a file that nothing refers to: everything up to the complete checkpoint is one transaction on a
+//!   database that only this job ever opens, so nothing is journalled or fsynced.
+//! - Knows nothing of HTTP, jobs or snapshots.
+//!
+//! ```text
+//! line ─▶ log (accept) ─▶ line, operations: read once ─▶ channel ─▶ writer ─▶ bulk, as long as the lines are plain
+//!             │                                                        └────▶ core (powersync_core), for all else
+//!             └─▶ checkpoint: the target
+//! ```
+//!
+//! The official core extension is linked in and driven as an SDK drives it. It does all of the writing, except for the
+//! operations of a first checkpoint that can be loaded in bulk.
+
+mod bulk;
+mod checkpoint;
+mod checksum;
+mod core;
+mod depth;
+mod line;
+mod log;
+mod operations;
+mod rows;
+mod schema;
+mod sqlite;
+mod writer;
+
+pub use checkpoint::{CheckpointDiffLine, CheckpointLine, TargetCheckpoint};
+pub use line::{LineKind, ReadLine};
+pub use log::{Accepted, Complete, OpLog, OpLogError, Synced};
+pub use operations::{Batch, Change, Operation, Reason, RowKey, Text, decode};
+pub use schema::{GivenSchema, RawTable, Schema, SchemaError};
+pub use sqlite::{DatabaseError, InterruptOnDrop, core_version, initialize, open, open_in_memory};
+pub(crate) use sqlite::{load_core_extension, quoted};
+pub use writer::{Applied, SyncOptions};

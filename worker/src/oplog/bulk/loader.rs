@@ -1,0 +1,351 @@
+//! Loads the data lines of a first checkpoint into `ps_oplog`, and knows what each operation supersedes.
+
+use std::{collections::HashMap, sync::Arc};
+
+use rusqlite::{Connection, OptionalExtension};
+use tracing::{debug, info};
+
+use super::{
+    keys::Keys,
+    tables::{fill_tables, remove_superseded},
+};
+use crate::oplog::{
+    checkpoint::TargetCheckpoint,
+    operations::{Batch, Change, Operation, Reason},
+    schema::{Inference, Schema},
+    sqlite::{DatabaseError, DeferredIndexes},
+};
+
+/// Indexes of `ps_oplog` that the core extension needs while operations arrive. The one by row is always deferred.
+const ARRIVAL_INDEXES: [&str; 2] = ["ps_oplog_key", "ps_oplog_opid"];
+
+/// The share of the memory for the hashes; the rest is for SQLite's page cache and for its sorter, which may each be
+/// as large as the cache.
+const KEYS_SHARE: f64 = 0.5;
+
+/// Higher than any operation: the core extension finds nothing newer to apply.
+const ALL_APPLIED: i64 = i64::MAX;
+
+/// Loads the data lines of a first checkpoint.
+pub(crate) struct Loader {
+    /// Finds the row of `ps_oplog` that has a key. `None` when there were too many: superseded operations are then
+    /// found at the end.
+    keys: Option<Keys>,
+    buckets: HashMap<String, Bucket>,
+    target: Arc<TargetCheckpoint>,
+    indexes: DeferredIndexes,
+    inference: Option<Inference>,
+    /// Whether an operation was deleted, which leaves a hole in the file.
+    superseded: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Bucket {
+    id: i64,
+    /// Whether it has had a PUT.
+    filled: bool,
+}
+
+/// The checksums that the operations of a line add to their bucket: of superseded operations, and of those in
+/// `ps_oplog`.
+#[derive(Default)]
+struct Sums {
+    superseded: u32,
+    kept: u32,
+}
+
+impl Loader {
+    /// Prepares an empty database; returns `None` when its schema cannot be loaded in bulk.
+    pub(crate) fn begin(
+        connection: &Connection,
+        schema: &Schema,
+        memory_kib: u32,
+    ) -> Result<Option<Self>, DatabaseError> {
+        if !schema.raw_tables().is_empty() {
+            debug!("no bulk load: the schema has raw tables");
+            return Ok(None);
+        }
+        let memory_kib = f64::from(memory_kib);
+        let keys_bytes = memory_kib * 1024.0 * KEYS_SHARE;
+        let cache_kib = memory_kib * (1.0 - KEYS_SHARE) / 2.0;
+        connection.pragma_update(None, "cache_size", -(cache_kib as i64).max(1))?;
+        Ok(Some(Self {
+            keys: Some(Keys::within(keys_bytes as usize)),
+            buckets: HashMap::new(),
+            target: Arc::default(),
+            indexes: DeferredIndexes::take_from(connection, &ARRIVAL_INDEXES)?,
+            inference: schema.inference(),
+            superseded: false,
+        }))
+    }
+
+    /// Forgets the target of the previous stream.
+    pub(crate) fn restart(&mut self) {
+        self.target = Arc::default();
+    }
+
+    /// Takes over a new or changed target. Returns why the core extension has to take over, if so.
+    pub(crate) fn retarget(&mut self, target: Arc<TargetCheckpoint>) -> Result<(), Reason> {
+        self.target = target;
+        if self.buckets.keys().all(|name| self.target.has_bucket(name)) {
+            Ok(())
+        } else {
+            Err("a bucket that has arrived is not in the checkpoint any more")
+        }
+    }
+
+    /// Returns why the core extension has to take this line, if so.
+    pub(crate) fn objection(&self, batch: &Batch) -> Option<Reason> {
+        let mut filled = self
+            .buckets
+            .get(batch.bucket())
+            .is_some_and(|bucket| bucket.filled);
+        for operation in &batch.operations {
+            match operation.change {
+                Change::Put { .. } => filled = true,
+                Change::Clear if filled => return Some("a CLEAR of a bucket that has rows"),
+                Change::Remove { .. } | Change::Move | Change::Clear => {}
+            }
+        }
+        None
+    }
+
+    /// Loads a data line of so many bytes that has no [`Self::objection`].
+    pub(crate) fn load(
+        &mut self,
+        connection: &Connection,
+        batch: &Batch,
+        bytes: usize,
+    ) -> Result<(), DatabaseError> {
+        let mut bucket = self.bucket(connection, batch.bucket())?;
+        let mut sums = Sums::default();
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO ps_oplog(bucket, op_id, key, row_type, row_id, data, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        let mut key = String::new();
+        for Operation {
+            op_id,
+            checksum,
+            change,
+        } in &batch.operations
+        {
+            match change {
+                Change::Put { row, data } => {
+                    batch.write_key(row, &mut key);
+                    let hash = self.supersede(connection, bucket.id, &key, &mut sums)?;
+                    let (kind, id) = (batch.str(&row.kind), batch.str(&row.id));
+                    let (data, signed) = (batch.str(data), *checksum as i32);
+                    insert.execute((bucket.id, op_id, &key, kind, id, data, signed))?;
+                    self.remember(connection, hash)?;
+                    self.infer(kind, data);
+                    sums.kept = sums.kept.wrapping_add(*checksum);
+                    bucket.filled = true;
+                }
+                Change::Remove { row } => {
+                    batch.write_key(row, &mut key);
+                    self.remove(connection, bucket.id, &key, &mut sums)?;
+                    sums.superseded = sums.superseded.wrapping_add(*checksum);
+                }
+                Change::Move => sums.superseded = sums.superseded.wrapping_add(*checksum),
+                Change::Clear => {
+                    let clear =
+                        "UPDATE ps_buckets SET add_checksum = 0, op_checksum = 0 WHERE id = ?1";
+                    connection.execute(clear, [bucket.id])?;
+                    sums = Sums {
+                        superseded: *checksum,
+                        kept: 0,
+                    };
+                }
+            }
+        }
+        if let Some(last) = batch.operations.last() {
+            record(connection, bucket.id, last.op_id, &sums, batch, bytes)?;
+        }
+        self.buckets.insert(batch.bucket().to_owned(), bucket);
+        Ok(())
+    }
+
+    fn bucket(&self, connection: &Connection, name: &str) -> Result<Bucket, DatabaseError> {
+        if let Some(bucket) = self.buckets.get(name) {
+            return Ok(*bucket);
+        }
+        let create = "INSERT INTO ps_buckets(name) VALUES (?1) RETURNING id";
+        let id = connection.query_row(create, [name], |row| row.get(0))?;
+        Ok(Bucket { id, filled: false })
+    }
+
+    /// Deletes the operation with this key, if there is one and it is still looked for. Returns the key's hash.
+    fn supersede(
+        &mut self,
+        connection: &Connection,
+        bucket: i64,
+        key: &str,
+        sums: &mut Sums,
+    ) -> Result<Option<u64>, DatabaseError> {
+        let Some(keys) = &mut self.keys else {
+            return Ok(None);
+        };
+        let hash = keys.hash(bucket, key);
+        let Some(row) = keys.take(hash) else {
+            return Ok(Some(hash));
+        };
+        let mut delete = connection.prepare_cached(
+            "DELETE FROM ps_oplog WHERE rowid = ?1 AND bucket = ?2 AND key = ?3 RETURNING hash",
+        )?;
+        let deleted = delete.query_row((row, bucket, key), |row| row.get(0));
+        let Some(checksum): Option<i32> = deleted.optional()? else {
+            self.defer(connection, "two keys have one hash")?;
+            return Ok(None);
+        };
+        sums.superseded = sums.superseded.wrapping_add(checksum as u32);
+        sums.kept = sums.kept.wrapping_sub(checksum as u32);
+        self.superseded = true;
+        // The deleted row may have been the only one with some column or kind.
+        self.inference = None;
+        Ok(Some(hash))
+    }
+
+    /// Removes the operation with this key, now or at the end.
+    fn remove(
+        &mut self,
+        connection: &Connection,
+        bucket: i64,
+        key: &str,
+        sums: &mut Sums,
+    ) -> Result<(), DatabaseError> {
+        self.supersede(connection, bucket, key, sums)?;
+        if self.keys.is_none() {
+            let mut removed = connection.prepare_cached(
+                "INSERT OR REPLACE INTO load_removed (bucket, key, until)
+                 SELECT ?1, ?2, coalesce(max(rowid), 0) FROM ps_oplog",
+            )?;
+            removed.execute((bucket, key))?;
+        }
+        Ok(())
+    }
+
+    /// Remembers the row that was just inserted.
+    fn remember(
+        &mut self,
+        connection: &Connection,
+        hash: Option<u64>,
+    ) -> Result<(), DatabaseError> {
+        let (Some(keys), Some(hash)) = (&mut self.keys, hash) else {
+            return Ok(());
+        };
+        if keys.insert(hash, connection.last_insert_rowid()) {
+            return Ok(());
+        }
+        self.defer(connection, "worker.load_memory_mib is used up")
+    }
+
+    /// Stops looking for superseded operations; from now on only records which keys were removed.
+    fn defer(&mut self, connection: &Connection, reason: Reason) -> Result<(), DatabaseError> {
+        debug!("superseded operations will be found at the end: {reason}");
+        self.keys = None;
+        connection.execute_batch(
+            "CREATE TEMP TABLE load_removed (
+                 bucket INTEGER NOT NULL, key TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (bucket, key)
+             ) WITHOUT ROWID",
+        )?;
+        Ok(())
+    }
+
+    fn infer(&mut self, kind: &str, data: &str) {
+        if let Some(inference) = &mut self.inference
+            && inference.add(kind, data).is_err()
+        {
+            // If the row is still there at the end, inferring from all rows reports what is wrong with it.
+            self.inference = None;
+        }
+    }
+
+    /// Whether the checksum of what was loaded is the service's, in every bucket up to this priority number.
+    pub(crate) fn matches(
+        &self,
+        connection: &Connection,
+        priority: Option<u8>,
+    ) -> Result<bool, DatabaseError> {
+        let mut sums = connection.prepare_cached(
+            "SELECT (add_checksum + op_checksum) & 0xffffffff FROM ps_buckets WHERE name = ?1",
+        )?;
+        for (bucket, checksum) in self.target.checksums(priority) {
+            let found = sums.query_row([bucket], |row| row.get(0)).optional()?;
+            if found.unwrap_or(0) != checksum {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Prepares the database for the core extension, which takes over.
+    pub(crate) fn give_up(
+        mut self,
+        connection: &Connection,
+        reason: Reason,
+    ) -> Result<(), DatabaseError> {
+        info!("the bulk load ends early: {reason}");
+        self.settle(connection)
+    }
+
+    /// Builds the indexes and removes the superseded operations that are left.
+    fn settle(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
+        self.indexes.build(connection)?;
+        if self.keys.is_none() {
+            self.superseded |= remove_superseded(connection)?;
+            connection.execute_batch("DROP TABLE temp.load_removed")?;
+            self.inference = None;
+        }
+        Ok(())
+    }
+
+    /// Writes every row of a complete checkpoint whose checksums are right; `row_index` builds the index by row. The
+    /// core extension then has only to record the checkpoint. Returns whether the file is dense: everything in it was
+    /// written in order, and nothing deleted.
+    pub(crate) fn finish(
+        mut self,
+        connection: &Connection,
+        schema: &Schema,
+        row_index: &mut DeferredIndexes,
+    ) -> Result<bool, DatabaseError> {
+        self.settle(connection)?;
+        row_index.build(connection)?;
+        match self.inference {
+            Some(inference) => schema.create_as(connection, inference)?,
+            None => schema.create_inferred(connection)?,
+        }
+        fill_tables(connection)?;
+        connection.execute("UPDATE ps_buckets SET last_applied_op = ?1", [ALL_APPLIED])?;
+        Ok(!self.superseded)
+    }
+}
+
+/// Records a bucket's state after a line, as the core extension counts it.
+fn record(
+    connection: &Connection,
+    bucket: i64,
+    last_op: i64,
+    sums: &Sums,
+    batch: &Batch,
+    bytes: usize,
+) -> Result<(), DatabaseError> {
+    let mut update = connection.prepare_cached(
+        "UPDATE ps_buckets SET
+             last_op = ?2,
+             add_checksum = (add_checksum + ?3) & 0xffffffff,
+             op_checksum = (op_checksum + ?4) & 0xffffffff,
+             count_since_last = count_since_last + ?5,
+             downloaded_size = downloaded_size + ?6
+         WHERE id = ?1",
+    )?;
+    let (operations, bytes) = (batch.operations.len() as i64, bytes as i64);
+    update.execute((
+        bucket,
+        last_op,
+        sums.superseded,
+        sums.kept,
+        operations,
+        bytes,
+    ))?;
+    Ok(())
+}

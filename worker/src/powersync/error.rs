@@ -1,0 +1,131 @@
+//! Why there is no sync stream, or why it ended: what PowerSync answered, whether to retry, and after how long.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use url::Url;
+
+/// Why there is no stream, or why it ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// `powersync.endpoint` is not the URL of a service.
+    #[error("powersync.endpoint {endpoint:?} is not an http or https URL: {reason}")]
+    Endpoint { endpoint: String, reason: String },
+    /// The HTTP client could not be set up.
+    #[error("cannot set up the HTTP client: {0}")]
+    Client(String),
+    /// The service could not be reached.
+    #[error("cannot reach PowerSync at {url}: {reason}")]
+    Unreachable {
+        url: Url,
+        /// Every cause, outermost first.
+        reason: String,
+    },
+    /// The service refused the stream.
+    #[error("PowerSync at {url} answered {status}{}", refusal(.code, .description, *.status))]
+    Refused {
+        url: Url,
+        status: StatusCode,
+        /// PowerSync's error code, such as `PSYNC_S2101`.
+        code: Option<String>,
+        /// PowerSync's description, or the beginning of the body.
+        description: String,
+        /// The service's `Retry-After`.
+        retry_after: Option<Duration>,
+    },
+    /// The answer is not a stream: most likely it comes from another server.
+    #[error(
+        "{url} answered {status} with {content_type:?} instead of a sync stream: is powersync.endpoint right?"
+    )]
+    NotAStream {
+        url: Url,
+        status: StatusCode,
+        content_type: String,
+    },
+    /// The connection broke, or the body ended within a line.
+    #[error("the sync stream broke off: {0}")]
+    Dropped(String),
+    /// The service sent nothing for longer than `powersync.idle_timeout`.
+    #[error("the sync stream sent nothing for {}", humantime::format_duration(*.0))]
+    Idle(Duration),
+    /// A line that no PowerSync service sends.
+    #[error("the sync stream sent {0}")]
+    Malformed(String),
+    /// The service treats the token as expired.
+    #[error(
+        "PowerSync ended the stream because the token expired; if this happens at once, compare this machine's clock with the service's"
+    )]
+    TokenExpired,
+}
+
+fn refusal(code: &Option<String>, description: &str, status: StatusCode) -> String {
+    let hint = match (code.as_deref(), status) {
+        (Some("PSYNC_S2101"), _) => {
+            "; check token.secret or token.key_file and token.kid against the service's client_auth"
+        }
+        (Some("PSYNC_S2103" | "PSYNC_S2104"), _) => {
+            "; compare this machine's clock with the service's"
+        }
+        (Some("PSYNC_S2305"), _) => {
+            "; the store's claims select more buckets than the service allows"
+        }
+        (None, StatusCode::NOT_FOUND) => "; is powersync.endpoint right?",
+        _ => "",
+    };
+    match code {
+        Some(code) => format!(" {code}: {description}{hint}"),
+        None => format!(": {description}{hint}"),
+    }
+}
+
+impl StreamError {
+    /// Whether opening the stream again could help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Dropped(_)
+            | Self::Idle(_)
+            | Self::Malformed(_)
+            | Self::TokenExpired => true,
+            Self::Endpoint { .. } | Self::Client(_) | Self::NotAStream { .. } => false,
+            // "Too many buckets or parameter results" has been seen with status 500, so the code decides.
+            Self::Refused {
+                code: Some(code), ..
+            } if code == "PSYNC_S2305" => false,
+            Self::Refused { status, .. } => {
+                status.is_server_error()
+                    || matches!(
+                        *status,
+                        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+                    )
+            }
+        }
+    }
+
+    /// Returns the error's kind as one short word, for `error.type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Endpoint { .. } | Self::Client(_) => "powersync_config",
+            Self::Unreachable { .. } => "powersync_unreachable",
+            Self::Refused { .. } => "powersync_refused",
+            Self::NotAStream { .. } => "not_a_stream",
+            Self::Dropped(_) => "stream_dropped",
+            Self::Idle(_) => "stream_idle",
+            Self::Malformed(_) => "stream_malformed",
+            Self::TokenExpired => "token_expired",
+        }
+    }
+
+    /// Whether the service has as many streams open as it allows (429). A later request may succeed.
+    pub fn is_overload(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS)
+    }
+
+    /// Returns how long the service asked to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The body of a sync stream: decompressed and cut into lines.
+
+use std::time::Duration;
+
+use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
+use futures::TryStreamExt;
+use reqwest::{Response, header};
+use seedbed_protocol::error::causes;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio_util::io::StreamReader;
+
+use super::{
+    error::StreamError,
+    framing::LineBuffer,
+    line::{Line, LineFormat},
+};
+
+/// The lines of one open stream.
+pub struct Lines {
+    body: Box<dyn AsyncRead + Send + Unpin>,
+    buffer: LineBuffer,
+    idle_timeout: Duration,
+}
+
+impl Lines {
+    pub(super) fn new(format: LineFormat, response: Response, idle_timeout: Duration) -> Self {
+        Self {
+            body: body_reader(response),
+            buffer: LineBuffer::new(format),
+            idle_timeout,
+        }
+    }
+
+    /// Returns the next line; `None` when the body ended after a whole line.
+    ///
+    /// # Errors
+    /// [`StreamError::Dropped`], [`StreamError::Idle`] or [`StreamError::Malformed`]; the stream is over then.
+    pub async fn next(&mut self) -> Result<Option<Line>, StreamError> {
+        loop {
+            if let Some(line) = self.buffer.take()? {
+                return Ok(Some(line));
+            }
+            let read = self.body.read_buf(self.buffer.room());
+            let read = tokio::time::timeout(self.idle_timeout, read).await;
+            let read = read.map_err(|_| StreamError::Idle(self.idle_timeout))?;
+            match read.map_err(|e| StreamError::Dropped(e.to_string()))? {
+                0 if self.buffer.is_empty() => return Ok(None),
+                0 => {
+                    return Err(StreamError::Dropped(
+                        "the body ended in the middle of a line".to_owned(),
+                    ));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Returns the body of an answer, decompressed.
+pub(super) fn body_reader(response: Response) -> Box<dyn AsyncRead + Send + Unpin> {
+    let encoding = header_text(&response, header::CONTENT_ENCODING);
+    let chunks = response
+        .bytes_stream()
+        .map_err(|e| std::io::Error::other(causes(&e)));
+    let raw = StreamReader::new(chunks);
+    match encoding.trim() {
+        "zstd" => {
+            let mut decoder = ZstdDecoder::new(raw);
+            decoder.multiple_members(true);
+            Box::new(decoder)
+        }
+        "gzip" => {
+            let mut decoder = GzipDecoder::new(raw);
+            decoder.multiple_members(true);
+            Box::new(decoder)
+        }
+        _ => Box::new(raw),
+    }
+}
+
+/// Returns a header's value; an empty text when it is missing.
+pub(super) fn header_text(response: &Response, name: header::HeaderName) -> String {
+    let value = response
+        .headers()
+        .get(name)
+        .map(header::HeaderValue::as_bytes);
+    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+}

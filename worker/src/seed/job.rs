@@ -1,0 +1,316 @@
+//! One attempt at a job, from top to bottom: reuse the base or download every row, then scrub, vacuum, verify, upload.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use opentelemetry::KeyValue;
+use seedbed_protocol::{
+    manifest::{Checkpoint, Download, FullReason, Manifest, Origin},
+    message::{BaseSnapshot, SeedJob, Start},
+    snapshots::SnapshotRepository,
+    telemetry::trace::trace_id,
+};
+use tracing::{Span, info};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::{
+    base::{BasePolicy, Reuse, blames_the_base},
+    config_error::ConfigError,
+    download::{Downloaded, Downloader},
+    error::SeedError,
+    steps::{Steps, blocking, try_step},
+    workdir::{JobDirectory, WorkDirectory},
+};
+use crate::{
+    metrics::{Metrics, Progress},
+    oplog::{Schema, Synced, core_version},
+    settings::WorkerSettings,
+    snapshot::{
+        Uploader, scrub,
+        verify::{Expected, FileFacts, SnapshotFile},
+        write,
+    },
+};
+
+/// A file that was resumed is rewritten in order when more than one in so many of its operations were applied since the
+/// last time.
+const VACUUM_ABOVE_ONE_IN: u64 = 50;
+
+/// The file of a full download, in a job's directory.
+const SYNC_FILE: &str = "sync.sqlite";
+
+/// The fetched base, in a job's directory.
+const BASE_FILE: &str = "base.sqlite";
+
+/// The file to upload, in a job's directory.
+const SNAPSHOT_FILE: &str = "snapshot.sqlite";
+
+/// Seeds stores. Holds what every job needs and no job changes.
+pub(crate) struct Seeder {
+    downloader: Downloader,
+    base_policy: BasePolicy,
+    uploader: Uploader,
+    schema: Schema,
+    work: WorkDirectory,
+    metrics: Arc<Metrics>,
+}
+
+impl Seeder {
+    pub(crate) fn new(
+        settings: &WorkerSettings,
+        repository: SnapshotRepository,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, ConfigError> {
+        let schema = Schema::load(settings.schema.file.as_deref())?;
+        Ok(Self {
+            downloader: Downloader::new(settings, schema.clone(), metrics.clone())?,
+            base_policy: BasePolicy {
+                endpoint: settings.powersync.endpoint.clone(),
+                core_version: core_version().map_err(ConfigError::Core)?,
+                schema_fingerprint: schema.fingerprint(),
+                subscription_ttl: settings.schema.subscription_ttl,
+                base_cost: settings.worker.base_cost,
+            },
+            uploader: Uploader::new(repository, &settings.snapshots),
+            schema,
+            work: WorkDirectory::open(&settings.worker.directory)?,
+            metrics,
+        })
+    }
+
+    /// Returns the counters of all downloads.
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        self.downloader.progress()
+    }
+
+    /// Opens the stream that `job` would sync and reads its first checkpoint, but no data.
+    ///
+    /// # Errors
+    /// The error that the job would fail with.
+    pub(crate) async fn probe(&self, job: &SeedJob) -> Result<Checkpoint, SeedError> {
+        Ok(self.downloader.probe(job).await?)
+    }
+
+    /// Seeds the job's store. When this returns a manifest, a verified snapshot and that manifest are in the
+    /// repository. Otherwise, also when the process is killed, no manifest refers to anything that was made.
+    pub(crate) async fn seed(&self, job: &SeedJob) -> Result<Seeded, SeedError> {
+        let mut attempt = Attempt::new(self, job);
+        let because = match &job.start {
+            Start::Full(because) => *because,
+            Start::Base(base) => match attempt.reuse(base).await? {
+                Reused::Unchanged(checkpoint) => {
+                    return Ok(Seeded::Unchanged {
+                        base: base.clone(),
+                        checkpoint,
+                        download: attempt.download,
+                    });
+                }
+                Reused::Verified(file) => {
+                    let origin = Origin::Base {
+                        job_id: base.job_id,
+                        full_at: base.full_at,
+                        loose_operations: file.loose_operations,
+                    };
+                    return attempt.upload(file, origin).await;
+                }
+                Reused::Nothing(because) => because,
+            },
+        };
+        let file = attempt.download_in_full().await?;
+        attempt.upload(file, Origin::Full { because }).await
+    }
+
+    /// Waits until the uploads of abandoned jobs have ended or removed what they stored.
+    pub(crate) async fn uploads_ended(&self) {
+        self.uploader.settled().await;
+    }
+}
+
+/// The result of a job.
+#[derive(Debug)]
+pub(crate) enum Seeded {
+    /// A new snapshot is in the repository.
+    Snapshot(Box<Manifest>),
+    /// The base is what the service holds.
+    Unchanged {
+        base: Box<BaseSnapshot>,
+        checkpoint: Checkpoint,
+        download: Download,
+    },
+}
+
+/// The result of reusing a base.
+enum Reused {
+    Unchanged(Checkpoint),
+    Verified(VerifiedFile),
+    Nothing(FullReason),
+}
+
+/// A file that passed verification.
+struct VerifiedFile {
+    directory: JobDirectory,
+    /// Operations that were applied since the file was last written in order.
+    loose_operations: u64,
+    checkpoint: Checkpoint,
+    facts: FileFacts,
+}
+
+/// An attempt at a job, under way.
+struct Attempt<'a> {
+    seeder: &'a Seeder,
+    job: &'a SeedJob,
+    steps: Steps<'a>,
+    download: Download,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(seeder: &'a Seeder, job: &'a SeedJob) -> Self {
+        Self {
+            seeder,
+            job,
+            steps: Steps::new(&seeder.metrics),
+            download: Download::default(),
+        }
+    }
+
+    /// Tries to reuse `base`. If the base itself may be at fault, this is not an error: every row is downloaded
+    /// instead.
+    async fn reuse(&mut self, base: &BaseSnapshot) -> Result<Reused, SeedError> {
+        let Seeder {
+            downloader,
+            base_policy,
+            uploader,
+            ..
+        } = self.seeder;
+        let judging = base_policy.judge(self.job, base, downloader, uploader);
+        let (reuse, download) = self.steps.run("compare", judging).await?;
+        self.download += download;
+        match reuse {
+            Reuse::Unchanged(checkpoint) => return Ok(Reused::Unchanged(checkpoint)),
+            Reuse::Nothing(because) => return Ok(Reused::Nothing(because)),
+            Reuse::Resume => {}
+        }
+        match self.resume(base).await {
+            Ok(file) => Ok(Reused::Verified(file)),
+            Err(error) => {
+                let Some(because) = blames_the_base(&error) else {
+                    return Err(error);
+                };
+                info!("downloading all rows: {error}");
+                let why = KeyValue::new("seedbed.why", because.name());
+                let reason = KeyValue::new("seedbed.reason", error.to_string());
+                Span::current().add_event("start over", vec![why, reason]);
+                Ok(Reused::Nothing(because))
+            }
+        }
+    }
+
+    /// Fetches `base` and adds what has changed.
+    async fn resume(&mut self, base: &BaseSnapshot) -> Result<VerifiedFile, SeedError> {
+        let directory = self.directory()?;
+        let file = directory.file(BASE_FILE);
+        let fetching = async {
+            let fetched = self.seeder.uploader.fetch(&base.renditions, &file).await;
+            fetched.map_err(SeedError::Base)
+        };
+        self.steps.run("fetch", fetching).await?;
+        let downloading = self.seeder.downloader.resume(self.job, file);
+        let downloaded = self.steps.run("sync", downloading).await?;
+        let loose_operations = base.loose_operations + downloaded.download.operations;
+        self.finish(downloaded, Some(loose_operations), directory)
+            .await
+    }
+
+    async fn download_in_full(&mut self) -> Result<VerifiedFile, SeedError> {
+        let directory = self.directory()?;
+        let file = directory.file(SYNC_FILE);
+        let downloading = self.seeder.downloader.download(self.job, file);
+        let downloaded = self.steps.run("sync", downloading).await?;
+        self.finish(downloaded, None, directory).await
+    }
+
+    fn directory(&self) -> Result<JobDirectory, SeedError> {
+        let directory = self.seeder.work.job(self.job.job_id, self.job.attempt);
+        Ok(directory?)
+    }
+
+    /// Turns a synced database into a verified file. `loose_operations` are those that were applied since a base was
+    /// last written in order.
+    async fn finish(
+        &mut self,
+        downloaded: Downloaded,
+        loose_operations: Option<u64>,
+        directory: JobDirectory,
+    ) -> Result<VerifiedFile, SeedError> {
+        self.download += downloaded.download;
+        // The interrupt is held here, outside of the threads: they stop when this future is dropped.
+        let Synced {
+            connection,
+            interrupt: _interrupt,
+            checkpoint,
+            dense,
+            ..
+        } = downloaded.database;
+        let loose =
+            loose_operations.filter(|loose| loose * VACUUM_ABOVE_ONE_IN <= checkpoint.operations());
+        let dense = dense || loose.is_some();
+        let scrubbing = blocking(move || scrub(&connection).map(|()| connection));
+        let connection = self.steps.run("scrub", scrubbing).await?;
+        let file = directory.file(SNAPSHOT_FILE);
+        let target = file.clone();
+        let vacuuming = blocking(move || write(connection, dense, &target));
+        self.steps.run("vacuum", vacuuming).await?;
+        let verifying = async {
+            let file = SnapshotFile::open(&file)?;
+            let _interrupts = file.interrupts();
+            let (schema, checkpoint) = (self.seeder.schema.clone(), checkpoint.clone());
+            let verify = move || {
+                file.verify(&Expected {
+                    checkpoint: Some(&checkpoint),
+                    raw_tables: schema.raw_tables(),
+                })
+            };
+            blocking(verify).await
+        };
+        let facts = self.steps.run("verify", verifying).await?;
+        Ok(VerifiedFile {
+            directory,
+            loose_operations: loose.unwrap_or_default(),
+            checkpoint,
+            facts,
+        })
+    }
+
+    async fn upload(self, file: VerifiedFile, origin: Origin) -> Result<Seeded, SeedError> {
+        let Self {
+            seeder,
+            job,
+            steps,
+            download,
+        } = self;
+        let policy = &seeder.base_policy;
+        let manifest = Manifest {
+            run_id: job.run_id,
+            job_id: job.job_id,
+            store_id: job.scope.store_id.clone(),
+            attempt: job.attempt,
+            created_at: Utc::now(),
+            powersync_endpoint: policy.endpoint.clone(),
+            core_version: policy.core_version.clone(),
+            internal_schema_version: file.facts.internal_schema_version,
+            schema_fingerprint: policy.schema_fingerprint.clone(),
+            selection_fingerprint: policy.selection_fingerprint(job),
+            origin,
+            checkpoint: file.checkpoint,
+            tables: file.facts.tables,
+            renditions: Vec::new(),
+            download,
+            steps: steps.into_timings(),
+            trace_id: trace_id(&Span::current()),
+        };
+        let path = file.directory.file(SNAPSHOT_FILE);
+        let upload = seeder.uploader.snapshot(&path, manifest);
+        let manifest = try_step(&seeder.metrics, "upload", upload).await?;
+        Ok(Seeded::Snapshot(Box::new(manifest)))
+    }
+}

@@ -1,0 +1,300 @@
+//! The settings of a worker, checked once at the start. Every field is a setting of `seedbed.toml`, whose comments
+//! are the documentation for users.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+pub use seedbed_protocol::snapshots::SnapshotsConfig;
+use seedbed_protocol::{
+    settings::{Secret, SettingsError, duration, invalid, positive, without_secrets},
+    telemetry::LogConfig,
+};
+use serde::Deserialize;
+use url::Url;
+
+/// The longest lifetime of a token. PowerSync itself allows 86,400 s (PSYNC_S2104); a seed token needs far
+/// less, and a leaked one should not be worth much.
+pub const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+/// All settings that a worker needs.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    pub powersync: PowerSyncConfig,
+    pub token: TokenConfig,
+    pub schema: SchemaConfig,
+    pub snapshots: SnapshotsConfig,
+    pub worker: WorkerConfig,
+    pub log: LogConfig,
+}
+
+impl WorkerSettings {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the first setting that is missing or has no sensible value.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        check_endpoint(&self.powersync.endpoint)?;
+        positive("powersync.connect_timeout", self.powersync.connect_timeout)?;
+        positive("powersync.idle_timeout", self.powersync.idle_timeout)?;
+        check_token(&self.token)?;
+        positive("schema.subscription_ttl", self.schema.subscription_ttl)?;
+        check_worker(&self.worker)
+    }
+}
+
+/// The PowerSync service to sync from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PowerSyncConfig {
+    /// Its URL, as an app would use it.
+    pub endpoint: String,
+    /// The format to ask for.
+    pub format: StreamFormat,
+    /// The compression to ask for.
+    pub compression: StreamCompression,
+    /// How long connecting may take.
+    #[serde(deserialize_with = "duration")]
+    pub connect_timeout: Duration,
+    /// How long a stream may send nothing before it counts as dropped. The service sends a keepalive
+    /// every 20 s.
+    #[serde(deserialize_with = "duration")]
+    pub idle_timeout: Duration,
+    /// How often in a row a stream may be reopened without receiving anything new before the attempt fails.
+    pub max_reconnects: u32,
+    /// Streams that one worker may have open at a time; `None` for one per slot.
+    pub max_streams: Option<u16>,
+}
+
+/// A stream format of the PowerSync service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamFormat {
+    /// BSON if the service speaks it, else NDJSON.
+    Auto,
+    /// Newline-delimited JSON only.
+    Ndjson,
+}
+
+/// A compression of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamCompression {
+    Zstd,
+    Gzip,
+    None,
+}
+
+/// Signs the JWT for a store.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenConfig {
+    /// HS256, from `secret`, or RS256, ES256 or EdDSA, from `key_file`.
+    pub algorithm: TokenAlgorithm,
+    /// The shared secret in base64url, for HS256.
+    pub secret: Option<Secret>,
+    /// A private key in PEM, for the other algorithms.
+    pub key_file: Option<PathBuf>,
+    /// The `kid` header: which key of its configuration the service should use.
+    pub kid: Option<String>,
+    /// The `sub` claim; `{{column}}` stands for a claim of the store.
+    pub subject: String,
+    /// The `aud` claim.
+    pub audience: Option<String>,
+    /// From `iat` to `exp`; at most one hour.
+    #[serde(deserialize_with = "duration")]
+    pub lifetime: Duration,
+}
+
+/// A signature algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum TokenAlgorithm {
+    /// HMAC with SHA-256.
+    HS256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    RS256,
+    /// ECDSA on P-256 with SHA-256.
+    ES256,
+    /// Ed25519.
+    EdDSA,
+}
+
+/// The schema of the app's database.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaConfig {
+    /// The SDK's schema as JSON; without it, tables are inferred from the synced rows.
+    pub file: Option<PathBuf>,
+    /// How long the snapshot's explicit stream subscriptions stay valid. PowerSync's default of one day
+    /// would drop their rows from an older snapshot at the first connection.
+    #[serde(deserialize_with = "duration")]
+    pub subscription_ttl: Duration,
+}
+
+/// Limits of this worker: slots, memory, time, retries.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerConfig {
+    /// Jobs at a time; `None` takes the number of cores.
+    pub slots: Option<u16>,
+    /// Where jobs keep their databases while they work.
+    pub directory: PathBuf,
+    /// SQLite's page cache for each job, in MiB; what exceeds it spills to the job's file.
+    pub cache_mib: u32,
+    /// Whether a first checkpoint is loaded in bulk. The core extension then gets only what the loader does not take.
+    pub fast_load: bool,
+    /// The memory of a bulk load for each job, in MiB: half of it to recognize superseded operations as they arrive,
+    /// a quarter each for SQLite's page cache and for sorting.
+    pub load_memory_mib: u32,
+    /// The cost of a byte of the base snapshot, relative to a byte of a sync stream: it is fetched, rewritten and
+    /// verified, but not streamed. With 0, a job reuses every base that can be used.
+    pub base_cost: f64,
+    /// Attempts at a job, the first included.
+    pub max_attempts: u32,
+    /// The pause before the second attempt; it doubles with each further one.
+    #[serde(deserialize_with = "duration")]
+    pub backoff: Duration,
+    /// The longest pause between attempts.
+    #[serde(deserialize_with = "duration")]
+    pub max_backoff: Duration,
+    /// How long one attempt at a job may take.
+    #[serde(deserialize_with = "duration")]
+    pub job_timeout: Duration,
+    /// How long after its publication a job is given up, waiting and all attempts included.
+    #[serde(deserialize_with = "duration")]
+    pub job_deadline: Duration,
+    /// How long a worker that is told to stop may take to drain: to finish the jobs in flight.
+    #[serde(deserialize_with = "duration")]
+    pub grace: Duration,
+    /// The address for liveness and readiness probes; `None` for no probes.
+    pub listen: Option<SocketAddr>,
+}
+
+impl WorkerConfig {
+    /// Returns the memory of a bulk load, in KiB; `None` when bulk loads are off.
+    pub(crate) fn load_memory_kib(&self) -> Option<u32> {
+        self.fast_load
+            .then(|| self.load_memory_mib.saturating_mul(1024))
+    }
+
+    /// Returns how many jobs run at a time.
+    pub fn slots(&self) -> u16 {
+        self.slots.unwrap_or_else(|| {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            u16::try_from(cores).unwrap_or(u16::MAX)
+        })
+    }
+}
+
+fn check_endpoint(endpoint: &str) -> Result<(), SettingsError> {
+    let setting = "powersync.endpoint";
+    if endpoint.is_empty() {
+        return invalid(
+            setting,
+            "is missing; set it to the URL of your PowerSync service, in the settings file or as \
+             SEEDBED_POWERSYNC__ENDPOINT",
+        );
+    }
+    match Url::parse(endpoint) {
+        Err(e) => invalid(setting, format!("is not a URL: {e}")),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            let shown = without_secrets(endpoint);
+            invalid(
+                setting,
+                format!("is {shown}; it must begin with https:// or http://"),
+            )
+        }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => invalid(
+            setting,
+            "has a user name or a password in it, which PowerSync does not use; remove what is before \
+             the @, since jobs sign in with [token]",
+        ),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn check_token(token: &TokenConfig) -> Result<(), SettingsError> {
+    if token.algorithm == TokenAlgorithm::HS256 {
+        check_secret(token)?;
+    } else if token.key_file.is_none() {
+        return invalid(
+            "token.key_file",
+            format!(
+                "is missing; {:?} signs with a private key in a PEM file",
+                token.algorithm
+            ),
+        );
+    } else if token.secret.is_some() {
+        return invalid(
+            "token.secret",
+            format!(
+                "is only for HS256, but token.algorithm is {:?}; remove one of the two",
+                token.algorithm
+            ),
+        );
+    }
+    positive("token.lifetime", token.lifetime)?;
+    if token.lifetime > MAX_TOKEN_LIFETIME {
+        let lifetime = humantime::format_duration(token.lifetime);
+        return invalid(
+            "token.lifetime",
+            format!("is {lifetime}; at most 60m are allowed"),
+        );
+    }
+    Ok(())
+}
+
+fn check_secret(token: &TokenConfig) -> Result<(), SettingsError> {
+    if token.key_file.is_some() {
+        return invalid(
+            "token.key_file",
+            "is not for HS256; set token.algorithm to the key's algorithm, or remove it",
+        );
+    }
+    let Some(secret) = token.secret.as_ref().filter(|s| !s.expose().is_empty()) else {
+        return invalid(
+            "token.secret",
+            "is missing; set it to the shared secret of your PowerSync service, in base64url, \
+             best as SEEDBED_TOKEN__SECRET",
+        );
+    };
+    let unpadded = secret.expose().trim_end_matches('=');
+    if URL_SAFE_NO_PAD.decode(unpadded).is_err() {
+        return invalid(
+            "token.secret",
+            "is not base64url (letters, digits, - and _); copy it as it is in the service's \
+             configuration (the `k` of its key), or encode it with `basenc --base64url`",
+        );
+    }
+    Ok(())
+}
+
+fn check_worker(worker: &WorkerConfig) -> Result<(), SettingsError> {
+    if worker.slots == Some(0) {
+        return invalid(
+            "worker.slots",
+            "is 0; with no slot, no job would ever start",
+        );
+    }
+    if worker.cache_mib == 0 {
+        return invalid("worker.cache_mib", "is 0; SQLite needs at least 1 MiB");
+    }
+    if worker.load_memory_mib == 0 {
+        return invalid(
+            "worker.load_memory_mib",
+            "is 0; a fast load needs at least 1 MiB, and worker.fast_load = false turns it off",
+        );
+    }
+    if !(worker.base_cost.is_finite() && worker.base_cost >= 0.0) {
+        return invalid("worker.base_cost", "must be 0 or more");
+    }
+    if worker.max_attempts == 0 {
+        return invalid("worker.max_attempts", "is 0; a job needs at least one try");
+    }
+    if worker.backoff > worker.max_backoff {
+        return invalid("worker.backoff", "is longer than worker.max_backoff");
+    }
+    if worker.job_deadline < worker.job_timeout {
+        return invalid("worker.job_deadline", "is shorter than worker.job_timeout");
+    }
+    positive("worker.job_timeout", worker.job_timeout)
+}

@@ -1,0 +1,21 @@
+//! Checks a finished file before any client can download it.
+//!
+//! - In: a file, and the checkpoint that it should be at.
+//! - Out: facts about the file, or the first thing that is wrong with it.
+//! - A kill leaves nothing: the file is only read.
+//!
+//! A client finds a wrong bucket checksum only at its first checkpoint, and a wrong or missing row in `ps_data__*`
+//! never: an error that is not found here is not found at all. That is why this shares no code with the room that
+//! wrote the file, but for opening SQLite.
+
+mod checksums;
+mod error;
+mod file;
+mod identity;
+mod operations;
+mod rows;
+mod sql;
+mod structure;
+
+pub use error::VerifyError;
+pub use file::{Expected, FileFacts, SnapshotFile, verify_file};

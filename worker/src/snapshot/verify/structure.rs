@@ -1,0 +1,325 @@
+//! Checks that the file is a sound database: finds what `integrity_check` finds, in less time.
+//!
+//! `integrity_check` looks every row up in every index, each time in a random place. Here, `quick_check` does
+//! everything else, and each index is read once from front to back: it has to be sorted, and to hold the entries of
+//! the table's rows, compared by an order-independent sum. Indexes that cannot be compared so simply are left to
+//! `integrity_check`.
+
+use std::hash::{BuildHasher, RandomState};
+
+use rusqlite::{Connection, Row, types::ValueRef};
+
+use super::error::VerifyError;
+use crate::oplog::quoted;
+
+/// SQLite's page cache during the check, in KiB, for the tables that are left to `integrity_check`.
+pub(super) const CACHE_KIB: i64 = 64 * 1024;
+
+/// Checks the whole file.
+pub(super) fn check(connection: &Connection) -> Result<(), VerifyError> {
+    sound(connection.pragma_query_value(None, "quick_check", |row| row.get(0))?)?;
+    let mut tables = connection.prepare(
+        "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name <> 'sqlite_schema'",
+    )?;
+    let hasher = RandomState::new();
+    let mut tables = tables.query([])?;
+    while let Some(table) = tables.next()? {
+        let (name, without_row_ids): (String, bool) = (table.get(0)?, table.get(1)?);
+        // Other tables may have a column with any name, even that of the row id.
+        let is_internal = name.starts_with("ps_") && !without_row_ids;
+        let checked = match Index::all_of(connection, &name)? {
+            Some(indexes) if is_internal => check_indexes(connection, &name, &indexes, &hasher)?,
+            _ => false,
+        };
+        if !checked {
+            let check = format!("PRAGMA integrity_check({})", quoted(&name));
+            sound(connection.query_row(&check, [], |row| row.get(0))?)?;
+        }
+    }
+    Ok(())
+}
+
+fn sound(result: String) -> Result<(), VerifyError> {
+    if result == "ok" {
+        Ok(())
+    } else {
+        Err(VerifyError::Integrity(result))
+    }
+}
+
+/// An index of all rows by some of their columns, in SQLite's own order.
+struct Index {
+    name: String,
+    unique: bool,
+    columns: Vec<String>,
+}
+
+impl Index {
+    /// Returns a table's indexes; `None` when one of them is not that simple.
+    fn all_of(connection: &Connection, table: &str) -> Result<Option<Vec<Self>>, VerifyError> {
+        let mut found = connection
+            .prepare_cached(r#"SELECT name, "unique", partial FROM pragma_index_list(?1)"#)?;
+        let mut found = found.query([table])?;
+        let mut indexes = Vec::new();
+        while let Some(index) = found.next()? {
+            let name: String = index.get(0)?;
+            let columns = match index.get(2)? {
+                true => None,
+                false => Self::columns(connection, &name)?,
+            };
+            let Some(columns) = columns else {
+                return Ok(None);
+            };
+            indexes.push(Self {
+                name,
+                unique: index.get(1)?,
+                columns,
+            });
+        }
+        Ok(Some(indexes))
+    }
+
+    fn columns(connection: &Connection, index: &str) -> Result<Option<Vec<String>>, VerifyError> {
+        let mut found = connection.prepare_cached(
+            r#"SELECT name, "desc" = 0 AND coll = 'BINARY' FROM pragma_index_xinfo(?1) WHERE key ORDER BY seqno"#,
+        )?;
+        let mut found = found.query([index])?;
+        let mut columns = Vec::new();
+        while let Some(column) = found.next()? {
+            // An expression has no name.
+            match (column.get(0)?, column.get(1)?) {
+                (Some(name), true) => columns.push(name),
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(columns))
+    }
+
+    /// Returns its columns and the row id, as SQL.
+    fn entry(&self) -> String {
+        let mut entry: Vec<_> = self.columns.iter().map(|column| quoted(column)).collect();
+        entry.push("rowid".to_owned());
+        entry.join(", ")
+    }
+
+    fn wrong(&self, table: &str, how: &str) -> VerifyError {
+        VerifyError::Integrity(format!("index {} of table {table} {how}", self.name))
+    }
+}
+
+/// A sum that does not depend on the order of the entries. Two different sets of entries have the same sum with a
+/// probability of 2^-64.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+struct Sum {
+    entries: u64,
+    hashes: u64,
+}
+
+impl Sum {
+    fn add(&mut self, hash: u64) {
+        self.entries += 1;
+        self.hashes = self.hashes.wrapping_add(hash);
+    }
+}
+
+/// Checks a table's indexes; returns `false` when one holds values whose order is not that simple.
+fn check_indexes(
+    connection: &Connection,
+    table: &str,
+    indexes: &[Index],
+    hasher: &RandomState,
+) -> Result<bool, VerifyError> {
+    if indexes.is_empty() {
+        return Ok(true);
+    }
+    let Some(expected) = sums_of_rows(connection, table, indexes, hasher)? else {
+        return Ok(false);
+    };
+    for (index, expected) in indexes.iter().zip(expected) {
+        match sum_of_entries(connection, table, index, hasher)? {
+            None => return Ok(false),
+            Some(sum) if sum != expected => {
+                return Err(index.wrong(table, "does not have its rows"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(true)
+}
+
+/// Returns the sum that each index has to have, from one pass over the table.
+fn sums_of_rows(
+    connection: &Connection,
+    table: &str,
+    indexes: &[Index],
+    hasher: &RandomState,
+) -> Result<Option<Vec<Sum>>, VerifyError> {
+    let entries: Vec<_> = indexes.iter().map(Index::entry).collect();
+    let mut rows = connection.prepare(&format!(
+        "SELECT {} FROM {} NOT INDEXED",
+        entries.join(", "),
+        quoted(table)
+    ))?;
+    let mut rows = rows.query([])?;
+    let mut sums = vec![Sum::default(); indexes.len()];
+    let mut entry = Entry::default();
+    while let Some(row) = rows.next()? {
+        let mut first = 0;
+        for (index, sum) in indexes.iter().zip(&mut sums) {
+            if !entry.read(row, first, index.columns.len())? {
+                return Ok(None);
+            }
+            sum.add(hasher.hash_one(&entry.bytes));
+            first += index.columns.len() + 1;
+        }
+    }
+    Ok(Some(sums))
+}
+
+/// Returns the sum of an index's entries; fails if it is not sorted.
+fn sum_of_entries(
+    connection: &Connection,
+    table: &str,
+    index: &Index,
+    hasher: &RandomState,
+) -> Result<Option<Sum>, VerifyError> {
+    let columns = index.entry();
+    let mut entries = connection.prepare(&format!(
+        "SELECT {columns} FROM {} INDEXED BY {} ORDER BY {columns}",
+        quoted(table),
+        quoted(&index.name)
+    ))?;
+    let mut entries = entries.query([])?;
+    let mut sum = Sum::default();
+    let (mut previous, mut entry) = (Entry::default(), Entry::default());
+    while let Some(row) = entries.next()? {
+        if !entry.read(row, 0, index.columns.len())? {
+            return Ok(None);
+        }
+        if entry.bytes <= previous.bytes {
+            return Err(index.wrong(table, "is not sorted"));
+        }
+        if index.unique && !entry.has_null && entry.key() == previous.key() {
+            return Err(index.wrong(table, "is not unique"));
+        }
+        sum.add(hasher.hash_one(&entry.bytes));
+        std::mem::swap(&mut previous, &mut entry);
+    }
+    Ok(Some(sum))
+}
+
+/// An index's entry, written so that comparing the bytes is SQLite's order.
+#[derive(Default)]
+struct Entry {
+    bytes: Vec<u8>,
+    /// Where the row id begins in `bytes`.
+    key_length: usize,
+    has_null: bool,
+}
+
+impl Entry {
+    /// Reads so many columns and the row id; returns `false` for a value whose order is not simply that of its bytes.
+    fn read(&mut self, row: &Row<'_>, first: usize, columns: usize) -> Result<bool, VerifyError> {
+        self.bytes.clear();
+        self.has_null = false;
+        for column in first..=first + columns {
+            self.key_length = self.bytes.len();
+            match row.get_ref(column)? {
+                ValueRef::Null => {
+                    self.bytes.push(1);
+                    self.has_null = true;
+                }
+                ValueRef::Integer(number) => {
+                    self.bytes.push(2);
+                    let unsigned = number.cast_unsigned() ^ (1 << 63);
+                    self.bytes.extend_from_slice(&unsigned.to_be_bytes());
+                }
+                ValueRef::Text(text) if !text.contains(&0) => {
+                    self.bytes.push(3);
+                    self.bytes.extend_from_slice(text);
+                    self.bytes.push(0);
+                }
+                ValueRef::Real(_) | ValueRef::Text(_) | ValueRef::Blob(_) => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    fn key(&self) -> &[u8] {
+        &self.bytes[..self.key_length]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oplog;
+
+    fn example() -> Connection {
+        let connection = oplog::open_in_memory().unwrap();
+        oplog::initialize(&connection).unwrap();
+        connection
+            .execute_batch(
+                "CREATE TEMP VIEW numbers AS
+                 WITH RECURSIVE n(value) AS (VALUES (1) UNION ALL SELECT value + 1 FROM n WHERE value < 500)
+                 SELECT value FROM n;
+                 INSERT INTO ps_oplog (bucket, op_id, row_type, row_id, key, data, hash)
+                 SELECT value % 3, value, iif(value % 7 = 0, NULL, 't'), value * 7919 % 1000, value || '/k', 'data', -value
+                 FROM numbers;
+                 INSERT INTO ps_kv VALUES ('a', 1.5), ('b', NULL);
+                 CREATE TABLE app (rowid TEXT, n REAL);
+                 CREATE INDEX app_index ON app (n DESC, rowid COLLATE NOCASE);
+                 CREATE INDEX app_expression ON app (n + 1) WHERE n > 1;
+                 INSERT INTO app SELECT value, value / 3.0 FROM numbers;
+                 CREATE TABLE ps_data__t (id TEXT PRIMARY KEY NOT NULL, data TEXT);
+                 INSERT INTO ps_data__t SELECT value, 'data' FROM numbers;",
+            )
+            .unwrap();
+        connection
+    }
+
+    #[test]
+    fn a_sound_database_is_sound() {
+        check(&example()).unwrap();
+    }
+
+    #[test]
+    fn an_index_that_lacks_or_has_an_entry_too_much_is_found() {
+        // Rows that are written while SQLite does not know of an index are not in it.
+        for index in ["ps_oplog_row", "ps_oplog_key", "ps_oplog_opid"] {
+            for change in [
+                "INSERT INTO ps_oplog VALUES (9, 999, 't', 'new', 'new/k', NULL, 0)",
+                "DELETE FROM ps_oplog WHERE op_id = 77",
+                "UPDATE ps_oplog SET bucket = 5, row_id = 'other' WHERE op_id = 77",
+            ] {
+                let error = without_index(index, change).unwrap_err();
+                assert!(
+                    matches!(&error, VerifyError::Integrity(reason) if reason.contains(index)),
+                    "{change}: {error}"
+                );
+            }
+        }
+    }
+
+    fn without_index(index: &str, change: &str) -> Result<(), VerifyError> {
+        let connection = example();
+        let (root, sql): (i64, String) = connection
+            .query_row(
+                "SELECT rootpage, sql FROM sqlite_master WHERE name = ?1",
+                [index],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .unwrap();
+        let script = format!(
+            "PRAGMA writable_schema = on;
+             DELETE FROM sqlite_master WHERE name = '{index}';
+             PRAGMA writable_schema = reset;
+             {change};
+             PRAGMA writable_schema = on;
+             INSERT INTO sqlite_master VALUES ('index', '{index}', 'ps_oplog', {root}, '{sql}');
+             PRAGMA writable_schema = reset;"
+        );
+        connection.execute_batch(&script).unwrap();
+        check(&connection)
+    }
+}
