@@ -109,7 +109,7 @@ fn install() -> anyhow::Result<Option<PathBuf>> {
     );
     if std::fs::read(&wanted).ok() != std::fs::read(&installed).ok() {
         let options = "--ignore-scripts --legacy-peer-deps --no-audit --no-fund --loglevel=error";
-        // npm itself runs on the Node beside it.
+        // npm itself runs on the Node in its folder.
         let path = std::env::var("PATH").unwrap_or_default();
         let npm = Command::new(tools("bin/npm"))
             .env("PATH", format!("{}:{path}", tools("bin").display()))

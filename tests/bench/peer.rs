@@ -1,5 +1,5 @@
 //! A seed as a script with an SDK would make it, for comparison: the same stream and the same core extension,
-//! but a database that others could read meanwhile, in WAL mode, and a transaction for every line.
+//! but a database that others could read at the same time, in WAL mode, and a transaction for every line.
 
 use std::{
     path::Path,

@@ -35,7 +35,7 @@ async fn main() -> anyhow::Result<()> {
     );
     let one_by_one = measure("one by one", &*broker, ONE_BY_ONE, 1).await?;
     let pipelined = measure("pipelined", &*broker, PIPELINED, AT_ONCE).await?;
-    // Once more, to see whether memory goes on growing.
+    // Once more, to see whether memory keeps growing.
     measure("pipelined", &*broker, PIPELINED, AT_ONCE).await?;
     println!("ratio {:.1}", pipelined / one_by_one);
     broker.close().await;

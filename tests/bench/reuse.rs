@@ -1,6 +1,6 @@
 //! What a store costs of which there is a snapshot already: `cargo bench -p seedbed-tests --bench reuse`.
 //!
-//! Sweeps over small stores of which none, some or all have changed, beside the sweep that downloads every row; and one
+//! Sweeps over small stores of which none, some or all have changed, against the sweep that downloads every row; and one
 //! large store with a few changed rows. One worker and the stand-in service share this process. The ratios are of figures
 //! measured in the same run. `SEEDBED_BENCH_STORES` and `SEEDBED_BENCH_ROWS` set how many small stores there are and how large
 //! the large one is.

@@ -1,4 +1,4 @@
-//! Where snapshots are kept: a directory, S3, Azure Blob Storage, Google Cloud Storage.
+//! Object storage: a directory, S3, Azure Blob Storage, Google Cloud Storage.
 
 mod contract;
 mod refusals;

@@ -142,7 +142,7 @@ impl Cluster {
         broker.expect("the broker can be reached")
     }
 
-    /// The catalog, beside those that the programs have open.
+    /// The catalog, opened once more than by the programs.
     ///
     /// # Panics
     /// When it cannot be opened.

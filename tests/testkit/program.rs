@@ -312,7 +312,7 @@ fn read(file: &Path) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The program `seedbed`, for whoever starts it by other means.
+/// The path of the program `seedbed`.
 pub fn seedbed() -> PathBuf {
     programs().join("seedbed")
 }

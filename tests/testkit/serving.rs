@@ -1,4 +1,4 @@
-//! A `seedbed serve` or `seedbed local --serve` that answers requests, and somebody who makes them.
+//! A `seedbed serve` or `seedbed local --serve` that answers requests, and a client that makes them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,11 +1,6 @@
 //! `seedbed check` on a cluster whose snapshots are in S3.
 
-use testkit::{
-    cluster::Cluster,
-    objects::ObjectServer,
-    servers::RabbitMq,
-    serving::Serving,
-};
+use testkit::{cluster::Cluster, objects::ObjectServer, servers::RabbitMq, serving::Serving};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_downloads_by_a_signed_url_and_compares_all_clocks() {

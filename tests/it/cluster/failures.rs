@@ -1,4 +1,4 @@
-//! What becomes of jobs that fail on a cluster, and of a run whose broker does.
+//! Jobs that fail on a cluster are retried or parked; a run survives a restart of its broker.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

@@ -140,19 +140,19 @@ async fn a_job_that_kills_its_workers_is_parked_and_seeded_after_a_retry() {
     let stores = cluster.add_stores(1, 50);
     let stall = Fault::StallAfter { bytes: 200 };
     cluster.service.faults().always_for("store-1", stall);
+    let broker = cluster.broker().await;
     let run = cluster.program.start(&RUN);
     for _ in 0..=RETURN_LIMIT {
         let before = cluster.service.metrics().total.streams;
         let worker = cluster.program.start_worker();
-        if cluster.service.metrics().total.streams == before {
-            let taken = cluster
-                .service
-                .wait_for(|metrics| metrics.total.streams > before);
-            let ended = tokio::time::timeout(Duration::from_secs(20), taken).await;
-            if ended.is_err() {
-                stop(vec![worker]).await;
-                break;
-            }
+        let is_parked = wait::for_some("the job is taken or parked", async || {
+            let is_parked = broker.waiting(Queue::ParkedJobs).await.unwrap() > 0;
+            let is_taken = cluster.service.metrics().total.streams > before;
+            (is_parked || is_taken).then_some(is_parked)
+        });
+        if is_parked.await {
+            stop(vec![worker]).await;
+            break;
         }
         worker.kill().await;
     }

@@ -3,12 +3,7 @@
 use std::time::Duration;
 
 use seedbed_protocol::broker::Queue;
-use testkit::{
-    cluster::Cluster,
-    powersync::Fault,
-    program::stop,
-    wait,
-};
+use testkit::{cluster::Cluster, powersync::Fault, program::stop, wait};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_with_the_same_job_leave_one_live_snapshot_and_nothing_else() {

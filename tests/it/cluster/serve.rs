@@ -1,4 +1,4 @@
-//! `seedbed serve` beside a cluster: what it does by itself, and that several may.
+//! `seedbed serve` on a cluster: what it does without being asked, and that several servers agree.
 
 use std::time::Duration;
 

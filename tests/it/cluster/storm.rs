@@ -110,7 +110,7 @@ impl Storm {
         }
     }
 
-    /// Runs, and kills somebody every moment, until every job has ended.
+    /// Runs, and keeps killing workers and coordinators, until every job has ended.
     async fn rage(&mut self) {
         let catalog = self.cluster.catalog().await;
         let mut run = self.run();
@@ -160,9 +160,9 @@ impl Storm {
         live.len()
     }
 
-    /// Nobody is killed any more: what has failed starts over, and all of it ends well.
+    /// No more kills: failed jobs are retried, and all of them succeed.
     async fn calm(&mut self) {
-        // Whoever was killed last may have left his directory.
+        // The worker that was killed last may have left its directory.
         let successor = self.cluster.program.start_worker();
         let predecessor = std::mem::replace(&mut self.workers[0], successor);
         stop(vec![predecessor]).await;

@@ -48,7 +48,7 @@ async fn a_download_that_has_begun_is_ended_before_the_server_stops() {
         .unwrap();
     let mut bytes = download.chunk().await.unwrap().unwrap().len() as u64;
     serving.process.signal("TERM");
-    // Nobody new gets in.
+    // It takes no new connection.
     let address = serving.url.strip_prefix("http://").unwrap();
     let is_closed = async || TcpStream::connect(address).await.is_err();
     wait::until("it listens no more", is_closed).await;

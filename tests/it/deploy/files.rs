@@ -1,4 +1,4 @@
-//! What is under `deploy/`: Node runs `tests/deploy` with the tools and the schemas of whatever would use it.
+//! What is under `deploy/`: Node runs `tests/deploy` with the tools and the schemas of what uses it.
 
 use std::path::Path;
 

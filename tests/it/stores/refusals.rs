@@ -5,7 +5,7 @@ use testkit::objects::ObjectServer;
 
 const WRONG: &str = "d3JvbmctaHVudGVyMi13cm9uZw==";
 
-/// Checks the store `url` as somebody with these variables, and returns why it cannot be used.
+/// Checks `url` with these variables, and returns why it cannot be used.
 async fn refused(
     server: &ObjectServer,
     url: &str,

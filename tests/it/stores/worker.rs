@@ -101,7 +101,7 @@ async fn the_program_seeds_lists_and_verifies_snapshots_in_a_bucket() {
     for extension in [".sqlite\"", ".sqlite.zst\"", ".sqlite.gz\""] {
         assert!(verified.output.contains(extension), "{verified}");
     }
-    // Damage each object in its turn: the hash tells, whatever it is wrapped in.
+    // Damage one object after the other: the hash finds it in every encoding.
     let bucket = server.data.clone().unwrap().join("snapshots/some/prefix/7");
     for extension in ["sqlite", "zst", "gz"] {
         let mut files = std::fs::read_dir(&bucket)

@@ -27,7 +27,7 @@ publish seed.jobs (seedbed, producer)
     verify (seedbed-worker, internal)
 ";
 
-/// A try that fails in its stream, with what becomes of the job.
+/// An attempt that fails in its stream, and the outcome of its job.
 pub(super) fn failed_try(outcome: &str) -> String {
     format!(
         "  process seed.events started (seedbed, consumer)

@@ -1,4 +1,4 @@
-//! What programs say about themselves: log lines, metrics, and traces over whatever transport the environment names.
+//! What programs say about themselves: log lines, metrics, and traces over the transport that the environment names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use testkit::{
 };
 use tonic::transport::Identity;
 
-/// Seeds every store of the cluster and returns the worker, which goes on.
+/// Seeds every store of the cluster and returns the worker, which keeps running.
 async fn seed(cluster: &Cluster) -> Process {
     let worker = cluster.program.start_worker();
     let ended = cluster.run(&[]).await;

@@ -154,7 +154,7 @@ impl PowerSync {
         &self.service.faults
     }
 
-    /// Answers the next request with a recorded body, whatever it asks for and whoever asks.
+    /// Answers the next request of any client with a recorded body.
     pub fn replay(&self, replay: Replay) {
         self.service.replays.push(replay);
     }

@@ -19,7 +19,7 @@ pub fn peak_bytes() -> u64 {
     memory("VmHWM:")
 }
 
-/// Begins anew with [`peak_bytes`], at what is resident now.
+/// Resets [`peak_bytes`] to what is resident now.
 ///
 /// # Panics
 /// Where there is no `/proc` of Linux.

@@ -59,7 +59,7 @@ impl Faults {
         self.0.hold.send_replace(Some(text.to_owned()));
     }
 
-    /// Lets go on what [`Self::hold`] keeps waiting.
+    /// Releases what [`Self::hold`] keeps waiting.
     pub fn release(&self) {
         self.0.hold.send_replace(None);
     }

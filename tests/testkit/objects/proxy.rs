@@ -45,7 +45,7 @@ pub(super) async fn read(request: Request) -> Result<(Parts, Bytes), StatusCode>
     Ok((parts, body.map_err(|_| StatusCode::BAD_REQUEST)?))
 }
 
-/// What the server said, for whoever asked.
+/// The server's answer, for the client.
 pub(super) async fn answer(answer: reqwest::Result<reqwest::Response>) -> Response {
     let Ok(answer) = answer else {
         return StatusCode::BAD_GATEWAY.into_response();

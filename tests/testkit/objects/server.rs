@@ -24,7 +24,7 @@ pub struct ObjectServer {
     pub variables: Vec<(String, String)>,
     /// What goes wrong between a program and the server.
     pub faults: Faults,
-    /// The variables of somebody who may read but not write, if the server knows such a thing.
+    /// The variables of a user who may read but not write, if the server has users.
     pub reader: Option<Vec<(String, String)>>,
     /// Where an S3 server keeps objects and the parts of uploads.
     pub data: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub struct ObjectServer {
 }
 
 impl ObjectServer {
-    /// Opens its bucket, or what else `url` names on it, as somebody with these variables.
+    /// Opens its bucket, or what else `url` names on it, with these variables.
     ///
     /// # Errors
     /// What the snapshot store says.
@@ -51,7 +51,7 @@ impl ObjectServer {
         SnapshotStore::open_with(&config, variables.iter().cloned())
     }
 
-    /// The address at which anybody may read the object `key`.
+    /// The address at which the object `key` is read without credentials.
     pub fn public_url(&self, key: &str) -> String {
         format!("{}/{key}", self.public)
     }

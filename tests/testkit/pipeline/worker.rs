@@ -124,7 +124,7 @@ impl Pipeline {
     /// Waits until the worker has stopped, as it was told to.
     ///
     /// # Panics
-    /// When it goes on for a minute, or failed.
+    /// When it still runs after a minute, or failed.
     pub async fn stopped(&mut self) {
         let stopped = tokio::time::timeout(Duration::from_secs(60), &mut self.running).await;
         let stopped = stopped.expect("the worker stops in time");
@@ -210,7 +210,7 @@ impl Pipeline {
         self.publisher().publish(job).await;
     }
 
-    /// Publishes jobs while somebody else looks at what comes of them.
+    /// Publishes jobs while another task reads the events.
     pub fn publisher(&self) -> JobPublisher {
         JobPublisher(self.broker.clone())
     }

@@ -19,7 +19,7 @@ use super::{
 
 const USER: &str = "postgres";
 
-/// A user that, once it is created, has to tell its password; nobody else has to.
+/// A user who, once created, needs a password; all others need none.
 pub const GUARDED_USER: &str = "guarded";
 
 /// A PostgreSQL server with an empty database; stopped when this is dropped.
@@ -91,7 +91,7 @@ impl Postgres {
         postgres
     }
 
-    /// It listens a moment before it takes commands, and refuses them meanwhile.
+    /// It listens a moment before it takes commands, and refuses them until then.
     fn wait_until_ready(&self) {
         let give_up = Instant::now() + START_TIMEOUT;
         let is_ready = || {

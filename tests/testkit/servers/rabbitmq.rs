@@ -137,7 +137,7 @@ impl RabbitMq {
         self.url_with("guest:guest", &name)
     }
 
-    /// Makes a virtual host that nobody may enter.
+    /// Makes a virtual host without permissions.
     ///
     /// # Panics
     /// When RabbitMQ refuses.

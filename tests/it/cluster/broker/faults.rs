@@ -181,7 +181,7 @@ async fn a_consumer_that_is_killed_gives_back_and_the_limit_parks_with_a_reason(
         broker.waiting(Queue::ParkedJobs).await == Ok(1)
     })
     .await;
-    // However often somebody looks, it stays.
+    // Reading it does not remove it.
     for _ in 0..25 {
         let seen = timeout(SOON, async {
             loop {

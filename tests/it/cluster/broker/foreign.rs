@@ -1,4 +1,4 @@
-//! Messages that somebody else published: each arrives once, for its taker to park, and none loops.
+//! Messages of other publishers: each is delivered once, can be parked, and none loops.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Several coordinators on one catalog: the same end as one alone, and nobody waits for ever.
+//! Several coordinators on one catalog: the same result as with one, and no deadlock.
 
 use std::time::Duration;
 

@@ -90,7 +90,7 @@ async fn a_job_past_its_deadline_fails_and_its_late_result_counts(fixture: Fixtu
     late.deadline = Utc::now() + MINUTE;
     let published = [queued(&jobs[0]), late];
     fixture.catalog.mark_queued(&published).await.unwrap();
-    // Nobody noted that it was published, so that it counts from its start, which was long ago.
+    // Its publication was not recorded: the deadline counts from its start, which was long ago.
     let mut long_ago = started(&jobs[2], 1);
     long_ago.at = Utc::now() - TimeDelta::days(1);
     fixture.apply(long_ago).await;

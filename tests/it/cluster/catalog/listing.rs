@@ -203,7 +203,7 @@ async fn a_second_listing_waits_and_skips_what_the_first_put_in_flight(fixture: 
     );
 }
 
-/// SQLite has one writer, whatever it writes.
+/// SQLite has one writer at a time.
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres_events_are_applied_while_a_long_list_is_written() {
     let fixture = Fixture::postgres().await;

@@ -87,7 +87,7 @@ async fn gc_removes_what_no_snapshot_refers_to_but_not_what_a_job_may_still_need
     }
 }
 
-/// Stores the file of `like` once more as a snapshot of `job_id` that nobody is told of; the keys of it.
+/// Stores the file of `like` again as an orphaned snapshot of `job_id`, and returns its keys.
 async fn upload(cluster: &Cluster, like: &Manifest, job_id: JobId) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("snapshot.sqlite");

@@ -26,7 +26,7 @@ async fn a_catalog_is_rebuilt_from_the_manifests_without_those_that_are_damaged(
         assert_eq!(again, json!({"added": 0, "known": 8, "damaged": 0}));
         assert_eq!(all_live(&rebuilt).await, newest);
         assert_eq!(records(&rebuilt).await.len(), 8);
-        // It is as good as the first: sweeps go on with it.
+        // It is as good as the first: sweeps continue with it.
         assert_eq!(counts(&ok(&cluster, &["gc"]).await), [0; 4]);
 
         let of_store = |store: &str| keys_of(&newest[store]);

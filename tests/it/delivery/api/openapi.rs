@@ -1,4 +1,4 @@
-//! The server does what its document says, whatever it is asked.
+//! The server answers as its OpenAPI document says, also to invalid requests.
 
 use std::process::Command;
 

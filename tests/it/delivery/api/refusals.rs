@@ -67,7 +67,7 @@ async fn nobody_but_administrators_may_use_it() {
     program.set("SERVE__OPEN_ADMIN", "true");
     let open = Serving::start(&program, &LOCAL_SERVE).await;
     assert_eq!(open.get("/api/overview", None).await.status, 200);
-    // A page of another site, in the browser of somebody on the trusted network.
+    // CSRF: a page of another site, in a browser on the trusted network.
     for site in ["cross-site", "same-site"] {
         let answer = open
             .get_with("/api/overview", &[("sec-fetch-site", site)])
@@ -85,7 +85,7 @@ async fn nobody_but_administrators_may_use_it() {
     }
     let origin = [("origin", open.url.as_str())];
     assert_eq!(open.get_with("/api/overview", &origin).await.status, 200);
-    // A name of somebody else's that points here.
+    // DNS rebinding: a foreign host name that resolves to this server.
     let other_host = (403, "other_host".to_owned());
     for host in ["evil.example", "localhost.evil.example", "x@y", ""] {
         let answer = open.get_with("/api/overview", &[("host", host)]).await;

@@ -82,7 +82,7 @@ async fn a_public_key_in_a_file_believes_its_own_signatures_only() {
             let token = token(claims(), &header, &private(other));
             assert_eq!(status(&serving, &token).await, 401, "{other} for {name}");
         }
-        // Whoever has the public key must not be able to sign with it as if it was a shared secret.
+        // Algorithm confusion: the public key must not work as a shared secret.
         let pem = std::fs::read(&public).unwrap();
         let confused = header(Algorithm::HS256, Some("app"));
         let confused = token(claims(), &confused, &EncodingKey::from_secret(&pem));

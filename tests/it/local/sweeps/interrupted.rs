@@ -68,7 +68,7 @@ struct Moments {
 }
 
 impl Moments {
-    /// Measures a run that nobody disturbs.
+    /// Measures a run without interruption.
     async fn measure(service: &PowerSync, program: &Program) -> Self {
         let started = Instant::now();
         let ended = program.run(&FULL).await;
@@ -207,7 +207,7 @@ async fn a_second_signal_ends_it_at_once() {
     service.set_ready(false);
     let mut process = program.start(&LOCAL);
     service.wait_for(|metrics| metrics.total.requests > 0).await;
-    // Whoever stops cleanly writes to the catalog, and cannot while somebody else does.
+    // A clean stop writes to the catalog, which this lock prevents.
     let catalog = catalog(&program);
     catalog.busy_timeout(Duration::from_secs(5)).unwrap();
     catalog.execute_batch("BEGIN IMMEDIATE").unwrap();

@@ -1,4 +1,4 @@
-//! A sweep that nobody interrupts: what it seeds, what it says, and what it costs.
+//! Sweeps without interruption: what they seed, print and cost.
 
 use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 

@@ -21,7 +21,7 @@ pub(super) const LOCAL: [&str; 4] = ["local", "--json", "--stores", "stores.csv"
 /// The same, where each sweep has to make snapshots although nothing has changed.
 pub(super) const FULL: [&str; 5] = ["local", "--json", "--full", "--stores", "stores.csv"];
 
-/// Jobs that somebody still has to work on.
+/// Jobs that are not finished.
 pub(super) const IN_FLIGHT: &str =
     "SELECT count(*) FROM jobs WHERE state IN ('listed', 'queued', 'running')";
 

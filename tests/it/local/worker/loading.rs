@@ -1,4 +1,4 @@
-//! Loading in bulk against the core extension: whatever the stream, both make the same database.
+//! Bulk loading against the core extension: both make the same database of any stream.
 //!
 //! `SEEDBED_LOAD_HISTORIES` sets how many random histories are run, `SEEDBED_LOAD_SEED` the first one's seed. For many
 //! that no run had before:

@@ -75,7 +75,7 @@ const FULL: [(&str, Option<&str>); 17] = [
     ("streams/store31-subs-only", None),
 ];
 
-/// Recordings that go on after their first complete checkpoint.
+/// Recordings that continue after their first complete checkpoint.
 const LIVE: [(&str, Option<&str>); 3] = [
     ("store10-live-diff", None),
     (

@@ -11,7 +11,7 @@ use testkit::{
 
 use super::reader::sqlite3;
 
-/// Orders of a store by status, on demand, beside the store's products.
+/// A store's products, and its orders by status on demand.
 fn order_streams() -> SyncConfig {
     let claim = || Source::claim("store_id");
     SyncConfig::streams([

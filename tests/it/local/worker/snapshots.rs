@@ -1,4 +1,4 @@
-//! What a snapshot is: readable by anybody, true to its checkpoint, and refused when it is not.
+//! A snapshot is readable by any SQLite and holds its checkpoint; every change or damage is found.
 
 use std::{path::PathBuf, time::Duration};
 

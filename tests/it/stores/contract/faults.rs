@@ -1,4 +1,4 @@
-//! What is left of uploads that end early, and what goes on while the store fails or stalls.
+//! Uploads that are aborted or fail leave no orphaned parts; faults and stalls of the object storage are retried.
 
 use std::{
     io::Write,

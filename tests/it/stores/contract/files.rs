@@ -163,7 +163,7 @@ pub(super) async fn a_signed_url_reads_its_object_until_it_expires(place: Place)
     let answer = reqwest::get(sign(60).await).await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.bytes().await.unwrap(), std::fs::read(&file).unwrap());
-    // The other servers let anybody read, whatever the URL says.
+    // The other servers serve any URL, expired or not.
     if !server.url.starts_with("s3:") {
         return;
     }

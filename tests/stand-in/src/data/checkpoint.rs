@@ -176,7 +176,7 @@ impl Selected<'_> {
                 .config()
                 .bucket_name(database.deployment(), self.stream, &values);
             if let Some(known) = self.buckets.iter_mut().find(|bucket| bucket.name == name) {
-                // Whoever asks for a bucket most urgently decides for all.
+                // The most urgent request for a bucket decides its priority.
                 known.priority = known.priority.min(priority);
                 known.because_of.push(reason);
                 continue;

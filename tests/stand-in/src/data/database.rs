@@ -144,7 +144,7 @@ impl Database {
         self.lay_out_generated(self.generated.len() - 1);
     }
 
-    /// Deploys a sync config: all buckets are made anew from the rows, under new names, with new operation ids.
+    /// Deploys a sync config: all buckets are rebuilt from the rows, under new names, with new operation ids.
     pub(crate) fn deploy(&mut self, config: SyncConfig) {
         self.config = config;
         self.deployment += 1;

@@ -123,7 +123,7 @@ fn row_key(table: &str, id: &str) -> u128 {
 }
 
 /// Appends the subkey of a row: `<uuid of the replicated table>/<uuid of the row>`. Both change when the sync config
-/// is deployed anew.
+/// is deployed again.
 pub(crate) fn push_subkey(out: &mut String, deployment: u64, table: &str, id: &str) {
     let deployment = deployment.to_le_bytes();
     push_uuid(out, wide_digest(&[&deployment, table.as_bytes()]));

@@ -37,7 +37,7 @@ pub(crate) struct Session {
     keepalive: Keepalive,
     /// The last operation the client has of each bucket.
     positions: HashMap<String, u64>,
-    /// Buckets of the current checkpoint whose end has not been sent. A checkpoint that breaks into another goes on
+    /// Buckets of the current checkpoint whose end has not been sent. A checkpoint that interrupts another continues
     /// with them.
     pending: HashSet<String>,
     /// Operations sent since the current checkpoint was announced.

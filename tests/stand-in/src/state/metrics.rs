@@ -11,7 +11,7 @@ const REMEMBERED: usize = 1000;
 /// Numbers since the service started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Requests to `/sync/stream`, whatever came of them.
+    /// Requests to `/sync/stream`, successful or not.
     pub requests: u64,
     /// Answers with a body of lines that are open at this moment.
     pub open_streams: u64,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A body to answer a request with, whatever the request says.
+/// A body that answers any request.
 #[derive(Debug, Clone)]
 pub struct Replay {
     /// The body, exactly as it goes over the wire.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, types::ValueRef};
 
-/// Columns with the time, or made up anew each time: only whether they are set is of interest.
+/// Columns with a time or a random value: only whether they are set is compared.
 const BY_NATURE_DIFFERENT: [(&str, &str); 4] = [
     ("ps_sync_state", "last_synced_at"),
     ("ps_stream_subscriptions", "last_synced_at"),

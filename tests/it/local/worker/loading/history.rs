@@ -290,7 +290,7 @@ impl<'a> Writer<'a> {
                     self.connect();
                     return false;
                 }
-                // The source changes meanwhile.
+                // The source changes during the download.
                 1 => {
                     self.happen(3);
                     self.diff();
@@ -340,7 +340,7 @@ impl<'a> Writer<'a> {
         self.go_on(|_| true)
     }
 
-    /// Whether the client goes on; if not, it drops the buckets whose checksums are wrong and connects anew.
+    /// Whether the client continues; if not, it drops the buckets whose checksums are wrong and reconnects.
     fn go_on(&mut self, wanted: impl Fn(u8) -> bool) -> bool {
         let mut wrong: Vec<_> = self
             .buckets

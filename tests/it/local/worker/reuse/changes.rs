@@ -60,7 +60,7 @@ async fn a_changed_store_costs_its_change_and_becomes_what_a_full_download_makes
     let found = Content::of(&reuse.pipeline.file(&made));
     assert_eq!(found, reuse.scratch().await);
 
-    // The next one goes on from there.
+    // The next job starts from the result.
     reuse.change_rows(3);
     let End::Made(next) = reuse.job_from(&made).await else {
         panic!("rows have changed")
