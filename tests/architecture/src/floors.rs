@@ -99,11 +99,7 @@ const ALL: &[&str] = &[
 
 const TESTKIT: &[&str] = &[
     "machine wait",
-<<<<<<< HEAD
-    "recordings collector pipeline servers",
-=======
     "collector pipeline recordings servers",
->>>>>>> house-tests
     "objects program",
     "cluster serving stand_in",
 ];
