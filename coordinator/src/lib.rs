@@ -29,10 +29,3 @@ pub mod runs;
 pub mod settings;
 pub mod source;
 pub mod upkeep;
-
-// The paths by which the tests still reach them.
-pub use settings as config;
-/// The list of stores.
-pub mod stores {
-    pub use crate::source::{SourceError as StoresError, Store, StoreSource};
-}

@@ -31,10 +31,3 @@ pub mod telemetry;
 
 pub use ids::{Attempt, InvalidStoreId, JobId, OpId, RunId, StoreId};
 pub use message::JsonObject;
-
-// The paths by which others still reach them.
-pub use {
-    manifest::{checkpoint, encoding},
-    message::{codec, json},
-    telemetry::trace,
-};

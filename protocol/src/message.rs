@@ -13,9 +13,3 @@ mod v1;
 pub use event::{EventKind, Failure, FailureKind, SeedEvent};
 pub use job::{BaseSnapshot, Scope, SeedJob, Start, StreamSubscription};
 pub use json::JsonObject;
-
-// The names by which others still reach them.
-pub use crate::manifest::{
-    BucketCheckpoint, Checkpoint, Download, Encoding, FullReason, Manifest, Origin, Rendition,
-    StepTiming, TableRows, Way,
-};

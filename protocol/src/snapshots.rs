@@ -15,12 +15,7 @@ pub use config::SnapshotsConfig;
 pub use name::{SnapshotName, SnapshotPart, keys_of, latest_key};
 pub use repository::{SnapshotObject, SnapshotRepository};
 
-// The names by which others still reach them.
-pub use repository::{SnapshotObject as StoredObject, SnapshotRepository as SnapshotStore};
-
 pub use crate::{
     digest::Hashed as Fetched,
-    objects::{
-        CHECK_CONTENT, PART_BYTES, StorageError as SnapshotStoreError, unwrap, unwrap_to, wrap,
-    },
+    objects::{CHECK_CONTENT, PART_BYTES, StorageError, unwrap, unwrap_to, wrap},
 };

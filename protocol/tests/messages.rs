@@ -8,7 +8,8 @@ use std::{fs, path::PathBuf};
 use chrono::{DateTime, Utc};
 use seedbed_protocol::{
     Attempt, JobId, JsonObject, OpId, RunId, StoreId,
-    codec::{self, Body, CodecError, MAX_BODY_BYTES},
+    manifest::*,
+    message::codec::{self, Body, CodecError, MAX_BODY_BYTES},
     message::*,
 };
 use serde_json::{Value, json};

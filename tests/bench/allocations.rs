@@ -8,7 +8,7 @@
 use std::alloc::System;
 
 use anyhow::ensure;
-use seedbed_worker::config::{StreamCompression, WorkerSettings};
+use seedbed_worker::settings::{StreamCompression, WorkerSettings};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 use testkit::{machine::mib, pipeline::Pipeline, stand_in::StandIn};
 

@@ -17,8 +17,8 @@ use std::{
 
 use anyhow::{Context, ensure};
 use rusqlite::Connection;
-use seedbed_protocol::message::Manifest;
-use seedbed_worker::config::{StreamCompression, WorkerSettings};
+use seedbed_protocol::manifest::Manifest;
+use seedbed_worker::settings::{StreamCompression, WorkerSettings};
 use serde::Deserialize;
 use serde_json::json;
 use testkit::{

@@ -20,7 +20,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use rusqlite::Connection;
-use seedbed_worker::config::{StreamCompression, WorkerSettings};
+use seedbed_worker::settings::{StreamCompression, WorkerSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use testkit::{

@@ -12,8 +12,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use seedbed_protocol::{
     Attempt, JobId, JsonObject, RunId, StoreId,
     broker::{Broker, BrokerConfig, BrokerUrl, Message, Queue, connect},
-    message::{FullReason, Scope, SeedJob, Start},
-    trace::TraceContext,
+    manifest::FullReason,
+    message::{Scope, SeedJob, Start},
+    telemetry::trace::TraceContext,
 };
 use testkit::servers::RabbitMq;
 

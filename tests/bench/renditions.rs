@@ -13,8 +13,9 @@ use anyhow::{Context, ensure};
 use rusqlite::{Connection, OpenFlags};
 use seedbed_protocol::{
     Attempt, JobId, StoreId,
-    message::{Encoding, Rendition},
-    snapshots::{SnapshotName, SnapshotStore, unwrap},
+    manifest::{Encoding, Rendition},
+    objects::unwrap,
+    snapshots::{SnapshotName, SnapshotRepository},
 };
 use testkit::{
     machine::{cpu_time, machine, mib},
@@ -112,7 +113,7 @@ fn sizes() -> anyhow::Result<Vec<u32>> {
 }
 
 async fn measure(
-    snapshots: &SnapshotStore,
+    snapshots: &SnapshotRepository,
     store: &str,
     file: &Path,
     encoding: Encoding,
@@ -146,7 +147,7 @@ async fn measure(
 
 /// Stores a rendition as an upload does: wrapped, hashed and safely on disk.
 async fn put(
-    snapshots: &SnapshotStore,
+    snapshots: &SnapshotRepository,
     store: &str,
     encoding: Encoding,
     file: &Path,

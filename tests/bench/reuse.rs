@@ -8,8 +8,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use seedbed_protocol::message::{EventKind, Manifest, SeedJob};
-use seedbed_worker::config::WorkerSettings;
+use seedbed_protocol::manifest::Manifest;
+use seedbed_protocol::message::{EventKind, SeedJob};
+use seedbed_worker::settings::WorkerSettings;
 use serde_json::{Value, json};
 use testkit::{
     pipeline::{Pipeline, job, starting_from},

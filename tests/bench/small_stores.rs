@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use seedbed_protocol::message::Failure;
-use seedbed_worker::config::{StreamCompression, WorkerSettings};
+use seedbed_worker::settings::{StreamCompression, WorkerSettings};
 use testkit::{
     machine::{cpu_time, forget_peak, machine, mib, peak_bytes},
     pipeline::{Access, Pipeline, settings},

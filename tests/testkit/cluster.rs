@@ -14,8 +14,8 @@ use seedbed::catalog::{Catalog, PendingJob};
 use seedbed_protocol::{
     Attempt, OpId, StoreId,
     broker::{self, Broker, BrokerConfig, BrokerUrl},
-    message::{Checkpoint, Download, Encoding, Manifest, Origin, Rendition, TableRows},
-    snapshots::{SnapshotStore, SnapshotsConfig, keys_of},
+    manifest::{Checkpoint, Download, Encoding, Manifest, Origin, Rendition, TableRows},
+    snapshots::{SnapshotRepository, SnapshotsConfig, keys_of},
 };
 use serde_json::Value;
 use stand_in::PowerSync;
@@ -155,14 +155,14 @@ impl Cluster {
     ///
     /// # Panics
     /// When it cannot be opened.
-    pub fn snapshots(&self) -> SnapshotStore {
+    pub fn snapshots(&self) -> SnapshotRepository {
         let config = SnapshotsConfig {
             url: self.snapshots_url.clone(),
             renditions: vec![Encoding::Identity],
             latest: false,
         };
         let variables = self.objects.iter().flat_map(|o| o.variables.clone());
-        let store = SnapshotStore::open_with(&config, variables);
+        let store = SnapshotRepository::open_with(&config, variables);
         store.expect("the place for snapshots can be opened")
     }
 

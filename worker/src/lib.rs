@@ -23,15 +23,3 @@ pub mod snapshot;
 
 pub use metrics::Progress;
 pub use service::{Probe, Shutdown, Worker};
-
-// Paths from before the rooms, for callers that still use them.
-pub use oplog::{self as database, self as schema};
-pub use powersync::{self as line_buffer, self as stream, self as token};
-pub use seed as error;
-pub use settings as config;
-/// Verification under its former names.
-pub mod verify {
-    pub use crate::snapshot::verify::{
-        Expected, FileFacts as Verified, SnapshotFile as Snapshot, VerifyError, verify_file,
-    };
-}

@@ -5,7 +5,8 @@
 
 use seedbed_protocol::{
     Attempt, JobId,
-    message::{EventKind, Failure, FailureKind, Manifest, SeedEvent, Way},
+    manifest::{Manifest, Way},
+    message::{EventKind, Failure, FailureKind, SeedEvent},
 };
 
 use super::{

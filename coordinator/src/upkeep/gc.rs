@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use seedbed_protocol::{
     JobId, StoreId,
     objects::StorageError,
-    snapshots::{SnapshotPart, SnapshotRepository, StoredObject, latest_key},
+    snapshots::{SnapshotObject, SnapshotPart, SnapshotRepository, latest_key},
 };
 use serde::Serialize;
 use tracing::warn;
@@ -236,8 +236,8 @@ impl<'a> Collector<'a> {
     /// of jobs that it does not know. Those are not touched: they may be all that is left of another catalog.
     async fn orphans_among(
         &self,
-        objects: Vec<StoredObject>,
-    ) -> Result<(Vec<StoredObject>, u64), GcError> {
+        objects: Vec<SnapshotObject>,
+    ) -> Result<(Vec<SnapshotObject>, u64), GcError> {
         let jobs: HashSet<JobId> = objects.iter().filter_map(job_of).collect();
         let known = self.catalog.objects_of(&jobs).await?;
         let mut unknown = 0;
@@ -253,7 +253,7 @@ impl<'a> Collector<'a> {
     }
 }
 
-fn job_of(object: &StoredObject) -> Option<JobId> {
+fn job_of(object: &SnapshotObject) -> Option<JobId> {
     let (name, _) = object.snapshot.as_ref()?;
     Some(name.job_id())
 }

@@ -15,7 +15,7 @@ use lapin::{
 use seedbed_protocol::{
     Attempt, JobId, RunId, StoreId,
     broker::{Headers, Message, Queue},
-    codec,
+    message::codec,
     message::{EventKind, SeedEvent},
 };
 use serde_json::json;

@@ -3,8 +3,8 @@
 use chrono::DateTime;
 use futures::TryStreamExt;
 use seedbed::{
-    config::SourceConfig,
-    stores::{Store, StoreSource, StoresError},
+    settings::SourceConfig,
+    source::{SourceError, Store, StoreSource},
 };
 use seedbed_protocol::settings::Secret;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn source(url: &str, query: &str) -> StoreSource {
     StoreSource::new(None, None, &config).unwrap()
 }
 
-async fn stores(url: &str, query: &str) -> Result<Vec<Store>, StoresError> {
+async fn stores(url: &str, query: &str) -> Result<Vec<Store>, SourceError> {
     source(url, query)
         .stores(DateTime::UNIX_EPOCH)
         .try_collect()

@@ -11,7 +11,7 @@ use self::{
     control::Control,
     rows::{STREAM, add_store, change_50_rows, streams},
 };
-use seedbed_protocol::message::Manifest;
+use seedbed_protocol::manifest::Manifest;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;

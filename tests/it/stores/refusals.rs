@@ -1,6 +1,6 @@
 //! What a store that refuses makes of an upload: an error that says what to do next, and no secret.
 
-use seedbed_protocol::snapshots::SnapshotStoreError;
+use seedbed_protocol::objects::StorageError;
 use testkit::objects::ObjectServer;
 
 const WRONG: &str = "d3JvbmctaHVudGVyMi13cm9uZw==";
@@ -10,7 +10,7 @@ async fn refused(
     server: &ObjectServer,
     url: &str,
     variables: &[(String, String)],
-) -> (SnapshotStoreError, String) {
+) -> (StorageError, String) {
     let store = server.open(url, variables).unwrap();
     let error = store.check().await.unwrap_err();
     assert!(!error.is_transient(), "{error}");
@@ -33,10 +33,7 @@ async fn a_missing_bucket_is_named() {
         (ObjectServer::gcs().await, "gs://nothing/prefix"),
     ] {
         let (error, text) = refused(&server, url, &server.variables).await;
-        assert!(
-            matches!(error, SnapshotStoreError::NoBucket { .. }),
-            "{error:?}"
-        );
+        assert!(matches!(error, StorageError::NoBucket { .. }), "{error:?}");
         assert!(text.contains("create it"), "{text}");
     }
 }
@@ -51,7 +48,7 @@ async fn a_wrong_key_names_the_variable_to_set() {
         let variables = server.variables_with(variable, WRONG);
         let (error, text) = refused(&server, &server.url, &variables).await;
         assert!(
-            matches!(error, SnapshotStoreError::Credentials { .. }),
+            matches!(error, StorageError::Credentials { .. }),
             "{error:?}"
         );
         assert!(text.contains(variable), "{text}");
@@ -63,10 +60,7 @@ async fn who_may_only_read_is_told_what_to_allow() {
     let server = ObjectServer::s3().await;
     let reader = server.reader.clone().unwrap();
     let (error, text) = refused(&server, &server.url, &reader).await;
-    assert!(
-        matches!(error, SnapshotStoreError::Denied { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, StorageError::Denied { .. }), "{error:?}");
     assert!(text.contains("may not write"), "{text}");
     assert!(text.contains("allow these credentials"), "{text}");
 }

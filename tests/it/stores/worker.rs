@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use seedbed_protocol::{
-    message::{Encoding, FailureKind},
-    snapshots::{SnapshotPart, latest_key, unwrap},
+    manifest::Encoding,
+    message::FailureKind,
+    objects::unwrap,
+    snapshots::{SnapshotPart, latest_key},
 };
-use seedbed_worker::verify::verify_file;
+use seedbed_worker::snapshot::verify::verify_file;
 use testkit::{objects::ObjectServer, pipeline::Pipeline, powersync::PowerSync, program::Program};
 use tokio::io::BufReader;
 

@@ -4,8 +4,9 @@ use std::{any::Any, path::PathBuf};
 
 use axum::Router;
 use seedbed_protocol::{
-    message::Encoding,
-    snapshots::{SnapshotStore, SnapshotStoreError, SnapshotsConfig},
+    manifest::Encoding,
+    objects::StorageError,
+    snapshots::{SnapshotRepository, SnapshotsConfig},
 };
 use tokio::task::JoinHandle;
 
@@ -42,13 +43,13 @@ impl ObjectServer {
         &self,
         url: &str,
         variables: &[(String, String)],
-    ) -> Result<SnapshotStore, SnapshotStoreError> {
+    ) -> Result<SnapshotRepository, StorageError> {
         let config = SnapshotsConfig {
             url: url.to_owned(),
             renditions: vec![Encoding::Identity],
             latest: false,
         };
-        SnapshotStore::open_with(&config, variables.iter().cloned())
+        SnapshotRepository::open_with(&config, variables.iter().cloned())
     }
 
     /// The address at which the object `key` is read without credentials.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use chrono::Utc;
 use seedbed_protocol::{
     Attempt, JobId, JsonObject, RunId, StoreId,
-    message::{FullReason, Manifest, Scope, SeedJob, Start, StreamSubscription},
+    manifest::{FullReason, Manifest},
+    message::{Scope, SeedJob, Start, StreamSubscription},
 };
 use serde_json::Value;
 

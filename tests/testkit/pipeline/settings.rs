@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use seedbed_protocol::{
-    message::Encoding,
+    manifest::Encoding,
     settings::Secret,
     telemetry::{LogConfig, LogFormat},
 };
-use seedbed_worker::config::{
+use seedbed_worker::settings::{
     PowerSyncConfig, SchemaConfig, SnapshotsConfig, StreamCompression, StreamFormat,
     TokenAlgorithm, TokenConfig, WorkerConfig, WorkerSettings,
 };

@@ -5,11 +5,12 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use chrono::Utc;
 use seedbed_protocol::{
     broker::{Broker, BrokerError, Consumer, MemoryBroker, Message, Queue},
-    message::{Encoding, EventKind, Failure, Manifest, SeedEvent, SeedJob},
-    snapshots::SnapshotStore,
-    trace::TraceContext,
+    manifest::{Encoding, Manifest},
+    message::{EventKind, Failure, SeedEvent, SeedJob},
+    snapshots::SnapshotRepository,
+    telemetry::trace::TraceContext,
 };
-use seedbed_worker::{Shutdown, Worker, config::WorkerSettings};
+use seedbed_worker::{Shutdown, Worker, settings::WorkerSettings};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -26,7 +27,7 @@ pub struct Pipeline {
     /// What the worker takes jobs from.
     pub broker: MemoryBroker,
     /// Where it puts snapshots.
-    pub snapshots: SnapshotStore,
+    pub snapshots: SnapshotRepository,
     /// The worker.
     pub worker: Worker,
     /// Stops it.
@@ -73,7 +74,7 @@ impl Pipeline {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let mut settings = settings(service.into(), &directory);
         change(&mut settings);
-        let snapshots = SnapshotStore::open(&settings.snapshots);
+        let snapshots = SnapshotRepository::open(&settings.snapshots);
         let snapshots = snapshots.expect("the snapshot directory can be made");
         Self::run_worker(broker, directory, settings, snapshots).await
     }
@@ -84,7 +85,7 @@ impl Pipeline {
     /// When the worker refuses the settings.
     pub async fn start_in(
         service: impl Into<Access>,
-        snapshots: SnapshotStore,
+        snapshots: SnapshotRepository,
         change: impl FnOnce(&mut WorkerSettings),
     ) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
@@ -97,7 +98,7 @@ impl Pipeline {
         broker: MemoryBroker,
         directory: TempDir,
         settings: WorkerSettings,
-        snapshots: SnapshotStore,
+        snapshots: SnapshotRepository,
     ) -> Self {
         let worker = Worker::new(&settings, snapshots.clone(), Arc::new(broker.clone()));
         let worker =

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{JobId, RunId, StoreId, message::Scope, trace::TraceContext};
+use seedbed_protocol::{JobId, RunId, StoreId, message::Scope, telemetry::trace::TraceContext};
 use sqlx::Row;
 use tracing::Span;
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{RunId, trace::TraceContext};
+use seedbed_protocol::{RunId, telemetry::trace::TraceContext};
 
 use crate::catalog::{
     database::{Catalog, CatalogError, Lock, Tx, millis, parsed, sql},

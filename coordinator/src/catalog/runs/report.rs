@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ops::AddAssign};
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{RunId, message::Way};
+use seedbed_protocol::{RunId, manifest::Way};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 

@@ -5,10 +5,7 @@ use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream::BoxStream};
-use seedbed_protocol::{
-    JobId, StoreId,
-    message::{BaseSnapshot, Manifest},
-};
+use seedbed_protocol::{JobId, StoreId, manifest::Manifest, message::BaseSnapshot};
 use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
 

@@ -1,6 +1,6 @@
 //! Restores records of snapshots from their manifests, for a catalog that was lost.
 
-use seedbed_protocol::message::Manifest;
+use seedbed_protocol::manifest::Manifest;
 
 use super::record::record_snapshot;
 use crate::catalog::{

@@ -8,7 +8,7 @@ use seedbed_protocol::{
         Broker, BrokerConfig, BrokerError, BrokerUrl, Delivery, Headers, MemoryBroker, Message,
         Queue, RETURN_LIMIT, Subject, connect,
     },
-    trace::TraceContext,
+    telemetry::trace::TraceContext,
 };
 use testkit::servers::RabbitMq;
 use tokio::time::timeout;

@@ -10,7 +10,7 @@ use lapin::{
 };
 use seedbed_protocol::{
     broker::{Queue, Subject},
-    codec::CodecError,
+    message::codec::CodecError,
     message::{SeedEvent, SeedJob},
 };
 use testkit::servers::RabbitMq;

@@ -8,7 +8,8 @@ use seedbed::catalog::{
 };
 use seedbed_protocol::{
     Attempt, JobId, JsonObject, RunId, StoreId,
-    message::{Checkpoint, EventKind, Failure, FailureKind, Manifest, Scope, SeedEvent},
+    manifest::{Checkpoint, Manifest},
+    message::{EventKind, Failure, FailureKind, Scope, SeedEvent},
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use testkit::servers::Postgres;

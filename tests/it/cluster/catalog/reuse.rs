@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use seedbed::catalog::{Applied, Download, WayCount};
 use seedbed_protocol::{
     StoreId,
-    message::{BaseSnapshot, EventKind, FullReason, Origin},
+    manifest::{FullReason, Origin},
+    message::{BaseSnapshot, EventKind},
 };
 
 use super::fixture::{

@@ -5,7 +5,8 @@ use seedbed::catalog::Catalog;
 use seedbed_protocol::{
     Attempt, JobId,
     broker::Queue,
-    message::{Encoding, Manifest, SeedJob},
+    manifest::{Encoding, Manifest},
+    message::SeedJob,
     snapshots::{SnapshotName, keys_of},
 };
 use testkit::{cluster::Cluster, objects::ObjectServer, servers::RabbitMq};

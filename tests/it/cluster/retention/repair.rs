@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::TryStreamExt;
 use rusqlite::Connection;
 use seedbed::catalog::Catalog;
-use seedbed_protocol::{message::Manifest, snapshots::keys_of};
+use seedbed_protocol::{manifest::Manifest, snapshots::keys_of};
 use serde_json::json;
 use testkit::cluster::Cluster;
 

@@ -3,7 +3,7 @@
 
 use futures::TryStreamExt;
 use seedbed::catalog::{Catalog, SnapshotRecord};
-use seedbed_protocol::{StoreId, message::Manifest};
+use seedbed_protocol::{StoreId, manifest::Manifest};
 use serde_json::Value;
 use testkit::{
     cluster::Cluster,

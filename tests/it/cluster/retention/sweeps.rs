@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use seedbed_protocol::{
     StoreId,
-    message::Encoding,
+    manifest::Encoding,
     snapshots::{SnapshotPart, latest_key},
 };
 use serde_json::json;

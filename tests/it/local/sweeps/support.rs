@@ -6,8 +6,8 @@ use std::{
 };
 
 use rusqlite::Connection;
-use seedbed_protocol::message::Manifest;
-use seedbed_worker::verify::verify_file;
+use seedbed_protocol::manifest::Manifest;
+use seedbed_worker::snapshot::verify::verify_file;
 use serde_json::Value;
 use testkit::{
     powersync::PowerSync,

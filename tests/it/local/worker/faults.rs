@@ -5,9 +5,10 @@ use std::time::Duration;
 use futures::StreamExt;
 use seedbed_protocol::{
     broker::{Broker, Queue},
-    message::{Failure, FailureKind, Manifest},
+    manifest::Manifest,
+    message::{Failure, FailureKind},
 };
-use seedbed_worker::config::{StreamCompression, StreamFormat};
+use seedbed_worker::settings::{StreamCompression, StreamFormat};
 use serde_json::json;
 use testkit::{
     pipeline::{Pipeline, job, same_rows},

@@ -16,8 +16,8 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use rusqlite::Connection;
 use seedbed_protocol::message::StreamSubscription;
 use seedbed_worker::{
-    config::WorkerSettings,
     oplog::{Accepted, Applied, OpLog, OpLogError, SyncOptions},
+    settings::WorkerSettings,
 };
 use tempfile::TempDir;
 use testkit::{

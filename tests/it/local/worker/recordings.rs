@@ -7,13 +7,14 @@ use std::{fs, io::Read, path::Path};
 
 use seedbed_protocol::{
     JsonObject,
-    message::{Checkpoint, FailureKind, StreamSubscription},
+    manifest::Checkpoint,
+    message::{FailureKind, StreamSubscription},
 };
 use seedbed_worker::{
     oplog::{Accepted, Applied, OpLog, Schema, SyncOptions},
     powersync::{Line, LineFormat},
     snapshot,
-    verify::{self, Expected},
+    snapshot::verify::{self, Expected},
 };
 use serde_json::{Value, json};
 use testkit::{

@@ -7,7 +7,7 @@ use seedbed_protocol::{
     Attempt, StoreId,
     broker::{Broker, Headers, MemoryBroker, Message, Queue, RETURN_LIMIT},
     message::{EventKind, FailureKind, SeedEvent, SeedJob},
-    trace::TraceContext,
+    telemetry::trace::TraceContext,
 };
 use serde_json::json;
 use testkit::{

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use rusqlite::Connection;
 use seedbed_protocol::message::FailureKind;
-use seedbed_worker::{config::WorkerSettings, verify::verify_file};
+use seedbed_worker::{settings::WorkerSettings, snapshot::verify::verify_file};
 use serde_json::json;
 use testkit::{
     machine::Tmpfs,

@@ -11,9 +11,7 @@ use std::{
 };
 
 use seedbed_protocol::{
-    Attempt, JobId,
-    message::Encoding,
-    snapshots::{PART_BYTES, SnapshotName},
+    Attempt, JobId, manifest::Encoding, objects::PART_BYTES, snapshots::SnapshotName,
 };
 
 use super::place::{LARGE, Place, manifest, name, sha256};

@@ -7,8 +7,9 @@ use futures::{TryStreamExt, stream};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use seedbed_protocol::{
     Attempt, JobId, RunId, StoreId,
-    message::{Encoding, Manifest},
-    snapshots::{SnapshotName, SnapshotPart, unwrap},
+    manifest::{Encoding, Manifest},
+    objects::unwrap,
+    snapshots::{SnapshotName, SnapshotPart},
 };
 use serde_json::json;
 use testkit::wait;

@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 use seedbed_protocol::{
     Attempt, JobId, StoreId,
-    message::Encoding,
+    manifest::Encoding,
     snapshots::{SnapshotPart, latest_key},
 };
 

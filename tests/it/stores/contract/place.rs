@@ -9,8 +9,9 @@ use chrono::Utc;
 use futures::TryStreamExt;
 use seedbed_protocol::{
     Attempt, JobId, RunId, StoreId,
-    message::{Checkpoint, Download, Encoding, Manifest, Origin},
-    snapshots::{PART_BYTES, SnapshotName, SnapshotStore, SnapshotsConfig},
+    manifest::{Checkpoint, Download, Encoding, Manifest, Origin},
+    objects::PART_BYTES,
+    snapshots::{SnapshotName, SnapshotRepository, SnapshotsConfig},
 };
 use tempfile::TempDir;
 use testkit::objects::ObjectServer;
@@ -20,7 +21,7 @@ pub(super) const LARGE: usize = 3 * PART_BYTES + 4711;
 
 /// A snapshot store and what a test needs around it.
 pub(super) struct Place {
-    pub(super) store: SnapshotStore,
+    pub(super) store: SnapshotRepository,
     pub(super) server: Option<ObjectServer>,
     pub(super) directory: TempDir,
 }
@@ -34,7 +35,7 @@ impl Place {
             latest: false,
         };
         Self {
-            store: SnapshotStore::open(&config).unwrap(),
+            store: SnapshotRepository::open(&config).unwrap(),
             server: None,
             directory,
         }

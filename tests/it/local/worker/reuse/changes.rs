@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use seedbed_protocol::message::{Encoding, EventKind, FullReason, Way};
-use seedbed_worker::config::WorkerSettings;
+use seedbed_protocol::manifest::{Encoding, FullReason, Way};
+use seedbed_protocol::message::EventKind;
+use seedbed_worker::settings::WorkerSettings;
 use serde_json::{Value, json};
 use testkit::{
     pipeline::{End, Pipeline, same_rows, starting_from},

@@ -3,10 +3,11 @@
 use chrono::{TimeDelta, Utc};
 use rusqlite::Connection;
 use seedbed_protocol::{
-    message::{BaseSnapshot, Encoding, FullReason, StreamSubscription, Way},
+    manifest::{Encoding, FullReason, Way},
+    message::{BaseSnapshot, StreamSubscription},
     snapshots::{SnapshotPart, latest_key},
 };
-use seedbed_worker::config::WorkerSettings;
+use seedbed_worker::settings::WorkerSettings;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use testkit::{

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use seedbed_protocol::message::{BaseSnapshot, FullReason, Manifest, SeedJob, Start, Way};
+use seedbed_protocol::manifest::{FullReason, Manifest, Way};
+use seedbed_protocol::message::{BaseSnapshot, SeedJob, Start};
 use serde_json::{Value, json};
 use testkit::{
     pipeline::{End, Pipeline, job, same_rows, starting_from},
