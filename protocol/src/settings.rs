@@ -23,5 +23,5 @@ pub use load::{load, merge};
 pub use reference::reference;
 pub use secret::{Secret, optional_secret, without_secrets};
 pub use sources::{CONFIG_VARIABLE, ENV_PREFIX};
-pub use template::{ObjectTemplate, TemplateError, TextTemplate, quoted};
+pub use template::{ObjectTemplate, TemplateError, TextTemplate, kind_of, quoted};
 pub use value::{duration, list, optional_duration, positive};

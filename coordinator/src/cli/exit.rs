@@ -94,7 +94,7 @@ impl CliError {
 #[cfg(test)]
 mod tests {
     use seedbed_protocol::{
-        encoding::Encoding,
+        manifest::Encoding,
         snapshots::{SnapshotRepository, SnapshotsConfig},
     };
 

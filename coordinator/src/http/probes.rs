@@ -13,8 +13,8 @@ use seedbed_protocol::{
     telemetry::{METRICS_CONTENT_TYPE, metrics_text},
 };
 use seedbed_worker::{
-    config::TokenConfig,
-    token::{TokenError, public_jwks},
+    powersync::{TokenError, public_jwks},
+    settings::TokenConfig,
 };
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};

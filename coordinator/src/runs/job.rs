@@ -9,6 +9,7 @@ use seedbed_protocol::{
     settings::SettingsError,
     settings::TemplateError,
 };
+use serde_json::{Map, Value};
 
 use crate::settings::{Settings, StreamConfig, Templates};
 
@@ -51,7 +52,7 @@ impl JobMaker {
     /// # Errors
     /// [`Misfit`].
     pub fn check(&self, scope: &Scope) -> Result<(), Misfit> {
-        self.selection(&scope.claims).map(drop)
+        self.selection(&scope.claims.0).map(drop)
     }
 
     /// A job that may start now, from `start`.
@@ -65,7 +66,7 @@ impl JobMaker {
         scope: Scope,
         start: Start,
     ) -> Result<SeedJob, Misfit> {
-        let (parameters, subscriptions) = self.selection(&scope.claims)?;
+        let (parameters, subscriptions) = self.selection(&scope.claims.0)?;
         Ok(SeedJob {
             run_id,
             job_id,
@@ -82,7 +83,7 @@ impl JobMaker {
     /// Sync parameters and stream subscriptions for a store.
     fn selection(
         &self,
-        claims: &JsonObject,
+        claims: &Map<String, Value>,
     ) -> Result<(JsonObject, Vec<StreamSubscription>), Misfit> {
         let templates = &self.templates;
         let misfit = |setting: &str| {
@@ -93,10 +94,12 @@ impl JobMaker {
         let subject = templates.subject.fill_text(claims);
         subject.map_err(misfit("token.subject"))?;
         let parameters = templates.parameters.fill(claims);
-        let parameters = parameters.map_err(misfit("[parameters]"))?;
+        let parameters = JsonObject(parameters.map_err(misfit("[parameters]"))?);
         let streams = self.streams.iter().zip(&templates.streams).enumerate();
         let subscriptions = streams.map(|(index, (stream, template))| {
-            let filled = template.as_ref().map(|template| template.fill(claims));
+            let filled = template
+                .as_ref()
+                .map(|template| template.fill(claims).map(JsonObject));
             let filled = filled.transpose();
             Ok(StreamSubscription {
                 stream: stream.stream.clone(),

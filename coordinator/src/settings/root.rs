@@ -7,7 +7,7 @@ use seedbed_protocol::{
     settings::{self, SettingsError, invalid, positive},
     telemetry::LogConfig,
 };
-use seedbed_worker::config::{
+use seedbed_worker::settings::{
     PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, WorkerConfig, WorkerSettings,
 };
 use serde::Deserialize;

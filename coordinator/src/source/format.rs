@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Cursor, Read as _};
 
-use seedbed_protocol::json::kind_of;
+use seedbed_protocol::settings::kind_of;
 use serde_json::Value;
 
 use super::{error::RecordProblem, lines::MAX_LINE_BYTES, record::Columns};

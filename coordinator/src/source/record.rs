@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use seedbed_protocol::{JsonObject, StoreId, json::kind_of, message::Scope};
-use seedbed_worker::token::RESERVED_CLAIMS;
+use seedbed_protocol::{JsonObject, StoreId, message::Scope, settings::kind_of};
+use seedbed_worker::powersync::RESERVED_CLAIMS;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},

@@ -5,16 +5,14 @@ use std::{fs::File, io, path::Path, sync::Arc};
 
 use seedbed_protocol::{
     StoreId,
-    checkpoint::Checkpoint,
     digest::Hashed,
-    encoding::Encoding,
-    manifest::{Manifest, Rendition, TableRows},
+    manifest::{Checkpoint, Encoding, Manifest, Rendition, TableRows},
     objects::{StorageError, unwrap_to},
     snapshots::SnapshotRepository,
 };
 use seedbed_worker::{
-    schema::{Schema, SchemaError},
-    verify::{Expected, Snapshot, VerifyError as SnapshotError},
+    oplog::{Schema, SchemaError},
+    snapshot::verify::{Expected, SnapshotFile, VerifyError as SnapshotError},
 };
 use serde::Serialize;
 
@@ -200,7 +198,7 @@ impl Verifier {
                 checkpoint: checkpoint.as_ref(),
                 raw_tables: schema.raw_tables(),
             };
-            Snapshot::open(&path)?.verify(&expected)
+            SnapshotFile::open(&path)?.verify(&expected)
         });
         match verified.await? {
             Ok(verified) => Ok(VerifiedFile {

@@ -37,15 +37,3 @@ impl FromIterator<(String, Value)> for JsonObject {
         Self(entries.into_iter().collect())
     }
 }
-
-/// The kind of a value, for messages.
-pub fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a fraction",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}

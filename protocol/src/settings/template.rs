@@ -5,8 +5,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::{JsonObject, json::kind_of};
-
 const OPEN: &str = "{{";
 const CLOSE: &str = "}}";
 
@@ -58,6 +56,18 @@ pub fn quoted<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     quoted.join(", ")
 }
 
+/// The kind of a JSON value, for messages.
+pub fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a fraction",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
 /// A JSON object whose texts are templates, at any depth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObjectTemplate(Vec<(String, ValueTemplate)>);
@@ -88,7 +98,7 @@ impl ObjectTemplate {
     ///
     /// # Errors
     /// [`TemplateError`] of the first text that cannot be filled in.
-    pub fn fill(&self, claims: &JsonObject) -> Result<JsonObject, TemplateError> {
+    pub fn fill(&self, claims: &Map<String, Value>) -> Result<Map<String, Value>, TemplateError> {
         let Self(entries) = self;
         let filled = entries
             .iter()
@@ -112,14 +122,14 @@ impl ValueTemplate {
         })
     }
 
-    fn fill(&self, claims: &JsonObject) -> Result<Value, TemplateError> {
+    fn fill(&self, claims: &Map<String, Value>) -> Result<Value, TemplateError> {
         Ok(match self {
             Self::Text(text) => text.fill(claims)?,
             Self::List(items) => {
                 let filled = items.iter().map(|item| item.fill(claims));
                 filled.collect::<Result<_, _>>()?
             }
-            Self::Object(object) => Value::Object(object.fill(claims)?.0),
+            Self::Object(object) => Value::Object(object.fill(claims)?),
             Self::Literal(value) => value.clone(),
         })
     }
@@ -169,7 +179,7 @@ impl TextTemplate {
     ///
     /// # Errors
     /// [`TemplateError::UnknownColumn`].
-    pub fn fill(&self, claims: &JsonObject) -> Result<Value, TemplateError> {
+    pub fn fill(&self, claims: &Map<String, Value>) -> Result<Value, TemplateError> {
         if let [Piece::Column(column)] = &self.pieces[..] {
             return self.claim(column, claims).cloned();
         }
@@ -184,7 +194,7 @@ impl TextTemplate {
     ///
     /// # Errors
     /// [`TemplateError`] when the store has no such claim, or one of another type.
-    pub fn fill_text(&self, claims: &JsonObject) -> Result<String, TemplateError> {
+    pub fn fill_text(&self, claims: &Map<String, Value>) -> Result<String, TemplateError> {
         self.join(claims, |column, claim| match claim {
             Value::String(text) => Ok(text.clone()),
             Value::Number(number) => Ok(number.to_string()),
@@ -199,7 +209,7 @@ impl TextTemplate {
     /// All pieces in their order, claims as `written` writes them.
     fn join(
         &self,
-        claims: &JsonObject,
+        claims: &Map<String, Value>,
         written: impl Fn(&str, &Value) -> Result<String, TemplateError>,
     ) -> Result<String, TemplateError> {
         let mut filled = String::new();
@@ -214,13 +224,17 @@ impl TextTemplate {
         Ok(filled)
     }
 
-    fn claim<'a>(&self, column: &str, claims: &'a JsonObject) -> Result<&'a Value, TemplateError> {
+    fn claim<'a>(
+        &self,
+        column: &str,
+        claims: &'a Map<String, Value>,
+    ) -> Result<&'a Value, TemplateError> {
         let unknown = || TemplateError::UnknownColumn {
             text: self.text.clone(),
             column: column.to_owned(),
-            columns: claims.0.keys().cloned().collect(),
+            columns: claims.keys().cloned().collect(),
         };
-        claims.0.get(column).ok_or_else(unknown)
+        claims.get(column).ok_or_else(unknown)
     }
 }
 
@@ -229,7 +243,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn claims() -> JsonObject {
+    fn claims() -> Map<String, Value> {
         serde_json::from_value(json!({"id": 7, "region": "eu", "tags": ["a"]})).unwrap()
     }
 
@@ -259,7 +273,7 @@ mod tests {
         let template = object(&json!({"a": {"b": ["{{id}}", true]}, "c": 1})).unwrap();
         let filled = template.fill(&claims()).unwrap();
         assert_eq!(
-            Value::Object(filled.0),
+            Value::Object(filled),
             json!({"a": {"b": [7, true]}, "c": 1})
         );
     }
@@ -275,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_text_takes_texts_and_numbers_only() {
-        let claims: JsonObject = serde_json::from_value(
+        let claims: Map<String, Value> = serde_json::from_value(
             json!({"id": 7, "name": "a", "vip": true, "none": null, "tags": []}),
         )
         .unwrap();

@@ -7,7 +7,10 @@ use jsonwebtoken::{
     Algorithm, EncodingKey, Header,
     jwk::{Jwk, JwkSet, PublicKeyUse},
 };
-use seedbed_protocol::{message::Scope, settings::Secret};
+use seedbed_protocol::{
+    message::Scope,
+    settings::{Secret, TemplateError, TextTemplate},
+};
 use serde_json::{Map, Value};
 
 use crate::settings::{MAX_TOKEN_LIFETIME, TokenAlgorithm, TokenConfig};
@@ -52,9 +55,9 @@ pub enum TokenError {
     /// A scope that sets one of [`RESERVED_CLAIMS`].
     #[error("the store's claim {0:?} is set by Seedbed itself: rename that column in source.query")]
     ReservedClaim(String),
-    /// A subject with a placeholder for a claim that the scope does not have.
-    #[error("token.subject asks for {{{{{0}}}}}, but the store has no such text or number claim")]
-    Subject(String),
+    /// A subject that is no template, or that does not fit the scope.
+    #[error("token.subject: {0}")]
+    Subject(#[from] TemplateError),
     /// The signature failed.
     #[error("cannot sign the token: {0}")]
     Sign(String),
@@ -64,7 +67,7 @@ pub enum TokenError {
 pub struct TokenSigner {
     key: EncodingKey,
     header: Header,
-    subject: String,
+    subject: TextTemplate,
     audience: Option<String>,
     lifetime: Duration,
 }
@@ -83,7 +86,7 @@ impl TokenSigner {
         Ok(Self {
             key: encoding_key(config)?,
             header,
-            subject: config.subject.clone(),
+            subject: TextTemplate::parse(&config.subject)?,
             audience: config.audience.clone(),
             lifetime: config.lifetime,
         })
@@ -114,7 +117,7 @@ impl TokenSigner {
         {
             return Err(TokenError::ReservedClaim(reserved.to_owned()));
         }
-        claims.insert("sub".to_owned(), fill(&self.subject, scope)?.into());
+        claims.insert("sub".to_owned(), self.subject.fill_text(scope)?.into());
         claims.extend(
             self.audience
                 .clone()
@@ -122,27 +125,6 @@ impl TokenSigner {
         );
         Ok(claims)
     }
-}
-
-/// Fills each `{{claim}}` of `template` with that claim's text or number. An unclosed `{{` stays as it is.
-fn fill(template: &str, claims: &Map<String, Value>) -> Result<String, TokenError> {
-    let mut filled = String::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let Some((name, after)) = after.split_once("}}") else {
-            break;
-        };
-        let name = name.trim();
-        filled.push_str(before);
-        match claims.get(name) {
-            Some(Value::String(text)) => filled.push_str(text),
-            Some(Value::Number(number)) => filled.push_str(&number.to_string()),
-            _ => return Err(TokenError::Subject(name.to_owned())),
-        }
-        rest = after;
-    }
-    filled.push_str(rest);
-    Ok(filled)
 }
 
 /// Returns the public halves of the keys that `config` signs with, for a service that fetches them. Returns none for

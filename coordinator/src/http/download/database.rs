@@ -11,8 +11,7 @@ use axum::{
 use chrono::Utc;
 use seedbed_protocol::{
     StoreId,
-    encoding::Encoding,
-    manifest::{Manifest, Rendition},
+    manifest::{Encoding, Manifest, Rendition},
 };
 use tracing::Span;
 

@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use seedbed_protocol::{
-    encoding::Encoding,
+    manifest::Encoding,
     snapshots::{SnapshotName, SnapshotPart},
 };
 use tower_http::services::ServeFile;

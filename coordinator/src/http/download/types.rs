@@ -1,7 +1,7 @@
 //! What `GET /database` takes and answers, as it is written.
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::encoding::Encoding;
+use seedbed_protocol::manifest::Encoding;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use seedbed_worker::token::TokenError;
+use seedbed_worker::powersync::TokenError;
 
 use crate::http::download::DownloadError;
 

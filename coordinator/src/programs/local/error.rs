@@ -1,7 +1,7 @@
 //! Why seeding in one process stopped.
 
 use seedbed_protocol::{broker::BrokerError, objects::StorageError, settings::SettingsError};
-use seedbed_worker::error::ConfigError;
+use seedbed_worker::seed::ConfigError;
 
 use super::lock::LockError;
 use crate::{

@@ -1,10 +1,7 @@
 //! Snapshots, as the API answers them.
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{
-    encoding::Encoding,
-    manifest::{self, Manifest},
-};
+use seedbed_protocol::manifest::{self, Encoding, Manifest};
 use serde::Serialize;
 use utoipa::ToSchema;
 
