@@ -93,6 +93,9 @@ impl Builder {
     }
 
     /// Trusts a public key (PEM) for tokens with this key id. RS256, ES256 and EdDSA and their relatives work.
+    ///
+    /// # Errors
+    /// When the key is not one for `algorithm`.
     pub fn public_key(
         mut self,
         kid: impl Into<String>,

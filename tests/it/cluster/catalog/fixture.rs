@@ -201,10 +201,10 @@ pub(super) fn started(job: &PendingJob, attempt: u32) -> SeedEvent {
 }
 
 pub(super) fn manifest(job: &PendingJob, attempt: u32) -> Manifest {
-    Manifest {
-        created_at: Utc::now() - TimeDelta::minutes(30),
-        ..testkit::cluster::manifest(job, Attempt::new(attempt).unwrap())
-    }
+    let mut manifest = testkit::cluster::manifest(job, Attempt::new(attempt).unwrap());
+    manifest.created_at -= TimeDelta::minutes(30);
+    manifest.renditions[0].key = format!("s/{}-{attempt}-0a0b0c0d.sqlite", job.job_id);
+    manifest
 }
 
 pub(super) fn completed(job: &PendingJob, attempt: u32) -> SeedEvent {

@@ -36,10 +36,10 @@ const FIRST_SEED: u64 = 20_261_123;
 /// What a path makes of a history.
 #[derive(Debug, PartialEq)]
 struct Outcome {
-    /// What became of each checkpoint.
+    /// The result of each checkpoint.
     applied: Vec<Applied>,
-    /// Every table; `None` when a line made it fail, which each path says in its own words. Empty if the last checkpoint was refused: such a database is thrown
-    /// away, and only the core extension shows a part of it meanwhile.
+    /// Every table; `None` when a line made it fail, which each path says in its own words. Empty if the last checkpoint
+    /// was refused: such a database is thrown away, and only the core extension shows a part of it before that.
     database: Option<String>,
 }
 
