@@ -274,7 +274,7 @@ fn assert_verified(what: &str, snapshot: &Path, checkpoint: &Checkpoint) {
         checkpoint: Some(checkpoint),
         raw_tables: &[],
     };
-    let verified = verify::Snapshot::open(snapshot).and_then(|file| file.verify(&expected));
+    let verified = verify::SnapshotFile::open(snapshot).and_then(|file| file.verify(&expected));
     verified.unwrap_or_else(|error| panic!("{what}: {error}"));
 }
 
