@@ -1,5 +1,8 @@
 //! Test equipment: stand-ins for the services around Seedbed, private to one test and gone when it ends.
 
+// A test ends by a panic, and so does what serves it.
+#![allow(clippy::missing_panics_doc)]
+
 pub mod cluster;
 pub mod collector;
 pub mod machine;

@@ -170,9 +170,6 @@ impl PowerSync {
     }
 
     /// Waits until the counters satisfy a condition and returns them.
-    ///
-    /// # Panics
-    /// Never: the counters live as long as the service.
     pub async fn wait_for(&self, condition: impl FnMut(&Metrics) -> bool) -> Metrics {
         let mut metrics = self.service.metrics.subscribe();
         let reached = metrics

@@ -12,8 +12,6 @@ use tokio::task::JoinHandle;
 
 use super::faults::{self, Faults};
 
-/// Where `tests/run.sh` installs the servers.
-
 /// The name of the bucket, or container, that a server has.
 pub(super) const BUCKET: &str = "snapshots";
 
