@@ -20,11 +20,11 @@ need "compiles the programs" gcc libc6-dev libclang-dev
 need "opens a snapshot" sqlite3
 install_needed
 
-# With the profile of the tests and of plain `cargo build`, so that neither compiles anything again.
+# With the profile and the features that the tests use, so that neither compiles anything again.
 programs=$(realpath -m "${CARGO_TARGET_DIR-target}")/debug
 [ -x "$programs/seedbed" ] ||
   echo "Compiling seedbed, seedbed-worker and the stand-in: about FIGURE minutes on two idle cores, once" >&2
-cargo build --locked -p seedbed -p seedbed-worker -p seedbed-stand-in
+cargo build --locked --workspace --bins
 
 data=$(mktemp -d)
 cd "$data"

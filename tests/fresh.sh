@@ -86,7 +86,7 @@ run() {
 
 run "deploy/demo.sh --once"
 run "deploy/demo.sh --once"
-run "cargo build --locked -p seedbed-worker"
+run "cargo build --locked --workspace --bins"
 run "tests/run.sh"
 sed -n '/^Compiling took/p;/^Tests took/p;/^Left out:/,$p' "$log"
 [ "$all" -eq 0 ] || echo "At least one command failed: see $log" >&2

@@ -15,4 +15,4 @@ pub mod serving;
 pub mod stand_in;
 pub mod wait;
 
-pub use ::stand_in as powersync;
+pub use seedbed_stand_in as powersync;

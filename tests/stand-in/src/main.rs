@@ -2,8 +2,8 @@
 
 use anyhow::{Context, ensure};
 use clap::Parser;
+use seedbed_stand_in::PowerSync;
 use serde_json::json;
-use stand_in::PowerSync;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
