@@ -17,8 +17,8 @@ use seedbed_protocol::{
     manifest::{Checkpoint, Download, Encoding, Manifest, Origin, Rendition, TableRows},
     snapshots::{SnapshotRepository, SnapshotsConfig, keys_of},
 };
+use seedbed_stand_in::PowerSync;
 use serde_json::Value;
-use stand_in::PowerSync;
 use tempfile::TempDir;
 
 use crate::{

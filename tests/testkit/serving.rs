@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header};
 use reqwest::{Method, Response, StatusCode};
+use seedbed_stand_in::PowerSync;
 use serde_json::{Value, json};
-use stand_in::PowerSync;
 
 use crate::{
     program::{Process, Program},

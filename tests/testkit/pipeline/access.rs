@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use stand_in::PowerSync;
+use seedbed_stand_in::PowerSync;
 
 /// What a client of a PowerSync service has to know.
 #[derive(Debug, Clone, Deserialize)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use stand_in::PowerSync;
+use seedbed_stand_in::PowerSync;
 
 /// Compares the products in a snapshot file with those that the service has for a store.
 ///
