@@ -12,6 +12,7 @@
 //! Knows nothing of HTTP or of what is printed. A kill loses nothing: what is listed is published by the next process
 //! ([`publish`](self::publish)), what was not recorded is delivered again ([`record`](self::record)).
 
+mod base;
 mod control;
 mod error;
 mod gauges;
@@ -21,7 +22,6 @@ mod parked;
 pub mod progress;
 mod publish;
 mod record;
-mod start;
 mod supervise;
 mod trigger;
 

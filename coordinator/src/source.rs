@@ -2,31 +2,28 @@
 //!
 //! ```text
 //!   file, standard input ─▶ file ─▶ lines, format ───────┐
-//!                                                        ├─▶ record (columns ─▶ scope) ─▶ reading (channel) ─▶ Store
-//!   SQL database ─────────▶ sql ─▶ driver, query, values ┘
+//!                                                        ├─▶ record (columns ─▶ scope) ─▶ channel ─▶ Store
+//!   SQL database ─────────▶ sql ─────────────────────────┘
 //! ```
 //!
 //! In: `[source]` or `--stores`. Out: a stream that ends after the first error. Knows nothing of runs or the
 //! catalog, and only reads: a kill leaves nothing.
 
-mod driver;
+mod channel;
+mod configured;
 mod error;
 mod file;
 mod format;
 mod lines;
-mod query;
-mod reading;
 mod record;
 mod sql;
 mod store;
-mod store_source;
-mod values;
 
 pub use self::{
+    configured::StoreSource,
     error::{RecordProblem, SourceError},
     file::Input,
     format::FileFormat,
     sql::SqlSource,
     store::Store,
-    store_source::StoreSource,
 };

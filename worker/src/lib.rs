@@ -21,5 +21,5 @@ pub mod service;
 pub mod settings;
 pub mod snapshot;
 
-pub use metrics::Progress;
+pub use metrics::Counters;
 pub use service::{Probe, Shutdown, Worker};

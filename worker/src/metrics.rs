@@ -164,12 +164,12 @@ impl Drop for InFlight {
 
 /// Counters that a progress bar reads while jobs run: the sums over all jobs of a worker. They only ever grow.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct Counters {
     operations: AtomicU64,
     bytes: AtomicU64,
 }
 
-impl Progress {
+impl Counters {
     /// Returns how many operations were downloaded; nearly always one a row.
     pub fn operations(&self) -> u64 {
         self.operations.load(Ordering::Relaxed)

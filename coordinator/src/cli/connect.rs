@@ -11,7 +11,7 @@ use seedbed_protocol::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{args::SourceArgs, exit::CliError, progress::Reporter};
+use super::{args::SourceArgs, exit::CliError, progress::ProgressPrinter};
 use crate::{
     catalog::{Catalog, CatalogError},
     programs::{Awaited, Cluster, FollowOutcome},
@@ -100,7 +100,7 @@ impl ClusterParts {
     /// A coordinator for this command.
     pub(super) fn cluster(&self, settings: &Settings, json: bool) -> Result<Cluster, CliError> {
         let (catalog, broker) = (self.catalog.clone(), self.broker.clone());
-        let observer = Reporter::observer(json);
+        let observer = ProgressPrinter::observer(json);
         Ok(Cluster::new(settings, catalog, broker, observer)?)
     }
 

@@ -18,7 +18,7 @@ use crate::runs::progress::{Counts, Observer, Progress, ReadProgress, Summary};
 
 /// Shows progress and summaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reporter {
+pub(super) enum ProgressPrinter {
     /// A bar on standard error.
     Bar,
     /// A line on standard error every few seconds.
@@ -27,7 +27,7 @@ pub(super) enum Reporter {
     Json,
 }
 
-impl Reporter {
+impl ProgressPrinter {
     /// JSON if it is asked for, otherwise what suits standard error.
     pub(super) fn new(json: bool) -> Self {
         match json {
@@ -65,7 +65,7 @@ impl Reporter {
     }
 }
 
-impl Observer for Reporter {
+impl Observer for ProgressPrinter {
     fn watch(&self, progress: ReadProgress) -> BoxFuture<'_, Infallible> {
         Box::pin(self.show(progress))
     }

@@ -10,11 +10,11 @@
 //! continued by the client with Range.
 
 mod database;
-mod downloads;
 pub(super) mod files;
 mod routes;
 mod signed_url;
+mod state;
 mod types;
 
-pub use self::downloads::DownloadError;
-pub(super) use self::{downloads::Downloads, routes::routes, types::Encodings};
+pub use self::state::DownloadError;
+pub(super) use self::{routes::routes, state::Downloads, types::Encodings};

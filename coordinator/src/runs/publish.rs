@@ -23,7 +23,7 @@ use seedbed_protocol::{
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, error, info_span, warn};
 
-use super::{error::RunError, job::JobMaker, start::starts};
+use super::{base::starts, error::RunError, job::JobMaker};
 use crate::{
     catalog::{Catalog, PendingJob, QueuedJob},
     metrics::PublishMetrics,

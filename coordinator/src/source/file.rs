@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 
 use super::store::Store;
 use super::{
+    channel::{READ_AHEAD, Read, until_end},
     error::{RecordProblem, SourceError},
     format::{FileFormat, check_header, csv_columns, first_line, json_columns, malformed, sniff},
     lines::{Lines, without_byte_order_mark},
-    reading::{READ_AHEAD, Read, until_end},
     record::{Columns, scope},
 };
 

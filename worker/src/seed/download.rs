@@ -13,7 +13,7 @@ use super::{
     streams::{Streams, Until},
 };
 use crate::{
-    metrics::{Metrics, Progress},
+    metrics::{Counters, Metrics},
     oplog::{OpLog, Schema, SyncOptions, Synced},
     settings::WorkerSettings,
 };
@@ -60,7 +60,7 @@ impl Downloader {
     }
 
     /// Returns the counters of all downloads.
-    pub(super) fn progress(&self) -> Arc<Progress> {
+    pub(super) fn progress(&self) -> Arc<Counters> {
         self.streams.progress()
     }
 

@@ -22,7 +22,7 @@ use super::{
     workdir::{JobDirectory, WorkDirectory},
 };
 use crate::{
-    metrics::{Metrics, Progress},
+    metrics::{Counters, Metrics},
     oplog::{Schema, Synced, core_version},
     settings::WorkerSettings,
     snapshot::{
@@ -79,7 +79,7 @@ impl Seeder {
     }
 
     /// Returns the counters of all downloads.
-    pub(crate) fn progress(&self) -> Arc<Progress> {
+    pub(crate) fn progress(&self) -> Arc<Counters> {
         self.downloader.progress()
     }
 

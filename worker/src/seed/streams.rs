@@ -17,7 +17,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::{config_error::ConfigError, download_error::DownloadError};
 use crate::{
     backoff::Backoff,
-    metrics::{Metrics, Progress},
+    metrics::{Counters, Metrics},
     oplog::{Accepted, Applied, OpLog, TargetCheckpoint},
     powersync::{PowerSyncClient, StreamError, StreamGate, TokenError, TokenSigner},
     settings::WorkerSettings,
@@ -48,7 +48,7 @@ pub(super) struct Streams {
     gate: StreamGate,
     signer: TokenSigner,
     max_reconnects: u32,
-    progress: Arc<Progress>,
+    progress: Arc<Counters>,
     metrics: Arc<Metrics>,
 }
 
@@ -69,7 +69,7 @@ impl Streams {
         })
     }
 
-    pub(super) fn progress(&self) -> Arc<Progress> {
+    pub(super) fn progress(&self) -> Arc<Counters> {
         self.progress.clone()
     }
 

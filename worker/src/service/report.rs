@@ -18,13 +18,13 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use crate::seed::SeedError;
 
 /// Publishes the events of one worker.
-pub(super) struct Reporter {
+pub(super) struct EventReporter {
     broker: Arc<dyn Broker>,
     /// The worker's name: host and process.
     worker: String,
 }
 
-impl Reporter {
+impl EventReporter {
     pub(super) fn new(broker: Arc<dyn Broker>) -> Self {
         let host = gethostname::gethostname();
         let worker = format!("{}-{}", host.display(), std::process::id());

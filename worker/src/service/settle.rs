@@ -18,7 +18,7 @@ use tracing::{Instrument, Span, error, info, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{
-    report::{Reporter, describe, describe_download, describe_way, failure_of},
+    report::{EventReporter, describe, describe_download, describe_way, failure_of},
     retry::{Retry, next_retry},
 };
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
 /// again, and the catalog applies the second event at most once.
 pub(super) struct Settler {
     broker: Arc<dyn Broker>,
-    reporter: Reporter,
+    reporter: EventReporter,
     pub(super) seeder: Seeder,
     metrics: Arc<Metrics>,
     config: WorkerConfig,
@@ -45,7 +45,7 @@ impl Settler {
         config: WorkerConfig,
     ) -> Self {
         Self {
-            reporter: Reporter::new(broker.clone()),
+            reporter: EventReporter::new(broker.clone()),
             broker,
             seeder,
             metrics,

@@ -14,7 +14,7 @@ use tracing::warn;
 
 use super::settle::Settler;
 use crate::{
-    metrics::{Metrics, Progress},
+    metrics::{Counters, Metrics},
     seed::{ConfigError, SeedError, Seeder},
     settings::WorkerSettings,
 };
@@ -87,7 +87,7 @@ impl Worker {
     }
 
     /// Returns the counters of all jobs.
-    pub fn progress(&self) -> Arc<Progress> {
+    pub fn progress(&self) -> Arc<Counters> {
         self.settler.seeder.progress()
     }
 

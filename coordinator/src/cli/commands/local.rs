@@ -11,7 +11,7 @@ use crate::{
         connect::{repeatable_store_list, stop_on_signals, store_list},
         exit::CliError,
         output::tell_addresses,
-        progress::Reporter,
+        progress::ProgressPrinter,
     },
     programs::{Local, LocalOutcome},
     settings::Settings,
@@ -42,7 +42,7 @@ pub(in crate::cli) async fn local(
         ..Sweep::all(RunKind::Local).asking_for(args.full, args.all)
     };
     let stop = stop_on_signals(STOPPING)?;
-    let local = Local::open(settings, Reporter::observer(json)).await?;
+    let local = Local::open(settings, ProgressPrinter::observer(json)).await?;
     Ok(match local.seed(&stores, sweep, stop).await? {
         LocalOutcome::Finished(summary) if summary.totals.seeded == summary.totals.stores => 0,
         LocalOutcome::Finished(_) => FAILED,
@@ -70,7 +70,7 @@ async fn serve(args: LocalArgs, settings: Settings, json: bool) -> Result<u8, Cl
     let scheduled = settings.serve.schedule.is_some();
     let every = args.interval.or((!scheduled).then_some(INTERVAL));
     let stop = stop_on_signals(STOPPING)?;
-    let local = Local::open(settings, Reporter::observer(json)).await?;
+    let local = Local::open(settings, ProgressPrinter::observer(json)).await?;
     let service = local.listen(stores.clone()).await?;
     tell_addresses(service.address(), service.health_address(), json);
     local.serve(service, &stores, sweep, every, stop).await?;

@@ -16,7 +16,7 @@ use seedbed_protocol::{
 use tracing::Span;
 
 use super::{
-    downloads::Downloads,
+    state::Downloads,
     types::{Database, DatabaseQuery},
 };
 use crate::{

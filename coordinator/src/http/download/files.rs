@@ -17,7 +17,7 @@ use seedbed_protocol::{
 };
 use tower_http::services::ServeFile;
 
-use super::{downloads::Downloads, signed_url::Signature};
+use super::{signed_url::Signature, state::Downloads};
 use crate::http::{
     problem::{Problem, ProblemBody},
     responses::{Failures, RateLimited},

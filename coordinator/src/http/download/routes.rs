@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::routing::get;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{database, downloads::Downloads, files};
+use super::{database, files, state::Downloads};
 
 /// The endpoints, with `downloads` as their state. Browsers are let in by another layer.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(

@@ -11,7 +11,7 @@ use sqlx::{
     },
 };
 
-use super::{error::RecordProblem, record::Columns};
+use crate::source::{error::RecordProblem, record::Columns};
 
 pub(super) fn json_columns(json: &str) -> Result<Columns, RecordProblem> {
     serde_json::from_str(json).map_err(|e| RecordProblem::Malformed(e.to_string()))

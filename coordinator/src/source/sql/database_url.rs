@@ -1,4 +1,4 @@
-//! Which database a `source.url` names, and how it is connected to.
+//! Parses `source.url`: which database it names, and how to connect to it.
 
 use std::{fmt, str::FromStr};
 
@@ -9,7 +9,7 @@ use sqlx::{
 };
 use url::Url;
 
-use super::error::SourceError;
+use crate::source::error::SourceError;
 
 /// The parameters of a Postgres URL that sqlx knows, except `options[…]`. It would log any other one with its
 /// value, which may be a misspelt password.
