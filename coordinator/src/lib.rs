@@ -1,4 +1,4 @@
-//! The coordinator: knows which stores there are, has each of them seeded, and keeps the catalog.
+//! The coordinator: lists the stores, has workers seed them, and keeps the catalog.
 //!
 //! ```text
 //!   source ──▶ runs ──── SeedJob ───▶ Queue::Jobs ──▶ worker
@@ -9,7 +9,7 @@
 //!                └──▶ http (downloads, API, dashboard), cli (progress, status)
 //! ```
 //!
-//! Rooms, from the ground up; each uses only those below it:
+//! Rooms, the lowest floor first; each uses only lower floors, those above it in this list:
 //!
 //! * [`catalog`], [`settings`], `metrics`.
 //! * [`source`]: the list of stores. [`upkeep`]: garbage collection, rebuilding, verifying.
@@ -18,7 +18,7 @@
 //! * [`programs`]: a server, a command on a cluster, everything in one process.
 //! * [`cli`]: the program `seedbed`, and all that it prints.
 //!
-//! `README.md` beside this folder follows a store and a download through them.
+//! `README.md` next to this folder follows a store and a download through them.
 
 pub mod catalog;
 pub mod cli;

@@ -1,8 +1,8 @@
 //! What coordinator and workers say to each other: [`SeedJob`] one way, [`SeedEvent`] the other.
 //!
 //! In: a job or an event. Out: the bytes of a message body, and back ([`codec`]). The binary layout is frozen by the
-//! golden files in `protocol/tests/golden`: a changed field is a new version in [`codec`], never a silent edit; `v1` is
-//! how the last version was written. Nothing is kept, so a kill leaves nothing.
+//! golden files in `protocol/tests/golden`: a changed field is a new version in [`codec`], never a silent edit; `v1`
+//! reads the previous version. Nothing is kept, so a kill leaves nothing.
 
 pub mod codec;
 mod event;

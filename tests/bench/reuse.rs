@@ -1,4 +1,4 @@
-//! What a store costs of which there is a snapshot already: `cargo bench -p seedbed-tests --bench reuse`.
+//! Cost of re-seeding stores that have a snapshot: `cargo bench -p seedbed-tests --bench reuse`.
 //!
 //! Sweeps over small stores of which none, some or all have changed, against the sweep that downloads every row; and one
 //! large store with a few changed rows. One worker and the stand-in service share this process. The ratios are of figures

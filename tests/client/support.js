@@ -1,5 +1,5 @@
 /**
- * What the tests of the example client share: the PowerSync service and the snapshots that `tests/it/client.rs` has
+ * What the tests of the example client share: the PowerSync service and the snapshots that `tests/it/delivery/clients.rs` has
  * set up, and a device to install on.
  */
 

@@ -1,4 +1,4 @@
-// What people do with the dashboard, in a real browser; tests/it/dashboard.rs starts the server and this.
+// What people do with the dashboard, in a real browser; tests/it/delivery/dashboard.rs starts the server and this.
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -15,4 +15,5 @@ pub mod serving;
 pub mod stand_in;
 pub mod wait;
 
+/// The stand-in as a library, in this process. [`stand_in`] starts it as a program of its own.
 pub use seedbed_stand_in as powersync;

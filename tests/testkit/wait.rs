@@ -1,4 +1,4 @@
-//! The one way to wait for what nothing announces.
+//! Polls until a condition holds, for what announces nothing.
 
 use std::time::Duration;
 

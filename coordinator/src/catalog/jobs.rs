@@ -1,6 +1,8 @@
 //! The table `jobs`: from listing to the end (`pending`), retry and cancel (`retry`), and what is shown (`record`).
 //!
-//! The states and their transitions are in `state.rs`. Events of workers are applied in `events.rs`.
+//! In: jobs that were published, that expire, that are retried or cancelled. Out: rows of `jobs`. The states are in `state.rs`;
+//! a diagram of their transitions is in the catalog's `README.md`. Events of workers are applied in `events.rs`. Each change is
+//! one transaction: a kill leaves it made or not made.
 
 mod pending;
 mod record;

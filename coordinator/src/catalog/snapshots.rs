@@ -1,5 +1,8 @@
-//! The table `snapshots`: what is recorded and which is live (`record`), what may be deleted (`retention`), and what a
-//! new catalog takes over from manifests (`restore`).
+//! The table `snapshots`: which one is live (`record`), which may be deleted (`retention`), and how a new catalog is filled
+//! from manifests (`restore`).
+//!
+//! In: events, `gc`, `rebuild-catalog`. Out: rows of `snapshots`, and the live snapshot that every download asks for. Each change
+//! is part of one transaction: a kill leaves it made or not made.
 
 mod record;
 mod restore;

@@ -72,7 +72,7 @@ pub(super) enum Command {
     /// Remove snapshots that are no longer needed
     #[command(after_help = "Example:\n  seedbed gc --dry-run")]
     Gc(GcArgs),
-    /// Take every snapshot into the catalog whose manifest is in the store
+    /// Take every snapshot into the catalog whose manifest is in the object storage
     #[command(
         after_help = "Example:\n  SEEDBED_CATALOG__URL=sqlite:new.db seedbed rebuild-catalog"
     )]

@@ -1,4 +1,4 @@
-//! `seedbed check`: is every part configured, reachable and usable?
+//! `seedbed check`: checks that every part is configured, reachable and usable.
 //!
 //! In: settings and the list of stores. Out: one line a part, with what was found or what to do. It writes a small object
 //! and removes it again; killed in between, that object stays, which the next check overwrites or leaves alone.

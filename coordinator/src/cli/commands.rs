@@ -1,4 +1,7 @@
-//! The commands, one file each: reads its arguments and settings, opens parts, and prints what came of them.
+//! The commands, one file each: reads its arguments and settings, opens parts, and prints the result.
+//!
+//! In: arguments and settings, from `dispatch`. Out: what is printed, and an error that `exit` turns into an exit code. What a
+//! kill leaves is said by the rooms that a command calls.
 
 pub(super) mod cancel;
 pub(super) mod config;

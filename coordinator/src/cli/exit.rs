@@ -1,4 +1,4 @@
-//! Why a command failed, and the exit code that says whose turn it is: 2 if a person has to change the command line, the
+//! Why a command failed, and its exit code: 2 if a person has to change the command line, the
 //! settings or the list of stores first, otherwise 1.
 
 use seedbed_protocol::{

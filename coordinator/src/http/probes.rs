@@ -105,7 +105,7 @@ async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Whether requests should come here
+/// Readiness: whether this server should get requests
 #[utoipa::path(
     get,
     path = "/readyz",

@@ -1,4 +1,4 @@
-//! The refusals that many endpoints have in common, for the OpenAPI document: each said once.
+//! Refusals that many endpoints share, for the OpenAPI document.
 
 use std::collections::BTreeMap;
 

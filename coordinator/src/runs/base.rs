@@ -1,4 +1,4 @@
-//! What each job of a run starts from: nothing (a full download), or the live snapshot of its store.
+//! Decides what each job of a run starts from: nothing (a full download), or the live snapshot of its store, its base.
 
 use std::{
     collections::HashMap,

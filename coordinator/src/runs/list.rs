@@ -1,5 +1,4 @@
-//! Lists every store as a job of a new run. Publishing those jobs is another step ([`super::publish`]), of any
-//! process.
+//! Lists every store as a job of a new run. [`super::publish`] publishes those jobs later, in any process.
 //!
 //! A store that is wrong in any way stops all of it: then nothing is in the catalog, and nothing starts. The same
 //! if the process is killed before the end.

@@ -1,4 +1,5 @@
-//! Messages that were parked: delivered too often, or not readable.
+//! Counts parked messages: jobs that failed for good, came back too often or cannot be read, and events that cannot be
+//! read or applied.
 
 use seedbed_protocol::broker::{Broker, BrokerError, Queue};
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde::Serialize;
 pub struct Parked {
     /// Jobs, which `seedbed retry` starts over.
     pub jobs: u64,
-    /// Messages in the queue of events that are no event of a known job.
+    /// Events that cannot be read or applied.
     pub events: u64,
 }
 

@@ -1,4 +1,4 @@
-//! How far runs are, as numbers: who shows them stands above this room.
+//! How far runs are, as numbers. `cli::progress` and the API show them.
 //!
 //! In: what the catalog knows, or what this process counts. Out: [`Progress`] and [`Summary`] to an [`Observer`].
 //! Nothing is written, so a kill leaves nothing.

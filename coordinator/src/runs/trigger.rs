@@ -1,4 +1,7 @@
-//! What starts runs without a command: the schedule, and clients that ask for a snapshot that is not there.
+//! Starts runs without a command: by the schedule (`schedule`), and for clients that ask for a missing snapshot (`demand`).
+//!
+//! In: `serve.schedule` and `GET /database`. Out: runs in the catalog, which the supervisor publishes. A kill loses on-demand
+//! requests, which devices repeat; a scheduled time is claimed in the catalog, so one process starts its run.
 
 mod demand;
 mod schedule;

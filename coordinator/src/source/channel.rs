@@ -1,4 +1,4 @@
-//! How a reader hands over what it reads: through a bounded channel, with an explicit end of the list.
+//! Carries stores from a reader to the run: a bounded channel, with an explicit end of the list.
 
 use futures::{StreamExt, stream::BoxStream};
 use tokio::sync::mpsc;

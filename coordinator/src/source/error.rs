@@ -1,4 +1,4 @@
-//! Why there is no list of stores: the source cannot be read, or a line or row of it is no store.
+//! Errors of reading the list of stores: the source cannot be read, or a line or row of it is no store.
 
 use seedbed_protocol::{InvalidStoreId, settings::quoted};
 

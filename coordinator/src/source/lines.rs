@@ -1,4 +1,4 @@
-//! A text as lines that all end alike and are not endless.
+//! Reads lines: whatever ends them, each ends alike, and none is longer than a limit.
 
 use std::io::{self, BufRead, Cursor, Read as _};
 

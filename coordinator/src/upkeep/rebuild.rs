@@ -1,4 +1,4 @@
-//! Rebuilds a catalog from the manifests beside the snapshots. Killed, what was taken in stays; the next call continues.
+//! Rebuilds a catalog from the manifests next to the snapshots. After a kill, the next call continues.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! Which way a snapshot was made: from nothing or from a base, and why.
+//! How a snapshot was made: by a full download or from a base, and why.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

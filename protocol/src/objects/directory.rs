@@ -1,4 +1,4 @@
-//! What a directory does better than by copying: moving a file in, and removing files by the start of their names.
+//! For a directory only: moves a file in instead of copying it, and removes files by the start of their names.
 
 use std::{
     io,

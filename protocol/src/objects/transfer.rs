@@ -1,4 +1,4 @@
-//! Sends an object in parts, with bounded memory, and takes the parts back when that fails.
+//! Sends an object in parts, with bounded memory, and aborts the upload when that fails.
 
 use std::{io, sync::Arc};
 

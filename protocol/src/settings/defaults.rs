@@ -3,8 +3,8 @@
 /// The default of every setting, with its documentation.
 pub const DEFAULTS: &str = include_str!("../../seedbed.toml");
 
-/// Every section of the settings file. A program reads those that it needs and ignores the others; a name that is not
-/// here is an error in both programs.
+/// Every section of the settings file. An unknown section is an error in both programs; a known section that a program
+/// does not need is ignored.
 pub const SECTIONS: [&str; 15] = [
     "source",
     "powersync",

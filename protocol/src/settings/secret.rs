@@ -1,4 +1,4 @@
-//! Texts that are never printed, and what may be printed of a URL.
+//! Secrets, which are never printed, and URLs as they may be printed: without theirs.
 
 use std::fmt;
 

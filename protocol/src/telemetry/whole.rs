@@ -1,4 +1,4 @@
-//! Exports the spans of a process that belong together as a whole, when the first of them ends.
+//! Exports the spans of one trace in this process together, once the outermost has ended.
 //!
 //! A killed process never exports the spans that were open. Spans that had ended within them would, as usual, have been
 //! exported before, and would be orphans in the trace. So spans are held back until the one ends that has no parent in

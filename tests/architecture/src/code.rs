@@ -1,6 +1,6 @@
 //! A crate's sources as the rules see them: modules, and every path that one of them names.
 //!
-//! Comes in: the crate's root file and the files that its `mod` lines lead to. Goes out: [`Edge`]s, each from the file
+//! In: the crate's root file and the files that its `mod` lines lead to. Out: [`Edge`]s, each from the file
 //! that names something to the file that defines it, through however many re-exports. What is only compiled for tests
 //! does not count.
 

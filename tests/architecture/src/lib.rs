@@ -1,4 +1,4 @@
-//! Holds the plan of the house against the sources.
+//! Checks module dependencies, sizes and links of this repository.
 //!
 //! ```text
 //! files ─► tree ─► code: modules ─► paths, also in macros ─► where each is defined ─► edges between files
@@ -6,7 +6,7 @@
 //!          floors (the table) ────────────────────────────────────────────────────────► rules ─► findings
 //! ```
 //!
-//! Goes in: the repository, or a made-up one in memory. Comes out: a finding for each line that breaks a rule, with
+//! In: the repository, or a made-up one in memory. Out: a finding for each line that breaks a rule, with
 //! what to do about it. Nothing is compiled and nothing is written.
 
 pub mod code;

@@ -1,4 +1,4 @@
-//! The rules, one a file. Each takes the tree and answers with findings; none is stopped by another's.
+//! The rules, one a file. Each takes the tree and returns its findings; all of them run.
 
 mod circles;
 mod crates;
@@ -20,7 +20,7 @@ pub use links::links;
 pub use sizes::{files, folders, readmes};
 
 /// What is wrong with these crates: rooms that reach up, files that need each other, dependencies.
-pub fn house(tree: &Tree, crates: &[Crate]) -> Vec<Finding> {
+pub fn all(tree: &Tree, crates: &[Crate]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for member in crates {
         if tree.text(member.root).is_none() {

@@ -1,4 +1,4 @@
-//! Each rule finds the violation that is planted for it, and nothing in a house that keeps the rules.
+//! Each rule finds the violation that is planted for it, and nothing in a repository that keeps the rules.
 
 #[path = "planted/circles.rs"]
 mod circles;

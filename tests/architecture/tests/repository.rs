@@ -1,4 +1,4 @@
-//! This repository keeps the plan of its house. `SEEDBED_HOUSE` names another work tree to look at.
+//! This repository keeps the rules. `SEEDBED_HOUSE` names another work tree to check.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ fn assert_none(findings: &[Finding]) {
 
 #[test]
 fn rooms_use_lower_floors_only_and_no_two_files_need_each_other() {
-    assert_none(&rules::house(&tree(), CRATES));
+    assert_none(&rules::all(&tree(), CRATES));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The contract of snapshot stores, on each kind: a directory, S3, Azure Blob Storage, Google Cloud Storage.
+//! The contract of object storage for snapshots, on each kind: a directory, S3, Azure Blob Storage, Google Cloud Storage.
 
 mod faults;
 mod files;

@@ -1,4 +1,4 @@
-//! What a store that refuses makes of an upload: an error that says what to do next, and no secret.
+//! Uploads that object storage refuses: the error says what to do next, and no secret.
 
 use seedbed_protocol::objects::StorageError;
 use testkit::objects::ObjectServer;

@@ -1,4 +1,5 @@
-//! Reads checksums, one way for all lines.
+//! Parses checksums, one way for all lines. They are compared in `bulk/loader.rs`, by the core extension, and in
+//! `snapshot/verify/checksums.rs`.
 //!
 //! A checksum has 32 bits and is compared modulo 2^32. BSON writes it as int32, or as a double when that does not fit;
 //! JSON as a signed or unsigned number. What has more bits or a fraction is refused, as the core extension refuses it:

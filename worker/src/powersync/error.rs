@@ -1,4 +1,4 @@
-//! Why there is no sync stream, or why it ended: what PowerSync answered, whether to retry, and after how long.
+//! Errors of sync streams: what PowerSync answered, whether to retry, and after how long.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Why a worker cannot start.
+//! Errors of a worker's settings, found when it starts.
 
 use super::workdir::WorkDirectoryError;
 use crate::{

@@ -1,4 +1,4 @@
-//! Why a store was not downloaded, and whether another attempt could help.
+//! Errors of downloading a store, and whether another attempt could help.
 
 use crate::{
     oplog::{DatabaseError, OpLogError},

@@ -1,4 +1,4 @@
-//! Do the clocks agree? Tokens, leases, deadlines and retention depend on them.
+//! Checks that the clocks agree: tokens, leases, deadlines and retention depend on them.
 
 use std::time::Duration;
 

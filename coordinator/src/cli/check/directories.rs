@@ -1,4 +1,4 @@
-//! Directories that a check may make, and removes again.
+//! Makes missing directories for a check, and removes them afterwards.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Would clients get their snapshots? Their tokens can be checked, and a URL that the object store signs is good.
+//! Checks downloads: clients' tokens can be verified, and a URL that the object storage signs works.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use seedbed_protocol::{error::chain, objects::CHECK_CONTENT, snapshots::Snapshot
 use super::report::Checked;
 use crate::{http::check_keys, settings::Settings};
 
-/// How long the object store has to answer.
+/// How long the object storage has to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the URL is good for.

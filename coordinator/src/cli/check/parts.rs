@@ -1,4 +1,4 @@
-//! Is every part configured, reachable and usable? Leaves nothing behind.
+//! Checks that every part is configured, reachable and usable. Leaves nothing behind.
 
 use std::sync::Arc;
 

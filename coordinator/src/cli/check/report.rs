@@ -1,4 +1,4 @@
-//! What was found of each part.
+//! What a check found, part by part.
 
 use std::error::Error;
 

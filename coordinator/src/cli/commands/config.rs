@@ -1,4 +1,4 @@
-//! `seedbed config` and `seedbed completions`: what needs no settings that make sense.
+//! `seedbed config` and `seedbed completions`: commands that work without valid settings.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `seedbed retry`: starts failed stores over.
+//! `seedbed retry`: retries failed stores.
 
 use indicatif::HumanCount;
 

@@ -26,25 +26,25 @@ use crate::{
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct NewRun {
-    /// Only these.
+    /// Only these stores.
     stores: Vec<String>,
-    /// At most so many, from the beginning of the list.
+    /// At most this many stores, from the beginning of the list.
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 4_294_967_295_i64)]
     limit: Option<u32>,
     /// Only stores whose snapshot is older than this, such as 6h, or that have none.
     #[schema(examples("6h"))]
     only_older_than: Option<String>,
-    /// Whether the list of stores may be far shorter than before.
+    /// Accept a list of stores that is far shorter than before, and retire the missing stores.
     allow_fewer_stores: bool,
-    /// Whether every row of every store is downloaded, also where there is a snapshot to start from.
+    /// Download every row, even if the live snapshot could be reused.
     full: bool,
-    /// Whether every store is listed, also those that the source leaves out since they have not changed.
+    /// List unchanged stores too: ignore `:since`.
     all: bool,
 }
 
 /// Start a run
 ///
-/// Answers when the stores are listed. Workers then seed them.
+/// Returns once the run and its jobs are recorded. Workers make the snapshots afterwards.
 #[utoipa::path(
     post,
     path = "/api/runs",
@@ -52,11 +52,11 @@ pub(super) struct NewRun {
     request_body = Option<NewRun>,
     security(("admin" = [])),
     responses(
-        (status = 202, description = "The run is listed", body = Started),
+        (status = 202, description = "The run and its jobs are recorded, and will be published", body = Started),
         (status = 400, description = "The request is malformed", body = ProblemBody),
         NotAdmin,
         (status = 404, description = "There is no such store", body = ProblemBody),
-        (status = 409, description = "The list of stores has far fewer stores than before, or one of them twice", body = ProblemBody),
+        (status = 409, description = "The list has far fewer stores than before (set allowFewerStores to accept that), or lists a store twice", body = ProblemBody),
         (status = 413, description = "The body is too large", body = ProblemBody),
         (status = 415, description = "The body is not JSON", body = ProblemBody),
         RateLimited,
@@ -118,7 +118,7 @@ async fn to_its_end<T: Send + 'static>(
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RetryRequest {
-    /// Only these.
+    /// Only these stores.
     stores: Vec<String>,
 }
 
@@ -161,7 +161,7 @@ pub(super) async fn retry(
     params(("run_id" = String, Path, format = "uuid")),
     security(("admin" = [])),
     responses(
-        (status = 202, description = "The run is cancelled", body = Dropped),
+        (status = 202, description = "Jobs that had not started are cancelled; started ones continue", body = Dropped),
         (status = 400, description = "The id is malformed", body = ProblemBody),
         NotAdmin,
         (status = 404, description = "There is no such run", body = ProblemBody),

@@ -1,4 +1,4 @@
-//! `/api/overview` and `/api/events`: the state of everything, once or live.
+//! `/api/overview` and `/api/events`: runs, how fresh the stores are and the queues, once or live.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::http::{
 /// Proxies close connections that are silent for longer.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// The state of everything
+/// An overview: runs, how fresh the stores are, queues
 #[utoipa::path(
     get,
     path = "/api/overview",

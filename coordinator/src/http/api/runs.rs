@@ -23,12 +23,12 @@ use crate::{
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RunsQuery {
-    /// Only those in this state.
+    /// Only jobs in this state.
     state: Option<RunState>,
     /// Runs on a page.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
@@ -89,15 +89,15 @@ pub(super) async fn show(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JobsQuery {
-    /// Only those in this state.
+    /// Only jobs in this state.
     state: Option<JobState>,
-    /// Only those of stores whose id has this in it.
+    /// Only jobs of stores whose id contains this text.
     #[param(max_length = 255)]
     search: Option<String>,
     /// Jobs on a page.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 

@@ -27,18 +27,19 @@ use crate::{
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoresQuery {
-    /// Only those whose id has this in it.
+    /// Only stores whose id contains this text.
     #[param(max_length = 255)]
     search: Option<String>,
-    /// Only those whose snapshot has this age.
+    /// Only stores whose snapshot has this age: `hour` (younger than an hour), `sixHours`, `day`, `older`, or `never` (no
+    /// snapshot).
     #[param(inline)]
     freshness: Option<Age>,
-    /// Only those whose newest job is in this state.
+    /// Only stores whose newest job is in this state.
     state: Option<JobState>,
     /// Stores on a page.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! `GET /database`: where a client downloads its store's snapshot, as PowerSync's guide for pre-seeded databases has it
+//! `GET /database`: where a client downloads its store's snapshot, as in PowerSync's guide to pre-seeded databases
 //! (<https://docs.powersync.com/tutorials/client/performance/pre-seeded-database>).
 
 use std::sync::Arc;
@@ -39,7 +39,7 @@ use crate::{
     security(("client" = []), ()),
     responses(
         (status = 200, description = "A URL of the snapshot, and what the snapshot is", body = Database),
-        (status = 202, description = "There is no snapshot yet; one is being made. Retry after Retry-After seconds", body = ProblemBody),
+        (status = 202, description = "There is no snapshot yet; one is being made. Retry when Retry-After says", body = ProblemBody),
         (status = 400, description = "The request is malformed", body = ProblemBody),
         (status = 401, description = "The token is missing, or is not accepted", body = ProblemBody),
         (status = 403, description = "The token is for another store, or downloads are disabled", body = ProblemBody),

@@ -26,9 +26,9 @@ use crate::http::{
 /// Objects never change, so a client may cache them for ever. A shared cache may not: the URL is for one client.
 const CACHED: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 
-/// A snapshot in a directory, by a signed URL
+/// Download a snapshot file
 ///
-/// GET /database answers the whole URL.
+/// Use the URL that GET /database returns. Only for snapshots in a directory.
 #[utoipa::path(
     get,
     path = "/snapshots/{key}",

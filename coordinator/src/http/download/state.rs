@@ -1,4 +1,4 @@
-//! State of the downloads: whose token is checked how, which snapshot is handed out, and who signs its URL.
+//! State of the downloads: how tokens are checked, which snapshot is handed out, and who signs its URL.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

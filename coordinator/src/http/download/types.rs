@@ -17,7 +17,7 @@ pub(super) struct DatabaseQuery {
     pub(super) encoding: Option<Encoding>,
 }
 
-/// How a file is wrapped; the names are those of Content-Encoding.
+/// How a file is compressed; the names are those of Content-Encoding.
 #[derive(ToSchema)]
 #[schema(as = Encoding, rename_all = "lowercase")]
 #[expect(dead_code, reason = "only describes")]
@@ -33,20 +33,20 @@ pub(crate) enum Encodings {
 pub(super) struct Database {
     /// A URL that needs no token, until it expires.
     pub(super) database_url: String,
-    /// Until when the download has to have begun.
+    /// When the URL expires. A download that has begun continues.
     pub(super) expires_at: DateTime<Utc>,
     /// The size of the file as it is stored.
     pub(super) bytes: u64,
     /// SHA-256, in hex, of the file as it is stored.
     pub(super) sha256: String,
-    /// How the file is wrapped. HTTP libraries may unwrap it by themselves.
+    /// How the file is compressed. HTTP libraries may decompress it by themselves.
     #[schema(value_type = Encodings)]
     pub(super) encoding: Encoding,
     /// When the snapshot was made.
     pub(super) created_at: DateTime<Utc>,
     /// When PowerSync was last known to hold exactly what is in it.
     pub(super) verified_at: DateTime<Utc>,
-    /// PowerSync's newest op in it.
+    /// The op id of the checkpoint that the snapshot is at.
     pub(super) checkpoint: String,
     /// The version of PowerSync's internal tables in it.
     pub(super) schema_version: u32,

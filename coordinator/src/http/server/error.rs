@@ -1,4 +1,4 @@
-//! Why there is no server.
+//! Errors of starting the HTTP server.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! Where a request comes from: the connection, or the proxy in front.
+//! Finds the address that a request comes from: the connection's, or what the proxy in front says.
 
 use std::net::{IpAddr, SocketAddr};
 

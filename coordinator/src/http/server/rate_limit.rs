@@ -1,4 +1,4 @@
-//! How many requests an address may make.
+//! Limits how many requests an address may make.
 
 use std::{
     convert::Infallible,

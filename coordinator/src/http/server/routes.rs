@@ -1,4 +1,4 @@
-//! Which endpoint is where, and through which layers a request comes to it.
+//! Routes requests to endpoints, through the layers of each.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Why seeding in one process stopped.
+//! Errors of seeding in one process.
 
 use seedbed_protocol::{broker::BrokerError, objects::StorageError, settings::SettingsError};
 use seedbed_worker::seed::ConfigError;

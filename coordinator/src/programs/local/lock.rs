@@ -1,4 +1,4 @@
-//! One process at a time works on a directory of data: a lock file sees to that.
+//! Locks a directory of data, so that one process at a time works on it.
 
 use std::{
     fs::{File, TryLockError},

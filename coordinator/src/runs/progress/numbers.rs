@@ -59,9 +59,10 @@ impl From<Totals> for Counts {
 pub struct Progress {
     /// Their jobs.
     pub counts: Counts,
-    /// Rows that were downloaded so far.
+    /// In `seedbed local`, operations that were downloaded so far; on a cluster, rows of the finished snapshots.
     pub rows: u64,
-    /// Bytes that were downloaded so far.
+    /// In `seedbed local`, bytes of streams that were downloaded so far, decompressed; on a cluster, bytes of the finished
+    /// snapshots.
     pub bytes: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Who is told how far runs are. The rooms above implement it; nothing here knows how numbers are shown.
+//! The trait of what is told how far runs are. The rooms above implement it; nothing here knows how numbers are shown.
 
 use std::convert::Infallible;
 

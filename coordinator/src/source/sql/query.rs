@@ -1,4 +1,4 @@
-//! `source.query` with its `:since`, whichever way a database writes parameters.
+//! `source.query`, with `:since` written as each database writes parameters.
 
 /// Stands for the time after which a store must have changed to be listed.
 const SINCE: &str = ":since";

@@ -1,4 +1,4 @@
-//! A row of each database as columns with JSON values.
+//! Converts a row of each database to columns with JSON values.
 
 use serde_json::{Number, Value};
 use sqlx::{

@@ -1,4 +1,4 @@
-//! The [`Broker`] that is a RabbitMQ.
+//! The [`Broker`] on RabbitMQ.
 
 use std::sync::Arc;
 

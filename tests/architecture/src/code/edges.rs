@@ -1,4 +1,4 @@
-//! Who needs whom: a line of one file that names what another file defines.
+//! Which file needs which: a line of one file that names what another file defines.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! A house of three rooms, `low` < `middle` < `high`, that keeps every rule until a test changes a file.
+//! A crate of three rooms, `low` < `middle` < `high`, that keeps every rule until a test changes a file.
 
 use seedbed_architecture::{finding::Finding, floors::Crate, rules, tree::Tree};
 
@@ -41,7 +41,7 @@ const FILES: [(&str, &str); 8] = [
 /// What is found in the house when these files are added to it, or replaced.
 pub(crate) fn house_with(changed: &[(&str, &str)]) -> Vec<Finding> {
     let changed = changed.iter().copied();
-    rules::house(&Tree::of(FILES.into_iter().chain(changed)), &[HOUSE])
+    rules::all(&Tree::of(FILES.into_iter().chain(changed)), &[HOUSE])
 }
 
 /// There is one finding, of this rule, in this line, and it has these words.

@@ -1,4 +1,4 @@
-//! Jobs on their way: leases, deadlines, retries and cancelled runs.
+//! Jobs in flight: leases, deadlines, retries and cancelled runs.
 
 use std::{
     collections::{BTreeSet, HashSet},

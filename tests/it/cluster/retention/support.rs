@@ -1,5 +1,4 @@
-//! What stays and what goes: stores that leave the source, `gc`, `rebuild-catalog` and `verify --sample`. On a cluster
-//! whose snapshots are in a directory, and on one whose snapshots are in S3.
+//! What the tests of retention share: a cluster with snapshots in a directory or in S3.
 
 use futures::TryStreamExt;
 use seedbed::catalog::{Catalog, SnapshotRecord};

@@ -1,4 +1,4 @@
-//! With what keys clients' tokens are believed.
+//! Which keys verify clients' tokens.
 
 use std::sync::{Arc, Mutex};
 
@@ -54,7 +54,7 @@ fn without_secret(program: &mut Program) {
     program.set("DOWNLOAD__SECRET", "");
 }
 
-/// 404 for a token that is believed: there is no such store.
+/// 404 for a token that verifies: there is no such store.
 async fn status(serving: &Serving, token: &str) -> u16 {
     let answer = serving.get(&database_path("nowhere"), Some(token)).await;
     answer.status.as_u16()

@@ -1,4 +1,4 @@
-//! Another SQLite than the one that is built in: Debian's program `sqlite3`.
+//! Reads snapshots with another SQLite than the built-in one: Debian's program `sqlite3`.
 
 use std::{path::Path, process::Command};
 

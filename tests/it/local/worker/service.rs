@@ -143,7 +143,7 @@ async fn a_worker_never_has_more_streams_open_than_it_may() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_kills_its_workers_is_parked_with_its_reason() {
+async fn a_job_that_came_back_too_often_is_parked_with_its_reason() {
     let service = service_with(&["a"]).await;
     let broker = MemoryBroker::default();
     broker

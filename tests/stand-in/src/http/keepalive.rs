@@ -1,4 +1,4 @@
-//! When to say how long the token still lasts.
+//! Decides when to send keepalives, which say how long the token is still valid.
 
 use crate::auth::now;
 use crate::hash::mix;

@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http::api) struct Started {
-    /// The new run; none if no store needed a job.
+    /// The new run; null if no store needed a job.
     run_id: Option<String>,
     jobs: u64,
     /// Stores that are being seeded already.
@@ -39,7 +39,7 @@ impl From<Listed> for Started {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http::api) struct StartedOver {
     runs: Vec<String>,
-    /// Jobs that start over.
+    /// Jobs that are started again.
     jobs: u64,
     /// Failed jobs that stay as they are, because their store has a later job or is gone.
     skipped: u64,
@@ -59,7 +59,7 @@ impl From<Retried> for StartedOver {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http::api) struct Dropped {
-    /// Jobs that will not start.
+    /// Jobs that this request cancelled.
     cancelled: u64,
     /// Jobs that have started, and continue.
     going_on: u64,

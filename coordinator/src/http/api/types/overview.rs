@@ -1,4 +1,4 @@
-//! The state of everything at one moment, as the API answers it.
+//! An overview at one moment, as the API answers it.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -7,28 +7,28 @@ use utoipa::ToSchema;
 use super::run::Run;
 use crate::{catalog::Freshness, runs::Parked};
 
-/// The state of everything at one moment.
+/// An overview at one moment: runs, how fresh the stores are, queues.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http::api) struct Overview {
-    /// The moment.
+    /// The time of this overview.
     pub(in crate::http::api) now: DateTime<Utc>,
     /// The server's version.
     pub(in crate::http::api) version: &'static str,
     /// Stores in the source.
     pub(in crate::http::api) stores: u64,
     pub(in crate::http::api) freshness: Ages,
-    /// Parked messages; none if the broker does not answer.
+    /// Parked messages; null if the broker does not answer.
     pub(in crate::http::api) parked: Option<Messages>,
-    /// Waiting messages; none if the broker does not answer.
+    /// Waiting messages; null if the broker does not answer.
     pub(in crate::http::api) waiting: Option<Messages>,
-    /// The newest run that has not ended.
+    /// The newest run that has not ended; null if every run has.
     pub(in crate::http::api) current_run: Option<Run>,
     /// The newest runs.
     pub(in crate::http::api) runs: Vec<Run>,
-    /// The page of a trace, with {trace_id} in it.
+    /// URL of a trace's page; replace {trace_id}. Null if none is configured.
     pub(in crate::http::api) trace_url: Option<String>,
-    /// When the next run starts by itself.
+    /// When the schedule starts the next run.
     pub(in crate::http::api) scheduled: Option<DateTime<Utc>>,
 }
 

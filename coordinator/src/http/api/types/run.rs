@@ -63,7 +63,7 @@ impl Run {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http::api) struct Runs {
     pub(in crate::http::api) runs: Vec<Run>,
-    /// Goes into `after` for the next page.
+    /// Pass it as `after` to get the next page; null on the last.
     pub(in crate::http::api) next: Option<String>,
 }
 
@@ -126,6 +126,6 @@ impl From<JobRecord> for Job {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http::api) struct Jobs {
     pub(in crate::http::api) jobs: Vec<Job>,
-    /// Goes into `after` for the next page.
+    /// Pass it as `after` to get the next page; null on the last.
     pub(in crate::http::api) next: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What a job downloads that starts from a snapshot, and that the result is what a full download makes.
+//! What a job with a base downloads, and that its result is what a full download makes.
 
 use std::path::PathBuf;
 
