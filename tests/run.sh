@@ -4,7 +4,7 @@
 #   tests/run.sh                 everything
 #   tests/run.sh GROUP...        these groups: `unit` is the crates' own tests, any other a folder of tests/it
 #   tests/run.sh NAME            the tests whose path contains NAME
-#   tests/run.sh --list [GROUP]  the tests, without running any
+#   tests/run.sh --list [GROUP]  the tests; compiles them, but runs none
 set -euo pipefail
 
 groups='unit local cluster stores delivery traces deploy'
@@ -158,7 +158,7 @@ groups_with() {
   fi
   for group in $groups; do
     [ -d "tests/it/$group" ] || continue
-    ! grep -rqE "(fn|mod) \w*$name" "tests/it/$group" || found+="$group "
+    ! grep -rqE "(fn|mod) \w*$name" "tests/it/$group" "tests/it/$group.rs" || found+="$group "
   done
   echo "${found:-unit}"
 }
@@ -209,7 +209,7 @@ require_rust
 need "compiles the programs" gcc libc6-dev libclang-dev
 if [ -n "$listing" ]; then
   install_needed
-  run_tests --list 2>/dev/null | sed -n 's/: test$//p'
+  run_tests --list | sed -n 's/: test$//p'
   exit
 fi
 for group in $selected; do "tools_$group"; done
@@ -225,6 +225,10 @@ time {
   # The programs too, which tests start: none of that counts as a test's time.
   cargo build --locked --workspace --bins && run_tests --list >/dev/null
 }
+if [ "$asked" = name ] && [ "$(run_tests --list 2>/dev/null | grep -c ': test$')" -eq 0 ]; then
+  echo "No test has $name in its path; tests/run.sh --list shows all" >&2
+  exit 2
+fi
 tested=$SECONDS
 run_tests || failed=$?
 echo
