@@ -56,7 +56,7 @@ tools_deploy() {
   need "checks alerts" prometheus
 }
 
-# install_python FOLDER REQUIREMENT...: a virtual environment with these packages, made anew when they change.
+# install_python FOLDER REQUIREMENT...: a virtual environment with these packages, made again when they change.
 install_python() {
   local folder=$tools/$1
   shift

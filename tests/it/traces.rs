@@ -1,4 +1,4 @@
-//! What programs tell collectors, Prometheus and logs.
+//! Telemetry: what programs send to collectors, Prometheus and logs.
 
 mod jobs;
 mod shapes;

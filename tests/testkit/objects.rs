@@ -1,5 +1,5 @@
 //! Private object stores: S3 in this process, Azurite and a Google Cloud Storage emulator as programs of their
-//! own. Each is reached through [`Faults`], and lets anybody read its bucket by plain HTTP.
+//! own. Each is reached through [`Faults`], and lets anyone read its bucket by plain HTTP.
 
 mod azurite;
 mod faults;

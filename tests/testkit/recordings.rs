@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::machine::leave_out;
 
-/// Where the recordings are: `SEEDBED_RECORDINGS`, or beside the repository. Tests that need them pass without, with a
+/// Where the recordings are: `SEEDBED_RECORDINGS`, or next to the repository. Tests that need them pass without, with a
 /// line that says so: `None`.
 pub fn recordings() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/recordings");

@@ -8,7 +8,7 @@
 //!                        PowerSync service
 //! ```
 //!
-//! Rooms, from the ground up; each uses only those before it: `settings`, `metrics`, `backoff` < [`powersync`] <
+//! Rooms, from the ground up; each uses only earlier ones: `settings`, `metrics`, `backoff` < [`powersync`] <
 //! [`oplog`] < [`snapshot`] < [`seed`] < [`service`] < [`program`].
 
 mod backoff;

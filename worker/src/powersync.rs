@@ -5,7 +5,7 @@
 //! - Knows nothing of databases, jobs or snapshots.
 //! - A kill leaves nothing: a stream is only read, and tokens live in this process alone.
 //!
-//! Where to look: a 429 is waited out in `gate`, a token is signed in `token`, errors and their hints are in `error`.
+//! Where to look: a 429 is waited out in `gate` (`seed/streams.rs` says for how long), a token is signed in `token`, errors and their hints are in `error`.
 
 mod client;
 mod error;

@@ -24,7 +24,7 @@ export function startRun() {
       h("p", {}, "Seeds the stores of the list, except those that are being seeded already."),
       h("label", { for: "older" }, "Stores whose snapshot is"),
       older,
-      h("label", { for: "limit" }, "At most so many stores"),
+      h("label", { for: "limit" }, "At most this many stores"),
       limit,
       h("label", { class: "check", for: "full" }, full, "Download every row, not only what has changed"),
       h("label", { class: "check", for: "fewer" }, fewer, "Go on even if the list has become much shorter"),

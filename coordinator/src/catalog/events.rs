@@ -189,7 +189,7 @@ async fn unchanged(
     finish(tx, event, JobState::Unchanged, Applied::Unchanged).await
 }
 
-/// Records how the snapshot of a job came about.
+/// Records how the snapshot of a job was made.
 async fn record_way(tx: &mut Tx, job_id: JobId, way: Way) -> Result<(), CatalogError> {
     sqlx::query("UPDATE jobs SET way = $2, why = $3 WHERE id = $1")
         .bind(job_id.to_string())

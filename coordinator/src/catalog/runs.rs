@@ -1,4 +1,7 @@
-//! The table `runs`: what is shown of them (`report`), and their life from the lease to the end (`lifecycle`).
+//! The table `runs`: what is shown of them (`report`), and their changes from the lease to the end (`lifecycle`).
+//!
+//! In: runs that a listing added. Out: rows of `runs`, totals and pages. Each change is one transaction: a kill leaves it made
+//! or not made; a lease of a killed process expires.
 
 mod lifecycle;
 mod report;

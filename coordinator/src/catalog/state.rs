@@ -63,7 +63,7 @@ states! {
         Failed = "failed",
         /// It was cancelled. Jobs that had started may still be in flight: until then it has no end.
         Cancelled = "cancelled",
-        /// A job was given up without a result.
+        /// A job was abandoned without a result.
         Abandoned = "abandoned",
     }
 }
@@ -71,7 +71,7 @@ states! {
 states! {
     /// The state of a job.
     JobState {
-        /// It was not published yet.
+        /// It is recorded, but not published yet.
         Listed = "listed",
         /// It waits for a worker, for the first time or for a retry.
         Queued = "queued",
@@ -79,13 +79,13 @@ states! {
         Running = "running",
         /// It has a snapshot.
         Completed = "completed",
-        /// The live snapshot was still right.
+        /// The live snapshot was still current.
         Unchanged = "unchanged",
         /// It failed for good.
         Failed = "failed",
         /// It was dropped before a worker started it.
         Cancelled = "cancelled",
-        /// It was given up without a result; later events about it are ignored.
+        /// It was abandoned without a result; later events about it are ignored.
         Abandoned = "abandoned",
         /// It had failed, and another job of the same run took its place.
         Retried = "retried",
@@ -126,7 +126,7 @@ pub(super) const SUCCEEDED: OneOf<JobState> = OneOf(&[JobState::Completed, JobSt
 pub(super) const UNSUCCESSFUL: OneOf<JobState> =
     OneOf(&[JobState::Failed, JobState::Cancelled, JobState::Abandoned]);
 
-/// Jobs that ended without a snapshot, and become completed should one turn up late.
+/// Jobs that ended without a snapshot, and become completed if one arrives late.
 pub(super) const LATE_SNAPSHOT_COUNTS: OneOf<JobState> =
     OneOf(&[JobState::Failed, JobState::Cancelled]);
 

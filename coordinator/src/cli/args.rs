@@ -85,7 +85,7 @@ pub(super) enum Command {
         after_help = "Example:\n  seedbed config > seedbed.toml\n  seedbed config --json | grep broker"
     )]
     Config,
-    /// Print what makes a shell complete this program's commands and options
+    /// Print shell completions for this program's commands and options
     #[command(
         after_help = "Example:\n  seedbed completions bash > /etc/bash_completion.d/seedbed\n  \
         seedbed completions zsh > ~/.zfunc/_seedbed"
@@ -113,10 +113,10 @@ pub(super) struct LocalArgs {
     /// Jobs at a time [default: worker.slots, or the number of cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) slots: Option<u16>,
-    /// Retire the stores that are gone even if [source] lists far fewer than before
+    /// Retire missing stores even if [source] lists far fewer than before
     #[arg(long)]
     pub(super) allow_fewer_stores: bool,
-    /// Download every row of every store, also where there is a snapshot to start from
+    /// Download every row of every store, even if the live snapshot could be reused
     #[arg(long, conflicts_with = "serve")]
     pub(super) full: bool,
     /// List every store, also those that source.query leaves out since they have not changed (:since)
@@ -140,16 +140,16 @@ pub(super) struct RunArgs {
     /// Only this store; may be given more than once
     #[arg(long = "store", value_name = "ID", conflicts_with = "limit")]
     pub(super) only: Vec<String>,
-    /// At most so many stores, from the beginning of the list
+    /// At most this many stores, from the beginning of the list
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) limit: Option<u64>,
     /// Only stores whose snapshot is older than this, or that have none
     #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
     pub(super) only_older_than: Option<Duration>,
-    /// Retire the stores that are gone even if [source] lists far fewer than before
+    /// Retire missing stores even if [source] lists far fewer than before
     #[arg(long)]
     pub(super) allow_fewer_stores: bool,
-    /// Download every row of every store, also where there is a snapshot to start from
+    /// Download every row of every store, even if the live snapshot could be reused
     #[arg(long)]
     pub(super) full: bool,
     /// List every store, also those that source.query leaves out since they have not changed (:since)
@@ -196,7 +196,7 @@ pub(super) struct SnapshotsArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct GcArgs {
-    /// Only say what would be removed
+    /// Only print what would be removed
     #[arg(long)]
     pub(super) dry_run: bool,
 }
@@ -206,7 +206,7 @@ pub(super) struct VerifyArgs {
     /// A file, or a store's id
     #[arg(value_name = "FILE|STORE", required_unless_present = "sample")]
     pub(super) target: Option<String>,
-    /// Check the live snapshots of so many stores, picked at random
+    /// Check the live snapshots of this many stores, picked at random
     #[arg(long, value_name = "N", conflicts_with = "target",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) sample: Option<u32>,

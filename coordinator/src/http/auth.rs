@@ -1,4 +1,4 @@
-//! Authentication, and who may ask for what: administrators by the admin token, clients by the JWT of their app.
+//! Authentication and authorization: administrators by the admin token, clients by the JWT of their app.
 //!
 //! In: a request's headers. Out: nothing, or the [`Problem`](super::problem::Problem) to answer. Keys that the app's backend
 //! publishes are cached in memory; a kill leaves nothing.

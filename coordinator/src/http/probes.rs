@@ -1,4 +1,4 @@
-//! Probes for what keeps the process running, metrics for what measures it, and Seedbed's own public keys for PowerSync:
+//! Probes for orchestrators, metrics for Prometheus, and Seedbed's own public keys for PowerSync:
 //! `/healthz`, `/readyz`, `/metrics` and `/.well-known/jwks.json`.
 
 use std::sync::Arc;

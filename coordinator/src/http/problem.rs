@@ -1,4 +1,4 @@
-//! Refusals and failures, as every endpoint answers them: a status, a code for programs, a message for people.
+//! Error responses of all endpoints: a status, a code for programs, a message for people.
 
 use std::time::Duration;
 

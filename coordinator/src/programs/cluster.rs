@@ -1,4 +1,4 @@
-//! What one command does on a cluster: starts, retries or cancels runs, and follows them to their end.
+//! One command on a cluster: starts, retries or cancels runs, and follows them to their end.
 //!
 //! The jobs are in the catalog before the first is published, and they continue without this process: the next command,
 //! or a server, publishes what is left and records what the workers report. A store that is in flight, in whichever run,

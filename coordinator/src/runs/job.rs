@@ -1,4 +1,4 @@
-//! The message of one job: what the settings ask PowerSync for, filled in with the store's claims.
+//! Makes the message of one job: parameters and streams of the settings, filled in with the store's claims.
 
 use std::time::Duration;
 

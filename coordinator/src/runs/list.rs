@@ -30,7 +30,7 @@ const SINCE_MARGIN: TimeDelta = TimeDelta::minutes(10);
 pub struct StoreList {
     /// The source.
     pub source: StoreSource,
-    /// Whether a store that is not in it is gone. A list that was given for one command says nothing about others.
+    /// Whether a store that is not in it is retired. A list that was given for one command says nothing about others.
     pub is_complete: bool,
 }
 

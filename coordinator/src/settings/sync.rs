@@ -20,7 +20,7 @@ pub struct SyncConfig {
     pub default_streams: bool,
     /// Whether a job may start from the store's live snapshot.
     pub reuse: bool,
-    /// How often every row of a store is downloaded all the same; `None` for only when it has to be.
+    /// How often every row of a store is downloaded even if its snapshot could be reused; `None` for never.
     #[serde(default, deserialize_with = "optional_duration")]
     pub full_every: Option<Duration>,
 }

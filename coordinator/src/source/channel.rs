@@ -9,8 +9,8 @@ use super::store::Store;
 /// Records that a reader may be ahead of the one that takes them.
 pub(super) const READ_AHEAD: usize = 256;
 
-/// What a reader sends: a store, or `None` at the end of the list. A reader that is gone without having said
-/// so did not read all of it.
+/// What a reader sends: a store, or `None` at the end of the list. A reader that ends without `None` did not
+/// read all of it.
 pub(super) type Read = Result<Option<Store>, SourceError>;
 
 /// The stores that a reader sends, up to the end of the list or the first error.

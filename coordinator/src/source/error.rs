@@ -44,7 +44,7 @@ pub enum SourceError {
         database: String,
         source: sqlx::Error,
     },
-    /// Whatever reads the list is gone, and did not come to its end.
+    /// The reader ended before the end of the list.
     #[error("reading {origin} ended unexpectedly, before the end of the list")]
     Ended { origin: String },
     /// One line or row is not a store.

@@ -162,7 +162,7 @@ impl Room {
         self.arrived.notify_one();
     }
 
-    /// Puts a message in whose delay has passed, beyond the capacity if need be.
+    /// Puts in a message whose delay has passed, even beyond the capacity.
     fn come_back(&self, message: Message) {
         let mut state = self.lock();
         state.delayed -= 1;

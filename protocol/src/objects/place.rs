@@ -1,4 +1,4 @@
-//! Where object storage is: a directory, or a bucket of a service; and what depends on which of them it is.
+//! The place of object storage, a directory or a bucket of a service, and what differs between them.
 
 use std::path::{Path, PathBuf};
 

@@ -74,7 +74,7 @@ impl ObjectStorage {
         self.traced("put", key, creating).await
     }
 
-    /// Waits until every transfer whose caller was cancelled is finished or taken back.
+    /// Waits until every transfer whose caller was cancelled is finished or aborted.
     pub async fn settled(&self) {
         self.unfinished.close();
         self.unfinished.wait().await;

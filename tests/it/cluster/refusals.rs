@@ -1,5 +1,4 @@
-//! What a cluster does with bad input, wrong settings and parts that are away: it says what is wrong, and loses
-//! nothing.
+//! Bad input, wrong settings and unreachable parts on a cluster: each is reported, and nothing is lost.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,4 @@
-//! What stays and what goes: stores that leave the source, `gc`, `rebuild-catalog` and `verify --sample`. On a cluster
+//! Retention: stores that leave the source, `gc`, `rebuild-catalog` and `verify --sample`. On a cluster
 //! whose snapshots are in a directory, and on one whose snapshots are in S3.
 
 mod collection;

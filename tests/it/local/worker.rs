@@ -1,4 +1,4 @@
-//! What a worker makes of a job, on a broker in memory.
+//! Jobs of a worker, on a broker in memory.
 
 mod faults;
 mod loading;

@@ -1,4 +1,4 @@
-//! What a collector is told about jobs.
+//! Traces and metrics of jobs, as a collector receives them.
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 

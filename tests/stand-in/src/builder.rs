@@ -1,4 +1,4 @@
-//! How to set a service up.
+//! Sets up a service.
 
 use crate::auth::Keys;
 use crate::data::config::SyncConfig;

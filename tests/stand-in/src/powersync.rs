@@ -1,4 +1,4 @@
-//! A running service as its owner sees it: its rows, its faults, its counters, its end.
+//! A running service, as a test controls it: its rows, faults and counters, and its end.
 
 use std::{
     net::SocketAddr,

@@ -1,5 +1,4 @@
-//! What `tests/run.sh` installs for tests below `target/test-tools`, and what a test says that has to leave something
-//! out.
+//! Finds what `tests/run.sh` installed below `target/test-tools`, and reports what a test leaves out.
 
 use std::{
     fs::OpenOptions,

@@ -1,4 +1,4 @@
-//! What this process has used, and of which machine, for benchmarks.
+//! Measures what this process uses, and describes the machine, for benchmarks.
 
 use std::time::Duration;
 

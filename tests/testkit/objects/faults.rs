@@ -1,4 +1,4 @@
-//! What goes wrong between a program and a server, and what went past.
+//! Injects faults between a program and an object store, and counts what passed.
 
 use std::{
     io,

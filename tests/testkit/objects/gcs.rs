@@ -250,7 +250,7 @@ impl Gcs {
 }
 
 /// The client escapes everything but letters and digits, which Google undoes and the emulator does not. Names
-/// of snapshots have only these beside them.
+/// of snapshots have only these besides.
 fn unescaped(address: &str) -> String {
     let escapes = [("%2F", "/"), ("%2D", "-"), ("%2E", "."), ("%5F", "_")];
     let unescape = |address: String, (from, to): (&str, &str)| address.replace(from, to);

@@ -1,4 +1,4 @@
-//! Passing requests on to a server that is a program of its own.
+//! Passes requests on to an object store that is a program of its own.
 
 use axum::{
     body::{Body, Bytes, to_bytes},

@@ -70,7 +70,7 @@ impl Drop for ObjectServer {
     }
 }
 
-/// Serves `router` behind `faults` on a port of loopback that nobody else has.
+/// Serves `router` behind `faults` on a free port of loopback.
 pub(super) async fn serve(router: Router, faults: &Faults) -> (u16, JoinHandle<()>) {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await;
     let listener = listener.expect("loopback has a free port");

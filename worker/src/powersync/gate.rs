@@ -1,4 +1,5 @@
-//! Limits how many sync streams this worker has open at a time, and waits out a 429.
+//! Limits how many sync streams this worker has open at a time, and waits out a 429. `seed/streams.rs` decides for how long;
+//! a job that would wait longer goes back to the queue (`service/settle.rs`).
 //!
 //! A PowerSync service refuses streams above its limit with 429. Then every job of this worker waits before it
 //! opens another stream, and fewer streams are open at a time until some complete again: additive increase,

@@ -1,4 +1,4 @@
-//! Jobs in flight: the next ones to publish, those that were published, and those that are given up.
+//! Jobs in flight: the next ones to publish, those that were published, and those that are failed or abandoned.
 
 use std::time::Duration;
 
@@ -187,7 +187,7 @@ impl Catalog {
 
     /// Fails jobs without a result at `grace` after their deadline, and returns how many. A job that was started
     /// before its publication was recorded has no deadline yet: it has `longest` from its start. A snapshot that
-    /// turns up late still counts.
+    /// arrives late still counts.
     ///
     /// # Errors
     /// [`CatalogError::Database`].

@@ -40,7 +40,7 @@ pub struct JobRecord {
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
-    /// How its snapshot came about: `unchanged`, `base` or `full`.
+    /// How its snapshot was made: `unchanged`, `base` or `full`.
     pub way: Option<String>,
     /// Why every row was downloaded, if it was.
     pub why: Option<String>,
@@ -64,7 +64,7 @@ pub struct JobFailure {
 pub struct JobFilter {
     /// Only those in this state; by default all but retried ones, which other jobs replaced.
     pub state: Option<JobState>,
-    /// Only those of stores whose id contains this, in upper or lower case.
+    /// Only jobs of stores whose id contains this, in upper or lower case.
     pub search: Option<String>,
 }
 

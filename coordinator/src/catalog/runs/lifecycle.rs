@@ -1,4 +1,4 @@
-//! The life of a run: claimed by a schedule, leased by the process that publishes it, cancelled, reopened, ended.
+//! Changes of a run: claimed by a schedule, leased by the process that publishes it, cancelled, reopened, ended.
 //!
 //! A lease is held by one process at a time. That of a killed process runs out, and another process takes the run over.
 

@@ -1,4 +1,4 @@
-//! Runs as they are shown: pages, the totals of their jobs, and how their snapshots came about.
+//! Runs as they are shown: pages, the totals of their jobs, and how their snapshots were made.
 
 use std::{collections::HashMap, ops::AddAssign};
 

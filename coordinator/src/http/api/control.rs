@@ -131,7 +131,7 @@ pub(super) struct RetryRequest {
     request_body = Option<RetryRequest>,
     security(("admin" = [])),
     responses(
-        (status = 202, description = "The stores are listed again", body = StartedOver),
+        (status = 202, description = "New jobs are recorded, and will be published", body = StartedOver),
         (status = 400, description = "The request is malformed", body = ProblemBody),
         NotAdmin,
         (status = 404, description = "There is no such run", body = ProblemBody),

@@ -48,7 +48,7 @@ pub(super) async fn overview(State(api): State<Arc<Api>>) -> Result<Json<Overvie
     tag = "overview",
     security(("admin" = [])),
     responses(
-        (status = 200, description = "A stream that does not end by itself", content_type = "text/event-stream", body = String),
+        (status = 200, description = "A stream of overviews, which ends only when the connection is closed", content_type = "text/event-stream", body = String),
         NotAdmin,
         RateLimited,
     ),

@@ -119,11 +119,11 @@ pub(super) async fn show(
     params(("store_id" = String, Path, max_length = 255, min_length = 1)),
     security(("admin" = [])),
     responses(
-        (status = 202, description = "The run is listed", body = Started),
+        (status = 202, description = "The run and its job are recorded, and will be published", body = Started),
         (status = 400, description = "The id is malformed", body = ProblemBody),
         NotAdmin,
         (status = 404, description = "The store is not in the source", body = ProblemBody),
-        (status = 409, description = "The list of stores has one of them twice", body = ProblemBody),
+        (status = 409, description = "The list of stores has a store twice", body = ProblemBody),
         RateLimited,
         Failures,
         (status = 502, description = "The list of stores cannot be used", body = ProblemBody),

@@ -1,4 +1,4 @@
-//! What the API answers, as it is written: JSON fields and their descriptions in the OpenAPI document.
+//! Responses of the API: JSON fields, and their descriptions in the OpenAPI document.
 
 mod change;
 mod overview;

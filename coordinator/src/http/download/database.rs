@@ -86,7 +86,7 @@ pub(super) async fn database(
     }))
 }
 
-/// Requests that the store is seeded, and answers what came of that.
+/// Requests that the store is seeded, and returns the answer for the client.
 async fn on_demand(
     demand: &Demand,
     store_id: &StoreId,

@@ -1,4 +1,4 @@
-//! What `GET /database` takes and answers, as it is written.
+//! Request and response of `GET /database`.
 
 use chrono::{DateTime, Utc};
 use seedbed_protocol::manifest::Encoding;

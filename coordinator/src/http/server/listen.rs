@@ -1,4 +1,4 @@
-//! Connections: accepted, bounded in number, closed when they are silent or when the server stops.
+//! Accepts connections, limits their number, and closes them when they are silent or when the server stops.
 
 use std::{sync::Arc, time::Duration};
 

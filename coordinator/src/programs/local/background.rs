@@ -1,4 +1,4 @@
-//! The tasks of this process that run while it seeds: a worker, and what records the worker's events.
+//! Background tasks while this process seeds: a worker, and the recorder of its events.
 
 use std::sync::Arc;
 

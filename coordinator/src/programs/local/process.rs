@@ -1,4 +1,4 @@
-//! The process: its parts, one run in it, and a server in it.
+//! The process of `seedbed local`: opens its parts, seeds one run, or keeps seeding and serves.
 
 use std::{
     convert::Infallible,

@@ -32,7 +32,7 @@ impl Counts {
         }
     }
 
-    /// Jobs that have ended, whichever way.
+    /// Jobs that have ended, with or without success.
     pub fn ended(&self) -> u64 {
         self.seeded + self.failed + self.dropped
     }

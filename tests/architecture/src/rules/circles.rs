@@ -1,4 +1,4 @@
-//! No two files need each other: neither rooms, nor files or folders beside each other at any depth, nor a face and
+//! No two files need each other: neither rooms, nor files or folders next to each other at any depth, nor a face and
 //! what is in its folder.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,7 +2,7 @@
 
 use crate::{code::Code, finding::Finding, floors::Crate, tree::Tree};
 
-/// Files that are roots of their own beside a crate's root.
+/// Files that are roots of their own next to a crate's root.
 const OTHER_ROOTS: [&str; 2] = ["main.rs", "build.rs"];
 
 pub(super) fn modules(tree: &Tree, member: &Crate, code: &Code) -> Vec<Finding> {

@@ -1,4 +1,4 @@
-//! Where the clients' code and its tests find the packages that they import: a copy of both beside `node_modules`.
+//! Where the clients' code and its tests find the packages that they import: a copy of both next to `node_modules`.
 
 use std::{
     fs,

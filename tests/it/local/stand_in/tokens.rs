@@ -1,4 +1,4 @@
-//! What the service makes of tokens: the recorded answers to bad ones, other keys, keepalives and expiry.
+//! How the service handles tokens: the recorded answers to bad ones, other keys, keepalives and expiry.
 
 use super::client::{Format, Lines, ask_with, first_request, kinds};
 use reqwest::Response;

@@ -173,7 +173,7 @@ fn is_locked(file: &Path) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_run_is_abandoned_and_the_next_one_starts_anew() {
+async fn an_interrupted_run_is_abandoned_and_the_next_one_starts_afresh() {
     let (service, program) = service_with(&["1", "2", "3", "4", "5"], 100).await;
     assert_eq!(program.run(&FULL).await.code, Some(0));
     let completed = "SELECT count(*) FROM jobs WHERE state = 'completed'";

@@ -135,7 +135,7 @@ async fn compaction_changes_nothing_and_a_new_deployment_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn buckets_that_are_made_anew_are_downloaded_anew() {
+async fn buckets_that_are_recreated_are_downloaded_again() {
     let mut reuse = Reuse::start().await;
     // As a service defragments: every row is written once more.
     let rows: Vec<_> = reuse.service.rows(STORE).collect();
