@@ -89,13 +89,13 @@ function actions(run) {
 function cancelRun(run) {
   askFirst({
     title: "Cancel this run?",
-    content: [h("p", {}, "Stores that no worker has started are dropped. Those that have been started go on, and every store keeps the snapshot that it has.")],
+    content: [h("p", {}, "Stores that no worker has started are dropped. Those that have been started continue, and every store keeps the snapshot that it has.")],
     yes: "Cancel the run",
-    no: "Let it go on",
+    no: "Let it continue",
     dangerous: true,
     act: async () => {
       const { cancelled, goingOn } = await api.cancel(run.runId);
-      notify(`${counted(cancelled, "store")} dropped; ${count(goingOn)} go on.`);
+      notify(`${counted(cancelled, "store")} dropped; ${count(goingOn)} continue.`);
     },
   });
 }

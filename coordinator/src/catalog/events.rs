@@ -44,7 +44,7 @@ pub enum Applied {
 }
 
 impl Applied {
-    /// Its name in metrics and logs.
+    /// Returns its name in metrics and logs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Seeded { .. } => "seeded",

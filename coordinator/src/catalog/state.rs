@@ -27,7 +27,7 @@ macro_rules! states {
             /// Every state.
             pub const ALL: &'static [Self] = &[$(Self::$state,)+];
 
-            /// Its name in the database, in JSON and in messages.
+            /// Returns its name in the database, in JSON and in messages.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$state => $name,)+
@@ -171,12 +171,12 @@ pub(super) const fn failure_kind(kind: FailureKind) -> &'static str {
 }
 
 impl JobState {
-    /// Whether it has not ended yet.
+    /// Returns whether it has not ended yet.
     pub fn is_in_flight(self) -> bool {
         IN_FLIGHT.has(self)
     }
 
-    /// Whether the store has a right snapshot because of it.
+    /// Returns whether the store has a right snapshot because of it.
     pub fn succeeded(self) -> bool {
         SUCCEEDED.has(self)
     }

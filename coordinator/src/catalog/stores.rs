@@ -38,7 +38,7 @@ pub struct Freshness {
 }
 
 impl Freshness {
-    /// The number of all stores.
+    /// Returns the number of all stores.
     pub fn stores(&self) -> u64 {
         self.hour + self.six_hours + self.day + self.older + self.never
     }

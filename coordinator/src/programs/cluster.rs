@@ -50,7 +50,7 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
-    /// Whether a person has to change the list of stores, the settings or the command before it can succeed.
+    /// Returns whether a person has to change the list of stores, the settings or the command before it can succeed.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Settings(_) => true,
@@ -97,7 +97,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A coordinator on these parts.
+    /// Returns a coordinator on these parts.
     ///
     /// # Errors
     /// [`ClusterError::Settings`].

@@ -46,7 +46,7 @@ pub enum ServeError {
 }
 
 impl ServeError {
-    /// Whether a person has to change the settings or the list of stores before it can succeed.
+    /// Returns whether a person has to change the settings or the list of stores before it can succeed.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Settings(_) => true,
@@ -131,12 +131,12 @@ impl Service {
         })
     }
 
-    /// Where it answers requests.
+    /// Returns the address where it answers requests.
     pub fn address(&self) -> SocketAddr {
         self.http.address()
     }
 
-    /// Where it answers probes and exposes metrics without a token, if anywhere.
+    /// Returns the address where it answers probes and exposes metrics without a token, if there is one.
     pub fn health_address(&self) -> Option<SocketAddr> {
         self.http.health_address()
     }

@@ -40,7 +40,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Whether the same call may succeed later without any change.
+    /// Returns whether the same call may succeed later without any change.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Catalog(error) => error.is_transient(),
@@ -49,7 +49,7 @@ impl RunError {
         }
     }
 
-    /// Whether a person has to change the list of stores, the settings or the command before it can succeed.
+    /// Returns whether a person has to change the list of stores, the settings or the command before it can succeed.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Source(error) => error.is_usage(),

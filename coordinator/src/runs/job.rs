@@ -55,7 +55,7 @@ impl JobMaker {
         self.selection(&scope.claims.0).map(drop)
     }
 
-    /// A job that may start now, from `start`.
+    /// Makes a job that may start now, from `start`.
     ///
     /// # Errors
     /// [`Misfit`]: settings that have changed since the job was listed may no longer fit its store.

@@ -46,7 +46,7 @@ pub struct StoreFilter {
 }
 
 impl StoreFilter {
-    /// Whether it lets every store pass.
+    /// Returns whether it lets every store pass.
     pub fn is_all(&self) -> bool {
         *self == Self::default()
     }

@@ -47,7 +47,7 @@ pub enum RecordError {
 }
 
 impl RecordError {
-    /// Whether the same events may be applied later without any change.
+    /// Returns whether the same events may be applied later without any change.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Catalog(error) => error.is_transient(),
@@ -95,7 +95,7 @@ impl Recorder {
         }
     }
 
-    /// [`Self::run`], restarted whenever the catalog or the broker was unavailable for a while.
+    /// Calls [`Self::run`] again whenever the catalog or the broker was unavailable for a while.
     ///
     /// # Errors
     /// As [`Self::run`], except for transient ones.

@@ -51,12 +51,12 @@ impl Supervisor {
         }
     }
 
-    /// Notify this to have a listed run published at once.
+    /// Returns what to notify to have a listed run published at once.
     pub fn listed(&self) -> Arc<Notify> {
         self.listed.clone()
     }
 
-    /// One round. Ends early when `stop` is cancelled.
+    /// Runs one round. Ends early when `stop` is cancelled.
     ///
     /// # Errors
     /// [`RunError`] when the catalog or the broker fails.
@@ -65,7 +65,7 @@ impl Supervisor {
         self.settle().await
     }
 
-    /// Round after round, until `stop` is cancelled.
+    /// Runs round after round, until `stop` is cancelled.
     ///
     /// # Errors
     /// As [`Self::run_once`], except for transient ones.

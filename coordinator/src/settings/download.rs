@@ -98,7 +98,7 @@ impl DownloadConfig {
         positive("download.on_demand_pause", self.on_demand_pause)
     }
 
-    /// Whether there is anything to check a token with.
+    /// Returns whether there is anything to check a token with.
     pub(crate) fn has_keys(&self) -> bool {
         self.secret.is_some() || self.key_file.is_some() || self.jwks_url.is_some()
     }

@@ -141,7 +141,7 @@ impl Settings {
         self.templates().map(drop)
     }
 
-    /// The templates that are filled in for each store, parsed.
+    /// Parses the templates that are filled in for each store.
     ///
     /// # Errors
     /// [`SettingsError::Invalid`] names the setting that is no template.
@@ -149,7 +149,7 @@ impl Settings {
         Templates::parse(&self.token.subject, &self.parameters, &self.streams)
     }
 
-    /// The settings of the worker of this process.
+    /// Returns the settings of the worker of this process.
     pub fn worker_settings(&self) -> WorkerSettings {
         WorkerSettings {
             powersync: self.powersync.clone(),

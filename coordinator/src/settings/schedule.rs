@@ -21,7 +21,7 @@ pub struct InvalidSchedule {
 }
 
 impl Schedule {
-    /// The first time after `time`; `None` if there is none.
+    /// Returns the first time after `time`; `None` if there is none.
     pub fn next(&self, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.0.find_next_occurrence(&time, false).ok()
     }

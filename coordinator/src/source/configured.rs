@@ -31,7 +31,7 @@ pub enum StoreSource {
 }
 
 impl StoreSource {
-    /// The source that `stores` names (a file, or `-`), else the one of `config`.
+    /// Returns the source that `stores` names (a file, or `-`), else the one of `config`.
     ///
     /// # Errors
     /// [`SourceError`] when neither names one, or what they name is incomplete.
@@ -64,7 +64,7 @@ impl StoreSource {
         Ok(Self::Sql(Box::new(source)))
     }
 
-    /// The file or the database, for messages; without any password.
+    /// Returns the name of the file or the database, for messages; without any password.
     pub fn name(&self) -> String {
         match self {
             Self::File { input, .. } => input.to_string(),
@@ -80,7 +80,7 @@ impl StoreSource {
         }
     }
 
-    /// Whether it can tell which stores have changed since a time.
+    /// Returns whether it can tell which stores have changed since a time.
     pub fn knows_changes(&self) -> bool {
         match self {
             Self::File { .. } => false,
@@ -88,8 +88,8 @@ impl StoreSource {
         }
     }
 
-    /// Its stores, in its order; only those that have changed after `since`, if it [knows](Self::knows_changes). Ends
-    /// after the first error.
+    /// Streams its stores, in its order; only those that have changed after `since`, if it
+    /// [knows](Self::knows_changes). Ends after the first error.
     pub fn stores(&self, since: DateTime<Utc>) -> BoxStream<'_, Result<Store, SourceError>> {
         match self {
             Self::File {

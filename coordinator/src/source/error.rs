@@ -102,8 +102,8 @@ pub enum RecordProblem {
 }
 
 impl SourceError {
-    /// Whether a person has to change the list, the query or the settings before it can succeed. A database that is
-    /// down needs no change.
+    /// Returns whether a person has to change the list, the query or the settings before it can succeed. A database
+    /// that is down needs no change.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::Ended { .. } => false,

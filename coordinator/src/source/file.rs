@@ -30,7 +30,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// `-` is standard input, anything else a file.
+    /// Returns standard input for `-`, else the file with this name.
     pub fn named(name: &str) -> Self {
         match name {
             "-" => Self::Stdin,

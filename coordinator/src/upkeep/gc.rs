@@ -48,7 +48,7 @@ pub enum GcError {
 }
 
 impl GcError {
-    /// Whether a person has to change the settings before it can succeed.
+    /// Returns whether a person has to change the settings before it can succeed.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Catalog(_) => false,
@@ -84,7 +84,7 @@ pub struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    /// A collector with the policy of `config`; with `dry_run`, it only counts.
+    /// Returns a collector with the policy of `config`; with `dry_run`, it only counts.
     pub fn new(
         catalog: &'a Catalog,
         snapshots: &'a SnapshotRepository,

@@ -24,7 +24,7 @@ pub enum RebuildError {
 }
 
 impl RebuildError {
-    /// Whether a person has to change the settings before it can succeed.
+    /// Returns whether a person has to change the settings before it can succeed.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Catalog(_) => false,

@@ -62,7 +62,7 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// Whether a person has to change the settings before it can succeed.
+    /// Returns whether a person has to change the settings before it can succeed.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Schema(_))
     }
@@ -78,7 +78,7 @@ pub struct VerifiedFile {
 }
 
 impl VerifiedFile {
-    /// Rows of all tables.
+    /// Returns the number of rows of all tables.
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
     }
@@ -91,8 +91,8 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// For snapshots of the schema in `schema_file`, which may have raw tables; without one, of any schema
-    /// that has none.
+    /// Returns a verifier for snapshots of the schema in `schema_file`, which may have raw tables; without one, of any
+    /// schema that has none.
     ///
     /// # Errors
     /// [`VerifyError::Schema`].

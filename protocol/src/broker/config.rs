@@ -50,7 +50,7 @@ impl BrokerConfig {
         Ok(())
     }
 
-    /// Whether messages stay in this process.
+    /// Returns whether messages stay in this process.
     pub fn is_memory(&self) -> bool {
         self.url.expose().scheme() == "memory"
     }

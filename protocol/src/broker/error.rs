@@ -59,7 +59,7 @@ pub enum BrokerError {
 }
 
 impl BrokerError {
-    /// Whether a setting, or what it names, has to be changed.
+    /// Returns whether a setting, or what it names, has to be changed.
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
@@ -70,7 +70,7 @@ impl BrokerError {
         )
     }
 
-    /// Whether a retry of the same call may succeed without any change.
+    /// Returns whether a retry of the same call may succeed without any change.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,

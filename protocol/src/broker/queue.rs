@@ -43,7 +43,7 @@ impl Queue {
         }
     }
 
-    /// Whether its messages can wait for a retry. Only jobs are retried.
+    /// Returns whether its messages can wait for a retry. Only jobs are retried.
     pub const fn has_delays(self) -> bool {
         matches!(self, Self::Jobs)
     }

@@ -21,8 +21,8 @@ impl Checkpoint {
         self.buckets.iter().map(|bucket| bucket.operations).sum()
     }
 
-    /// Whether both have the same buckets with the same checksums. Op ids do not count: the service may have compacted its
-    /// operations.
+    /// Returns whether both have the same buckets with the same checksums. Op ids do not count: the service may have
+    /// compacted its operations.
     pub fn same_rows(&self, other: &Self) -> bool {
         let checksums = |checkpoint: &Self| -> HashMap<String, u32> {
             let buckets = checkpoint.buckets.iter();

@@ -63,7 +63,7 @@ pub enum FullReason {
 }
 
 impl FullReason {
-    /// Its name in JSON, traces and the catalog.
+    /// Returns its name in JSON, traces and the catalog.
     pub fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -95,7 +95,7 @@ pub enum Way {
 }
 
 impl Way {
-    /// Its name in JSON, traces and the catalog.
+    /// Returns its name in JSON, traces and the catalog.
     pub fn name(self) -> &'static str {
         match self {
             Self::Unchanged => "unchanged",

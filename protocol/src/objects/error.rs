@@ -99,7 +99,7 @@ impl StorageError {
         }
     }
 
-    /// Whether a retry could help: yes, unless the service said that it will never allow this.
+    /// Returns whether a retry could help: yes, unless the service said that it will never allow this.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Url { .. }

@@ -65,7 +65,7 @@ impl ObjectStorage {
         Self::open_with(url, environment())
     }
 
-    /// [`Self::open`] with this endpoint of the service instead of the environment's: the one that others reach it
+    /// Does [`Self::open`] with this endpoint of the service instead of the environment's: the one that others reach it
     /// by, to sign URLs for them.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl ObjectStorage {
         Self::open_with(url, others.chain(own))
     }
 
-    /// [`Self::open`] with other environment variables than those of this process.
+    /// Does [`Self::open`] with other environment variables than those of this process.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -103,7 +103,7 @@ impl ObjectStorage {
         &self.place.url
     }
 
-    /// Whether objects are files of this machine.
+    /// Returns whether objects are files of this machine.
     pub fn is_directory(&self) -> bool {
         self.place.directory().is_some()
     }
@@ -168,7 +168,7 @@ impl ObjectStorage {
         }
     }
 
-    /// [`Self::head`] within a span, for a job's trace.
+    /// Does [`Self::head`] within a span, for a job's trace.
     ///
     /// # Errors
     /// [`StorageError`] when the service does not tell.

@@ -44,7 +44,7 @@ pub enum TemplateError {
     },
 }
 
-/// The names in quotes, separated by commas.
+/// Returns the names in quotes, separated by commas.
 pub fn quoted<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     let quoted: Vec<String> = names
         .into_iter()
@@ -56,7 +56,7 @@ pub fn quoted<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     quoted.join(", ")
 }
 
-/// The kind of a JSON value, for messages.
+/// Returns the kind of a JSON value, for messages.
 pub fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -94,7 +94,7 @@ impl ObjectTemplate {
         entries.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The object with every text filled in.
+    /// Returns the object with every text filled in.
     ///
     /// # Errors
     /// [`TemplateError`] of the first text that cannot be filled in.
@@ -174,7 +174,7 @@ impl TextTemplate {
         Ok(Self { text, pieces })
     }
 
-    /// The text filled in. One that is exactly one placeholder becomes the claim itself, with its JSON type;
+    /// Returns the text filled in. One that is exactly one placeholder becomes the claim itself, with its JSON type;
     /// otherwise claims are written into the text.
     ///
     /// # Errors
@@ -190,7 +190,7 @@ impl TextTemplate {
         self.join(claims, written).map(Value::String)
     }
 
-    /// The text filled in, as a text: it takes texts and numbers only.
+    /// Returns the text filled in, as a text: it takes texts and numbers only.
     ///
     /// # Errors
     /// [`TemplateError`] when the store has no such claim, or one of another type.

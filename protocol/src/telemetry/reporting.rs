@@ -23,7 +23,7 @@ pub(super) struct Reporting {
 }
 
 impl Reporting {
-    /// Whether the last export failed.
+    /// Returns whether the last export failed.
     pub(super) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
     }

@@ -90,7 +90,7 @@ pub(super) fn check_sampler() -> Result<(), OtlpError> {
 }
 
 impl Signal {
-    /// Whether it is exported to a collector.
+    /// Returns whether it is exported to a collector.
     pub(super) fn is_exported(&self) -> Result<bool, OtlpError> {
         if variable("OTEL_SDK_DISABLED")
             .is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"))

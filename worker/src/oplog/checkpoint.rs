@@ -111,12 +111,12 @@ impl TargetCheckpoint {
         }
     }
 
-    /// Whether it has no bucket: the claims select nothing at all.
+    /// Returns whether it has no bucket: the claims select nothing at all.
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
     }
 
-    /// Whether it has this bucket.
+    /// Returns whether it has this bucket.
     pub(crate) fn has_bucket(&self, name: &str) -> bool {
         self.buckets.contains_key(name)
     }
@@ -130,7 +130,8 @@ impl TargetCheckpoint {
             .map(|(name, bucket)| (name.as_str(), bucket.checksum))
     }
 
-    /// Whether the service does not know this stream. Services without Sync Streams do not say, which counts as known.
+    /// Returns whether the service does not know this stream. Services without Sync Streams do not say, which counts
+    /// as known.
     pub fn lacks_stream(&self, name: &str) -> bool {
         self.streams
             .as_ref()

@@ -49,7 +49,7 @@ impl CoreSync {
         request.ok_or_else(|| DatabaseError::Core("it asked for no stream".to_owned()))
     }
 
-    /// Whether the core extension takes lines.
+    /// Returns whether the core extension takes lines.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.stream, Stream::Open)
     }

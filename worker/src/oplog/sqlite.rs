@@ -36,8 +36,8 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
-    /// Whether another attempt could help. A full disk may have room later or on another worker. Other SQLite errors
-    /// are retried: bad data that is really at the source fails again and uses up the attempts.
+    /// Returns whether another attempt could help. A full disk may have room later or on another worker. Other SQLite
+    /// errors are retried: bad data that is really at the source fails again and uses up the attempts.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Row { .. } => false,

@@ -79,7 +79,7 @@ fn refusal(code: &Option<String>, description: &str, status: StatusCode) -> Stri
 }
 
 impl StreamError {
-    /// Whether opening the stream again could help.
+    /// Returns whether opening the stream again could help.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. }
@@ -116,7 +116,7 @@ impl StreamError {
         }
     }
 
-    /// Whether the service has as many streams open as it allows (429). A later request may succeed.
+    /// Returns whether the service has as many streams open as it allows (429). A later request may succeed.
     pub fn is_overload(&self) -> bool {
         matches!(self, Self::Refused { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS)
     }

@@ -32,7 +32,7 @@ impl LineBuffer {
         }
     }
 
-    /// Whether every byte that arrived was taken.
+    /// Returns whether every byte that arrived was taken.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }

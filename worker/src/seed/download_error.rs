@@ -47,7 +47,7 @@ impl DownloadError {
         }
     }
 
-    /// Whether another attempt could help.
+    /// Returns whether another attempt could help.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Token(_)

@@ -55,7 +55,7 @@ pub enum SeedError {
 }
 
 impl SeedError {
-    /// Whether another attempt could help.
+    /// Returns whether another attempt could help.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::WorkDirectory(error) => error.is_transient(),
@@ -71,7 +71,7 @@ impl SeedError {
         }
     }
 
-    /// Whether the service had no stream left for the job, which says nothing about the job.
+    /// Returns whether the service had no stream left for the job, which says nothing about the job.
     pub fn is_overload(&self) -> bool {
         matches!(self, Self::Download(DownloadError::Stream(error)) if error.is_overload())
     }

@@ -37,7 +37,7 @@ pub struct WorkDirectoryError {
 }
 
 impl WorkDirectoryError {
-    /// Whether another attempt could help.
+    /// Returns whether another attempt could help.
     pub fn is_transient(&self) -> bool {
         matches!(
             self.source.kind(),

@@ -45,7 +45,7 @@ pub enum FinishError {
 }
 
 impl FinishError {
-    /// Whether another attempt could help.
+    /// Returns whether another attempt could help.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => error.is_transient(),

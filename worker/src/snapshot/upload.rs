@@ -30,7 +30,7 @@ impl Uploader {
         }
     }
 
-    /// Whether a snapshot has exactly the configured renditions.
+    /// Returns whether a snapshot has exactly the configured renditions.
     pub(crate) fn has_encodings(&self, renditions: &[Rendition]) -> bool {
         renditions.len() == self.renditions.len()
             && renditions
@@ -38,8 +38,8 @@ impl Uploader {
                 .all(|rendition| self.renditions.contains(&rendition.encoding))
     }
 
-    /// Whether every object that clients need of a snapshot of `store_id` is still in the repository; else logs why
-    /// not.
+    /// Returns whether every object that clients need of a snapshot of `store_id` is still in the repository; else
+    /// logs why not.
     pub(crate) async fn is_complete(&self, store_id: &StoreId, renditions: &[Rendition]) -> bool {
         for (key, bytes) in self.keys(store_id, renditions) {
             match self.repository.look_up(&key).await {

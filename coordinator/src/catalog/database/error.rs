@@ -119,7 +119,7 @@ pub enum CatalogError {
 }
 
 impl CatalogError {
-    /// Whether a person has to change the list of stores, the settings or the command before it can succeed.
+    /// Returns whether a person has to change the list of stores, the settings or the command before it can succeed.
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
@@ -132,7 +132,7 @@ impl CatalogError {
         )
     }
 
-    /// Whether a retry may succeed without a change to the settings.
+    /// Returns whether a retry may succeed without a change to the settings.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unavailable { .. } => true,
@@ -142,7 +142,7 @@ impl CatalogError {
     }
 }
 
-/// Whether a retry may succeed without a change to the settings.
+/// Returns whether a retry may succeed without a change to the settings.
 pub(super) fn passes(error: &sqlx::Error) -> bool {
     let Some(refused) = error.as_database_error() else {
         return matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut);

@@ -28,7 +28,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Whether the database answers.
+    /// Returns whether the database answers.
     ///
     /// # Errors
     /// [`CatalogError::Database`] when it does not.

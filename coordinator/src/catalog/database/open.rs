@@ -55,7 +55,7 @@ impl Catalog {
         place.connect().await
     }
 
-    /// Whether there is a catalog at `url`. Creates nothing.
+    /// Returns whether there is a catalog at `url`. Creates nothing.
     ///
     /// # Errors
     /// [`CatalogError`] when the server cannot be asked.

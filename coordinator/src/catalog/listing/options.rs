@@ -21,7 +21,7 @@ pub enum RunKind {
 }
 
 impl RunKind {
-    /// Its name in the catalog.
+    /// Returns its name in the catalog.
     pub fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
@@ -52,7 +52,7 @@ pub enum Covers {
 }
 
 impl Covers {
-    /// [`Covers::All`] if the list is `complete`.
+    /// Returns [`Covers::All`] if the list is `complete`.
     pub fn all_if(complete: bool) -> Self {
         if complete { Self::All } else { Self::Some }
     }
@@ -68,7 +68,7 @@ pub enum Download {
 }
 
 impl Download {
-    /// [`Download::Everything`] if a `full` download was asked for.
+    /// Returns [`Download::Everything`] if a `full` download was asked for.
     pub fn everything_if(full: bool) -> Self {
         if full {
             Self::Everything
@@ -98,7 +98,7 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Over all stores, of which the list may leave out those that have not changed.
+    /// Returns a sweep over all stores; the list may leave out those that have not changed.
     pub fn all(kind: RunKind) -> Self {
         Self {
             kind,
@@ -111,7 +111,7 @@ impl Sweep {
         }
     }
 
-    /// Over some stores, changed or not.
+    /// Returns a sweep over some stores, changed or not.
     pub fn some(kind: RunKind) -> Self {
         Self {
             covers: Covers::Some,
@@ -120,7 +120,7 @@ impl Sweep {
         }
     }
 
-    /// The same, as `--full` (every row of every store) and `--all` (every store, changed or not) ask.
+    /// Returns the same sweep, as `--full` (every row of every store) and `--all` (every store, changed or not) ask.
     #[must_use]
     pub fn asking_for(self, full: bool, all: bool) -> Self {
         Self {

@@ -106,7 +106,7 @@ impl Catalog {
         })
     }
 
-    /// Whether the jobs of a run download every row.
+    /// Returns whether the jobs of a run download every row.
     ///
     /// # Errors
     /// [`CatalogError::Database`].

@@ -48,12 +48,12 @@ pub struct SnapshotRef {
 }
 
 impl SnapshotRef {
-    /// The key of its manifest.
+    /// Returns the key of its manifest.
     pub fn manifest(&self) -> Option<&String> {
         self.keys.first()
     }
 
-    /// The keys of its files.
+    /// Returns the keys of its files.
     pub fn files(&self) -> &[String] {
         self.keys.get(1..).unwrap_or_default()
     }

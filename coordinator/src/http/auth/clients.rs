@@ -70,7 +70,7 @@ impl Clients {
         })
     }
 
-    /// Whether the caller with `token` may download `store_id`.
+    /// Returns whether the caller with `token` may download `store_id`.
     pub(crate) async fn check(
         &self,
         token: Option<&str>,

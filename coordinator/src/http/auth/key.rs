@@ -93,7 +93,7 @@ impl Key {
         })
     }
 
-    /// Whether a token with this header may be verified with it.
+    /// Returns whether a token with this header may be verified with it.
     pub(super) fn fits(&self, header: &Header) -> bool {
         let named = self.kid.is_none() || self.kid == header.kid;
         named && self.algorithms.contains(&header.alg)

@@ -57,7 +57,7 @@ impl UrlSigner {
         url
     }
 
-    /// Whether `signature` is for `key`, and still valid at `now`.
+    /// Returns whether `signature` is for `key`, and still valid at `now`.
     pub(crate) fn check(
         &self,
         key: &str,

@@ -30,7 +30,8 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// Whether a person has to change the settings before it can succeed. Object storage that is down needs no change.
+    /// Returns whether a person has to change the settings before it can succeed. Object storage that is down needs no
+    /// change.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Downloads(DownloadError::Snapshots(error)) => !error.is_transient(),

@@ -88,12 +88,12 @@ impl HttpServer {
         })
     }
 
-    /// Where it listens.
+    /// Returns the address where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where it answers probes and exposes metrics without a token, if anywhere.
+    /// Returns the address where it answers probes and exposes metrics without a token, if there is one.
     pub fn health_address(&self) -> Option<SocketAddr> {
         self.health.as_ref()?.local_addr().ok()
     }

@@ -46,7 +46,7 @@ pub enum LocalError {
 }
 
 impl LocalError {
-    /// Whether a person has to change the settings or the list of stores before it can succeed.
+    /// Returns whether a person has to change the settings or the list of stores before it can succeed.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Settings(_) | Self::Worker(_) | Self::Lock(LockError::Unusable { .. }) => true,

@@ -37,7 +37,7 @@ impl Counts {
         self.seeded + self.failed + self.dropped
     }
 
-    /// Whether every job has ended.
+    /// Returns whether every job has ended.
     pub fn done(&self) -> bool {
         self.ended() >= self.stores
     }

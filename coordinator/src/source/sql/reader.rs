@@ -32,7 +32,7 @@ pub struct SqlSource {
 }
 
 impl SqlSource {
-    /// Whether the query has a `:since`.
+    /// Returns whether the query has a `:since`.
     pub(in crate::source) fn knows_changes(&self) -> bool {
         self.query.has_since()
     }
@@ -41,7 +41,7 @@ impl SqlSource {
         self.driver.system()
     }
 
-    /// The query `query` on the database at `url`; nothing is opened yet.
+    /// Returns the query `query` on the database at `url`; opens nothing yet.
     ///
     /// # Errors
     /// [`SourceError::Url`] when `url` names no database that this program can ask.

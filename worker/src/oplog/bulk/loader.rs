@@ -260,7 +260,7 @@ impl Loader {
         }
     }
 
-    /// Whether the checksum of what was loaded is the service's, in every bucket up to this priority number.
+    /// Returns whether the checksum of what was loaded is the service's, in every bucket up to this priority number.
     pub(crate) fn matches(
         &self,
         connection: &Connection,

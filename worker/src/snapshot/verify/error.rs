@@ -72,8 +72,8 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// Whether another attempt could help: data that was synced wrong may sync right, but a schema that lacks a table
-    /// stays as it is.
+    /// Returns whether another attempt could help: data that was synced wrong may sync right, but a schema that lacks
+    /// a table stays as it is.
     pub fn is_transient(&self) -> bool {
         !matches!(self, Self::Untyped { .. })
     }

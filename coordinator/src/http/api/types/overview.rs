@@ -33,7 +33,7 @@ pub(in crate::http::api) struct Overview {
 }
 
 impl Overview {
-    /// Whether nothing has changed but the time.
+    /// Returns whether nothing has changed but the time.
     pub(in crate::http::api) fn is_like(&self, other: &Self) -> bool {
         let now = self.now;
         Self {
