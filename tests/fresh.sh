@@ -20,11 +20,8 @@ done
 
 root=$(mktemp -d /var/tmp/seedbed-fresh.XXXXXX)
 log=$root.log
-finish() {
-  [ "${KEEP-}" = yes ] || rm -rf --one-file-system "$root"
-  [ "${KEEP-}" != yes ] || echo "The root is $root"
-}
-trap finish EXIT
+trap '[ "${KEEP-}" = yes ] || rm -rf --one-file-system "$root"' EXIT
+[ "${KEEP-}" != yes ] || echo "The root stays: $root"
 
 echo "Debian ($suite) and Rust go to $root, the commands' output to $log"
 debootstrap --variant=minbase --include=ca-certificates,curl,git "$suite" "$root" >"$log" 2>&1
@@ -52,6 +49,7 @@ for name in SSL_CERT_FILE CURL_CA_BUNDLE PIP_CERT REQUESTS_CA_BUNDLE NODE_EXTRA_
 done
 
 # in_root COMMAND: in the clone, in namespaces of its own, so that nothing that it starts outlives it.
+# shellcheck disable=SC2016 # The script is expanded within the namespaces.
 in_root() {
   env -i "${environment[@]}" unshare --mount --pid --fork --kill-child -- bash -euc '
     mount --make-rprivate /
@@ -62,6 +60,7 @@ in_root() {
   ' bash "$root" "$1"
 }
 
+# shellcheck disable=SC2016 # dpkg's format, not the shell's.
 packages() { chroot "$root" dpkg-query --show --showformat='${db:Status-Status}\n' | grep -cx installed; }
 size_of() { du -sm "$@" 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }'; }
 

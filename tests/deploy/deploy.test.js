@@ -267,14 +267,15 @@ test("what the Dockerfile copies is not ignored", () => {
     assert.ok(kept.includes(path), path);
   }
   for (const [, path] of text("docker/Dockerfile").matchAll(/^COPY --chmod=\d+ (\S+)/gm)) assert.ok(kept.includes(path), path);
+  for (const [path] of text("docker/Dockerfile").matchAll(/\bdeploy\/\S+\.sh\b/g)) assert.ok(kept.includes(path), path);
 });
 
 test("shell scripts are as shellcheck wants them", () => {
-  const scripts = [deploy, join(deploy, "docker")].flatMap((directory) =>
+  const scripts = [deploy, join(deploy, "docker"), join(root, "tests")].flatMap((directory) =>
     readdirSync(directory).filter((name) => name.endsWith(".sh")).map((name) => join(directory, name)),
   );
-  assert.ok(scripts.length >= 3);
-  run(python("shellcheck"), ["--external-sources", ...scripts, join(root, "tests/run.sh")], { cwd: root });
+  assert.ok(scripts.length >= 6);
+  run(python("shellcheck"), ["--external-sources", ...scripts, join(root, ".ci/run")], { cwd: root });
 });
 
 test("the image's health check tells healthy from unhealthy and from nothing", async () => {
