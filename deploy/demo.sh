@@ -23,7 +23,7 @@ install_needed
 # With the profile and the features that the tests use, so that neither compiles anything again.
 programs=$(realpath -m "${CARGO_TARGET_DIR-target}")/debug
 [ -x "$programs/seedbed" ] ||
-  echo "Compiling seedbed, seedbed-worker and the stand-in: about FIGURE minutes on two idle cores, once" >&2
+  echo "Compiling seedbed, seedbed-worker and the stand-in, once: 4 to 10 minutes on two idle cores" >&2
 cargo build --locked --workspace --bins
 
 data=$(mktemp -d)

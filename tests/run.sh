@@ -228,7 +228,7 @@ mkdir -p "$tools/bin"
 for group in $selected; do install_for "$group"; done
 
 started=$SECONDS failed=0
-echo "Compiling, the first time for about FIGURE minutes on two idle cores"
+echo "Compiling: the first time 5 to 15 minutes on two idle cores"
 TIMEFORMAT='Compiling took %R s, %U s of user CPU'
 time {
   # The programs too, which tests start: none of that counts as a test's time.
