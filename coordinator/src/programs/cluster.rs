@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     catalog::{Catalog, CatalogError, Listed, Retried, Sweep},
     runs::{
-        Cancelled, Published, Publisher, RecordError, Recorder, RunError, Runs, StoreFilter,
-        StoreList, Supervisor,
+        Cancelled, JobMaker, Published, Publisher, RecordError, Recorder, RunError, Runs,
+        StoreFilter, StoreList, Supervisor,
         progress::{Follower, Observer},
     },
     settings::Settings,
@@ -107,18 +107,22 @@ impl Cluster {
         broker: Arc<dyn Broker>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, ClusterError> {
-        let publisher = Publisher::new(catalog.clone(), broker.clone(), settings)?;
-        let publisher = Arc::new(publisher);
-        let supervisor = Supervisor::new(
+        let deadline = settings.worker.job_deadline;
+        let jobs = JobMaker::new(settings.templates()?, &settings.sync, deadline);
+        let publisher = Publisher::new(
             catalog.clone(),
             broker.clone(),
-            publisher.clone(),
-            settings.worker.job_deadline,
+            settings.broker.is_memory(),
+            jobs.clone(),
+            settings.sync.clone(),
         );
+        let publisher = Arc::new(publisher);
+        let supervisor =
+            Supervisor::new(catalog.clone(), broker.clone(), publisher.clone(), deadline);
         // This command publishes what it lists itself.
         let listed = Arc::new(Notify::new());
         Ok(Self {
-            runs: Runs::new(settings, catalog.clone(), broker.clone(), listed)?,
+            runs: Runs::new(jobs, catalog.clone(), broker.clone(), listed),
             follower: Follower::new(catalog.clone(), observer),
             catalog,
             broker,

@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalog::Catalog,
-    http::{HttpError, HttpParts, HttpServer},
+    http::{HttpError, HttpParts, HttpSections, HttpServer},
     runs::{
-        Demand, Gauges, Publisher, RecordError, Recorder, RunError, Runs, StoreList, Supervisor,
-        keep_schedule,
+        Demand, Gauges, JobMaker, Publisher, RecordError, Recorder, RunError, Runs, StoreList,
+        Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
 };
@@ -95,15 +95,23 @@ impl Service {
             snapshots,
             stores,
         } = parts;
-        let publisher = Publisher::new(catalog.clone(), broker.clone(), settings)?;
+        let deadline = settings.worker.job_deadline;
+        let jobs = JobMaker::new(settings.templates()?, &settings.sync, deadline);
+        let publisher = Publisher::new(
+            catalog.clone(),
+            broker.clone(),
+            settings.broker.is_memory(),
+            jobs.clone(),
+            settings.sync.clone(),
+        );
         let supervisor = Supervisor::new(
             catalog.clone(),
             broker.clone(),
             Arc::new(publisher),
-            settings.worker.job_deadline,
+            deadline,
         );
         let listed = supervisor.listed();
-        let runs = Runs::new(settings, catalog.clone(), broker.clone(), listed)?;
+        let runs = Runs::new(jobs, catalog.clone(), broker.clone(), listed);
         let runs = Arc::new(runs);
         let demand = settings.download.on_demand.then(|| {
             let pause = settings.download.on_demand_pause;
@@ -118,8 +126,14 @@ impl Service {
             snapshots,
             demand: demand.clone(),
         };
+        let sections = HttpSections {
+            serve: &settings.serve,
+            download: &settings.download,
+            snapshots: &settings.snapshots,
+            token: &settings.token,
+        };
         Ok(Self {
-            http: HttpServer::bind(settings, parts).await?,
+            http: HttpServer::bind(sections, parts).await?,
             gauges: Gauges::new(catalog.clone()),
             recorder: Recorder::new(catalog, broker.clone(), watch::Sender::default()),
             broker,

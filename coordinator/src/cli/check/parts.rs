@@ -9,6 +9,7 @@ use seedbed_protocol::{
     broker::{self, MemoryBroker, Queue},
     manifest::FullReason,
     message::Start,
+    settings::SettingsError,
     snapshots::SnapshotRepository,
 };
 use seedbed_worker::Worker;
@@ -70,8 +71,17 @@ pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Ve
 async fn first_store(settings: &Settings, source: &StoreSource) -> Checked<Store> {
     let first = source.stores(DateTime::UNIX_EPOCH).next().await;
     let store = first.ok_or_else(|| format!("no stores: {} lists none", source.name()))??;
-    JobMaker::new(settings)?.check(&store.scope)?;
+    job_maker(settings)?.check(&store.scope)?;
     Ok(store)
+}
+
+fn job_maker(settings: &Settings) -> Result<JobMaker, SettingsError> {
+    let deadline = settings.worker.job_deadline;
+    Ok(JobMaker::new(
+        settings.templates()?,
+        &settings.sync,
+        deadline,
+    ))
 }
 
 async fn open_snapshots(settings: &Settings) -> Checked<SnapshotRepository> {
@@ -132,7 +142,7 @@ async fn probe(
     let broker = Arc::new(MemoryBroker::default());
     let worker = Worker::new(&settings.worker_settings(), snapshots, broker)?;
     let start = Start::Full(FullReason::Off);
-    let job = JobMaker::new(settings)?.make(RunId::new(), JobId::new(), store.scope, start)?;
+    let job = job_maker(settings)?.make(RunId::new(), JobId::new(), store.scope, start)?;
     let checkpoint = worker.probe(&job).await?.checkpoint;
     Ok(format!(
         "{}: the store {} has {} buckets, last op {}",

@@ -18,7 +18,7 @@ use crate::{
     catalog::{Catalog, Sweep},
     programs::serve::{Service, ServiceParts},
     runs::{
-        Publisher, Recorder, RunError, Runs, StoreFilter, StoreList,
+        JobMaker, Publisher, Recorder, RunError, Runs, StoreFilter, StoreList,
         progress::{Counts, Follower, Observer, Progress, ReadProgress, Summary},
     },
     settings::Settings,
@@ -75,10 +75,18 @@ impl Local {
             snapshots.clone(),
             broker.clone(),
         )?;
-        let publisher = Publisher::new(catalog.clone(), broker.clone(), &settings)?;
+        let deadline = settings.worker.job_deadline;
+        let jobs = JobMaker::new(settings.templates()?, &settings.sync, deadline);
+        let publisher = Publisher::new(
+            catalog.clone(),
+            broker.clone(),
+            settings.broker.is_memory(),
+            jobs.clone(),
+            settings.sync.clone(),
+        );
         // This process publishes what it lists itself.
         let listed = Arc::new(Notify::new());
-        let runs = Runs::new(&settings, catalog.clone(), broker.clone(), listed)?;
+        let runs = Runs::new(jobs, catalog.clone(), broker.clone(), listed);
         let local = Self {
             follower: Follower::new(catalog.clone(), observer.clone()),
             settings,
