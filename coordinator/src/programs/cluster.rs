@@ -16,11 +16,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::publishing::{job_maker, publisher};
 use crate::{
     catalog::{Catalog, CatalogError, Listed, Retried, Sweep},
     runs::{
-        Cancelled, JobMaker, Published, Publisher, RecordError, Recorder, RunError, Runs,
-        StoreFilter, StoreList, Supervisor,
+        Cancelled, Published, Publisher, RecordError, Recorder, RunError, Runs, StoreFilter,
+        StoreList, Supervisor,
         progress::{Follower, Observer},
     },
     settings::Settings,
@@ -107,18 +108,15 @@ impl Cluster {
         broker: Arc<dyn Broker>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, ClusterError> {
-        let deadline = settings.worker.job_deadline;
-        let jobs = JobMaker::new(settings.templates()?, &settings.sync, deadline);
-        let publisher = Publisher::new(
+        let jobs = job_maker(settings)?;
+        let publisher = publisher(settings, &jobs, &catalog, broker.clone());
+        let publisher = Arc::new(publisher);
+        let supervisor = Supervisor::new(
             catalog.clone(),
             broker.clone(),
-            settings.broker.is_memory(),
-            jobs.clone(),
-            settings.sync.clone(),
+            publisher.clone(),
+            settings.worker.job_deadline,
         );
-        let publisher = Arc::new(publisher);
-        let supervisor =
-            Supervisor::new(catalog.clone(), broker.clone(), publisher.clone(), deadline);
         // This command publishes what it lists itself.
         let listed = Arc::new(Notify::new());
         Ok(Self {

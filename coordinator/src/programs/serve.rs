@@ -12,12 +12,12 @@ use seedbed_protocol::{
 use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
 
+use super::publishing::{job_maker, publisher};
 use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer},
     runs::{
-        Demand, Gauges, JobMaker, Publisher, RecordError, Recorder, RunError, Runs, StoreList,
-        Supervisor, keep_schedule,
+        Demand, Gauges, RecordError, Recorder, RunError, Runs, StoreList, Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
 };
@@ -95,20 +95,13 @@ impl Service {
             snapshots,
             stores,
         } = parts;
-        let deadline = settings.worker.job_deadline;
-        let jobs = JobMaker::new(settings.templates()?, &settings.sync, deadline);
-        let publisher = Publisher::new(
-            catalog.clone(),
-            broker.clone(),
-            settings.broker.is_memory(),
-            jobs.clone(),
-            settings.sync.clone(),
-        );
+        let jobs = job_maker(settings)?;
+        let publisher = publisher(settings, &jobs, &catalog, broker.clone());
         let supervisor = Supervisor::new(
             catalog.clone(),
             broker.clone(),
             Arc::new(publisher),
-            deadline,
+            settings.worker.job_deadline,
         );
         let listed = supervisor.listed();
         let runs = Runs::new(jobs, catalog.clone(), broker.clone(), listed);

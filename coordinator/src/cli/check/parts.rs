@@ -9,7 +9,6 @@ use seedbed_protocol::{
     broker::{self, MemoryBroker, Queue},
     manifest::FullReason,
     message::Start,
-    settings::SettingsError,
     snapshots::SnapshotRepository,
 };
 use seedbed_worker::Worker;
@@ -22,7 +21,7 @@ use super::{
 };
 use crate::{
     catalog::{self, Catalog},
-    runs::JobMaker,
+    programs::job_maker,
     settings::Settings,
     source::{Store, StoreSource},
 };
@@ -73,15 +72,6 @@ async fn first_store(settings: &Settings, source: &StoreSource) -> Checked<Store
     let store = first.ok_or_else(|| format!("no stores: {} lists none", source.name()))??;
     job_maker(settings)?.check(&store.scope)?;
     Ok(store)
-}
-
-fn job_maker(settings: &Settings) -> Result<JobMaker, SettingsError> {
-    let deadline = settings.worker.job_deadline;
-    Ok(JobMaker::new(
-        settings.templates()?,
-        &settings.sync,
-        deadline,
-    ))
 }
 
 async fn open_snapshots(settings: &Settings) -> Checked<SnapshotRepository> {

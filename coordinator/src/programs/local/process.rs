@@ -16,9 +16,12 @@ use tokio_util::sync::CancellationToken;
 use super::{background::Background, error::LocalError, lock::lock};
 use crate::{
     catalog::{Catalog, Sweep},
-    programs::serve::{Service, ServiceParts},
+    programs::{
+        publishing::{job_maker, publisher},
+        serve::{Service, ServiceParts},
+    },
     runs::{
-        JobMaker, Publisher, Recorder, RunError, Runs, StoreFilter, StoreList,
+        Publisher, Recorder, RunError, Runs, StoreFilter, StoreList,
         progress::{Counts, Follower, Observer, Progress, ReadProgress, Summary},
     },
     settings::Settings,
@@ -75,15 +78,8 @@ impl Local {
             snapshots.clone(),
             broker.clone(),
         )?;
-        let deadline = settings.worker.job_deadline;
-        let jobs = JobMaker::new(settings.templates()?, &settings.sync, deadline);
-        let publisher = Publisher::new(
-            catalog.clone(),
-            broker.clone(),
-            settings.broker.is_memory(),
-            jobs.clone(),
-            settings.sync.clone(),
-        );
+        let jobs = job_maker(&settings)?;
+        let publisher = publisher(&settings, &jobs, &catalog, broker.clone());
         // This process publishes what it lists itself.
         let listed = Arc::new(Notify::new());
         let runs = Runs::new(jobs, catalog.clone(), broker.clone(), listed);
