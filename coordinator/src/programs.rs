@@ -5,8 +5,10 @@
 
 mod cluster;
 mod local;
+mod publishing;
 mod serve;
 
+pub(crate) use self::publishing::job_maker;
 pub use self::{
     cluster::{Awaited, Cluster, ClusterError, FollowOutcome},
     local::{Local, LocalError, LocalOutcome, LockError},

@@ -21,5 +21,5 @@ pub use self::{
     schedule::{InvalidSchedule, Schedule},
     serve::ServeConfig,
     source::SourceConfig,
-    sync::{StreamConfig, SyncConfig, Templates},
+    sync::{StreamConfig, StreamTemplate, SyncConfig, Templates},
 };

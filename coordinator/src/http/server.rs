@@ -19,5 +19,5 @@ mod routes;
 
 pub use self::{
     error::HttpError,
-    http_server::{HttpParts, HttpServer},
+    http_server::{HttpParts, HttpSections, HttpServer},
 };

@@ -16,6 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::publishing::{job_maker, publisher};
 use crate::{
     catalog::{Catalog, CatalogError, Listed, Retried, Sweep},
     runs::{
@@ -107,7 +108,8 @@ impl Cluster {
         broker: Arc<dyn Broker>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, ClusterError> {
-        let publisher = Publisher::new(catalog.clone(), broker.clone(), settings)?;
+        let jobs = job_maker(settings)?;
+        let publisher = publisher(settings, &jobs, &catalog, broker.clone());
         let publisher = Arc::new(publisher);
         let supervisor = Supervisor::new(
             catalog.clone(),
@@ -118,7 +120,7 @@ impl Cluster {
         // This command publishes what it lists itself.
         let listed = Arc::new(Notify::new());
         Ok(Self {
-            runs: Runs::new(settings, catalog.clone(), broker.clone(), listed)?,
+            runs: Runs::new(jobs, catalog.clone(), broker.clone(), listed),
             follower: Follower::new(catalog.clone(), observer),
             catalog,
             broker,

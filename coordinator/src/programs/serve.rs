@@ -12,12 +12,12 @@ use seedbed_protocol::{
 use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
 
+use super::publishing::{job_maker, publisher};
 use crate::{
     catalog::Catalog,
-    http::{HttpError, HttpParts, HttpServer},
+    http::{HttpError, HttpParts, HttpSections, HttpServer},
     runs::{
-        Demand, Gauges, Publisher, RecordError, Recorder, RunError, Runs, StoreList, Supervisor,
-        keep_schedule,
+        Demand, Gauges, RecordError, Recorder, RunError, Runs, StoreList, Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
 };
@@ -95,7 +95,8 @@ impl Service {
             snapshots,
             stores,
         } = parts;
-        let publisher = Publisher::new(catalog.clone(), broker.clone(), settings)?;
+        let jobs = job_maker(settings)?;
+        let publisher = publisher(settings, &jobs, &catalog, broker.clone());
         let supervisor = Supervisor::new(
             catalog.clone(),
             broker.clone(),
@@ -103,7 +104,7 @@ impl Service {
             settings.worker.job_deadline,
         );
         let listed = supervisor.listed();
-        let runs = Runs::new(settings, catalog.clone(), broker.clone(), listed)?;
+        let runs = Runs::new(jobs, catalog.clone(), broker.clone(), listed);
         let runs = Arc::new(runs);
         let demand = settings.download.on_demand.then(|| {
             let pause = settings.download.on_demand_pause;
@@ -118,8 +119,14 @@ impl Service {
             snapshots,
             demand: demand.clone(),
         };
+        let sections = HttpSections {
+            serve: &settings.serve,
+            download: &settings.download,
+            snapshots: &settings.snapshots,
+            token: &settings.token,
+        };
         Ok(Self {
-            http: HttpServer::bind(settings, parts).await?,
+            http: HttpServer::bind(sections, parts).await?,
             gauges: Gauges::new(catalog.clone()),
             recorder: Recorder::new(catalog, broker.clone(), watch::Sender::default()),
             broker,

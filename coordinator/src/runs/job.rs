@@ -6,18 +6,16 @@ use chrono::Utc;
 use seedbed_protocol::{
     Attempt, JobId, JsonObject, RunId,
     message::{Scope, SeedJob, Start, StreamSubscription},
-    settings::SettingsError,
     settings::TemplateError,
 };
 use serde_json::{Map, Value};
 
-use crate::settings::{Settings, StreamConfig, Templates};
+use crate::settings::{SyncConfig, Templates};
 
 /// Makes jobs as the settings say. Templates are parsed once, and filled in for each store.
 #[derive(Debug, Clone)]
 pub struct JobMaker {
     templates: Templates,
-    streams: Vec<StreamConfig>,
     default_streams: bool,
     /// How long a job is worth working on.
     deadline: Duration,
@@ -34,17 +32,13 @@ pub struct Misfit {
 }
 
 impl JobMaker {
-    /// Parses the templates of `settings`.
-    ///
-    /// # Errors
-    /// [`SettingsError::Invalid`] names the setting that is no template.
-    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            templates: settings.templates()?,
-            streams: settings.streams.clone(),
-            default_streams: settings.sync.default_streams,
-            deadline: settings.worker.job_deadline,
-        })
+    /// Makes jobs from `templates`, each worth working on for `deadline`.
+    pub fn new(templates: Templates, sync: &SyncConfig, deadline: Duration) -> Self {
+        Self {
+            templates,
+            default_streams: sync.default_streams,
+            deadline,
+        }
     }
 
     /// Checks that every template fits this store.
@@ -95,11 +89,10 @@ impl JobMaker {
         subject.map_err(misfit("token.subject"))?;
         let parameters = templates.parameters.fill(claims);
         let parameters = JsonObject(parameters.map_err(misfit("[parameters]"))?);
-        let streams = self.streams.iter().zip(&templates.streams).enumerate();
-        let subscriptions = streams.map(|(index, (stream, template))| {
-            let filled = template
-                .as_ref()
-                .map(|template| template.fill(claims).map(JsonObject));
+        let streams = templates.streams.iter().enumerate();
+        let subscriptions = streams.map(|(index, stream)| {
+            let template = stream.parameters.as_ref();
+            let filled = template.map(|template| template.fill(claims).map(JsonObject));
             let filled = filled.transpose();
             Ok(StreamSubscription {
                 stream: stream.stream.clone(),

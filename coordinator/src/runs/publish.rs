@@ -17,7 +17,6 @@ use seedbed_protocol::{
     },
     manifest::FullReason,
     message::Start,
-    settings::SettingsError,
     telemetry::trace::{TraceContext, fail, trace_id},
 };
 use tokio_util::sync::CancellationToken;
@@ -27,7 +26,7 @@ use super::{base::starts, error::RunError, job::JobMaker};
 use crate::{
     catalog::{Catalog, PendingJob, QueuedJob},
     metrics::PublishMetrics,
-    settings::{Settings, SyncConfig},
+    settings::SyncConfig,
 };
 
 /// Jobs that are read from the catalog at a time.
@@ -72,24 +71,23 @@ enum Attempted {
 }
 
 impl Publisher {
-    /// Publishes to `broker` what `catalog` lists.
-    ///
-    /// # Errors
-    /// [`SettingsError::Invalid`] names the setting that is no template.
+    /// Publishes to `broker`, which is in memory or not, what `catalog` lists.
     pub fn new(
         catalog: Catalog,
         broker: Arc<dyn Broker>,
-        settings: &Settings,
-    ) -> Result<Self, SettingsError> {
-        Ok(Self {
+        in_memory: bool,
+        jobs: JobMaker,
+        sync: SyncConfig,
+    ) -> Self {
+        Self {
             catalog,
             broker,
-            in_memory: settings.broker.is_memory(),
-            sync: settings.sync.clone(),
-            jobs: JobMaker::new(settings)?,
+            in_memory,
+            sync,
+            jobs,
             metrics: PublishMetrics::new(),
             holder: JobId::new().to_string(),
-        })
+        }
     }
 
     /// Publishes every job of the run that was not published yet, as fast as the broker takes them, or until

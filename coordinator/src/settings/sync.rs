@@ -44,8 +44,16 @@ pub struct Templates {
     pub subject: TextTemplate,
     /// `[parameters]`.
     pub parameters: ObjectTemplate,
-    /// Of each of `[[streams]]`, its parameters.
-    pub streams: Vec<Option<ObjectTemplate>>,
+    /// `[[streams]]`.
+    pub streams: Vec<StreamTemplate>,
+}
+
+/// An explicit subscription whose parameters are filled in for each store.
+#[derive(Debug, Clone)]
+pub struct StreamTemplate {
+    pub stream: String,
+    pub parameters: Option<ObjectTemplate>,
+    pub priority: Option<u8>,
 }
 
 impl Templates {
@@ -62,9 +70,12 @@ impl Templates {
             stream.check(index)?;
             let parameters = stream.parameters.as_ref();
             let setting = format!("streams.{index}.parameters");
-            parameters
-                .map(|template| object(&setting, template))
-                .transpose()
+            let parameters = parameters.map(|template| object(&setting, template));
+            Ok(StreamTemplate {
+                stream: stream.stream.clone(),
+                parameters: parameters.transpose()?,
+                priority: stream.priority,
+            })
         });
         Ok(Self {
             subject,

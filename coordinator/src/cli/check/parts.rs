@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     catalog::{self, Catalog},
-    runs::JobMaker,
+    programs::job_maker,
     settings::Settings,
     source::{Store, StoreSource},
 };
@@ -70,7 +70,7 @@ pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Ve
 async fn first_store(settings: &Settings, source: &StoreSource) -> Checked<Store> {
     let first = source.stores(DateTime::UNIX_EPOCH).next().await;
     let store = first.ok_or_else(|| format!("no stores: {} lists none", source.name()))??;
-    JobMaker::new(settings)?.check(&store.scope)?;
+    job_maker(settings)?.check(&store.scope)?;
     Ok(store)
 }
 
@@ -132,7 +132,7 @@ async fn probe(
     let broker = Arc::new(MemoryBroker::default());
     let worker = Worker::new(&settings.worker_settings(), snapshots, broker)?;
     let start = Start::Full(FullReason::Off);
-    let job = JobMaker::new(settings)?.make(RunId::new(), JobId::new(), store.scope, start)?;
+    let job = job_maker(settings)?.make(RunId::new(), JobId::new(), store.scope, start)?;
     let checkpoint = worker.probe(&job).await?.checkpoint;
     Ok(format!(
         "{}: the store {} has {} buckets, last op {}",

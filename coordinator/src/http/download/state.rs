@@ -4,7 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::http::{HeaderMap, header};
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{objects::StorageError, snapshots::SnapshotRepository};
+use seedbed_protocol::{
+    objects::StorageError,
+    snapshots::{SnapshotRepository, SnapshotsConfig},
+};
 use url::Url;
 
 use super::signed_url::{Signature, UrlSigner};
@@ -15,7 +18,7 @@ use crate::{
         problem::Problem,
     },
     runs::Demand,
-    settings::Settings,
+    settings::{DownloadConfig, ServeConfig},
 };
 
 /// Why snapshots cannot be handed out.
@@ -46,17 +49,18 @@ pub(crate) struct Downloads {
 
 impl Downloads {
     pub(crate) fn new(
-        settings: &Settings,
+        download: &DownloadConfig,
+        serve: &ServeConfig,
+        place: &SnapshotsConfig,
         catalog: Catalog,
         snapshots: SnapshotRepository,
         demand: Option<Arc<Demand>>,
     ) -> Result<Self, DownloadError> {
-        let download = &settings.download;
         let is_directory = snapshots.local_path("").is_some();
         let signer = UrlSigner::new(download.signing_secret.as_ref())?;
         // A signature covers the host: it has to be the one that clients use.
         let snapshots = match &download.store_endpoint {
-            Some(endpoint) => SnapshotRepository::open_at(&settings.snapshots, endpoint)?,
+            Some(endpoint) => SnapshotRepository::open_at(place, endpoint)?,
             None => snapshots,
         };
         Ok(Self {
@@ -64,8 +68,8 @@ impl Downloads {
             clients: Clients::new(download)?,
             snapshots,
             signer: is_directory.then_some(signer),
-            public_url: settings.serve.public_url.clone(),
-            behind_proxy: settings.serve.behind_proxy,
+            public_url: serve.public_url.clone(),
+            behind_proxy: serve.behind_proxy,
             lifetime: download.url_lifetime,
             max_age: download.max_age,
             demand,

@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use futures::future;
-use seedbed_protocol::{broker::Broker, snapshots::SnapshotRepository};
+use seedbed_protocol::{
+    broker::Broker,
+    snapshots::{SnapshotRepository, SnapshotsConfig},
+};
+use seedbed_worker::settings::TokenConfig;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +29,7 @@ use crate::{
     },
     metrics::RequestMetrics,
     runs::{Demand, Runs, StoreList},
-    settings::{ServeConfig, Settings},
+    settings::{DownloadConfig, ServeConfig},
 };
 
 /// The parts of the process that requests reach.
@@ -44,6 +48,15 @@ pub struct HttpParts {
     pub demand: Option<Arc<Demand>>,
 }
 
+/// The settings that the server needs.
+#[derive(Clone, Copy)]
+pub struct HttpSections<'a> {
+    pub serve: &'a ServeConfig,
+    pub download: &'a DownloadConfig,
+    pub snapshots: &'a SnapshotsConfig,
+    pub token: &'a TokenConfig,
+}
+
 /// A server that listens.
 pub struct HttpServer {
     listener: TcpListener,
@@ -57,14 +70,14 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Listens where `settings` say, and answers from `parts`.
+    /// Listens where `sections` say, and answers from `parts`.
     ///
     /// # Errors
     /// [`HttpError`] names the setting.
-    pub async fn bind(settings: &Settings, parts: HttpParts) -> Result<Self, HttpError> {
-        let serve = settings.serve.clone();
+    pub async fn bind(sections: HttpSections<'_>, parts: HttpParts) -> Result<Self, HttpError> {
+        let serve = sections.serve.clone();
         let stopping = CancellationToken::new();
-        let states = states(settings, parts, stopping.clone())?;
+        let states = states(sections, parts, stopping.clone())?;
         let listening = |source| HttpError::Listen {
             address: serve.listen,
             source,
@@ -131,14 +144,21 @@ impl HttpServer {
 
 /// The state of each group of endpoints.
 fn states(
-    settings: &Settings,
+    sections: HttpSections<'_>,
     parts: HttpParts,
     stopping: CancellationToken,
 ) -> Result<States, HttpError> {
-    let serve = &settings.serve;
+    let serve = sections.serve;
     let (catalog, broker) = (parts.catalog, parts.broker);
-    let downloads = Downloads::new(settings, catalog.clone(), parts.snapshots, parts.demand)?;
-    let own_keys = probes::own_keys(&settings.token)?;
+    let downloads = Downloads::new(
+        sections.download,
+        serve,
+        sections.snapshots,
+        catalog.clone(),
+        parts.snapshots,
+        parts.demand,
+    )?;
+    let own_keys = probes::own_keys(sections.token)?;
     let api = Api {
         catalog: catalog.clone(),
         broker: broker.clone(),

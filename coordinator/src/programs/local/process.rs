@@ -16,7 +16,10 @@ use tokio_util::sync::CancellationToken;
 use super::{background::Background, error::LocalError, lock::lock};
 use crate::{
     catalog::{Catalog, Sweep},
-    programs::serve::{Service, ServiceParts},
+    programs::{
+        publishing::{job_maker, publisher},
+        serve::{Service, ServiceParts},
+    },
     runs::{
         Publisher, Recorder, RunError, Runs, StoreFilter, StoreList,
         progress::{Counts, Follower, Observer, Progress, ReadProgress, Summary},
@@ -75,10 +78,11 @@ impl Local {
             snapshots.clone(),
             broker.clone(),
         )?;
-        let publisher = Publisher::new(catalog.clone(), broker.clone(), &settings)?;
+        let jobs = job_maker(&settings)?;
+        let publisher = publisher(&settings, &jobs, &catalog, broker.clone());
         // This process publishes what it lists itself.
         let listed = Arc::new(Notify::new());
-        let runs = Runs::new(&settings, catalog.clone(), broker.clone(), listed)?;
+        let runs = Runs::new(jobs, catalog.clone(), broker.clone(), listed);
         let local = Self {
             follower: Follower::new(catalog.clone(), observer.clone()),
             settings,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{RunId, StoreId, broker::Broker, settings::SettingsError};
+use seedbed_protocol::{RunId, StoreId, broker::Broker};
 use tokio::sync::{Mutex, Notify};
 
 use super::{
@@ -20,7 +20,6 @@ use crate::{
         job::JobMaker,
         list::{self, StoreFilter, StoreList},
     },
-    settings::Settings,
 };
 
 /// Controls the runs of one catalog.
@@ -36,22 +35,19 @@ pub struct Runs {
 
 impl Runs {
     /// Controls the runs of `catalog`, and notifies `listed` when there is something to publish.
-    ///
-    /// # Errors
-    /// [`SettingsError::Invalid`] names the setting that is no template.
     pub fn new(
-        settings: &Settings,
+        jobs: JobMaker,
         catalog: Catalog,
         broker: Arc<dyn Broker>,
         listed: Arc<Notify>,
-    ) -> Result<Self, SettingsError> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             catalog,
             broker,
-            jobs: JobMaker::new(settings)?,
+            jobs,
             listed,
             listing: Mutex::default(),
-        })
+        }
     }
 
     /// Lists a run over all of `stores`, or over those that `filter` lets pass.
