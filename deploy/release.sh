@@ -2,29 +2,38 @@
 # Builds the programs as they are shipped: optimised, stripped, and with the symbols and line tables of each in a file
 # beside it. gdb and perf find `seedbed.debug` by itself when it lies in the same directory as `seedbed`.
 #
-#   deploy/release.sh [DIRECTORY]                   into target/programs, or DIRECTORY
+#   deploy/release.sh [DIRECTORY]                   into target/programs of the repository, or DIRECTORY
 #   CARGO='cargo auditable' deploy/release.sh       with the list of crates in each program
 set -euo pipefail
 
-cd "$(dirname "$0")/.."
-directory=${1-target/programs}
-case "$directory" in -*)
+if [ $# -gt 1 ] || [[ "${1-x}" = "" || "${1-x}" = -* ]]; then
   echo "usage: deploy/release.sh [DIRECTORY]" >&2
   exit 2
-  ;;
-esac
-read -ra cargo <<<"${CARGO-cargo}"
+fi
+directory=${1-}
+[ -z "$directory" ] || directory=$(realpath -m "$directory")
+
+cd "$(dirname "$(readlink -f "$0")")/.."
+. deploy/install.sh
+require_rust
+need "compiles the programs" gcc libc6-dev libclang-dev
+need "strips the programs" binutils
+install_needed
+target=$(target_directory)
+[ -n "$directory" ] || directory=$target/programs
+mkdir -p "$directory"
+read -ra cargo <<<"${CARGO:-cargo}"
 "${cargo[@]}" build --release --locked -p seedbed -p seedbed-worker
 
-mkdir -p "$directory"
+cd "$directory"
 for program in seedbed seedbed-worker; do
-  built=${CARGO_TARGET_DIR-target}/release/$program
-  objcopy --only-keep-debug "$built" "$directory/$program.debug"
-  # In the directory of the symbols: objcopy notes their name without a path, and their checksum.
-  (
-    built=$(realpath "$built")
-    cd "$directory"
-    objcopy --strip-all --add-gnu-debuglink="$program.debug" "$built" "$program"
-  )
+  built=$target/release/$program
+  if [ "$built" -ef "$program" ]; then
+    echo "$directory is where cargo puts the programs; choose another directory" >&2
+    exit 2
+  fi
+  objcopy --only-keep-debug "$built" "$program.debug"
+  # objcopy notes the name of the symbols without a path, and their checksum.
+  objcopy --strip-all --add-gnu-debuglink="$program.debug" "$built" "$program"
 done
-ls -l "$directory"
+ls -l

@@ -10,7 +10,7 @@
 # resolv.conf, hosts, proxies and certificates. Nothing else does: no Node, no Go, no Java, no downloaded crate.
 set -euo pipefail
 
-cd "$(dirname "$0")/.."
+cd "$(dirname "$(readlink -f "$0")")/.."
 suite=${SUITE-bookworm}
 [ "$(id -u)" -eq 0 ] || { echo "tests/fresh.sh has to run as root, for debootstrap and chroot" >&2; exit 2; }
 for program in debootstrap rustc git unshare; do
@@ -22,7 +22,17 @@ root=$(mktemp -d /var/tmp/seedbed-fresh.XXXXXX)
 log=$root.log
 # Servers of tests run as users of their own, who have to reach what is below.
 chmod 755 "$root"
-trap '[ "${KEEP-}" = yes ] || rm -rf --one-file-system "$root"' EXIT
+running=''
+# shellcheck disable=SC2329 # The trap calls it.
+finish() {
+  # The first process of the namespaces takes all others with it.
+  [ -z "$running" ] || kill -KILL "$running" 2>/dev/null || true
+  wait
+  [ "${KEEP-}" = yes ] || rm -rf --one-file-system "$root"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 [ "${KEEP-}" != yes ] || echo "The root stays: $root"
 
 echo "Debian ($suite) and Rust go to $root, the commands' output to $log"
@@ -50,16 +60,19 @@ for name in SSL_CERT_FILE CURL_CA_BUNDLE PIP_CERT REQUESTS_CA_BUNDLE NODE_EXTRA_
   environment+=("$name=/opt/certificates/$name")
 done
 
-# in_root COMMAND: in the clone, in namespaces of its own, so that nothing that it starts outlives it.
+# in_root COMMAND: in the clone, in namespaces of its own, so that nothing that it starts outlives it or this script.
 # shellcheck disable=SC2016 # The script is expanded within the namespaces.
 in_root() {
-  env -i "${environment[@]}" unshare --mount --pid --fork --kill-child -- bash -euc '
+  env -i "${environment[@]}" setpriv --pdeathsig KILL \
+    unshare --mount --pid --fork --kill-child -- bash -euc '
     mount --make-rprivate /
     mount -t proc proc "$1/proc"
     mount --rbind /dev "$1/dev"
     mount --rbind /sys "$1/sys"
     exec chroot "$1" bash -c "cd /root/seedbed && $2; exit"
-  ' bash "$root" "$1"
+  ' bash "$root" "$1" &
+  running=$!
+  wait "$running"
 }
 
 # shellcheck disable=SC2016 # dpkg's format, not the shell's.

@@ -4,7 +4,7 @@
 #   tests/run.sh                 everything
 #   tests/run.sh GROUP...        these groups: `unit` is the crates' own tests, any other a folder of tests/it
 #   tests/run.sh NAME            the tests whose path contains NAME
-#   tests/run.sh --list [GROUP]  the tests; compiles them, but runs none
+#   tests/run.sh --list [GROUP]  their paths; compiles, but runs none
 set -euo pipefail
 
 groups='unit local cluster stores delivery traces deploy'
@@ -19,7 +19,7 @@ usage() {
 
 is_group() { [[ " $groups " == *" $1 "* ]]; }
 
-cd "$(dirname "$0")/.."
+cd "$(dirname "$(readlink -f "$0")")/.."
 . deploy/install.sh
 tools=$PWD/target/test-tools
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR-never}
@@ -79,6 +79,7 @@ install_npm() {
   echo "Installing from npm: $source/package.json"
   mkdir -p "$folder"
   cp "$source/package.json" "$source/package-lock.json" "$folder"
+  rm -f "$folder/installed.json"
   npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error "$@"
   cp "$source/package-lock.json" "$folder/installed.json"
 }
@@ -157,19 +158,15 @@ unit_tests() {
   done
 }
 
-# groups_with NAME: the groups that may have a test whose path contains NAME.
-groups_with() {
-  local name=${1##*::} file group found=''
-  group=${1%%::*}
-  if [ "$group" != "$1" ] && is_group "$group"; then
-    echo "$group"
-    return
-  fi
-  for group in $groups; do
-    [ -d "tests/it/$group" ] || continue
-    ! grep -rqE "(fn|mod) \w*$name" "tests/it/$group" "tests/it/$group.rs" || found+="$group "
+# groups_in: the groups of the tests whose paths come in, one a line.
+groups_in() {
+  local path found=''
+  while IFS= read -r path; do
+    path=${path%%::*}
+    is_group "$path" || path=unit
+    [[ " $found " == *" $path "* ]] || found+="$path "
   done
-  echo "${found:-unit}"
+  echo "$found"
 }
 
 # Always with the features of the whole workspace, so that nothing is compiled twice.
@@ -199,6 +196,15 @@ run_tests() {
   return "$failed"
 }
 
+# listed: the paths of what was asked for.
+listed() { run_tests --list | sed -n 's/: test$//p'; }
+
+# No test of that name: says so and ends with 2.
+none_found() {
+  echo "No test has '$name' in its path; tests/run.sh --list shows all" >&2
+  exit 2
+}
+
 asked=all selected=$groups name='' listing=''
 if [ "${1-}" = --list ]; then
   listing=yes
@@ -208,9 +214,9 @@ if [ $# -gt 0 ]; then
   if is_group "$1"; then
     asked=groups selected=$*
     for group in $selected; do is_group "$group" || usage; done
-  elif [ "$1" != all ]; then
-    [[ $# -eq 1 && "$1" != -* ]] || usage
-    asked=name name=$1 selected=$(groups_with "$1")
+  else
+    [[ $# -eq 1 && "$1" =~ [a-zA-Z0-9] && "$1" != -* ]] || usage
+    asked=name name=$1 selected=''
   fi
 fi
 
@@ -218,26 +224,33 @@ require_rust
 need "compiles the programs" gcc libc6-dev libclang-dev
 if [ -n "$listing" ]; then
   install_needed
-  run_tests --list | sed -n 's/: test$//p'
+  paths=$(listed)
+  [ -n "$paths" ] || none_found
+  echo "$paths"
   exit
 fi
 for group in $selected; do needs_of "$group"; done
 install_needed
+
+started=$SECONDS failed=0
+echo "Compiling: the first time 5 to 15 minutes on two idle cores"
+compile() {
+  # The programs too, which tests start: none of that counts as a test's time.
+  cargo build --locked --workspace --bins || return
+  paths=$(listed)
+}
+TIMEFORMAT='Compiling took %R s, %U s of user CPU'
+time compile || exit
+if [ "$asked" = name ]; then
+  [ -n "$paths" ] || none_found
+  selected=$(groups_in <<<"$paths")
+  for group in $selected; do needs_of "$group"; done
+  install_needed
+fi
 mkdir -p "$tools/bin"
 : >"$SEEDBED_TESTS_SKIPPED"
 for group in $selected; do install_for "$group"; done
 
-started=$SECONDS failed=0
-echo "Compiling: the first time 5 to 15 minutes on two idle cores"
-TIMEFORMAT='Compiling took %R s, %U s of user CPU'
-time {
-  # The programs too, which tests start: none of that counts as a test's time.
-  cargo build --locked --workspace --bins && run_tests --list >/dev/null
-}
-if [ "$asked" = name ] && [ "$(run_tests --list 2>/dev/null | grep -c ': test$')" -eq 0 ]; then
-  echo "No test has $name in its path; tests/run.sh --list shows all" >&2
-  exit 2
-fi
 tested=$SECONDS
 run_tests || failed=$?
 echo
