@@ -4,8 +4,7 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { link, readdir, rm, stat } from 'node:fs/promises';
+import { link, open, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout } from 'node:timers/promises';
@@ -133,7 +132,9 @@ async function download({ databaseUrl, bytes, sha256 }, partial, signal) {
     if (hash.digest('hex') !== sha256.toLowerCase())
       throw new Error('the snapshot was altered on the way: its sha256 differs');
   };
-  await pipeline(answer.body, checked, createWriteStream(partial, { flags: 'wx', flush: true }), { signal });
+  // Opened before anything can fail: a stream that opens by itself may create the file after it was cleaned up.
+  const target = await open(partial, 'wx');
+  await pipeline(answer.body, checked, target.createWriteStream({ flush: true }), { signal });
 }
 
 /**
