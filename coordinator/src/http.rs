@@ -7,7 +7,7 @@
 //!           └─▶ probes (/healthz, /readyz, /metrics)
 //! ```
 //!
-//! In: requests. Out: answers, all refusals as a [`Problem`](problem::Problem). Each group of endpoints has a state of its
+//! In: requests. Out: answers, all refusals as a `Problem`. Each group of endpoints has a state of its
 //! own, below its handlers. Nothing here is kept: a kill drops open connections, and any other server answers the next
 //! request.
 

@@ -10,7 +10,7 @@
 //!
 //! In: a list of stores and a [`Sweep`](crate::catalog::Sweep), or events. Out: messages, changes of the catalog, [`progress`] as numbers.
 //! Knows nothing of HTTP or of what is printed. A kill loses nothing: what is listed is published by the next process
-//! ([`publish`](self::publish)), what was not recorded is delivered again ([`record`](self::record)).
+//! (`publish`), what was not recorded is delivered again (`record`).
 
 mod base;
 mod control;

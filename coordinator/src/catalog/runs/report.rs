@@ -81,7 +81,7 @@ pub struct WayCount {
     /// `unchanged`, `base` or `full`.
     pub way: String,
     /// Why every row was downloaded, as in
-    /// [`FullReason::name`](seedbed_protocol::message::FullReason::name).
+    /// [`FullReason::name`](seedbed_protocol::manifest::FullReason::name).
     pub why: Option<String>,
     /// The jobs.
     pub jobs: u64,

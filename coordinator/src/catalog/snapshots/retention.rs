@@ -43,7 +43,7 @@ pub struct SnapshotRef {
     pub state: SnapshotState,
     /// The keys of its objects, the manifest first.
     pub keys: Vec<String>,
-    /// Its bytes, see [`Manifest::bytes`](seedbed_protocol::message::Manifest::bytes).
+    /// Its bytes, see [`Manifest::bytes`](seedbed_protocol::manifest::Manifest::bytes).
     pub bytes: u64,
 }
 
