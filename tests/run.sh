@@ -7,7 +7,7 @@
 #   tests/run.sh --list [GROUP]  their paths; compiles, but runs none
 set -euo pipefail
 
-groups='unit local cluster stores delivery traces deploy'
+groups='unit local cluster selfheal stores delivery traces deploy'
 
 usage() {
   {
@@ -39,6 +39,12 @@ needs_of() {
     cluster)
       need "broker" rabbitmq-server
       need "catalog, source of stores" postgresql
+      need "source of stores" mariadb-server
+      need "certificates" openssl
+      ;;
+    selfheal)
+      need "broker" rabbitmq-server
+      need "catalog" postgresql pgbouncer
       need "source of stores" mariadb-server
       need "certificates" openssl
       ;;

@@ -10,4 +10,3 @@ mod runs;
 mod same_job;
 mod serve;
 mod sources;
-mod storm;

@@ -4,5 +4,6 @@ mod cluster;
 mod delivery;
 mod deploy;
 mod local;
+mod selfheal;
 mod stores;
 mod traces;
