@@ -6,6 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use seedbed_protocol::snapshots::SnapshotsConfig;
 use seedbed_protocol::{
+    outbound::refuse_link_local,
     settings::{Secret, SettingsError, duration, invalid, positive, without_secrets},
     telemetry::LogConfig,
 };
@@ -36,6 +37,7 @@ impl WorkerSettings {
         check_endpoint(&self.powersync.endpoint)?;
         positive("powersync.connect_timeout", self.powersync.connect_timeout)?;
         positive("powersync.idle_timeout", self.powersync.idle_timeout)?;
+        positive("powersync.give_up_after", self.powersync.give_up_after)?;
         check_token(&self.token)?;
         positive("schema.subscription_ttl", self.schema.subscription_ttl)?;
         check_worker(&self.worker)
@@ -59,8 +61,9 @@ pub struct PowerSyncConfig {
     /// every 20 s.
     #[serde(deserialize_with = "duration")]
     pub idle_timeout: Duration,
-    /// How often in a row a stream may be reopened without receiving anything new before the attempt fails.
-    pub max_reconnects: u32,
+    /// How long an attempt waits for the next operation, over all the streams that it opens.
+    #[serde(deserialize_with = "duration")]
+    pub give_up_after: Duration,
     /// Streams that one worker may have open at a time; `None` for one per slot.
     pub max_streams: Option<u16>,
 }
@@ -208,7 +211,9 @@ fn check_endpoint(endpoint: &str) -> Result<(), SettingsError> {
             "has a user name or a password in it, which PowerSync does not use; remove what is before \
              the @, since jobs sign in with [token]",
         ),
-        Ok(_) => Ok(()),
+        Ok(url) => {
+            refuse_link_local(&url).or_else(|e| invalid(setting, format!("is refused: {e}")))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use seedbed_protocol::{
     error::chain,
     process::{self, USAGE},
+    settings,
     telemetry::Telemetry,
 };
 
@@ -64,6 +65,9 @@ fn execute(cli: Cli) -> Result<u8, CliError> {
     let runtime = process::runtime().map_err(CliError::Runtime)?;
     runtime.block_on(async {
         let telemetry = Telemetry::start("seedbed", &settings.log)?;
+        for retired in settings::retired(cli.config.as_deref())? {
+            tracing::warn!("{retired}");
+        }
         let code = command(cli.command, settings, cli.json).await;
         telemetry.shutdown();
         code

@@ -12,7 +12,11 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-use super::{defaults::DEFAULTS, error::SettingsError};
+use super::{
+    defaults::DEFAULTS,
+    error::SettingsError,
+    retired::{self, Retired},
+};
 
 /// The prefix of every environment variable that is a setting.
 pub const ENV_PREFIX: &str = "SEEDBED_";
@@ -44,6 +48,33 @@ pub(super) fn sources(
         }
     }
     Ok(figment)
+}
+
+/// Returns the retired settings in the file and the variables, each with where it is set.
+pub(super) fn retired_in(
+    file: Option<&Path>,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Vec<(&'static Retired, String)>, SettingsError> {
+    let mut found = Vec::new();
+    if let Some(file) = file {
+        let mut settings = Toml::string(&UserFile::read(file)?.text).data();
+        for settings in settings.iter_mut().flat_map(Map::values_mut) {
+            let origin = file.display().to_string();
+            found.extend(
+                retired::replace(settings)
+                    .into_iter()
+                    .map(|r| (r, origin.clone())),
+            );
+        }
+    }
+    for variable in variables
+        .into_iter()
+        .filter_map(|(n, v)| Variable::of(n, v))
+    {
+        let replaced = retired::replace(&mut variable.dict()).into_iter();
+        found.extend(replaced.map(|r| (r, variable.metadata().name.to_string())));
+    }
+    Ok(found)
 }
 
 /// [`DEFAULTS`], under a name of their own.
@@ -90,7 +121,7 @@ impl Provider for UserFile {
     }
 
     fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
-        Toml::string(&self.text).data()
+        Ok(retired::replaced(Toml::string(&self.text).data()?))
     }
 }
 
@@ -154,6 +185,13 @@ impl Variable {
     }
 }
 
+impl Variable {
+    fn dict(&self) -> Dict {
+        let nested = figment::util::nest(&self.setting, Value::from(self.value.as_str()));
+        nested.into_dict().unwrap_or_default()
+    }
+}
+
 /// Whether Kubernetes sets a variable of this name in every pod because there is a Service called seedbed, or
 /// seedbed-something
 /// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
@@ -171,9 +209,8 @@ impl Provider for Variable {
     }
 
     fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
-        let nested = figment::util::nest(&self.setting, Value::from(self.value.as_str()));
-        let dict = nested.into_dict().unwrap_or_default();
-        Ok(BTreeMap::from([(Profile::Default, dict)]))
+        let profiles = BTreeMap::from([(Profile::Default, self.dict())]);
+        Ok(retired::replaced(profiles))
     }
 }
 

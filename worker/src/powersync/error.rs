@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use seedbed_protocol::outbound::Redirected;
 use url::Url;
 
 /// Why there is no stream, or why it ended early.
@@ -33,6 +34,13 @@ pub enum StreamError {
         /// The service's `Retry-After`.
         retry_after: Option<Duration>,
     },
+    /// The service redirects to somewhere that is not followed.
+    #[error("PowerSync at {url} answered {status}: {reason} as powersync.endpoint")]
+    Redirected {
+        url: Url,
+        status: StatusCode,
+        reason: Redirected,
+    },
     /// The answer is not a stream: most likely it comes from another server.
     #[error(
         "{url} answered {status} with {content_type:?} instead of a sync stream: is powersync.endpoint right?"
@@ -56,6 +64,14 @@ pub enum StreamError {
         "PowerSync ended the stream because the token expired; if this happens at once, compare this machine's clock with the service's"
     )]
     TokenExpired,
+    /// The job has waited for operations as long as it may.
+    #[error("{}no operation has arrived for {} (powersync.give_up_after)", last.as_ref().map(|e| format!("{e}; ")).unwrap_or_default(), humantime::format_duration(*after))]
+    GaveUp {
+        /// `powersync.give_up_after`.
+        after: Duration,
+        /// How the last stream ended; `None` if it was still open.
+        last: Option<Box<StreamError>>,
+    },
 }
 
 fn refusal(code: &Option<String>, description: &str, status: StatusCode) -> String {
@@ -68,6 +84,9 @@ fn refusal(code: &Option<String>, description: &str, status: StatusCode) -> Stri
         }
         (Some("PSYNC_S2305"), _) => {
             "; the store's claims select more buckets than the service allows"
+        }
+        (_, StatusCode::TOO_MANY_REQUESTS) => {
+            "; waiting for PowerSync's limit of streams, which costs no attempt"
         }
         (None, StatusCode::NOT_FOUND) => "; is powersync.endpoint right?",
         _ => "",
@@ -86,8 +105,12 @@ impl StreamError {
             | Self::Dropped(_)
             | Self::Idle(_)
             | Self::Malformed(_)
-            | Self::TokenExpired => true,
-            Self::Endpoint { .. } | Self::Client(_) | Self::NotAStream { .. } => false,
+            | Self::TokenExpired
+            | Self::GaveUp { .. } => true,
+            Self::Endpoint { .. }
+            | Self::Client(_)
+            | Self::Redirected { .. }
+            | Self::NotAStream { .. } => false,
             // "Too many buckets or parameter results" has been seen with status 500, so the code decides.
             Self::Refused {
                 code: Some(code), ..
@@ -102,23 +125,34 @@ impl StreamError {
         }
     }
 
+    /// Returns whether the same attempt opens another stream after it: not when its time is over.
+    pub fn is_retried_within_attempt(&self) -> bool {
+        self.is_transient() && !matches!(self, Self::GaveUp { .. })
+    }
+
     /// Returns the error's kind as one short word, for `error.type`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Endpoint { .. } | Self::Client(_) => "powersync_config",
             Self::Unreachable { .. } => "powersync_unreachable",
             Self::Refused { .. } => "powersync_refused",
+            Self::Redirected { .. } => "powersync_redirected",
             Self::NotAStream { .. } => "not_a_stream",
             Self::Dropped(_) => "stream_dropped",
             Self::Idle(_) => "stream_idle",
             Self::Malformed(_) => "stream_malformed",
             Self::TokenExpired => "token_expired",
+            Self::GaveUp { last, .. } => last.as_ref().map_or("stream_silent", |last| last.name()),
         }
     }
 
     /// Returns whether the service has as many streams open as it allows (429). A later request may succeed.
     pub fn is_overload(&self) -> bool {
-        matches!(self, Self::Refused { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS)
+        match self {
+            Self::Refused { status, .. } => *status == StatusCode::TOO_MANY_REQUESTS,
+            Self::GaveUp { last, .. } => last.as_ref().is_some_and(|last| last.is_overload()),
+            _ => false,
+        }
     }
 
     /// Returns how long the service asked to wait.

@@ -1,4 +1,7 @@
 //! The body of a sync stream: decompressed and cut into lines.
+//!
+//! A compressed body may be a million times as long as what arrives, and may hold nothing at all: reading pauses for the
+//! other jobs of the worker, and ends when too much comes without an operation.
 
 use std::time::Duration;
 
@@ -15,11 +18,22 @@ use super::{
     line::{Line, LineFormat},
 };
 
+/// Bytes, after decompression, that a stream may send without an operation. The longest checkpoint
+/// line has a quarter of it.
+pub const MAX_BYTES_WITHOUT_OPERATION: u64 = 256 << 20;
+
+/// So many bytes are decompressed before the other jobs of the worker get their turn.
+const BYTES_PER_TURN: usize = 1 << 20;
+
 /// The lines of one open stream.
 pub struct Lines {
     body: Box<dyn AsyncRead + Send + Unpin>,
     buffer: LineBuffer,
     idle_timeout: Duration,
+    /// Bytes since the last operation, the buffered ones included.
+    without_operation: u64,
+    /// Bytes since the other jobs had their turn.
+    in_turn: usize,
 }
 
 impl Lines {
@@ -28,6 +42,8 @@ impl Lines {
             body: body_reader(response),
             buffer: LineBuffer::new(format),
             idle_timeout,
+            without_operation: 0,
+            in_turn: 0,
         }
     }
 
@@ -40,6 +56,10 @@ impl Lines {
             if let Some(line) = self.buffer.take()? {
                 return Ok(Some(line));
             }
+            if self.in_turn >= BYTES_PER_TURN {
+                self.in_turn = 0;
+                tokio::task::yield_now().await;
+            }
             let read = self.body.read_buf(self.buffer.room());
             let read = tokio::time::timeout(self.idle_timeout, read).await;
             let read = read.map_err(|_| StreamError::Idle(self.idle_timeout))?;
@@ -50,9 +70,25 @@ impl Lines {
                         "the body ended in the middle of a line".to_owned(),
                     ));
                 }
-                _ => {}
+                bytes => self.count(bytes)?,
             }
         }
+    }
+
+    /// Records that the last line had an operation.
+    pub fn operation_arrived(&mut self) {
+        self.without_operation = 0;
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), StreamError> {
+        self.in_turn += bytes;
+        self.without_operation += bytes as u64;
+        if self.without_operation > MAX_BYTES_WITHOUT_OPERATION {
+            let reason =
+                format!("more than {MAX_BYTES_WITHOUT_OPERATION} bytes without an operation");
+            return Err(StreamError::Malformed(reason));
+        }
+        Ok(())
     }
 }
 
