@@ -2,13 +2,21 @@
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
+use http::header::LOCATION;
 use object_store::{
     ClientConfigKey, ClientOptions,
-    client::{HttpClient, HttpConnector},
+    client::{
+        HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
+    },
 };
 use reqwest::{Certificate, ClientBuilder, NoProxy, Proxy};
+use url::Url;
 
-use super::{redirect::policy, resolver::Resolver};
+use super::{
+    redirect::{next_within_origin, policy},
+    resolver::Resolver,
+};
 
 /// Where the client of Google Cloud Storage fetches its credentials. The others use addresses.
 const GOOGLE_METADATA: &str = "metadata.google.internal";
@@ -27,7 +35,29 @@ impl HttpConnector for StayingConnector {
             .redirect(policy())
             .dns_resolver(Arc::new(resolver));
         let client = options.apply(builder)?.build().map_err(failed)?;
-        Ok(HttpClient::new(client))
+        Ok(HttpClient::new(Staying(client)))
+    }
+}
+
+/// A client that refuses redirects to another origin. Its policy does not see those of an upload, whose body cannot be sent
+/// again.
+#[derive(Debug)]
+struct Staying(reqwest::Client);
+
+#[async_trait]
+impl HttpService for Staying {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let asked = Url::parse(&request.uri().to_string());
+        let answer = self.0.call(request).await?;
+        let location = answer.headers().get(LOCATION);
+        let location = location.and_then(|location| location.to_str().ok());
+        if let (Ok(asked), true, Some(location)) =
+            (asked, answer.status().is_redirection(), location)
+        {
+            next_within_origin(&asked, Some(location), 1)
+                .map_err(|refused| HttpError::new(HttpErrorKind::Unknown, refused))?;
+        }
+        Ok(answer)
     }
 }
 

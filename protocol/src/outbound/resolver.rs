@@ -32,3 +32,24 @@ impl Resolve for Resolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn resolve(exception: Option<&'static str>, name: &str) -> Result<usize, String> {
+        let resolver = Resolver { exception };
+        let resolved = resolver.resolve(name.parse().unwrap()).await;
+        resolved.map(Iterator::count).map_err(|e| e.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_a_link_local_address_is_not_resolved() {
+        // What a resolver is asked for may be an address: it needs no server then.
+        let error = resolve(None, "169.254.169.254").await.unwrap_err();
+        assert!(error.contains("link-local"), "{error}");
+        let allowed = resolve(Some("169.254.169.254"), "169.254.169.254").await;
+        assert_eq!(allowed, Ok(1));
+        assert!(resolve(None, "localhost").await.unwrap() > 0);
+    }
+}

@@ -83,7 +83,7 @@ fn time_for_reconnects(reconnects: &Value) -> Option<Value> {
     let number = match reconnects.as_str() {
         Some(text) => text.trim().parse().ok(),
         None => reconnects
-            .to_u128()
+            .to_i128()
             .and_then(|number| u64::try_from(number).ok()),
     };
     let seconds = number?.saturating_mul(15).max(300);
