@@ -136,6 +136,9 @@ impl Metrics {
     /// Records how many streams may be open at a time.
     pub(crate) fn streams_allowed(&self, streams: u16) {
         self.streams_allowed.record(streams.into(), &[]);
+        // The others are there from the beginning too, so that their rates are right.
+        self.streams_waiting.add(0, &[]);
+        self.streams_refused.add(0, &[]);
     }
 
     /// Counts a job as waiting for a stream until the returned guard is dropped.

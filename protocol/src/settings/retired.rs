@@ -89,3 +89,44 @@ fn time_for_reconnects(reconnects: &Value) -> Option<Value> {
     let seconds = number?.saturating_mul(15).max(300);
     Some(Value::from(format!("{seconds}s")))
 }
+
+#[cfg(test)]
+mod tests {
+    use figment::providers::{Format, Toml};
+    use figment::{Profile, Provider};
+
+    use super::*;
+
+    fn settings(text: &str) -> Dict {
+        let mut profiles = Toml::string(text).data().unwrap();
+        profiles.remove(&Profile::Default).unwrap()
+    }
+
+    fn give_up_after(settings: &Dict) -> Option<&str> {
+        let Some(Value::Dict(_, section)) = settings.get("powersync") else {
+            return None;
+        };
+        assert!(!section.contains_key("max_reconnects"));
+        section.get("give_up_after")?.as_str()
+    }
+
+    #[test]
+    fn a_retired_setting_becomes_its_successor_unless_that_is_set() {
+        for (text, value, replaced) in [
+            ("max_reconnects = 5", Some("300s"), 1),
+            ("max_reconnects = \"100\"", Some("1500s"), 1),
+            ("max_reconnects = true", None, 1),
+            ("max_reconnects = 5\ngive_up_after = \"1m\"", Some("1m"), 1),
+            ("give_up_after = \"1m\"", Some("1m"), 0),
+        ] {
+            let mut settings = settings(&format!("[powersync]\n{text}\n"));
+            let found = replace(&mut settings);
+            assert_eq!(found.len(), replaced, "{text}");
+            assert_eq!(give_up_after(&settings), value, "{text}");
+            for retired in found {
+                let warning = retired.to_string();
+                assert!(warning.contains("powersync.give_up_after"), "{warning}");
+            }
+        }
+    }
+}
