@@ -22,6 +22,9 @@ use super::{
 /// line has a quarter of it.
 pub const MAX_BYTES_WITHOUT_OPERATION: u64 = 256 << 20;
 
+/// Lines that a stream may send without an operation: a keepalive comes every 20 s.
+const MAX_LINES_WITHOUT_OPERATION: u64 = 100_000;
+
 /// So many bytes are decompressed before the other jobs of the worker get their turn.
 const BYTES_PER_TURN: usize = 1 << 20;
 
@@ -32,6 +35,7 @@ pub struct Lines {
     idle_timeout: Duration,
     /// Bytes since the last operation, the buffered ones included.
     without_operation: u64,
+    lines_without_operation: u64,
     /// Bytes since the other jobs had their turn.
     in_turn: usize,
 }
@@ -43,6 +47,7 @@ impl Lines {
             buffer: LineBuffer::new(format),
             idle_timeout,
             without_operation: 0,
+            lines_without_operation: 0,
             in_turn: 0,
         }
     }
@@ -54,6 +59,10 @@ impl Lines {
     pub async fn next(&mut self) -> Result<Option<Line>, StreamError> {
         loop {
             if let Some(line) = self.buffer.take()? {
+                self.lines_without_operation += 1;
+                if self.lines_without_operation > MAX_LINES_WITHOUT_OPERATION {
+                    return Err(too_much(MAX_LINES_WITHOUT_OPERATION, "lines"));
+                }
                 return Ok(Some(line));
             }
             if self.in_turn >= BYTES_PER_TURN {
@@ -78,18 +87,21 @@ impl Lines {
     /// Records that the last line had an operation.
     pub fn operation_arrived(&mut self) {
         self.without_operation = 0;
+        self.lines_without_operation = 0;
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), StreamError> {
         self.in_turn += bytes;
         self.without_operation += bytes as u64;
         if self.without_operation > MAX_BYTES_WITHOUT_OPERATION {
-            let reason =
-                format!("more than {MAX_BYTES_WITHOUT_OPERATION} bytes without an operation");
-            return Err(StreamError::Malformed(reason));
+            return Err(too_much(MAX_BYTES_WITHOUT_OPERATION, "bytes"));
         }
         Ok(())
     }
+}
+
+fn too_much(limit: u64, what: &str) -> StreamError {
+    StreamError::Malformed(format!("more than {limit} {what} without an operation"))
 }
 
 /// Returns the body of an answer, decompressed.

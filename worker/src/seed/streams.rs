@@ -1,7 +1,13 @@
 //! Follows the streams of one store: connects, hands each line to the operation log, counts, and resumes a stream that
 //! breaks off from the last operation that has arrived. What has arrived is kept for as long as `patience` has time left.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use opentelemetry::KeyValue;
 use opentelemetry_semantic_conventions::attribute::ERROR_TYPE;
@@ -29,8 +35,8 @@ use crate::{
     settings::WorkerSettings,
 };
 
-/// A job without any row waits in vain for the service's limit so often; then its slot goes to another job.
-const REFUSALS_WITHOUT_ROWS: u32 = 5;
+/// A job without any row tries so often, unless the service is away for everybody; then its slot goes to another job.
+const TRIES_WITHOUT_ROWS: u32 = 5;
 
 /// How far to follow a store's streams.
 #[derive(Clone, Copy)]
@@ -48,6 +54,8 @@ pub(super) struct Streams {
     signer: TokenSigner,
     reopenings: Reopenings,
     give_up_after: Duration,
+    /// How many streams have ended as they should.
+    completed: AtomicU64,
     progress: Arc<Counters>,
     metrics: Arc<Metrics>,
 }
@@ -65,6 +73,7 @@ impl Streams {
             reopenings: Reopenings::new(max_streams),
             signer: TokenSigner::new(&settings.token)?,
             give_up_after: settings.powersync.give_up_after,
+            completed: AtomicU64::new(0),
             progress: Arc::default(),
             metrics,
         })
@@ -88,6 +97,7 @@ impl Streams {
             log,
             until,
             patience: Patience::new(self.give_up_after, &request),
+            completed_before: 0,
             download: Download::default(),
         };
         following.run(request).await?;
@@ -126,6 +136,8 @@ struct Following<'a> {
     log: &'a mut OpLog,
     until: Until,
     patience: Patience,
+    /// How many streams of all jobs had completed when this job's began to bring nothing.
+    completed_before: u64,
     download: Download,
 }
 
@@ -189,10 +201,7 @@ impl Following<'_> {
         }
         let operations = self.download.operations;
         // Nothing is lost when a job without rows waits in the queue, and another one gets its slot.
-        let is_better_queued = is_overload
-            && operations == 0
-            && (pause > LONGEST_PAUSE || self.patience.fruitless() > REFUSALS_WITHOUT_ROWS);
-        if is_better_queued {
+        if operations == 0 && self.is_better_queued(is_overload, pause) {
             return Err(error);
         }
         if !self.patience.spend(pause) {
@@ -212,6 +221,21 @@ impl Following<'_> {
         Ok(())
     }
 
+    /// Returns whether to give the slot to another job: the service has no place for this one, or it brings others forward
+    /// but not this one.
+    fn is_better_queued(&mut self, is_overload: bool, pause: Duration) -> bool {
+        let completed = self.streams.completed.load(Ordering::Relaxed);
+        let fruitless = self.patience.fruitless();
+        if fruitless <= 1 {
+            self.completed_before = completed;
+        }
+        let has_tried = fruitless > TRIES_WITHOUT_ROWS;
+        match is_overload {
+            true => has_tried || pause > LONGEST_PAUSE,
+            false => has_tried && completed > self.completed_before,
+        }
+    }
+
     /// Opens a stream with `request`, and follows it.
     async fn stream_once(&mut self, request: String) -> Result<Ended, DownloadError> {
         let token = self.streams.sign(self.job)?;
@@ -226,6 +250,7 @@ impl Following<'_> {
         let bytes = self.download.bytes - before.bytes;
         span.set_attribute("seedbed.bytes", attribute(bytes));
         if ended.is_ok() {
+            self.streams.completed.fetch_add(1, Ordering::Relaxed);
             pass.finished();
         }
         match &ended {

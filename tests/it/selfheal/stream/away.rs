@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use seedbed_protocol::message::EventKind;
+use serde_json::json;
 use testkit::{
-    pipeline::{Pipeline, same_rows},
+    pipeline::{Pipeline, job, same_rows},
     powersync::{Fault, PowerSync},
 };
 
@@ -54,4 +56,33 @@ async fn a_service_without_a_place_costs_no_row_either() {
         retry_after: Some("1".to_owned()),
     };
     keeps_what_came(&[full]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_fails_for_one_store_only_does_not_hold_a_slot() {
+    let service = PowerSync::builder().start().await.unwrap();
+    service.add_generated_store("good", 10, 1);
+    service.add_generated_store("bad", 10, 1);
+    let mut pipeline = Pipeline::start_with(&service, |settings| {
+        settings.worker.max_attempts = 1;
+        settings.powersync.give_up_after = Duration::from_secs(3_600);
+    })
+    .await;
+    let unavailable = Fault::Status {
+        status: 503,
+        retry_after: None,
+    };
+    service.faults().always_for("bad", unavailable);
+    let job_of = |store: &str| job(store, json!({ "store_id": store }), Vec::new());
+    pipeline.publish(&job_of("bad")).await;
+    pipeline.publish(&job_of("good")).await;
+    let failure = loop {
+        match pipeline.next_event().await.kind {
+            EventKind::Completed { .. } => pipeline.publish(&job_of("good")).await,
+            EventKind::Failed(failure) => break failure,
+            _ => {}
+        }
+    };
+    assert!(failure.message.contains("503"), "{failure:?}");
+    assert_eq!(service.metrics().store("bad").requests, 6);
 }
