@@ -9,10 +9,10 @@
 //!
 //! Rooms, from the ground up; each uses only those above it in this list:
 //!
-//! * [`error`], [`digest`], [`ids`]: error texts, hashes, ids. [`outbound`]: HTTP clients that stay where they were sent.
+//! * [`error`], [`digest`], [`ids`]: error texts, hashes, ids.
 //! * [`manifest`]: what a snapshot holds, and how it was made.
 //! * [`message`]: jobs and events, and their [`message::codec`]. [`settings`]: the file that configures both programs.
-//!   [`telemetry`]: logs, traces and metrics. [`process`]: signals and exit codes.
+//!   [`telemetry`]: logs, traces and metrics. [`process`]: signals, exit codes, HTTP clients.
 //! * [`objects`]: object storage.
 //! * [`snapshots`]: the objects of snapshots and their names. [`broker`]: the delivery contract, in memory and on
 //!   RabbitMQ.
@@ -24,7 +24,6 @@ pub mod ids;
 pub mod manifest;
 pub mod message;
 pub mod objects;
-pub mod outbound;
 pub mod process;
 pub mod settings;
 pub mod snapshots;

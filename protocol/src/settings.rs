@@ -20,7 +20,7 @@ mod value;
 pub use defaults::{DEFAULTS, SECTIONS};
 pub use effective::{Effective, effective};
 pub use error::{SettingsError, invalid};
-pub use load::{load, merge, retired};
+pub use load::{load, merge, warnings};
 pub use reference::reference;
 pub use retired::{RETIRED, Retired};
 pub use secret::{Secret, optional_secret, without_secrets};

@@ -115,8 +115,8 @@ fn run(arguments: Arguments) -> Result<(), WorkerError> {
     let runtime = runtime().map_err(WorkerError::Runtime)?;
     runtime.block_on(async {
         let telemetry = Telemetry::start("seedbed-worker", &settings.log)?;
-        for retired in settings::retired(arguments.config.as_deref())? {
-            warn!("{retired}");
+        for warning in settings::warnings(arguments.config.as_deref())? {
+            warn!("{warning}");
         }
         let worked = work(settings).await;
         telemetry.shutdown();

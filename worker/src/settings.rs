@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use seedbed_protocol::snapshots::SnapshotsConfig;
 use seedbed_protocol::{
-    outbound::refuse_link_local,
+    process::outbound::refuse_link_local,
     settings::{Secret, SettingsError, duration, invalid, positive, without_secrets},
     telemetry::LogConfig,
 };

@@ -65,8 +65,8 @@ fn execute(cli: Cli) -> Result<u8, CliError> {
     let runtime = process::runtime().map_err(CliError::Runtime)?;
     runtime.block_on(async {
         let telemetry = Telemetry::start("seedbed", &settings.log)?;
-        for retired in settings::retired(cli.config.as_deref())? {
-            tracing::warn!("{retired}");
+        for warning in settings::warnings(cli.config.as_deref())? {
+            tracing::warn!("{warning}");
         }
         let code = command(cli.command, settings, cli.json).await;
         telemetry.shutdown();

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use seedbed_protocol::{
-    outbound::refuse_link_local,
+    process::outbound::refuse_link_local,
     settings::{
         Secret, SettingsError, duration, invalid, optional_duration, optional_secret, positive,
     },

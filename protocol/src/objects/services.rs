@@ -12,7 +12,7 @@ use object_store::{
 use url::Url;
 
 use super::place::Service;
-use crate::outbound::{StayingConnector, refuse_link_local};
+use crate::process::outbound::{StayingConnector, refuse_link_local};
 
 /// How long connecting may take. A service that does not answer at all is noticed within [`RETRY_TIMEOUT`].
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -39,7 +39,7 @@ pub fn merge<T: DeserializeOwned>(
 ///
 /// # Errors
 /// As [`load`].
-pub fn retired(file: Option<&Path>) -> Result<Vec<String>, SettingsError> {
+pub fn warnings(file: Option<&Path>) -> Result<Vec<String>, SettingsError> {
     let found = retired_in(beside(file), unicode(std::env::vars_os())?)?;
     let warnings = found
         .iter()

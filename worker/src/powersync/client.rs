@@ -12,7 +12,7 @@ use opentelemetry_semantic_conventions::attribute::{
 use reqwest::{Response, header};
 use seedbed_protocol::{
     error::causes,
-    outbound::{self, next_within_origin},
+    process::outbound::{self, next_within_origin},
     settings::Secret,
     telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext},
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use seedbed_protocol::outbound::Redirected;
+use seedbed_protocol::process::outbound::Redirected;
 use url::Url;
 
 /// Why there is no stream, or why it ended early.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use seedbed_protocol::{outbound, snapshots::SnapshotRepository};
+use seedbed_protocol::{process::outbound, snapshots::SnapshotRepository};
 
 use super::report::Checked;
 use crate::{catalog::Catalog, settings::Settings};

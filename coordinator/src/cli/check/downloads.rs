@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use seedbed_protocol::{
-    error::chain, objects::CHECK_CONTENT, outbound, snapshots::SnapshotRepository,
+    error::chain, objects::CHECK_CONTENT, process::outbound, snapshots::SnapshotRepository,
 };
 
 use super::report::Checked;

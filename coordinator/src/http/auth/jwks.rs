@@ -9,7 +9,7 @@ use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
 };
-use seedbed_protocol::{error::chain, outbound};
+use seedbed_protocol::{error::chain, process::outbound};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
