@@ -6,6 +6,7 @@ mod mariadb;
 mod postgres;
 pub(crate) mod process;
 mod rabbitmq;
+mod relay;
 mod shared;
 
 pub use certificates::Authority;
@@ -13,3 +14,4 @@ pub use jaeger::Jaeger;
 pub use mariadb::MariaDb;
 pub use postgres::{GUARDED_USER, Postgres};
 pub use rabbitmq::{Certificate, RabbitMq};
+pub use relay::Relay;
