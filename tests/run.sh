@@ -64,6 +64,7 @@ needs_of() {
     deploy)
       need "installs Node, linters" python3-venv
       need "checks alerts" prometheus
+      need "checks units" systemd
       ;;
   esac
 }
