@@ -3,6 +3,7 @@
 mod certificates;
 mod jaeger;
 mod mariadb;
+mod mongodb;
 mod postgres;
 pub(crate) mod process;
 mod rabbitmq;
@@ -12,6 +13,7 @@ mod shared;
 pub use certificates::Authority;
 pub use jaeger::Jaeger;
 pub use mariadb::MariaDb;
+pub use mongodb::MongoDb;
 pub use postgres::{GUARDED_USER, Postgres};
 pub use rabbitmq::{Certificate, RabbitMq};
 pub use relay::Relay;
