@@ -9,7 +9,8 @@
 //!
 //! Rooms, from the ground up; each uses only those above it in this list:
 //!
-//! * [`error`], [`digest`], [`ids`]: error texts, hashes, ids.
+//! * [`error`], [`text`], [`digest`], [`ids`], [`keys`]: error texts, text that is safe to show, hashes, ids, key files and
+//!   secrets.
 //! * [`manifest`]: what a snapshot holds, and how it was made.
 //! * [`message`]: jobs and events, and their [`message::codec`]. [`settings`]: the file that configures both programs.
 //!   [`telemetry`]: logs, traces and metrics. [`process`]: signals and exit codes.
@@ -17,10 +18,13 @@
 //! * [`snapshots`]: the objects of snapshots and their names. [`broker`]: the delivery contract, in memory and on
 //!   RabbitMQ.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod broker;
 pub mod digest;
 pub mod error;
 pub mod ids;
+pub mod keys;
 pub mod manifest;
 pub mod message;
 pub mod objects;
@@ -28,6 +32,7 @@ pub mod process;
 pub mod settings;
 pub mod snapshots;
 pub mod telemetry;
+pub mod text;
 
 pub use ids::{Attempt, InvalidStoreId, JobId, OpId, RunId, StoreId};
 pub use message::JsonObject;

@@ -19,7 +19,7 @@ pub const CRATES: &[Crate] = &[
         folder: "protocol",
         root: "protocol/src/lib.rs",
         floors: &[
-            "digest error ids",
+            "digest error ids keys text",
             "manifest",
             "message",
             "settings telemetry process",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use seedbed_protocol::{
+    keys::SecretEncoding,
     manifest::Encoding,
     settings::Secret,
     telemetry::{LogConfig, LogFormat},
@@ -30,6 +31,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
         token: TokenConfig {
             algorithm: TokenAlgorithm::HS256,
             secret: Some(Secret::new(service.secret)),
+            secret_encoding: SecretEncoding::Auto,
             key_file: None,
             kid: Some(service.kid),
             subject: "seedbed".to_owned(),
