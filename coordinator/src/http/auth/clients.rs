@@ -83,6 +83,11 @@ impl Clients {
         })
     }
 
+    /// Returns whether any caller can be let in.
+    pub(crate) fn are_known(&self) -> bool {
+        self.anonymous || !self.keys.is_empty() || self.jwks.is_some()
+    }
+
     /// Returns whether the caller with `token` may download `store_id`.
     pub(crate) async fn check(
         &self,
@@ -92,7 +97,7 @@ impl Clients {
         if self.anonymous {
             return Ok(());
         }
-        if self.keys.is_empty() && self.jwks.is_none() {
+        if !self.are_known() {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "downloads_disabled",
