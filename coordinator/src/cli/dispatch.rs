@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use seedbed_protocol::{
     error::chain,
-    process::{self, USAGE, say_line},
+    process::{self, USAGE},
     say,
     telemetry::Telemetry,
     text::is_hidden,
@@ -51,7 +51,7 @@ pub fn refuse(error: &clap::Error) -> ExitCode {
     if error.use_stderr()
         && arguments.any(|argument| argument.to_string_lossy().contains(is_hidden))
     {
-        error.to_string().trim_end().lines().for_each(say_line);
+        say!("{}", error.to_string().trim_end());
         return USAGE.into();
     }
     error.exit()

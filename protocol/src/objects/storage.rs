@@ -208,15 +208,16 @@ impl ObjectStorage {
     async fn delete_batch(&self, keys: &[String]) -> Result<(), StorageError> {
         let failed = |(key, error): (&str, _)| self.place.failed("delete", key, &error);
         let Some(singly) = &self.singly else {
-            return delete_all(&self.objects, keys).await.map_err(failed);
+            return delete_all(&self.objects, keys, true).await.map_err(failed);
         };
         if !self.lacks.bulk_delete() {
-            match delete_all(&self.objects, keys).await {
+            // What is not found here is the service's answer to such requests, and no object.
+            match delete_all(&self.objects, keys, false).await {
                 Err((_, error)) if may_lack_bulk_delete(&error) => {}
                 deleted => return deleted.map_err(failed),
             }
         }
-        delete_all(singly, keys).await.map_err(failed)?;
+        delete_all(singly, keys, true).await.map_err(failed)?;
         self.lacks.learn_bulk_delete();
         Ok(())
     }
@@ -318,12 +319,14 @@ impl ObjectStorage {
 async fn delete_all<'keys>(
     objects: &Arc<dyn ObjectStore>,
     keys: &'keys [String],
+    may_be_missing: bool,
 ) -> Result<(), (&'keys str, object_store::Error)> {
     let paths: Vec<_> = keys.iter().map(|key| Ok(Key::from(key.as_str()))).collect();
     let mut deleted = objects.delete_stream(futures::stream::iter(paths).boxed());
     for key in keys {
         match deleted.next().await {
-            Some(Ok(_) | Err(object_store::Error::NotFound { .. })) => {}
+            Some(Ok(_)) => {}
+            Some(Err(object_store::Error::NotFound { .. })) if may_be_missing => {}
             Some(Err(error)) => return Err((key, error)),
             None => break,
         }
