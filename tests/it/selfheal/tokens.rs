@@ -1,25 +1,21 @@
 //! Tokens and the keys that verify or sign them are taken for exactly what they say, and a refusal says what to do.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
 use axum::{Json, Router, routing::get};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use reqwest::Method;
 use serde_json::{Value, json, value::RawValue};
-use testkit::{
-    program::Program,
-    serving::{LOCAL_SERVE, Serving, database_path, now, prepared},
-};
+use testkit::serving::{LOCAL_SERVE, Serving, database_path, now, prepared};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
-const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testkit/keys");
+use super::refused::{SUPABASE, reason};
 
-/// What Supabase calls the legacy JWT secret: plain text, which also happens to look like base64url.
-const SUPABASE: &str = "super-secret-jwt-token-with-at-least-32-characters-long";
+const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testkit/keys");
 
 /// A token with these claims as they are written.
 fn signed(claims: &str, secret: &[u8]) -> String {
@@ -32,13 +28,6 @@ fn signed(claims: &str, secret: &[u8]) -> String {
 async fn status(serving: &Serving, store: &str, token: &str) -> u16 {
     let answer = serving.get(&database_path(store), Some(token)).await;
     answer.status.as_u16()
-}
-
-/// What a refused token is told.
-async fn reason(serving: &Serving, token: &str) -> String {
-    let answer = serving.get(&database_path("x"), Some(token)).await;
-    assert_eq!(answer.status, 401, "{answer:?}");
-    answer.json()["message"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,116 +148,6 @@ async fn keys_for_something_else_verify_nothing_and_check_says_why() {
         let token = format!("{}.e30.c2ln", URL_SAFE_NO_PAD.encode(header));
         let said = reason(&serving, &token).await;
         assert!(said.contains(told), "{said}");
-    }
-}
-
-fn openssl(program: &Program, arguments: &str) {
-    let ran = Command::new("openssl")
-        .args(arguments.split(' '))
-        .current_dir(program.path("."))
-        .output()
-        .expect("openssl is installed");
-    assert!(ran.status.success(), "{ran:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_file_in_another_form_is_refused_with_the_command_that_converts_it() {
-    let (_service, mut program) = prepared(&["1"], 3).await;
-    for made in [
-        "ecparam -name prime256v1 -genkey -out sec1.pem",
-        "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -aes256 -pass pass:x -out encrypted.pem",
-        "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out p384.pem",
-        "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-521 -out p521.pem",
-        "genpkey -algorithm RSA -out rsa.pem",
-        "pkey -in p384.pem -pubout -out p384.public.pem",
-        "pkey -in p521.pem -pubout -out p521.public.pem",
-        "req -x509 -key rsa.pem -subj /CN=x -out certificate.pem",
-    ] {
-        openssl(&program, made);
-    }
-    let command = ["local", "--stores", "stores.ndjson"];
-    program.unset("TOKEN__SECRET");
-    program.set("TOKEN__ALGORITHM", "ES256");
-    let convert = "openssl pkcs8 -topk8 -nocrypt -in sec1.pem -out key.pkcs8.pem";
-    for (file, told) in [
-        ("sec1.pem", convert),
-        (
-            "encrypted.pem",
-            "openssl pkcs8 -topk8 -nocrypt -in encrypted.pem",
-        ),
-        ("p384.pem", "P-384"),
-        ("p521.pem", "ec_paramgen_curve:P-256"),
-        ("rsa.pem", "token.algorithm = \"RS256\""),
-        ("p384.public.pem", "takes the private key"),
-        ("stores.ndjson", "it is not PEM"),
-    ] {
-        program.set("TOKEN__KEY_FILE", file);
-        let refused = program.run(&command).await;
-        assert_eq!(refused.code, Some(2), "{file}: {refused}");
-        assert!(refused.error.contains(told), "{file}: {refused}");
-    }
-    openssl(&program, convert.strip_prefix("openssl ").unwrap());
-    program.set("TOKEN__KEY_FILE", "key.pkcs8.pem");
-    let converted = program.run(&command).await;
-    assert_eq!(
-        converted.code,
-        Some(1),
-        "signed with, and not known there: {converted}"
-    );
-    assert!(converted.error.contains("PSYNC_S2101"), "{converted}");
-    for (algorithm, told) in [
-        ("ES512", "use ES256"),
-        ("HS512", "use HS256"),
-        ("RSA", "one of"),
-    ] {
-        program.set("TOKEN__ALGORITHM", algorithm);
-        let refused = program.run(&command).await;
-        assert_eq!(refused.code, Some(2), "{refused}");
-        assert!(refused.error.contains(told), "{refused}");
-    }
-
-    let (_service, mut program2) = prepared(&["1"], 3).await;
-    for (file, told) in [
-        ("p384.pem", "openssl pkey -in"),
-        ("certificate.pem", "openssl x509 -in"),
-        ("p521.public.pem", "P-521"),
-    ] {
-        program2.set(
-            "DOWNLOAD__KEY_FILE",
-            program.path(file).display().to_string(),
-        );
-        let refused = program2.run(&LOCAL_SERVE).await;
-        assert_eq!(refused.code, Some(2), "{refused}");
-        assert!(refused.error.contains(told), "{refused}");
-    }
-    program2.set("DOWNLOAD__SECRET", "");
-    let public = program.path("p384.public.pem");
-    program2.set("DOWNLOAD__KEY_FILE", public.display().to_string());
-    let serving = Serving::start(&program2, &LOCAL_SERVE).await;
-    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#);
-    let said = reason(&serving, &format!("{header}.e30.c2ln")).await;
-    assert!(
-        said.contains("ES256, and the key here verifies ES384"),
-        "{said}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refused_signature_says_how_the_secret_was_read() {
-    let (_service, mut program) = prepared(&["1"], 3).await;
-    for (secret, told) in [
-        (SUPABASE, "token.secret_encoding = \"text\""),
-        (
-            "text, as Supabase's legacy JWT secret is, 32+",
-            "token.secret_encoding = \"base64url\"",
-        ),
-    ] {
-        program.set("TOKEN__SECRET", secret);
-        let refused = program.run(&["local", "--stores", "stores.ndjson"]).await;
-        assert_eq!(refused.code, Some(1), "{refused}");
-        assert!(refused.error.contains("PSYNC_S2101"), "{refused}");
-        assert!(refused.error.contains(told), "{refused}");
-        assert!(!refused.error.contains(secret), "{refused}");
     }
 }
 
