@@ -9,10 +9,9 @@
 //!
 //! Rooms, from the ground up; each uses only those above it in this list:
 //!
-//! * [`error`], [`text`], [`digest`], [`ids`], [`keys`]: error texts, text that is safe to show, hashes, ids, key files and
-//!   secrets.
+//! * [`error`], [`digest`], [`ids`]: error texts, and [`text`] that is safe to show; hashes, ids.
 //! * [`manifest`]: what a snapshot holds, and how it was made.
-//! * [`message`]: jobs and events, and their [`message::codec`]. [`settings`]: the file that configures both programs.
+//! * [`message`]: jobs and events, and their [`message::codec`]. [`settings`]: the file that configures both programs, and the keys that it names.
 //!   [`telemetry`]: logs, traces and metrics. [`process`]: signals and exit codes.
 //! * [`objects`]: object storage.
 //! * [`snapshots`]: the objects of snapshots and their names. [`broker`]: the delivery contract, in memory and on
@@ -24,7 +23,6 @@ pub mod broker;
 pub mod digest;
 pub mod error;
 pub mod ids;
-pub mod keys;
 pub mod manifest;
 pub mod message;
 pub mod objects;
@@ -32,7 +30,7 @@ pub mod process;
 pub mod settings;
 pub mod snapshots;
 pub mod telemetry;
-pub mod text;
 
+pub use error::text;
 pub use ids::{Attempt, InvalidStoreId, JobId, OpId, RunId, StoreId};
 pub use message::JsonObject;

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{say, text::visible};
+use crate::error::text::visible;
 
 /// Exit code: something failed, and trying again may help.
 pub const FAILED: u8 = 1;
@@ -68,7 +68,7 @@ impl Signals {
                 if stopped.is_cancelled() {
                     interrupt();
                 }
-                say!("{notice} (once more to stop at once)");
+                say_line(&format!("{notice} (once more to stop at once)"));
                 stopped.cancel();
             }
         });

@@ -10,6 +10,7 @@ mod defaults;
 mod effective;
 mod error;
 mod explain;
+pub mod keys;
 mod load;
 mod reference;
 mod secret;

@@ -5,8 +5,11 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use seedbed_protocol::snapshots::SnapshotsConfig;
 use seedbed_protocol::{
-    keys::{KeyKind, SecretEncoding},
-    settings::{Secret, SettingsError, duration, invalid, positive, without_secrets},
+    settings::{
+        Secret, SettingsError, duration, invalid,
+        keys::{KeyKind, SecretEncoding},
+        positive, without_secrets,
+    },
     telemetry::LogConfig,
 };
 use serde::Deserialize;

@@ -2,11 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use seedbed_protocol::{
-    keys::SecretEncoding,
-    settings::{
-        Secret, SettingsError, duration, invalid, optional_duration, optional_secret, positive,
-    },
+use seedbed_protocol::settings::{
+    Secret, SettingsError, duration, invalid, keys::SecretEncoding, optional_duration,
+    optional_secret, positive,
 };
 use serde::Deserialize;
 use url::Url;

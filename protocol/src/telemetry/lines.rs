@@ -17,7 +17,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::text::{self, visible};
+use crate::error::text::{self, visible};
 
 /// Fields of spans that every line within them has, and what they are called there. Shorter than the attributes of
 /// traces, which need a namespace because other programs have attributes too.

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use seedbed_protocol::{
-    keys::SecretEncoding,
     manifest::Encoding,
-    settings::Secret,
+    settings::{Secret, keys::SecretEncoding},
     telemetry::{LogConfig, LogFormat},
 };
 use seedbed_worker::settings::{

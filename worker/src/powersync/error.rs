@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use seedbed_protocol::keys::SecretEncoding;
+use seedbed_protocol::settings::keys::SecretEncoding;
 use url::Url;
 
 use super::hints::{hint, passes};

@@ -7,9 +7,11 @@ use jsonwebtoken::{
     jwk::{Jwk, JwkSet, PublicKeyUse},
 };
 use seedbed_protocol::{
-    keys::{self, KeyKind, SecretEncoding},
     message::Scope,
-    settings::{Secret, TemplateError, TextTemplate},
+    settings::{
+        Secret, TemplateError, TextTemplate,
+        keys::{self, KeyKind, SecretEncoding},
+    },
 };
 use serde_json::{Map, Value};
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use jsonwebtoken::{Algorithm, DecodingKey};
-use seedbed_protocol::{
+use seedbed_protocol::settings::{
+    Secret,
     keys::{self, KeyKind, MIN_SECRET_BYTES, SecretEncoding},
-    settings::Secret,
 };
 
 /// The algorithms of an RSA key.
