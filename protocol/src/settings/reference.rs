@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{defaults::DEFAULTS, retired::RETIRED, sources::variable_name};
+use super::{
+    defaults::DEFAULTS,
+    sources::{RETIRED, variable_name},
+};
 
 const HEAD: &str = "\
 # Settings

@@ -1,5 +1,7 @@
 //! Where settings come from, lowest first: the defaults, the settings file, the environment.
 
+mod retired;
+
 use std::{
     collections::BTreeMap,
     ffi::OsString,
@@ -12,11 +14,8 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-use super::{
-    defaults::DEFAULTS,
-    error::SettingsError,
-    retired::{self, Retired},
-};
+pub use self::retired::{RETIRED, Retired};
+use super::{defaults::DEFAULTS, error::SettingsError};
 
 /// The prefix of every environment variable that is a setting.
 pub const ENV_PREFIX: &str = "SEEDBED_";

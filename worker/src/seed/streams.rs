@@ -30,7 +30,7 @@ use crate::{
     metrics::{Counters, Metrics},
     oplog::{Accepted, Applied, OpLog, TargetCheckpoint},
     powersync::{
-        Pass, PowerSyncClient, Reopenings, StreamError, StreamGate, TokenError, TokenSigner,
+        Lines, Pass, PowerSyncClient, Reopenings, StreamError, StreamGate, TokenError, TokenSigner,
     },
     settings::WorkerSettings,
 };
@@ -109,7 +109,7 @@ impl Streams {
         let request = log.request().await?;
         let token = self.signer.sign(&job.scope)?;
         let mut patience = Patience::new(self.give_up_after, &request);
-        let mut lines = patience.wait(self.client.open(request, &token)).await?;
+        let mut lines = patience.wait(self.open(request, &token)).await?;
         while let Some(line) = patience.wait(lines.next()).await? {
             if let Accepted::Target = log.accept(line).await? {
                 return check_target(log.target(), job);
@@ -117,6 +117,11 @@ impl Streams {
         }
         let early = "the service ended it before the first checkpoint";
         Err(StreamError::Dropped(early.to_owned()).into())
+    }
+
+    async fn open(&self, request: String, token: &Secret) -> Result<Lines, StreamError> {
+        let opened = self.client.open(request, token).await;
+        opened.map_err(|error| error.with_secret(self.signer.secret_read_as()))
     }
 
     fn sign(&self, job: &SeedJob) -> Result<Secret, TokenError> {
@@ -270,8 +275,10 @@ impl Following<'_> {
     ) -> Result<Ended, DownloadError> {
         let opened = Instant::now();
         let mut is_answered = false;
-        let opening = self.streams.client.open(request, token);
-        let mut lines = self.patience.wait(opening).await?;
+        let mut lines = self
+            .patience
+            .wait(self.streams.open(request, token))
+            .await?;
         while let Some(line) = self.patience.wait(lines.next()).await? {
             let bytes = line.bytes.len() as u64;
             self.download.bytes += bytes;

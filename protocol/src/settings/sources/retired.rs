@@ -1,7 +1,7 @@
 //! Settings that have a successor. Each is read for one version: what it says becomes its successor's value, and a warning
 //! names that.
 //!
-//! A setting retires with an entry in [`RETIRED`]; file, variables, warning and the [reference](super::reference()) follow
+//! A setting retires with an entry in [`RETIRED`]; file, variables, warning and the [reference](crate::settings::reference()) follow
 //! from it.
 
 use std::fmt;
