@@ -3,6 +3,7 @@
 mod certificates;
 mod jaeger;
 mod mariadb;
+mod pgbouncer;
 mod postgres;
 pub(crate) mod process;
 mod rabbitmq;
@@ -11,5 +12,6 @@ mod shared;
 pub use certificates::Authority;
 pub use jaeger::Jaeger;
 pub use mariadb::MariaDb;
+pub use pgbouncer::PgBouncer;
 pub use postgres::{GUARDED_USER, Postgres};
 pub use rabbitmq::{Certificate, RabbitMq};

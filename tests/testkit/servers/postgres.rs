@@ -17,7 +17,8 @@ use super::{
     shared::Shared,
 };
 
-const USER: &str = "postgres";
+/// Who runs it, and its superuser.
+pub(super) const USER: &str = "postgres";
 
 /// A user who, once created, needs a password; all others need none.
 pub const GUARDED_USER: &str = "guarded";
@@ -111,6 +112,11 @@ impl Postgres {
             "postgres://{USER}:unused@127.0.0.1:{}/postgres",
             self.server.port
         )
+    }
+
+    /// Where it listens.
+    pub(super) fn port(&self) -> u16 {
+        self.server.port
     }
 
     /// Runs SQL on it.

@@ -110,11 +110,13 @@ impl Reader {
                 if times > 0 {
                     query = query.bind(self.since);
                 }
-                let rows = query.fetch(&mut connection);
-                if self
-                    .forward(rows, |json: String| json_columns(&json))
-                    .await?
-                {
+                // One transaction, and no statement with a name: PgBouncer in transaction mode keeps neither a
+                // connection nor a statement for longer.
+                let mut transaction = connection.begin().await.map_err(|e| self.unreachable(e))?;
+                let rows = query.persistent(false).fetch(&mut *transaction);
+                let all = self.forward(rows, |json: String| json_columns(&json));
+                if all.await? {
+                    drop(transaction);
                     self.note(connection.close().await);
                 }
             }

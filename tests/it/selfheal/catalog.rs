@@ -1,0 +1,3 @@
+//! The catalog under programs that are killed, whose clocks are wrong, or that reach it through a pool.
+
+mod pgbouncer;
