@@ -22,6 +22,7 @@ mod events;
 mod jobs;
 mod listing;
 mod runs;
+mod secrets;
 mod snapshots;
 mod state;
 mod stores;
@@ -33,7 +34,7 @@ pub use jobs::{
     Retried,
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, RunKind, Sweep};
-pub use runs::{RunCursor, RunReport, Totals, WayCount};
+pub use runs::{RunCursor, RunReport, ScheduleClaim, Totals, WayCount};
 pub use snapshots::{JobObjects, Retention, SnapshotRecord, SnapshotRef};
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

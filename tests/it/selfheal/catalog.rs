@@ -1,3 +1,6 @@
 //! The catalog under programs that are killed, whose clocks are wrong, or that reach it through a pool.
 
+mod claims;
 mod pgbouncer;
+mod replicas;
+mod support;

@@ -96,7 +96,7 @@ impl Connections {
         Self { pool, dialect }
     }
 
-    pub(super) async fn begin(&self) -> sqlx::Result<Tx> {
+    pub(in crate::catalog) async fn begin(&self) -> sqlx::Result<Tx> {
         Ok(Tx(Session {
             transaction: self.dialect.begin(&self.pool).await?,
             dialect: self.dialect,

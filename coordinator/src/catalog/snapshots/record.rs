@@ -187,8 +187,9 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     let inserted = sqlx::query(sql!(
         "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
              last_op_id, created_at, verified_at, state, superseded_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', $10) \
-         ON CONFLICT DO NOTHING"
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', {now}) \
+         ON CONFLICT DO NOTHING",
+        now = tx.dialect().now()
     ))
     .bind(manifest.job_id.to_string())
     .bind(i64::from(manifest.attempt.get()))
@@ -199,7 +200,6 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     .bind(stored(manifest.bytes()))
     .bind(manifest.checkpoint.last_op_id.0)
     .bind(millis(manifest.created_at))
-    .bind(millis(Utc::now()))
     .execute(&mut **tx)
     .await?;
     Ok(inserted.rows_affected() == 1)
@@ -224,11 +224,11 @@ async fn promote(tx: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
             return Ok(());
         }
         sqlx::query(sql!(
-            "UPDATE snapshots SET state = '{Superseded}', superseded_at = $2 \
-             WHERE store_id = $1 AND state = '{Live}'"
+            "UPDATE snapshots SET state = '{Superseded}', superseded_at = {now} \
+             WHERE store_id = $1 AND state = '{Live}'",
+            now = tx.dialect().now()
         ))
         .bind(manifest.store_id.to_string())
-        .bind(millis(Utc::now()))
         .execute(&mut **tx)
         .await?;
     }
