@@ -19,6 +19,7 @@
 
 mod database;
 mod events;
+mod history;
 mod jobs;
 mod listing;
 mod runs;
@@ -29,6 +30,7 @@ mod stores;
 
 pub use database::{Catalog, CatalogError, file_of, name_of};
 pub use events::Applied;
+pub use history::{Forgotten, HistoryCursor};
 pub use jobs::{
     FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob, QueuedJob,
     Retried,

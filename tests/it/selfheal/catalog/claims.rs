@@ -16,7 +16,7 @@ async fn a_scheduled_run_whose_coordinator_was_killed_before_its_list_was_commit
     Serving::prepare(&mut cluster.program);
     let stores = cluster.add_stores(3, 5);
     let list = HeldList::of(&mut cluster, &stores).await;
-    schedule_soon(&mut cluster.program);
+    schedule_soon(&mut cluster.program).await;
     let mut catalog = connect(&cluster.catalog_url).await;
     let killed = serve(&cluster).await;
     until(&mut catalog, "SELECT COUNT(*) FROM schedule_claims").await;
@@ -47,7 +47,7 @@ async fn coordinators_whose_clocks_are_wrong_by_ten_minutes_keep_to_one_claim() 
     Serving::prepare(&mut cluster.program);
     let stores = cluster.add_stores(3, 5);
     let list = HeldList::of(&mut cluster, &stores).await;
-    let due = schedule_soon(&mut cluster.program);
+    let due = schedule_soon(&mut cluster.program).await;
     set_clock(&mut cluster.program, "-10m");
     let slow = serve(&cluster).await;
     set_clock(&mut cluster.program, "+10m");

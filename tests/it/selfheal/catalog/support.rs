@@ -31,8 +31,9 @@ impl HeldList {
     }
 
     /// Lets readers go on.
-    pub(super) async fn release(self) {
-        self.locked.close().await.unwrap();
+    pub(super) async fn release(mut self) {
+        let released = sqlx::raw_sql("ROLLBACK").execute(&mut self.locked);
+        released.await.unwrap();
     }
 }
 
@@ -53,7 +54,10 @@ pub(super) async fn number(connection: &mut AnyConnection, query: &str) -> Optio
 pub(super) const NOW: &str = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
 
 /// Makes programs that are started from now on start a run once, a moment from now. Returns when.
-pub(super) fn schedule_soon(program: &mut Program) -> DateTime<Utc> {
+pub(super) async fn schedule_soon(program: &mut Program) -> DateTime<Utc> {
+    // The first program of all is built before it starts.
+    let settings = program.run(&["config"]).await;
+    assert_eq!(settings.code, Some(0), "{settings}");
     let due = Utc::now() + TimeDelta::seconds(4);
     let schedule = due.format("%-S %-M %-H %-d %-m *").to_string();
     program.set("SERVE__SCHEDULE", schedule);
