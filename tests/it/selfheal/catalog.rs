@@ -4,5 +4,5 @@ mod claims;
 mod history;
 mod pgbouncer;
 mod replicas;
-// mod restore;
+mod restore;
 mod support;

@@ -53,6 +53,17 @@ impl Postgres {
         )
     }
 
+    /// The URL of a new database with all that the one at `url` holds. Nobody may be connected to that.
+    ///
+    /// # Panics
+    /// When PostgreSQL refuses.
+    pub fn copy_of(&self, url: &str) -> String {
+        let (server, template) = url.rsplit_once('/').expect("the URL names a database");
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.execute(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        format!("{server}/{name}")
+    }
+
     /// Starts a server. Blocks for a second or two.
     ///
     /// # Panics

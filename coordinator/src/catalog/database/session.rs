@@ -56,11 +56,24 @@ impl Dialect {
     }
 
     async fn begin(self, pool: &AnyPool) -> sqlx::Result<Transaction<'static, Any>> {
-        match self {
-            Self::Sqlite => pool.begin().await,
-            Self::Postgres | Self::SharedPostgres => pool.begin_with(BEGIN).await,
-        }
+        let pool = pool.clone();
+        let begin = async move {
+            match self {
+                Self::Sqlite => pool.begin().await,
+                Self::Postgres | Self::SharedPostgres => pool.begin_with(BEGIN).await,
+            }
+        };
+        unbroken(begin).await
     }
+}
+
+/// Runs `work` to its end, also if the caller is dropped: a connection that goes back to its pool in between would not
+/// know whether it is in a transaction.
+async fn unbroken<T: Send + 'static>(
+    work: impl Future<Output = sqlx::Result<T>> + Send + 'static,
+) -> sqlx::Result<T> {
+    let ended = tokio::spawn(work).await;
+    ended.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed))
 }
 
 /// A statement that is not prepared by name.
@@ -132,7 +145,7 @@ impl<'c> Executor<'c> for &'c Connections {
                     }
                 }
                 drop(steps);
-                transaction.commit().await
+                unbroken(transaction.commit()).await
             };
             if let Err(error) = steps.await {
                 // Nobody listens any more if this fails.
@@ -154,7 +167,7 @@ impl<'c> Executor<'c> for &'c Connections {
         Box::pin(async move {
             let mut transaction = self.dialect.begin(&self.pool).await?;
             let row = transaction.fetch_optional(Unnamed(query)).await?;
-            transaction.commit().await?;
+            unbroken(transaction.commit()).await?;
             Ok(row)
         })
     }
@@ -184,7 +197,7 @@ pub(in crate::catalog) struct Session {
 
 impl Tx {
     pub(in crate::catalog) async fn commit(self) -> sqlx::Result<()> {
-        self.0.transaction.commit().await
+        unbroken(self.0.transaction.commit()).await
     }
 }
 

@@ -1,10 +1,11 @@
 //! A catalog that was restored from a backup on a machine whose clock is behind: which snapshot is live after
 //! `rebuild-catalog`, and on the way there.
 
-use std::process::Command;
+use std::net::SocketAddr;
 
 use seedbed_protocol::{JobId, StoreId, manifest::Manifest};
-use testkit::{cluster::Cluster, program::stop, servers::Postgres};
+use serde_json::json;
+use testkit::{cluster::Cluster, powersync::PowerSync, program::stop, wait};
 
 use super::support::set_clock;
 
@@ -18,10 +19,13 @@ async fn live(cluster: &Cluster) -> Manifest {
     live.unwrap().expect("there is one").manifest
 }
 
-async fn seed(cluster: &Cluster) -> JobId {
+/// Seeds the store by a coordinator whose clock is wrong by `offset`.
+async fn seed(cluster: &mut Cluster, offset: &str) -> JobId {
     let workers = cluster.start_workers(1);
+    set_clock(&mut cluster.program, offset);
     let ended = cluster.run(&[]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
+    set_clock(&mut cluster.program, "+0");
     stop(workers).await;
     live(cluster).await.job_id
 }
@@ -33,23 +37,33 @@ async fn latest(cluster: &Cluster) -> JobId {
     manifest.job_id
 }
 
-/// Goes on with a copy of the catalog as it is now.
-fn restore(cluster: &mut Cluster, backup: &str) {
-    let url = cluster.postgres.database();
-    copy(&cluster.postgres, backup, &url);
+/// Changes a row of the store.
+fn change(cluster: &Cluster, name: &str) {
+    let row = json!({"id": "changed", "store_id": STORE, "name": name});
+    cluster.service.put("products", row);
+}
+
+fn use_catalog(cluster: &mut Cluster, url: String) {
     cluster.program.set("CATALOG__URL", &url);
     cluster.catalog_url = url;
 }
 
-fn copy(postgres: &Postgres, from: &str, to: &str) {
-    let dump = postgres.program("pg_dump").arg(from).output().unwrap();
-    assert!(dump.status.success(), "{dump:?}");
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), dump.stdout).unwrap();
-    let mut read: Command = postgres.program("psql");
-    let read = read.args(["--quiet", "--set=ON_ERROR_STOP=1", "--dbname", to]);
-    let read = read.arg("--file").arg(file.path()).output().unwrap();
-    assert!(read.status.success(), "{read:?}");
+/// Puts a new service in the place of the old one: the same address and keys, another database.
+async fn set_up_anew(cluster: &mut Cluster) {
+    let endpoint = cluster.service.endpoint();
+    let address: SocketAddr = endpoint.strip_prefix("http://").unwrap().parse().unwrap();
+    let (secret, kid) = (
+        cluster.service.secret().to_owned(),
+        cluster.service.kid().to_owned(),
+    );
+    let anew = |address: SocketAddr| {
+        let service = PowerSync::builder().listen(address);
+        service.secret(secret.clone()).kid(kid.clone()).start()
+    };
+    // The old one keeps its address until it is gone.
+    cluster.service = anew(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    cluster.service =
+        wait::for_some("the address is free", async || anew(address).await.ok()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,21 +71,18 @@ async fn within_one_service_the_newer_checkpoint_is_live_whatever_the_clocks_say
     let mut cluster = Cluster::start().await;
     cluster.program.set("SNAPSHOTS__LATEST", "true");
     cluster.add_stores(1, 50);
-    seed(&cluster).await;
-    let backup = cluster.postgres.database();
-    copy(&cluster.postgres, &cluster.catalog_url, &backup);
-    cluster.service.change_store(STORE, 1);
-    let lost = seed(&cluster).await;
+    seed(&mut cluster, "+0").await;
+    let backup = cluster.postgres.copy_of(&cluster.catalog_url);
+    change(&cluster, "lost");
+    let lost = seed(&mut cluster, "+0").await;
 
     // The backup knows nothing of the second run, and the clock of this coordinator is behind it.
-    restore(&mut cluster, &backup);
-    set_clock(&mut cluster.program, "-10m");
-    cluster.service.change_store(STORE, 2);
-    let newest = seed(&cluster).await;
+    use_catalog(&mut cluster, backup);
+    change(&cluster, "newest");
+    let newest = seed(&mut cluster, "-10m").await;
     assert!(newest < lost, "its clock was behind");
     assert_eq!(latest(&cluster).await, newest);
 
-    set_clock(&mut cluster.program, "+0");
     let rebuilt = cluster.program.run(&["rebuild-catalog", "--json"]).await;
     assert_eq!(rebuilt.code, Some(0), "{rebuilt}");
     assert_eq!(live(&cluster).await.job_id, newest);
@@ -81,8 +92,8 @@ async fn within_one_service_the_newer_checkpoint_is_live_whatever_the_clocks_say
     }
     assert!(rebuilt.error.contains("clocks"), "{rebuilt}");
     // The next run goes on from there.
-    cluster.service.change_store(STORE, 3);
-    let next = seed(&cluster).await;
+    change(&cluster, "next");
+    let next = seed(&mut cluster, "+0").await;
     assert!(next > lost && next > newest);
     assert_eq!(latest(&cluster).await, next);
 }
@@ -92,21 +103,18 @@ async fn after_a_service_was_set_up_anew_the_later_job_is_live() {
     let mut cluster = Cluster::start().await;
     cluster.program.set("SNAPSHOTS__LATEST", "true");
     cluster.add_stores(1, 200);
-    for change in 1..4 {
-        cluster.service.change_store(STORE, change);
-    }
-    let before = seed(&cluster).await;
+    change(&cluster, "before");
+    let before = seed(&mut cluster, "+0").await;
     let op_before = live(&cluster).await.checkpoint.last_op_id;
-    cluster.service.set_up_anew();
+    set_up_anew(&mut cluster).await;
     cluster.add_stores(1, 20);
-    let after = seed(&cluster).await;
+    let after = seed(&mut cluster, "+0").await;
     assert!(live(&cluster).await.checkpoint.last_op_id < op_before);
     assert!(after > before);
     assert_eq!(latest(&cluster).await, after);
 
     let empty = cluster.postgres.database();
-    cluster.program.set("CATALOG__URL", &empty);
-    cluster.catalog_url = empty;
+    use_catalog(&mut cluster, empty);
     let rebuilt = cluster.program.run(&["rebuild-catalog", "--json"]).await;
     assert_eq!(rebuilt.code, Some(0), "{rebuilt}");
     assert_eq!(live(&cluster).await.job_id, after);

@@ -1,6 +1,6 @@
 //! What tests of the catalog share: a list of stores that waits, wrong clocks, and questions to the database.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use testkit::{cluster::Cluster, program::Program, serving::Serving, wait};
 
@@ -58,7 +58,7 @@ pub(super) async fn schedule_soon(program: &mut Program) -> DateTime<Utc> {
     // The first program of all is built before it starts.
     let settings = program.run(&["config"]).await;
     assert_eq!(settings.code, Some(0), "{settings}");
-    let due = Utc::now() + TimeDelta::seconds(4);
+    let due = (Utc::now() + TimeDelta::seconds(4)).trunc_subsecs(0);
     let schedule = due.format("%-S %-M %-H %-d %-m *").to_string();
     program.set("SERVE__SCHEDULE", schedule);
     due
