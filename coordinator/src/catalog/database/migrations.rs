@@ -31,6 +31,7 @@ static FILES: &[(&str, &str)] = files![
     "0010_run_traces",
     "0011_reuse",
     "0040_claims_secrets",
+    "0041_listed_jobs",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

@@ -51,7 +51,7 @@ impl Dialect {
         }
     }
 
-    pub(super) fn is_sqlite(self) -> bool {
+    pub(in crate::catalog) fn is_sqlite(self) -> bool {
         self == Self::Sqlite
     }
 

@@ -19,7 +19,10 @@ use crate::catalog::{
 };
 
 /// Stores that are looked up and written together.
-const BATCH_STORES: usize = 128;
+const BATCH_STORES: usize = 512;
+
+/// A list with so many jobs changes what Postgres should know about the tables.
+const ANALYZED_JOBS: u64 = 5_000;
 
 /// A list of all stores with fewer than one in this many of those known before is refused as a mistake.
 const REFUSED_BELOW_ONE_IN: u64 = 2;
@@ -143,6 +146,12 @@ impl Listing {
         } else {
             sqlx::query("DELETE FROM runs WHERE id = $1")
                 .bind(self.run_id.to_string())
+                .execute(&mut *self.transaction)
+                .await?;
+        }
+        if self.listed.jobs >= ANALYZED_JOBS && !self.transaction.dialect().is_sqlite() {
+            // Until statistics come by themselves, plans would be made for a few rows.
+            sqlx::raw_sql("ANALYZE stores; ANALYZE jobs")
                 .execute(&mut *self.transaction)
                 .await?;
         }
