@@ -37,15 +37,17 @@ pub async fn forget(
             tokio::time::sleep(BREATH).await;
         }
     }
-    while !dry_run {
+    if dry_run {
+        return Ok(forgotten);
+    }
+    loop {
         let removed = catalog.forget_runs_and_stores(before).await?;
         if removed == Forgotten::default() {
-            break;
+            return Ok(forgotten);
         }
         forgotten += removed;
         tokio::time::sleep(BREATH).await;
     }
-    Ok(forgotten)
 }
 
 /// Keeps `catalog` short until `stop` is cancelled. Errors are left to the next round.

@@ -218,10 +218,10 @@ async fn promote(tx: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
     .bind(manifest.store_id.to_string())
     .fetch_optional(&mut **tx)
     .await?;
-    if let Some(live) = live {
-        if is_older(manifest, &live)? {
-            return Ok(());
-        }
+    if let Some(live) = live
+        && is_older(manifest, &live)?
+    {
+        return Ok(());
     }
     make_live(tx, manifest).await
 }

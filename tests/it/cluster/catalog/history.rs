@@ -62,14 +62,16 @@ async fn forget(catalog: &Catalog, days: i64, dry_run: bool) -> Forgotten {
         forgotten += removed;
         cursor = next;
     }
-    while !dry_run {
+    if dry_run {
+        return forgotten;
+    }
+    loop {
         let removed = catalog.forget_runs_and_stores(before).await.unwrap();
         if removed == Forgotten::default() {
-            break;
+            return forgotten;
         }
         forgotten += removed;
     }
-    forgotten
 }
 
 async fn what_is_long_over_goes_and_what_a_store_needs_stays(fixture: Fixture) {
