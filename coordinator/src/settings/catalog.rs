@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use seedbed_protocol::settings::{
-    Secret, SettingsError, duration, invalid, positive, without_secrets,
+    Secret, SettingsError, check_tls_files, duration, invalid, positive, without_secrets,
 };
 use serde::Deserialize;
 
@@ -35,9 +35,11 @@ pub struct RetentionConfig {
 impl CatalogConfig {
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
         positive("catalog.keep_history", self.keep_history)?;
+        let url = self.url.expose();
+        check_tls_files("catalog.url", url)?;
         place(
             "catalog.url",
-            self.url.expose(),
+            url,
             &[
                 ("sqlite:", "FILE"),
                 ("postgres://", "HOST/DATABASE"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use indicatif::{HumanBytes, HumanCount};
-use seedbed_protocol::broker;
+use seedbed_protocol::{broker, say};
 use serde_json::json;
 
 use crate::{
@@ -16,7 +16,8 @@ use crate::{
         connect::existing_catalog,
         exit::CliError,
         output::{
-            NAMED_FAILURES, TABLE_ROWS, failure_line, lay_out, print_json, print_lines, table,
+            LaidOut, NAMED_FAILURES, TABLE_ROWS, failure_line, lay_out, print_json, print_lines,
+            table,
         },
     },
     runs::Parked,
@@ -132,13 +133,13 @@ async fn parked(settings: &Settings) -> Option<Parked> {
     match parked.await {
         Ok(parked) => Some(parked),
         Err(error) => {
-            eprintln!("parked messages are not shown: {error}");
+            say!("parked messages are not shown: {error}");
             None
         }
     }
 }
 
-fn run_table(runs: &[RunReport]) -> String {
+fn run_table(runs: &[RunReport]) -> LaidOut {
     let mut rows = table(&[
         "STARTED",
         "STATE",
@@ -207,7 +208,7 @@ async fn list_jobs(catalog: &Catalog, as_json: bool) -> Result<(), CatalogError>
     }
 }
 
-fn job_table(jobs: &[JobRecord]) -> String {
+fn job_table(jobs: &[JobRecord]) -> LaidOut {
     let mut rows = table(&["STORE", "STATE", "WAY", "WHY", "TRIES", "WORKER", "TRACE"]);
     for job in jobs {
         let shown = |text: &Option<String>| text.clone().unwrap_or_default();
