@@ -45,6 +45,7 @@ needs_of() {
     selfheal)
       need "broker" rabbitmq-server
       need "catalog" postgresql pgbouncer
+      need "coordinators with a wrong clock" faketime
       need "source of stores" mariadb-server
       need "certificates" openssl
       ;;

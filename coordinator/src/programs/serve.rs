@@ -3,7 +3,7 @@
 //!
 //! Several processes may do so at once, and need no leader: each step is one that only one of them can make.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future;
 use seedbed_protocol::{
@@ -20,6 +20,7 @@ use crate::{
         Demand, Gauges, RecordError, Recorder, RunError, Runs, StoreList, Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
+    upkeep::keep_short,
 };
 
 /// Why serving stopped.
@@ -81,6 +82,8 @@ pub struct Service {
     stores: Arc<StoreList>,
     demand: Option<Arc<Demand>>,
     schedule: Option<Schedule>,
+    catalog: Catalog,
+    keep_history: Duration,
 }
 
 impl Service {
@@ -128,13 +131,15 @@ impl Service {
         Ok(Self {
             http: HttpServer::bind(sections, parts).await?,
             gauges: Gauges::new(catalog.clone()),
-            recorder: Recorder::new(catalog, broker.clone(), watch::Sender::default()),
+            recorder: Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default()),
             broker,
             supervisor,
             runs,
             stores,
             demand,
             schedule: settings.serve.schedule.clone(),
+            catalog,
+            keep_history: settings.catalog.keep_history,
         })
     }
 
@@ -187,7 +192,13 @@ impl Service {
             }
         };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
-        let triggers = future::join3(seeding_on_demand, starting_as_scheduled, measuring);
+        let forgetting = keep_short(&self.catalog, self.keep_history, &stop);
+        let triggers = future::join4(
+            seeding_on_demand,
+            starting_as_scheduled,
+            measuring,
+            forgetting,
+        );
         let (served, recorded, supervised, _) =
             future::join4(serving, recording, supervising, triggers).await;
         served.and(recorded).and(supervised)

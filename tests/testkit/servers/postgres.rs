@@ -19,7 +19,8 @@ use super::{
     shared::Shared,
 };
 
-const USER: &str = "postgres";
+/// Who runs it, and its superuser.
+pub(super) const USER: &str = "postgres";
 
 /// A user who, once created, needs a password; all others need none.
 pub const GUARDED_USER: &str = "guarded";
@@ -52,6 +53,17 @@ impl Postgres {
             "postgres://{USER}:unused@127.0.0.1:{}/{name}",
             self.server.port
         )
+    }
+
+    /// The URL of a new database with all that the one at `url` holds. Nobody may be connected to that.
+    ///
+    /// # Panics
+    /// When PostgreSQL refuses.
+    pub fn copy_of(&self, url: &str) -> String {
+        let (server, template) = url.rsplit_once('/').expect("the URL names a database");
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.execute(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        format!("{server}/{name}")
     }
 
     /// Starts a server. Blocks for a second or two.
