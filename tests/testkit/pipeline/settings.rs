@@ -5,6 +5,7 @@ use std::time::Duration;
 use seedbed_protocol::{
     manifest::Encoding,
     settings::Secret,
+    snapshots::UnreadableRowsPolicy,
     telemetry::{LogConfig, LogFormat},
 };
 use seedbed_worker::settings::{
@@ -44,6 +45,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             url: format!("file:{}", directory.path().join("snapshots").display()),
             renditions: vec![Encoding::Identity],
             latest: false,
+            unreadable_rows: UnreadableRowsPolicy::Warn,
         },
         worker: WorkerConfig {
             slots: Some(2),

@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     path::PathBuf,
     sync::{
         Arc,
@@ -17,6 +18,7 @@ use seedbed_protocol::{
     OpId,
     manifest::{BucketCheckpoint, Checkpoint},
 };
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
 
@@ -73,6 +75,8 @@ pub struct OpLog {
     interrupt: InterruptOnDrop,
     is_loading: Arc<AtomicBool>,
     target: Arc<TargetCheckpoint>,
+    /// The explicit subscriptions of the current stream's request, in its order.
+    subscriptions: Vec<RequestedSubscription>,
     /// Set if the log only compares: how far a client would have come.
     positions: Option<Checkpoint>,
 }
@@ -145,6 +149,7 @@ impl OpLog {
             interrupt,
             is_loading,
             target: Arc::default(),
+            subscriptions: Vec::new(),
             positions: None,
         })
     }
@@ -157,6 +162,7 @@ impl OpLog {
     pub async fn request(&mut self) -> Result<String, DatabaseError> {
         let request = self.ask(Command::Start).await?;
         self.target = Arc::default();
+        self.subscriptions = subscriptions(&request)?;
         match &self.positions {
             Some(positions) => at_positions(&request, positions),
             None => Ok(request),
@@ -210,6 +216,16 @@ impl OpLog {
     /// Returns the checkpoint that the current stream is heading for.
     pub fn target(&self) -> &TargetCheckpoint {
         &self.target
+    }
+
+    /// Returns the explicit subscriptions that select no bucket of the target, as a person would write them: a stream
+    /// whose parameter is misspelt selects nothing.
+    pub fn without_bucket(&self) -> Vec<String> {
+        let places = self.target.without_bucket(self.subscriptions.len());
+        places
+            .into_iter()
+            .map(|place| self.subscriptions[place].to_string())
+            .collect()
     }
 
     /// Returns the target of a log that compares; each bucket's last operation is that of its positions.
@@ -305,9 +321,45 @@ pub struct Synced {
     pub dense: bool,
 }
 
+/// An explicit subscription as the request has it.
+#[derive(Deserialize)]
+struct RequestedSubscription {
+    stream: String,
+    #[serde(default)]
+    parameters: Option<Value>,
+}
+
+impl fmt::Display for RequestedSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.parameters {
+            Some(parameters) => write!(f, "{:?} with the parameters {parameters}", self.stream),
+            None => write!(f, "{:?} without parameters", self.stream),
+        }
+    }
+}
+
+/// Returns the explicit subscriptions of a request.
+fn subscriptions(request: &str) -> Result<Vec<RequestedSubscription>, DatabaseError> {
+    #[derive(Default, Deserialize)]
+    struct Request {
+        #[serde(default)]
+        streams: Streams,
+    }
+    #[derive(Default, Deserialize)]
+    struct Streams {
+        #[serde(default)]
+        subscriptions: Vec<RequestedSubscription>,
+    }
+    let request: Request = serde_json::from_str(request).map_err(unexpected)?;
+    Ok(request.streams.subscriptions)
+}
+
+fn unexpected(error: serde_json::Error) -> DatabaseError {
+    DatabaseError::Core(format!("its request cannot be read: {error}"))
+}
+
 /// Turns the request of an empty database into that of one that has come as far as `positions`.
 fn at_positions(request: &str, positions: &Checkpoint) -> Result<String, DatabaseError> {
-    let unexpected = |e| DatabaseError::Core(format!("its request cannot be read: {e}"));
     let mut request: Map<String, Value> = serde_json::from_str(request).map_err(unexpected)?;
     let position = |bucket: &BucketCheckpoint| json!({ "name": bucket.bucket, "after": bucket.last_op.to_string() });
     let buckets = positions.buckets.iter().map(position).collect();

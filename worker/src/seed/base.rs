@@ -16,7 +16,7 @@ use super::{
     download_error::DownloadError,
     error::SeedError,
 };
-use crate::snapshot::{Uploader, smallest};
+use crate::snapshot::{Uploader, smallest, verify::VerifyError};
 
 /// The size of an operation in a stream when nothing better is known, in bytes: a small row.
 const BYTES_PER_OPERATION: f64 = 500.0;
@@ -59,6 +59,7 @@ impl BasePolicy {
         let Compared {
             checkpoint,
             download,
+            ..
         } = downloader.compare(job, &base.checkpoint).await?;
         let store_id = &job.scope.store_id;
         let reuse = if base.checkpoint.same_rows(&checkpoint) {
@@ -146,6 +147,8 @@ impl BasePolicy {
 /// download is then right at once.
 pub(super) fn blames_the_base(error: &SeedError) -> Option<FullReason> {
     match error {
+        // It is the row at its source.
+        SeedError::Verify(VerifyError::UnreadableRows(_)) => None,
         SeedError::Base(_) => Some(FullReason::BaseFile),
         SeedError::Download(DownloadError::Checksum(_) | DownloadError::Database(_))
         | SeedError::Verify(_)
