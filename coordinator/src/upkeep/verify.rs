@@ -220,7 +220,11 @@ impl Verifier {
         match verified.await? {
             Ok(verified) => Ok(VerifiedFile {
                 file: location,
-                unreadable: verified.unreadable.iter().map(ToString::to_string).collect(),
+                unreadable: verified
+                    .unreadable
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
                 tables: verified.tables,
             }),
             Err(source) => Err(VerifyError::Bad {

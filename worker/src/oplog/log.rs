@@ -20,7 +20,7 @@ use seedbed_protocol::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
     checkpoint::TargetCheckpoint,
@@ -31,9 +31,12 @@ use super::{
 };
 use crate::powersync::{Line, StreamError};
 
-/// How many lines may wait for the thread, so that network and disk work at the same time. A line has up to about 1
-/// MiB.
+/// How many lines may wait for the thread, so that network and disk work at the same time.
 const WAITING_LINES: usize = 4;
+
+/// How many KiB of data lines may be decoded, wait and be written at a time. Lines have up to about 1 MiB; a larger one,
+/// which is a single large row, is alone.
+const WAITING_KIB: u32 = 8 << 10;
 
 /// Why a line was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +77,8 @@ pub struct OpLog {
     thread: Option<oneshot::Receiver<Result<Written, DatabaseError>>>,
     interrupt: InterruptOnDrop,
     is_loading: Arc<AtomicBool>,
+    /// What is left of [`WAITING_KIB`].
+    room: Arc<Semaphore>,
     target: Arc<TargetCheckpoint>,
     /// The explicit subscriptions of the current stream's request, in its order.
     subscriptions: Vec<RequestedSubscription>,
@@ -148,6 +153,7 @@ impl OpLog {
             thread: Some(thread),
             interrupt,
             is_loading,
+            room: Arc::new(Semaphore::new(WAITING_KIB as usize)),
             target: Arc::default(),
             subscriptions: Vec::new(),
             positions: None,
@@ -169,12 +175,13 @@ impl OpLog {
         }
     }
 
-    /// Reads a line and hands it to the thread. Returns as soon as there is room for it, but at a partly complete
+    /// Reads a line and hands it to the thread. Waits until there is room for it before it is decoded, and returns then, but at a partly complete
     /// checkpoint when everything before is written.
     ///
     /// # Errors
     /// [`OpLogError::Line`] when the line cannot be read; else what ended the thread.
     pub async fn accept(&mut self, line: Line) -> Result<Accepted, OpLogError> {
+        let room = self.room_for(&line).await;
         let decode = self.is_loading.load(Ordering::Relaxed);
         let ReadLine { line, kind, batch } = ReadLine::read(line, decode)?;
         Ok(match kind {
@@ -189,7 +196,7 @@ impl OpLog {
                 Accepted::Target
             }
             LineKind::Data { operations } => {
-                self.send(Command::Data(line, batch)).await?;
+                self.send(Command::Data(line, batch, room)).await?;
                 Accepted::Operations(operations)
             }
             LineKind::CheckpointPartiallyComplete(priority) => {
@@ -263,6 +270,14 @@ impl OpLog {
             loaded,
             dense,
         })
+    }
+
+    /// Waits until so many bytes fit beside what the thread has not written yet.
+    async fn room_for(&self, line: &Line) -> Option<OwnedSemaphorePermit> {
+        let kib = u32::try_from(line.bytes.len() >> 10).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(kib.min(WAITING_KIB));
+        // It is never closed. When the thread has ended, what it had not written has made room.
+        room.await.ok()
     }
 
     async fn send_target(&mut self, line: Line) -> Result<(), DatabaseError> {

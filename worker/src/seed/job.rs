@@ -90,7 +90,10 @@ impl Seeder {
     ///
     /// # Errors
     /// The error that the job would fail with.
-    pub(crate) async fn probe(&self, job: &SeedJob) -> Result<(Checkpoint, Vec<String>), SeedError> {
+    pub(crate) async fn probe(
+        &self,
+        job: &SeedJob,
+    ) -> Result<(Checkpoint, Vec<String>), SeedError> {
         let probed = self.downloader.probe(job).await?;
         Ok((probed.checkpoint, probed.without_bucket))
     }

@@ -289,7 +289,9 @@ fn check_streams(target: &TargetCheckpoint, job: &SeedJob) -> Result<(), Downloa
         .collect();
     if !unknown.is_empty() {
         let unknown: Vec<_> = unknown.into_iter().collect();
-        return Err(DownloadError::UnknownStream(unknown.join(" and no stream ")));
+        return Err(DownloadError::UnknownStream(
+            unknown.join(" and no stream "),
+        ));
     }
     if let Some((stream, reason)) = target.broken_stream() {
         let (stream, reason) = (stream.to_owned(), reason.to_owned());

@@ -65,7 +65,9 @@ impl<'c> ClientView<'c> {
     /// Opens the view of `ps_data__<table>`; a table may have none.
     pub(super) fn of(connection: &'c Connection, table: &str) -> Result<Self, rusqlite::Error> {
         let stored = quoted(&format!("ps_data__{table}"));
-        let json = connection.prepare(&format!("SELECT json_type(data) FROM {stored} WHERE id = ?1"))?;
+        let json = connection.prepare(&format!(
+            "SELECT json_type(data) FROM {stored} WHERE id = ?1"
+        ))?;
         let ending = format!("FROM {stored} {MADE_BY_CORE}");
         let mut views = connection.prepare(
             "SELECT name FROM sqlite_master WHERE type = 'view' AND substr(sql, -length(?1)) = ?1",
@@ -142,8 +144,8 @@ impl<'c> ClientView<'c> {
 pub(super) fn read_other_views(
     connection: &Connection,
 ) -> Result<Vec<UnreadableRows>, rusqlite::Error> {
-    let mut names =
-        connection.prepare("SELECT name FROM sqlite_master WHERE type = 'view' AND instr(sql, ?1) = 0")?;
+    let mut names = connection
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'view' AND instr(sql, ?1) = 0")?;
     let names = names.query_map([MADE_BY_CORE], |row| row.get::<_, String>(0))?;
     let mut unreadable = Vec::new();
     for name in names {
@@ -191,7 +193,10 @@ enum Form {
 impl Form {
     fn of(data: &[u8]) -> Self {
         // No value is nested deeper than it has brackets.
-        let brackets = data.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
+        let brackets = data
+            .iter()
+            .filter(|byte| matches!(byte, b'{' | b'['))
+            .count();
         let mut json = serde_json::Deserializer::from_slice(data);
         let fields = json.deserialize_map(Fields).and_then(|nameless| {
             json.end()?;
