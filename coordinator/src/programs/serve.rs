@@ -17,7 +17,7 @@ use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer},
     runs::{
-        Demand, Gauges, RecordError, Recorder, RunError, Runs, StoreList, Supervisor, keep_schedule,
+        Demand, Gauges, RecordError, Recorder, Reseeder, RunError, Runs, StoreList, Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
 };
@@ -80,6 +80,7 @@ pub struct Service {
     runs: Arc<Runs>,
     stores: Arc<StoreList>,
     demand: Option<Arc<Demand>>,
+    reseeder: Option<Reseeder>,
     schedule: Option<Schedule>,
 }
 
@@ -125,10 +126,16 @@ impl Service {
             snapshots: &settings.snapshots,
             token: &settings.token,
         };
+        let recorder = Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default());
+        let reseeder = settings.sync.reseed_on_config_change.then(|| {
+            let generation = recorder.generation();
+            Reseeder::new(catalog.clone(), runs.clone(), stores.clone(), generation)
+        });
         Ok(Self {
             http: HttpServer::bind(sections, parts).await?,
-            gauges: Gauges::new(catalog.clone()),
-            recorder: Recorder::new(catalog, broker.clone(), watch::Sender::default()),
+            gauges: Gauges::new(catalog),
+            recorder,
+            reseeder,
             broker,
             supervisor,
             runs,
@@ -186,8 +193,13 @@ impl Service {
                 keep_schedule(schedule, &self.runs, &self.stores, &stop).await;
             }
         };
+        let reseeding = async {
+            if let Some(reseeder) = self.reseeder {
+                reseeder.run(&stop).await;
+            }
+        };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
-        let triggers = future::join3(seeding_on_demand, starting_as_scheduled, measuring);
+        let triggers = future::join4(seeding_on_demand, starting_as_scheduled, reseeding, measuring);
         let (served, recorded, supervised, _) =
             future::join4(serving, recording, supervising, triggers).await;
         served.and(recorded).and(supervised)

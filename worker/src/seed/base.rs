@@ -10,6 +10,7 @@ use seedbed_protocol::{
     message::{BaseSnapshot, SeedJob},
 };
 use serde_json::json;
+use tracing::info;
 
 use super::{
     download::{Compared, Downloader},
@@ -70,6 +71,13 @@ impl BasePolicy {
             }
         } else if self.pays(base, &checkpoint) {
             Reuse::Resume
+        } else if base.checkpoint.generation() != checkpoint.generation() {
+            info!(
+                from = base.checkpoint.generation(),
+                to = checkpoint.generation(),
+                "downloading all rows: the sync config has changed"
+            );
+            Reuse::Nothing(FullReason::Config)
         } else {
             Reuse::Nothing(FullReason::Changed)
         };

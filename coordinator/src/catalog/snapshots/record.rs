@@ -11,8 +11,8 @@ use sqlx::{Row, any::AnyRow};
 
 use crate::catalog::{
     database::{
-        Catalog, CatalogError, Tx, bind_all, count, damaged, elapsed, list_of, millis, parsed, sql,
-        stored, time,
+        Catalog, CatalogError, Tx, bind_all, count, damaged, elapsed, list_of, millis, parsed, printable,
+        sql, stored, time,
     },
     jobs::PendingJob,
     state::SnapshotState::{self, Live, Superseded},
@@ -186,8 +186,8 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     })?;
     let inserted = sqlx::query(sql!(
         "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
-             last_op_id, created_at, verified_at, state, superseded_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', $10) \
+             last_op_id, created_at, verified_at, state, superseded_at, generation) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', $10, $11) \
          ON CONFLICT DO NOTHING"
     ))
     .bind(manifest.job_id.to_string())
@@ -200,6 +200,7 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     .bind(manifest.checkpoint.last_op_id.0)
     .bind(millis(manifest.created_at))
     .bind(millis(Utc::now()))
+    .bind(manifest.checkpoint.generation().map(printable))
     .execute(&mut **tx)
     .await?;
     Ok(inserted.rows_affected() == 1)

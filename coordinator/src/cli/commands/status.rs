@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     catalog::{
-        Catalog, CatalogError, FailedJob, Freshness, JobFilter, JobRecord, RunReport, WayCount,
+        Catalog, CatalogError, ConfigChange, FailedJob, Freshness, JobFilter, JobRecord, RunReport, WayCount,
     },
     cli::{
         args::StatusArgs,
@@ -45,6 +45,7 @@ pub(in crate::cli) async fn status(
         print_json(&json!({
             "runs": status.runs,
             "ways": status.ways,
+            "configChanges": status.changes,
             "failures": status.failures,
             "parked": parked,
             "freshness": status.freshness,
@@ -61,6 +62,8 @@ struct Status {
     runs: Vec<RunReport>,
     /// Ways of the newest run's jobs.
     ways: Vec<WayCount>,
+    /// Changes of the sync config that the newest run found.
+    changes: Vec<ConfigChange>,
     /// Failures of the newest run.
     failures: Vec<FailedJob>,
     freshness: Freshness,
@@ -74,16 +77,18 @@ impl Status {
             NAMED_FAILURES
         };
         let runs = catalog.runs(SHOWN_RUNS).await?;
-        let (ways, failures) = match runs.first() {
+        let (ways, changes, failures) = match runs.first() {
             Some(newest) => (
                 catalog.ways(newest.run_id).await?,
+                catalog.config_changes(newest.run_id).await?,
                 catalog.failed_jobs(newest.run_id, limit).await?,
             ),
-            None => (Vec::new(), Vec::new()),
+            None => (Vec::new(), Vec::new(), Vec::new()),
         };
         Ok(Self {
             runs,
             ways,
+            changes,
             failures,
             freshness: catalog.freshness(Utc::now()).await?,
         })
@@ -96,6 +101,12 @@ impl Status {
         print_lines(&run_table(&self.runs));
         if !self.ways.is_empty() {
             print_lines(&ways_line(&self.ways));
+        }
+        for ConfigChange { from, to, stores } in &self.changes {
+            print_lines(&format!(
+                "sync config changed: {from} \u{2192} {to}; {} stores are downloaded in full",
+                HumanCount(*stores)
+            ));
         }
         print_lines(&freshness_line(&self.freshness));
         for failure in &self.failures {
