@@ -17,7 +17,8 @@ use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer},
     runs::{
-        Demand, Gauges, RecordError, Recorder, Reseeder, RunError, Runs, StoreList, Supervisor, keep_schedule,
+        Demand, Gauges, RecordError, Recorder, Reseeder, RunError, Runs, StoreList, Supervisor,
+        keep_schedule,
     },
     settings::{Schedule, Settings},
 };
@@ -199,7 +200,12 @@ impl Service {
             }
         };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
-        let triggers = future::join4(seeding_on_demand, starting_as_scheduled, reseeding, measuring);
+        let triggers = future::join4(
+            seeding_on_demand,
+            starting_as_scheduled,
+            reseeding,
+            measuring,
+        );
         let (served, recorded, supervised, _) =
             future::join4(serving, recording, supervising, triggers).await;
         served.and(recorded).and(supervised)

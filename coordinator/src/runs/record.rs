@@ -246,7 +246,9 @@ impl Recorder {
         }
         let changes = self.catalog.stale_generations(newest).await?;
         for ConfigChange { from, to, stores } in &changes {
-            warn!("sync config changed: {from} \u{2192} {to}; {stores} more stores are downloaded in full");
+            warn!(
+                "sync config changed: {from} \u{2192} {to}; {stores} more stores are downloaded in full"
+            );
         }
         if !changes.is_empty() {
             self.generation.send_replace(Some(newest.to_owned()));

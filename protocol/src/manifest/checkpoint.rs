@@ -108,7 +108,10 @@ mod tests {
             let buckets: Vec<_> = names.iter().map(|name| (*name, 0, 0)).collect();
             checkpoint(&buckets).generation().map(ToOwned::to_owned)
         };
-        assert_eq!(generation(&["9#a[]", "10#b|0[\"3#\"]"]).as_deref(), Some("10"));
+        assert_eq!(
+            generation(&["9#a[]", "10#b|0[\"3#\"]"]).as_deref(),
+            Some("10")
+        );
         assert_eq!(generation(&["a[]", "#b", "x1#c"]), None);
         assert_eq!(generation(&[]), None);
     }

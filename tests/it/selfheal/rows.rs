@@ -2,3 +2,4 @@
 
 mod huge;
 mod memory;
+mod unreadable;

@@ -11,8 +11,8 @@ use sqlx::{Row, any::AnyRow};
 
 use crate::catalog::{
     database::{
-        Catalog, CatalogError, Tx, bind_all, count, damaged, elapsed, list_of, millis, parsed, printable,
-        sql, stored, time,
+        Catalog, CatalogError, Tx, bind_all, count, damaged, elapsed, list_of, millis, parsed,
+        printable, sql, stored, time,
     },
     jobs::PendingJob,
     state::SnapshotState::{self, Live, Superseded},

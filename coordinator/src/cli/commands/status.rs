@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::{
     catalog::{
-        Catalog, CatalogError, ConfigChange, FailedJob, Freshness, JobFilter, JobRecord, RunReport, WayCount,
+        Catalog, CatalogError, ConfigChange, FailedJob, Freshness, JobFilter, JobRecord, RunReport,
+        WayCount,
     },
     cli::{
         args::StatusArgs,

@@ -57,7 +57,9 @@ impl Reseeder {
                 () = tokio::time::sleep(RETRY_PAUSE), if again => {}
             }
             let generation = self.generation.borrow_and_update().clone();
-            let Some(generation) = generation else { continue };
+            let Some(generation) = generation else {
+                continue;
+            };
             // A list that is being read when this stops is abandoned: nothing of it was written.
             let seeded = tokio::select! {
                 () = stop.cancelled() => return,

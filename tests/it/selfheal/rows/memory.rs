@@ -6,12 +6,21 @@ use testkit::program::Program;
 
 use super::huge::{Rows, Service};
 
-/// Seeds one store with one slot; returns the most memory that the program had resident, in MiB.
-async fn peak(rows: Rows, format: &str) -> u64 {
+/// What a program takes without any row, in MiB: its code, its runtime, SQLite's page caches and the load memory below.
+const WITHOUT_ROWS: u64 = 130;
+
+/// How many copies of one line a job holds at most: see "Memory of a worker" in deploy/OPERATIONS.md.
+const LINES: u64 = 6;
+
+const LOAD_MEMORY: &str = "16";
+
+/// Seeds one store of `count` rows with one slot; returns the most memory that the program had resident, in MiB.
+async fn peak(rows: Rows, format: &str, fast_load: &str) -> u64 {
     let service = Service::start(rows).await;
     let mut program = Program::new(service.access.clone());
     program.set("WORKER__SLOTS", "1");
-    program.set("WORKER__LOAD_MEMORY_MIB", "16");
+    program.set("WORKER__LOAD_MEMORY_MIB", LOAD_MEMORY);
+    program.set("WORKER__FAST_LOAD", fast_load);
     program.set("POWERSYNC__FORMAT", format);
     program.set("POWERSYNC__COMPRESSION", "none");
     program.write("stores.csv", "store_id\n1\n");
@@ -27,14 +36,25 @@ async fn peak(rows: Rows, format: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn probe_memory() {
-    let get = |name: &str, or: &str| std::env::var(name).unwrap_or(or.to_owned());
-    let rows = Rows {
-        count: get("N", "20").parse().unwrap(),
-        bytes: get("MIB", "60").parse::<usize>().unwrap() << 20,
-        filler: get("FILL", "x").chars().next().unwrap(),
-    };
-    let started = std::time::Instant::now();
-    let peak = peak(rows, &get("FORMAT", "auto")).await;
-    eprintln!("PEAK {peak} MiB in {:?}", started.elapsed());
+async fn many_huge_rows_take_no_more_memory_than_a_few() {
+    const MIB: u64 = 24;
+    // With the quote, JSON escapes every character, so that a row cannot be read where it stands in the line.
+    for (format, fast_load, filler) in [
+        ("auto", "true", 'x'),
+        ("ndjson", "true", '"'),
+        ("auto", "false", 'x'),
+    ] {
+        let rows = Rows {
+            count: 10,
+            bytes: usize::try_from(MIB).unwrap() << 20,
+            filler,
+        };
+        let peak = peak(rows, format, fast_load).await;
+        let most = WITHOUT_ROWS + LINES * MIB;
+        eprintln!("{format} {fast_load} {filler}: {peak} MiB, at most {most}");
+        assert!(
+            peak <= most,
+            "{format}, fast_load {fast_load}, {filler}: {peak} MiB, at most {most} are allowed"
+        );
+    }
 }
