@@ -132,6 +132,10 @@ pub(in crate::catalog) async fn live_generation(
     if let Some(known) = live.try_get("generation")? {
         return Ok(Some(known));
     }
-    let live = snapshot_record(&live)?.manifest;
-    Ok(live.checkpoint.generation().map(ToOwned::to_owned))
+    // A damaged manifest must not keep its successor from replacing it.
+    let live = snapshot_record(&live).ok();
+    let generation = live
+        .as_ref()
+        .and_then(|live| live.manifest.checkpoint.generation());
+    Ok(generation.map(ToOwned::to_owned))
 }
