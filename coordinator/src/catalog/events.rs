@@ -168,7 +168,7 @@ async fn unchanged(
     checkpoint: &Checkpoint,
 ) -> Result<Applied, CatalogError> {
     sqlx::query(sql!(
-        "UPDATE snapshots SET verified_at = $3, generation = $4 \
+        "UPDATE snapshots SET verified_at = $3, generation = COALESCE($4, generation) \
          WHERE job_id = $1 AND attempt = $2 AND state = '{Live}' AND verified_at < $3"
     ))
     .bind(base_job_id.to_string())

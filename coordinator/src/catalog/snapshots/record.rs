@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream::BoxStream};
-use seedbed_protocol::{JobId, StoreId, manifest::Manifest, message::BaseSnapshot};
+use seedbed_protocol::{JobId, RunId, StoreId, manifest::Manifest, message::BaseSnapshot};
 use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
 
@@ -80,6 +80,25 @@ impl Catalog {
                 let manifest = snapshot_record(row)?.manifest;
                 Ok((manifest.store_id.clone(), BaseSnapshot::from(manifest)))
             })
+            .collect()
+    }
+
+    /// Returns the snapshots of a run that have notes, at most `limit`.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn noted(&self, run_id: RunId, limit: i64) -> Result<Vec<Manifest>, CatalogError> {
+        // As serde writes it: no text within JSON has its quotes unescaped.
+        let rows = sqlx::query(sql!(
+            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots \
+             WHERE run_id = $1 AND manifest LIKE '%,\"notes\":[%' ORDER BY store_id LIMIT $2"
+        ))
+        .bind(run_id.to_string())
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter()
+            .map(|row| Ok(snapshot_record(row)?.manifest))
             .collect()
     }
 

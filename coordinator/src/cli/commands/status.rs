@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use indicatif::{HumanBytes, HumanCount};
-use seedbed_protocol::broker;
+use seedbed_protocol::{broker, manifest::Manifest};
 use serde_json::json;
 
 use crate::{
@@ -47,6 +47,9 @@ pub(in crate::cli) async fn status(
             "runs": status.runs,
             "ways": status.ways,
             "configChanges": status.changes,
+            "notes": status.noted.iter().map(|manifest| json!({
+                "store_id": manifest.store_id, "notes": manifest.notes,
+            })).collect::<Vec<_>>(),
             "failures": status.failures,
             "parked": parked,
             "freshness": status.freshness,
@@ -65,6 +68,8 @@ struct Status {
     ways: Vec<WayCount>,
     /// Changes of the sync config that the newest run found.
     changes: Vec<ConfigChange>,
+    /// Snapshots of the newest run that a person should look at.
+    noted: Vec<Manifest>,
     /// Failures of the newest run.
     failures: Vec<FailedJob>,
     freshness: Freshness,
@@ -78,18 +83,20 @@ impl Status {
             NAMED_FAILURES
         };
         let runs = catalog.runs(SHOWN_RUNS).await?;
-        let (ways, changes, failures) = match runs.first() {
+        let (ways, changes, noted, failures) = match runs.first() {
             Some(newest) => (
                 catalog.ways(newest.run_id).await?,
                 catalog.config_changes(newest.run_id).await?,
+                catalog.noted(newest.run_id, limit).await?,
                 catalog.failed_jobs(newest.run_id, limit).await?,
             ),
-            None => (Vec::new(), Vec::new(), Vec::new()),
+            None => Default::default(),
         };
         Ok(Self {
             runs,
             ways,
             changes,
+            noted,
             failures,
             freshness: catalog.freshness(Utc::now()).await?,
         })
@@ -110,6 +117,11 @@ impl Status {
             ));
         }
         print_lines(&freshness_line(&self.freshness));
+        for manifest in &self.noted {
+            for note in &manifest.notes.0 {
+                print_lines(&format!("note: {}: {note}", manifest.store_id));
+            }
+        }
         for failure in &self.failures {
             print_lines(&format!("failed: {}", failure_line(failure)));
         }

@@ -146,6 +146,11 @@ async fn a_subscription_with_a_misspelt_parameter_is_told_by_the_job_and_by_chec
         notes.contains("statsu") && !notes.contains("\\\"status\\\""),
         "{notes}"
     );
+    let ended = program.run(&["status"]).await;
+    assert!(
+        ended.output.contains("note: 7: ") && ended.output.contains("statsu"),
+        "{ended}"
+    );
     let parts = program.check(1).await;
     assert!(parts["powersync"].0);
     let (ok, detail) = &parts["streams"];

@@ -192,11 +192,11 @@ enum Form {
 
 impl Form {
     fn of(data: &[u8]) -> Self {
-        // No value is nested deeper than it has brackets.
-        let brackets = data
-            .iter()
-            .filter(|byte| matches!(byte, b'{' | b'['))
-            .count();
+        // No value is nested deeper than it has brackets, and most have fewer bytes.
+        let is_shallow = data.len() <= MAX_JSON_DEPTH || {
+            let brackets = data.iter().filter(|byte| matches!(byte, b'{' | b'['));
+            brackets.count() <= MAX_JSON_DEPTH
+        };
         let mut json = serde_json::Deserializer::from_slice(data);
         let fields = json.deserialize_map(Fields).and_then(|nameless| {
             json.end()?;
@@ -204,7 +204,7 @@ impl Form {
         });
         match fields {
             Ok(true) => Self::HasNamelessField,
-            Ok(false) if brackets <= MAX_JSON_DEPTH => Self::Plain,
+            Ok(false) if is_shallow => Self::Plain,
             _ => Self::Other,
         }
     }
