@@ -3,13 +3,17 @@
 mod certificates;
 mod jaeger;
 mod mariadb;
+mod mongodb;
 mod postgres;
 pub(crate) mod process;
 mod rabbitmq;
+mod relay;
 mod shared;
 
 pub use certificates::Authority;
 pub use jaeger::Jaeger;
 pub use mariadb::MariaDb;
+pub use mongodb::MongoDb;
 pub use postgres::{GUARDED_USER, Postgres};
 pub use rabbitmq::{Certificate, RabbitMq};
+pub use relay::Relay;

@@ -11,6 +11,7 @@ mod client;
 mod error;
 mod framing;
 mod gate;
+mod hints;
 mod line;
 mod lines;
 mod token;

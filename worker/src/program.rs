@@ -10,6 +10,7 @@ use seedbed_protocol::{
     broker::{self, Broker, BrokerConfig, BrokerError},
     objects::StorageError,
     process::{FAILED, Signals, USAGE, interrupt, runtime},
+    say,
     settings::{self, CONFIG_VARIABLE, SettingsError},
     snapshots::SnapshotRepository,
     telemetry::{LogConfig, Telemetry, TelemetryError},
@@ -101,7 +102,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            say!("error: {error}");
             ExitCode::from(error.exit_code())
         }
     }

@@ -107,7 +107,7 @@ async fn list_stores(
     let span = info_span!("list stores", otel.kind = "client");
     if let Some(system) = source.db_system() {
         span.set_attribute(DB_SYSTEM_NAME, system);
-        span.set_attribute(DB_OPERATION_NAME, "SELECT");
+        span.set_attribute(DB_OPERATION_NAME, source.db_operation());
     }
     let listed = read_stores(listing, jobs, source, filter).instrument(span.clone());
     let listed = listed.await;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use seedbed_protocol::settings::{Secret, SettingsError, duration, invalid, without_secrets};
+use seedbed_protocol::settings::{
+    Secret, SettingsError, check_tls_files, duration, invalid, without_secrets,
+};
 use serde::Deserialize;
 
 /// Where runs, jobs and snapshots are recorded.
@@ -29,9 +31,11 @@ pub struct RetentionConfig {
 
 impl CatalogConfig {
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        let url = self.url.expose();
+        check_tls_files("catalog.url", url)?;
         place(
             "catalog.url",
-            self.url.expose(),
+            url,
             &[
                 ("sqlite:", "FILE"),
                 ("postgres://", "HOST/DATABASE"),

@@ -3,7 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use seedbed_protocol::settings::{
-    Secret, SettingsError, duration, invalid, optional_duration, optional_secret, positive,
+    Secret, SettingsError, duration, invalid, keys::SecretEncoding, optional_duration,
+    optional_secret, positive,
 };
 use serde::Deserialize;
 use url::Url;
@@ -15,9 +16,11 @@ const MAX_URL_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DownloadConfig {
-    /// The secret of HS256 tokens, in base64url.
+    /// The secret of HS256 tokens.
     #[serde(default, deserialize_with = "optional_secret")]
     pub secret: Option<Secret>,
+    /// How it is written.
+    pub secret_encoding: SecretEncoding,
     /// A public key in PEM.
     pub key_file: Option<PathBuf>,
     /// Where the public keys are published as a JWK set.

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use seedbed_protocol::settings::keys::SecretEncoding;
 use url::Url;
+
+use super::hints::{hint, passes};
 
 /// Why there is no stream, or why it ended early.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +25,7 @@ pub enum StreamError {
         reason: String,
     },
     /// The service refused the stream.
-    #[error("PowerSync at {url} answered {status}{}", refusal(.code, .description, *.status))]
+    #[error("PowerSync at {url} answered {status}{}", refusal(.code.as_deref(), .description, *.status))]
     Refused {
         url: Url,
         status: StatusCode,
@@ -58,19 +61,10 @@ pub enum StreamError {
     TokenExpired,
 }
 
-fn refusal(code: &Option<String>, description: &str, status: StatusCode) -> String {
-    let hint = match (code.as_deref(), status) {
-        (Some("PSYNC_S2101"), _) => {
-            "; check token.secret or token.key_file and token.kid against the service's client_auth"
-        }
-        (Some("PSYNC_S2103" | "PSYNC_S2104"), _) => {
-            "; compare this machine's clock with the service's"
-        }
-        (Some("PSYNC_S2305"), _) => {
-            "; the store's claims select more buckets than the service allows"
-        }
-        (None, StatusCode::NOT_FOUND) => "; is powersync.endpoint right?",
-        _ => "",
+fn refusal(code: Option<&str>, description: &str, status: StatusCode) -> String {
+    let hint = match hint(code, status) {
+        Some(hint) => format!("; {hint}"),
+        None => String::new(),
     };
     match code {
         Some(code) => format!(" {code}: {description}{hint}"),
@@ -88,11 +82,11 @@ impl StreamError {
             | Self::Malformed(_)
             | Self::TokenExpired => true,
             Self::Endpoint { .. } | Self::Client(_) | Self::NotAStream { .. } => false,
-            // "Too many buckets or parameter results" has been seen with status 500, so the code decides.
-            Self::Refused {
-                code: Some(code), ..
-            } if code == "PSYNC_S2305" => false,
-            Self::Refused { status, .. } => {
+            Self::Refused { status, code, .. } => {
+                // Where it knows better, the code decides.
+                if let Some(passes) = code.as_deref().and_then(passes) {
+                    return passes;
+                }
                 status.is_server_error()
                     || matches!(
                         *status,
@@ -100,6 +94,27 @@ impl StreamError {
                     )
             }
         }
+    }
+
+    /// Adds to a refused signature in which other way the secret can be read, if it was `read_as` this.
+    pub(crate) fn with_secret(mut self, read_as: Option<SecretEncoding>) -> Self {
+        let (was, other) = match read_as {
+            Some(SecretEncoding::Text) => ("plain text", "base64url"),
+            Some(_) => ("base64url", "text"),
+            None => return self,
+        };
+        if let Self::Refused {
+            code: Some(code),
+            description,
+            ..
+        } = &mut self
+            && matches!(code.as_str(), "PSYNC_S2101" | "PSYNC_S2102")
+        {
+            description.push_str(&format!(
+                "; token.secret was taken for {was}: if it is not, set token.secret_encoding = \"{other}\""
+            ));
+        }
+        self
     }
 
     /// Returns the error's kind as one short word, for `error.type`.

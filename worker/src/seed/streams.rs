@@ -95,7 +95,9 @@ impl Streams {
     pub(super) async fn probe(&self, job: &SeedJob, log: &mut OpLog) -> Result<(), DownloadError> {
         let request = log.request().await?;
         let token = self.signer.sign(&job.scope)?;
-        let mut lines = self.client.open(request, &token).await?;
+        let opened = self.client.open(request, &token).await;
+        let read_as = self.signer.secret_read_as();
+        let mut lines = opened.map_err(|error| error.with_secret(read_as))?;
         while let Some(line) = lines.next().await? {
             if let Accepted::Target = log.accept(line).await? {
                 return check_target(log.target(), job);
@@ -227,7 +229,9 @@ impl Following<'_> {
 
     /// Hands the lines of one stream to the log.
     async fn lines(&mut self, request: String, token: &Secret) -> Result<Ended, DownloadError> {
-        let mut lines = self.streams.client.open(request, token).await?;
+        let opened = self.streams.client.open(request, token).await;
+        let read_as = self.streams.signer.secret_read_as();
+        let mut lines = opened.map_err(|error| error.with_secret(read_as))?;
         while let Some(line) = lines.next().await? {
             let bytes = line.bytes.len() as u64;
             self.download.bytes += bytes;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use indicatif::{HumanBytes, HumanCount};
-use seedbed_protocol::{broker, manifest::Manifest};
+use seedbed_protocol::{broker, manifest::Manifest, say};
 use serde_json::json;
 
 use crate::{
@@ -17,7 +17,8 @@ use crate::{
         connect::existing_catalog,
         exit::CliError,
         output::{
-            NAMED_FAILURES, TABLE_ROWS, failure_line, lay_out, print_json, print_lines, table,
+            LaidOut, NAMED_FAILURES, TABLE_ROWS, failure_line, lay_out, print_json, print_lines,
+            table,
         },
     },
     runs::Parked,
@@ -156,13 +157,13 @@ async fn parked(settings: &Settings) -> Option<Parked> {
     match parked.await {
         Ok(parked) => Some(parked),
         Err(error) => {
-            eprintln!("parked messages are not shown: {error}");
+            say!("parked messages are not shown: {error}");
             None
         }
     }
 }
 
-fn run_table(runs: &[RunReport]) -> String {
+fn run_table(runs: &[RunReport]) -> LaidOut {
     let mut rows = table(&[
         "STARTED",
         "STATE",
@@ -231,7 +232,7 @@ async fn list_jobs(catalog: &Catalog, as_json: bool) -> Result<(), CatalogError>
     }
 }
 
-fn job_table(jobs: &[JobRecord]) -> String {
+fn job_table(jobs: &[JobRecord]) -> LaidOut {
     let mut rows = table(&["STORE", "STATE", "WAY", "WHY", "TRIES", "WORKER", "TRACE"]);
     for job in jobs {
         let shown = |text: &Option<String>| text.clone().unwrap_or_default();

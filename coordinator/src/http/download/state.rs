@@ -5,9 +5,11 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use axum::http::{HeaderMap, header};
 use chrono::{DateTime, Utc};
 use seedbed_protocol::{
+    error::chain,
     objects::StorageError,
     snapshots::{SnapshotRepository, SnapshotsConfig},
 };
+use tokio::time::timeout;
 use url::Url;
 
 use super::signed_url::{Signature, UrlSigner};
@@ -20,6 +22,9 @@ use crate::{
     runs::{Asked, Demand},
     settings::{DownloadConfig, ServeConfig},
 };
+
+/// How long a start waits for the first signature: some credentials are asked for over the network.
+const SIGN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why snapshots cannot be handed out.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +82,18 @@ impl Downloads {
             max_age: download.max_age,
             demand,
         })
+    }
+
+    /// Says in the log if no URL can be signed: every download would fail, and nothing but a setting changes that.
+    pub(crate) async fn tell_unless_signing(&self) {
+        if self.signer.is_none()
+            && self.clients.are_known()
+            && let Ok(Err(error)) =
+                timeout(SIGN_TIMEOUT, self.snapshots.sign("check", self.lifetime)).await
+            && !error.is_transient()
+        {
+            tracing::error!("no snapshot can be handed out: {}", chain(&error));
+        }
     }
 
     /// The file of `key`, if `signature` allows it now.
