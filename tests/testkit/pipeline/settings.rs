@@ -27,6 +27,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             idle_timeout: Duration::from_secs(20),
             max_reconnects: 3,
             max_streams: None,
+            max_line_mib: 64,
         },
         token: TokenConfig {
             algorithm: TokenAlgorithm::HS256,

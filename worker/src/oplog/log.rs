@@ -175,7 +175,7 @@ impl OpLog {
         }
     }
 
-    /// Reads a line and hands it to the thread. Waits until there is room for it before it is decoded, and returns then, but at a partly complete
+    /// Reads a line and hands it to the thread, as soon as there is room for it. Returns then, but at a partly complete
     /// checkpoint when everything before is written.
     ///
     /// # Errors

@@ -58,3 +58,22 @@ async fn many_huge_rows_take_no_more_memory_than_a_few() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_above_the_limit_fails_its_job_and_names_the_setting() {
+    let rows = Rows {
+        count: 1,
+        bytes: 3 << 20,
+        filler: 'x',
+    };
+    let service = Service::start(rows).await;
+    let mut program = Program::new(service.access.clone());
+    program.set("POWERSYNC__MAX_LINE_MIB", "2");
+    program.set("WORKER__MAX_ATTEMPTS", "1");
+    program.write("stores.csv", "store_id\n1\n");
+    let ended = program
+        .run(&["local", "--json", "--stores", "stores.csv"])
+        .await;
+    assert_eq!(ended.code, Some(1), "{ended}");
+    assert!(ended.error.contains("powersync.max_line_mib"), "{ended}");
+}
