@@ -37,6 +37,6 @@ pub use jobs::{
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, RunKind, Sweep};
 pub use runs::{RunCursor, RunReport, ScheduleClaim, Totals, WayCount};
-pub use snapshots::{JobObjects, Retention, SnapshotRecord, SnapshotRef};
+pub use snapshots::{ConfigChange, JobObjects, Retention, SnapshotRecord, SnapshotRef};
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

@@ -35,5 +35,5 @@ pub use self::{
     publish::{Published, Publisher},
     record::{RecordError, Recorder},
     supervise::Supervisor,
-    trigger::{Answer, Demand, keep_schedule},
+    trigger::{Answer, Asked, Demand, Reseeder, keep_schedule},
 };

@@ -11,7 +11,7 @@ mod latest;
 mod name;
 mod repository;
 
-pub use config::SnapshotsConfig;
+pub use config::{SnapshotsConfig, UnreadableRowsPolicy};
 pub use name::{SnapshotName, SnapshotPart, keys_of, latest_key};
 pub use repository::{SnapshotObject, SnapshotRepository};
 

@@ -137,6 +137,7 @@ fn manifest() -> Manifest {
             millis: 46,
         }],
         trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
+        notes: Notes::default(),
     }
 }
 

@@ -4,6 +4,7 @@ mod catalog;
 mod escaping;
 mod keys;
 mod refused;
+mod rows;
 mod storm;
 mod stream;
 mod tokens;

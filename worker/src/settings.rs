@@ -41,6 +41,12 @@ impl WorkerSettings {
         positive("powersync.connect_timeout", self.powersync.connect_timeout)?;
         positive("powersync.idle_timeout", self.powersync.idle_timeout)?;
         positive("powersync.give_up_after", self.powersync.give_up_after)?;
+        if self.powersync.max_line_mib < 2 {
+            return invalid(
+                "powersync.max_line_mib",
+                "is less than 2; PowerSync sends lines of about 1 MiB",
+            );
+        }
         check_token(&self.token)?;
         positive("schema.subscription_ttl", self.schema.subscription_ttl)?;
         check_worker(&self.worker)
@@ -69,6 +75,8 @@ pub struct PowerSyncConfig {
     pub give_up_after: Duration,
     /// Streams that one worker may have open at a time; `None` for one per slot.
     pub max_streams: Option<u16>,
+    /// The largest line of a stream, which is a single row if it is larger than 1 MiB, in MiB.
+    pub max_line_mib: u16,
 }
 
 /// A stream format of the PowerSync service.

@@ -17,7 +17,8 @@ use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer},
     runs::{
-        Demand, Gauges, RecordError, Recorder, RunError, Runs, StoreList, Supervisor, keep_schedule,
+        Demand, Gauges, RecordError, Recorder, Reseeder, RunError, Runs, StoreList, Supervisor,
+        keep_schedule,
     },
     settings::{Schedule, Settings},
     upkeep::keep_short,
@@ -81,6 +82,7 @@ pub struct Service {
     runs: Arc<Runs>,
     stores: Arc<StoreList>,
     demand: Option<Arc<Demand>>,
+    reseeder: Option<Reseeder>,
     schedule: Option<Schedule>,
     catalog: Catalog,
     keep_history: Duration,
@@ -128,10 +130,16 @@ impl Service {
             snapshots: &settings.snapshots,
             token: &settings.token,
         };
+        let recorder = Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default());
+        let reseeder = settings.sync.reseed_on_config_change.then(|| {
+            let generation = recorder.generation();
+            Reseeder::new(catalog.clone(), runs.clone(), stores.clone(), generation)
+        });
         Ok(Self {
             http: HttpServer::bind(sections, parts).await?,
             gauges: Gauges::new(catalog.clone()),
-            recorder: Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default()),
+            recorder,
+            reseeder,
             broker,
             supervisor,
             runs,
@@ -191,11 +199,17 @@ impl Service {
                 keep_schedule(schedule, &self.runs, &self.stores, &stop).await;
             }
         };
+        let reseeding = async {
+            if let Some(reseeder) = self.reseeder {
+                reseeder.run(&stop).await;
+            }
+        };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
         let forgetting = keep_short(&self.catalog, self.keep_history, &stop);
-        let triggers = future::join4(
+        let triggers = future::join5(
             seeding_on_demand,
             starting_as_scheduled,
+            reseeding,
             measuring,
             forgetting,
         );

@@ -4,7 +4,10 @@
 //! At least once: killed before the acknowledgement, the same events are delivered again, and change nothing then.
 //! An event that the catalog refuses is parked, and does not hold up the others.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::FutureExt;
 use opentelemetry_semantic_conventions::attribute::{
@@ -12,7 +15,7 @@ use opentelemetry_semantic_conventions::attribute::{
 };
 use seedbed_protocol::{
     broker::{Broker, BrokerError, Consumer, Delivery, Queue, spans::process_span},
-    message::{SeedEvent, codec::CodecError},
+    message::{EventKind, SeedEvent, codec::CodecError},
     telemetry::trace::{TraceContext, attribute, fail},
 };
 use tokio::sync::watch;
@@ -22,7 +25,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::progress::Counts;
 use crate::{
-    catalog::{Applied, Catalog, CatalogError},
+    catalog::{Applied, Catalog, CatalogError, ConfigChange},
     metrics::EventMetrics,
 };
 
@@ -61,6 +64,10 @@ pub struct Recorder {
     catalog: Catalog,
     broker: Arc<dyn Broker>,
     counts: watch::Sender<Counts>,
+    /// The newest sync config that snapshots tell of, once one is newer than those of other stores.
+    generation: watch::Sender<Option<String>>,
+    /// The newest sync config that was looked at.
+    newest: Mutex<Option<String>>,
     metrics: EventMetrics,
 }
 
@@ -71,8 +78,15 @@ impl Recorder {
             catalog,
             broker,
             counts,
+            generation: watch::Sender::default(),
+            newest: Mutex::default(),
             metrics: EventMetrics::new(),
         }
+    }
+
+    /// Returns a receiver of the sync config that events tell of; it changes when stores have snapshots of an older one.
+    pub fn generation(&self) -> watch::Receiver<Option<String>> {
+        self.generation.subscribe()
     }
 
     /// Applies events until `stop` is cancelled, and then those that are already there.
@@ -201,11 +215,43 @@ impl Recorder {
         taken: Vec<Taken>,
     ) -> Result<(), RecordError> {
         self.metrics.applied(events);
+        self.notice_config(events).await?;
         self.counts.send_modify(|counts| counts.add(applied));
         for ((event, applied), one) in events.iter().zip(applied).zip(taken) {
             one.span.set_attribute("seedbed.applied", applied.name());
             let settling = settle(event, *applied, one.delivery).instrument(one.span);
             or_redelivered(settling.await)?;
+        }
+        Ok(())
+    }
+}
+
+impl Recorder {
+    /// Tells once that a snapshot was made with a newer sync config than those of other stores.
+    async fn notice_config(&self, events: &[SeedEvent]) -> Result<(), RecordError> {
+        let generations = events.iter().filter_map(|event| match &event.kind {
+            EventKind::Completed { manifest } => manifest.checkpoint.generation(),
+            _ => None,
+        });
+        let age = |generation: &str| (generation.len(), generation.to_owned());
+        let Some(newest) = generations.max_by_key(|generation| age(generation)) else {
+            return Ok(());
+        };
+        {
+            let mut seen = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.as_deref().map(age) >= Some(age(newest)) {
+                return Ok(());
+            }
+            *seen = Some(newest.to_owned());
+        }
+        let changes = self.catalog.stale_generations(newest).await?;
+        for ConfigChange { from, to, stores } in &changes {
+            warn!(
+                "sync config changed: {from} \u{2192} {to}; {stores} more stores are downloaded in full"
+            );
+        }
+        if !changes.is_empty() {
+            self.generation.send_replace(Some(newest.to_owned()));
         }
         Ok(())
     }
@@ -278,7 +324,6 @@ mod tests {
     use seedbed_protocol::{
         Attempt, JobId, RunId, StoreId,
         broker::{Headers, MemoryBroker, Message, Settlement},
-        message::EventKind,
         telemetry::trace::TraceContext,
     };
     use tempfile::TempDir;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     ids::{Attempt, JobId, RunId, StoreId},
+    manifest::Notes,
     message::{
         SeedEvent, SeedJob,
         codec::{self, Body, CodecError},
@@ -21,6 +22,8 @@ pub struct Headers {
     pub trace: TraceContext,
     /// The reason, on a message in a parking queue.
     pub parked: Option<String>,
+    /// What belongs to the body, and its layout has no room for.
+    pub notes: Notes,
 }
 
 /// The job that a message is about.
@@ -82,6 +85,7 @@ impl Message {
                 subject: Some(subject),
                 trace,
                 parked: None,
+                notes: body.notes(),
             },
         })
     }
@@ -91,6 +95,8 @@ impl Message {
     /// # Errors
     /// [`CodecError`] when it is not a `T` that this program understands.
     pub fn decode<T: Body>(&self) -> Result<T, CodecError> {
-        codec::decode(&self.body)
+        let mut body: T = codec::decode(&self.body)?;
+        body.add_notes(self.headers.notes.clone());
+        Ok(body)
     }
 }

@@ -5,7 +5,12 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{event::SeedEvent, job::SeedJob, v1};
+use super::{
+    event::{EventKind, SeedEvent},
+    job::SeedJob,
+    v1,
+};
+use crate::manifest::Notes;
 
 /// The largest body that is read or written, in bytes. A checkpoint of 1,000 buckets, PowerSync's limit,
 /// takes well under a tenth of it.
@@ -25,6 +30,14 @@ pub trait Body: Serialize + DeserializeOwned {
     /// Its layout in version 1.
     #[doc(hidden)]
     type V1: DeserializeOwned + Into<Self>;
+
+    /// Returns what its layout has no room for, which goes with it as a header.
+    fn notes(&self) -> Notes {
+        Notes::default()
+    }
+
+    /// Takes back what came with it as a header.
+    fn add_notes(&mut self, _notes: Notes) {}
 }
 
 impl Body for SeedJob {
@@ -37,6 +50,19 @@ impl Body for SeedEvent {
     const MAGIC: u8 = 0xCE;
     const NAME: &'static str = "seed event";
     type V1 = v1::SeedEvent;
+
+    fn notes(&self) -> Notes {
+        match &self.kind {
+            EventKind::Completed { manifest } => manifest.notes.clone(),
+            _ => Notes::default(),
+        }
+    }
+
+    fn add_notes(&mut self, notes: Notes) {
+        if let EventKind::Completed { manifest } = &mut self.kind {
+            manifest.notes = notes;
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -58,6 +58,8 @@ impl Shutdown {
 pub struct Probe {
     /// The first checkpoint, before any data.
     pub checkpoint: Checkpoint,
+    /// Explicit subscriptions that select no bucket, with their parameters.
+    pub without_bucket: Vec<String>,
 }
 
 impl Worker {
@@ -143,7 +145,10 @@ impl Worker {
     /// # Errors
     /// The error that the job would fail with.
     pub async fn probe(&self, job: &SeedJob) -> Result<Probe, SeedError> {
-        let checkpoint = self.settler.seeder.probe(job).await?;
-        Ok(Probe { checkpoint })
+        let (checkpoint, without_bucket) = self.settler.seeder.probe(job).await?;
+        Ok(Probe {
+            checkpoint,
+            without_bucket,
+        })
     }
 }

@@ -32,6 +32,7 @@ static FILES: &[(&str, &str)] = files![
     "0011_reuse",
     "0040_claims_secrets",
     "0041_listed_jobs",
+    "0050_generations",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

@@ -7,7 +7,7 @@ use seedbed_protocol::{JobId, RunId, StoreId, message::Scope, telemetry::trace::
 use sqlx::Row;
 use tracing::Span;
 
-use super::options::{Covers, Download, InFlight, Listed, Sweep};
+use super::options::{Covers, Download, InFlight, Listed, RunKind, Sweep};
 use crate::catalog::{
     database::{
         Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, rows_of, sql, stored,
@@ -128,6 +128,9 @@ impl Listing {
     /// As [`Self::add`], [`CatalogError::FewerStores`] and [`CatalogError::ClaimLost`]; then nothing was listed.
     pub async fn commit(mut self) -> Result<Listed, CatalogError> {
         self.write_batch().await?;
+        if self.sweep.kind == RunKind::Config {
+            self.order_by_demand().await?;
+        }
         if self.changed_since().is_some() {
             self.add_unsuccessful().await?;
         } else if self.sweep.covers == Covers::All {
@@ -160,6 +163,21 @@ impl Listing {
         }
         self.transaction.commit().await?;
         Ok(self.listed)
+    }
+
+    /// Orders the jobs by when clients last asked for their stores, the longest ago first, then those never asked for.
+    async fn order_by_demand(&mut self) -> Result<(), CatalogError> {
+        // Positions in a list are below the time in milliseconds, which is below this.
+        const NEVER: i64 = i64::MAX / 2;
+        sqlx::query(sql!(
+            "UPDATE jobs SET position = COALESCE( \
+                 (SELECT asked_at FROM stores WHERE stores.store_id = jobs.store_id), {NEVER} + position) \
+             WHERE run_id = $1"
+        ))
+        .bind(self.run_id.to_string())
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(())
     }
 
     async fn write_batch(&mut self) -> Result<(), CatalogError> {

@@ -6,7 +6,7 @@ use std::{cmp::Ordering, collections::HashMap, time::Duration};
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream::BoxStream};
 use seedbed_protocol::{
-    JobId, StoreId,
+    JobId, RunId, StoreId,
     manifest::{Dated, DisagreeingClocks, Manifest},
     message::BaseSnapshot,
 };
@@ -16,8 +16,8 @@ use tracing::warn;
 
 use crate::catalog::{
     database::{
-        Catalog, CatalogError, Tx, bind_all, count, damaged, elapsed, list_of, millis, parsed, sql,
-        stored, time,
+        Catalog, CatalogError, Tx, bind_all, count, damaged, elapsed, list_of, millis, parsed,
+        printable, sql, stored, time,
     },
     jobs::PendingJob,
     state::SnapshotState::{self, Live, Superseded},
@@ -85,6 +85,25 @@ impl Catalog {
                 let manifest = snapshot_record(row)?.manifest;
                 Ok((manifest.store_id.clone(), BaseSnapshot::from(manifest)))
             })
+            .collect()
+    }
+
+    /// Returns the snapshots of a run that have notes, at most `limit`.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn noted(&self, run_id: RunId, limit: i64) -> Result<Vec<Manifest>, CatalogError> {
+        // As serde writes it: no text within JSON has its quotes unescaped.
+        let rows = sqlx::query(sql!(
+            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots \
+             WHERE run_id = $1 AND manifest LIKE '%,\"notes\":[%' ORDER BY store_id LIMIT $2"
+        ))
+        .bind(run_id.to_string())
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter()
+            .map(|row| Ok(snapshot_record(row)?.manifest))
             .collect()
     }
 
@@ -191,8 +210,8 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     })?;
     let inserted = sqlx::query(sql!(
         "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
-             last_op_id, created_at, verified_at, state, superseded_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', {now}) \
+             last_op_id, created_at, verified_at, state, superseded_at, generation) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', {now}, $10) \
          ON CONFLICT DO NOTHING",
         now = tx.dialect().now()
     ))
@@ -205,6 +224,7 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     .bind(stored(manifest.bytes()))
     .bind(manifest.checkpoint.last_op_id.0)
     .bind(millis(manifest.created_at))
+    .bind(manifest.checkpoint.generation().map(printable))
     .execute(&mut **tx)
     .await?;
     Ok(inserted.rows_affected() == 1)

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use chrono::Utc;
 use indicatif::{HumanBytes, HumanCount};
-use seedbed_protocol::{broker, say};
+use seedbed_protocol::{broker, manifest::Manifest, say};
 use serde_json::json;
 
 use crate::{
     catalog::{
-        Catalog, CatalogError, FailedJob, Freshness, JobFilter, JobRecord, RunReport, WayCount,
+        Catalog, CatalogError, ConfigChange, FailedJob, Freshness, JobFilter, JobRecord, RunReport,
+        WayCount,
     },
     cli::{
         args::StatusArgs,
@@ -46,6 +47,10 @@ pub(in crate::cli) async fn status(
         print_json(&json!({
             "runs": status.runs,
             "ways": status.ways,
+            "configChanges": status.changes,
+            "notes": status.noted.iter().map(|manifest| json!({
+                "store_id": manifest.store_id, "notes": manifest.notes,
+            })).collect::<Vec<_>>(),
             "failures": status.failures,
             "parked": parked,
             "freshness": status.freshness,
@@ -62,6 +67,10 @@ struct Status {
     runs: Vec<RunReport>,
     /// Ways of the newest run's jobs.
     ways: Vec<WayCount>,
+    /// Changes of the sync config that the newest run found.
+    changes: Vec<ConfigChange>,
+    /// Snapshots of the newest run that a person should look at.
+    noted: Vec<Manifest>,
     /// Failures of the newest run.
     failures: Vec<FailedJob>,
     freshness: Freshness,
@@ -75,16 +84,20 @@ impl Status {
             NAMED_FAILURES
         };
         let runs = catalog.runs(SHOWN_RUNS).await?;
-        let (ways, failures) = match runs.first() {
+        let (ways, changes, noted, failures) = match runs.first() {
             Some(newest) => (
                 catalog.ways(newest.run_id).await?,
+                catalog.config_changes(newest.run_id).await?,
+                catalog.noted(newest.run_id, limit).await?,
                 catalog.failed_jobs(newest.run_id, limit).await?,
             ),
-            None => (Vec::new(), Vec::new()),
+            None => Default::default(),
         };
         Ok(Self {
             runs,
             ways,
+            changes,
+            noted,
             failures,
             freshness: catalog.freshness(Utc::now()).await?,
         })
@@ -98,7 +111,18 @@ impl Status {
         if !self.ways.is_empty() {
             print_lines(&ways_line(&self.ways));
         }
+        for ConfigChange { from, to, stores } in &self.changes {
+            print_lines(&format!(
+                "sync config changed: {from} \u{2192} {to}; {} stores are downloaded in full",
+                HumanCount(*stores)
+            ));
+        }
         print_lines(&freshness_line(&self.freshness));
+        for manifest in &self.noted {
+            for note in &manifest.notes.0 {
+                print_lines(&format!("note: {}: {note}", manifest.store_id));
+            }
+        }
         for failure in &self.failures {
             print_lines(&format!("failed: {}", failure_line(failure)));
         }

@@ -88,7 +88,11 @@ impl Api {
     pub(super) async fn overview(&self) -> Result<Overview, Problem> {
         let now = Utc::now();
         let runs = self.catalog.runs(OVERVIEW_RUNS).await?;
-        let runs: Vec<Run> = runs.into_iter().map(Run::from).collect();
+        let newest = runs.first().map(|run| run.run_id);
+        let mut runs: Vec<Run> = runs.into_iter().map(Run::from).collect();
+        if let (Some(newest), Some(run_id)) = (runs.first_mut(), newest) {
+            newest.config_changes = self.catalog.config_changes(run_id).await?;
+        }
         let freshness = self.catalog.freshness(now).await?;
         let messages = tokio::time::timeout(BROKER_TIMEOUT, self.messages()).await;
         let (parked, waiting) = match messages {

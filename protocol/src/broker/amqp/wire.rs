@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     ids::{Attempt, StoreId},
+    manifest::Notes,
     telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 
@@ -30,6 +31,8 @@ const JOB_ID: &str = "seedbed-job-id";
 const STORE_ID: &str = "seedbed-store-id";
 const ATTEMPT: &str = "seedbed-attempt";
 const PARKED: &str = "seedbed-parked";
+/// Notes, one a line.
+const NOTES: &str = "seedbed-notes";
 
 /// RabbitMQ's count of returns to a quorum queue; absent on a message that never came back.
 const DELIVERY_COUNT: &str = "x-delivery-count";
@@ -99,6 +102,8 @@ fn fields(headers: Headers) -> FieldTable {
     put(TRACEPARENT, headers.trace.traceparent);
     put(TRACESTATE, headers.trace.tracestate);
     put(PARKED, headers.parked);
+    let notes = headers.notes.0.join("\n");
+    put(NOTES, Some(notes).filter(|notes| !notes.is_empty()));
     if let Some(subject) = headers.subject {
         put(RUN_ID, Some(subject.run_id.to_string()));
         put(JOB_ID, Some(subject.job_id.to_string()));
@@ -118,6 +123,12 @@ pub(super) fn read(queue: Queue, body: Vec<u8>, properties: &BasicProperties) ->
             traceparent: text(fields, TRACEPARENT),
             tracestate: text(fields, TRACESTATE),
         },
+        notes: Notes(
+            text(fields, NOTES)
+                .iter()
+                .flat_map(|notes| notes.lines().map(ToOwned::to_owned))
+                .collect(),
+        ),
         parked: text(fields, PARKED).or_else(|| dead_letter_reason(queue, fields)),
     };
     let returned = number(fields, DELIVERY_COUNT).unwrap_or_default();

@@ -39,6 +39,8 @@ pub(in crate::http::api) struct Snapshot {
     steps: Vec<Step>,
     download: Download,
     trace_id: Option<String>,
+    /// What a person should know of it: rows that no client can read, subscriptions that select nothing.
+    notes: Vec<String>,
 }
 
 /// The rows of a table.
@@ -110,6 +112,7 @@ impl From<SnapshotRecord> for Snapshot {
             steps: steps.into_iter().map(Step::from).collect(),
             download: download.into(),
             trace_id: manifest.trace_id,
+            notes: manifest.notes.0,
         }
     }
 }
