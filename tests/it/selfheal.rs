@@ -5,4 +5,5 @@ mod keys;
 mod refused;
 mod rows;
 mod storm;
+mod stream;
 mod tokens;

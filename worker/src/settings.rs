@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use seedbed_protocol::snapshots::SnapshotsConfig;
 use seedbed_protocol::{
+    process::outbound::refuse_link_local,
     settings::{
         Secret, SettingsError, duration, invalid,
         keys::{KeyKind, SecretEncoding},
@@ -45,6 +46,7 @@ impl WorkerSettings {
                 "is less than 2; PowerSync sends lines of about 1 MiB",
             );
         }
+        positive("powersync.give_up_after", self.powersync.give_up_after)?;
         check_token(&self.token)?;
         positive("schema.subscription_ttl", self.schema.subscription_ttl)?;
         check_worker(&self.worker)
@@ -68,8 +70,9 @@ pub struct PowerSyncConfig {
     /// every 20 s.
     #[serde(deserialize_with = "duration")]
     pub idle_timeout: Duration,
-    /// How often in a row a stream may be reopened without receiving anything new before the attempt fails.
-    pub max_reconnects: u32,
+    /// How long an attempt waits for the next operation, over all the streams that it opens.
+    #[serde(deserialize_with = "duration")]
+    pub give_up_after: Duration,
     /// Streams that one worker may have open at a time; `None` for one per slot.
     pub max_streams: Option<u16>,
     /// The largest line of a stream, which is a single row if it is larger than 1 MiB, in MiB.
@@ -246,7 +249,9 @@ fn check_endpoint(endpoint: &str) -> Result<(), SettingsError> {
             "has a user name or a password in it, which PowerSync does not use; remove what is before \
              the @, since jobs sign in with [token]",
         ),
-        Ok(_) => Ok(()),
+        Ok(url) => {
+            refuse_link_local(&url).or_else(|e| invalid(setting, format!("is refused: {e}")))
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             compression: StreamCompression::None,
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(20),
-            max_reconnects: 3,
+            give_up_after: Duration::from_secs(2),
             max_streams: None,
             max_line_mib: 64,
         },
