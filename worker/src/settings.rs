@@ -47,6 +47,7 @@ impl WorkerSettings {
                 "is less than 2; PowerSync sends lines of about 1 MiB",
             );
         }
+        positive("powersync.give_up_after", self.powersync.give_up_after)?;
         check_token(&self.token)?;
         positive("schema.subscription_ttl", self.schema.subscription_ttl)?;
         check_worker(&self.worker)
