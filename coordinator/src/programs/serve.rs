@@ -17,7 +17,8 @@ use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer},
     runs::{
-        Demand, Gauges, RecordError, Recorder, RunError, Runs, StoreList, Supervisor, keep_schedule,
+        DeadLetters, Demand, Fleet, Gauges, RecordError, Recorder, RunError, Runs, StoreList,
+        Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
 };
@@ -76,6 +77,8 @@ pub struct Service {
     gauges: Gauges,
     broker: Arc<dyn Broker>,
     recorder: Recorder,
+    dead_letters: DeadLetters,
+    fleet: Fleet,
     supervisor: Supervisor,
     runs: Arc<Runs>,
     stores: Arc<StoreList>,
@@ -128,6 +131,8 @@ impl Service {
         Ok(Self {
             http: HttpServer::bind(sections, parts).await?,
             gauges: Gauges::new(catalog.clone()),
+            dead_letters: DeadLetters::new(catalog.clone(), broker.clone(), &settings.worker),
+            fleet: Fleet::new(catalog.clone(), broker.clone()),
             recorder: Recorder::new(catalog, broker.clone(), watch::Sender::default()),
             broker,
             supervisor,
@@ -187,7 +192,8 @@ impl Service {
             }
         };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
-        let triggers = future::join3(seeding_on_demand, starting_as_scheduled, measuring);
+        let queues = future::join(self.dead_letters.run(&stop), self.fleet.run(&stop));
+        let triggers = future::join4(seeding_on_demand, starting_as_scheduled, measuring, queues);
         let (served, recorded, supervised, _) =
             future::join4(serving, recording, supervising, triggers).await;
         served.and(recorded).and(supervised)

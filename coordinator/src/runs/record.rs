@@ -6,12 +6,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::FutureExt;
 use opentelemetry_semantic_conventions::attribute::{
     DB_SYSTEM_NAME, MESSAGING_BATCH_MESSAGE_COUNT,
 };
 use seedbed_protocol::{
-    broker::{Broker, BrokerError, Consumer, Delivery, Queue, spans::process_span},
+    broker::{Broker, BrokerError, Delivery, Queue, spans::process_span},
     message::{SeedEvent, codec::CodecError},
     telemetry::trace::{TraceContext, attribute, fail},
 };
@@ -20,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::progress::Counts;
+use super::{progress::Counts, queues::fill_batch};
 use crate::{
     catalog::{Applied, Catalog, CatalogError},
     metrics::EventMetrics,
@@ -90,7 +89,7 @@ impl Recorder {
             let Some(first) = first else {
                 return Ok(());
             };
-            let batch = fill_batch(first, consumer.as_mut());
+            let batch = fill_batch(first, consumer.as_mut(), EVENT_BATCH);
             self.apply(batch).await?;
         }
     }
@@ -122,7 +121,10 @@ impl Recorder {
         let mut consumer = self.broker.consume(Queue::Events, EVENT_BATCH).await?;
         loop {
             match tokio::time::timeout(QUIET, consumer.next()).await {
-                Ok(Some(first)) => self.apply(fill_batch(first, consumer.as_mut())).await?,
+                Ok(Some(first)) => {
+                    self.apply(fill_batch(first, consumer.as_mut(), EVENT_BATCH))
+                        .await?
+                }
                 Ok(None) => return Ok(()),
                 Err(_) if self.broker.waiting(Queue::Events).await? == 0 => return Ok(()),
                 Err(_) => {}
@@ -227,18 +229,6 @@ async fn park_undecoded(delivery: Delivery, error: &CodecError) -> Result<(), Br
     fail(&Span::current(), "decode", error);
     tracing::error!(%error, "parked a message that is no event");
     or_redelivered(delivery.park(error.to_string()).await)
-}
-
-/// `first`, and the other events that are there already.
-fn fill_batch(first: Delivery, consumer: &mut dyn Consumer) -> Vec<Delivery> {
-    let mut batch = vec![first];
-    while batch.len() < EVENT_BATCH.into() {
-        match consumer.next().now_or_never() {
-            Some(Some(delivery)) => batch.push(delivery),
-            _ => break,
-        }
-    }
-    batch
 }
 
 async fn settle(

@@ -8,7 +8,7 @@ use seedbed_protocol::{
     digest::Hashed,
     manifest::{Checkpoint, Encoding, Manifest, Rendition, TableRows},
     objects::{StorageError, unwrap_to},
-    snapshots::SnapshotRepository,
+    snapshots::{SnapshotRepository, manifest_key},
 };
 use seedbed_worker::{
     oplog::{Schema, SchemaError},
@@ -139,8 +139,9 @@ impl Verifier {
         snapshots: &SnapshotRepository,
     ) -> Result<Vec<VerifiedFile>, VerifyError> {
         let mut verified = Vec::with_capacity(manifest.renditions.len());
+        let whole = whole_checkpoint(manifest, snapshots).await?;
         for rendition in &manifest.renditions {
-            let checkpoint = manifest.checkpoint.clone();
+            let checkpoint = whole.clone();
             verified.push(
                 self.verify_rendition(rendition, checkpoint, snapshots)
                     .await?,
@@ -210,6 +211,19 @@ impl Verifier {
                 source,
             }),
         }
+    }
+}
+
+/// The checkpoint of a snapshot with all its buckets, which the catalog leaves out if they are very many.
+async fn whole_checkpoint(
+    manifest: &Manifest,
+    snapshots: &SnapshotRepository,
+) -> Result<Checkpoint, VerifyError> {
+    match manifest_key(&manifest.renditions) {
+        Some(key) if !manifest.checkpoint.is_whole() => {
+            Ok(snapshots.get_manifest(&key).await?.checkpoint)
+        }
+        _ => Ok(manifest.checkpoint.clone()),
     }
 }
 

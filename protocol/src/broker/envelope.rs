@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::{
     ids::{Attempt, JobId, RunId, StoreId},
     message::{
-        SeedEvent, SeedJob,
+        Heartbeat, SeedEvent, SeedJob,
         codec::{self, Body, CodecError},
     },
     telemetry::trace::TraceContext,
@@ -21,6 +21,8 @@ pub struct Headers {
     pub trace: TraceContext,
     /// The reason, on a message in a parking queue.
     pub parked: Option<String>,
+    /// Whether the broker put it into the parking queue by itself, so that no consumer has reported the reason.
+    pub dead_lettered: bool,
 }
 
 /// The job that a message is about.
@@ -75,13 +77,24 @@ impl Message {
         Self::about(subject, event, trace)
     }
 
+    /// Encodes the message for `heartbeat`.
+    ///
+    /// # Errors
+    /// [`CodecError`] when a name in it is too long for a body.
+    pub fn heartbeat(heartbeat: &Heartbeat) -> Result<Self, CodecError> {
+        Ok(Self {
+            body: codec::encode(heartbeat)?.into(),
+            headers: Headers::default(),
+        })
+    }
+
     fn about(subject: Subject, body: &impl Body, trace: TraceContext) -> Result<Self, CodecError> {
         Ok(Self {
             body: codec::encode(body)?.into(),
             headers: Headers {
                 subject: Some(subject),
                 trace,
-                parked: None,
+                ..Headers::default()
             },
         })
     }

@@ -112,13 +112,16 @@ fn fields(headers: Headers) -> FieldTable {
 pub(super) fn read(queue: Queue, body: Vec<u8>, properties: &BasicProperties) -> (Message, u32) {
     let none = FieldTable::default();
     let fields = properties.headers().as_ref().unwrap_or(&none);
+    let parked = text(fields, PARKED);
+    let died = dead_letter_reason(queue, fields);
     let headers = Headers {
         subject: subject(fields),
         trace: TraceContext {
             traceparent: text(fields, TRACEPARENT),
             tracestate: text(fields, TRACESTATE),
         },
-        parked: text(fields, PARKED).or_else(|| dead_letter_reason(queue, fields)),
+        dead_lettered: parked.is_none() && died.is_some(),
+        parked: parked.or(died),
     };
     let returned = number(fields, DELIVERY_COUNT).unwrap_or_default();
     let body = body.into();
@@ -147,10 +150,14 @@ fn dead_letter_reason(queue: Queue, fields: &FieldTable) -> Option<String> {
     let Some(AMQPValue::FieldTable(death)) = deaths.as_slice().first() else {
         return None;
     };
-    match text(death, "reason")?.as_str() {
-        "delivery_limit" => Some(format!("it came back unsettled {} times", RETURN_LIMIT + 1)),
-        reason => Some(format!("RabbitMQ dead-lettered it: {reason}")),
-    }
+    let queue = text(death, "queue").unwrap_or_else(|| "its queue".to_owned());
+    Some(match text(death, "reason")?.as_str() {
+        "delivery_limit" => format!("it came back unsettled {} times", RETURN_LIMIT + 1),
+        "expired" => format!("its time in {queue} ran out (a policy sets message-ttl)"),
+        "maxlen" => format!("{queue} was full (a policy sets max-length)"),
+        "rejected" => format!("something took it from {queue} and rejected it"),
+        reason => format!("RabbitMQ took it out of {queue}: {reason}"),
+    })
 }
 
 fn text(fields: &FieldTable, name: &str) -> Option<String> {

@@ -33,7 +33,7 @@ fn message(text: &str) -> Message {
     let headers = Headers {
         subject: Some(subject),
         trace,
-        parked: None,
+        ..Headers::default()
     };
     Message {
         body: text.as_bytes().to_vec().into(),
