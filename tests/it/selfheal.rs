@@ -1,3 +1,6 @@
 //! States that heal by themselves: each test breaks a real part under running programs, and shows that nobody has to help.
 
+mod large_messages;
+mod parked;
+mod presence;
 mod storm;
