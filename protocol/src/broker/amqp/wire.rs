@@ -150,13 +150,20 @@ fn dead_letter_reason(queue: Queue, fields: &FieldTable) -> Option<String> {
     let Some(AMQPValue::FieldTable(death)) = deaths.as_slice().first() else {
         return None;
     };
-    let queue = text(death, "queue").unwrap_or_else(|| "its queue".to_owned());
+    let from = text(death, "queue")?;
+    // A job that waited for a retry brings the death in its delay queue along.
+    let mut work = Queue::ALL
+        .into_iter()
+        .filter(|work| work.parking() == queue);
+    if !work.any(|work| work.name() == from) {
+        return None;
+    }
     Some(match text(death, "reason")?.as_str() {
         "delivery_limit" => format!("it came back unsettled {} times", RETURN_LIMIT + 1),
-        "expired" => format!("its time in {queue} ran out (a policy sets message-ttl)"),
-        "maxlen" => format!("{queue} was full (a policy sets max-length)"),
-        "rejected" => format!("something took it from {queue} and rejected it"),
-        reason => format!("RabbitMQ took it out of {queue}: {reason}"),
+        "expired" => format!("its time in {from} ran out (a policy sets message-ttl)"),
+        "maxlen" => format!("{from} was full (a policy sets max-length)"),
+        "rejected" => format!("something took it from {from} and rejected it"),
+        reason => format!("RabbitMQ took it out of {from}: {reason}"),
     })
 }
 
