@@ -11,7 +11,7 @@ use testkit::{
 };
 
 /// So many buckets do not fit into a message.
-const BUCKETS: usize = 12_000;
+const BUCKETS: usize = 2_500;
 
 /// A service with a bucket for each order, and one store with very many of them.
 async fn service() -> PowerSync {
@@ -30,10 +30,10 @@ async fn service() -> PowerSync {
     service
 }
 
-/// An order with an id that is as long as some are.
+/// An order with a very long id, so that fewer buckets are enough.
 fn order(n: usize) -> String {
     let mut id = format!("{n:08}-");
-    for _ in 0..9 {
+    for _ in 0..64 {
         write!(id, "{n:08x}").unwrap();
     }
     format!("{{\"id\":\"{id}\",\"store_id\":\"store-1\",\"total\":{n}}}")

@@ -63,6 +63,7 @@ async fn a_worker_whose_permission_is_taken_away_for_a_while_costs_no_job() {
     cluster.rabbitmq.allow(&user, &vhost);
     let url = cluster.rabbitmq.url_with(&format!("{user}:secret"), &vhost);
     cluster.program.set("BROKER__URL", url);
+    cluster.program.set("LOG__LEVEL", "info");
     let mut worker = cluster.program.start_worker();
     worker
         .until("it takes jobs", |worker| {
@@ -139,7 +140,10 @@ async fn a_parked_job_without_attempts_has_failed_and_is_retried_from_the_catalo
     .await;
     let shown = cluster.status().await;
     assert_eq!(shown["parked"]["jobs"], 1);
-    assert_eq!(shown["runs"][0]["state"], "failed");
+    wait::until("its run has ended", async || {
+        cluster.status().await["runs"][0]["state"] == "failed"
+    })
+    .await;
     let workers = cluster.start_workers(1);
     let ended = cluster.program.run(&["retry"]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
