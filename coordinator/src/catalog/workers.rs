@@ -122,11 +122,6 @@ impl Catalog {
         .await?;
         rows.iter().map(worker).collect()
     }
-
-    /// The time by the clock that all coordinators share.
-    async fn now(&self) -> Result<DateTime<Utc>, CatalogError> {
-        Ok(self.clock().await?.unwrap_or_else(Utc::now))
-    }
 }
 
 fn worker(row: &AnyRow) -> Result<WorkerRecord, CatalogError> {

@@ -3,7 +3,7 @@
 //!
 //! Several processes may do so at once, and need no leader: each step is one that only one of them can make.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future;
 use seedbed_protocol::{
@@ -21,6 +21,7 @@ use crate::{
         Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
+    upkeep::keep_short,
 };
 
 /// Why serving stopped.
@@ -84,6 +85,8 @@ pub struct Service {
     stores: Arc<StoreList>,
     demand: Option<Arc<Demand>>,
     schedule: Option<Schedule>,
+    catalog: Catalog,
+    keep_history: Duration,
 }
 
 impl Service {
@@ -133,13 +136,15 @@ impl Service {
             gauges: Gauges::new(catalog.clone()),
             dead_letters: DeadLetters::new(catalog.clone(), broker.clone(), &settings.worker),
             fleet: Fleet::new(catalog.clone(), broker.clone()),
-            recorder: Recorder::new(catalog, broker.clone(), watch::Sender::default()),
+            recorder: Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default()),
             broker,
             supervisor,
             runs,
             stores,
             demand,
             schedule: settings.serve.schedule.clone(),
+            catalog,
+            keep_history: settings.catalog.keep_history,
         })
     }
 
@@ -193,7 +198,14 @@ impl Service {
         };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
         let queues = future::join(self.dead_letters.run(&stop), self.fleet.run(&stop));
-        let triggers = future::join4(seeding_on_demand, starting_as_scheduled, measuring, queues);
+        let forgetting = keep_short(&self.catalog, self.keep_history, &stop);
+        let triggers = future::join5(
+            seeding_on_demand,
+            starting_as_scheduled,
+            measuring,
+            forgetting,
+            queues,
+        );
         let (served, recorded, supervised, _) =
             future::join4(serving, recording, supervising, triggers).await;
         served.and(recorded).and(supervised)

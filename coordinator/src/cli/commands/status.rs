@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use chrono::Utc;
 use indicatif::{HumanBytes, HumanCount};
-use seedbed_protocol::broker::{self, Queue};
+use seedbed_protocol::{
+    broker::{self, Queue},
+    say,
+};
 use serde_json::json;
 
 use crate::{
@@ -17,7 +20,8 @@ use crate::{
         connect::existing_catalog,
         exit::CliError,
         output::{
-            NAMED_FAILURES, TABLE_ROWS, failure_line, lay_out, print_json, print_lines, table,
+            LaidOut, NAMED_FAILURES, TABLE_ROWS, failure_line, lay_out, print_json, print_lines,
+            table,
         },
     },
     runs::{Fleet, Parked, RunError, Standing, Untaken},
@@ -187,13 +191,13 @@ async fn queues(settings: &Settings, catalog: &Catalog) -> Option<Queues> {
     match asking.await {
         Ok(queues) => Some(queues),
         Err(error) => {
-            eprintln!("queues and workers are not shown: {error}");
+            say!("queues and workers are not shown: {error}");
             None
         }
     }
 }
 
-fn run_table(runs: &[RunReport]) -> String {
+fn run_table(runs: &[RunReport]) -> LaidOut {
     let mut rows = table(&[
         "STARTED",
         "STATE",
@@ -262,7 +266,7 @@ async fn list_jobs(catalog: &Catalog, as_json: bool) -> Result<(), CatalogError>
     }
 }
 
-fn job_table(jobs: &[JobRecord]) -> String {
+fn job_table(jobs: &[JobRecord]) -> LaidOut {
     let mut rows = table(&["STORE", "STATE", "WAY", "WHY", "TRIES", "WORKER", "TRACE"]);
     for job in jobs {
         let shown = |text: &Option<String>| text.clone().unwrap_or_default();
