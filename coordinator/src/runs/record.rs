@@ -123,7 +123,7 @@ impl Recorder {
             match tokio::time::timeout(QUIET, consumer.next()).await {
                 Ok(Some(first)) => {
                     self.apply(fill_batch(first, consumer.as_mut(), EVENT_BATCH))
-                        .await?
+                        .await?;
                 }
                 Ok(None) => return Ok(()),
                 Err(_) if self.broker.waiting(Queue::Events).await? == 0 => return Ok(()),
