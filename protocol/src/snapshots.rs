@@ -12,7 +12,7 @@ mod name;
 mod repository;
 
 pub use config::{SnapshotsConfig, UnreadableRowsPolicy};
-pub use name::{SnapshotName, SnapshotPart, keys_of, latest_key};
+pub use name::{SnapshotName, SnapshotPart, keys_of, latest_key, manifest_key};
 pub use repository::{SnapshotObject, SnapshotRepository};
 
 pub use crate::{

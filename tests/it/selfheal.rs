@@ -3,6 +3,9 @@
 mod catalog;
 mod escaping;
 mod keys;
+mod large_messages;
+mod parked;
+mod presence;
 mod refused;
 mod rows;
 mod storm;

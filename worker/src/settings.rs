@@ -207,6 +207,9 @@ pub struct WorkerConfig {
     /// How long a worker that is told to stop may take to drain: to finish the jobs in flight.
     #[serde(deserialize_with = "duration")]
     pub grace: Duration,
+    /// How often the worker says that it is there. One that misses three heartbeats counts as gone.
+    #[serde(deserialize_with = "duration")]
+    pub heartbeat: Duration,
     /// The address for liveness and readiness probes; `None` for no probes.
     pub listen: Option<SocketAddr>,
 }
@@ -335,5 +338,6 @@ fn check_worker(worker: &WorkerConfig) -> Result<(), SettingsError> {
     if worker.job_deadline < worker.job_timeout {
         return invalid("worker.job_deadline", "is shorter than worker.job_timeout");
     }
+    positive("worker.heartbeat", worker.heartbeat)?;
     positive("worker.job_timeout", worker.job_timeout)
 }

@@ -17,8 +17,8 @@ use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer},
     runs::{
-        Demand, Gauges, RecordError, Recorder, Reseeder, RunError, Runs, StoreList, Supervisor,
-        keep_schedule,
+        DeadLetters, Demand, Fleet, Gauges, RecordError, Recorder, Reseeder, RunError, Runs,
+        StoreList, Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
     upkeep::keep_short,
@@ -78,6 +78,8 @@ pub struct Service {
     gauges: Gauges,
     broker: Arc<dyn Broker>,
     recorder: Recorder,
+    dead_letters: DeadLetters,
+    fleet: Fleet,
     supervisor: Supervisor,
     runs: Arc<Runs>,
     stores: Arc<StoreList>,
@@ -138,6 +140,8 @@ impl Service {
         Ok(Self {
             http: HttpServer::bind(sections, parts).await?,
             gauges: Gauges::new(catalog.clone()),
+            dead_letters: DeadLetters::new(catalog.clone(), broker.clone(), &settings.worker),
+            fleet: Fleet::new(catalog.clone(), broker.clone()),
             recorder,
             reseeder,
             broker,
@@ -205,13 +209,14 @@ impl Service {
             }
         };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
+        let queues = future::join(self.dead_letters.run(&stop), self.fleet.run(&stop));
         let forgetting = keep_short(&self.catalog, self.keep_history, &stop);
         let triggers = future::join5(
-            seeding_on_demand,
+            future::join(seeding_on_demand, reseeding),
             starting_as_scheduled,
-            reseeding,
             measuring,
             forgetting,
+            queues,
         );
         let (served, recorded, supervised, _) =
             future::join4(serving, recording, supervising, triggers).await;

@@ -9,12 +9,11 @@ use std::{
     time::Duration,
 };
 
-use futures::FutureExt;
 use opentelemetry_semantic_conventions::attribute::{
     DB_SYSTEM_NAME, MESSAGING_BATCH_MESSAGE_COUNT,
 };
 use seedbed_protocol::{
-    broker::{Broker, BrokerError, Consumer, Delivery, Queue, spans::process_span},
+    broker::{Broker, BrokerError, Delivery, Queue, spans::process_span},
     message::{EventKind, SeedEvent, codec::CodecError},
     telemetry::trace::{TraceContext, attribute, fail},
 };
@@ -23,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::progress::Counts;
+use super::{progress::Counts, queues::fill_batch};
 use crate::{
     catalog::{Applied, Catalog, CatalogError, ConfigChange},
     metrics::EventMetrics,
@@ -104,7 +103,7 @@ impl Recorder {
             let Some(first) = first else {
                 return Ok(());
             };
-            let batch = fill_batch(first, consumer.as_mut());
+            let batch = fill_batch(first, consumer.as_mut(), EVENT_BATCH);
             self.apply(batch).await?;
         }
     }
@@ -136,7 +135,10 @@ impl Recorder {
         let mut consumer = self.broker.consume(Queue::Events, EVENT_BATCH).await?;
         loop {
             match tokio::time::timeout(QUIET, consumer.next()).await {
-                Ok(Some(first)) => self.apply(fill_batch(first, consumer.as_mut())).await?,
+                Ok(Some(first)) => {
+                    self.apply(fill_batch(first, consumer.as_mut(), EVENT_BATCH))
+                        .await?;
+                }
                 Ok(None) => return Ok(()),
                 Err(_) if self.broker.waiting(Queue::Events).await? == 0 => return Ok(()),
                 Err(_) => {}
@@ -273,18 +275,6 @@ async fn park_undecoded(delivery: Delivery, error: &CodecError) -> Result<(), Br
     fail(&Span::current(), "decode", error);
     tracing::error!(%error, "parked a message that is no event");
     or_redelivered(delivery.park(error.to_string()).await)
-}
-
-/// `first`, and the other events that are there already.
-fn fill_batch(first: Delivery, consumer: &mut dyn Consumer) -> Vec<Delivery> {
-    let mut batch = vec![first];
-    while batch.len() < EVENT_BATCH.into() {
-        match consumer.next().now_or_never() {
-            Some(Some(delivery)) => batch.push(delivery),
-            _ => break,
-        }
-    }
-    batch
 }
 
 async fn settle(

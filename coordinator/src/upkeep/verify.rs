@@ -8,7 +8,7 @@ use seedbed_protocol::{
     digest::Hashed,
     manifest::{Checkpoint, Encoding, Manifest, Rendition, TableRows},
     objects::{StorageError, unwrap_to},
-    snapshots::{SnapshotRepository, UnreadableRowsPolicy},
+    snapshots::{SnapshotRepository, UnreadableRowsPolicy, manifest_key},
 };
 use seedbed_worker::{
     oplog::{Schema, SchemaError},
@@ -149,9 +149,9 @@ impl Verifier {
         snapshots: &SnapshotRepository,
     ) -> Result<Vec<VerifiedFile>, VerifyError> {
         let mut verified = Vec::with_capacity(manifest.renditions.len());
+        let whole = whole_checkpoint(manifest, snapshots).await?;
         for rendition in &manifest.renditions {
-            let checkpoint = manifest.checkpoint.clone();
-            let checking = self.verify_rendition(rendition, checkpoint, snapshots);
+            let checking = self.verify_rendition(rendition, whole.clone(), snapshots);
             let mut file = checking.await?;
             for rows in &mut file.unreadable {
                 *rows = format!("store {:?}, {rows}", manifest.store_id.as_str());
@@ -232,6 +232,19 @@ impl Verifier {
                 source,
             }),
         }
+    }
+}
+
+/// The checkpoint of a snapshot with all its buckets, which the catalog leaves out if they are very many.
+async fn whole_checkpoint(
+    manifest: &Manifest,
+    snapshots: &SnapshotRepository,
+) -> Result<Checkpoint, VerifyError> {
+    match manifest_key(&manifest.renditions) {
+        Some(key) if !manifest.checkpoint.is_whole() => {
+            Ok(snapshots.get_manifest(&key).await?.checkpoint)
+        }
+        _ => Ok(manifest.checkpoint.clone()),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     ids::{Attempt, JobId, RunId, StoreId},
     manifest::Notes,
     message::{
-        SeedEvent, SeedJob,
+        Heartbeat, SeedEvent, SeedJob,
         codec::{self, Body, CodecError},
     },
     telemetry::trace::TraceContext,
@@ -24,6 +24,8 @@ pub struct Headers {
     pub parked: Option<String>,
     /// What belongs to the body, and its layout has no room for.
     pub notes: Notes,
+    /// Whether the broker put it into the parking queue by itself, so that no consumer has reported the reason.
+    pub dead_lettered: bool,
 }
 
 /// The job that a message is about.
@@ -78,14 +80,25 @@ impl Message {
         Self::about(subject, event, trace)
     }
 
+    /// Encodes the message for `heartbeat`.
+    ///
+    /// # Errors
+    /// [`CodecError`] when a name in it is too long for a body.
+    pub fn heartbeat(heartbeat: &Heartbeat) -> Result<Self, CodecError> {
+        Ok(Self {
+            body: codec::encode(heartbeat)?.into(),
+            headers: Headers::default(),
+        })
+    }
+
     fn about(subject: Subject, body: &impl Body, trace: TraceContext) -> Result<Self, CodecError> {
         Ok(Self {
             body: codec::encode(body)?.into(),
             headers: Headers {
                 subject: Some(subject),
                 trace,
-                parked: None,
                 notes: body.notes(),
+                ..Headers::default()
             },
         })
     }

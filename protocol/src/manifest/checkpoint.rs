@@ -11,11 +11,22 @@ use crate::ids::OpId;
 pub struct Checkpoint {
     /// The service's newest op at this point.
     pub last_op_id: OpId,
-    /// Every bucket of the scope, sorted by name.
+    /// Every bucket of the scope, sorted by name; at least one, since a scope without buckets is not seeded. None, where
+    /// they are too many for a message or for the catalog: the manifest in object storage has all of them.
     pub buckets: Vec<BucketCheckpoint>,
 }
 
 impl Checkpoint {
+    /// Returns whether it has all its buckets, rather than leaving them to the manifest in object storage.
+    pub fn is_whole(&self) -> bool {
+        !self.buckets.is_empty()
+    }
+
+    /// Leaves out the buckets. Returns whether there were any.
+    pub fn leave_out_buckets(&mut self) -> bool {
+        !std::mem::take(&mut self.buckets).is_empty()
+    }
+
     /// Returns how many operations the service says there are, see [`BucketCheckpoint::operations`].
     pub fn operations(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.operations).sum()

@@ -62,6 +62,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             job_timeout: Duration::from_secs(120),
             job_deadline: Duration::from_secs(120),
             grace: Duration::ZERO,
+            heartbeat: Duration::from_secs(10),
             listen: None,
         },
         log: LogConfig {

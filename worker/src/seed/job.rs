@@ -1,6 +1,6 @@
 //! One attempt at a job, from top to bottom: reuse the base or download every row, then scrub, vacuum, verify, upload.
 
-use std::{fmt::Display, sync::Arc};
+use std::{borrow::Cow, fmt::Display, sync::Arc};
 
 use chrono::Utc;
 use opentelemetry::KeyValue;
@@ -185,6 +185,9 @@ impl<'a> Attempt<'a> {
     /// Tries to reuse `base`. If the base itself may be at fault, this is not an error: every row is downloaded
     /// instead.
     async fn reuse(&mut self, base: &BaseSnapshot) -> Result<Reused, SeedError> {
+        let Some(base) = &self.whole(base).await else {
+            return Ok(Reused::Nothing(FullReason::BaseFile));
+        };
         let Seeder {
             downloader,
             base_policy,
@@ -210,6 +213,24 @@ impl<'a> Attempt<'a> {
                 let reason = KeyValue::new("seedbed.reason", error.to_string());
                 Span::current().add_event("start over", vec![why, reason]);
                 Ok(Reused::Nothing(because))
+            }
+        }
+    }
+
+    /// Returns `base` with all buckets, which the manifest has if the message has not; `None`, and a word in the log, if
+    /// they are nowhere.
+    async fn whole<'b>(&self, base: &'b BaseSnapshot) -> Option<Cow<'b, BaseSnapshot>> {
+        if base.checkpoint.is_whole() {
+            return Some(Cow::Borrowed(base));
+        }
+        match self.seeder.uploader.checkpoint_of(&base.renditions).await {
+            Ok(checkpoint) => Some(Cow::Owned(BaseSnapshot {
+                checkpoint,
+                ..base.clone()
+            })),
+            Err(error) => {
+                info!("downloading all rows: {error}");
+                None
             }
         }
     }

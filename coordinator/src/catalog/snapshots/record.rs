@@ -26,6 +26,9 @@ use crate::catalog::{
 /// The quantiles of snapshot ages that are measured, by name and as percentages.
 const QUANTILES: [(&str, u64); 4] = [("0.5", 50), ("0.9", 90), ("0.99", 99), ("1", 100)];
 
+/// The largest manifest that is kept whole, in bytes: some 5,000 buckets. Bases of a page of jobs are read at a time.
+const MAX_MANIFEST_BYTES: usize = 1024 * 1024;
+
 /// The columns of a [`SnapshotRecord`].
 pub(in crate::catalog) const SNAPSHOT_COLUMNS: &str = "job_id, state, manifest, verified_at";
 
@@ -36,7 +39,7 @@ pub struct SnapshotRecord {
     pub state: SnapshotState,
     /// When PowerSync was last known to hold exactly this.
     pub verified_at: DateTime<Utc>,
-    /// Everything about it.
+    /// Everything about it; without the buckets of its checkpoint if they are very many.
     #[serde(flatten)]
     pub manifest: Manifest,
 }
@@ -204,10 +207,7 @@ pub(in crate::catalog) async fn record_snapshot(
 }
 
 async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, CatalogError> {
-    let json = serde_json::to_string(manifest).map_err(|e| CatalogError::Unstorable {
-        what: "manifest",
-        reason: e.to_string(),
-    })?;
+    let json = stored_manifest(manifest)?;
     let inserted = sqlx::query(sql!(
         "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
              last_op_id, created_at, verified_at, state, superseded_at, generation) \
@@ -228,6 +228,24 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     .execute(&mut **tx)
     .await?;
     Ok(inserted.rows_affected() == 1)
+}
+
+/// The manifest as the catalog keeps it: without the buckets if they are very many, since the one in object storage has
+/// them.
+fn stored_manifest(manifest: &Manifest) -> Result<String, CatalogError> {
+    let json = |manifest: &Manifest| {
+        serde_json::to_string(manifest).map_err(|e| CatalogError::Unstorable {
+            what: "manifest",
+            reason: e.to_string(),
+        })
+    };
+    let whole = json(manifest)?;
+    if whole.len() <= MAX_MANIFEST_BYTES {
+        return Ok(whole);
+    }
+    let mut shorter = manifest.clone();
+    shorter.checkpoint.leave_out_buckets();
+    json(&shorter)
 }
 
 /// Makes a new snapshot live, unless the live one is newer, see [`Dated::order`].

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use chrono::Utc;
 use indicatif::{HumanBytes, HumanCount};
-use seedbed_protocol::{broker, manifest::Manifest, say};
+use seedbed_protocol::{
+    broker::{self, Queue},
+    manifest::Manifest,
+    say,
+};
 use serde_json::json;
 
 use crate::{
     catalog::{
         Catalog, CatalogError, ConfigChange, FailedJob, Freshness, JobFilter, JobRecord, RunReport,
-        WayCount,
+        WayCount, WorkerRecord,
     },
     cli::{
         args::StatusArgs,
@@ -21,7 +25,7 @@ use crate::{
             table,
         },
     },
-    runs::Parked,
+    runs::{Fleet, Parked, RunError, Standing, Untaken},
     settings::Settings,
 };
 
@@ -41,7 +45,7 @@ pub(in crate::cli) async fn status(
         list_jobs(&catalog, json).await?;
         return Ok(0);
     }
-    let parked = parked(settings).await;
+    let queues = queues(settings, &catalog).await;
     let status = Status::read(&catalog, args.failures || json).await?;
     if json {
         print_json(&json!({
@@ -52,11 +56,14 @@ pub(in crate::cli) async fn status(
                 "store_id": manifest.store_id, "notes": manifest.notes,
             })).collect::<Vec<_>>(),
             "failures": status.failures,
-            "parked": parked,
+            "parked": queues.as_ref().map(|queues| queues.parked),
+            "queue": queues.as_ref().map(|queues| queues.standing),
+            "untaken": queues.as_ref().map(|queues| queues.standing.untaken()),
+            "workers": status.workers,
             "freshness": status.freshness,
         }));
     } else {
-        status.print(parked);
+        status.print(queues);
     }
     Ok(0)
 }
@@ -74,6 +81,14 @@ struct Status {
     /// Failures of the newest run.
     failures: Vec<FailedJob>,
     freshness: Freshness,
+    /// The workers that are there.
+    workers: Vec<WorkerRecord>,
+}
+
+/// What the broker says.
+struct Queues {
+    parked: Parked,
+    standing: Standing,
 }
 
 impl Status {
@@ -100,10 +115,11 @@ impl Status {
             noted,
             failures,
             freshness: catalog.freshness(Utc::now()).await?,
+            workers: catalog.workers().await?,
         })
     }
 
-    fn print(&self, parked: Option<Parked>) {
+    fn print(&self, queues: Option<Queues>) {
         let Some(newest) = self.runs.first() else {
             return print_lines("no runs yet; `seedbed local` or `seedbed run` starts one");
         };
@@ -131,33 +147,75 @@ impl Status {
         if unnamed > 0 {
             print_lines(&format!("and {unnamed} more: seedbed status --failures"));
         }
-        if let Some(Parked { jobs, events }) = parked
-            && jobs + events > 0
-        {
+        if let Some(Queues { parked, standing }) = queues {
+            self.print_workers(standing);
+            print_parked(parked);
+        }
+    }
+
+    fn print_workers(&self, standing: Standing) {
+        let slots: u64 = self.workers.iter().map(|worker| worker.slots).sum();
+        let busy: u64 = self.workers.iter().map(|worker| worker.busy).sum();
+        print_lines(&match self.workers.len() {
+            0 => "workers: none has said that it is there".to_owned(),
+            workers => format!("workers: {workers}, with {slots} slots, {busy} busy"),
+        });
+        match (standing.untaken(), self.workers.len()) {
+            (Untaken(0), _) => {}
+            (untaken, 0) => print_lines(&format!("{untaken}: start seedbed-worker")),
+            (untaken, _) => print_lines(&format!("{untaken}: look at the workers' logs")),
+        }
+    }
+}
+
+fn print_parked(parked: Parked) {
+    let Parked {
+        jobs,
+        messages,
+        events,
+    } = parked;
+    if jobs > 0 {
+        print_lines(&format!(
+            "parked jobs: {} (seedbed retry starts them over)",
+            HumanCount(jobs)
+        ));
+    }
+    for (count, queue) in [(messages, Queue::ParkedJobs), (events, Queue::ParkedEvents)] {
+        if count > 0 {
             print_lines(&format!(
-                "parked messages: {jobs} jobs (seedbed retry starts them over), {events} events"
+                "messages in {queue}: {} (what stays there cannot be read: update Seedbed, or purge the queue)",
+                HumanCount(count)
             ));
         }
     }
 }
 
-/// How many messages are parked, if there is a broker and it answers soon.
-async fn parked(settings: &Settings) -> Option<Parked> {
+/// What waits and what is parked, if there is a broker and it answers soon. The heartbeats that wait are recorded.
+async fn queues(settings: &Settings, catalog: &Catalog) -> Option<Queues> {
     if settings.broker.is_memory() {
         return None;
     }
     let mut config = settings.broker.clone();
     config.connect_timeout = config.connect_timeout.min(BROKER_TIMEOUT);
-    let parked = async {
+    let asking = async {
         let broker = broker::connect(&config).await?;
-        let parked = Parked::of(broker.as_ref()).await;
+        let asked = async {
+            Fleet::new(catalog.clone(), broker.clone())
+                .catch_up()
+                .await?;
+            Ok(Queues {
+                parked: Parked::of(catalog, broker.as_ref(), i64::MAX).await?,
+                standing: Standing::of(broker.as_ref()).await?,
+            })
+        };
+        let asked: Result<Queues, RunError> = asked.await;
         broker.close().await;
-        parked
+        asked
     };
-    match parked.await {
-        Ok(parked) => Some(parked),
+    match asking.await {
+        Ok(queues) => Some(queues),
         Err(error) => {
-            say!("parked messages are not shown: {error}");
+            say!("queues and workers are not shown: {error}");
             None
         }
     }

@@ -35,7 +35,7 @@ fn message(text: &str) -> Message {
         subject: Some(subject),
         trace,
         notes: Notes(vec!["one".to_owned(), "größe 2".to_owned()]),
-        parked: None,
+        ..Headers::default()
     };
     Message {
         body: text.as_bytes().to_vec().into(),

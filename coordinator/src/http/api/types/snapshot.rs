@@ -29,8 +29,8 @@ pub(in crate::http::api) struct Snapshot {
     bytes: u64,
     /// PowerSync's newest op in it.
     checkpoint: String,
-    /// How many buckets it has.
-    buckets: usize,
+    /// How many buckets it has; null if they are so many that only the manifest in object storage lists them.
+    buckets: Option<usize>,
     core_version: String,
     schema_fingerprint: String,
     powersync_endpoint: String,
@@ -103,7 +103,7 @@ impl From<SnapshotRecord> for Snapshot {
             rows,
             bytes,
             checkpoint: manifest.checkpoint.last_op_id.to_string(),
-            buckets: manifest.checkpoint.buckets.len(),
+            buckets: Some(manifest.checkpoint.buckets.len()).filter(|&buckets| buckets > 0),
             core_version: manifest.core_version,
             schema_fingerprint: manifest.schema_fingerprint,
             powersync_endpoint: manifest.powersync_endpoint,
