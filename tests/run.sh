@@ -45,6 +45,7 @@ needs_of() {
     selfheal)
       need "broker" rabbitmq-server
       need "catalog" postgresql pgbouncer
+      need "coordinators with a wrong clock" faketime
       need "source of stores" mariadb-server
       need "certificates" openssl
       ;;
@@ -64,6 +65,7 @@ needs_of() {
     deploy)
       need "installs Node, linters" python3-venv
       need "checks alerts" prometheus
+      need "checks units" systemd
       ;;
   esac
 }
@@ -150,6 +152,7 @@ install_jaeger() {
     mkdir -p "$jaeger"
     (
       cd "$jaeger"
+      # shellcheck disable=SC2030 # Only for this Go.
       export GOFLAGS=-mod=mod GOTOOLCHAIN=local GOWORK=off
       [ -e go.mod ] || go mod init traces 2>/dev/null
       go get "$all_in_one@v1.57.0" 2>/dev/null && go build -o . "$all_in_one"
@@ -166,6 +169,7 @@ install_ferretdb() {
     mkdir -p "$ferretdb"
     (
       cd "$ferretdb"
+      # shellcheck disable=SC2031 # Only for this Go.
       export GOFLAGS=-tags=ferretdb_no_sqlite GOTOOLCHAIN=local GOWORK=off
       [ -e go.mod ] || go mod init cluster 2>/dev/null
       echo "package cluster; import _ \"$module/cmd/ferretdb\"" >cluster.go

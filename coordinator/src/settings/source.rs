@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use seedbed_protocol::settings::{Secret, SettingsError, invalid};
+use seedbed_protocol::settings::{Secret, SettingsError, check_tls_files, invalid};
 use serde::Deserialize;
 
 /// Where the list of stores comes from.
@@ -32,6 +32,9 @@ impl SourceConfig {
                 "is empty; name the column with the store's id",
             );
         }
-        Ok(())
+        match &self.url {
+            Some(url) => check_tls_files("source.url", url.expose()),
+            None => Ok(()),
+        }
     }
 }

@@ -69,6 +69,8 @@ impl Driver {
                     )));
                 }
                 let options = PgConnectOptions::from_str(url).map_err(|e| malformed(&e))?;
+                // PgBouncer refuses it unless told to ignore it, and floats are written exactly without it.
+                let options = options.extra_float_digits(None);
                 Driver::Postgres(options.disable_statement_logging())
             }
             "mysql" | "mariadb" => {

@@ -107,11 +107,13 @@ impl Reader {
                 if times > 0 {
                     query = query.bind(self.since);
                 }
-                let rows = query.fetch(&mut connection);
-                if self
-                    .forward(rows, |row| postgres_columns(row, &self.store_id))
-                    .await?
-                {
+                // One transaction, and no statement with a name: PgBouncer in transaction mode keeps neither a
+                // connection nor a statement for longer.
+                let mut transaction = connection.begin().await.map_err(|e| self.unreachable(e))?;
+                let rows = query.persistent(false).fetch(&mut *transaction);
+                let all = self.forward(rows, |row| postgres_columns(row, &self.store_id));
+                if all.await? {
+                    drop(transaction);
                     self.note(connection.close().await);
                 }
             }

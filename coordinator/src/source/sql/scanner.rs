@@ -164,7 +164,7 @@ fn escape_string(text: &str) -> Result<usize, Unclosed<'_>> {
 fn dollar_quoted(text: &str) -> Length<'_> {
     let tag_end = 1 + text[1..].find('$')?;
     let tag = &text[1..tag_end];
-    if !tag.chars().all(|c| is_word(c)) || tag.starts_with(|c: char| c.is_ascii_digit()) {
+    if !tag.chars().all(is_word) || tag.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
     let quote = &text[..=tag_end];
