@@ -95,9 +95,7 @@ pub(super) fn open(
 }
 
 fn open_s3(bucket: &str, variables: &Variables) -> object_store::Result<Client> {
-    let mut builder = AmazonS3Builder::new()
-        .with_http_connector(StayingConnector)
-        .with_client_options(variables.client(&S3_ENDPOINTS));
+    let mut builder = AmazonS3Builder::new().with_client_options(variables.client(&S3_ENDPOINTS));
     for (name, value) in variables.with_prefix("AWS_") {
         if let Ok(key) = name.parse() {
             builder = builder.with_config(key, value);
