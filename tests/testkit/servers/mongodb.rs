@@ -33,7 +33,12 @@ impl MongoDb {
         let mut command = Command::new(program);
         command
             .env_clear()
-            .args(["--telemetry=disable", "--debug-addr=-", "--log-level=WARN"])
+            .args([
+                "--telemetry=disable",
+                "--test-enable-new-auth",
+                "--debug-addr=-",
+                "--log-level=WARN",
+            ])
             .arg(format!("--state-dir={}", directory.path().display()))
             .arg(format!("--postgresql-url={}", postgres.database()))
             .args(["--setup-database=app", "--setup-username=seedbed"])
