@@ -12,7 +12,7 @@
 //! * [`error`], [`digest`], [`ids`]: error texts, and [`text`] that is safe to show; hashes, ids.
 //! * [`manifest`]: what a snapshot holds, and how it was made.
 //! * [`message`]: jobs and events, and their [`message::codec`]. [`settings`]: the file that configures both programs, and the keys that it names.
-//!   [`telemetry`]: logs, traces and metrics. [`process`]: signals and exit codes.
+//!   [`telemetry`]: logs, traces and metrics. [`process`]: signals, exit codes, HTTP clients.
 //! * [`objects`]: object storage.
 //! * [`snapshots`]: the objects of snapshots and their names. [`broker`]: the delivery contract, in memory and on
 //!   RabbitMQ.

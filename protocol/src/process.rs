@@ -1,4 +1,7 @@
-//! What every Seedbed process has: its runtime, the signals that stop it, and its exit codes.
+//! What every Seedbed process has: its runtime, the signals that stop it, its exit codes, and how it asks other servers
+//! ([`outbound`]).
+
+pub mod outbound;
 
 use std::{
     io::{self, Write},

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use seedbed_protocol::snapshots::SnapshotsConfig;
 use seedbed_protocol::{
+    process::outbound::refuse_link_local,
     settings::{
         Secret, SettingsError, duration, invalid,
         keys::{KeyKind, SecretEncoding},
@@ -39,6 +40,14 @@ impl WorkerSettings {
         check_endpoint(&self.powersync.endpoint)?;
         positive("powersync.connect_timeout", self.powersync.connect_timeout)?;
         positive("powersync.idle_timeout", self.powersync.idle_timeout)?;
+        positive("powersync.give_up_after", self.powersync.give_up_after)?;
+        if self.powersync.max_line_mib < 2 {
+            return invalid(
+                "powersync.max_line_mib",
+                "is less than 2; PowerSync sends lines of about 1 MiB",
+            );
+        }
+        positive("powersync.give_up_after", self.powersync.give_up_after)?;
         check_token(&self.token)?;
         positive("schema.subscription_ttl", self.schema.subscription_ttl)?;
         check_worker(&self.worker)
@@ -62,10 +71,13 @@ pub struct PowerSyncConfig {
     /// every 20 s.
     #[serde(deserialize_with = "duration")]
     pub idle_timeout: Duration,
-    /// How often in a row a stream may be reopened without receiving anything new before the attempt fails.
-    pub max_reconnects: u32,
+    /// How long an attempt waits for the next operation, over all the streams that it opens.
+    #[serde(deserialize_with = "duration")]
+    pub give_up_after: Duration,
     /// Streams that one worker may have open at a time; `None` for one per slot.
     pub max_streams: Option<u16>,
+    /// The largest line of a stream, which is a single row if it is larger than 1 MiB, in MiB.
+    pub max_line_mib: u16,
 }
 
 /// A stream format of the PowerSync service.
@@ -195,6 +207,9 @@ pub struct WorkerConfig {
     /// How long a worker that is told to stop may take to drain: to finish the jobs in flight.
     #[serde(deserialize_with = "duration")]
     pub grace: Duration,
+    /// How often the worker says that it is there. One that misses three heartbeats counts as gone.
+    #[serde(deserialize_with = "duration")]
+    pub heartbeat: Duration,
     /// The address for liveness and readiness probes; `None` for no probes.
     pub listen: Option<SocketAddr>,
 }
@@ -238,7 +253,9 @@ fn check_endpoint(endpoint: &str) -> Result<(), SettingsError> {
             "has a user name or a password in it, which PowerSync does not use; remove what is before \
              the @, since jobs sign in with [token]",
         ),
-        Ok(_) => Ok(()),
+        Ok(url) => {
+            refuse_link_local(&url).or_else(|e| invalid(setting, format!("is refused: {e}")))
+        }
     }
 }
 
@@ -321,5 +338,6 @@ fn check_worker(worker: &WorkerConfig) -> Result<(), SettingsError> {
     if worker.job_deadline < worker.job_timeout {
         return invalid("worker.job_deadline", "is shorter than worker.job_timeout");
     }
+    positive("worker.heartbeat", worker.heartbeat)?;
     positive("worker.job_timeout", worker.job_timeout)
 }

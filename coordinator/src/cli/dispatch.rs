@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use seedbed_protocol::{
     error::chain,
     process::{self, USAGE},
-    say,
+    say, settings,
     telemetry::Telemetry,
     text::is_hidden,
 };
@@ -74,6 +74,9 @@ fn execute(cli: Cli) -> Result<u8, CliError> {
     let runtime = process::runtime().map_err(CliError::Runtime)?;
     runtime.block_on(async {
         let telemetry = Telemetry::start("seedbed", &settings.log)?;
+        for warning in settings::warnings(cli.config.as_deref())? {
+            tracing::warn!("{warning}");
+        }
         let code = command(cli.command, settings, cli.json).await;
         telemetry.shutdown();
         code

@@ -2,9 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use seedbed_protocol::settings::{
-    Secret, SettingsError, duration, invalid, keys::SecretEncoding, optional_duration,
-    optional_secret, positive,
+use seedbed_protocol::{
+    process::outbound::refuse_link_local,
+    settings::{
+        Secret, SettingsError, duration, invalid, keys::SecretEncoding, optional_duration,
+        optional_secret, positive,
+    },
 };
 use serde::Deserialize;
 use url::Url;
@@ -93,10 +96,12 @@ impl DownloadConfig {
                  download it",
             );
         }
-        if let Some(url) = &self.jwks_url
-            && !matches!(url.scheme(), "http" | "https")
-        {
-            return invalid("download.jwks_url", "must be an http:// or https:// URL");
+        if let Some(url) = &self.jwks_url {
+            if !matches!(url.scheme(), "http" | "https") {
+                return invalid("download.jwks_url", "must be an http:// or https:// URL");
+            }
+            refuse_link_local(url)
+                .or_else(|e| invalid("download.jwks_url", format!("is refused: {e}")))?;
         }
         positive("download.on_demand_pause", self.on_demand_pause)
     }

@@ -22,6 +22,7 @@ use self::{
     sas::{AzureSigner, SigningKey},
 };
 use super::place::Service;
+use crate::process::outbound::{StayingConnector, refuse_link_local};
 
 /// How long connecting may take. A service that does not answer at all is noticed within [`RETRY_TIMEOUT`].
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -91,6 +92,7 @@ pub(super) fn open(
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> object_store::Result<Client> {
     let variables = Variables(variables.into_iter().collect());
+    variables.check_endpoints()?;
     match service {
         Service::S3 => open_s3(bucket, &variables),
         Service::Azure => open_azure(bucket, &variables),
@@ -99,7 +101,9 @@ pub(super) fn open(
 }
 
 fn open_s3(bucket: &str, variables: &Variables) -> object_store::Result<Client> {
-    let mut builder = AmazonS3Builder::new().with_client_options(variables.client(&S3_ENDPOINTS));
+    let mut builder = AmazonS3Builder::new()
+        .with_http_connector(StayingConnector)
+        .with_client_options(variables.client(&S3_ENDPOINTS));
     for (name, value) in variables.with_prefix("AWS_") {
         if let Ok(key) = name.parse() {
             builder = builder.with_config(key, value);
@@ -118,7 +122,9 @@ fn open_s3(bucket: &str, variables: &Variables) -> object_store::Result<Client> 
 
 fn open_azure(container: &str, variables: &Variables) -> object_store::Result<Client> {
     let client = variables.client(&AZURE_ENDPOINTS);
-    let mut builder = MicrosoftAzureBuilder::new().with_client_options(client);
+    let mut builder = MicrosoftAzureBuilder::new()
+        .with_http_connector(StayingConnector)
+        .with_client_options(client);
     for (name, value) in variables.with_prefix("AZURE_") {
         if let Ok(key) = name.parse() {
             builder = builder.with_config(key, value);
@@ -164,7 +170,9 @@ fn open_azure(container: &str, variables: &Variables) -> object_store::Result<Cl
 
 fn open_google(bucket: &str, variables: &Variables) -> object_store::Result<Client> {
     let client = variables.client(&GOOGLE_ENDPOINTS);
-    let mut builder = GoogleCloudStorageBuilder::new().with_client_options(client);
+    let mut builder = GoogleCloudStorageBuilder::new()
+        .with_http_connector(StayingConnector)
+        .with_client_options(client);
     // What Google's own libraries read; an emulator takes any credentials.
     if let Some(endpoint) = variables.value_of("STORAGE_EMULATOR_HOST") {
         builder = builder
@@ -196,6 +204,18 @@ impl Variables {
         let of_service = self.0.iter();
         let of_service = of_service.filter(move |(name, _)| name.starts_with(prefix));
         of_service.map(|(name, value)| (name.to_ascii_lowercase(), value))
+    }
+
+    /// Refuses endpoints at which no object storage is, but a machine's metadata.
+    fn check_endpoints(&self) -> object_store::Result<()> {
+        let urls = ENDPOINTS.iter().filter_map(|name| self.value_of(name));
+        for url in urls.filter_map(|url| url.parse::<Url>().ok()) {
+            refuse_link_local(&url).map_err(|source| object_store::Error::Generic {
+                store: "endpoint",
+                source: source.into(),
+            })?;
+        }
+        Ok(())
     }
 
     /// Returns options that allow plain HTTP only if the first of `endpoints` that is set asks for it.

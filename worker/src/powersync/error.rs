@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use seedbed_protocol::settings::keys::SecretEncoding;
+use seedbed_protocol::{process::outbound::Redirected, settings::keys::SecretEncoding};
 use url::Url;
 
 use super::hints::{hint, passes};
@@ -36,6 +36,13 @@ pub enum StreamError {
         /// The service's `Retry-After`.
         retry_after: Option<Duration>,
     },
+    /// The service redirects to somewhere that is not followed.
+    #[error("PowerSync at {url} answered {status}: {reason} as powersync.endpoint")]
+    Redirected {
+        url: Url,
+        status: StatusCode,
+        reason: Redirected,
+    },
     /// The answer is not a stream: most likely it comes from another server.
     #[error(
         "{url} answered {status} with {content_type:?} instead of a sync stream: is powersync.endpoint right?"
@@ -59,6 +66,14 @@ pub enum StreamError {
         "PowerSync ended the stream because the token expired; if this happens at once, compare this machine's clock with the service's"
     )]
     TokenExpired,
+    /// The job has waited for operations as long as it may.
+    #[error("{}no operation has arrived for {} (powersync.give_up_after)", last.as_ref().map(|e| format!("{e}; ")).unwrap_or_default(), humantime::format_duration(*after))]
+    GaveUp {
+        /// `powersync.give_up_after`.
+        after: Duration,
+        /// How the last stream ended; `None` if it was still open.
+        last: Option<Box<StreamError>>,
+    },
 }
 
 fn refusal(code: Option<&str>, description: &str, status: StatusCode) -> String {
@@ -80,8 +95,12 @@ impl StreamError {
             | Self::Dropped(_)
             | Self::Idle(_)
             | Self::Malformed(_)
-            | Self::TokenExpired => true,
-            Self::Endpoint { .. } | Self::Client(_) | Self::NotAStream { .. } => false,
+            | Self::TokenExpired
+            | Self::GaveUp { .. } => true,
+            Self::Endpoint { .. }
+            | Self::Client(_)
+            | Self::Redirected { .. }
+            | Self::NotAStream { .. } => false,
             Self::Refused { status, code, .. } => {
                 // Where it knows better, the code decides.
                 if let Some(passes) = code.as_deref().and_then(passes) {
@@ -94,6 +113,11 @@ impl StreamError {
                     )
             }
         }
+    }
+
+    /// Returns whether the same attempt opens another stream after it: not when its time is over.
+    pub fn is_retried_within_attempt(&self) -> bool {
+        self.is_transient() && !matches!(self, Self::GaveUp { .. })
     }
 
     /// Adds to a refused signature in which other way the secret can be read, if it was `read_as` this.
@@ -123,23 +147,30 @@ impl StreamError {
             Self::Endpoint { .. } | Self::Client(_) => "powersync_config",
             Self::Unreachable { .. } => "powersync_unreachable",
             Self::Refused { .. } => "powersync_refused",
+            Self::Redirected { .. } => "powersync_redirected",
             Self::NotAStream { .. } => "not_a_stream",
             Self::Dropped(_) => "stream_dropped",
             Self::Idle(_) => "stream_idle",
             Self::Malformed(_) => "stream_malformed",
             Self::TokenExpired => "token_expired",
+            Self::GaveUp { last, .. } => last.as_ref().map_or("stream_silent", |last| last.name()),
         }
     }
 
     /// Returns whether the service has as many streams open as it allows (429). A later request may succeed.
     pub fn is_overload(&self) -> bool {
-        matches!(self, Self::Refused { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS)
+        match self {
+            Self::Refused { status, .. } => *status == StatusCode::TOO_MANY_REQUESTS,
+            Self::GaveUp { last, .. } => last.as_ref().is_some_and(|last| last.is_overload()),
+            _ => false,
+        }
     }
 
     /// Returns how long the service asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
+            Self::GaveUp { last, .. } => last.as_ref()?.retry_after(),
             _ => None,
         }
     }

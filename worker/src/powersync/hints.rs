@@ -72,7 +72,8 @@ const HINTS: [(&str, &str); 28] = [
     ),
     (
         "PSYNC_S2304",
-        "the service has as many streams open as it allows; lower powersync.max_streams or the number of workers",
+        "waiting for PowerSync's limit of streams, which costs no attempt; if it lasts, lower powersync.max_streams or \
+         the number of workers",
     ),
     (
         "PSYNC_S2305",
@@ -110,6 +111,9 @@ pub(super) fn hint(code: Option<&str>, status: StatusCode) -> Option<&'static st
         (None, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Some(
             "this is no answer of PowerSync: a proxy in front of it asks for something else; is powersync.endpoint right?",
         ),
+        (None, StatusCode::TOO_MANY_REQUESTS) => {
+            Some("waiting for PowerSync's limit of streams, which costs no attempt")
+        }
         (None, _) => None,
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use seedbed_protocol::error::chain;
+use seedbed_protocol::{error::chain, process::outbound};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -61,9 +61,9 @@ impl Known {
 }
 
 impl Jwks {
-    /// The keys at `url`. They stay valid for `max_age` if the backend does not answer.
+    /// The keys at `url`, and at no other origin. They stay valid for `max_age` if the backend does not answer.
     pub(crate) fn new(url: Url, max_age: Duration) -> reqwest::Result<Self> {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+        let client = outbound::client().timeout(TIMEOUT).build()?;
         Ok(Self(Arc::new(Inner {
             url,
             max_age,
@@ -131,6 +131,7 @@ impl Jwks {
 
     /// Fetches the keys now.
     pub(crate) async fn fetch(&self) -> Result<Published, String> {
+        outbound::refuse_link_local(&self.0.url).map_err(|e| e.to_string())?;
         let asked = async {
             let answer = self.0.client.get(self.0.url.clone()).send().await?;
             answer.error_for_status()

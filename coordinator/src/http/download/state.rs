@@ -12,14 +12,14 @@ use seedbed_protocol::{
 use tokio::time::timeout;
 use url::Url;
 
-use super::signed_url::{Signature, UrlSigner};
+use super::{signed_url::Signature, signer::SharedSigner};
 use crate::{
     catalog::{Catalog, SnapshotRecord},
     http::{
         auth::{Clients, KeyError},
         problem::Problem,
     },
-    runs::Demand,
+    runs::{Asked, Demand},
     settings::{DownloadConfig, ServeConfig},
 };
 
@@ -43,11 +43,13 @@ pub(crate) struct Downloads {
     pub(super) clients: Clients,
     snapshots: SnapshotRepository,
     /// For snapshots in a directory. Object storage signs its URLs itself.
-    signer: Option<UrlSigner>,
+    signer: Option<SharedSigner>,
     public_url: Option<Url>,
     behind_proxy: bool,
     pub(super) lifetime: Duration,
-    max_age: Option<Duration>,
+    pub(super) max_age: Option<Duration>,
+    /// Remembers which stores were asked for.
+    pub(super) asked: Asked,
     /// `None` when nothing is seeded on demand.
     pub(super) demand: Option<Arc<Demand>>,
 }
@@ -62,13 +64,14 @@ impl Downloads {
         demand: Option<Arc<Demand>>,
     ) -> Result<Self, DownloadError> {
         let is_directory = snapshots.local_path("").is_some();
-        let signer = UrlSigner::new(download.signing_secret.as_ref())?;
+        let signer = SharedSigner::new(catalog.clone(), download.signing_secret.as_ref())?;
         // A signature covers the host: it has to be the one that clients use.
         let snapshots = match &download.store_endpoint {
             Some(endpoint) => SnapshotRepository::open_at(place, endpoint)?,
             None => snapshots,
         };
         Ok(Self {
+            asked: Asked::new(catalog.clone()),
             catalog,
             clients: Clients::new(download)?,
             snapshots,
@@ -94,10 +97,10 @@ impl Downloads {
     }
 
     /// The file of `key`, if `signature` allows it now.
-    pub(super) fn file(&self, key: &str, signature: &Signature) -> Result<PathBuf, Problem> {
+    pub(super) async fn file(&self, key: &str, signature: &Signature) -> Result<PathBuf, Problem> {
         let nothing = || Problem::not_found("unknown_path", "snapshots are not served from here");
         let signer = self.signer.as_ref().ok_or_else(nothing)?;
-        signer.check(key, signature, Utc::now())?;
+        signer.get().await?.check(key, signature, Utc::now())?;
         self.snapshots.local_path(key).ok_or_else(nothing)
     }
 
@@ -130,7 +133,7 @@ impl Downloads {
         expires: DateTime<Utc>,
     ) -> Result<Url, Problem> {
         if let Some(signer) = &self.signer {
-            return Ok(signer.sign(&self.base(headers)?, key, expires));
+            return Ok(signer.get().await?.sign(&self.base(headers)?, key, expires));
         }
         let failed = |error: StorageError| {
             Problem::failed("the object storage", &error, error.is_transient())

@@ -9,10 +9,12 @@ use seedbed_protocol::{
     broker::{Broker, Queue},
 };
 
-use super::messages::{job_id, settle_page, take_page};
 use crate::{
     catalog::{Catalog, Retried},
-    runs::error::RunError,
+    runs::{
+        error::RunError,
+        queues::{job_id, settle_page, take_page},
+    },
 };
 
 /// Lists the failed jobs of `run_id`, or of every run, as new ones, which are then to be published; and removes
