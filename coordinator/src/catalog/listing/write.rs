@@ -3,11 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{JobId, RunId, StoreId, message::Scope, telemetry::trace::TraceContext};
+use seedbed_protocol::{JobId, RunId, message::Scope, telemetry::trace::TraceContext};
 use sqlx::Row;
 use tracing::Span;
 
-use super::options::{Covers, Download, InFlight, Listed, RunKind, Sweep};
+use super::{
+    entry::{Entry, claims_of, ids},
+    options::{Covers, Download, InFlight, Listed, RunKind, Sweep},
+};
 use crate::catalog::{
     database::{
         Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, rows_of, sql, stored,
@@ -41,12 +44,6 @@ pub struct Listing {
     listed: Listed,
     /// Stores that were added and not written yet.
     batch: Vec<Entry>,
-}
-
-/// A store of the list.
-struct Entry {
-    scope: Scope,
-    position: u64,
 }
 
 impl Catalog {
@@ -390,15 +387,4 @@ impl Listing {
         self.listed.retired = retired.rows_affected();
         Ok(())
     }
-}
-
-fn ids(stores: &[Entry]) -> impl Iterator<Item = &StoreId> {
-    stores.iter().map(|store| &store.scope.store_id)
-}
-
-fn claims_of(store: &Entry) -> Result<String, CatalogError> {
-    serde_json::to_string(&store.scope.claims).map_err(|e| CatalogError::Unstorable {
-        what: "claims of a store",
-        reason: e.to_string(),
-    })
 }
