@@ -29,8 +29,8 @@ mod stores;
 pub use database::{Catalog, CatalogError, file_of, name_of};
 pub use events::Applied;
 pub use jobs::{
-    FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob, QueuedJob,
-    Retried,
+    Awaited, FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob,
+    QueuedJob, Retried,
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, RunKind, Sweep};
 pub use runs::{RunCursor, RunReport, Totals, WayCount};

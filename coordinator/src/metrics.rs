@@ -42,6 +42,23 @@ impl PublishMetrics {
     }
 }
 
+/// Jobs whose messages were gone.
+pub(crate) struct LostMetrics {
+    pub(crate) lost: Counter<u64>,
+}
+
+impl LostMetrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            lost: meter()
+                .u64_counter("seedbed.jobs.lost")
+                .with_unit("{job}")
+                .with_description("Jobs that are published again, since the broker lost them")
+                .build(),
+        }
+    }
+}
+
 /// Recorded events.
 pub(crate) struct EventMetrics {
     events: Counter<u64>,

@@ -34,6 +34,6 @@ pub use self::{
     parked::Parked,
     publish::{Published, Publisher},
     record::{RecordError, Recorder},
-    supervise::Supervisor,
+    supervise::{LostAfter, Supervisor},
     trigger::{Answer, Demand, keep_schedule},
 };

@@ -15,8 +15,9 @@ use tokio::{
     task::JoinError,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
-use super::publishing::{job_maker, publisher};
+use super::publishing::{job_maker, publisher, supervisor};
 use crate::{
     catalog::{Catalog, CatalogError, Listed, Retried, Sweep},
     runs::{
@@ -57,7 +58,8 @@ impl ClusterError {
             Self::Settings(_) => true,
             Self::Catalog(error) => error.is_usage(),
             Self::Run(error) => error.is_usage(),
-            Self::Record(_) | Self::Ended(_) => false,
+            Self::Record(error) => error.is_usage(),
+            Self::Ended(_) => false,
         }
     }
 }
@@ -111,12 +113,7 @@ impl Cluster {
         let jobs = job_maker(settings)?;
         let publisher = publisher(settings, &jobs, &catalog, broker.clone());
         let publisher = Arc::new(publisher);
-        let supervisor = Supervisor::new(
-            catalog.clone(),
-            broker.clone(),
-            publisher.clone(),
-            settings.worker.job_deadline,
-        );
+        let supervisor = supervisor(settings, &catalog, broker.clone(), publisher.clone());
         // This command publishes what it lists itself.
         let listed = Arc::new(Notify::new());
         Ok(Self {
@@ -155,11 +152,14 @@ impl Cluster {
     /// # Errors
     /// As [`Self::start`].
     pub async fn retry(&self, run_id: Option<RunId>) -> Result<(Retried, Awaited), ClusterError> {
-        self.record_waiting_events().await?;
+        self.record_events_if_possible().await?;
         let retried = self.runs.retry(run_id, &[]).await?;
         let awaited = self.awaited(retried.runs.iter().copied().collect()).await?;
         for &run_id in &retried.runs {
-            self.publish(run_id).await?;
+            // Otherwise the supervisor of this command, or another process, publishes it later.
+            if self.broker.trouble().is_none() {
+                self.publish(run_id).await?;
+            }
         }
         Ok((retried, awaited))
     }
@@ -169,13 +169,27 @@ impl Cluster {
     /// # Errors
     /// As [`Self::start`]; calling again continues where this stopped.
     pub async fn cancel(&self, run_id: RunId) -> Result<Cancelled, ClusterError> {
-        self.record_waiting_events().await?;
+        self.record_events_if_possible().await?;
         Ok(self.runs.cancel(run_id).await?)
     }
 
     /// What follows works with what has happened so far.
     async fn record_waiting_events(&self) -> Result<(), RecordError> {
         self.recorder().catch_up().await
+    }
+
+    /// The same, as far as the broker lets it: for what changes the catalog first.
+    async fn record_events_if_possible(&self) -> Result<(), RecordError> {
+        if self.broker.trouble().is_some() {
+            return Ok(());
+        }
+        match self.record_waiting_events().await {
+            Err(error @ RecordError::Broker(_)) => {
+                warn!("what workers reported is recorded later: {error}");
+                Ok(())
+            }
+            recorded => recorded,
+        }
     }
 
     fn recorder(&self) -> Recorder {

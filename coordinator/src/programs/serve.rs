@@ -12,7 +12,7 @@ use seedbed_protocol::{
 use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
 
-use super::publishing::{job_maker, publisher};
+use super::publishing::{job_maker, publisher, supervisor};
 use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer},
@@ -53,7 +53,8 @@ impl ServeError {
             Self::Http(error) => error.is_usage(),
             Self::Snapshots(error) => !error.is_transient(),
             Self::Run(error) => error.is_usage(),
-            Self::Record(_) | Self::Ended(_) => false,
+            Self::Record(error) => error.is_usage(),
+            Self::Ended(_) => false,
         }
     }
 }
@@ -97,12 +98,8 @@ impl Service {
         } = parts;
         let jobs = job_maker(settings)?;
         let publisher = publisher(settings, &jobs, &catalog, broker.clone());
-        let supervisor = Supervisor::new(
-            catalog.clone(),
-            broker.clone(),
-            Arc::new(publisher),
-            settings.worker.job_deadline,
-        );
+        let publisher = Arc::new(publisher);
+        let supervisor = supervisor(settings, &catalog, broker.clone(), publisher);
         let listed = supervisor.listed();
         let runs = Runs::new(jobs, catalog.clone(), broker.clone(), listed);
         let runs = Arc::new(runs);

@@ -8,4 +8,5 @@ mod messages;
 mod retry;
 mod runs;
 
+pub(super) use self::cancel::remove_cancelled;
 pub use self::{cancel::Cancelled, runs::Runs};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::Utc;
 use indicatif::{HumanBytes, HumanCount};
-use seedbed_protocol::broker;
-use serde_json::json;
+use seedbed_protocol::broker::{self, BrokerError, Trouble};
+use serde_json::{Value, json};
 
 use crate::{
     catalog::{
@@ -39,18 +39,19 @@ pub(in crate::cli) async fn status(
         list_jobs(&catalog, json).await?;
         return Ok(0);
     }
-    let parked = parked(settings).await;
+    let broker = BrokerStatus::ask(settings).await;
     let status = Status::read(&catalog, args.failures || json).await?;
     if json {
         print_json(&json!({
             "runs": status.runs,
             "ways": status.ways,
             "failures": status.failures,
-            "parked": parked,
+            "parked": broker.parked,
+            "broker": broker.trouble_json(),
             "freshness": status.freshness,
         }));
     } else {
-        status.print(parked);
+        status.print(&broker);
     }
     Ok(0)
 }
@@ -89,7 +90,10 @@ impl Status {
         })
     }
 
-    fn print(&self, parked: Option<Parked>) {
+    fn print(&self, broker: &BrokerStatus) {
+        if let Some(blocked @ Trouble::Blocked { .. }) = &broker.trouble {
+            print_lines(&blocked.to_string());
+        }
         let Some(newest) = self.runs.first() else {
             return print_lines("no runs yet; `seedbed local` or `seedbed run` starts one");
         };
@@ -106,7 +110,7 @@ impl Status {
         if unnamed > 0 {
             print_lines(&format!("and {unnamed} more: seedbed status --failures"));
         }
-        if let Some(Parked { jobs, events }) = parked
+        if let Some(Parked { jobs, events }) = broker.parked
             && jobs + events > 0
         {
             print_lines(&format!(
@@ -116,25 +120,51 @@ impl Status {
     }
 }
 
-/// How many messages are parked, if there is a broker and it answers soon.
-async fn parked(settings: &Settings) -> Option<Parked> {
-    if settings.broker.is_memory() {
-        return None;
-    }
-    let mut config = settings.broker.clone();
-    config.connect_timeout = config.connect_timeout.min(BROKER_TIMEOUT);
-    let parked = async {
-        let broker = broker::connect(&config).await?;
-        let parked = Parked::of(broker.as_ref()).await;
-        broker.close().await;
-        parked
-    };
-    match parked.await {
-        Ok(parked) => Some(parked),
-        Err(error) => {
-            eprintln!("parked messages are not shown: {error}");
-            None
+/// What the broker says of itself.
+#[derive(Default)]
+struct BrokerStatus {
+    /// Unknown if there is no broker, or it does not answer soon.
+    parked: Option<Parked>,
+    /// What keeps jobs from being published.
+    trouble: Option<Trouble>,
+}
+
+impl BrokerStatus {
+    async fn ask(settings: &Settings) -> Self {
+        if settings.broker.is_memory() {
+            return Self::default();
         }
+        let mut config = settings.broker.clone();
+        config.connect_timeout = config.connect_timeout.min(BROKER_TIMEOUT);
+        let asked = async {
+            let broker = broker::connect(&config).await?;
+            let trouble = broker.probe().await;
+            let parked = Parked::of(broker.as_ref()).await;
+            broker.close().await;
+            Ok::<_, BrokerError>((parked?, trouble))
+        };
+        match asked.await {
+            Ok((parked, trouble)) => Self {
+                parked: Some(parked),
+                trouble,
+            },
+            Err(error) => {
+                eprintln!("parked messages are not shown: {error}");
+                Self {
+                    parked: None,
+                    trouble: Some(Trouble::away(error)),
+                }
+            }
+        }
+    }
+
+    /// For programs; null if there is nothing to say.
+    fn trouble_json(&self) -> Value {
+        let trouble = self.trouble.as_ref();
+        trouble.map_or(
+            Value::Null,
+            |trouble| json!({"trouble": trouble.name(), "message": trouble.to_string()}),
+        )
     }
 }
 

@@ -101,6 +101,7 @@ impl Api {
             version: env!("CARGO_PKG_VERSION"),
             stores: freshness.stores(),
             freshness: freshness.into(),
+            broker: self.broker.trouble().map(Into::into),
             parked,
             waiting,
             current_run: runs.iter().find(|run| run.is_running()).cloned(),

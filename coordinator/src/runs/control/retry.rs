@@ -8,8 +8,9 @@ use seedbed_protocol::{
     JobId, RunId, StoreId,
     broker::{Broker, Queue},
 };
+use tracing::warn;
 
-use super::messages::{job_id, settle_page, take_page};
+use super::messages::{if_broker_answers, job_id, settle_page, take_page};
 use crate::{
     catalog::{Catalog, Retried},
     runs::error::RunError,
@@ -19,7 +20,7 @@ use crate::{
 /// the parked messages of those that they replace. Only those of `stores`, unless that is empty.
 ///
 /// # Errors
-/// [`RunError`].
+/// [`RunError`], but not of a broker that is away: then the parked messages stay.
 pub(super) async fn retry(
     catalog: &Catalog,
     broker: &dyn Broker,
@@ -27,7 +28,10 @@ pub(super) async fn retry(
     stores: &[StoreId],
 ) -> Result<Retried, RunError> {
     let retried = catalog.retry_failed(run_id, stores).await?;
-    remove_parked(catalog, broker).await?;
+    let left = if_broker_answers(broker, remove_parked(catalog, broker)).await?;
+    if let Some(reason) = left {
+        warn!("parked messages of the jobs that start over stay until the next retry: {reason}");
+    }
     Ok(retried)
 }
 

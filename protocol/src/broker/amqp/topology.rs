@@ -78,6 +78,12 @@ impl Route {
     }
 }
 
+/// Returns the names of the queues where the messages of `queue` wait for a later try.
+pub(super) fn delay_queues(queue: Queue) -> impl Iterator<Item = String> {
+    let tiers = if queue.has_delays() { &TIERS[..] } else { &[] };
+    tiers.iter().map(|tier| delay_queue(*tier))
+}
+
 fn delay_queue(tier: u32) -> String {
     format!("{}.delay.{tier}", Queue::Jobs)
 }
@@ -182,7 +188,9 @@ fn refused(kind: &'static str, name: &str, error: &lapin::Error) -> BrokerError 
     let ErrorKind::ProtocolError(protocol) = error.kind() else {
         return error.clone().into();
     };
-    let next = match protocol.kind() {
+    let kind_of_error = protocol.kind();
+    let is_other = *kind_of_error == AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED);
+    let next = match kind_of_error {
         AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => format!(
             "let the workers finish what is in it, delete it (rabbitmqctl delete_queue {name}, with -p for \
              the virtual host) and start again, or name a new virtual host in broker.url"
@@ -198,6 +206,7 @@ fn refused(kind: &'static str, name: &str, error: &lapin::Error) -> BrokerError 
         name: name.to_owned(),
         reason: protocol.get_message().to_string(),
         next,
+        may_pass: !is_other,
     }
 }
 
