@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::publishing::{job_maker, publisher, supervisor};
 use crate::{
     catalog::Catalog,
-    http::{HttpError, HttpParts, HttpSections, HttpServer},
+    http::{HttpError, HttpParts, HttpSections, HttpServer, Listeners},
     runs::{
         Demand, Gauges, RecordError, Recorder, RunError, Runs, StoreList, Supervisor, keep_schedule,
     },
@@ -90,6 +90,19 @@ impl Service {
     /// # Errors
     /// [`ServeError`] names what cannot be used.
     pub async fn open(settings: &Settings, parts: ServiceParts) -> Result<Self, ServeError> {
+        let listeners = Listeners::bind(&settings.serve).await?;
+        Self::on(&listeners, settings, parts)
+    }
+
+    /// Answers requests about these parts that come in at `listeners`.
+    ///
+    /// # Errors
+    /// [`ServeError`] names what cannot be used.
+    pub fn on(
+        listeners: &Listeners,
+        settings: &Settings,
+        parts: ServiceParts,
+    ) -> Result<Self, ServeError> {
         let ServiceParts {
             catalog,
             broker,
@@ -123,7 +136,7 @@ impl Service {
             token: &settings.token,
         };
         Ok(Self {
-            http: HttpServer::bind(sections, parts).await?,
+            http: HttpServer::new(listeners, sections, parts)?,
             gauges: Gauges::new(catalog.clone()),
             recorder: Recorder::new(catalog, broker.clone(), watch::Sender::default()),
             broker,

@@ -26,6 +26,7 @@ mod events;
 mod fixture;
 mod jobs;
 mod listing;
+mod lost;
 mod opening;
 mod retention;
 mod reuse;

@@ -44,10 +44,10 @@ impl AmqpBroker {
     /// [`BrokerError`]: at once when RabbitMQ refuses, after `config.connect_timeout` when it cannot be reached.
     pub async fn connect(config: &BrokerConfig) -> Result<Self, BrokerError> {
         let [publishing, taking] = lines(config)?;
-        let patience = config.connect_timeout;
+        let (peer, patience) = (taking.address.peer(), config.connect_timeout);
         let publishing = Link::open(publishing, patience).await?;
         let taking = Link::open(taking, patience).await?;
-        Self::on(config, publishing, taking)
+        Ok(Self::on(config, peer, publishing, taking))
     }
 
     /// Connects in the background, however long that takes, and declares the queues then.
@@ -56,10 +56,12 @@ impl AmqpBroker {
     /// [`BrokerError::Setting`].
     pub fn start(config: &BrokerConfig) -> Result<Self, BrokerError> {
         let [publishing, taking] = lines(config)?;
-        Self::on(config, Link::start(publishing), Link::start(taking))
+        let peer = taking.address.peer();
+        let (publishing, taking) = (Link::start(publishing), Link::start(taking));
+        Ok(Self::on(config, peer, publishing, taking))
     }
 
-    fn on(config: &BrokerConfig, publishing: Link, taking: Link) -> Result<Self, BrokerError> {
+    fn on(config: &BrokerConfig, peer: Peer, publishing: Link, taking: Link) -> Self {
         let shared = Arc::new(Shared {
             publisher: Publisher::start(publishing),
             taking,
@@ -67,11 +69,11 @@ impl AmqpBroker {
             runtime: Handle::current(),
         });
         metrics::observe(&shared);
-        Ok(Self {
+        Self {
             shared,
             channel: Mutex::default(),
-            peer: address::resolve(config)?.peer(),
-        })
+            peer,
+        }
     }
 
     /// Returns the channel of [`Broker::take`], a new one if there is none or it was lost.
@@ -89,11 +91,24 @@ impl AmqpBroker {
     async fn ask(&self, names: &[String]) -> Result<Vec<lapin::Queue>, BrokerError> {
         match self.ask_once(names).await {
             Err(BrokerError::NotNow { .. }) => {
-                topology::declare(&self.shared.taking.channel_now().await?).await?;
+                self.declare_again().await?;
                 self.ask_once(names).await
             }
             asked => asked,
         }
+    }
+
+    /// Declares everything while the program runs: what keeps it from that may pass.
+    async fn declare_again(&self) -> Result<(), BrokerError> {
+        let channel = self.shared.taking.channel_now().await?;
+        topology::declare(&channel)
+            .await
+            .map_err(|error| match error {
+                BrokerError::Topology { .. } => BrokerError::NotNow {
+                    reason: error.to_string(),
+                },
+                error => error,
+            })
     }
 
     async fn ask_once(&self, names: &[String]) -> Result<Vec<lapin::Queue>, BrokerError> {
@@ -154,7 +169,7 @@ impl Broker for AmqpBroker {
     async fn take(&self, queue: Queue) -> Result<Option<Delivery>, BrokerError> {
         match self.take_once(queue).await {
             Err(BrokerError::NotNow { .. }) => {
-                topology::declare(&self.shared.taking.channel_now().await?).await?;
+                self.declare_again().await?;
                 self.take_once(queue).await
             }
             taken => taken,
