@@ -66,19 +66,19 @@ impl Supervisor {
         self.listed.clone()
     }
 
-    /// Runs one round. Ends early when `stop` is cancelled.
+    /// Runs one round. Ends early when `stop` is cancelled. What fails for a transient reason is left to the next round.
     ///
     /// # Errors
-    /// [`RunError`] when the catalog or the broker fails.
+    /// [`RunError`] when the catalog or the broker fails for good.
     pub async fn run_once(&self, stop: &CancellationToken) -> Result<(), RunError> {
-        self.publish(stop).await?;
-        self.settle().await
+        later_if_transient(self.publish(stop).await)?;
+        later_if_transient(self.settle().await)
     }
 
     /// Runs round after round, until `stop` is cancelled.
     ///
     /// # Errors
-    /// As [`Self::run_once`], except for transient ones.
+    /// As [`Self::run_once`].
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
         // Publishing takes as long as the broker needs; meanwhile other runs end.
         let publishing = async {
