@@ -134,5 +134,10 @@ async fn ready(State(probes): State<Arc<Probes>>) -> (StatusCode, Cow<'static, s
         Some(blocked @ Trouble::Blocked { .. }) => {
             (StatusCode::OK, format!("ready, but {blocked}\n").into())
         }
+        // The reason names users and queues, and is in the log.
+        Some(Trouble::Refused { .. }) => (
+            StatusCode::OK,
+            "ready, but RabbitMQ refuses what is needed\n".into(),
+        ),
     }
 }

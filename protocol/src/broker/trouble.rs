@@ -13,6 +13,11 @@ pub enum Trouble {
         /// What the last try said.
         reason: String,
     },
+    /// The broker refuses what Seedbed needs, until somebody allows it again.
+    Refused {
+        /// What it refuses.
+        reason: String,
+    },
     /// The broker is short of memory or disk, and takes no messages until its alarm ends. What it has can be taken.
     Blocked {
         /// What the broker is short of, in its own words.
@@ -27,16 +32,23 @@ impl Trouble {
         Self::Away { reason }
     }
 
+    /// Returns the trouble of a broker that refuses something for `reason`.
+    pub fn refused(reason: impl ToString) -> Self {
+        let reason = shown(&reason.to_string());
+        Self::Refused { reason }
+    }
+
     /// Returns the trouble of a broker that blocks publishers because of `reason`.
     pub fn blocked(reason: impl ToString) -> Self {
         let reason = shown(&reason.to_string());
         Self::Blocked { reason }
     }
 
-    /// Returns its name for programs: `away` or `blocked`.
+    /// Returns its name for programs: `away`, `refused` or `blocked`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Away { .. } => "away",
+            Self::Refused { .. } => "refused",
             Self::Blocked { .. } => "blocked",
         }
     }
@@ -44,7 +56,7 @@ impl Trouble {
     /// Returns the reason.
     pub fn reason(&self) -> &str {
         match self {
-            Self::Away { reason } | Self::Blocked { reason } => reason,
+            Self::Away { reason } | Self::Refused { reason } | Self::Blocked { reason } => reason,
         }
     }
 }
@@ -53,6 +65,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Away { reason } => write!(f, "no connection to the broker: {reason}"),
+            Self::Refused { reason } => write!(f, "RabbitMQ refuses what is needed: {reason}"),
             Self::Blocked { reason } => write!(
                 f,
                 "RabbitMQ takes no messages until its alarm ends ({reason}): give it memory or disk"

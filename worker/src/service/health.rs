@@ -85,6 +85,11 @@ async fn ready(State(probed): State<Probed>) -> (StatusCode, Cow<'static, str>) 
         Some(blocked @ Trouble::Blocked { .. }) => {
             (StatusCode::OK, format!("ready, but {blocked}\n").into())
         }
+        // The reason names users and queues, and is in the log.
+        Some(Trouble::Refused { .. }) => (
+            StatusCode::OK,
+            "ready, but RabbitMQ refuses what is needed\n".into(),
+        ),
         Some(Trouble::Away { .. }) => unready("no connection to the broker\n"),
     }
 }

@@ -91,8 +91,9 @@ impl Status {
     }
 
     fn print(&self, broker: &BrokerStatus) {
-        if let Some(blocked @ Trouble::Blocked { .. }) = &broker.trouble {
-            print_lines(&blocked.to_string());
+        if let Some(trouble @ (Trouble::Blocked { .. } | Trouble::Refused { .. })) = &broker.trouble
+        {
+            print_lines(&trouble.to_string());
         }
         let Some(newest) = self.runs.first() else {
             return print_lines("no runs yet; `seedbed local` or `seedbed run` starts one");

@@ -11,7 +11,7 @@ use super::{
     super::{error::BrokerError, trouble::Trouble},
     address::Address,
     topology,
-    watching::{self, publish_probe},
+    watching::{self, Health, publish_probe},
 };
 
 /// How long one try at a connection may take before it counts as failed.
@@ -50,8 +50,7 @@ pub(super) struct Line {
 enum State {
     Open {
         connection: Arc<Connection>,
-        /// Why RabbitMQ takes no messages over it, while it takes none.
-        blocked: Option<String>,
+        health: Health,
     },
     /// There is none now. What the last try said.
     Away { reason: String },
@@ -103,7 +102,7 @@ impl Link {
             State::Open { connection, .. } if !connection.status().connected() => {
                 Some(Trouble::away("the connection was lost"))
             }
-            State::Open { blocked, .. } => blocked.as_ref().map(Trouble::blocked),
+            State::Open { health, .. } => health.trouble(),
             State::Away { reason } => Some(Trouble::away(reason)),
             State::Refused(error) => Some(Trouble::away(error)),
         }
@@ -178,7 +177,7 @@ impl Link {
         let mut states = self.states.clone();
         tokio::select! {
             _ = asked => {}
-            _ = states.wait_for(|state| matches!(state, State::Open { blocked: Some(_), .. })) => {}
+            _ = states.wait_for(|state| matches!(state, State::Open { health, .. } if health.blocked.is_some())) => {}
             () = tokio::time::sleep(PROBE_TIMEOUT) => {}
         }
         self.trouble()
@@ -196,7 +195,7 @@ impl Link {
 fn opened(connection: Connection) -> State {
     State::Open {
         connection: Arc::new(connection),
-        blocked: None,
+        health: Health::default(),
     }
 }
 
@@ -250,17 +249,17 @@ async fn keep_open(line: Line, states: watch::Sender<State>, closed: Cancellatio
     }
 }
 
-/// Notes whether RabbitMQ blocks the connection, until that is lost.
+/// Notes how the connection is, until it is lost.
 async fn watch_over(line: &Line, connection: &Connection, states: &watch::Sender<State>) {
-    let note = |reason: Option<String>| {
+    let change = |change: &dyn Fn(&mut Health)| {
         states.send_modify(|state| {
-            if let State::Open { blocked, .. } = state {
-                *blocked = reason;
+            if let State::Open { health, .. } = state {
+                change(health);
             }
         });
     };
     if line.publishes {
-        watching::publishing(connection, note).await;
+        watching::publishing(connection, change).await;
     } else {
         watching::ended(connection).await;
     }

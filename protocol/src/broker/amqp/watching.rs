@@ -10,7 +10,7 @@ use futures::StreamExt;
 use lapin::{BasicProperties, Channel, Connection, Event, options::BasicPublishOptions};
 
 use super::{
-    super::error::BrokerError,
+    super::{error::BrokerError, trouble::Trouble},
     topology::{self, DEFAULT_EXCHANGE},
 };
 
@@ -34,9 +34,27 @@ pub(super) async fn ended(connection: &Connection) {
     }
 }
 
-/// Does the same for a connection that publishes. Meanwhile says what RabbitMQ is short of when it blocks the connection,
-/// and `None` when it takes messages again.
-pub(super) async fn publishing(connection: &Connection, note: impl Fn(Option<String>)) {
+/// How an open connection is.
+#[derive(Clone, Default)]
+pub(super) struct Health {
+    /// What RabbitMQ is short of, while it blocks the connection.
+    pub(super) blocked: Option<String>,
+    /// What RabbitMQ refuses.
+    refused: Option<String>,
+}
+
+impl Health {
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        let blocked = self.blocked.as_ref().map(Trouble::blocked);
+        blocked.or_else(|| self.refused.as_ref().map(Trouble::refused))
+    }
+}
+
+/// Does the same for a connection that publishes. Meanwhile calls `change` with what becomes of its health.
+pub(super) async fn publishing(
+    connection: &Connection,
+    change: impl Fn(&dyn Fn(&mut Health)) + Copy,
+) {
     let mut events = connection.events_listener();
     let noting = async {
         while let Some(event) = events.next().await {
@@ -46,11 +64,11 @@ pub(super) async fn publishing(connection: &Connection, note: impl Fn(Option<Str
                         reason,
                         "RabbitMQ takes no messages until its alarm ends; publishing waits"
                     );
-                    note(Some(reason));
+                    change(&|health| health.blocked = Some(reason.clone()));
                 }
                 Event::ConnectionUnblocked => {
                     tracing::info!("RabbitMQ takes messages again; publishing continues");
-                    note(None);
+                    change(&|health| health.blocked = None);
                 }
                 _ => {}
             }
@@ -60,25 +78,47 @@ pub(super) async fn publishing(connection: &Connection, note: impl Fn(Option<Str
     tokio::select! {
         () = ended(connection) => {}
         () = noting => {}
-        () = keep_probing(connection) => {}
+        () = keep_probing(connection, change) => {}
     }
 }
 
-async fn keep_probing(connection: &Connection) {
+async fn keep_probing(connection: &Connection, change: impl Fn(&dyn Fn(&mut Health)) + Copy) {
+    let mut refused = None;
     loop {
-        if let Err(error) = probe_for_a_while(connection).await {
-            tracing::warn!(%error, "RabbitMQ does not do all that Seedbed needs; trying again");
+        let probed = probe_for_a_while(connection, || {
+            if refused.take().is_some() {
+                tracing::info!("RabbitMQ does again what is needed");
+                change(&|health| health.refused = None);
+            }
+        });
+        match probed.await {
+            Ok(()) | Err(BrokerError::Lost { .. }) => {}
+            Err(error) => {
+                let reason = error.to_string();
+                if refused.as_ref() != Some(&reason) {
+                    tracing::warn!(%error, "RabbitMQ does not do all that is needed; trying again");
+                    change(&|health| health.refused = Some(reason.clone()));
+                    refused = Some(reason);
+                }
+            }
         }
         tokio::time::sleep(PROBE_PAUSE).await;
     }
 }
 
-/// Declares everything and then probes, over one channel.
-async fn probe_for_a_while(connection: &Connection) -> Result<(), BrokerError> {
+/// Declares everything and then probes, over one channel. Calls `well` when a probe has passed.
+async fn probe_for_a_while(
+    connection: &Connection,
+    mut well: impl FnMut(),
+) -> Result<(), BrokerError> {
     let channel = connection.create_channel().await?;
     topology::declare(&channel).await?;
-    for _ in 0..PROBES_PER_DECLARATION {
+    for passed in 0..PROBES_PER_DECLARATION {
         publish_probe(&channel).await?;
+        // A refusal of the probe shows with the next one.
+        if passed > 0 {
+            well();
+        }
         tokio::time::sleep(PROBE_PAUSE).await;
     }
     Ok(())

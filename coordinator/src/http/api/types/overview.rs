@@ -75,7 +75,8 @@ impl From<Freshness> for Ages {
 /// What keeps the broker from taking messages. It passes, and everything continues by itself then.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(in crate::http::api) struct BrokerTrouble {
-    /// away: there is no connection. blocked: the broker is short of memory or disk.
+    /// away: there is no connection. refused: the broker refuses what is needed. blocked: it is short of memory or
+    /// disk.
     trouble: &'static str,
     /// For people.
     message: String,
