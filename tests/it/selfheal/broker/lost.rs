@@ -91,27 +91,27 @@ async fn programs_outlive_their_virtual_host_and_a_revoked_permission() {
     let begun = |n| move |metrics: &testkit::powersync::Metrics| metrics.total.streams >= n;
     cluster.service.wait_for(begun(4)).await;
     let name = vhost(&cluster).to_owned();
-    tokio::task::block_in_place(|| rabbitmq.ctl(&["delete_vhost", &name]));
     let notices = async |what: &str| {
         wait::until(what, async || {
             server.get("/readyz", None).await.body != b"ready\n"
         })
         .await;
     };
-    notices("the server notices that its virtual host is gone").await;
-    tokio::task::block_in_place(|| {
-        rabbitmq.add_vhost(&name);
-        rabbitmq.allow("guest", &name);
-    });
-    let before = cluster.service.metrics().total.streams;
-    cluster.service.wait_for(begun(before + 3)).await;
     tokio::task::block_in_place(|| {
         rabbitmq.ctl(&["clear_permissions", "-p", &name, "guest"]);
         rabbitmq.drop_connections();
     });
     notices("the server notices that it may not enter").await;
     tokio::task::block_in_place(|| rabbitmq.allow("guest", &name));
+    let before = cluster.service.metrics().total.streams;
+    cluster.service.wait_for(begun(before + 3)).await;
     assert!(run.is_running(), "{}", run.error());
+    tokio::task::block_in_place(|| rabbitmq.ctl(&["delete_vhost", &name]));
+    notices("the server notices that its virtual host is gone").await;
+    tokio::task::block_in_place(|| {
+        rabbitmq.add_vhost(&name);
+        rabbitmq.allow("guest", &name);
+    });
     let ended = run.end().await;
     assert_eq!(ended.code, Some(0), "{ended}");
     cluster.assert_seeded(&stores).await;
