@@ -19,21 +19,24 @@
 
 mod database;
 mod events;
+mod history;
 mod jobs;
 mod listing;
 mod runs;
+mod secrets;
 mod snapshots;
 mod state;
 mod stores;
 
 pub use database::{Catalog, CatalogError, file_of, name_of};
 pub use events::Applied;
+pub use history::{Forgotten, HistoryCursor};
 pub use jobs::{
     Awaited, FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob,
     QueuedJob, Retried,
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, RunKind, Sweep};
-pub use runs::{RunCursor, RunReport, Totals, WayCount};
+pub use runs::{RunCursor, RunReport, ScheduleClaim, Totals, WayCount};
 pub use snapshots::{JobObjects, Retention, SnapshotRecord, SnapshotRef};
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

@@ -11,6 +11,8 @@
 //! Rooms, from the ground up; each uses only earlier ones: `settings`, `metrics`, `backoff` < [`powersync`] <
 //! [`oplog`] < [`snapshot`] < [`seed`] < [`service`] < [`program`].
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod backoff;
 mod metrics;
 pub mod oplog;

@@ -1,10 +1,14 @@
-//! The table `runs`: what is shown of them (`report`), and their changes from the lease to the end (`lifecycle`).
+//! The table `runs`: what is shown of them (`report`), and their changes from the lease to the end (`lifecycle`);
+//! and the claims of scheduled times, which become runs (`schedule`).
 //!
 //! In: runs that a listing added. Out: rows of `runs`, totals and pages. Each change is one transaction: a kill leaves it made
 //! or not made; a lease of a killed process expires.
 
 mod lifecycle;
 mod report;
+mod schedule;
 
 pub(super) use lifecycle::{reopen_run, run_state};
 pub use report::{RunCursor, RunReport, Totals, WayCount};
+pub use schedule::ScheduleClaim;
+pub(super) use schedule::end_claim;

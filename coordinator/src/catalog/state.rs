@@ -189,10 +189,14 @@ mod tests {
     /// A query uses a partial index only if its condition reads as the index's does.
     #[test]
     fn the_indexes_have_the_same_lists() {
-        let tables = include_str!("../../migrations/0001_runs_jobs_snapshots.sql");
+        let tables = concat!(
+            include_str!("../../migrations/0001_runs_jobs_snapshots.sql"),
+            include_str!("../../migrations/0041_listed_jobs.sql")
+        );
         for (index, condition) in [
             ("jobs_in_flight", format!("state IN ({IN_FLIGHT})")),
             ("jobs_by_deadline", format!("state IN ({PUBLISHED})")),
+            ("jobs_listed", format!("state = '{}'", JobState::Listed)),
             ("jobs_failed", format!("state = '{}'", JobState::Failed)),
             ("jobs_of_run", format!("state <> '{}'", JobState::Retried)),
             (

@@ -6,6 +6,7 @@ use seedbed_protocol::{
     RunId,
     broker::{self, Broker},
     process::{FAILED, INTERRUPTED, Signals},
+    say,
     snapshots::SnapshotRepository,
 };
 use tokio::sync::watch;
@@ -108,7 +109,7 @@ impl ClusterParts {
         config.connect_timeout = config.connect_timeout.min(BROKER_PATIENCE);
         let broker = match broker::connect(&config).await {
             Err(error) if error.may_pass() => {
-                eprintln!("continuing without the broker: {error}");
+                say!("continuing without the broker: {error}");
                 broker::start(&settings.broker)?
             }
             connected => connected?,

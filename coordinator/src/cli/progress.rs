@@ -12,8 +12,11 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::output::{
-    NAMED_FAILURES, failure_line, human_time, lay_out, print_event, print_json, print_lines, table,
+    LaidOut, NAMED_FAILURES, failure_line, human_time, lay_out, print_event, print_json,
+    print_lines, table,
 };
+use seedbed_protocol::say;
+
 use crate::runs::progress::{Counts, Observer, Progress, ReadProgress, Summary};
 
 /// Shows progress and summaries.
@@ -52,7 +55,7 @@ impl ProgressPrinter {
             Self::Lines => {
                 let pause = Duration::from_secs(5);
                 meter
-                    .every(pause, |reading| eprintln!("{}", reading.line()))
+                    .every(pause, |reading| say!("{}", reading.line()))
                     .await
             }
             Self::Json => {
@@ -86,15 +89,15 @@ impl Observer for ProgressPrinter {
         let failures = summary.failures.len() as u64;
         let unnamed = summary.totals.failed.saturating_sub(failures);
         for failure in &summary.failures {
-            eprintln!("failed: {}", failure_line(failure));
+            say!("failed: {}", failure_line(failure));
         }
         if unnamed > 0 {
-            eprintln!("and {unnamed} more: seedbed status --failures");
+            say!("and {unnamed} more: seedbed status --failures");
         }
     }
 }
 
-fn summary_table(summary: &Summary) -> String {
+fn summary_table(summary: &Summary) -> LaidOut {
     let totals = &summary.totals;
     let mut table = table(&[
         "STORES", "SEEDED", "FAILED", "ROWS", "SIZE", "TIME", "ROWS/S",

@@ -3,7 +3,7 @@
 //!
 //! Several processes may do so at once, and need no leader: each step is one that only one of them can make.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future;
 use seedbed_protocol::{
@@ -20,6 +20,7 @@ use crate::{
         Demand, Gauges, RecordError, Recorder, RunError, Runs, StoreList, Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
+    upkeep::keep_short,
 };
 
 /// Why serving stopped.
@@ -82,6 +83,8 @@ pub struct Service {
     stores: Arc<StoreList>,
     demand: Option<Arc<Demand>>,
     schedule: Option<Schedule>,
+    catalog: Catalog,
+    keep_history: Duration,
 }
 
 impl Service {
@@ -91,14 +94,14 @@ impl Service {
     /// [`ServeError`] names what cannot be used.
     pub async fn open(settings: &Settings, parts: ServiceParts) -> Result<Self, ServeError> {
         let listeners = Listeners::bind(&settings.serve).await?;
-        Self::on(&listeners, settings, parts)
+        Self::on(&listeners, settings, parts).await
     }
 
     /// Answers requests about these parts that come in at `listeners`.
     ///
     /// # Errors
     /// [`ServeError`] names what cannot be used.
-    pub fn on(
+    pub async fn on(
         listeners: &Listeners,
         settings: &Settings,
         parts: ServiceParts,
@@ -136,15 +139,17 @@ impl Service {
             token: &settings.token,
         };
         Ok(Self {
-            http: HttpServer::new(listeners, sections, parts)?,
+            http: HttpServer::new(listeners, sections, parts).await?,
             gauges: Gauges::new(catalog.clone()),
-            recorder: Recorder::new(catalog, broker.clone(), watch::Sender::default()),
+            recorder: Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default()),
             broker,
             supervisor,
             runs,
             stores,
             demand,
             schedule: settings.serve.schedule.clone(),
+            catalog,
+            keep_history: settings.catalog.keep_history,
         })
     }
 
@@ -197,7 +202,13 @@ impl Service {
             }
         };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
-        let triggers = future::join3(seeding_on_demand, starting_as_scheduled, measuring);
+        let forgetting = keep_short(&self.catalog, self.keep_history, &stop);
+        let triggers = future::join4(
+            seeding_on_demand,
+            starting_as_scheduled,
+            measuring,
+            forgetting,
+        );
         let (served, recorded, supervised, _) =
             future::join4(serving, recording, supervising, triggers).await;
         served.and(recorded).and(supervised)

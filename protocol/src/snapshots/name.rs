@@ -89,6 +89,11 @@ impl SnapshotName {
         format!("{self}{}", part.extension())
     }
 
+    /// Returns whether both are snapshots of one store.
+    pub fn same_store(&self, other: &Self) -> bool {
+        self.directory == other.directory
+    }
+
     /// Returns the job that made it.
     pub fn job_id(&self) -> JobId {
         self.job_id

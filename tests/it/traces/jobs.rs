@@ -26,7 +26,8 @@ async fn each_job_is_one_trace_whatever_happens_to_it() {
     report_to(&mut cluster, &collector);
     let faults = cluster.service.faults();
     // Beyond what a job sits out by itself.
-    let retry_after = Some("11".to_owned());
+    cluster.program.set("POWERSYNC__GIVE_UP_AFTER", "15s");
+    let retry_after = Some("16".to_owned());
     let unavailable = Fault::Status {
         status: 503,
         retry_after,

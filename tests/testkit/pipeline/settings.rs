@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use seedbed_protocol::{
     manifest::Encoding,
-    settings::Secret,
+    settings::{Secret, keys::SecretEncoding},
     telemetry::{LogConfig, LogFormat},
 };
 use seedbed_worker::settings::{
@@ -24,12 +24,13 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             compression: StreamCompression::None,
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(20),
-            max_reconnects: 3,
+            give_up_after: Duration::from_secs(2),
             max_streams: None,
         },
         token: TokenConfig {
             algorithm: TokenAlgorithm::HS256,
             secret: Some(Secret::new(service.secret)),
+            secret_encoding: SecretEncoding::Auto,
             key_file: None,
             kid: Some(service.kid),
             subject: "seedbed".to_owned(),

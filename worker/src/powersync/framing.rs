@@ -50,6 +50,7 @@ impl LineBuffer {
     /// [`StreamError::Malformed`] when the bytes are no line, or a line of more than [`MAX_LINE_BYTES`].
     pub fn take(&mut self) -> Result<Option<Line>, StreamError> {
         loop {
+            self.skip_blank_lines();
             let whole = match self.format {
                 LineFormat::Bson => self.bson_length()?,
                 LineFormat::Ndjson => self.ndjson_length(),
@@ -68,6 +69,14 @@ impl LineBuffer {
                     bytes,
                 }));
             }
+        }
+    }
+
+    /// Drops newlines from the front, all at once: a compressed megabyte of them is a few bytes.
+    fn skip_blank_lines(&mut self) {
+        if self.format == LineFormat::Ndjson && self.searched == 0 {
+            let line = self.bytes.iter().position(|byte| *byte != b'\n');
+            self.bytes.advance(line.unwrap_or(self.bytes.len()));
         }
     }
 

@@ -1,4 +1,7 @@
 //! The body of a sync stream: decompressed and cut into lines.
+//!
+//! A compressed body may be a million times as long as what arrives, and may hold nothing at all: reading pauses for the
+//! other jobs of the worker, and ends when too much comes without an operation.
 
 use std::time::Duration;
 
@@ -15,11 +18,26 @@ use super::{
     line::{Line, LineFormat},
 };
 
+/// Bytes, after decompression, that a stream may send without an operation. The longest checkpoint
+/// line has a quarter of it.
+pub const MAX_BYTES_WITHOUT_OPERATION: u64 = 256 << 20;
+
+/// Lines that a stream may send without an operation: a keepalive comes every 20 s.
+const MAX_LINES_WITHOUT_OPERATION: u64 = 100_000;
+
+/// So many bytes are decompressed before the other jobs of the worker get their turn.
+const BYTES_PER_TURN: usize = 1 << 20;
+
 /// The lines of one open stream.
 pub struct Lines {
     body: Box<dyn AsyncRead + Send + Unpin>,
     buffer: LineBuffer,
     idle_timeout: Duration,
+    /// Bytes since the last operation, the buffered ones included.
+    without_operation: u64,
+    lines_without_operation: u64,
+    /// Bytes since the other jobs had their turn.
+    in_turn: usize,
 }
 
 impl Lines {
@@ -28,6 +46,9 @@ impl Lines {
             body: body_reader(response),
             buffer: LineBuffer::new(format),
             idle_timeout,
+            without_operation: 0,
+            lines_without_operation: 0,
+            in_turn: 0,
         }
     }
 
@@ -38,7 +59,15 @@ impl Lines {
     pub async fn next(&mut self) -> Result<Option<Line>, StreamError> {
         loop {
             if let Some(line) = self.buffer.take()? {
+                self.lines_without_operation += 1;
+                if self.lines_without_operation > MAX_LINES_WITHOUT_OPERATION {
+                    return Err(too_much(MAX_LINES_WITHOUT_OPERATION, "lines"));
+                }
                 return Ok(Some(line));
+            }
+            if self.in_turn >= BYTES_PER_TURN {
+                self.in_turn = 0;
+                tokio::task::yield_now().await;
             }
             let read = self.body.read_buf(self.buffer.room());
             let read = tokio::time::timeout(self.idle_timeout, read).await;
@@ -50,10 +79,29 @@ impl Lines {
                         "the body ended in the middle of a line".to_owned(),
                     ));
                 }
-                _ => {}
+                bytes => self.count(bytes)?,
             }
         }
     }
+
+    /// Records that the last line had an operation.
+    pub fn operation_arrived(&mut self) {
+        self.without_operation = 0;
+        self.lines_without_operation = 0;
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), StreamError> {
+        self.in_turn += bytes;
+        self.without_operation += bytes as u64;
+        if self.without_operation > MAX_BYTES_WITHOUT_OPERATION {
+            return Err(too_much(MAX_BYTES_WITHOUT_OPERATION, "bytes"));
+        }
+        Ok(())
+    }
+}
+
+fn too_much(limit: u64, what: &str) -> StreamError {
+    StreamError::Malformed(format!("more than {limit} {what} without an operation"))
 }
 
 /// Returns the body of an answer, decompressed.

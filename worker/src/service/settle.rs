@@ -14,7 +14,7 @@ use seedbed_protocol::{
     telemetry::trace::{TraceContext, fail, trace_id},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, error, info, warn};
+use tracing::{Instrument, Span, debug, error, info, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{
@@ -198,7 +198,12 @@ impl Settler {
             delivery.park(error.to_string()).await?;
             return Ok(JobOutcome::Failed);
         };
-        warn!(step = error.step(), "retrying in {delay:?}: {error}");
+        if error.is_overload() {
+            // The gate says so once a minute, for all jobs.
+            debug!(step = error.step(), "retrying in {delay:?}: {error}");
+        } else {
+            warn!(step = error.step(), "retrying in {delay:?}: {error}");
+        }
         let failure = failure_of(error, Some(at));
         self.report(&subject, EventKind::Failed(failure)).await?;
         if !error.is_overload() {

@@ -37,9 +37,15 @@ pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Ve
     let first = parts.note("stores", first_store(settings, source).await, |store| {
         format!("{}: the first is {}", source.name(), store.scope.store_id)
     });
-    let snapshots = parts.note("snapshots", open_snapshots(settings).await, |_| {
-        format!("{}: written, read and deleted", settings.snapshots.url)
-    });
+    let snapshots = parts.note(
+        "snapshots",
+        open_snapshots(settings).await,
+        |(_, lacking)| {
+            let did = format!("{}: written, read and deleted", settings.snapshots.url);
+            [&[did], &lacking[..]].concat().join("; ")
+        },
+    );
+    let snapshots = snapshots.map(|(snapshots, _)| snapshots);
     let download = &settings.download;
     if download.has_keys() || download.anonymous {
         parts.note("downloads", downloads::check(settings).await, Clone::clone);
@@ -74,10 +80,12 @@ async fn first_store(settings: &Settings, source: &StoreSource) -> Checked<Store
     Ok(store)
 }
 
-async fn open_snapshots(settings: &Settings) -> Checked<SnapshotRepository> {
+/// Opens the place for snapshots, and says what its service lacks.
+async fn open_snapshots(settings: &Settings) -> Checked<(SnapshotRepository, Vec<String>)> {
     let snapshots = SnapshotRepository::open(&settings.snapshots)?;
     snapshots.check().await?;
-    Ok(snapshots)
+    let lacking = snapshots.limitations().await?;
+    Ok((snapshots, lacking.into_iter().map(str::to_owned).collect()))
 }
 
 /// Opens the catalog if there is one; otherwise checks that it could be made.

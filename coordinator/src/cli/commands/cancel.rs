@@ -2,6 +2,8 @@
 
 use indicatif::HumanCount;
 
+use seedbed_protocol::say;
+
 use crate::{
     cli::{
         args::CancelArgs,
@@ -24,13 +26,13 @@ pub(in crate::cli) async fn cancel(
     if json {
         print_json(&cancelled);
     } else {
-        eprintln!(
+        say!(
             "{} stores will not be seeded; {} have started and continue",
             HumanCount(cancelled.cancelled),
             HumanCount(cancelled.going_on)
         );
         if let Some(reason) = &cancelled.messages_left {
-            eprintln!(
+            say!(
                 "their messages are still in the queue ({reason}); `seedbed serve` or the next run removes them, and a \
                  worker that is faster seeds a store once more"
             );

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use seedbed_protocol::process::{FAILED, INTERRUPTED};
+use seedbed_protocol::{
+    process::{FAILED, INTERRUPTED},
+    say,
+};
 
 use crate::{
     catalog::{InFlight, RunKind, Sweep},
@@ -48,7 +51,7 @@ pub(in crate::cli) async fn local(
         LocalOutcome::Finished(_) => FAILED,
         LocalOutcome::NothingToDo => {
             if !json {
-                eprintln!("no store needs a new job");
+                say!("no store needs a new job");
             }
             0
         }

@@ -2,6 +2,8 @@
 
 use indicatif::HumanCount;
 
+use seedbed_protocol::say;
+
 use crate::{
     catalog::Retried,
     cli::{
@@ -27,7 +29,7 @@ pub(in crate::cli) async fn retry(
     if let Some(trouble) = parts.broker.trouble()
         && retried.jobs > 0
     {
-        eprintln!(
+        say!(
             "they are recorded, and published when the broker takes messages again, by this command, `seedbed serve` or \
              the next run: {trouble}"
         );
@@ -39,9 +41,9 @@ fn tell_retried(retried: &Retried, json: bool) {
     if json {
         return print_event("retried", retried);
     }
-    eprintln!("{} stores start over", HumanCount(retried.jobs));
+    say!("{} stores start over", HumanCount(retried.jobs));
     if retried.skipped > 0 {
-        eprintln!(
+        say!(
             "{} stay as they are, since a later run had a job for them or they are gone",
             HumanCount(retried.skipped)
         );

@@ -58,7 +58,7 @@ pub(in crate::cli) async fn serve(
         snapshots,
         stores,
     };
-    let service = Service::on(&listeners, &settings, service_parts)?;
+    let service = Service::on(&listeners, &settings, service_parts).await?;
     drop(listeners);
     if !is_told {
         tell_addresses(service.address(), service.health_address(), json);

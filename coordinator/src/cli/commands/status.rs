@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use chrono::Utc;
 use indicatif::{HumanBytes, HumanCount};
-use seedbed_protocol::broker::{self, BrokerError, Trouble};
+use seedbed_protocol::{
+    broker::{self, BrokerError, Trouble},
+    say,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,7 +19,8 @@ use crate::{
         connect::existing_catalog,
         exit::CliError,
         output::{
-            NAMED_FAILURES, TABLE_ROWS, failure_line, lay_out, print_json, print_lines, table,
+            LaidOut, NAMED_FAILURES, TABLE_ROWS, failure_line, lay_out, print_json, print_lines,
+            table,
         },
     },
     runs::Parked,
@@ -150,7 +154,7 @@ impl BrokerStatus {
                 trouble,
             },
             Err(error) => {
-                eprintln!("parked messages are not shown: {error}");
+                say!("parked messages are not shown: {error}");
                 Self {
                     parked: None,
                     trouble: Some(Trouble::away(error)),
@@ -169,7 +173,7 @@ impl BrokerStatus {
     }
 }
 
-fn run_table(runs: &[RunReport]) -> String {
+fn run_table(runs: &[RunReport]) -> LaidOut {
     let mut rows = table(&[
         "STARTED",
         "STATE",
@@ -238,7 +242,7 @@ async fn list_jobs(catalog: &Catalog, as_json: bool) -> Result<(), CatalogError>
     }
 }
 
-fn job_table(jobs: &[JobRecord]) -> String {
+fn job_table(jobs: &[JobRecord]) -> LaidOut {
     let mut rows = table(&["STORE", "STATE", "WAY", "WHY", "TRIES", "WORKER", "TRACE"]);
     for job in jobs {
         let shown = |text: &Option<String>| text.clone().unwrap_or_default();

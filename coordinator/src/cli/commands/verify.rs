@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use seedbed_protocol::process::FAILED;
+use seedbed_protocol::{process::FAILED, say};
 use serde_json::json;
 
 use crate::{
@@ -73,7 +73,7 @@ async fn verify_sample(
                 if json {
                     print_json(&json!({"store": store, "ok": false, "error": error.to_string()}));
                 } else {
-                    eprintln!("bad: {store}: {error}");
+                    say!("bad: {store}: {error}");
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     catalog::{CatalogError, JobCursor, JobFilter, JobState, RunCursor, RunState},
     http::{
+        json::Json,
         problem::{Problem, ProblemBody},
         responses::{Failures, NotAdmin, RateLimited},
     },

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
 };
@@ -22,6 +21,7 @@ use super::{
 use crate::{
     http::{
         auth::bearer,
+        json::Json,
         problem::{Problem, ProblemBody},
         responses::{Failures, RateLimited},
     },

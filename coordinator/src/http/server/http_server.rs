@@ -75,7 +75,7 @@ impl HttpServer {
     ///
     /// # Errors
     /// [`HttpError`] names the setting.
-    pub fn new(
+    pub async fn new(
         listeners: &Listeners,
         sections: HttpSections<'_>,
         parts: HttpParts,
@@ -83,6 +83,7 @@ impl HttpServer {
         let serve = sections.serve.clone();
         let stopping = CancellationToken::new();
         let states = states(sections, parts, stopping.clone())?;
+        states.downloads.tell_unless_signing().await;
         let (listener, health) = listeners.sockets().map_err(|source| HttpError::Listen {
             address: serve.listen,
             source,

@@ -73,7 +73,7 @@ pub(super) async fn publishing(
                 _ => {}
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = ended(connection) => {}
