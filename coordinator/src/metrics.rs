@@ -49,13 +49,14 @@ pub(crate) struct LostMetrics {
 
 impl LostMetrics {
     pub(crate) fn new() -> Self {
-        Self {
-            lost: meter()
-                .u64_counter("seedbed.jobs.lost")
-                .with_unit("{job}")
-                .with_description("Jobs that are published again, since the broker lost them")
-                .build(),
-        }
+        let lost = meter()
+            .u64_counter("seedbed.jobs.lost")
+            .with_unit("{job}")
+            .with_description("Jobs that are published again, since the broker lost them")
+            .build();
+        // An alert asks whether it grows, so it has to be there before.
+        lost.add(0, &[]);
+        Self { lost }
     }
 }
 

@@ -74,6 +74,9 @@ async fn lists_of_stores_are_read_at_the_same_time_through_a_pool() {
                 "SELECT {number} AS store_id, 0.1::float8 AS rate, n FROM generate_series(1, 2000) n \
                  WHERE now() > :since"
             )),
+            collection: None,
+            filter: None,
+            fields: None,
             store_id: "n".to_owned(),
         };
         let source = StoreSource::new(None, None, &config).unwrap();
