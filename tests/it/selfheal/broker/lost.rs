@@ -82,7 +82,7 @@ async fn programs_outlive_their_virtual_host_and_a_revoked_permission() {
     let mut cluster = Cluster::on(rabbitmq.clone(), None).await;
     cluster.program.set("BROKER__LOST_AFTER", "1s");
     Serving::prepare(&mut cluster.program);
-    let stores = cluster.add_stores(30, 5);
+    let stores = cluster.add_stores(40, 5);
     let slow = Fault::Delay(Duration::from_millis(200));
     cluster.service.faults().with_probability(1.0, slow);
     let workers = cluster.start_workers(1);
@@ -99,7 +99,7 @@ async fn programs_outlive_their_virtual_host_and_a_revoked_permission() {
     };
     tokio::task::block_in_place(|| {
         rabbitmq.ctl(&["clear_permissions", "-p", &name, "guest"]);
-        rabbitmq.drop_connections();
+        rabbitmq.ctl(&["close_all_connections", "--vhost", &name, "by a test"]);
     });
     notices("the server notices that it may not enter").await;
     tokio::task::block_in_place(|| rabbitmq.allow("guest", &name));
