@@ -152,6 +152,7 @@ install_jaeger() {
     mkdir -p "$jaeger"
     (
       cd "$jaeger"
+      # shellcheck disable=SC2030 # Only for this Go.
       export GOFLAGS=-mod=mod GOTOOLCHAIN=local GOWORK=off
       [ -e go.mod ] || go mod init traces 2>/dev/null
       go get "$all_in_one@v1.57.0" 2>/dev/null && go build -o . "$all_in_one"
@@ -168,6 +169,7 @@ install_ferretdb() {
     mkdir -p "$ferretdb"
     (
       cd "$ferretdb"
+      # shellcheck disable=SC2031 # Only for this Go.
       export GOFLAGS=-tags=ferretdb_no_sqlite GOTOOLCHAIN=local GOWORK=off
       [ -e go.mod ] || go mod init cluster 2>/dev/null
       echo "package cluster; import _ \"$module/cmd/ferretdb\"" >cluster.go

@@ -27,16 +27,18 @@ mod secrets;
 mod snapshots;
 mod state;
 mod stores;
+mod workers;
 
 pub use database::{Catalog, CatalogError, file_of, name_of};
 pub use events::Applied;
 pub use history::{Forgotten, HistoryCursor};
 pub use jobs::{
-    Awaited, FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob,
-    QueuedJob, Retried,
+    Awaited, DeadJob, FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt,
+    PendingJob, QueuedJob, Retried,
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, RunKind, Sweep};
 pub use runs::{RunCursor, RunReport, ScheduleClaim, Totals, WayCount};
-pub use snapshots::{JobObjects, Retention, SnapshotRecord, SnapshotRef};
+pub use snapshots::{ConfigChange, JobObjects, Retention, SnapshotRecord, SnapshotRef};
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};
+pub use workers::WorkerRecord;

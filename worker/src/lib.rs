@@ -23,5 +23,6 @@ pub mod service;
 pub mod settings;
 pub mod snapshot;
 
+pub use backoff::Backoff;
 pub use metrics::Counters;
 pub use service::{Probe, Shutdown, Worker};

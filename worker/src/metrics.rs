@@ -55,6 +55,7 @@ pub(crate) struct Metrics {
     operations: Counter<u64>,
     downloaded: Counter<u64>,
     uploaded: Counter<u64>,
+    noted: Counter<u64>,
     in_flight: UpDownCounter<i64>,
     slots: Gauge<u64>,
     streams_allowed: Gauge<u64>,
@@ -100,6 +101,11 @@ impl Metrics {
                 "Bytes of sync streams, after decompression",
             ),
             uploaded: counter("seedbed.uploaded", "By", "Bytes of new snapshots' files"),
+            noted: counter(
+                "seedbed.snapshots.noted",
+                "{snapshot}",
+                "New snapshots that a person should look at",
+            ),
             in_flight: meter
                 .i64_up_down_counter("seedbed.jobs.in_flight")
                 .with_unit("{job}")
@@ -187,6 +193,7 @@ impl Metrics {
         self.rows.add(manifest.rows(), &[]);
         let bytes = manifest.renditions.iter().map(|rendition| rendition.bytes);
         self.uploaded.add(bytes.sum(), &[]);
+        self.noted.add(u64::from(!manifest.notes.is_empty()), &[]);
     }
 }
 

@@ -41,6 +41,13 @@ impl WorkerSettings {
         positive("powersync.connect_timeout", self.powersync.connect_timeout)?;
         positive("powersync.idle_timeout", self.powersync.idle_timeout)?;
         positive("powersync.give_up_after", self.powersync.give_up_after)?;
+        if self.powersync.max_line_mib < 2 {
+            return invalid(
+                "powersync.max_line_mib",
+                "is less than 2; PowerSync sends lines of about 1 MiB",
+            );
+        }
+        positive("powersync.give_up_after", self.powersync.give_up_after)?;
         check_token(&self.token)?;
         positive("schema.subscription_ttl", self.schema.subscription_ttl)?;
         check_worker(&self.worker)
@@ -69,6 +76,8 @@ pub struct PowerSyncConfig {
     pub give_up_after: Duration,
     /// Streams that one worker may have open at a time; `None` for one per slot.
     pub max_streams: Option<u16>,
+    /// The largest line of a stream, which is a single row if it is larger than 1 MiB, in MiB.
+    pub max_line_mib: u16,
 }
 
 /// A stream format of the PowerSync service.
@@ -198,6 +207,9 @@ pub struct WorkerConfig {
     /// How long a worker that is told to stop may take to drain: to finish the jobs in flight.
     #[serde(deserialize_with = "duration")]
     pub grace: Duration,
+    /// How often the worker says that it is there. One that misses three heartbeats counts as gone.
+    #[serde(deserialize_with = "duration")]
+    pub heartbeat: Duration,
     /// The address for liveness and readiness probes; `None` for no probes.
     pub listen: Option<SocketAddr>,
 }
@@ -326,5 +338,6 @@ fn check_worker(worker: &WorkerConfig) -> Result<(), SettingsError> {
     if worker.job_deadline < worker.job_timeout {
         return invalid("worker.job_deadline", "is shorter than worker.job_timeout");
     }
+    positive("worker.heartbeat", worker.heartbeat)?;
     positive("worker.job_timeout", worker.job_timeout)
 }

@@ -162,6 +162,17 @@ impl<S: Display> Display for OneOf<S> {
     }
 }
 
+/// The condition on a failed job, a row of `jobs`, that nobody needs a retry of it: its store has a later job or is
+/// retired.
+pub(super) const fn needless_retry() -> &'static str {
+    "EXISTS ( \
+         SELECT 1 FROM jobs later \
+         WHERE later.store_id = jobs.store_id AND later.id > jobs.id) \
+     OR EXISTS ( \
+         SELECT 1 FROM stores \
+         WHERE stores.store_id = jobs.store_id AND stores.retired_at IS NOT NULL)"
+}
+
 /// The name of a kind of failure in the catalog.
 pub(super) const fn failure_kind(kind: FailureKind) -> &'static str {
     match kind {

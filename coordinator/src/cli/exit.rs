@@ -98,7 +98,7 @@ impl CliError {
 mod tests {
     use seedbed_protocol::{
         manifest::Encoding,
-        snapshots::{SnapshotRepository, SnapshotsConfig},
+        snapshots::{SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy},
     };
 
     use super::*;
@@ -115,6 +115,7 @@ mod tests {
             url: "file:/dev/null/snapshots".to_owned(),
             renditions: vec![Encoding::Identity],
             latest: false,
+            unreadable_rows: UnreadableRowsPolicy::Warn,
         });
         let unusable = unusable.unwrap_err();
         let local = LocalError::from(unusable);

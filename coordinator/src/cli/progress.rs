@@ -9,15 +9,18 @@ use std::{
 
 use futures::future::BoxFuture;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use seedbed_protocol::say;
 use serde_json::json;
 
 use super::output::{
     LaidOut, NAMED_FAILURES, failure_line, human_time, lay_out, print_event, print_json,
     print_lines, table,
 };
-use seedbed_protocol::say;
 
-use crate::runs::progress::{Counts, Observer, Progress, ReadProgress, Summary};
+use crate::runs::{
+    Untaken,
+    progress::{Counts, Observer, Progress, ReadProgress, Summary},
+};
 
 /// Shows progress and summaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +133,7 @@ struct Reading {
     counts: Counts,
     rows: u64,
     bytes: u64,
+    untaken: Untaken,
     elapsed: Duration,
 }
 
@@ -139,11 +143,13 @@ impl Meter {
             counts,
             rows,
             bytes,
+            untaken,
         } = (self.progress)();
         Reading {
             counts,
             rows,
             bytes,
+            untaken,
             elapsed: self.started.elapsed(),
         }
     }
@@ -168,10 +174,11 @@ async fn show_bar(meter: Meter) -> Infallible {
             bar.0.set_length(reading.counts.stores);
             bar.0.set_position(reading.counts.ended());
             bar.0.set_message(format!(
-                "{} failed, {} rows/s, {}",
+                "{} failed, {} rows/s, {}{}",
                 HumanCount(reading.counts.failed),
                 HumanCount(per_second(reading.rows, reading.elapsed)),
                 HumanBytes(reading.bytes),
+                reading.warning(),
             ));
         })
         .await
@@ -199,13 +206,22 @@ impl Reading {
             None => String::new(),
         };
         format!(
-            "{}/{} stores, {} failed, {} rows/s, {}{left}",
+            "{}/{} stores, {} failed, {} rows/s, {}{left}{}",
             self.counts.ended(),
             self.counts.stores,
             self.counts.failed,
             per_second(self.rows, self.elapsed),
             HumanBytes(self.bytes),
+            self.warning(),
         )
+    }
+
+    /// What keeps the runs from going on, if anything is known to.
+    fn warning(&self) -> String {
+        match self.untaken {
+            Untaken(0) => String::new(),
+            untaken => format!("; {untaken}"),
+        }
     }
 
     fn json(&self) -> serde_json::Value {
@@ -216,6 +232,7 @@ impl Reading {
             "failed": self.counts.failed,
             "rows": self.rows,
             "bytes": self.bytes,
+            "untaken": self.untaken,
             "rows_per_second": per_second(self.rows, self.elapsed),
             "seconds": self.elapsed.as_secs_f64(),
             "seconds_left": self.left().map(|left| left.as_secs_f64()),

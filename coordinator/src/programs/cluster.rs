@@ -5,11 +5,14 @@
 //! is not seeded again; this run waits for the other one.
 
 use std::{
+    convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures::future;
 use seedbed_protocol::{RunId, broker::Broker, settings::SettingsError};
+use seedbed_worker::settings::WorkerConfig;
 use tokio::{
     sync::{Notify, watch},
     task::JoinError,
@@ -21,8 +24,8 @@ use super::publishing::{job_maker, publisher, supervisor};
 use crate::{
     catalog::{Catalog, CatalogError, Listed, Retried, Sweep},
     runs::{
-        Cancelled, Published, Publisher, RecordError, Recorder, RunError, Runs, StoreFilter,
-        StoreList, Supervisor,
+        Cancelled, DeadLetters, Fleet, Published, Publisher, RecordError, Recorder, RunError, Runs,
+        StoreFilter, StoreList, Supervisor,
         progress::{Follower, Observer},
     },
     settings::Settings,
@@ -97,6 +100,7 @@ pub struct Cluster {
     publisher: Arc<Publisher>,
     supervisor: Supervisor,
     follower: Follower,
+    worker: WorkerConfig,
 }
 
 impl Cluster {
@@ -118,7 +122,8 @@ impl Cluster {
         let listed = Arc::new(Notify::new());
         Ok(Self {
             runs: Runs::new(jobs, catalog.clone(), broker.clone(), listed),
-            follower: Follower::new(catalog.clone(), observer),
+            follower: Follower::new(catalog.clone(), observer).watching(broker.clone()),
+            worker: settings.worker.clone(),
             catalog,
             broker,
             publisher,
@@ -153,6 +158,7 @@ impl Cluster {
     /// As [`Self::start`].
     pub async fn retry(&self, run_id: Option<RunId>) -> Result<(Retried, Awaited), ClusterError> {
         self.record_events_if_possible().await?;
+        self.settle_parked_if_possible().await?;
         let retried = self.runs.retry(run_id, &[]).await?;
         let awaited = self.awaited(retried.runs.iter().copied().collect()).await?;
         for &run_id in &retried.runs {
@@ -192,9 +198,35 @@ impl Cluster {
         }
     }
 
+    /// Settles what was parked while nobody recorded, as far as the broker lets it: it is retried as well.
+    async fn settle_parked_if_possible(&self) -> Result<(), RunError> {
+        if self.broker.trouble().is_some() {
+            return Ok(());
+        }
+        match self.dead_letters().settle_now().await {
+            Err(error @ RunError::Broker(_)) => {
+                warn!("parked jobs are settled later: {error}");
+                Ok(())
+            }
+            settled => settled,
+        }
+    }
+
     fn recorder(&self) -> Recorder {
         let (catalog, broker) = (self.catalog.clone(), self.broker.clone());
         Recorder::new(catalog, broker, watch::Sender::default())
+    }
+
+    fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(self.catalog.clone(), self.broker.clone(), &self.worker)
+    }
+
+    /// Settles parked jobs, and records which workers are there.
+    async fn watch_queues(&self) -> Infallible {
+        let never = CancellationToken::new();
+        let fleet = Fleet::new(self.catalog.clone(), self.broker.clone());
+        future::join(self.dead_letters().run(&never), fleet.run(&never)).await;
+        future::pending().await
     }
 
     async fn awaited(&self, runs: Vec<RunId>) -> Result<Awaited, ClusterError> {
@@ -238,6 +270,7 @@ impl Cluster {
             ended = self.follower.wait_for_end(runs) => ended.map(|()| true).map_err(Into::into),
             failed = recorder.keep_running(CancellationToken::new()) => failed.map(|()| true).map_err(Into::into),
             failed = &mut supervising => supervised(failed).map(|()| true),
+            never = self.watch_queues() => match never {},
             () = stop.cancelled() => Ok(false),
         };
         stop_supervising.cancel();

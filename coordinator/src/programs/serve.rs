@@ -17,7 +17,8 @@ use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer, Listeners},
     runs::{
-        Demand, Gauges, RecordError, Recorder, RunError, Runs, StoreList, Supervisor, keep_schedule,
+        DeadLetters, Demand, Fleet, Gauges, RecordError, Recorder, Reseeder, RunError, Runs,
+        StoreList, Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
     upkeep::keep_short,
@@ -78,10 +79,13 @@ pub struct Service {
     gauges: Gauges,
     broker: Arc<dyn Broker>,
     recorder: Recorder,
+    dead_letters: DeadLetters,
+    fleet: Fleet,
     supervisor: Supervisor,
     runs: Arc<Runs>,
     stores: Arc<StoreList>,
     demand: Option<Arc<Demand>>,
+    reseeder: Option<Reseeder>,
     schedule: Option<Schedule>,
     catalog: Catalog,
     keep_history: Duration,
@@ -138,10 +142,18 @@ impl Service {
             snapshots: &settings.snapshots,
             token: &settings.token,
         };
+        let recorder = Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default());
+        let reseeder = settings.sync.reseed_on_config_change.then(|| {
+            let generation = recorder.generation();
+            Reseeder::new(catalog.clone(), runs.clone(), stores.clone(), generation)
+        });
         Ok(Self {
             http: HttpServer::new(listeners, sections, parts).await?,
             gauges: Gauges::new(catalog.clone()),
-            recorder: Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default()),
+            dead_letters: DeadLetters::new(catalog.clone(), broker.clone(), &settings.worker),
+            fleet: Fleet::new(catalog.clone(), broker.clone()),
+            recorder,
+            reseeder,
             broker,
             supervisor,
             runs,
@@ -201,13 +213,20 @@ impl Service {
                 keep_schedule(schedule, &self.runs, &self.stores, &stop).await;
             }
         };
+        let reseeding = async {
+            if let Some(reseeder) = self.reseeder {
+                reseeder.run(&stop).await;
+            }
+        };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
+        let queues = future::join(self.dead_letters.run(&stop), self.fleet.run(&stop));
         let forgetting = keep_short(&self.catalog, self.keep_history, &stop);
-        let triggers = future::join4(
-            seeding_on_demand,
+        let triggers = future::join5(
+            future::join(seeding_on_demand, reseeding),
             starting_as_scheduled,
             measuring,
             forgetting,
+            queues,
         );
         let (served, recorded, supervised, _) =
             future::join4(serving, recording, supervising, triggers).await;

@@ -23,6 +23,8 @@ pub struct SyncConfig {
     /// How often every row of a store is downloaded even if its snapshot could be reused; `None` for never.
     #[serde(default, deserialize_with = "optional_duration")]
     pub full_every: Option<Duration>,
+    /// Whether a server seeds all stores again as soon as a job finds that the sync config has changed.
+    pub reseed_on_config_change: bool,
 }
 
 /// An explicit subscription to a Sync Stream.

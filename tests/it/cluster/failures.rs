@@ -119,7 +119,7 @@ async fn a_transient_failure_is_tried_again_after_growing_and_jittered_delays() 
         "they would all come back together: {jitters:?}"
     );
     stop(workers).await;
-    assert_eq!(cluster.status().await["parked"]["jobs"], stores.len());
+    assert_eq!(cluster.status().await["parked"]["messages"], stores.len());
     broker.close().await;
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use seedbed_protocol::{
     manifest::Encoding,
     settings::{Secret, keys::SecretEncoding},
+    snapshots::UnreadableRowsPolicy,
     telemetry::{LogConfig, LogFormat},
 };
 use seedbed_worker::settings::{
@@ -26,6 +27,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             idle_timeout: Duration::from_secs(20),
             give_up_after: Duration::from_secs(2),
             max_streams: None,
+            max_line_mib: 64,
         },
         token: TokenConfig {
             algorithm: TokenAlgorithm::HS256,
@@ -45,6 +47,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             url: format!("file:{}", directory.path().join("snapshots").display()),
             renditions: vec![Encoding::Identity],
             latest: false,
+            unreadable_rows: UnreadableRowsPolicy::Warn,
         },
         worker: WorkerConfig {
             slots: Some(2),
@@ -59,6 +62,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             job_timeout: Duration::from_secs(120),
             job_deadline: Duration::from_secs(120),
             grace: Duration::ZERO,
+            heartbeat: Duration::from_secs(10),
             listen: None,
         },
         log: LogConfig {

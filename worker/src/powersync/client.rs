@@ -44,6 +44,7 @@ pub struct PowerSyncClient {
     url: Url,
     accept: &'static str,
     accept_encoding: &'static str,
+    max_line: usize,
     idle_timeout: Duration,
 }
 
@@ -72,6 +73,7 @@ impl PowerSyncClient {
                 StreamCompression::Gzip => "gzip",
                 StreamCompression::None => "identity",
             },
+            max_line: usize::from(config.max_line_mib) << 20,
             idle_timeout: config.idle_timeout,
         })
     }
@@ -125,7 +127,7 @@ impl PowerSyncClient {
         let encoding = header_text(&response, header::CONTENT_ENCODING);
         Span::current().set_attribute("http.response.header.content-type", content_type);
         Span::current().set_attribute("http.response.header.content-encoding", encoding);
-        Ok(Lines::new(format, response, self.idle_timeout))
+        Ok(Lines::new(format, response, self.idle_timeout).of_up_to(self.max_line))
     }
 
     /// Sends the request, again where redirects within the origin lead to: as it is, whatever their status, since there

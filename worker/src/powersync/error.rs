@@ -170,6 +170,7 @@ impl StreamError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
+            Self::GaveUp { last, .. } => last.as_ref()?.retry_after(),
             _ => None,
         }
     }

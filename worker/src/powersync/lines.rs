@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
+use async_compression::{
+    tokio::bufread::{GzipDecoder, ZstdDecoder},
+    zstd::DParameter,
+};
 use futures::TryStreamExt;
 use reqwest::{Response, header};
 use seedbed_protocol::error::causes;
@@ -113,7 +116,8 @@ pub(super) fn body_reader(response: Response) -> Box<dyn AsyncRead + Send + Unpi
     let raw = StreamReader::new(chunks);
     match encoding.trim() {
         "zstd" => {
-            let mut decoder = ZstdDecoder::new(raw);
+            let mut decoder =
+                ZstdDecoder::with_params(raw, &[DParameter::window_log_max(WINDOW_LOG)]);
             decoder.multiple_members(true);
             Box::new(decoder)
         }
@@ -123,6 +127,18 @@ pub(super) fn body_reader(response: Response) -> Box<dyn AsyncRead + Send + Unpi
             Box::new(decoder)
         }
         _ => Box::new(raw),
+    }
+}
+
+/// The largest window that zstd may ask for, as a power of two: RFC 9659 allows 8 MiB in HTTP. The decoder would take 128
+/// MiB.
+const WINDOW_LOG: u32 = 23;
+
+impl Lines {
+    /// Accepts lines of at most `bytes`.
+    pub(super) fn of_up_to(mut self, bytes: usize) -> Self {
+        self.buffer.accept_up_to(bytes);
+        self
     }
 }
 

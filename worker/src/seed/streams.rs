@@ -2,6 +2,7 @@
 //! breaks off from the last operation that has arrived. What has arrived is kept for as long as `patience` has time left.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -297,6 +298,8 @@ impl Following<'_> {
                     check_target(self.log.target(), self.job)?;
                     return Ok(Ended::Enough);
                 }
+                // Before any row is downloaded.
+                Accepted::Target => check_streams(self.log.target(), self.job)?,
                 Accepted::PartiallyComplete(Applied::No(reason)) => {
                     return Ok(Ended::Refused(reason));
                 }
@@ -330,20 +333,31 @@ impl Following<'_> {
 /// Refuses a target without buckets, or without a stream that the job subscribes to: its snapshot would look like a
 /// good one.
 fn check_target(target: &TargetCheckpoint, job: &SeedJob) -> Result<(), DownloadError> {
-    if let Some(unknown) = job
-        .subscriptions
-        .iter()
-        .find(|s| target.lacks_stream(&s.stream))
-    {
-        return Err(DownloadError::UnknownStream(unknown.stream.clone()));
-    }
-    if let Some((stream, reason)) = target.broken_stream() {
-        let (stream, reason) = (stream.to_owned(), reason.to_owned());
-        return Err(DownloadError::BrokenStream { stream, reason });
-    }
+    check_streams(target, job)?;
     if target.is_empty() {
         Err(DownloadError::NoBucket)
     } else {
         Ok(())
     }
+}
+
+/// Refuses a target without a stream that the job subscribes to, or whose rows would be missing.
+fn check_streams(target: &TargetCheckpoint, job: &SeedJob) -> Result<(), DownloadError> {
+    let unknown: BTreeSet<String> = job
+        .subscriptions
+        .iter()
+        .filter(|subscription| target.lacks_stream(&subscription.stream))
+        .map(|subscription| format!("{:?}", subscription.stream))
+        .collect();
+    if !unknown.is_empty() {
+        let unknown: Vec<_> = unknown.into_iter().collect();
+        return Err(DownloadError::UnknownStream(
+            unknown.join(" and no stream "),
+        ));
+    }
+    if let Some((stream, reason)) = target.broken_stream() {
+        let (stream, reason) = (stream.to_owned(), reason.to_owned());
+        return Err(DownloadError::BrokenStream { stream, reason });
+    }
+    Ok(())
 }

@@ -30,8 +30,10 @@ static FILES: &[(&str, &str)] = files![
     "0003_browsing",
     "0010_run_traces",
     "0011_reuse",
+    "0020_workers",
     "0040_claims_secrets",
     "0041_listed_jobs",
+    "0050_generations",
     "0060_lost_jobs",
 ];
 

@@ -15,7 +15,7 @@ use crate::catalog::{
     runs::{reopen_run, run_state},
     state::{
         JobState::{self, Cancelled, Failed, Listed},
-        NOT_RETRIED,
+        NOT_RETRIED, needless_retry,
     },
 };
 
@@ -48,14 +48,9 @@ impl Catalog {
         }
         let of_run = run_id.map(|run_id| run_id.to_string()).unwrap_or_default();
         let failed = sqlx::query(sql!(
-            "SELECT id, run_id, store_id, CASE WHEN EXISTS ( \
-                     SELECT 1 FROM jobs later \
-                     WHERE later.store_id = jobs.store_id AND later.id > jobs.id) \
-                 OR EXISTS ( \
-                     SELECT 1 FROM stores \
-                     WHERE stores.store_id = jobs.store_id AND stores.retired_at IS NOT NULL) \
-                 THEN 1 ELSE 0 END AS is_needless \
-             FROM jobs WHERE state = '{Failed}' AND ($1 = '' OR run_id = $1)"
+            "SELECT id, run_id, store_id, CASE WHEN {} THEN 1 ELSE 0 END AS is_needless \
+             FROM jobs WHERE state = '{Failed}' AND ($1 = '' OR run_id = $1)",
+            needless_retry()
         ))
         .bind(of_run)
         .fetch_all(&mut *transaction)

@@ -3,11 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{JobId, RunId, StoreId, message::Scope, telemetry::trace::TraceContext};
+use seedbed_protocol::{JobId, RunId, message::Scope, telemetry::trace::TraceContext};
 use sqlx::Row;
 use tracing::Span;
 
-use super::options::{Covers, Download, InFlight, Listed, Sweep};
+use super::{
+    entry::{Entry, claims_of, ids},
+    options::{Covers, Download, InFlight, Listed, RunKind, Sweep},
+};
 use crate::catalog::{
     database::{
         Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, rows_of, sql, stored,
@@ -41,12 +44,6 @@ pub struct Listing {
     listed: Listed,
     /// Stores that were added and not written yet.
     batch: Vec<Entry>,
-}
-
-/// A store of the list.
-struct Entry {
-    scope: Scope,
-    position: u64,
 }
 
 impl Catalog {
@@ -128,6 +125,9 @@ impl Listing {
     /// As [`Self::add`], [`CatalogError::FewerStores`] and [`CatalogError::ClaimLost`]; then nothing was listed.
     pub async fn commit(mut self) -> Result<Listed, CatalogError> {
         self.write_batch().await?;
+        if self.sweep.kind == RunKind::Config {
+            self.order_by_demand().await?;
+        }
         if self.changed_since().is_some() {
             self.add_unsuccessful().await?;
         } else if self.sweep.covers == Covers::All {
@@ -160,6 +160,21 @@ impl Listing {
         }
         self.transaction.commit().await?;
         Ok(self.listed)
+    }
+
+    /// Orders the jobs by when clients last asked for their stores, the longest ago first, then those never asked for.
+    async fn order_by_demand(&mut self) -> Result<(), CatalogError> {
+        // Positions in a list are below the time in milliseconds, which is below this.
+        const NEVER: i64 = i64::MAX / 2;
+        sqlx::query(sql!(
+            "UPDATE jobs SET position = COALESCE( \
+                 (SELECT asked_at FROM stores WHERE stores.store_id = jobs.store_id), {NEVER} + position) \
+             WHERE run_id = $1"
+        ))
+        .bind(self.run_id.to_string())
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(())
     }
 
     async fn write_batch(&mut self) -> Result<(), CatalogError> {
@@ -372,15 +387,4 @@ impl Listing {
         self.listed.retired = retired.rows_affected();
         Ok(())
     }
-}
-
-fn ids(stores: &[Entry]) -> impl Iterator<Item = &StoreId> {
-    stores.iter().map(|store| &store.scope.store_id)
-}
-
-fn claims_of(store: &Entry) -> Result<String, CatalogError> {
-    serde_json::to_string(&store.scope.claims).map_err(|e| CatalogError::Unstorable {
-        what: "claims of a store",
-        reason: e.to_string(),
-    })
 }

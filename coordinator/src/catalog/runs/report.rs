@@ -62,7 +62,7 @@ impl AddAssign for Totals {
 pub struct RunReport {
     /// Its id.
     pub run_id: RunId,
-    /// What started it: `local`, `run`, `schedule`, `api`, `demand` or `rebuilt`.
+    /// What started it: `local`, `run`, `schedule`, `api`, `demand`, `config` or `rebuilt`.
     pub kind: String,
     /// Its state.
     pub state: RunState,

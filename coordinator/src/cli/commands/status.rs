@@ -5,14 +5,16 @@ use std::time::Duration;
 use chrono::Utc;
 use indicatif::{HumanBytes, HumanCount};
 use seedbed_protocol::{
-    broker::{self, BrokerError, Trouble},
+    broker::{self, Queue, Trouble},
+    manifest::Manifest,
     say,
 };
 use serde_json::{Value, json};
 
 use crate::{
     catalog::{
-        Catalog, CatalogError, FailedJob, Freshness, JobFilter, JobRecord, RunReport, WayCount,
+        Catalog, CatalogError, ConfigChange, FailedJob, Freshness, JobFilter, JobRecord, RunReport,
+        WayCount, WorkerRecord,
     },
     cli::{
         args::StatusArgs,
@@ -23,7 +25,7 @@ use crate::{
             table,
         },
     },
-    runs::Parked,
+    runs::{Fleet, Parked, RunError, Standing, Untaken},
     settings::Settings,
 };
 
@@ -43,19 +45,27 @@ pub(in crate::cli) async fn status(
         list_jobs(&catalog, json).await?;
         return Ok(0);
     }
-    let broker = BrokerStatus::ask(settings).await;
+    let broker = BrokerStatus::ask(settings, &catalog).await;
     let status = Status::read(&catalog, args.failures || json).await?;
     if json {
+        let queues = broker.queues.as_ref();
         print_json(&json!({
             "runs": status.runs,
             "ways": status.ways,
+            "configChanges": status.changes,
+            "notes": status.noted.iter().map(|manifest| json!({
+                "store_id": manifest.store_id, "notes": manifest.notes,
+            })).collect::<Vec<_>>(),
             "failures": status.failures,
-            "parked": broker.parked,
+            "parked": queues.map(|queues| queues.parked),
+            "queue": queues.map(|queues| queues.standing),
+            "untaken": queues.map(|queues| queues.standing.untaken()),
             "broker": broker.trouble_json(),
+            "workers": status.workers,
             "freshness": status.freshness,
         }));
     } else {
-        status.print(&broker);
+        status.print(broker);
     }
     Ok(0)
 }
@@ -66,9 +76,21 @@ struct Status {
     runs: Vec<RunReport>,
     /// Ways of the newest run's jobs.
     ways: Vec<WayCount>,
+    /// Changes of the sync config that the newest run found.
+    changes: Vec<ConfigChange>,
+    /// Snapshots of the newest run that a person should look at.
+    noted: Vec<Manifest>,
     /// Failures of the newest run.
     failures: Vec<FailedJob>,
     freshness: Freshness,
+    /// The workers that are there.
+    workers: Vec<WorkerRecord>,
+}
+
+/// What the broker says.
+struct Queues {
+    parked: Parked,
+    standing: Standing,
 }
 
 impl Status {
@@ -79,22 +101,27 @@ impl Status {
             NAMED_FAILURES
         };
         let runs = catalog.runs(SHOWN_RUNS).await?;
-        let (ways, failures) = match runs.first() {
+        let (ways, changes, noted, failures) = match runs.first() {
             Some(newest) => (
                 catalog.ways(newest.run_id).await?,
+                catalog.config_changes(newest.run_id).await?,
+                catalog.noted(newest.run_id, limit).await?,
                 catalog.failed_jobs(newest.run_id, limit).await?,
             ),
-            None => (Vec::new(), Vec::new()),
+            None => Default::default(),
         };
         Ok(Self {
             runs,
             ways,
+            changes,
+            noted,
             failures,
             freshness: catalog.freshness(Utc::now()).await?,
+            workers: catalog.workers().await?,
         })
     }
 
-    fn print(&self, broker: &BrokerStatus) {
+    fn print(&self, broker: BrokerStatus) {
         if let Some(trouble @ (Trouble::Blocked { .. } | Trouble::Refused { .. })) = &broker.trouble
         {
             print_lines(&trouble.to_string());
@@ -106,7 +133,18 @@ impl Status {
         if !self.ways.is_empty() {
             print_lines(&ways_line(&self.ways));
         }
+        for ConfigChange { from, to, stores } in &self.changes {
+            print_lines(&format!(
+                "sync config changed: {from} \u{2192} {to}; {} stores are downloaded in full",
+                HumanCount(*stores)
+            ));
+        }
         print_lines(&freshness_line(&self.freshness));
+        for manifest in &self.noted {
+            for note in &manifest.notes.0 {
+                print_lines(&format!("note: {}: {note}", manifest.store_id));
+            }
+        }
         for failure in &self.failures {
             print_lines(&format!("failed: {}", failure_line(failure)));
         }
@@ -115,51 +153,93 @@ impl Status {
         if unnamed > 0 {
             print_lines(&format!("and {unnamed} more: seedbed status --failures"));
         }
-        if let Some(Parked { jobs, events }) = broker.parked
-            && jobs + events > 0
-        {
+        if let Some(Queues { parked, standing }) = broker.queues {
+            self.print_workers(standing);
+            print_parked(parked);
+        }
+    }
+
+    fn print_workers(&self, standing: Standing) {
+        let slots: u64 = self.workers.iter().map(|worker| worker.slots).sum();
+        let busy: u64 = self.workers.iter().map(|worker| worker.busy).sum();
+        print_lines(&match self.workers.len() {
+            0 => "workers: none has said that it is there".to_owned(),
+            workers => format!("workers: {workers}, with {slots} slots, {busy} busy"),
+        });
+        match (standing.untaken(), self.workers.len()) {
+            (Untaken(0), _) => {}
+            (untaken, 0) => print_lines(&format!("{untaken}: start seedbed-worker")),
+            (untaken, _) => print_lines(&format!("{untaken}: look at the workers' logs")),
+        }
+    }
+}
+
+fn print_parked(parked: Parked) {
+    let Parked {
+        jobs,
+        messages,
+        events,
+    } = parked;
+    if jobs > 0 {
+        print_lines(&format!(
+            "parked jobs: {} (seedbed retry starts them over)",
+            HumanCount(jobs)
+        ));
+    }
+    for (count, queue) in [(messages, Queue::ParkedJobs), (events, Queue::ParkedEvents)] {
+        if count > 0 {
             print_lines(&format!(
-                "parked messages: {jobs} jobs (seedbed retry starts them over), {events} events"
+                "messages in {queue}: {} (what stays there cannot be read: update Seedbed, or purge the queue)",
+                HumanCount(count)
             ));
         }
     }
 }
 
-/// What the broker says of itself.
+/// What the broker says of itself and its queues.
 #[derive(Default)]
 struct BrokerStatus {
     /// Unknown if there is no broker, or it does not answer soon.
-    parked: Option<Parked>,
+    queues: Option<Queues>,
     /// What keeps jobs from being published.
     trouble: Option<Trouble>,
 }
 
 impl BrokerStatus {
-    async fn ask(settings: &Settings) -> Self {
+    /// Asks the broker, if there is one. The heartbeats that wait are recorded.
+    async fn ask(settings: &Settings, catalog: &Catalog) -> Self {
         if settings.broker.is_memory() {
             return Self::default();
         }
         let mut config = settings.broker.clone();
         config.connect_timeout = config.connect_timeout.min(BROKER_TIMEOUT);
-        let asked = async {
-            let broker = broker::connect(&config).await?;
-            let trouble = broker.probe().await;
-            let parked = Parked::of(broker.as_ref()).await;
-            broker.close().await;
-            Ok::<_, BrokerError>((parked?, trouble))
-        };
-        match asked.await {
-            Ok((parked, trouble)) => Self {
-                parked: Some(parked),
-                trouble,
-            },
+        let broker = match broker::connect(&config).await {
+            Ok(broker) => broker,
             Err(error) => {
-                say!("parked messages are not shown: {error}");
-                Self {
-                    parked: None,
+                say!("queues and workers are not shown: {error}");
+                return Self {
+                    queues: None,
                     trouble: Some(Trouble::away(error)),
-                }
+                };
             }
+        };
+        let trouble = broker.probe().await;
+        let asked = async {
+            let fleet = Fleet::new(catalog.clone(), broker.clone());
+            fleet.catch_up().await?;
+            Ok::<_, RunError>(Queues {
+                parked: Parked::of(catalog, broker.as_ref(), i64::MAX).await?,
+                standing: Standing::of(broker.as_ref()).await?,
+            })
+        };
+        let queues = asked.await;
+        broker.close().await;
+        if let Err(error) = &queues {
+            say!("queues and workers are not shown: {error}");
+        }
+        Self {
+            queues: queues.ok(),
+            trouble,
         }
     }
 

@@ -83,7 +83,9 @@ pub(super) async fn show(
 ) -> Result<Json<Run>, Problem> {
     let run = api.catalog.find_run(run_id).await?;
     let run = run.ok_or(CatalogError::UnknownRun { run_id })?;
-    Ok(Json(run.into()))
+    let mut run = Run::from(run);
+    run.config_changes = api.catalog.config_changes(run_id).await?;
+    Ok(Json(run))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

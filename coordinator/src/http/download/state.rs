@@ -19,7 +19,7 @@ use crate::{
         auth::{Clients, KeyError},
         problem::Problem,
     },
-    runs::Demand,
+    runs::{Asked, Demand},
     settings::{DownloadConfig, ServeConfig},
 };
 
@@ -47,7 +47,9 @@ pub(crate) struct Downloads {
     public_url: Option<Url>,
     behind_proxy: bool,
     pub(super) lifetime: Duration,
-    max_age: Option<Duration>,
+    pub(super) max_age: Option<Duration>,
+    /// Remembers which stores were asked for.
+    pub(super) asked: Asked,
     /// `None` when nothing is seeded on demand.
     pub(super) demand: Option<Arc<Demand>>,
 }
@@ -69,6 +71,7 @@ impl Downloads {
             None => snapshots,
         };
         Ok(Self {
+            asked: Asked::new(catalog.clone()),
             catalog,
             clients: Clients::new(download)?,
             snapshots,

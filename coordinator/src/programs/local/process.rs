@@ -21,7 +21,7 @@ use crate::{
         serve::{Service, ServiceParts},
     },
     runs::{
-        Publisher, Recorder, RunError, Runs, StoreFilter, StoreList,
+        Publisher, Recorder, RunError, Runs, StoreFilter, StoreList, Untaken,
         progress::{Counts, Follower, Observer, Progress, ReadProgress, Summary},
     },
     settings::Settings,
@@ -257,6 +257,7 @@ impl Local {
             counts: *counts.borrow(),
             rows: worker.operations() - rows_before,
             bytes: worker.bytes() - bytes_before,
+            untaken: Untaken::default(),
         })
     }
 

@@ -10,10 +10,12 @@ use seedbed_protocol::{
 };
 use tracing::warn;
 
-use super::messages::{if_broker_answers, job_id, settle_page, take_page};
 use crate::{
     catalog::{Catalog, Retried},
-    runs::error::RunError,
+    runs::{
+        error::RunError,
+        queues::{if_broker_answers, job_id, settle_page, take_page},
+    },
 };
 
 /// Lists the failed jobs of `run_id`, or of every run, as new ones, which are then to be published; and removes
