@@ -96,8 +96,8 @@ impl Worker {
         self.settler.seeder.progress()
     }
 
-    /// Takes jobs until it is told to stop; waits for a broker that is away. Then finishes the jobs in flight or, after an abort, hands them back to the
-    /// queue.
+    /// Takes jobs until it is told to stop; waits for a broker that is away. Then finishes the jobs in flight or, after an
+    /// abort, hands them back to the queue.
     ///
     /// # Errors
     /// When the broker refuses for good.

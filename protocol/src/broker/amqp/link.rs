@@ -208,6 +208,8 @@ fn lost(reason: &str) -> BrokerError {
 async fn keep_open(line: Line, states: watch::Sender<State>, closed: CancellationToken) {
     let name = line.name;
     let mut was_open = false;
+    // The reason that was logged last: one line is enough for each.
+    let mut told = String::new();
     loop {
         let connection = match &*states.borrow() {
             State::Open { connection, .. } => Some(connection.clone()),
@@ -227,15 +229,19 @@ async fn keep_open(line: Line, states: watch::Sender<State>, closed: Cancellatio
         let again = (|| dial(&line))
             .retry(pauses())
             .when(|error| was_open || error.may_pass())
-            .notify(|error, pause| {
-                tracing::warn!(name, %error, ?pause, "trying again");
+            .notify(|error, _| {
                 let reason = error.to_string();
+                if reason != told {
+                    tracing::warn!(name, %error, "no connection to RabbitMQ; trying again");
+                    told.clone_from(&reason);
+                }
                 states.send_replace(State::Away { reason });
             });
         tokio::select! {
             connection = again => match connection {
                 Ok(connection) => {
                     tracing::info!(name, "connected to RabbitMQ");
+                    told.clear();
                     states.send_replace(opened(connection));
                 }
                 Err(error) => {
