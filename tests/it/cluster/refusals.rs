@@ -202,6 +202,7 @@ async fn a_virtual_host_without_permission_is_refused_with_the_way_in() {
     cluster.program.set("BROKER__URL", &url);
     let ended = cluster.run(&[]).await;
     assert_eq!(ended.code, Some(2), "{ended}");
+    cluster.program.set("LOG__LEVEL", "info");
     let mut worker = cluster.program.start_worker();
     let tries = |worker: &Process| worker.error().contains("trying again");
     worker.until("it waits for the permission", tries).await;
