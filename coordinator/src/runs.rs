@@ -34,6 +34,6 @@ pub use self::{
     publish::{Published, Publisher},
     queues::{DeadLetters, Fleet, Parked, Standing, Untaken},
     record::{RecordError, Recorder},
-    supervise::Supervisor,
+    supervise::{LostAfter, Supervisor},
     trigger::{Answer, Asked, Demand, Reseeder, keep_schedule},
 };

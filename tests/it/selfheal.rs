@@ -1,5 +1,6 @@
 //! States that heal by themselves: each test breaks a real part under running programs, and shows that nobody has to help.
 
+mod broker;
 mod catalog;
 mod escaping;
 mod keys;

@@ -1,11 +1,12 @@
 //! What several commands open and read: the list of stores, catalog, broker, object storage, signals.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use seedbed_protocol::{
     RunId,
     broker::{self, Broker},
     process::{FAILED, INTERRUPTED, Signals},
+    say,
     snapshots::SnapshotRepository,
 };
 use tokio::sync::watch;
@@ -84,6 +85,9 @@ pub(super) async fn record_events(settings: &Settings, catalog: &Catalog) -> Res
     Ok(())
 }
 
+/// How long a command that can do without the broker waits for it.
+const BROKER_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What every command on a cluster needs.
 pub(super) struct ClusterParts {
     pub(super) catalog: Catalog,
@@ -94,6 +98,22 @@ impl ClusterParts {
     pub(super) async fn connect(settings: &Settings) -> Result<Self, CliError> {
         let catalog = Catalog::open(settings.catalog.url.expose()).await?;
         let broker = broker::connect(&settings.broker).await?;
+        Ok(Self { catalog, broker })
+    }
+
+    /// Connects as a command does that changes the catalog first, and needs the broker only to tell workers sooner: waits
+    /// for it only a moment.
+    pub(super) async fn connect_catalog(settings: &Settings) -> Result<Self, CliError> {
+        let catalog = Catalog::open(settings.catalog.url.expose()).await?;
+        let mut config = settings.broker.clone();
+        config.connect_timeout = config.connect_timeout.min(BROKER_PATIENCE);
+        let broker = match broker::connect(&config).await {
+            Err(error) if error.may_pass() => {
+                say!("continuing without the broker: {error}");
+                broker::start(&settings.broker)?
+            }
+            connected => connected?,
+        };
         Ok(Self { catalog, broker })
     }
 

@@ -57,6 +57,8 @@ pub(super) enum CliError {
     Rebuild(#[from] RebuildError),
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error("cannot answer requests: {0}")]
+    Socket(std::io::Error),
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
     #[error("cannot listen for signals: {0}")]
@@ -86,7 +88,8 @@ impl CliError {
             Self::Gc(error) => error.is_usage(),
             Self::Rebuild(error) => error.is_usage(),
             Self::Serve(error) => error.is_usage(),
-            Self::Record(_) | Self::Runtime(_) | Self::Signals(_) => false,
+            Self::Record(error) => error.is_usage(),
+            Self::Socket(_) | Self::Runtime(_) | Self::Signals(_) => false,
         }
     }
 }

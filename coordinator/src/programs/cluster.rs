@@ -18,8 +18,9 @@ use tokio::{
     task::JoinError,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
-use super::publishing::{job_maker, publisher};
+use super::publishing::{job_maker, publisher, supervisor};
 use crate::{
     catalog::{Catalog, CatalogError, Listed, Retried, Sweep},
     runs::{
@@ -60,7 +61,8 @@ impl ClusterError {
             Self::Settings(_) => true,
             Self::Catalog(error) => error.is_usage(),
             Self::Run(error) => error.is_usage(),
-            Self::Record(_) | Self::Ended(_) => false,
+            Self::Record(error) => error.is_usage(),
+            Self::Ended(_) => false,
         }
     }
 }
@@ -115,12 +117,7 @@ impl Cluster {
         let jobs = job_maker(settings)?;
         let publisher = publisher(settings, &jobs, &catalog, broker.clone());
         let publisher = Arc::new(publisher);
-        let supervisor = Supervisor::new(
-            catalog.clone(),
-            broker.clone(),
-            publisher.clone(),
-            settings.worker.job_deadline,
-        );
+        let supervisor = supervisor(settings, &catalog, broker.clone(), publisher.clone());
         // This command publishes what it lists itself.
         let listed = Arc::new(Notify::new());
         Ok(Self {
@@ -160,13 +157,15 @@ impl Cluster {
     /// # Errors
     /// As [`Self::start`].
     pub async fn retry(&self, run_id: Option<RunId>) -> Result<(Retried, Awaited), ClusterError> {
-        self.record_waiting_events().await?;
-        // What was parked while nobody recorded is retried as well.
-        self.dead_letters().settle_now().await?;
+        self.record_events_if_possible().await?;
+        self.settle_parked_if_possible().await?;
         let retried = self.runs.retry(run_id, &[]).await?;
         let awaited = self.awaited(retried.runs.iter().copied().collect()).await?;
         for &run_id in &retried.runs {
-            self.publish(run_id).await?;
+            // Otherwise the supervisor of this command, or another process, publishes it later.
+            if self.broker.trouble().is_none() {
+                self.publish(run_id).await?;
+            }
         }
         Ok((retried, awaited))
     }
@@ -176,13 +175,41 @@ impl Cluster {
     /// # Errors
     /// As [`Self::start`]; calling again continues where this stopped.
     pub async fn cancel(&self, run_id: RunId) -> Result<Cancelled, ClusterError> {
-        self.record_waiting_events().await?;
+        self.record_events_if_possible().await?;
         Ok(self.runs.cancel(run_id).await?)
     }
 
     /// What follows works with what has happened so far.
     async fn record_waiting_events(&self) -> Result<(), RecordError> {
         self.recorder().catch_up().await
+    }
+
+    /// The same, as far as the broker lets it: for what changes the catalog first.
+    async fn record_events_if_possible(&self) -> Result<(), RecordError> {
+        if self.broker.trouble().is_some() {
+            return Ok(());
+        }
+        match self.record_waiting_events().await {
+            Err(error @ RecordError::Broker(_)) => {
+                warn!("what workers reported is recorded later: {error}");
+                Ok(())
+            }
+            recorded => recorded,
+        }
+    }
+
+    /// Settles what was parked while nobody recorded, as far as the broker lets it: it is retried as well.
+    async fn settle_parked_if_possible(&self) -> Result<(), RunError> {
+        if self.broker.trouble().is_some() {
+            return Ok(());
+        }
+        match self.dead_letters().settle_now().await {
+            Err(error @ RunError::Broker(_)) => {
+                warn!("parked jobs are settled later: {error}");
+                Ok(())
+            }
+            settled => settled,
+        }
     }
 
     fn recorder(&self) -> Recorder {

@@ -55,7 +55,8 @@ impl RunError {
             Self::Source(error) => error.is_usage(),
             Self::Catalog(error) => error.is_usage(),
             Self::NoStores { .. } | Self::UnknownStore { .. } | Self::Template { .. } => true,
-            Self::Job { .. } | Self::Broker(_) => false,
+            Self::Broker(error) => error.is_configuration(),
+            Self::Job { .. } => false,
         }
     }
 }

@@ -13,7 +13,7 @@ use opentelemetry_semantic_conventions::attribute::{
     DB_SYSTEM_NAME, MESSAGING_BATCH_MESSAGE_COUNT,
 };
 use seedbed_protocol::{
-    broker::{Broker, BrokerError, Delivery, Queue, spans::process_span},
+    broker::{Broker, BrokerError, Delivery, Queue, patience::in_vain, spans::process_span},
     message::{EventKind, SeedEvent, codec::CodecError},
     telemetry::trace::{TraceContext, attribute, fail},
 };
@@ -56,6 +56,14 @@ impl RecordError {
             Self::Broker(error) => error.is_transient(),
         }
     }
+
+    /// Returns whether a person has to change the settings before it can succeed.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Catalog(error) => error.is_usage(),
+            Self::Broker(error) => error.is_configuration(),
+        }
+    }
 }
 
 /// Applies events to the catalog.
@@ -93,7 +101,12 @@ impl Recorder {
     /// # Errors
     /// [`RecordError`] when the catalog or the broker fails; events that were not applied come again.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), RecordError> {
-        let mut consumer = self.broker.consume(Queue::Events, EVENT_BATCH).await?;
+        let consuming = self.broker.consume(Queue::Events, EVENT_BATCH);
+        let mut consumer = tokio::select! {
+            biased;
+            consumer = consuming => consumer?,
+            () = stop.cancelled() => return Ok(()),
+        };
         loop {
             let first = tokio::select! {
                 biased;
@@ -104,7 +117,11 @@ impl Recorder {
                 return Ok(());
             };
             let batch = fill_batch(first, consumer.as_mut(), EVENT_BATCH);
-            self.apply(batch).await?;
+            tokio::select! {
+                applied = self.apply(batch) => applied?,
+                // What is not settled is delivered again, and changes nothing then.
+                () = in_vain(self.broker.as_ref(), &stop) => return Ok(()),
+            }
         }
     }
 

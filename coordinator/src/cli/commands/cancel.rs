@@ -21,7 +21,7 @@ pub(in crate::cli) async fn cancel(
 ) -> Result<u8, CliError> {
     settings.check_cluster()?;
     let run_id = run_id(&args.run)?;
-    let parts = ClusterParts::connect(&settings).await?;
+    let parts = ClusterParts::connect_catalog(&settings).await?;
     let cancelled = parts.cluster(&settings, json)?.cancel(run_id).await?;
     if json {
         print_json(&cancelled);
@@ -31,6 +31,12 @@ pub(in crate::cli) async fn cancel(
             HumanCount(cancelled.cancelled),
             HumanCount(cancelled.going_on)
         );
+        if let Some(reason) = &cancelled.messages_left {
+            say!(
+                "their messages are still in the queue ({reason}); `seedbed serve` or the next run removes them, and a \
+                 worker that is faster seeds a store once more"
+            );
+        }
     }
     parts.close().await;
     Ok(0)

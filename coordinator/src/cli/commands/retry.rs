@@ -22,10 +22,18 @@ pub(in crate::cli) async fn retry(
 ) -> Result<u8, CliError> {
     settings.check_cluster()?;
     let run_id = args.run.as_deref().map(run_id).transpose()?;
-    let parts = ClusterParts::connect(&settings).await?;
+    let parts = ClusterParts::connect_catalog(&settings).await?;
     let cluster = parts.cluster(&settings, json)?;
     let (retried, awaited) = cluster.retry(run_id).await?;
     tell_retried(&retried, json);
+    if let Some(trouble) = parts.broker.trouble()
+        && retried.jobs > 0
+    {
+        say!(
+            "they are recorded, and published when the broker takes messages again, by this command, `seedbed serve` or \
+             the next run: {trouble}"
+        );
+    }
     parts.follow(&cluster, &awaited, args.no_wait).await
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use chrono::Utc;
 use indicatif::{HumanBytes, HumanCount};
 use seedbed_protocol::{
-    broker::{self, Queue},
+    broker::{self, Queue, Trouble},
     manifest::Manifest,
     say,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     catalog::{
@@ -45,9 +45,10 @@ pub(in crate::cli) async fn status(
         list_jobs(&catalog, json).await?;
         return Ok(0);
     }
-    let queues = queues(settings, &catalog).await;
+    let broker = BrokerStatus::ask(settings, &catalog).await;
     let status = Status::read(&catalog, args.failures || json).await?;
     if json {
+        let queues = broker.queues.as_ref();
         print_json(&json!({
             "runs": status.runs,
             "ways": status.ways,
@@ -56,14 +57,15 @@ pub(in crate::cli) async fn status(
                 "store_id": manifest.store_id, "notes": manifest.notes,
             })).collect::<Vec<_>>(),
             "failures": status.failures,
-            "parked": queues.as_ref().map(|queues| queues.parked),
-            "queue": queues.as_ref().map(|queues| queues.standing),
-            "untaken": queues.as_ref().map(|queues| queues.standing.untaken()),
+            "parked": queues.map(|queues| queues.parked),
+            "queue": queues.map(|queues| queues.standing),
+            "untaken": queues.map(|queues| queues.standing.untaken()),
+            "broker": broker.trouble_json(),
             "workers": status.workers,
             "freshness": status.freshness,
         }));
     } else {
-        status.print(queues);
+        status.print(broker);
     }
     Ok(0)
 }
@@ -119,7 +121,11 @@ impl Status {
         })
     }
 
-    fn print(&self, queues: Option<Queues>) {
+    fn print(&self, broker: BrokerStatus) {
+        if let Some(trouble @ (Trouble::Blocked { .. } | Trouble::Refused { .. })) = &broker.trouble
+        {
+            print_lines(&trouble.to_string());
+        }
         let Some(newest) = self.runs.first() else {
             return print_lines("no runs yet; `seedbed local` or `seedbed run` starts one");
         };
@@ -147,7 +153,7 @@ impl Status {
         if unnamed > 0 {
             print_lines(&format!("and {unnamed} more: seedbed status --failures"));
         }
-        if let Some(Queues { parked, standing }) = queues {
+        if let Some(Queues { parked, standing }) = broker.queues {
             self.print_workers(standing);
             print_parked(parked);
         }
@@ -190,34 +196,60 @@ fn print_parked(parked: Parked) {
     }
 }
 
-/// What waits and what is parked, if there is a broker and it answers soon. The heartbeats that wait are recorded.
-async fn queues(settings: &Settings, catalog: &Catalog) -> Option<Queues> {
-    if settings.broker.is_memory() {
-        return None;
-    }
-    let mut config = settings.broker.clone();
-    config.connect_timeout = config.connect_timeout.min(BROKER_TIMEOUT);
-    let asking = async {
-        let broker = broker::connect(&config).await?;
+/// What the broker says of itself and its queues.
+#[derive(Default)]
+struct BrokerStatus {
+    /// Unknown if there is no broker, or it does not answer soon.
+    queues: Option<Queues>,
+    /// What keeps jobs from being published.
+    trouble: Option<Trouble>,
+}
+
+impl BrokerStatus {
+    /// Asks the broker, if there is one. The heartbeats that wait are recorded.
+    async fn ask(settings: &Settings, catalog: &Catalog) -> Self {
+        if settings.broker.is_memory() {
+            return Self::default();
+        }
+        let mut config = settings.broker.clone();
+        config.connect_timeout = config.connect_timeout.min(BROKER_TIMEOUT);
+        let broker = match broker::connect(&config).await {
+            Ok(broker) => broker,
+            Err(error) => {
+                say!("queues and workers are not shown: {error}");
+                return Self {
+                    queues: None,
+                    trouble: Some(Trouble::away(error)),
+                };
+            }
+        };
+        let trouble = broker.probe().await;
         let asked = async {
-            Fleet::new(catalog.clone(), broker.clone())
-                .catch_up()
-                .await?;
-            Ok(Queues {
+            let fleet = Fleet::new(catalog.clone(), broker.clone());
+            fleet.catch_up().await?;
+            Ok::<_, RunError>(Queues {
                 parked: Parked::of(catalog, broker.as_ref(), i64::MAX).await?,
                 standing: Standing::of(broker.as_ref()).await?,
             })
         };
-        let asked: Result<Queues, RunError> = asked.await;
+        let queues = asked.await;
         broker.close().await;
-        asked
-    };
-    match asking.await {
-        Ok(queues) => Some(queues),
-        Err(error) => {
+        if let Err(error) = &queues {
             say!("queues and workers are not shown: {error}");
-            None
         }
+        Self {
+            queues: queues.ok(),
+            trouble,
+        }
+    }
+
+    /// For programs; null if there is nothing to say.
+    fn trouble_json(&self) -> Value {
+        let trouble = self.trouble.as_ref();
+        trouble.map_or(
+            Value::Null,
+            |trouble| json!({"trouble": trouble.name(), "message": trouble.to_string()}),
+        )
     }
 }
 

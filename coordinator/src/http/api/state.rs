@@ -109,6 +109,7 @@ impl Api {
             version: env!("CARGO_PKG_VERSION"),
             stores: freshness.stores(),
             freshness: freshness.into(),
+            broker: self.broker.trouble().map(Into::into),
             parked,
             waiting,
             untaken,

@@ -8,12 +8,13 @@ use seedbed_protocol::{
     JobId, RunId, StoreId,
     broker::{Broker, Queue},
 };
+use tracing::warn;
 
 use crate::{
     catalog::{Catalog, Retried},
     runs::{
         error::RunError,
-        queues::{job_id, settle_page, take_page},
+        queues::{if_broker_answers, job_id, settle_page, take_page},
     },
 };
 
@@ -21,7 +22,7 @@ use crate::{
 /// the parked messages of those that they replace. Only those of `stores`, unless that is empty.
 ///
 /// # Errors
-/// [`RunError`].
+/// [`RunError`], but not of a broker that is away: then the parked messages stay.
 pub(super) async fn retry(
     catalog: &Catalog,
     broker: &dyn Broker,
@@ -29,7 +30,10 @@ pub(super) async fn retry(
     stores: &[StoreId],
 ) -> Result<Retried, RunError> {
     let retried = catalog.retry_failed(run_id, stores).await?;
-    remove_parked(catalog, broker).await?;
+    let left = if_broker_answers(broker, remove_parked(catalog, broker)).await?;
+    if let Some(reason) = left {
+        warn!("parked messages of the jobs that start over stay until the next retry: {reason}");
+    }
     Ok(retried)
 }
 
