@@ -26,6 +26,9 @@ use tokio::process::Command;
 /// Longer than all tests of a file take.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// The packages whose types are made of their JavaScript.
+const PACKAGES: [&str; 2] = ["deploy/clients/core-js", "deploy/clients/node"];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_node_client_downloads_only_what_has_changed() {
     let seeded = seed(&["fresh", "shared"]).await;
@@ -50,10 +53,15 @@ async fn the_node_client_falls_back_to_the_initial_sync_whatever_fails() {
 
 #[tokio::test]
 async fn the_clients_have_no_type_errors() {
-    for config in ["tsconfig.json", "tsconfig.react-native.json"] {
-        let config = format!("tests/client/{config}");
+    for package in PACKAGES {
         let tsc = "node_modules/typescript/bin/tsc";
-        run(&[&node(), tsc, "--project", &config], &Value::Null).await;
+        run(&[&node(), tsc, "--project", package], &Value::Null).await;
+    }
+    let config = "tests/client/tsconfig.react-native.json";
+    let tsc = "node_modules/typescript/bin/tsc";
+    run(&[&node(), tsc, "--project", config], &Value::Null).await;
+    for package in PACKAGES {
+        workspace::assert_same_types(package);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -13,9 +14,7 @@ const COPIED: [&str; 2] = ["deploy/clients", "tests/client"];
 pub(super) fn installed() -> &'static Path {
     static WORKSPACE: OnceLock<PathBuf> = OnceLock::new();
     WORKSPACE.get_or_init(|| {
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .expect("the tests are a directory of the repository");
+        let repository = repository();
         let workspace = repository.join("target/test-tools/client");
         assert!(
             workspace.join("node_modules").exists(),
@@ -27,8 +26,32 @@ pub(super) fn installed() -> &'static Path {
             let _ = fs::remove_dir_all(&target);
             copy(&repository.join(directory), &target);
         }
+        // As npm does with the `file:` dependency of the packages.
+        let core = workspace.join("node_modules/seedbed-client-core");
+        let _ = fs::remove_file(&core);
+        symlink("../deploy/clients/core-js", &core).expect("target is writable");
         workspace
     })
+}
+
+/// Compares the types that were just made of a package's copy with those of the package, which apps get.
+pub(super) fn assert_same_types(package: &str) {
+    let made = installed().join(package).join("types");
+    for entry in fs::read_dir(&made).expect("they were made") {
+        let name = entry.expect("a file").file_name();
+        let read = |directory: &Path| fs::read_to_string(directory.join(&name)).unwrap_or_default();
+        assert_eq!(
+            read(&repository().join(package).join("types")),
+            read(&made),
+            "{package}/types/{} is out of date: tsc --project {package}",
+            name.display()
+        );
+    }
+}
+
+fn repository() -> &'static Path {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    repository.expect("the tests are a directory of the repository")
 }
 
 fn copy(from: &Path, to: &Path) {

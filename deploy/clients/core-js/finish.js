@@ -1,0 +1,91 @@
+/** Makes a database of a staged file, in one transaction. Rule 8 of CONTRACT.md. */
+
+import { SeedbedError, asSeedbedError } from './reasons.js';
+import { RECORD_KEY } from './inspect.js';
+import { withSqlite } from './platform.js';
+import { FINISHES } from './finishes.js';
+
+/** @typedef {import('./platform.js').Connection} Connection */
+
+/**
+ * @typedef {object} Finishing
+ * @property {import('./ask.js').Rendition} rendition
+ * @property {import('./inspect.js').Record} record
+ * @property {((connection: Connection) => Promise<void>) | undefined} prepare
+ */
+
+/**
+ * Finishes the staged file, unless it is.
+ *
+ * A process that is killed leaves it finished or as it was: SQLite's journal decides when it is opened again.
+ *
+ * @param {import('./platform.js').Platform} platform
+ * @param {string} staged
+ * @param {Finishing} finishing
+ * @throws {SeedbedError} `newer_core`, `not_openable`, `disk_full`.
+ */
+export async function finish(platform, staged, finishing) {
+  try {
+    await withSqlite(platform, staged, async (connection) => {
+      // One file, so that the rename takes all of it.
+      await connection.query('PRAGMA journal_mode = DELETE');
+      await connection.query('BEGIN IMMEDIATE');
+      // An error needs no ROLLBACK: closing is one.
+      const before = await schemaVersion(connection);
+      await connection.query('SELECT powersync_init()');
+      if ((await schemaVersion(connection)) < before) {
+        throw new SeedbedError('newer_core', "the snapshot's schema is newer than the SDK's");
+      }
+      if (!(await hasRecord(connection))) await complete(connection, platform.schema(), finishing);
+      await connection.query('COMMIT');
+    });
+  } catch (error) {
+    throw asSeedbedError(error, 'not_openable', 'the snapshot cannot be finished');
+  }
+}
+
+/** @param {Connection} connection */
+async function hasRecord(connection) {
+  return (await connection.query('SELECT 1 FROM ps_kv WHERE key = ?', [RECORD_KEY])).length > 0;
+}
+
+/** @param {Connection} connection */
+async function schemaVersion(connection) {
+  const [[version]] = await connection.query('SELECT max(id) FROM ps_migration');
+  return Number(version);
+}
+
+/**
+ * @param {Connection} connection
+ * @param {string} schema
+ * @param {Finishing} finishing
+ */
+async function complete(connection, schema, { rendition, record, prepare }) {
+  if (rendition.form === 'compact') {
+    const statements = FINISHES[/** @type {number} */ (rendition.finish)];
+    await prepare?.(connection);
+    await connection.query('SELECT powersync_replace_schema(?)', [schema]);
+    for (const sql of statements) {
+      await connection.query(sql.replaceAll(':schema', '?1'), sql.includes(':schema') ? [schema] : []);
+    }
+  }
+  const [[synced, writes]] = await connection.query(
+    'SELECT EXISTS (SELECT 1 FROM ps_sync_state), EXISTS (SELECT 1 FROM ps_crud)'
+  );
+  if (Number(synced) !== 1) throw new Error('the core extension does not accept its checkpoint');
+  if (Number(writes) !== 0) throw new Error('it has local writes');
+  await connection.query("DELETE FROM ps_kv WHERE key LIKE '%\\_checkpoint\\_request\\_id' ESCAPE '\\'");
+  // Two clients must never share one: the service tells them apart by it.
+  await connection.query("INSERT OR REPLACE INTO ps_kv (key, value) VALUES ('client_id', uuid())");
+  await writeRecord(connection, record);
+}
+
+/**
+ * Says whose database it is, if nothing says so yet.
+ *
+ * @param {Pick<Connection, 'query'>} connection
+ * @param {import('./inspect.js').Record} record
+ */
+export async function writeRecord({ query }, record) {
+  await query('INSERT OR IGNORE INTO ps_kv (key, value) VALUES (?, ?)', [RECORD_KEY, JSON.stringify(record)]);
+}

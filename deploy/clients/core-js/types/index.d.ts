@@ -1,0 +1,13 @@
+export { Launch } from "./launch.js";
+export { openAfter } from "./open.js";
+export { SeedbedError } from "./reasons.js";
+export type SnapshotSource = import("./launch.js").SnapshotSource;
+export type Progress = import("./launch.js").Progress;
+export type Outcome = import("./launch.js").Outcome;
+export type Reason = import("./reasons.js").Reason;
+export type Kept = import("./reasons.js").Kept;
+export type Platform = import("./platform.js").Platform;
+export type Files = import("./platform.js").Files;
+export type Sink = import("./platform.js").Sink;
+export type Connection = import("./platform.js").Connection;
+export type Encoding = import("./platform.js").Encoding;

@@ -1,0 +1,2 @@
+/** @type {import('seedbed-client-core').Files} */
+export const nodeFiles: import("seedbed-client-core").Files;
