@@ -5,9 +5,9 @@ export { openAfter } from './open.js';
 export { SeedbedError } from './reasons.js';
 
 /**
- * @typedef {import('./launch.js').SnapshotSource} SnapshotSource
- * @typedef {import('./launch.js').Progress} Progress
- * @typedef {import('./launch.js').Outcome} Outcome
+ * @typedef {import('./source.js').SnapshotSource} SnapshotSource
+ * @typedef {import('./source.js').Progress} Progress
+ * @typedef {import('./source.js').Outcome} Outcome
  * @typedef {import('./reasons.js').Reason} Reason
  * @typedef {import('./reasons.js').Kept} Kept
  * @typedef {import('./platform.js').Platform} Platform

@@ -2,7 +2,7 @@
 
 import { Launch } from './launch.js';
 import { removeDatabase } from './platform.js';
-import { writeRecord } from './finish.js';
+import { writeRecord } from './database/finish.js';
 import { report } from './report.js';
 import { SeedbedError, messageOf } from './reasons.js';
 
@@ -19,7 +19,7 @@ import { SeedbedError, messageOf } from './reasons.js';
  * @template {Database} D
  * @param {import('./platform.js').Platform} platform
  * @param {string} database Where the SDK opens it.
- * @param {import('./launch.js').SnapshotSource} source
+ * @param {import('./source.js').SnapshotSource} source
  * @param {() => Promise<D>} open Opens it with the SDK, and leaves nothing open if that fails.
  * @param {(db: D, error: SeedbedError) => void} warn Logs why there is no snapshot.
  * @returns {Promise<D>}

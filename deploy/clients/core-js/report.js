@@ -7,8 +7,8 @@ const LIMIT = 5_000;
  * Sends it, and never fails: a report is worth nothing to the app.
  *
  * @param {import('./platform.js').Platform} platform
- * @param {import('./launch.js').SnapshotSource} source
- * @param {import('./launch.js').Outcome} outcome
+ * @param {import('./source.js').SnapshotSource} source
+ * @param {import('./source.js').Outcome} outcome
  * @returns {Promise<void>}
  */
 export async function report(platform, { report, url, getToken }, outcome) {
@@ -31,7 +31,7 @@ export async function report(platform, { report, url, getToken }, outcome) {
 
 /**
  * @param {import('./platform.js').Platform} platform
- * @param {import('./launch.js').Outcome} outcome
+ * @param {import('./source.js').Outcome} outcome
  */
 function content({ name, version }, { outcome, reason, form, encoding, bytes, resumes, seconds, core }) {
   return {

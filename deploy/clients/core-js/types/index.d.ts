@@ -1,9 +1,9 @@
 export { Launch } from "./launch.js";
 export { openAfter } from "./open.js";
 export { SeedbedError } from "./reasons.js";
-export type SnapshotSource = import("./launch.js").SnapshotSource;
-export type Progress = import("./launch.js").Progress;
-export type Outcome = import("./launch.js").Outcome;
+export type SnapshotSource = import("./source.js").SnapshotSource;
+export type Progress = import("./source.js").Progress;
+export type Outcome = import("./source.js").Outcome;
 export type Reason = import("./reasons.js").Reason;
 export type Kept = import("./reasons.js").Kept;
 export type Platform = import("./platform.js").Platform;

@@ -1,15 +1,15 @@
 /** Makes a database of a staged file, in one transaction. Rule 8 of CONTRACT.md. */
 
-import { SeedbedError, asSeedbedError } from './reasons.js';
+import { SeedbedError, asSeedbedError } from '../reasons.js';
 import { RECORD_KEY } from './inspect.js';
-import { withSqlite } from './platform.js';
+import { withSqlite } from '../platform.js';
 import { FINISHES } from './finishes.js';
 
-/** @typedef {import('./platform.js').Connection} Connection */
+/** @typedef {import('../platform.js').Connection} Connection */
 
 /**
  * @typedef {object} Finishing
- * @property {import('./ask.js').Rendition} rendition
+ * @property {import('../snapshot/ask.js').Rendition} rendition
  * @property {import('./inspect.js').Record} record
  * @property {((connection: Connection) => Promise<void>) | undefined} prepare
  */
@@ -19,7 +19,7 @@ import { FINISHES } from './finishes.js';
  *
  * A process that is killed leaves it finished or as it was: SQLite's journal decides when it is opened again.
  *
- * @param {import('./platform.js').Platform} platform
+ * @param {import('../platform.js').Platform} platform
  * @param {string} staged
  * @param {Finishing} finishing
  * @throws {SeedbedError} `newer_core`, `not_openable`, `disk_full`.

@@ -2,24 +2,24 @@
  * @typedef {object} Content
  * @property {number} v
  * @property {import('./ask.js').Rendition} rendition
- * @property {import('./inspect.js').Record} record
+ * @property {import('../database/inspect.js').Record} record
  * @property {boolean} staged
  * @property {string} [etag]
  */
 /** `app.db.seedbed.json`. A killed process leaves the one before or the one after a change. */
 export class Note {
     /**
-     * @param {import('./platform.js').Files} files
-     * @param {import('./platform.js').Paths} paths
+     * @param {import('../platform.js').Files} files
+     * @param {import('../platform.js').Paths} paths
      * @returns {Promise<Note>}
      */
-    static read(files: import("./platform.js").Files, paths: import("./platform.js").Paths): Promise<Note>;
+    static read(files: import("../platform.js").Files, paths: import("../platform.js").Paths): Promise<Note>;
     /**
-     * @param {import('./platform.js').Files} files
-     * @param {import('./platform.js').Paths} paths
+     * @param {import('../platform.js').Files} files
+     * @param {import('../platform.js').Paths} paths
      */
-    constructor(files: import("./platform.js").Files, paths: import("./platform.js").Paths);
-    files: import("./platform.js").Files;
+    constructor(files: import("../platform.js").Files, paths: import("../platform.js").Paths);
+    files: import("../platform.js").Files;
     path: string;
     /** @type {Content | undefined} */
     content: Content | undefined;
@@ -29,19 +29,21 @@ export class Note {
      * Whether the bytes that are there are those of the rendition, for the same store.
      *
      * @param {import('./ask.js').Rendition} rendition
-     * @param {import('./inspect.js').Record} record
+     * @param {import('../database/inspect.js').Record} record
      */
-    isOf(rendition: import("./ask.js").Rendition, record: import("./inspect.js").Record): boolean;
+    isOf(rendition: import("./ask.js").Rendition, record: import("../database/inspect.js").Record): boolean;
     /**
      * Begins anew.
      *
      * @param {import('./ask.js').Rendition} rendition
-     * @param {import('./inspect.js').Record} record
+     * @param {import('../database/inspect.js').Record} record
      */
-    start(rendition: import("./ask.js").Rendition, record: import("./inspect.js").Record): Promise<void>;
+    start(rendition: import("./ask.js").Rendition, record: import("../database/inspect.js").Record): Promise<void>;
     /** @param {string} etag */
     setEtag(etag: string): Promise<void>;
     setStaged(): Promise<void>;
+    /** The files it was about are gone. */
+    forget(): void;
     remove(): Promise<void>;
     /** @param {Content} content */
     write(content: Content): Promise<void>;
@@ -49,7 +51,7 @@ export class Note {
 export type Content = {
     v: number;
     rendition: import("./ask.js").Rendition;
-    record: import("./inspect.js").Record;
+    record: import("../database/inspect.js").Record;
     staged: boolean;
     etag?: string | undefined;
 };

@@ -1,9 +1,9 @@
 /** One launch at a time for a database, in all processes. Rule 3 of CONTRACT.md. */
 
-import { pause } from './clock.js';
-import { messageOf } from './reasons.js';
+import { pause } from '../clock.js';
+import { messageOf } from '../reasons.js';
 
-/** @typedef {import('./platform.js').Connection} Connection */
+/** @typedef {import('../platform.js').Connection} Connection */
 
 /**
  * @typedef {object} Lock
@@ -19,7 +19,7 @@ const AGAIN = 50;
  *
  * The system frees it when a process dies, and leaves the empty file.
  *
- * @param {import('./platform.js').Platform} platform
+ * @param {import('../platform.js').Platform} platform
  * @param {string} path
  * @param {AbortSignal} signal Ends the wait.
  * @returns {Promise<Lock>}
@@ -33,7 +33,7 @@ export async function takeLock(platform, path, signal) {
 }
 
 /**
- * @param {import('./platform.js').Platform} platform
+ * @param {import('../platform.js').Platform} platform
  * @param {string} path
  * @returns {Promise<Lock | undefined>}
  */
@@ -54,7 +54,7 @@ async function tryToTake(platform, path) {
 }
 
 /**
- * @param {import('./platform.js').Platform} platform
+ * @param {import('../platform.js').Platform} platform
  * @param {string} path
  * @returns {Promise<Connection | undefined>} Undefined if another connection has it.
  */
@@ -73,7 +73,7 @@ async function begin(platform, path) {
 }
 
 /**
- * @param {import('./platform.js').Platform} platform
+ * @param {import('../platform.js').Platform} platform
  * @param {string} path
  * @param {Connection} connection
  */

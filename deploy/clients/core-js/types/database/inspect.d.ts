@@ -1,19 +1,19 @@
 /**
  * Looks at the database, if there is one.
  *
- * @param {import('./platform.js').Platform} platform
+ * @param {import('../platform.js').Platform} platform
  * @param {string} database
  * @returns {Promise<Inspection>}
  */
-export function inspect(platform: import("./platform.js").Platform, database: string): Promise<Inspection>;
+export function inspect(platform: import("../platform.js").Platform, database: string): Promise<Inspection>;
 /**
  * Puts the staged file where the database is, unless that must be kept.
  *
- * @param {import('./platform.js').Platform} platform
+ * @param {import('../platform.js').Platform} platform
  * @param {Paths} paths
- * @returns {Promise<import('./reasons.js').Kept | undefined>} Why it was kept; undefined if it was replaced.
+ * @returns {Promise<import('../reasons.js').Kept | undefined>} Why it was kept; undefined if it was replaced.
  */
-export function install({ files, openSqlite }: import("./platform.js").Platform, paths: Paths): Promise<import("./reasons.js").Kept | undefined>;
+export function install({ files, openSqlite }: import("../platform.js").Platform, paths: Paths): Promise<import("../reasons.js").Kept | undefined>;
 /**
  * @param {Connection} connection
  * @returns {Promise<Inspection>}
@@ -33,7 +33,7 @@ export function isSameStore(record: Record | undefined, wanted: Record): boolean
  * @returns {string | undefined}
  */
 export function service(url: string | undefined | null): string | undefined;
-/** @typedef {import('./platform.js').Connection} Connection */
+/** @typedef {import('../platform.js').Connection} Connection */
 /**
  * Whose database it is.
  *
@@ -41,12 +41,12 @@ export function service(url: string | undefined | null): string | undefined;
  */
 /**
  * @typedef {object} Inspection
- * @property {import('./reasons.js').Kept | undefined} kept Why it must not be replaced.
+ * @property {import('../reasons.js').Kept | undefined} kept Why it must not be replaced.
  * @property {Record | undefined} record
  */
 /** The key of the record in `ps_kv`. A full clear of the database removes it, as it does with every key but `client_id`. */
 export const RECORD_KEY: "seedbed_store";
-export type Connection = import("./platform.js").Connection;
+export type Connection = import("../platform.js").Connection;
 /**
  * Whose database it is.
  */
@@ -59,7 +59,7 @@ export type Inspection = {
     /**
      * Why it must not be replaced.
      */
-    kept: import("./reasons.js").Kept | undefined;
+    kept: import("../reasons.js").Kept | undefined;
     record: Record | undefined;
 };
-import { Paths } from './platform.js';
+import { Paths } from '../platform.js';

@@ -10,7 +10,7 @@
  *
  * @typedef {object} Rendition
  * @property {'file' | 'compact'} form
- * @property {import('./platform.js').Encoding} encoding
+ * @property {import('../platform.js').Encoding} encoding
  * @property {number} bytes
  * @property {string} sha256 Hexadecimal, over the bytes as they are stored.
  * @property {number} [unpackedBytes]
@@ -23,7 +23,7 @@
  * @property {string} storeId
  * @property {() => Promise<string>} getToken
  * @property {'file' | 'compact'} form
- * @property {import('./platform.js').Encoding[]} encodings
+ * @property {import('../platform.js').Encoding[]} encodings
  * @property {string} [endpoint]
  * @property {string | number} [generation]
  * @property {number} [maxAge] Seconds.
@@ -62,7 +62,7 @@ export type Snapshot = {
  */
 export type Rendition = {
     form: "file" | "compact";
-    encoding: import("./platform.js").Encoding;
+    encoding: import("../platform.js").Encoding;
     bytes: number;
     /**
      * Hexadecimal, over the bytes as they are stored.
@@ -80,7 +80,7 @@ export type Wanted = {
     storeId: string;
     getToken: () => Promise<string>;
     form: "file" | "compact";
-    encodings: import("./platform.js").Encoding[];
+    encodings: import("../platform.js").Encoding[];
     endpoint?: string | undefined;
     generation?: string | number | undefined;
     /**

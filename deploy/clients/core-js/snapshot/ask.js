@@ -1,7 +1,7 @@
 /** `GET /database`: which snapshot there is, and whether this app can use it. Rules 4 and 5 of CONTRACT.md. */
 
-import { SeedbedError, asSeedbedError } from './reasons.js';
-import { service } from './inspect.js';
+import { SeedbedError, asSeedbedError } from '../reasons.js';
+import { service } from '../database/inspect.js';
 
 /**
  * What the answer says, as far as it is used.
@@ -16,7 +16,7 @@ import { service } from './inspect.js';
  *
  * @typedef {object} Rendition
  * @property {'file' | 'compact'} form
- * @property {import('./platform.js').Encoding} encoding
+ * @property {import('../platform.js').Encoding} encoding
  * @property {number} bytes
  * @property {string} sha256 Hexadecimal, over the bytes as they are stored.
  * @property {number} [unpackedBytes]
@@ -30,7 +30,7 @@ import { service } from './inspect.js';
  * @property {string} storeId
  * @property {() => Promise<string>} getToken
  * @property {'file' | 'compact'} form
- * @property {import('./platform.js').Encoding[]} encodings
+ * @property {import('../platform.js').Encoding[]} encodings
  * @property {string} [endpoint]
  * @property {string | number} [generation]
  * @property {number} [maxAge] Seconds.
@@ -116,7 +116,7 @@ function refusal(answer, body) {
 /**
  * @param {number} status
  * @param {unknown} error
- * @returns {import('./reasons.js').Reason}
+ * @returns {import('../reasons.js').Reason}
  */
 function reasonOf(status, error) {
   switch (status) {
@@ -174,7 +174,7 @@ function checked(body, wanted) {
  * @param {Wanted} wanted
  */
 function identity(body, { form, finish }, wanted) {
-  const refuse = (/** @type {import('./reasons.js').Reason} */ reason, /** @type {string} */ message) => {
+  const refuse = (/** @type {import('../reasons.js').Reason} */ reason, /** @type {string} */ message) => {
     throw new SeedbedError(reason, message);
   };
   if (body.storeId != null && body.storeId !== wanted.storeId) refuse('wrong_store', 'the snapshot is of another store');

@@ -1,11 +1,11 @@
 /** Brings all bytes of a rendition into the part, over as many requests as it takes. Rule 6 of CONTRACT.md. */
 
-import { Silence, pause, reasonOf, unlessAborted } from './clock.js';
-import { SeedbedError, asSeedbedError } from './reasons.js';
+import { Silence, pause, reasonOf, unlessAborted } from '../clock.js';
+import { SeedbedError, asSeedbedError } from '../reasons.js';
 
 /**
  * @typedef {object} Download
- * @property {import('./platform.js').Platform} platform
+ * @property {import('../platform.js').Platform} platform
  * @property {string} part
  * @property {import('./ask.js').Rendition} rendition
  * @property {string} databaseUrl
@@ -150,7 +150,7 @@ function offsetOf(answer, size, bytes) {
   if (status === 200) return 0;
   const range = /^bytes (\d+)-\d*\/(\d+|\*)/.exec(answer.headers.get('content-range') ?? '');
   if (status === 206 && range && Number(range[1]) <= size && ['*', String(bytes)].includes(range[2])) return Number(range[1]);
-  const error = (/** @type {import('./reasons.js').Reason} */ code, /** @type {number} */ retryAfter = NaN) => ({
+  const error = (/** @type {import('../reasons.js').Reason} */ code, /** @type {number} */ retryAfter = NaN) => ({
     error: new SeedbedError(code, `the snapshot cannot be downloaded: ${status}`, retryAfter >= 0 ? { retryAfter } : {})
   });
   // Another object than the one that was promised, shorter or longer.

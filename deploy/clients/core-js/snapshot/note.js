@@ -1,12 +1,12 @@
 /** What the part and the staged file are of, so that a later launch can go on with them. */
 
-import { isSameStore } from './inspect.js';
+import { isSameStore } from '../database/inspect.js';
 
 /**
  * @typedef {object} Content
  * @property {number} v
  * @property {import('./ask.js').Rendition} rendition
- * @property {import('./inspect.js').Record} record
+ * @property {import('../database/inspect.js').Record} record
  * @property {boolean} staged
  * @property {string} [etag]
  */
@@ -14,8 +14,8 @@ import { isSameStore } from './inspect.js';
 /** `app.db.seedbed.json`. A killed process leaves the one before or the one after a change. */
 export class Note {
   /**
-   * @param {import('./platform.js').Files} files
-   * @param {import('./platform.js').Paths} paths
+   * @param {import('../platform.js').Files} files
+   * @param {import('../platform.js').Paths} paths
    * @returns {Promise<Note>}
    */
   static async read(files, paths) {
@@ -26,14 +26,14 @@ export class Note {
     } catch {
       // None, or none that can be read: the launch starts anew.
     }
-    // A staged file that is gone, or one that was never whole.
-    if (note.staged && (await files.size(paths.staged)) === undefined) note.content = undefined;
+    // Killed before the part became the staged file.
+    if (note.content && (await files.size(paths.staged)) === undefined) note.content.staged = false;
     return note;
   }
 
   /**
-   * @param {import('./platform.js').Files} files
-   * @param {import('./platform.js').Paths} paths
+   * @param {import('../platform.js').Files} files
+   * @param {import('../platform.js').Paths} paths
    */
   constructor(files, paths) {
     this.files = files;
@@ -54,7 +54,7 @@ export class Note {
    * Whether the bytes that are there are those of the rendition, for the same store.
    *
    * @param {import('./ask.js').Rendition} rendition
-   * @param {import('./inspect.js').Record} record
+   * @param {import('../database/inspect.js').Record} record
    */
   isOf(rendition, record) {
     const own = this.content;
@@ -71,7 +71,7 @@ export class Note {
    * Begins anew.
    *
    * @param {import('./ask.js').Rendition} rendition
-   * @param {import('./inspect.js').Record} record
+   * @param {import('../database/inspect.js').Record} record
    */
   async start(rendition, record) {
     await this.write({ v: 1, rendition, record, staged: false });
@@ -86,8 +86,13 @@ export class Note {
     if (this.content) await this.write({ ...this.content, staged: true });
   }
 
-  async remove() {
+  /** The files it was about are gone. */
+  forget() {
     this.content = undefined;
+  }
+
+  async remove() {
+    this.forget();
     await this.files.remove(this.path);
   }
 

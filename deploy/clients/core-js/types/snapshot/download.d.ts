@@ -23,7 +23,7 @@ export type End = {
     error?: SeedbedError | undefined;
 };
 export type Download = {
-    platform: import("./platform.js").Platform;
+    platform: import("../platform.js").Platform;
     part: string;
     rendition: import("./ask.js").Rendition;
     databaseUrl: string;
@@ -56,4 +56,4 @@ export type Received = {
     bytes: number;
     resumes: number;
 };
-import { SeedbedError } from './reasons.js';
+import { SeedbedError } from '../reasons.js';

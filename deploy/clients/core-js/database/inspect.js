@@ -1,9 +1,9 @@
 /** Whether the database that is there may be replaced. Rules 1 and 2 of CONTRACT.md. */
 
-import { messageOf } from './reasons.js';
-import { Paths, removeCompanions, withSqlite } from './platform.js';
+import { messageOf } from '../reasons.js';
+import { Paths, removeCompanions, withSqlite } from '../platform.js';
 
-/** @typedef {import('./platform.js').Connection} Connection */
+/** @typedef {import('../platform.js').Connection} Connection */
 
 /**
  * Whose database it is.
@@ -13,7 +13,7 @@ import { Paths, removeCompanions, withSqlite } from './platform.js';
 
 /**
  * @typedef {object} Inspection
- * @property {import('./reasons.js').Kept | undefined} kept Why it must not be replaced.
+ * @property {import('../reasons.js').Kept | undefined} kept Why it must not be replaced.
  * @property {Record | undefined} record
  */
 
@@ -37,7 +37,7 @@ const INTERNAL = new Set([
 /**
  * Looks at the database, if there is one.
  *
- * @param {import('./platform.js').Platform} platform
+ * @param {import('../platform.js').Platform} platform
  * @param {string} database
  * @returns {Promise<Inspection>}
  */
@@ -53,9 +53,9 @@ export async function inspect(platform, database) {
 /**
  * Puts the staged file where the database is, unless that must be kept.
  *
- * @param {import('./platform.js').Platform} platform
+ * @param {import('../platform.js').Platform} platform
  * @param {Paths} paths
- * @returns {Promise<import('./reasons.js').Kept | undefined>} Why it was kept; undefined if it was replaced.
+ * @returns {Promise<import('../reasons.js').Kept | undefined>} Why it was kept; undefined if it was replaced.
  */
 export async function install({ files, openSqlite }, paths) {
   if ((await files.size(paths.database)) === undefined) {

@@ -1,0 +1,49 @@
+/** One attempt. */
+export class Staging {
+    /** @param {Parts} parts */
+    constructor({ platform, paths, source, course, record, note, signal }: Parts);
+    platform: import("../platform.js").Platform;
+    paths: import("../platform.js").Paths;
+    source: import("../source.js").SnapshotSource;
+    course: import("../source.js").Course;
+    record: import("../database/inspect.js").Record;
+    note: import("./note.js").Note;
+    signal: AbortSignal;
+    /**
+     * Does what an earlier launch has not done.
+     *
+     * @returns {Promise<import('./ask.js').Rendition>} What the staged file is.
+     */
+    run(): Promise<import("./ask.js").Rendition>;
+    /**
+     * WAITING: leaves what was there.
+     */
+    askPatiently(): Promise<import("./ask.js").Snapshot>;
+    ask(): Promise<import("./ask.js").Snapshot>;
+    /**
+     * DOWNLOADING: leaves the note, and a part that ends anywhere.
+     *
+     * @param {import('./ask.js').Snapshot} snapshot
+     */
+    download({ rendition, databaseUrl }: import("./ask.js").Snapshot): Promise<void>;
+    /**
+     * UNPACKING: leaves the part, and perhaps a staged file that is not whole.
+     *
+     * @param {import('./ask.js').Rendition} rendition
+     */
+    unpack({ encoding, bytes, sha256, unpackedBytes, unpackedSha256 }: import("./ask.js").Rendition): Promise<void>;
+    /**
+     * @param {import('./ask.js').Rendition} rendition
+     * @param {number} left Bytes to download.
+     */
+    needDisk({ form, encoding, bytes, unpackedBytes }: import("./ask.js").Rendition, left: number): Promise<void>;
+}
+export type Parts = {
+    platform: import("../platform.js").Platform;
+    paths: import("../platform.js").Paths;
+    source: import("../source.js").SnapshotSource;
+    course: import("../source.js").Course;
+    record: import("../database/inspect.js").Record;
+    note: import("./note.js").Note;
+    signal: AbortSignal;
+};
