@@ -7,7 +7,7 @@
 #   tests/run.sh --list [GROUP]  their paths; compiles, but runs none
 set -euo pipefail
 
-groups='unit local cluster selfheal stores delivery traces deploy'
+groups='unit local cluster selfheal stores delivery first_launch traces deploy'
 
 usage() {
   {
@@ -54,6 +54,9 @@ needs_of() {
       need "installs Node, schemathesis" python3-venv
       need "reads snapshots" sqlite3
       need "opens the dashboard" chromium-headless-shell
+      ;;
+    first_launch)
+      need "installs Node" python3-venv
       need "an old client's clock" faketime
       ;;
     traces)
@@ -117,10 +120,13 @@ install_for() {
       ;;
     delivery)
       install_node
-      # The SDKs' peers, whole mobile platforms, are not needed for types.
-      install_npm client tests/client --legacy-peer-deps
       install_npm dashboard tests/dashboard
       install_python schemathesis schemathesis==4.32.5
+      ;;
+    first_launch)
+      install_node
+      # The SDKs' peers, whole mobile platforms, are not needed for types.
+      install_npm client tests/client --legacy-peer-deps
       ;;
     cluster) install_ferretdb ;;
     traces) install_jaeger ;;
@@ -248,8 +254,9 @@ if [ "${1-}" = --list ]; then
   shift
 fi
 if [ $# -gt 0 ]; then
-  if is_group "$1"; then
-    asked=groups selected=$*
+  # A group may be written with a dash: first-launch.
+  if is_group "${1//-/_}"; then
+    asked=groups selected=${*//-/_}
     for group in $selected; do is_group "$group" || usage; done
   else
     [[ $# -eq 1 && "$1" =~ [a-zA-Z0-9] && "$1" != -* ]] || usage

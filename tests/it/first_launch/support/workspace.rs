@@ -8,7 +8,7 @@ use std::{
 };
 
 /// What is copied: the directories of the repository that the tests use, with the places that they have in it.
-const COPIED: [&str; 2] = ["deploy/clients", "tests/client"];
+const COPIED: [&str; 3] = ["deploy/clients", "tests/client", "tests/clients"];
 
 /// The directory with the copies and the packages, which `tests/run.sh` has installed.
 pub(super) fn installed() -> &'static Path {
@@ -18,7 +18,7 @@ pub(super) fn installed() -> &'static Path {
         let workspace = repository.join("target/test-tools/client");
         assert!(
             workspace.join("node_modules").exists(),
-            "the packages are not installed; tests/run.sh delivery does it"
+            "the packages are not installed; tests/run.sh first_launch does it"
         );
         for directory in COPIED {
             let target = workspace.join(directory);
@@ -35,7 +35,7 @@ pub(super) fn installed() -> &'static Path {
 }
 
 /// Compares the types that were just made of a package's copy with those of the package, which apps get.
-pub(super) fn assert_same_types(package: &str) {
+pub(in super::super) fn assert_same_types(package: &str) {
     let made = installed().join(package).join("types");
     for entry in fs::read_dir(&made).expect("they were made") {
         let name = entry.expect("a file").file_name();

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use testkit::powersync::{PowerSync, Products, Source, StreamDefinition, SyncConfig};
 
-/// Generated products of each store.
-const PRODUCTS: u32 = 300;
+/// Generated products of a store, unless a test says otherwise.
+pub(super) const PRODUCTS: u32 = 300;
 
 /// The same for all, so that a product can be found by its index.
 const SEED: u64 = 1;
@@ -33,8 +33,8 @@ pub(super) fn subscriptions() -> Value {
     json!([{"stream": "orders_by_status", "parameters": {"status": "open"}, "override_priority": null}])
 }
 
-pub(super) fn add_store(service: &PowerSync, store: &str) {
-    service.add_generated_store(store, PRODUCTS, SEED);
+pub(super) fn add_store(service: &PowerSync, store: &str, products: u32) {
+    service.add_generated_store(store, products, SEED);
     for number in 1..=10 {
         put_order(service, store, number, number);
     }
@@ -53,7 +53,7 @@ fn put_order(service: &PowerSync, store: &str, number: u32, total: u32) {
 }
 
 /// 20 products are changed, 20 removed, 5 orders that the store's clients have are changed and 5 are new.
-pub(super) fn change_50_rows(service: &PowerSync, store: &str) {
+pub(in super::super) fn change_50_rows(service: &PowerSync, store: &str) {
     let products = Products::new(store, PRODUCTS, SEED);
     for index in 0..20 {
         let id = products.id(index);

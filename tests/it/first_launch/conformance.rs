@@ -1,0 +1,47 @@
+//! The contract of the client packages: `tests/clients` drives each package through the same cases, over HTTP, against the
+//! same faulty server.
+
+use serde_json::json;
+use testkit::machine::{Tmpfs, node};
+
+use super::support::{Seeded, run};
+
+/// The package for Node, as the suite starts it.
+const NODE: &str = "drivers/node.js";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_node_installs_each_form() {
+    hold_to_the_contract(NODE, "forms.test.js", 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_node_survives_every_fault_of_the_network() {
+    hold_to_the_contract(NODE, "faults.test.js", 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_node_never_replaces_what_only_the_device_has() {
+    hold_to_the_contract(NODE, "kept.test.js", 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_node_goes_on_after_each_kill() {
+    hold_to_the_contract(NODE, "kills.test.js", 4000).await;
+}
+
+/// Runs a file of the suite with a package's driver, and a store of this many products.
+async fn hold_to_the_contract(driver: &str, file: &str, products: u32) {
+    let seeded = Seeded::with_sizes(vec![("store", products)]).await;
+    let small = Tmpfs::mount("size=2m");
+    let mut set_up = seeded.set_up.clone();
+    set_up["driver"] = json!([node(), format!("tests/clients/{driver}")]);
+    set_up["smallDisk"] = json!(small.as_ref().map(Tmpfs::path));
+    let file = format!("tests/clients/{file}");
+    let node = [
+        &*node(),
+        "--test-timeout=60000",
+        "--test-reporter=spec",
+        &*file,
+    ];
+    run(&node, &set_up).await;
+}
