@@ -43,7 +43,8 @@ test('progress has stages in order, bytes that only grow, and totals', async (t)
   const server = await seedbed(t);
   const app = await (await device(t)).app();
   const form = app.about.forms.includes('compact') ? 'compact' : 'file';
-  await app.open({ url: server.url, form });
+  const outcome = await app.open({ url: server.url, form });
+  assert.deepEqual([outcome.outcome, outcome.form], ['installed', form]);
   const order = ['waiting', 'downloading', 'unpacking', 'finishing'];
   const stages = app.progress.map(({ stage }) => order.indexOf(stage));
   assert.deepEqual(stages, [...stages].sort());
@@ -77,7 +78,8 @@ test('two devices with one snapshot are two clients', async (t) => {
   const ids = [];
   for (let device_ = 0; device_ < 2; device_++) {
     const app = await (await device(t)).app();
-    await app.open({ url: server.url, form: app.about.forms.at(-1) });
+    const outcome = await app.open({ url: server.url, form: app.about.forms.at(-1) });
+    assert.equal(outcome.outcome, 'installed');
     const { rows } = await app.tell('query', { sql: "SELECT value FROM ps_kv WHERE key = 'client_id'" });
     ids.push(rows[0].value);
   }

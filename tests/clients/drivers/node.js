@@ -33,7 +33,8 @@ const commands = {
           implementation: { type: 'node:sqlite' },
           readWorkerCount: 1
         },
-        logger: { log() {} }
+        // Seen when a test fails.
+        logger: { log: ({ level, message, error }) => level >= 40 && console.error(message, error ?? '') }
       },
       {
         ...source,

@@ -61,6 +61,9 @@ async function schemaVersion(connection) {
  * @param {Finishing} finishing
  */
 async function complete(connection, schema, { rendition, record, prepare }) {
+  await connection.query("DELETE FROM ps_kv WHERE key LIKE '%\\_checkpoint\\_request\\_id' ESCAPE '\\'");
+  // Two clients must never share one: the service tells them apart by it.
+  await connection.query("INSERT OR REPLACE INTO ps_kv (key, value) VALUES ('client_id', uuid())");
   if (rendition.form === 'compact') {
     const statements = FINISHES[/** @type {number} */ (rendition.finish)];
     await prepare?.(connection);
@@ -74,9 +77,6 @@ async function complete(connection, schema, { rendition, record, prepare }) {
   );
   if (Number(synced) !== 1) throw new Error('the core extension does not accept its checkpoint');
   if (Number(writes) !== 0) throw new Error('it has local writes');
-  await connection.query("DELETE FROM ps_kv WHERE key LIKE '%\\_checkpoint\\_request\\_id' ESCAPE '\\'");
-  // Two clients must never share one: the service tells them apart by it.
-  await connection.query("INSERT OR REPLACE INTO ps_kv (key, value) VALUES ('client_id', uuid())");
   await writeRecord(connection, record);
 }
 
