@@ -1,6 +1,7 @@
 /** A device with the app on it: a folder, and the driver of a package as its process. */
 
 import assert from 'node:assert/strict';
+import { after } from 'node:test';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
@@ -10,20 +11,28 @@ import { createInterface } from 'node:readline';
 import { STORE, driver, service, setUp } from './service.js';
 import { orders, products } from './schema.js';
 
+/** Processes without an open database: starting one takes longer than most launches. */
+const idle = [];
+
+after(async () => {
+  for (const app of idle) await app.kill();
+});
+
 /** A device that is removed at the end of the test; in `parent`, if it is to be on a disk of its own. */
 export async function device(t, parent = tmpdir()) {
   const directory = await mkdtemp(join(parent, 'seedbed-device-'));
   const apps = [];
   t.after(async () => {
-    for (const app of apps) await app.kill();
+    for (const app of apps) await app.giveBack();
     await rm(directory, { recursive: true, force: true });
   });
   return {
     directory,
     file: join(directory, 'app.db'),
-    /** Starts the app's process, which does nothing yet. */
+    /** Starts the app, which does nothing yet. */
     async app() {
-      const app = await App.start(directory);
+      const app = idle.pop() ?? (await App.start());
+      app.use(directory);
       apps.push(app);
       return app;
     },
@@ -36,19 +45,16 @@ export async function device(t, parent = tmpdir()) {
 
 /** A process of the app. */
 class App {
-  static async start(directory) {
-    const app = new App(directory);
+  static async start() {
+    const app = new App();
     app.about = await app.tell('hello');
     return app;
   }
 
-  constructor(directory) {
-    this.directory = directory;
-    this.token = undefined;
-    this.progress = [];
+  constructor() {
     this.waiting = new Map();
-    this.watching = new Set();
     this.next = 1;
+    this.use(undefined);
     const [program, ...parameters] = driver;
     this.child = spawn(program, parameters, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.exited = once(this.child, 'exit');
@@ -57,6 +63,14 @@ class App {
     this.exited.then(() => {
       for (const { reject } of this.waiting.values()) reject(new Error('the app has ended'));
     });
+  }
+
+  /** Becomes the app of a device. */
+  use(directory) {
+    this.directory = directory;
+    this.progress = [];
+    this.watching = new Set();
+    this.isOpen = false;
   }
 
   hear(line) {
@@ -93,7 +107,8 @@ class App {
 
   async tryToOpen({ url, ...source }) {
     const token = await service.token(STORE);
-    return this.ask('open', {
+    this.isOpen = undefined;
+    const answer = await this.ask('open', {
       directory: this.directory,
       url,
       storeId: STORE,
@@ -102,6 +117,8 @@ class App {
       silenceLimit: 500,
       ...source
     });
+    this.isOpen = answer.ok;
+    return answer;
   }
 
   /** Settles when the launch has come as far as `when` says. */
@@ -139,12 +156,20 @@ class App {
   async kill() {
     this.child.kill('SIGKILL');
     await this.exited;
+    this.killed = true;
   }
 
-  /** Closes the database and ends the process. */
+  /** Ends the app in an orderly way. */
   async quit() {
     await this.tell('close');
-    this.child.stdin.end();
-    await this.exited;
+    this.isOpen = false;
+  }
+
+  /** At the end of a test: the process may serve another one, unless it is in the middle of something. */
+  async giveBack() {
+    if (this.killed || idle.includes(this)) return;
+    if (this.isOpen === undefined) return this.kill();
+    if (this.isOpen) await this.quit();
+    idle.push(this);
   }
 }

@@ -160,7 +160,10 @@ class Seedbed {
     }
     if (fault.stall !== undefined) return;
     if (fault.expireAfter !== undefined) this.expired = signature;
-    if (fault.cut !== undefined || fault.expireAfter !== undefined || fault.shorter) return response.destroy();
+    if (fault.cut !== undefined || fault.expireAfter !== undefined || fault.shorter) {
+      // What was written arrives; then the connection is closed.
+      return response.socket?.destroySoon();
+    }
     response.end();
   }
 }

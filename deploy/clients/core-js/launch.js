@@ -11,11 +11,11 @@ import { Paths, removeLeftovers } from './platform.js';
 import { SeedbedError, asSeedbedError } from './reasons.js';
 import { Note } from './snapshot/note.js';
 import { Staging } from './snapshot/stage.js';
-import { Course } from './source.js';
+import { Course, SILENCE_LIMIT } from './source.js';
 
-/** Pauses of `wait`, in milliseconds. */
-const WAIT_FIRST = 5_000;
-const WAIT_MOST = 60_000;
+/** Pauses of `wait`: the first is a sixth of the silence limit, 5 seconds; the longest twice the limit, a minute. */
+const FIRST = 1 / 6;
+const LONGEST = 2;
 
 /** One launch. */
 export class Launch {
@@ -98,8 +98,8 @@ export class Launch {
    * @param {AbortSignal} signal
    */
   async locked(signal) {
-    const { whenUnavailable = 'sync' } = this.source;
-    for (let wait = WAIT_FIRST; ; wait = Math.min(2 * wait, WAIT_MOST)) {
+    const { whenUnavailable = 'sync', silenceLimit = SILENCE_LIMIT } = this.source;
+    for (let wait = FIRST; ; wait = Math.min(2 * wait, LONGEST)) {
       // Another launch may have installed one in the meantime.
       const { kept } = await this.inspect();
       if (kept) {
@@ -116,7 +116,7 @@ export class Launch {
         if (!known.passes) await removeLeftovers(this.platform.files, this.paths);
         if (whenUnavailable === 'fail' || !known.passes) throw known;
         this.course.enter('waiting');
-        await pause(known.retryAfter ?? wait, signal);
+        await pause(known.retryAfter ?? wait * silenceLimit, signal);
       }
     }
   }

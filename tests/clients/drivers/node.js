@@ -17,6 +17,7 @@ const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 let db;
 let launch;
+let subscription;
 
 const commands = {
   hello: async () => ({ platform: 'node', forms: ['file', 'compact'], encodings: ['gzip', 'identity'] }),
@@ -34,7 +35,7 @@ const commands = {
           readWorkerCount: 1
         },
         // Seen when a test fails.
-        logger: { log: ({ level, message, error }) => level >= 40 && console.error(message, error ?? '') }
+        logger: { log: ({ level, message, error }) => level >= 40 && console.error(message, `${error ?? ''}`) }
       },
       {
         ...source,
@@ -62,7 +63,7 @@ const commands = {
 
   async connect({ endpoint, token }) {
     const before = db.currentStatus.lastSyncedAt?.getTime() ?? 0;
-    await db.syncStream('orders_by_status', { status: 'open' }).subscribe();
+    subscription = await db.syncStream('orders_by_status', { status: 'open' }).subscribe();
     await db.connect({ fetchCredentials: async () => ({ endpoint, token }), uploadData: async () => {} });
     await db.waitForStatus(({ lastSyncedAt }) => (lastSyncedAt?.getTime() ?? 0) > before);
   },
@@ -70,6 +71,8 @@ const commands = {
   clear: async ({ soft }) => db.disconnectAndClear({ clearLocal: true, soft }),
 
   async close() {
+    subscription?.unsubscribe();
+    subscription = undefined;
     await db.close();
     db = undefined;
   }

@@ -1,6 +1,6 @@
 /** Makes a database of a staged file, in one transaction. Rule 8 of CONTRACT.md. */
 
-import { SeedbedError, asSeedbedError } from '../reasons.js';
+import { SeedbedError, asSeedbedError, messageOf } from '../reasons.js';
 import { RECORD_KEY } from './inspect.js';
 import { withSqlite } from '../platform.js';
 import { FINISHES } from './finishes.js';
@@ -32,9 +32,9 @@ export async function finish(platform, staged, finishing) {
       await connection.query('BEGIN IMMEDIATE');
       // An error needs no ROLLBACK: closing is one.
       const before = await schemaVersion(connection);
-      await connection.query('SELECT powersync_init()');
-      if ((await schemaVersion(connection)) < before) {
-        throw new SeedbedError('newer_core', "the snapshot's schema is newer than the SDK's");
+      const after = await migrated(connection);
+      if (after < before) {
+        throw new SeedbedError('newer_core', `the snapshot has schema ${before}, which is newer than the SDK's`);
       }
       if (!(await hasRecord(connection))) await complete(connection, platform.schema(), finishing);
       await connection.query('COMMIT');
@@ -53,6 +53,22 @@ async function hasRecord(connection) {
 async function schemaVersion(connection) {
   const [[version]] = await connection.query('SELECT max(id) FROM ps_migration');
   return Number(version);
+}
+
+/**
+ * Migrates up, or down by what the newer core has left for that.
+ *
+ * @param {Connection} connection
+ * @returns {Promise<number>} The version that is there then; 0 if there is no way down.
+ */
+async function migrated(connection) {
+  try {
+    await connection.query('SELECT powersync_init()');
+  } catch (error) {
+    if (/down migration/i.test(messageOf(error))) return 0;
+    throw error;
+  }
+  return schemaVersion(connection);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Brings all bytes of a rendition into the part, over as many requests as it takes. Rule 6 of CONTRACT.md. */
 
 import { Silence, pause, reasonOf, unlessAborted } from '../clock.js';
+import { Body } from './body.js';
 import { SeedbedError, asSeedbedError } from '../reasons.js';
 
 /**
@@ -25,6 +26,9 @@ import { SeedbedError, asSeedbedError } from '../reasons.js';
 
 /** Requests in a row that bring nothing new. */
 const FRUITLESS = 4;
+
+/** The first pause after such a request is this part of the silence limit. */
+const PAUSES = 30;
 
 /** URLs in a row that are refused. */
 const REFUSED = 3;
@@ -55,7 +59,7 @@ export async function downloadAll(download) {
       databaseUrl = await download.renew();
     } else {
       if (++fruitless === FRUITLESS) throw end.error ?? new SeedbedError('cut', `the snapshot ended after ${size} of ${rendition.bytes} bytes`);
-      await pause(end.error?.retryAfter ?? 1000 * 2 ** (fruitless - 1), signal);
+      await pause(end.error?.retryAfter ?? (download.silenceLimit / PAUSES) * 2 ** (fruitless - 1), signal);
     }
   }
   return received;
@@ -91,6 +95,7 @@ async function request({ platform, part, rendition, silenceLimit, signal, onEtag
       await answer.body?.cancel().catch(() => {});
       return { ...end, ...offset };
     }
+    const body = new Body(answer, silence);
     // Written before the bytes, so that it is there when they are.
     const strong = strongEtag(answer);
     if (strong && strong !== etag) await onEtag(strong);
@@ -98,7 +103,7 @@ async function request({ platform, part, rendition, silenceLimit, signal, onEtag
     const sink = await platform.files.append(part, offset);
     let there = offset;
     try {
-      for await (const chunk of chunksOf(answer, silence)) {
+      for (let chunk = await body.next(); chunk; chunk = await body.next()) {
         there += chunk.length;
         if (there > rendition.bytes) {
           throw new SeedbedError('corrupt', `the snapshot has more than its ${rendition.bytes} bytes`);
@@ -108,6 +113,7 @@ async function request({ platform, part, rendition, silenceLimit, signal, onEtag
         onBytes(there);
       }
     } finally {
+      body.cancel();
       await sink.close();
     }
   } catch (error) {
@@ -163,29 +169,4 @@ function offsetOf(answer, size, bytes) {
 function strongEtag(answer) {
   const etag = answer.headers.get('etag');
   return etag?.startsWith('"') ? etag : undefined;
-}
-
-/**
- * The body piece by piece, or at once where there are no streams.
- *
- * @param {Response} answer
- * @param {Silence} silence
- * @returns {AsyncGenerator<Uint8Array>}
- */
-async function* chunksOf(answer, silence) {
-  if (!answer.body?.getReader) {
-    yield new Uint8Array(await unlessAborted(answer.arrayBuffer(), silence.signal));
-    return;
-  }
-  const reader = answer.body.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await unlessAborted(reader.read(), silence.signal);
-      if (done) return;
-      silence.heard();
-      yield value;
-    }
-  } finally {
-    reader.cancel().catch(() => {});
-  }
 }

@@ -15,7 +15,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 pub(in super::super) async fn run(command: &[&str], set_up: &Value) {
     let (program, arguments) = command.split_first().expect("there is a program");
     let printed = NamedTempFile::new().expect("a temporary file can be made");
-    let open = || printed.reopen().expect("the file is there");
+    // One offset for both, so that neither writes over the other.
+    let open = || printed.as_file().try_clone().expect("the file is there");
     let child = Command::new(program)
         .args(arguments)
         .current_dir(workspace::installed())
