@@ -24,8 +24,8 @@ export class Body {
     this.ended = false;
     /** @type {unknown} */
     this.error = undefined;
-    // Whoever waits for something to happen to the above.
-    this.wake = () => {};
+    /** @type {(() => void)[]} Whoever waits for something to happen to the above. */
+    this.waiting = [];
     this.reader = answer.body?.getReader?.();
     void this.read();
   }
@@ -84,12 +84,10 @@ export class Body {
 
   /** @returns {Promise<void>} */
   change() {
-    const { wake } = this;
-    return new Promise((resolve) => {
-      this.wake = () => {
-        wake();
-        resolve();
-      };
-    });
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  wake() {
+    for (const resolve of this.waiting.splice(0)) resolve();
   }
 }

@@ -14,7 +14,8 @@ export class Body {
     ended: boolean;
     /** @type {unknown} */
     error: unknown;
-    wake: () => void;
+    /** @type {(() => void)[]} Whoever waits for something to happen to the above. */
+    waiting: (() => void)[];
     reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
     /**
      * The next piece; undefined at the end.
@@ -30,4 +31,5 @@ export class Body {
     add(chunk: Uint8Array): void;
     /** @returns {Promise<void>} */
     change(): Promise<void>;
+    wake(): void;
 }
