@@ -47,6 +47,17 @@ async function undisturbed(t, kind) {
   return took;
 }
 
+/** A random moment: of the download, which is most of a real launch, or of anything that a launch does. */
+function moment(app, kind, took, random) {
+  const [when, how] = [random(), random()];
+  if (how < 0.5) return app.until(({ stage, bytes }) => stage === 'downloading' && bytes >= when * renditions[kind].length);
+  if (how < 0.75) {
+    const stage = ['waiting', 'downloading', 'unpacking', 'finishing'][Math.floor(when * 4)];
+    return app.until((progress) => progress.stage === stage);
+  }
+  return new Promise((resolve) => setTimeout(resolve, when * took));
+}
+
 /** Kills one launch after another on a device, and looks at what the last one makes of it. */
 async function killed(t, kind, took, random, seen) {
   const { server, form } = await serverFor(t, kind);
@@ -54,7 +65,7 @@ async function killed(t, kind, took, random, seen) {
   for (let kill = 0; kill < IN_A_ROW; kill++) {
     const app = await phone.app();
     const launch = app.open({ url: server.url, form, progress: true }).catch(() => {});
-    await Promise.race([launch, new Promise((resolve) => setTimeout(resolve, random() * took))]);
+    await Promise.race([launch, moment(app, kind, took, random)]);
     await app.kill();
     await launch;
     seen.push(app.progress.at(-1)?.stage ?? 'inspecting');
