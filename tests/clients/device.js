@@ -38,7 +38,7 @@ export async function device(t, parent = tmpdir()) {
     },
     /** What there is but for the database itself and SQLite's files of it. */
     async leftovers() {
-      return (await readdir(directory)).filter((name) => !/^app\.db(-wal|-shm)?$/.test(name)).sort();
+      return (await readdir(directory)).filter((name) => !/^(app\.db(-wal|-shm)?|files)$/.test(name)).sort();
     }
   };
 }

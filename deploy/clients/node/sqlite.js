@@ -36,6 +36,8 @@ export class SqliteThread {
     };
     try {
       await initializeConnection?.(new Bare(database), true);
+      // better-sqlite3 would wait for 5 seconds, and with it every other connection of this thread.
+      await connection.query('PRAGMA busy_timeout = 0');
     } catch (error) {
       await connection.close();
       throw error;

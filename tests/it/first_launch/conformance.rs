@@ -29,12 +29,46 @@ async fn a_package_for_node_goes_on_after_each_kill() {
     hold_to_the_contract(NODE, "kills.test.js", 4000).await;
 }
 
+/// The package for React Native with its real JavaScript, on stand-ins for what is native on a phone.
+const EXPO: &str = "drivers/react-native.js expo";
+
+/// The same without Expo's modules.
+const BARE: &str = "drivers/react-native.js bare";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_react_native_installs_each_form() {
+    hold_to_the_contract(EXPO, "forms.test.js", 300).await;
+    hold_to_the_contract(BARE, "forms.test.js", 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_react_native_survives_every_fault_of_the_network() {
+    hold_to_the_contract(EXPO, "faults.test.js", 300).await;
+    hold_to_the_contract(BARE, "faults.test.js", 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_react_native_never_replaces_what_only_the_device_has() {
+    hold_to_the_contract(EXPO, "kept.test.js", 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_react_native_goes_on_after_each_kill() {
+    hold_to_the_contract(EXPO, "kills.test.js", 4000).await;
+}
+
 /// Runs a file of the suite with a package's driver, and a store of this many products.
 async fn hold_to_the_contract(driver: &str, file: &str, products: u32) {
     let seeded = Seeded::with_sizes(vec![("store", products)]).await;
     let small = Tmpfs::mount("size=2m");
     let mut set_up = seeded.set_up.clone();
-    set_up["driver"] = json!([node(), format!("tests/clients/{driver}")]);
+    let mut program = vec![node()];
+    program.extend(
+        format!("tests/clients/{driver}")
+            .split(' ')
+            .map(str::to_owned),
+    );
+    set_up["driver"] = json!(program);
     set_up["smallDisk"] = json!(small.as_ref().map(Tmpfs::path));
     let file = format!("tests/clients/{file}");
     let node = [

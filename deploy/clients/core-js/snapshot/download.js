@@ -155,7 +155,7 @@ function offsetOf(answer, size, bytes) {
   const { status } = answer;
   if (status === 200) return 0;
   const range = /^bytes (\d+)-\d*\/(\d+|\*)/.exec(answer.headers.get('content-range') ?? '');
-  if (status === 206 && range && Number(range[1]) <= size && ['*', String(bytes)].includes(range[2])) return Number(range[1]);
+  if (status === 206 && range && Number(range[1]) === size && ['*', String(bytes)].includes(range[2])) return size;
   const error = (/** @type {import('../reasons.js').Reason} */ code, /** @type {number} */ retryAfter = NaN) => ({
     error: new SeedbedError(code, `the snapshot cannot be downloaded: ${status}`, retryAfter >= 0 ? { retryAfter } : {})
   });

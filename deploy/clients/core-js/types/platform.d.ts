@@ -26,8 +26,8 @@
  * @property {(path: string) => Promise<void>} remove Does nothing if there is no such file.
  * @property {(from: string, to: string) => Promise<void>} replace Renames over what is there.
  * @property {(from: string, to: string) => Promise<boolean>} place Renames; false if something is there.
- * @property {(path: string, offset: number) => Promise<Sink>} append Opens for writing at `offset`, and cuts off what is
- *   behind it.
+ * @property {(path: string, offset: number) => Promise<Sink>} append Opens for writing at `offset`, which is the
+ *   size, or 0: then what is there goes.
  * @property {(path: string) => Promise<string>} sha256 Hexadecimal.
  * @property {(encoding: Encoding, from: string, to: string, limit: number, onBytes: (bytes: number) => void,
  *   signal: AbortSignal) => Promise<void>} unpack Writes a new file `to`, and brings it to the disk. Fails beyond `limit`
@@ -149,8 +149,8 @@ export type Files = {
      */
     place: (from: string, to: string) => Promise<boolean>;
     /**
-     * Opens for writing at `offset`, and cuts off what is
-     * behind it.
+     * Opens for writing at `offset`, which is the
+     * size, or 0: then what is there goes.
      */
     append: (path: string, offset: number) => Promise<Sink>;
     /**
