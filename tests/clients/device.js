@@ -114,7 +114,7 @@ class App {
       storeId: STORE,
       token,
       progress: true,
-      silenceLimit: 500,
+      silenceLimit: 2000,
       ...source
     });
     this.isOpen = answer.ok;

@@ -20,7 +20,7 @@ const faults = [
   ['the token is for another store', { answers: [{ status: 403, error: 'wrong_store' }] }, 'wrong_store'],
   ['downloads are disabled', { answers: [{ status: 403, error: 'downloads_disabled' }] }, 'downloads_disabled'],
   ['the server fails', { answers: [{ status: 500, error: 'failed' }] }, 'server_error'],
-  ['the server says nothing', { answers: ['silence'] }, 'stalled'],
+  ['the server says nothing', { answers: ['silence'] }, 'stalled', { silenceLimit: 300 }],
   ['it is not Seedbed that answers', { answers: [{ body: { hello: 'world' } }] }, 'bad_answer'],
   ['seeding takes too long', { answers: [{ status: 202, error: 'being_seeded', retryAfter: 600 }] }, 'being_seeded'],
   ['the server is busy for long', { answers: [{ status: 429, error: 'busy', retryAfter: 600 }] }, 'busy'],
@@ -28,7 +28,7 @@ const faults = [
   ['the body is longer than promised', { downloads: [{ longer: true }], ever: true }, 'corrupt'],
   ['the answer lies about the length', { change: (a) => ({ ...a, bytes: a.bytes + 1 }) }, ['corrupt', 'cut']],
   ['the answer lies about the hash', { change: (a) => ({ ...a, sha256: '0'.repeat(64) }) }, 'corrupt'],
-  ['the download stands still again and again', { downloads: [{ stall: 0 }], ever: true }, 'stalled'],
+  ['the download stands still again and again', { downloads: [{ stall: 0 }], ever: true }, 'stalled', { silenceLimit: 300 }],
   ['the object is gone', { downloads: [{ status: 404 }], ever: true }, 'expired'],
   ['the object is gone for good', { downloads: [{ status: 410 }], ever: true }, 'expired'],
   ['the answer is of another store', { change: (a) => ({ ...a, storeId: 'another' }) }, 'wrong_store'],
@@ -92,6 +92,9 @@ const healing = [
   ['there are no ranges', { ranges: false, downloads: [{ cut: HUNDRED_K }] }, HUNDRED_K]
 ];
 
+/** Where answers come as a whole, each that breaks off is lost. */
+const allowance = (app, { downloads = [] }) => downloads.length * (app.about.loses ?? 0);
+
 for (const [what, fault, twice] of healing) {
   test(`when ${what}, the launch goes on`, async (t) => {
     const server = await seedbed(t, fault);
@@ -101,7 +104,8 @@ for (const [what, fault, twice] of healing) {
     assert.equal(outcome.outcome, 'installed', JSON.stringify(outcome));
     assert.deepEqual(await app.rows(), await service.rows());
     const { form, encoding } = outcome;
-    assert.equal(server.sent, renditions[`${form}/${encoding}`].length + twice);
+    const lost = server.sent - renditions[`${form}/${encoding}`].length - twice;
+    assert.ok(lost >= 0 && lost <= allowance(app, fault), `${lost} bytes were sent twice`);
     assert.deepEqual(await phone.leftovers(), []);
     assert.equal(await app.sync(), 0);
   });
@@ -178,8 +182,9 @@ test('with `fail`, the app gets a code, and the bytes stay for the next launch',
   const again = await phone.app();
   const outcome = await again.open({ url: server.url, whenUnavailable: 'fail' });
   assert.equal(outcome.outcome, 'installed');
-  assert.equal(outcome.resumes, 1);
-  assert.equal(server.sent, renditions[`${outcome.form}/${outcome.encoding}`].length);
+  if (!app.about.loses) assert.equal(outcome.resumes, 1);
+  const lost = server.sent - renditions[`${outcome.form}/${outcome.encoding}`].length;
+  assert.ok(lost <= (app.about.loses ?? 0), `${lost} bytes were sent twice`);
   assert.deepEqual(await phone.leftovers(), []);
 });
 
@@ -216,7 +221,7 @@ test('a cancelled launch ends at once, and the next one goes on where it was', a
   const again = await phone.app();
   const outcome = await again.open({ url: server.url });
   assert.equal(outcome.outcome, 'installed');
-  assert.equal(outcome.resumes, 1);
+  if (!app.about.loses) assert.equal(outcome.resumes, 1);
   assert.deepEqual(await phone.leftovers(), []);
 });
 
@@ -248,7 +253,8 @@ test('a device whose disk is full syncs as far as it can, and installs once ther
   await rm(filler);
 
   const small = await seedbed(t);
-  await second.giveBack();
+  // Whatever the SDK still holds of a database that it could not open goes with the process.
+  await second.kill();
   const third = await phone.app();
   assert.equal((await third.open({ url: small.url })).outcome, 'installed');
   assert.deepEqual(await third.rows(), await service.rows());

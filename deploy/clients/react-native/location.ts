@@ -2,7 +2,7 @@
 
 import { getDylibPath, open, type DB } from '@op-engineering/op-sqlite';
 import { NativeModules, Platform } from 'react-native';
-import type { Connection } from 'seedbed-client-core';
+import type { Connection, Files } from 'seedbed-client-core';
 import type { OpenOptions } from './options.ts';
 
 /** The SDK's module for databases of its older versions, which lie elsewhere (@powersync/react-native 2.1.0, `OPSqliteAdapter`). */
@@ -14,14 +14,16 @@ interface Helper {
  * Returns the path of the database, as the SDK and op-sqlite make it: `dbLocation`; or the app's files, if an older SDK put
  * one there (Android); or what op-sqlite has by itself: `databases/` on Android, `Library/` or the app group on iOS.
  */
-export async function pathOfDatabase(options: OpenOptions): Promise<string> {
+export async function pathOfDatabase(options: OpenOptions, files: Files): Promise<string> {
   const { dbFilename } = options;
   const location = locationOf(options);
   // Only op-sqlite knows where it is at home, and says so of an open database: one that has nothing in it.
   const name = `${dbFilename}.seedbed.where`;
   const probe = open(location === undefined ? { name } : { name, location });
   const path = probe.getDbPath();
-  probe.delete();
+  probe.close();
+  // Another launch may have removed it.
+  await files.remove(path).catch(() => {});
   return path.slice(0, -'.seedbed.where'.length);
 }
 

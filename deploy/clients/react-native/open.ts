@@ -32,7 +32,7 @@ export async function openWith(
   };
   const warn = (db: PowerSyncDatabase, error: SeedbedError) =>
     db.logger.log({ level: LogLevels.warn, message: 'starting without a snapshot', error });
-  return openAfter(platform, await pathOfDatabase(database), source, () => open(options), warn);
+  return openAfter(platform, await pathOfDatabase(database, parts.files), source, () => open(options), warn);
 }
 
 /** Opens what is there, or an empty database. */

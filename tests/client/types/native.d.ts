@@ -8,7 +8,6 @@ declare module '@op-engineering/op-sqlite' {
 
   export type DB = {
     close: () => void;
-    delete: () => void;
     execute: (query: string, params?: Scalar[]) => Promise<{ rowsAffected: number; rows: Record<string, Scalar>[] }>;
     executeRaw: (
       query: string,

@@ -6,7 +6,9 @@ import { logger, run, schemaOf } from './app.js';
 
 const schema = schemaOf(sdk);
 
-run({ platform: 'node', forms: ['file', 'compact'], encodings: ['gzip', 'identity'] }, (dbLocation, source) => {
+const about = { platform: 'node', forms: ['file', 'compact'], encodings: ['gzip', 'identity'], softClear: true };
+
+run(about, (dbLocation, source) => {
   const database = { dbFilename: 'app.db', dbLocation, implementation: { type: 'node:sqlite' }, readWorkerCount: 1 };
   return openSeeded({ schema, database, logger }, source);
 });

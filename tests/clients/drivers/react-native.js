@@ -22,10 +22,17 @@ const schema = schemaOf(sdk);
 // As with `expo/fetch`, which the SDK looks for by `require`.
 const remote = { fetchImplementation: { supportsStreams: true, run: ({ resource, request }) => fetch(resource, request) } };
 
-run({ platform: kind, forms: ['file', 'compact'], encodings: ['gzip', 'identity'] }, (directory, source) => {
+// @powersync/react-native 2.1.0 clears all or nothing.
+const about = { platform: kind, forms: ['file', 'compact'], encodings: ['gzip', 'identity'], softClear: false };
+// Without streams, a request that breaks off brings nothing.
+if (kind === 'bare') about.loses = 1024 * 1024;
+
+// `location` and `former`: what an app of another kind says about where its database is.
+run(about, (directory, { location, former, ...source }) => {
   phone.databases = directory;
   phone.files = join(directory, 'files');
   mkdirSync(phone.files, { recursive: true });
-  const more = kind === 'bare' ? { fs } : {};
-  return openSeeded({ schema, database: { dbFilename: 'app.db' }, logger, remote }, { ...source, ...more, gunzip: Gunzip });
+  const whole = { ...source, gunzip: Gunzip, ...(kind === 'bare' ? { fs } : {}) };
+  if (former) return openSeeded(schema, 'app.db', whole);
+  return openSeeded({ schema, database: { dbFilename: 'app.db', dbLocation: location }, logger, remote }, whole);
 });

@@ -1,6 +1,5 @@
 /** `@op-engineering/op-sqlite` 17.2 as far as it is used, on Node's SQLite. */
 
-import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -18,15 +17,11 @@ export function open({ name, location = '', readOnly = false }) {
   const run = (sql, parameters = [], arrays = false) => {
     const statement = db.prepare(sql);
     statement.setReturnArrays(arrays);
-    const rows = statement.all(...parameters.map((value) => (typeof value === 'boolean' ? Number(value) : (value ?? null))));
+    const rows = statement.all(...parameters.map(bound));
     return { rows, columnNames: statement.columns().map(({ name }) => name) };
   };
   return {
     close: () => db.close(),
-    delete: () => {
-      db.close();
-      rmSync(path);
-    },
     execute: async (sql, parameters) => ({ rowsAffected: 0, rows: run(sql, parameters).rows }),
     executeRaw: async (sql, parameters) => {
       const { rows, columnNames } = run(sql, parameters, true);
@@ -41,4 +36,11 @@ export function open({ name, location = '', readOnly = false }) {
     loadExtension: (path, entryPoint) => db.loadExtension(path === 'libpowersync' ? CORE : path, entryPoint),
     getDbPath: () => path
   };
+}
+
+/** A parameter as Node's SQLite takes it. */
+function bound(value) {
+  if (typeof value === 'boolean') return Number(value);
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  return value ?? null;
 }

@@ -42,6 +42,11 @@ async fn a_package_for_react_native_installs_each_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_react_native_finds_the_directory_as_its_sdk_does() {
+    hold_to_the_contract(EXPO, "location.test.js", 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_package_for_react_native_survives_every_fault_of_the_network() {
     hold_to_the_contract(EXPO, "faults.test.js", 300).await;
     hold_to_the_contract(BARE, "faults.test.js", 300).await;

@@ -30,6 +30,9 @@ const FRUITLESS = 4;
 /** The first pause after such a request is this part of the silence limit. */
 const PAUSES = 30;
 
+/** Bytes to ask for at least, where there are no streams. */
+const SMALLEST = 16 * 1024;
+
 /** URLs in a row that are refused. */
 const REFUSED = 3;
 
@@ -45,19 +48,27 @@ export async function downloadAll(download) {
   const received = { bytes: 0, resumes: 0 };
   // The most there ever was: a server without ranges starts anew each time, and that is no progress.
   let [most, fruitless, refused] = [size, 0, 0];
-  for (let first = true; size < rendition.bytes; first = false) {
+  let { chunk } = platform;
+  let interrupted = size > 0;
+  while (size < rendition.bytes) {
     if (signal.aborted) throw reasonOf(signal);
-    if (!first || size > 0) received.resumes++;
-    const end = await request(download, databaseUrl, size, etag);
+    if (interrupted) received.resumes++;
+    const end = await request(download, databaseUrl, { size, etag, chunk });
     received.bytes += end.bytes;
     etag = end.etag ?? etag;
     size = (await platform.files.size(part)) ?? 0;
     if (end.error && !end.error.passes) throw end.error;
-    if (size > most) [most, fruitless, refused] = [size, 0, 0];
-    else if (end.refused) {
+    // The end of a piece that was asked for is none of the connection.
+    interrupted = !chunk || Boolean(end.error ?? end.refused);
+    if (size > most) {
+      [most, fruitless, refused] = [size, 0, 0];
+      chunk = chunk && Math.min(2 * chunk, platform.chunk ?? chunk);
+    } else if (end.refused) {
       if (++refused === REFUSED) throw new SeedbedError('expired', 'the URL of the snapshot is refused again and again');
       databaseUrl = await download.renew();
     } else {
+      // Where an answer comes as a whole or not at all, a bad connection may still bring a smaller one.
+      chunk = chunk && Math.max(SMALLEST, chunk / 4);
       if (++fruitless === FRUITLESS) throw end.error ?? new SeedbedError('cut', `the snapshot ended after ${size} of ${rendition.bytes} bytes`);
       await pause(end.error?.retryAfter ?? (download.silenceLimit / PAUSES) * 2 ** (fruitless - 1), signal);
     }
@@ -78,16 +89,15 @@ export async function downloadAll(download) {
 /**
  * @param {Download} download
  * @param {string} url
- * @param {number} size Bytes that are there.
- * @param {string | undefined} etag
+ * @param {{ size: number, etag: string | undefined, chunk: number | undefined }} from `size`: bytes that are there.
  * @returns {Promise<End>}
  */
-async function request({ platform, part, rendition, silenceLimit, signal, onEtag, onBytes }, url, size, etag) {
+async function request({ platform, part, rendition, silenceLimit, signal, onEtag, onBytes }, url, { size, etag, chunk }) {
   const silence = new Silence(silenceLimit, signal);
   /** @type {End} */
   const end = { bytes: 0 };
   try {
-    const headers = headersFor(size, etag, platform.chunk);
+    const headers = headersFor(size, etag, chunk);
     const answer = await unlessAborted(platform.fetch(url, { headers, signal: silence.signal }), silence.signal);
     silence.heard();
     const offset = offsetOf(answer, size, rendition.bytes);
