@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use seedbed_protocol::{
-    manifest::Encoding,
+    manifest::{Encoding, RenditionKind},
     settings::{Secret, keys::SecretEncoding},
     snapshots::UnreadableRowsPolicy,
     telemetry::{LogConfig, LogFormat},
@@ -45,7 +45,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
         },
         snapshots: SnapshotsConfig {
             url: format!("file:{}", directory.path().join("snapshots").display()),
-            renditions: vec![Encoding::Identity],
+            renditions: vec![RenditionKind::file(Encoding::Identity)],
             latest: false,
             unreadable_rows: UnreadableRowsPolicy::Warn,
         },
