@@ -37,7 +37,7 @@ const faults = [
   ['the answer is older than the app allows', { change: (a) => ({ ...a, verifiedAt: seconds(100) }) }, 'too_old', { maxAge: 60 }],
   ['the answer is older than it allows itself', { change: (a) => ({ ...a, verifiedAt: seconds(100), maxAge: 60 }) }, 'too_old'],
   ['the snapshot is of a newer core', { change: (a) => ({ ...a, coreVersion: '9.0.0' }) }, 'newer_core'],
-  ['the snapshot needs a newer way to finish', { change: (a) => ({ ...a, finishVersion: 999 }) }, 'unknown_finish', { form: 'compact' }]
+  ['the snapshot needs a newer way to finish', { change: (a) => ({ ...a, finish: 999 }) }, 'unknown_finish', { form: 'compact' }]
 ];
 
 for (const [what, fault, reason, more = {}] of faults) {
@@ -144,19 +144,23 @@ test('a file that is no database is removed', async (t) => {
   assert.deepEqual(await phone.leftovers(), []);
 });
 
-test('a file that unpacks to more than it says is refused', async (t) => {
-  const { 'file/identity': file, 'file/gzip': gzip } = renditions;
-  const server = await seedbed(t, {
-    renditions: { 'file/gzip': gzip, 'file/identity': file },
-    change: (answer) => ({ ...answer, unpackedBytes: 10_000 })
+for (const [what, fault] of [
+  ['unpacks to more than it says', { change: (answer) => ({ ...answer, unpackedBytes: 10_000 }) }],
+  ['was unpacked on the way', { transcoded: true }]
+]) {
+  test(`a compressed file that ${what} is not used, but the plain one`, async (t) => {
+    const { 'file/identity': file, 'file/gzip': gzip } = renditions;
+    const server = await seedbed(t, { renditions: { 'file/gzip': gzip, 'file/identity': file }, ...fault });
+    const phone = await device(t);
+    const app = await phone.app();
+    if (!app.about.encodings.includes('gzip')) return t.skip('not in this package');
+    const outcome = await app.open({ url: server.url });
+    assert.deepEqual([outcome.outcome, outcome.encoding], ['installed', 'identity']);
+    assert.deepEqual(server.questions.map(({ encoding }) => encoding), ['gzip,identity', 'identity']);
+    assert.deepEqual(await app.rows(), await service.rows());
+    assert.deepEqual(await phone.leftovers(), []);
   });
-  const phone = await device(t);
-  const app = await phone.app();
-  if (!app.about.encodings.includes('gzip')) return t.skip('not in this package');
-  const outcome = await app.open({ url: server.url });
-  assert.deepEqual([outcome.outcome, outcome.reason], ['sync', 'corrupt']);
-  assert.deepEqual(await phone.leftovers(), []);
-});
+}
 
 test('offline at the first launch, online at the second', async (t) => {
   const server = await seedbed(t);

@@ -78,5 +78,5 @@ function makeCompact(db) {
     if (type === 'table' && name.startsWith('ps_data__')) db.exec(`DROP TABLE "${name}"`);
   }
   for (const index of ['ps_oplog_row', 'ps_oplog_opid', 'ps_oplog_key']) db.exec(`DROP INDEX ${index}`);
-  db.exec('DELETE FROM ps_untyped; DELETE FROM ps_sync_state; ALTER TABLE ps_oplog RENAME TO ps_oplog_unfinished');
+  db.exec('DELETE FROM ps_untyped; DELETE FROM ps_sync_state; ALTER TABLE ps_oplog RENAME TO seedbed_oplog');
 }

@@ -9,7 +9,7 @@
  * @property {string} name For reports: `node`, `react-native`.
  * @property {string} version The package's, for reports.
  * @property {Files} files
- * @property {(path: string) => Promise<Connection>} openSqlite Opens or creates a database by the SQLite library that the
+ * @property {(path: string) => Promise<Connection>} openSqlite Opens or creates a database (or `:memory:`) by the SQLite library that the
  *   SDK uses in this app, with PowerSync's core extension and the app's key. It waits for no lock.
  * @property {typeof globalThis.fetch} fetch With streams, unless `chunk` is set.
  * @property {number} [chunk] Bytes to ask for at a time, where `fetch` has no streams.

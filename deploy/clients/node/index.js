@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { LogLevels, PowerSyncDatabase } from '@powersync/node';
 import { SeedbedError, openAfter } from 'seedbed-client-core';
 import { nodeFiles } from './files.js';
+import { fetchStored } from './request.js';
 import { SqliteThread } from './sqlite.js';
 
 export { SeedbedError };
@@ -42,7 +43,7 @@ export async function openSeeded(options, source) {
     version: VERSION,
     files: nodeFiles,
     openSqlite: (path) => sqlite.open(path),
-    fetch: (input, init) => fetch(input, init),
+    fetch: fetchStored,
     encodings: ['gzip', 'identity'],
     // The SDK's way to set a key. Whatever else it does, no row is written in plain text then.
     encrypted: options.database.initializeConnection !== undefined,

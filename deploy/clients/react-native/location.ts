@@ -36,8 +36,9 @@ function locationOf({ dbFilename, dbLocation }: OpenOptions): string | undefined
 /** Opens a connection as the SDK does: the same library, its core extension, the app's extensions and key. */
 export async function openBare(path: string, { sqliteOptions }: OpenOptions): Promise<Connection> {
   const end = path.lastIndexOf('/');
+  const inMemory = path === ':memory:';
   const encryptionKey = sqliteOptions?.encryptionKey;
-  const where = { name: path.slice(end + 1), location: path.slice(0, end) };
+  const where = { name: path.slice(end + 1), location: inMemory ? path : path.slice(0, end) };
   const db: DB = open(encryptionKey ? { ...where, encryptionKey } : where);
   try {
     for (const { path, entryPoint } of sqliteOptions?.extensions ?? []) db.loadExtension(path, entryPoint);

@@ -12,7 +12,7 @@ export const getDylibPath = () => CORE;
 export function open({ name, location = '', readOnly = false }) {
   // `OPSqlite.cpp`: an absolute location, or one below where op-sqlite is at home.
   const folder = location.startsWith('/') ? location : join(phone.databases, location);
-  const path = join(folder, name);
+  const path = location === ':memory:' ? location : join(folder, name);
   const db = new DatabaseSync(path, { readOnly, allowExtension: true });
   const run = (sql, parameters = [], arrays = false) => {
     const statement = db.prepare(sql);

@@ -36,7 +36,7 @@ export async function finish(platform, staged, finishing) {
       if (after < before) {
         throw new SeedbedError('newer_core', `the snapshot has schema ${before}, which is newer than the SDK's`);
       }
-      if (!(await hasRecord(connection))) await complete(connection, platform.schema(), finishing);
+      if (!(await hasRecord(connection))) await complete(platform, connection, finishing);
       await connection.query('COMMIT');
     });
   } catch (error) {
@@ -72,20 +72,52 @@ async function migrated(connection) {
 }
 
 /**
+ * @param {import('../platform.js').Platform} platform
  * @param {Connection} connection
+ * @param {import('./finishes.js').Step} step
  * @param {string} schema
+ */
+async function run(platform, connection, { name, sql, parameters, returns, of_core: ofCore }, schema) {
+  if (ofCore) {
+    for (const statement of await askCore(platform, ofCore)) await connection.query(statement);
+  }
+  if (!sql) return;
+  const rows = await connection.query(sql, parameters ? [schema] : []);
+  if (returns !== undefined && Number(rows[0]?.[0]) !== returns) {
+    throw new Error(`the step ${name} returned ${rows[0]?.[0]} in place of ${returns}`);
+  }
+}
+
+/**
+ * What this core extension would make itself.
+ *
+ * @param {import('../platform.js').Platform} platform
+ * @param {string} question
+ * @returns {Promise<string[]>}
+ */
+async function askCore(platform, question) {
+  return withSqlite(platform, ':memory:', async (fresh) => {
+    await fresh.query('BEGIN');
+    await fresh.query('SELECT powersync_init()');
+    return (await fresh.query(question)).map(([statement]) => statement);
+  });
+}
+
+/**
+ * @param {import('../platform.js').Platform} platform
+ * @param {Connection} connection
  * @param {Finishing} finishing
  */
-async function complete(connection, schema, { rendition, record, prepare }) {
+async function complete(platform, connection, { rendition, record, prepare }) {
   await connection.query("DELETE FROM ps_kv WHERE key LIKE '%\\_checkpoint\\_request\\_id' ESCAPE '\\'");
   // Two clients must never share one: the service tells them apart by it.
   await connection.query("INSERT OR REPLACE INTO ps_kv (key, value) VALUES ('client_id', uuid())");
   if (rendition.form === 'compact') {
-    const statements = FINISHES[/** @type {number} */ (rendition.finish)];
+    const schema = platform.schema();
     await prepare?.(connection);
     await connection.query('SELECT powersync_replace_schema(?)', [schema]);
-    for (const sql of statements) {
-      await connection.query(sql.replaceAll(':schema', '?1'), sql.includes(':schema') ? [schema] : []);
+    for (const step of FINISHES[/** @type {number} */ (rendition.finish)].steps) {
+      await run(platform, connection, step, schema);
     }
   }
   const [[synced, writes]] = await connection.query(

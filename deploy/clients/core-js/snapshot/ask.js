@@ -160,7 +160,7 @@ function checked(body, wanted) {
     sha256: sha256.toLowerCase(),
     unpackedBytes: body.unpackedBytes ?? undefined,
     unpackedSha256: body.unpackedSha256?.toLowerCase(),
-    finish: form === 'compact' ? body.finishVersion : undefined
+    finish: form === 'compact' ? (body.finish ?? undefined) : undefined
   };
   identity(body, rendition, wanted);
   return { databaseUrl, rendition };

@@ -36,6 +36,8 @@ export class Staging {
     this.record = record;
     this.note = note;
     this.signal = signal;
+    /** @type {import('../platform.js').Encoding[]} */
+    this.encodings = platform.encodings;
   }
 
   /**
@@ -67,7 +69,10 @@ export class Staging {
           note.forget();
         }
         // A machine that lost its power may have kept the size of a file and not its bytes.
-        const again = error instanceof Replaced || (code === 'corrupt' && resumed > 0);
+        const damaged = ['corrupt', 'cut'].includes(code) && rendition.encoding !== 'identity';
+        // Libraries and proxies unpack what is called gzip, some in the middle of a range: the plain file has no such name.
+        if (damaged && resumed === 0) this.encodings = ['identity'];
+        const again = error instanceof Replaced || damaged || (code === 'corrupt' && resumed > 0);
         if (!again || tries === TRIES) throw error;
       }
     }
@@ -98,7 +103,7 @@ export class Staging {
       const wanted = {
         ...source,
         form: source.form ?? /** @type {const} */ ('file'),
-        encodings: platform.encodings,
+        encodings: this.encodings,
         core: course.outcome.core ?? '',
         finish: FINISH
       };

@@ -85,7 +85,7 @@ export type SnapshotSource = {
     /**
      * `file` by default. `compact` is a fraction of the bytes; the device finishes it.
      */
-    form?: "file" | "compact" | undefined;
+    form?: "compact" | "file" | undefined;
     /**
      * What to do without a snapshot: open an empty database, so that
      * `connect` does the normal initial sync (default); keep trying; or throw a `SeedbedError`.

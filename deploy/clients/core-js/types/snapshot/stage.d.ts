@@ -9,6 +9,8 @@ export class Staging {
     record: import("../database/inspect.js").Record;
     note: import("./note.js").Note;
     signal: AbortSignal;
+    /** @type {import('../platform.js').Encoding[]} */
+    encodings: import("../platform.js").Encoding[];
     /**
      * Does what an earlier launch has not done.
      *
