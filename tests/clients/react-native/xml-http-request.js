@@ -1,4 +1,7 @@
-/** `XMLHttpRequest` as React Native has it, by `fetch`: answers come as a whole. */
+/** `XMLHttpRequest` as React Native has it: answers come as a whole. */
+
+import { fetchStored } from '../../../deploy/clients/node/request.js';
+
 export class XMLHttpRequest {
   open(method, url) {
     Object.assign(this, { method, url, headers: {}, controller: new AbortController() });
@@ -15,7 +18,7 @@ export class XMLHttpRequest {
   async send(body) {
     const { method, headers, controller } = this;
     try {
-      const answer = await fetch(this.url, { method, headers, body: body ?? undefined, signal: controller.signal });
+      const answer = await fetchStored(this.url, { method, headers, body: body ?? undefined, signal: controller.signal });
       this.response = await answer.arrayBuffer();
       this.status = answer.status;
       this.getResponseHeader = (name) => answer.headers.get(name);

@@ -1,7 +1,7 @@
 /** From a question to a whole staged file: WAITING, DOWNLOADING and UNPACKING. Rules 4 to 7 of CONTRACT.md. */
 
 import { Silence, pause, reasonOf } from '../clock.js';
-import { FINISH } from '../database/finishes.js';
+import { FINISH, FINISHES } from '../database/finishes.js';
 import { removeDatabase, removeLeftovers } from '../platform.js';
 import { SeedbedError, asSeedbedError } from '../reasons.js';
 import { SILENCE_LIMIT, WAIT_LIMIT } from '../source.js';
@@ -100,11 +100,14 @@ export class Staging {
     const { platform, source, course, signal } = this;
     const silence = new Silence(source.silenceLimit ?? SILENCE_LIMIT, signal);
     try {
+      const core = course.outcome.core ?? '';
+      // With another core extension, finishing is not tested.
+      const compact = source.form === 'compact' && FINISHES[FINISH].core_versions.includes(core);
       const wanted = {
         ...source,
-        form: source.form ?? /** @type {const} */ ('file'),
+        form: /** @type {'file' | 'compact'} */ (compact ? 'compact' : 'file'),
         encodings: this.encodings,
-        core: course.outcome.core ?? '',
+        core,
         finish: FINISH
       };
       return await ask(platform.fetch, wanted, silence.signal);
