@@ -152,10 +152,18 @@ impl CatalogError {
     }
 }
 
+/// What sqlx says of a Postgres, or of a proxy before it, that closes the connection before it answers whether it
+/// speaks TLS: it reads no byte, and takes that for a zero.
+const CLOSED_BEFORE_TLS: &str = "response from SSLRequest: 0x00";
+
 /// Returns whether a retry may succeed without a change to the settings.
 pub(super) fn passes(error: &sqlx::Error) -> bool {
     let Some(refused) = error.as_database_error() else {
-        return matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut);
+        return match error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+            sqlx::Error::Protocol(broken) => broken.contains(CLOSED_BEFORE_TLS),
+            _ => false,
+        };
     };
     let code = refused.code().unwrap_or_default();
     if code.len() == SQLSTATE_CHARS {
@@ -181,5 +189,33 @@ pub(in crate::catalog) fn damaged(
     CatalogError::Damaged {
         value,
         expected: expected.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection, PgConnection};
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+
+    use super::*;
+
+    const SSL_REQUEST_BYTES: usize = 8;
+
+    #[tokio::test]
+    async fn a_postgres_that_closes_the_connection_at_once_may_come_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://{}/catalog", listener.local_addr().unwrap());
+        let dying = tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            // What was sent is read: a close is then an end, and no reset.
+            connection
+                .read_exact(&mut [0; SSL_REQUEST_BYTES])
+                .await
+                .unwrap();
+        });
+        let refused = PgConnection::connect(&url).await.unwrap_err();
+        dying.await.unwrap();
+        assert!(refused.to_string().contains(CLOSED_BEFORE_TLS), "{refused}");
+        assert!(CatalogError::from(refused).is_transient());
     }
 }
