@@ -90,8 +90,7 @@ async fn quiet_down(world: &mut World) -> Duration {
         );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let took = started.elapsed();
-    took
+    started.elapsed()
 }
 
 /// A sweep brings the newest rows to every store, with no help before it: one verified snapshot each, and no other object.
