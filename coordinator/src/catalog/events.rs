@@ -103,7 +103,8 @@ async fn apply_event(tx: &mut Tx, event: &SeedEvent) -> Result<Applied, CatalogE
 }
 
 /// Records the start of an attempt. Ignored if an event of this attempt or of a later one came before; but an attempt that
-/// the service was too busy for starts again, not before its retry is due.
+/// the service was too busy for starts again, not before its retry is due, and so does one that was given back, by another
+/// worker.
 async fn started(
     tx: &mut Tx,
     event: &SeedEvent,
@@ -114,7 +115,8 @@ async fn started(
              trace_id = COALESCE($4, trace_id), started_at = COALESCE(started_at, $5), \
              moved_at = $6, retry_at = NULL \
          WHERE id = $1 AND state IN ({IN_FLIGHT}) AND (attempt < $2 \
-             OR attempt = $2 AND state = '{Queued}' AND retry_at <= $5)"
+             OR attempt = $2 AND state = '{Queued}' AND retry_at <= $5 \
+             OR attempt = $2 AND state = '{Running}' AND worker <> $3 AND moved_at <= $5)"
     ))
     .bind(event.job_id.to_string())
     .bind(i64::from(event.attempt.get()))

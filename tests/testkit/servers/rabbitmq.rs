@@ -203,6 +203,8 @@ impl RabbitMq {
         let server = self.node.command("rabbitmq-server");
         let log_directory = data_directory(USER);
         *self.server() = Some(Server::start(server, log_directory, self.node.port));
+        // It listens a little before its commands work.
+        self.ctl(&["await_startup"]);
     }
 
     /// [`Self::stop`] and [`Self::resume`].
