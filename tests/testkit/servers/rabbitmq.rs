@@ -169,11 +169,32 @@ impl RabbitMq {
         self.ctl(&["close_all_connections", "dropped by a test"]);
     }
 
+    /// Starts it again if it has ended by itself, as its service manager would. Answers whether it had.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn revive(&self) -> bool {
+        let has_ended = self.server().as_mut().is_some_and(Server::has_ended);
+        if has_ended {
+            self.restart();
+        }
+        has_ended
+    }
+
     /// Runs `rabbitmqctl` on it and answers what it printed.
     ///
     /// # Panics
     /// When it fails.
     pub fn ctl(&self, arguments: &[&str]) -> String {
+        self.try_ctl(arguments)
+            .unwrap_or_else(|failed| panic!("{arguments:?} failed:\n{failed}"))
+    }
+
+    /// Runs `rabbitmqctl` on it.
+    ///
+    /// # Errors
+    /// What it printed, when it fails.
+    pub fn try_ctl(&self, arguments: &[&str]) -> Result<String, String> {
         let mut ctl = self.node.command("rabbitmqctl");
         let Output {
             status,
@@ -186,8 +207,10 @@ impl RabbitMq {
             .expect("rabbitmqctl is beside the server");
         let stdout = String::from_utf8_lossy(&stdout).into_owned();
         let stderr = String::from_utf8_lossy(&stderr);
-        assert!(status.success(), "{arguments:?} failed:\n{stdout}{stderr}");
-        stdout
+        match status.success() {
+            true => Ok(stdout),
+            false => Err(format!("{stdout}{stderr}")),
+        }
     }
 
     /// Kills it as a power failure would; its data stays.
