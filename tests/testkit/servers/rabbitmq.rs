@@ -9,12 +9,13 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
+    time::Instant,
 };
 
 use tempfile::TempDir;
 
 use super::{
-    process::{Server, as_user, data_directory, free_port, program, run},
+    process::{START_TIMEOUT, Server, as_user, data_directory, free_port, program, run},
     shared::Shared,
 };
 
@@ -174,9 +175,9 @@ impl RabbitMq {
     /// # Panics
     /// When it does not start.
     pub fn revive(&self) -> bool {
-        let has_ended = self.server().as_mut().is_some_and(Server::has_ended);
+        let has_ended = self.has_ended();
         if has_ended {
-            self.restart();
+            self.resume();
         }
         has_ended
     }
@@ -223,11 +224,29 @@ impl RabbitMq {
     /// # Panics
     /// When it does not start.
     pub fn resume(&self) {
+        let deadline = Instant::now() + START_TIMEOUT;
+        self.launch_server();
+        // It listens before its commands work, and one that was killed just now may still seem to listen.
+        while let Err(failed) = self.try_ctl(&["await_startup"]) {
+            assert!(
+                Instant::now() < deadline,
+                "RabbitMQ does not start:\n{failed}"
+            );
+            if self.has_ended() {
+                self.launch_server();
+            }
+        }
+    }
+
+    fn launch_server(&self) {
         let server = self.node.command("rabbitmq-server");
         let log_directory = data_directory(USER);
+        self.stop();
         *self.server() = Some(Server::start(server, log_directory, self.node.port));
-        // It listens a little before its commands work.
-        self.ctl(&["await_startup"]);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.server().as_mut().is_some_and(Server::has_ended)
     }
 
     /// [`Self::stop`] and [`Self::resume`].
