@@ -13,14 +13,15 @@
 //!   they cannot deadlock.
 //! * What is committed survives a crash. What was not committed was not acknowledged to the broker either.
 //!
-//! The floors, from the ground: `state`, `database`, then a file or folder for each table (`runs`, `jobs`,
-//! `snapshots`, `stores`), then the two transactions that cross tables (`listing`, `events`). `README.md` in this
+//! The floors, from the ground: `state`, `database`, then a file or folder for each table (`quarantine`, `runs`,
+//! `jobs`, `snapshots`, `stores`), then the two transactions that cross tables (`listing`, `events`). `README.md` in this
 //! folder has the tables, the states and the recipes.
 
 mod database;
 mod events;
 mod jobs;
 mod listing;
+mod quarantine;
 mod runs;
 mod snapshots;
 mod state;
@@ -32,8 +33,9 @@ pub use jobs::{
     FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob, QueuedJob,
     Retried,
 };
-pub use listing::{Covers, Download, InFlight, Listed, Listing, RunKind, Sweep};
-pub use runs::{RunCursor, RunReport, Totals, WayCount};
+pub use listing::{Covers, Download, InFlight, Listed, Listing, Sweep};
+pub use quarantine::{Failing, Quarantine, QuarantinedStore};
+pub use runs::{RunCursor, RunKind, RunReport, Totals, WayCount, per_second};
 pub use snapshots::{JobObjects, Retention, SnapshotRecord, SnapshotRef};
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

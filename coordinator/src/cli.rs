@@ -11,6 +11,7 @@ mod connect;
 mod dispatch;
 mod exit;
 mod output;
+mod patience;
 mod progress;
 
 pub use self::{

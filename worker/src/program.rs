@@ -9,7 +9,7 @@ use clap::Parser;
 use seedbed_protocol::{
     broker::{self, Broker, BrokerConfig, BrokerError},
     objects::StorageError,
-    process::{FAILED, Signals, USAGE, interrupt, runtime},
+    process::{FAILED, LATER, Signals, USAGE, interrupt, may_listen_later, runtime},
     settings::{self, CONFIG_VARIABLE, SettingsError},
     snapshots::SnapshotRepository,
     telemetry::{LogConfig, Telemetry, TelemetryError},
@@ -90,8 +90,12 @@ impl WorkerError {
         match self {
             Self::Settings(_) | Self::Telemetry(_) | Self::MemoryBroker | Self::Config(_) => USAGE,
             Self::Snapshots(error) if !error.is_transient() => USAGE,
+            Self::Snapshots(_) | Self::Runtime(_) | Self::Signals(_) => LATER,
             Self::Broker(error) if error.is_configuration() => USAGE,
-            _ => FAILED,
+            Self::Broker(error) if error.is_transient() => LATER,
+            Self::Broker(_) => FAILED,
+            Self::Listen { source, .. } if may_listen_later(source) => LATER,
+            Self::Listen { .. } => USAGE,
         }
     }
 }

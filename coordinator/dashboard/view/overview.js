@@ -45,7 +45,7 @@ export function overview({ signal }) {
 }
 
 /** One line on everything that is not a picture. */
-function situation({ stores, waiting, parked, scheduled, version }) {
+function situation({ stores, waiting, parked, quarantined, scheduled, version }) {
   const parts = [[counted(stores, "store")]];
   if (waiting === null) {
     parts.push([h("strong", { class: "bad-text" }, "the broker does not answer")]);
@@ -55,6 +55,9 @@ function situation({ stores, waiting, parked, scheduled, version }) {
   const left = parked ? parked.jobs + parked.events : 0;
   if (left > 0) {
     parts.push([h("strong", { class: "bad-text" }, `${counted(left, "message")} parked`)]);
+  }
+  if (quarantined > 0) {
+    parts.push([h("a", { class: "bad-text", href: "#/stores?quarantined=true" }, `${counted(quarantined, "store")} quarantined`)]);
   }
   if (scheduled) {
     parts.push(["next run ", age(scheduled)]);

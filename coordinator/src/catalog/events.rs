@@ -4,13 +4,14 @@
 //! leaves nothing, and the broker delivers the events again. An event counts at most once.
 
 use seedbed_protocol::{
-    Attempt, JobId,
+    Attempt, JobId, StoreId,
     manifest::{Manifest, Way},
     message::{EventKind, Failure, FailureKind, SeedEvent},
 };
 
 use super::{
     database::{Catalog, CatalogError, Lock, Tx, millis, parsed, printable, sql},
+    quarantine::{reason_of, succeeded},
     snapshots::record_snapshot,
     state::{
         IN_FLIGHT,
@@ -69,8 +70,21 @@ impl Catalog {
         for event in events {
             applied.push(apply_event(&mut transaction, event).await?);
         }
+        let ended = events.iter().zip(&applied);
+        let right = ended.filter(|(event, applied)| is_success(event, **applied));
+        let right: Vec<&StoreId> = right.map(|(event, _)| &event.store_id).collect();
+        succeeded(&mut transaction, &right).await?;
         transaction.commit().await?;
         Ok(applied)
+    }
+}
+
+/// Returns whether an event says, even late, that the store has a right snapshot.
+fn is_success(event: &SeedEvent, applied: Applied) -> bool {
+    match event.kind {
+        EventKind::Completed { .. } => applied != Applied::UnknownJob,
+        EventKind::Unchanged { .. } => applied == Applied::Unchanged,
+        EventKind::Started { .. } | EventKind::Failed(_) => false,
     }
 }
 
@@ -208,7 +222,7 @@ async fn failed(
 ) -> Result<Applied, CatalogError> {
     let recorded = sqlx::query(sql!(
         "UPDATE jobs SET failure_kind = $3, failure_step = $4, failure_message = $5, \
-             attempt = $2, worker = $6, state = '{Queued}' \
+             attempt = $2, worker = $6, failure_reason = $7, state = '{Queued}' \
          WHERE id = $1 AND attempt <= $2 AND state IN ({IN_FLIGHT})"
     ))
     .bind(event.job_id.to_string())
@@ -217,6 +231,11 @@ async fn failed(
     .bind(printable(&failure.step))
     .bind(printable(&failure.message))
     .bind(printable(&event.worker))
+    .bind(printable(&reason_of(
+        &failure.step,
+        &failure.message,
+        &event.store_id,
+    )))
     .execute(&mut **tx)
     .await?;
     if failure.retry_at.is_some() || recorded.rows_affected() == 0 {

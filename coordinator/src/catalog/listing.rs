@@ -6,5 +6,5 @@
 mod options;
 mod write;
 
-pub use options::{Covers, Download, InFlight, Listed, RunKind, Sweep};
+pub use options::{Covers, Download, InFlight, Listed, Sweep};
 pub use write::Listing;

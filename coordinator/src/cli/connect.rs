@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{args::SourceArgs, exit::CliError, progress::ProgressPrinter};
 use crate::{
     catalog::{Catalog, CatalogError},
-    programs::{Awaited, Cluster, FollowOutcome},
+    programs::{Awaited, Cluster, ClusterError, FollowOutcome},
     runs::{Recorder, StoreList},
     settings::Settings,
     source::{SourceError, StoreSource},
@@ -46,6 +46,9 @@ pub(super) fn repeatable_store_list(
 pub(super) fn run_id(text: &str) -> Result<RunId, CliError> {
     text.parse().map_err(|_| CliError::RunId(text.to_owned()))
 }
+
+/// What the first signal is answered with once a run is listed.
+pub(super) const LEAVING: &str = "leaving; the run continues, and `seedbed status` shows it";
 
 /// Cancelled by the first Ctrl-C or SIGTERM, which is answered with `notice`; the second one ends the process at
 /// once.
@@ -79,7 +82,8 @@ where
 pub(super) async fn record_events(settings: &Settings, catalog: &Catalog) -> Result<(), CliError> {
     let broker = broker::connect(&settings.broker).await?;
     let recorder = Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default());
-    recorder.catch_up().await?;
+    let recorded = recorder.catch_up().await;
+    recorded.map_err(|error| ClusterError::NotStarted(error.into()))?;
     broker.close().await;
     Ok(())
 }
@@ -110,12 +114,11 @@ impl ClusterParts {
         cluster: &Cluster,
         awaited: &Awaited,
         no_wait: bool,
+        stop: CancellationToken,
     ) -> Result<u8, CliError> {
         let code = if no_wait || awaited.runs.is_empty() {
             0
         } else {
-            let stop =
-                stop_on_signals("leaving; the run continues, and `seedbed status` shows it")?;
             match cluster.follow(awaited, stop).await? {
                 FollowOutcome::Finished { all_well: true } => 0,
                 FollowOutcome::Finished { all_well: false } => FAILED,

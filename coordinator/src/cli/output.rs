@@ -4,6 +4,7 @@ use std::{io::Write, net::SocketAddr, time::Duration};
 
 use chrono::TimeDelta;
 use comfy_table::{CellAlignment, Table, presets};
+use indicatif::HumanCount;
 use serde::Serialize;
 use serde_json::json;
 
@@ -103,6 +104,11 @@ pub(super) fn human_time(elapsed: Duration) -> String {
         0..10 => format!("{:.1}s", elapsed.as_secs_f64()),
         seconds => humantime::format_duration(Duration::from_secs(seconds)).to_string(),
     }
+}
+
+/// How many in a second, if that can be told.
+pub(super) fn shown_rate(rate: Option<u64>) -> String {
+    rate.map_or_else(|| "-".to_owned(), |rate| HumanCount(rate).to_string())
 }
 
 /// The two largest units of an age.

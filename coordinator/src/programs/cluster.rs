@@ -4,10 +4,7 @@
 //! or a server, publishes what is left and records what the workers report. A store that is in flight, in whichever run,
 //! is not seeded again; this run waits for the other one.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use seedbed_protocol::{RunId, broker::Broker, settings::SettingsError};
 use tokio::{
@@ -16,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::publishing::{job_maker, publisher};
+use super::publishing::{job_maker, publisher, quarantine};
 use crate::{
     catalog::{Catalog, CatalogError, Listed, Retried, Sweep},
     runs::{
@@ -39,7 +36,10 @@ pub enum ClusterError {
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// The run did not start, or could not be published, retried or cancelled.
+    /// Nothing was started, retried or cancelled.
+    #[error(transparent)]
+    NotStarted(RunError),
+    /// The run could not be published, and continues when it can be.
     #[error(transparent)]
     Run(#[from] RunError),
     /// What workers report can no longer be recorded.
@@ -55,10 +55,14 @@ impl ClusterError {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Settings(_) => true,
-            Self::Catalog(error) => error.is_usage(),
-            Self::Run(error) => error.is_usage(),
-            Self::Record(_) | Self::Ended(_) => false,
+            Self::NotStarted(error) => error.is_usage(),
+            Self::Catalog(_) | Self::Run(_) | Self::Record(_) | Self::Ended(_) => false,
         }
+    }
+
+    /// Returns whether nothing was started, and the same call may succeed later.
+    pub fn may_start_later(&self) -> bool {
+        matches!(self, Self::NotStarted(error) if error.is_transient())
     }
 }
 
@@ -80,7 +84,7 @@ pub struct Awaited {
 pub enum FollowOutcome {
     /// Every job ended.
     Finished {
-        /// Whether no job has failed since this command began.
+        /// Whether no job has failed since this command began, but those of quarantined stores, and one succeeded.
         all_well: bool,
     },
     /// It was told to stop watching. The jobs continue.
@@ -119,8 +123,9 @@ impl Cluster {
         );
         // This command publishes what it lists itself.
         let listed = Arc::new(Notify::new());
+        let quarantine = quarantine(&settings.sync);
         Ok(Self {
-            runs: Runs::new(jobs, catalog.clone(), broker.clone(), listed),
+            runs: Runs::new(jobs, catalog.clone(), broker.clone(), listed, quarantine),
             follower: Follower::new(catalog.clone(), observer),
             catalog,
             broker,
@@ -129,53 +134,79 @@ impl Cluster {
         })
     }
 
-    /// Records what workers have reported so far, lists a run over `stores` and publishes its jobs, together with what
-    /// earlier runs left unpublished.
+    /// Records what workers have reported so far, and lists a run over `stores`.
     ///
     /// # Errors
-    /// [`ClusterError`]. What was listed is not lost: the next command publishes it.
-    pub async fn start(
+    /// [`ClusterError::NotStarted`].
+    pub async fn list(
         &self,
         stores: &StoreList,
         filter: &StoreFilter,
         sweep: Sweep,
-    ) -> Result<(Listed, Awaited), ClusterError> {
+    ) -> Result<Listed, ClusterError> {
         self.record_waiting_events().await?;
-        let listed = self.runs.start(stores, filter, sweep).await?;
-        let awaited = self.awaited(listed.runs()).await?;
-        if let Some(run_id) = listed.run_id {
-            self.publish(run_id).await?;
-        }
-        self.supervisor.run_once(&CancellationToken::new()).await?;
-        Ok((listed, awaited))
+        let listing = self.runs.start(stores, filter, sweep).await;
+        listing.map_err(ClusterError::NotStarted)
     }
 
-    /// Retries the failed jobs of `run_id`, or of every run.
+    /// Publishes the jobs of the new one of these runs, if there is one, together with what earlier runs left unpublished.
+    /// Ends early, but not within a page, when `stop` is cancelled.
     ///
     /// # Errors
-    /// As [`Self::start`].
-    pub async fn retry(&self, run_id: Option<RunId>) -> Result<(Retried, Awaited), ClusterError> {
+    /// [`ClusterError`]. What was listed is not lost: the next command, or a server, publishes it.
+    pub async fn publish_listed(
+        &self,
+        listed: &Listed,
+        stop: &CancellationToken,
+    ) -> Result<Awaited, ClusterError> {
+        let awaited = self.awaited(listed.runs()).await?;
+        if let Some(run_id) = listed.run_id {
+            self.publish(run_id, stop).await?;
+        }
+        self.supervisor.run_once(stop).await?;
+        Ok(awaited)
+    }
+
+    /// Retries the failed jobs of `run_id`, or of every run, in new runs.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotStarted`].
+    pub async fn retry(&self, run_id: Option<RunId>) -> Result<Retried, ClusterError> {
         self.record_waiting_events().await?;
-        let retried = self.runs.retry(run_id, &[]).await?;
+        let retried = self.runs.retry(run_id, &[]).await;
+        retried.map_err(ClusterError::NotStarted)
+    }
+
+    /// Publishes the jobs of a retry. Ends early, but not within a page, when `stop` is cancelled.
+    ///
+    /// # Errors
+    /// As [`Self::publish_listed`].
+    pub async fn publish_retried(
+        &self,
+        retried: &Retried,
+        stop: &CancellationToken,
+    ) -> Result<Awaited, ClusterError> {
         let awaited = self.awaited(retried.runs.iter().copied().collect()).await?;
         for &run_id in &retried.runs {
-            self.publish(run_id).await?;
+            self.publish(run_id, stop).await?;
         }
-        Ok((retried, awaited))
+        Ok(awaited)
     }
 
     /// Cancels every job of `run_id` that no worker has started.
     ///
     /// # Errors
-    /// As [`Self::start`]; calling again continues where this stopped.
+    /// [`ClusterError::NotStarted`]; calling again continues where this stopped.
     pub async fn cancel(&self, run_id: RunId) -> Result<Cancelled, ClusterError> {
         self.record_waiting_events().await?;
-        Ok(self.runs.cancel(run_id).await?)
+        let cancelled = self.runs.cancel(run_id).await;
+        cancelled.map_err(ClusterError::NotStarted)
     }
 
     /// What follows works with what has happened so far.
-    async fn record_waiting_events(&self) -> Result<(), RecordError> {
-        self.recorder().catch_up().await
+    async fn record_waiting_events(&self) -> Result<(), ClusterError> {
+        let recorded = self.recorder().catch_up().await;
+        recorded.map_err(|error| ClusterError::NotStarted(error.into()))
     }
 
     fn recorder(&self) -> Recorder {
@@ -184,23 +215,25 @@ impl Cluster {
     }
 
     async fn awaited(&self, runs: Vec<RunId>) -> Result<Awaited, ClusterError> {
-        let counts = self.follower.progress(&runs).await?.counts;
+        let totals = self.follower.totals(&runs).await?;
         Ok(Awaited {
             runs,
-            unseeded_before: counts.failed + counts.dropped,
+            unseeded_before: totals.unseeded(),
         })
     }
 
     /// Publishes a run to its end. If another process is publishing it, waits for that.
-    async fn publish(&self, run_id: RunId) -> Result<(), ClusterError> {
-        let never = CancellationToken::new();
+    async fn publish(&self, run_id: RunId, stop: &CancellationToken) -> Result<(), ClusterError> {
         loop {
-            let published = self.publisher.publish(run_id, &never).await?;
+            let published = self.publisher.publish(run_id, stop).await?;
             let left = self.catalog.listed_jobs(run_id, None, 1).await?;
             if published == Published::All || left.is_empty() {
                 return Ok(());
             }
-            tokio::time::sleep(LEASE_POLL).await;
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(LEASE_POLL) => {}
+            }
         }
     }
 
@@ -214,7 +247,6 @@ impl Cluster {
         awaited: &Awaited,
         stop: CancellationToken,
     ) -> Result<FollowOutcome, ClusterError> {
-        let started = Instant::now();
         let runs = &awaited.runs;
         let recorder = self.recorder();
         let stop_supervising = CancellationToken::new();
@@ -234,11 +266,11 @@ impl Cluster {
             return Ok(FollowOutcome::Interrupted);
         }
         self.catalog.finish_runs().await?;
-        let summary = self.follower.sum_up(runs, started).await?;
+        let summary = self.follower.sum_up(runs).await?;
         let totals = summary.totals;
-        let unseeded = totals.failed + totals.abandoned + totals.cancelled;
         Ok(FollowOutcome::Finished {
-            all_well: unseeded <= awaited.unseeded_before,
+            all_well: totals.unseeded() <= awaited.unseeded_before
+                && (totals.seeded > 0 || totals.stores == 0),
         })
     }
 }

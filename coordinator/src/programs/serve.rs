@@ -12,7 +12,7 @@ use seedbed_protocol::{
 use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
 
-use super::publishing::{job_maker, publisher};
+use super::publishing::{job_maker, publisher, quarantine};
 use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer},
@@ -54,6 +54,15 @@ impl ServeError {
             Self::Snapshots(error) => !error.is_transient(),
             Self::Run(error) => error.is_usage(),
             Self::Record(_) | Self::Ended(_) => false,
+        }
+    }
+
+    /// Returns whether it could not start, and the same call may succeed later.
+    pub fn may_start_later(&self) -> bool {
+        match self {
+            Self::Http(error) => !error.is_usage(),
+            Self::Snapshots(error) => error.is_transient(),
+            Self::Settings(_) | Self::Run(_) | Self::Record(_) | Self::Ended(_) => false,
         }
     }
 }
@@ -104,7 +113,8 @@ impl Service {
             settings.worker.job_deadline,
         );
         let listed = supervisor.listed();
-        let runs = Runs::new(jobs, catalog.clone(), broker.clone(), listed);
+        let quarantine = quarantine(&settings.sync);
+        let runs = Runs::new(jobs, catalog.clone(), broker.clone(), listed, quarantine);
         let runs = Arc::new(runs);
         let demand = settings.download.on_demand.then(|| {
             let pause = settings.download.on_demand_pause;
@@ -127,7 +137,7 @@ impl Service {
         };
         Ok(Self {
             http: HttpServer::bind(sections, parts).await?,
-            gauges: Gauges::new(catalog.clone()),
+            gauges: Gauges::new(catalog.clone(), quarantine),
             recorder: Recorder::new(catalog, broker.clone(), watch::Sender::default()),
             broker,
             supervisor,

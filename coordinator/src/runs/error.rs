@@ -43,6 +43,7 @@ impl RunError {
     /// Returns whether the same call may succeed later without any change.
     pub fn is_transient(&self) -> bool {
         match self {
+            Self::Source(error) => error.is_transient(),
             Self::Catalog(error) => error.is_transient(),
             Self::Broker(error) => error.is_transient(),
             _ => false,
@@ -55,7 +56,8 @@ impl RunError {
             Self::Source(error) => error.is_usage(),
             Self::Catalog(error) => error.is_usage(),
             Self::NoStores { .. } | Self::UnknownStore { .. } | Self::Template { .. } => true,
-            Self::Job { .. } | Self::Broker(_) => false,
+            Self::Broker(error) => error.is_configuration(),
+            Self::Job { .. } => false,
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
-    catalog::{Catalog, CatalogError},
+    catalog::{Catalog, CatalogError, Quarantine},
     metrics::meter,
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct Gauges {
     oldest_job: Gauge<f64>,
     snapshot_age: Gauge<f64>,
     stores: Gauge<u64>,
+    quarantine: Quarantine,
+    quarantined: Gauge<u64>,
 }
 
 /// Why nothing could be measured.
@@ -36,7 +38,7 @@ enum MeasureError {
 }
 
 impl Gauges {
-    pub(crate) fn new(catalog: Catalog) -> Self {
+    pub(crate) fn new(catalog: Catalog, quarantine: Quarantine) -> Self {
         Self {
             catalog,
             messages: meter()
@@ -66,6 +68,12 @@ impl Gauges {
                 .with_unit("{store}")
                 .with_description("Stores of the source, by whether they have a snapshot")
                 .build(),
+            quarantine,
+            quarantined: meter()
+                .u64_gauge("seedbed.stores.quarantined")
+                .with_unit("{store}")
+                .with_description("Stores that sweeps skip, since they kept failing alone")
+                .build(),
         }
     }
 
@@ -92,6 +100,8 @@ impl Gauges {
             self.stores
                 .record(stores, &[KeyValue::new("seedbed.state", state)]);
         }
+        let quarantined = self.catalog.count_quarantined(self.quarantine).await?;
+        self.quarantined.record(quarantined, &[]);
         for (quantile, age) in self.catalog.snapshot_ages(now).await? {
             let quantile = KeyValue::new("seedbed.quantile", quantile);
             self.snapshot_age.record(age.as_secs_f64(), &[quantile]);

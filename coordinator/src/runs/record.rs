@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::progress::Counts;
+use super::{error::RunError, progress::Counts};
 use crate::{
     catalog::{Applied, Catalog, CatalogError},
     metrics::EventMetrics,
@@ -44,6 +44,15 @@ pub enum RecordError {
     /// The broker failed.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+}
+
+impl From<RecordError> for RunError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Catalog(error) => Self::Catalog(error),
+            RecordError::Broker(error) => Self::Broker(error),
+        }
+    }
 }
 
 impl RecordError {

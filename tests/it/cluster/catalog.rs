@@ -27,5 +27,6 @@ mod fixture;
 mod jobs;
 mod listing;
 mod opening;
+mod quarantine;
 mod retention;
 mod reuse;

@@ -27,6 +27,7 @@ static FILES: &[(&str, &str)] = files![
     "0003_browsing",
     "0010_run_traces",
     "0011_reuse",
+    "0030_run_ends_and_quarantine",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

@@ -8,11 +8,8 @@ use std::{
 use seedbed_protocol::settings::without_secrets;
 use sqlx::{AnyConnection, Connection, any::AnyPoolOptions, migrate::MigrateError};
 
-use super::{
-    error::{CatalogError, passes},
-    handle::Catalog,
-    migrations::MIGRATIONS,
-};
+use super::{error::CatalogError, handle::Catalog, migrations::MIGRATIONS};
+use crate::outage::passes;
 
 /// Connections of one process to Postgres: for events, progress, a listing and requests at the same time.
 const POSTGRES_CONNECTIONS: u32 = 8;

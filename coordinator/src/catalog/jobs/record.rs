@@ -86,6 +86,8 @@ pub struct FailedJob {
     pub message: Option<String>,
     /// The trace of the job.
     pub trace_id: Option<String>,
+    /// Whether the store was quarantined when the run was listed.
+    pub is_probe: bool,
 }
 
 /// When the newest job of a store was listed, and whether it is in flight.
@@ -148,7 +150,8 @@ impl Catalog {
         limit: i64,
     ) -> Result<Vec<FailedJob>, CatalogError> {
         let rows = sqlx::query(sql!(
-            "SELECT store_id, attempt, failure_kind, failure_step, failure_message, trace_id FROM jobs \
+            "SELECT store_id, attempt, failure_kind, failure_step, failure_message, trace_id, \
+                 is_probe FROM jobs \
              WHERE run_id = $1 AND state = '{Failed}' ORDER BY position LIMIT $2"
         ))
         .bind(run_id.to_string())
@@ -164,6 +167,7 @@ impl Catalog {
                     step: row.try_get("failure_step")?,
                     message: row.try_get("failure_message")?,
                     trace_id: row.try_get("trace_id")?,
+                    is_probe: row.try_get::<Option<i64>, _>("is_probe")?.is_some(),
                 })
             })
             .collect()

@@ -4,10 +4,7 @@ use indicatif::HumanCount;
 
 use crate::{
     cli::{
-        args::CancelArgs,
-        connect::{ClusterParts, run_id},
-        exit::CliError,
-        output::print_json,
+        args::CancelArgs, connect::run_id, exit::CliError, output::print_json, patience::Patience,
     },
     settings::Settings,
 };
@@ -19,7 +16,8 @@ pub(in crate::cli) async fn cancel(
 ) -> Result<u8, CliError> {
     settings.check_cluster()?;
     let run_id = run_id(&args.run)?;
-    let parts = ClusterParts::connect(&settings).await?;
+    let mut patience = Patience::new(&settings, json)?;
+    let parts = patience.connect(&settings).await?;
     let cancelled = parts.cluster(&settings, json)?.cancel(run_id).await?;
     if json {
         print_json(&cancelled);

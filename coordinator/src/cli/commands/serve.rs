@@ -29,7 +29,8 @@ pub(in crate::cli) async fn serve(
         snapshots,
         stores,
     };
-    let service = Service::open(&settings, service_parts).await?;
+    let service = Service::open(&settings, service_parts).await;
+    let service = service.map_err(CliError::ServeStart)?;
     tell_addresses(service.address(), service.health_address(), json);
     let stop = stop_on_signals("stopping; jobs continue")?;
     let served = service.run(stop).await;

@@ -1,24 +1,27 @@
-//! `seedbed status`: the last runs, failures of the newest one, how fresh the snapshots are, and what is parked.
+//! `seedbed status`: the last runs, failures of the newest one, how fresh the snapshots are, and what is quarantined or parked.
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use indicatif::{HumanBytes, HumanCount};
 use seedbed_protocol::broker;
 use serde_json::json;
 
 use crate::{
     catalog::{
-        Catalog, CatalogError, FailedJob, Freshness, JobFilter, JobRecord, RunReport, WayCount,
+        Catalog, CatalogError, FailedJob, Freshness, JobFilter, JobRecord, QuarantinedStore,
+        RunReport, WayCount,
     },
     cli::{
         args::StatusArgs,
         connect::existing_catalog,
         exit::CliError,
         output::{
-            NAMED_FAILURES, TABLE_ROWS, failure_line, lay_out, print_json, print_lines, table,
+            NAMED_FAILURES, TABLE_ROWS, age, failure_line, human_time, lay_out, print_json,
+            print_lines, shown_rate, table,
         },
     },
+    programs::quarantine,
     runs::Parked,
     settings::Settings,
 };
@@ -40,12 +43,13 @@ pub(in crate::cli) async fn status(
         return Ok(0);
     }
     let parked = parked(settings).await;
-    let status = Status::read(&catalog, args.failures || json).await?;
+    let status = Status::read(&catalog, settings, args.failures || json).await?;
     if json {
         print_json(&json!({
             "runs": status.runs,
             "ways": status.ways,
             "failures": status.failures,
+            "quarantined": status.quarantined,
             "parked": parked,
             "freshness": status.freshness,
         }));
@@ -63,16 +67,23 @@ struct Status {
     ways: Vec<WayCount>,
     /// Failures of the newest run.
     failures: Vec<FailedJob>,
+    /// Stores that sweeps skip.
+    quarantined: Vec<QuarantinedStore>,
     freshness: Freshness,
 }
 
 impl Status {
-    async fn read(catalog: &Catalog, all_failures: bool) -> Result<Self, CatalogError> {
+    async fn read(
+        catalog: &Catalog,
+        settings: &Settings,
+        all_failures: bool,
+    ) -> Result<Self, CatalogError> {
         let limit = if all_failures {
             i64::MAX
         } else {
             NAMED_FAILURES
         };
+        let quarantine = quarantine(&settings.sync);
         let runs = catalog.runs(SHOWN_RUNS).await?;
         let (ways, failures) = match runs.first() {
             Some(newest) => (
@@ -85,6 +96,7 @@ impl Status {
             runs,
             ways,
             failures,
+            quarantined: catalog.quarantined_stores(quarantine, limit).await?,
             freshness: catalog.freshness(Utc::now()).await?,
         })
     }
@@ -101,8 +113,12 @@ impl Status {
         for failure in &self.failures {
             print_lines(&format!("failed: {}", failure_line(failure)));
         }
+        for store in &self.quarantined {
+            print_lines(&quarantine_line(store, Utc::now()));
+        }
         let named = self.failures.len() as u64;
-        let unnamed = newest.totals.failed.saturating_sub(named);
+        let failed = newest.totals.failed + newest.totals.quarantined;
+        let unnamed = failed.saturating_sub(named);
         if unnamed > 0 {
             print_lines(&format!("and {unnamed} more: seedbed status --failures"));
         }
@@ -149,6 +165,8 @@ fn run_table(runs: &[RunReport]) -> String {
         "FAILED",
         "ROWS",
         "SIZE",
+        "TIME",
+        "ROWS/S",
         "RUN",
     ]);
     for run in runs {
@@ -162,10 +180,31 @@ fn run_table(runs: &[RunReport]) -> String {
             HumanCount(run.totals.failed).to_string(),
             HumanCount(run.totals.rows).to_string(),
             HumanBytes(run.totals.bytes).to_string(),
+            run.seconds.map_or_else(String::new, |took| {
+                human_time(Duration::from_secs_f64(took))
+            }),
+            shown_rate(run.rows_per_second),
             run.run_id.to_string(),
         ]);
     }
-    lay_out(rows, &[2, 3, 4, 5, 6, 7, 8])
+    lay_out(rows, &[2, 3, 4, 5, 6, 7, 8, 9, 10])
+}
+
+/// One quarantined store, why, and when it is probed, in a line.
+fn quarantine_line(store: &QuarantinedStore, now: DateTime<Utc>) -> String {
+    let failing = &store.failing;
+    let probe = if store.probe_at <= now {
+        "the next sweep probes it".to_owned()
+    } else {
+        format!("probed in {}", age(store.probe_at - now))
+    };
+    format!(
+        "quarantined: {} ({} sweeps in a row, for {}; {probe}): {}",
+        store.store_id,
+        failing.sweeps,
+        age(now - failing.since),
+        failing.reason
+    )
 }
 
 /// How the jobs of the newest run went, in a line.

@@ -101,6 +101,10 @@ impl Api {
             version: env!("CARGO_PKG_VERSION"),
             stores: freshness.stores(),
             freshness: freshness.into(),
+            quarantined: self
+                .catalog
+                .count_quarantined(self.runs.quarantine())
+                .await?,
             parked,
             waiting,
             current_run: runs.iter().find(|run| run.is_running()).cloned(),

@@ -1,17 +1,20 @@
 //! Retries failed jobs.
 //!
-//! A retry is a new job, with an id that sorts after every earlier one: the snapshot of the later job stays the live one,
-//! and nothing that is still reported about the old job can be mistaken for it. The catalog changes first, the queue
+//! A retry is a new job in a new run, with an id that sorts after every earlier one: the snapshot of the later job stays the live
+//! one, and nothing that is still reported about the old job can be mistaken for it. The catalog changes first, the queue
 //! after it. Killed in between, a parked message is left that no job needs: the next retry removes it.
 
 use seedbed_protocol::{
     JobId, RunId, StoreId,
     broker::{Broker, Queue},
+    telemetry::trace::{attribute, fail},
 };
+use tracing::{Instrument, info_span, warn};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::messages::{job_id, settle_page, take_page};
 use crate::{
-    catalog::{Catalog, Retried},
+    catalog::{Catalog, Retried, RunKind},
     runs::error::RunError,
 };
 
@@ -26,8 +29,17 @@ pub(super) async fn retry(
     run_id: Option<RunId>,
     stores: &[StoreId],
 ) -> Result<Retried, RunError> {
-    let retried = catalog.retry_failed(run_id, stores).await?;
-    remove_parked(catalog, broker).await?;
+    let span = info_span!("run", seedbed.kind = RunKind::Retry.name());
+    let retried = catalog.retry_failed(run_id, stores);
+    let retried = retried.instrument(span.clone()).await;
+    if let Err(error) = &retried {
+        fail(&span, "list", error);
+    }
+    let retried = retried?;
+    span.set_attribute("seedbed.jobs", attribute(retried.jobs));
+    if let Err(error) = remove_parked(catalog, broker).await {
+        warn!("parked messages of jobs that start over stay for now: {error}");
+    }
     Ok(retried)
 }
 

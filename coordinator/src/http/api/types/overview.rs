@@ -18,6 +18,8 @@ pub(in crate::http::api) struct Overview {
     /// Stores in the source.
     pub(in crate::http::api) stores: u64,
     pub(in crate::http::api) freshness: Ages,
+    /// Stores that sweeps skip, since they kept failing alone.
+    pub(in crate::http::api) quarantined: u64,
     /// Parked messages; null if the broker does not answer.
     pub(in crate::http::api) parked: Option<Messages>,
     /// Waiting messages; null if the broker does not answer.

@@ -11,18 +11,26 @@ use crate::catalog::{JobRecord, JobState, RunReport, RunState};
 #[serde(rename_all = "camelCase")]
 pub(in crate::http::api) struct Run {
     run_id: String,
-    /// What started it: local, run, schedule, api, demand or rebuilt.
+    /// What started it: local, run, schedule, api, demand, retry or rebuilt.
     kind: String,
     state: RunState,
     started_at: DateTime<Utc>,
+    /// When its last job ended. What is retried later does not change it.
     finished_at: Option<DateTime<Utc>>,
+    /// From its start to its end.
+    seconds: Option<f64>,
+    /// Rows of its snapshots in a second of that; null if it was too short to tell.
+    rows_per_second: Option<u64>,
     stores: u64,
     seeded: u64,
     /// Seeded stores whose snapshot was still current.
     unchanged: u64,
     /// Seeded stores whose snapshot continues an earlier one.
     from_base: u64,
+    /// Without those that were quarantined before.
     failed: u64,
+    /// Stores in quarantine whose probe failed.
+    quarantined: u64,
     cancelled: u64,
     abandoned: u64,
     in_flight: u64,
@@ -39,11 +47,14 @@ impl From<RunReport> for Run {
             state: run.state,
             started_at: run.started_at,
             finished_at: run.finished_at,
+            seconds: run.seconds,
+            rows_per_second: run.rows_per_second,
             stores: totals.stores,
             seeded: totals.seeded,
             unchanged: totals.unchanged,
             from_base: totals.from_base,
             failed: totals.failed,
+            quarantined: totals.quarantined,
             cancelled: totals.cancelled,
             abandoned: totals.abandoned,
             in_flight: totals.in_flight,
