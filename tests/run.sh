@@ -45,6 +45,7 @@ needs_of() {
     selfheal)
       need "broker" rabbitmq-server
       need "catalog" postgresql pgbouncer
+      need "coordinators with a wrong clock" faketime
       need "source of stores" mariadb-server
       need "certificates" openssl
       ;;
@@ -64,6 +65,7 @@ needs_of() {
     deploy)
       need "installs Node, linters" python3-venv
       need "checks alerts" prometheus
+      need "checks units" systemd
       ;;
   esac
 }
@@ -120,6 +122,7 @@ install_for() {
       install_npm dashboard tests/dashboard
       install_python schemathesis schemathesis==4.32.5
       ;;
+    cluster) install_ferretdb ;;
     traces) install_jaeger ;;
     deploy)
       install_node
@@ -149,11 +152,35 @@ install_jaeger() {
     mkdir -p "$jaeger"
     (
       cd "$jaeger"
+      # shellcheck disable=SC2030 # Only for this Go.
       export GOFLAGS=-mod=mod GOTOOLCHAIN=local GOWORK=off
       [ -e go.mod ] || go mod init traces 2>/dev/null
       go get "$all_in_one@v1.57.0" 2>/dev/null && go build -o . "$all_in_one"
     ) || echo "Jaeger could not be built" >&2
   fi
+}
+
+# Through Go's module proxy, where there is a Go. FerretDB does not start without the file of its version, which its module
+# lacks; a copy of all modules, removed again, has room for it. Its other database, SQLite, takes minutes to build.
+install_ferretdb() {
+  local ferretdb=$tools/ferretdb module=github.com/FerretDB/FerretDB version=v1.24.2
+  if [ ! -x "$ferretdb/ferretdb" ] && command -v go >/dev/null; then
+    echo "Building FerretDB 1.24.2: a minute, once"
+    mkdir -p "$ferretdb"
+    (
+      cd "$ferretdb"
+      # shellcheck disable=SC2031 # Only for this Go.
+      export GOFLAGS=-tags=ferretdb_no_sqlite GOTOOLCHAIN=local GOWORK=off
+      [ -e go.mod ] || go mod init cluster 2>/dev/null
+      echo "package cluster; import _ \"$module/cmd/ferretdb\"" >cluster.go
+      go get "$module/cmd/ferretdb@$version" 2>/dev/null && go mod vendor &&
+        echo "$version" >"vendor/$module/build/version/version.txt" &&
+        go build -mod=vendor -ldflags='-s -w' -o . "$module/cmd/ferretdb"
+      rm -rf vendor
+      [ -x ferretdb ]
+    ) || echo "FerretDB could not be built" >&2
+  fi
+  [ ! -x "$ferretdb/ferretdb" ] || echo "MongoDB: FerretDB 1.24.2 on PostgreSQL"
 }
 
 # --- What to run

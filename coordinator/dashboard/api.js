@@ -101,6 +101,7 @@ export const api = {
   jobs: (runId, query, signal) => get(`${runPath(runId)}/jobs`, query, signal),
   stores: (query, signal) => get("/api/stores", query, signal),
   store: (storeId, signal) => get(storePath(storeId), {}, signal),
+  workers: (signal) => get("/api/workers", {}, signal),
   startRun: (options) => post("/api/runs", options),
   seed: (storeId) => post(`${storePath(storeId)}/seed`, {}),
   retry: (runId, stores) => post(`${runPath(runId)}/retry`, stores ? { stores } : {}),

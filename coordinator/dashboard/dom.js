@@ -1,5 +1,6 @@
 /**
  * Builds and changes elements. Texts only ever become text nodes and attribute values: a store's id may look like HTML.
+ * What hides or turns text around is spelled out in them: the id may also hold marks that make it look like another.
  */
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -46,15 +47,28 @@ function nodes(children) {
   return children
     .flat(Infinity)
     .filter((child) => child !== null && child !== undefined && child !== false)
-    .map((child) => (child instanceof Node ? child : String(child)));
+    .map((child) => (child instanceof Node ? child : visible(String(child))));
 }
+
+/** Control characters, and marks of Unicode that hide or reorder text: the same as the server's `text::is_hidden`. */
+const HIDDEN =
+  /[\p{Cc}\u{ad}\u{34f}\u{61c}\u{180e}\u{200b}-\u{200f}\u{2028}-\u{202e}\u{2060}-\u{206f}\u{feff}\u{fff9}-\u{fffb}\u{e0000}-\u{e007f}]/gu;
+
+/** A text that shows each of its characters. */
+export function visible(text) {
+  return text.replace(HIDDEN, (hidden) => `\\u{${hidden.codePointAt(0).toString(16)}}`);
+}
+
+/** Attributes that are read by people; others are addresses, values and names, which stay what they are. */
+const READ = new Set(["title", "alt", "placeholder", "aria-label", "aria-description", "aria-valuetext"]);
 
 /** Sets, changes or removes an attribute. */
 export function setAttribute(element, name, value) {
   if (value === null || value === undefined || value === false) {
     element.removeAttribute(name);
   } else {
-    element.setAttribute(name, value === true ? "" : String(value));
+    const text = value === true ? "" : String(value);
+    element.setAttribute(name, READ.has(name) ? visible(text) : text);
   }
 }
 

@@ -1,7 +1,7 @@
 /** The frame: who is signed in, which view is shown, and whether the server is heard. */
 
 import { onRefused, session } from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, h, visible } from "./dom.js";
 import { live } from "./live.js";
 import { message } from "./ui.js";
 import { overview } from "./view/overview.js";
@@ -31,7 +31,7 @@ const [main, navigation, connection, signOut, skip] = ["main", "navigation", "co
 let leaving = new AbortController();
 
 function show(section, { title, element }) {
-  document.title = title === "Seedbed" ? title : `${title} · Seedbed`;
+  document.title = title === "Seedbed" ? title : `${visible(title)} · Seedbed`;
   for (const link of navigation.querySelectorAll("[data-section]")) {
     link.ariaCurrent = link.dataset.section === section ? "page" : null;
   }

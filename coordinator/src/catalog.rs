@@ -19,23 +19,28 @@
 
 mod database;
 mod events;
+mod history;
 mod jobs;
 mod listing;
 mod quarantine;
 mod runs;
+mod secrets;
 mod snapshots;
 mod state;
 mod stores;
+mod workers;
 
 pub use database::{Catalog, CatalogError, file_of, name_of};
 pub use events::Applied;
+pub use history::{Forgotten, HistoryCursor};
 pub use jobs::{
-    FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob, QueuedJob,
-    Retried,
+    DeadJob, FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob,
+    QueuedJob, Retried,
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, Sweep};
 pub use quarantine::{Failing, Quarantine, QuarantinedStore};
-pub use runs::{RunCursor, RunKind, RunReport, Totals, WayCount, per_second};
-pub use snapshots::{JobObjects, Retention, SnapshotRecord, SnapshotRef};
+pub use runs::{RunCursor, RunKind, RunReport, ScheduleClaim, Totals, WayCount, per_second};
+pub use snapshots::{ConfigChange, JobObjects, Retention, SnapshotRecord, SnapshotRef};
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};
+pub use workers::WorkerRecord;

@@ -15,6 +15,7 @@ mod api;
 mod auth;
 mod dashboard;
 mod download;
+mod json;
 mod probes;
 mod problem;
 mod responses;

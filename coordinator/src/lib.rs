@@ -21,6 +21,8 @@
 //!
 //! `README.md` next to this folder follows a store and a download through them.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod catalog;
 pub mod cli;
 pub mod http;

@@ -5,7 +5,8 @@
 //!   trigger (schedule, clients) ─┐
 //!   commands, API ───────────────┴▶ control ─▶ list ─▶ catalog ─▶ publish ─▶ Queue::Jobs ─▶ workers
 //!                                                        ▲  ▲                                 │
-//!                                       supervise ───────┘  └── record ◀── Queue::Events ◀────┘
+//!                                       supervise ───────┘  ├── record ◀── Queue::Events ◀────┤
+//!                                                           └── queues ◀── parked, heartbeats ◀┘
 //! ```
 //!
 //! In: a list of stores and a [`Sweep`](crate::catalog::Sweep), or events. Out: messages, changes of the catalog, [`progress`] as numbers.
@@ -15,25 +16,24 @@
 mod base;
 mod control;
 mod error;
-mod gauges;
 mod job;
 mod list;
-mod parked;
 pub mod progress;
 mod publish;
+mod queues;
 mod record;
 mod supervise;
 mod trigger;
 
-pub(crate) use self::gauges::Gauges;
+pub(crate) use self::queues::Gauges;
 pub use self::{
     control::{Cancelled, Runs},
     error::RunError,
     job::{JobMaker, Misfit},
     list::{StoreFilter, StoreList},
-    parked::Parked,
     publish::{Published, Publisher},
+    queues::{DeadLetters, Fleet, Parked, Standing, Untaken},
     record::{RecordError, Recorder},
     supervise::Supervisor,
-    trigger::{Answer, Demand, keep_schedule},
+    trigger::{Answer, Asked, Demand, Reseeder, keep_schedule},
 };

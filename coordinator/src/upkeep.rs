@@ -1,14 +1,16 @@
-//! Keeps catalog and object storage in agreement: garbage collection, rebuilding a lost catalog, verifying snapshots.
+//! Keeps catalog and object storage in agreement: garbage collection, a short history, rebuilding a lost catalog, verifying snapshots.
 //!
 //! In: a catalog and object storage. Out: what was removed, taken in or found, as numbers. Knows nothing of runs. Each can
 //! be killed at any point: nothing is left that the next call does not continue with.
 
 mod gc;
+mod history;
 mod rebuild;
 mod verify;
 
 pub use self::{
     gc::{Collected, Collector, GcError},
+    history::{forget, keep_short},
     rebuild::{RebuildError, Rebuilt, rebuild},
     verify::{VerifiedFile, Verifier, VerifyError},
 };

@@ -1,4 +1,6 @@
-//! Errors as text for people: a message together with its causes.
+//! Errors as text for people: a message together with its causes, and [`text`] that is safe to show.
+
+pub mod text;
 
 use std::error::Error;
 

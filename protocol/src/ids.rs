@@ -2,6 +2,7 @@
 
 use std::{fmt, num::NonZeroU32, str::FromStr};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
@@ -165,17 +166,31 @@ uuid_id!(
     JobId
 );
 
+/// The first 48 of the 128 bits of an id are the milliseconds of its time.
+const MILLISECOND: u128 = 1 << 80;
+
 impl JobId {
+    /// Returns the id that sorts before all that are made at `time` or later.
+    pub fn first_at(time: DateTime<Utc>) -> Self {
+        let millis = u128::try_from(time.timestamp_millis()).unwrap_or_default();
+        Self(Uuid::from_u128(millis * MILLISECOND))
+    }
+
     /// Returns a new id that sorts after `earlier`, also if that one was made by a clock that is ahead.
     pub fn after(earlier: Self) -> Self {
         let id = Self::new();
         if id > earlier {
             return id;
         }
-        // The first 48 of 128 bits are the milliseconds; the rest of the new id keeps it unique.
-        const MILLISECOND: u128 = 1 << 80;
+        // The rest of the new id keeps it unique.
         let millis = (earlier.0.as_u128() / MILLISECOND + 1) * MILLISECOND;
         Self(Uuid::from_u128(millis + id.0.as_u128() % MILLISECOND))
+    }
+
+    /// Returns when it was made, by the clock of its coordinator.
+    pub fn made_at(self) -> DateTime<Utc> {
+        let millis = i64::try_from(self.0.as_u128() / MILLISECOND).unwrap_or_default();
+        DateTime::from_timestamp_millis(millis).unwrap_or_default()
     }
 }
 

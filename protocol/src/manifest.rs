@@ -6,10 +6,14 @@
 
 pub mod checkpoint;
 pub mod encoding;
+mod notes;
+mod order;
 mod record;
 mod way;
 
 pub use checkpoint::{BucketCheckpoint, Checkpoint};
 pub use encoding::Encoding;
+pub use notes::Notes;
+pub use order::{Dated, DisagreeingClocks, SnapshotOrder};
 pub use record::{Download, Manifest, Rendition, StepTiming, TableRows};
 pub use way::{FullReason, Origin, Way};

@@ -1,12 +1,20 @@
-//! What every Seedbed process has: its runtime, the signals that stop it, and its exit codes.
+//! What every Seedbed process has: its runtime, the signals that stop it, its exit codes, and how it asks other servers
+//! ([`outbound`]).
 
-use std::{io, process};
+pub mod outbound;
+
+use std::{
+    io::{self, Write},
+    process,
+};
 
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::error::text::visible;
 
 /// Exit code: something was started, and some of it failed.
 pub const FAILED: u8 = 1;
@@ -66,7 +74,7 @@ impl Signals {
                 if stopped.is_cancelled() {
                     interrupt();
                 }
-                eprintln!("{notice} (once more to stop at once)");
+                say_line(&format!("{notice} (once more to stop at once)"));
                 stopped.cancel();
             }
         });
@@ -86,4 +94,18 @@ pub fn may_listen_later(refused: &io::Error) -> bool {
 /// Ends the process at once, as a second signal asks for.
 pub fn interrupt() -> ! {
     process::exit(INTERRUPTED.into())
+}
+
+/// Prints one line to standard error, with what could change a terminal spelled out. A reader that has gone away is no
+/// reason to fail.
+pub fn say_line(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", visible(line));
+}
+
+/// Prints one line to standard error, as `eprintln!` does, by [`process::say_line`](crate::process::say_line).
+#[macro_export]
+macro_rules! say {
+    ($($line:tt)*) => {
+        $crate::process::say_line(&format!($($line)*))
+    };
 }

@@ -5,10 +5,12 @@
 //! checked; whether a value makes sense is checked by the room that uses it. An error names the setting and where it
 //! came from, and never shows a value that could be a secret. Nothing is kept, so a kill leaves nothing.
 
+mod database;
 mod defaults;
 mod effective;
 mod error;
 mod explain;
+pub mod keys;
 mod load;
 mod reference;
 mod secret;
@@ -16,12 +18,13 @@ mod sources;
 mod template;
 mod value;
 
+pub use database::check_tls_files;
 pub use defaults::{DEFAULTS, SECTIONS};
 pub use effective::{Effective, effective};
 pub use error::{SettingsError, invalid};
-pub use load::{load, merge};
+pub use load::{load, merge, warnings};
 pub use reference::reference;
 pub use secret::{Secret, optional_secret, without_secrets};
-pub use sources::{CONFIG_VARIABLE, ENV_PREFIX};
+pub use sources::{CONFIG_VARIABLE, ENV_PREFIX, RETIRED, Retired};
 pub use template::{ObjectTemplate, TemplateError, TextTemplate, kind_of, quoted};
 pub use value::{duration, list, optional_duration, positive};

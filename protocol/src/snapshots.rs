@@ -11,8 +11,8 @@ mod latest;
 mod name;
 mod repository;
 
-pub use config::SnapshotsConfig;
-pub use name::{SnapshotName, SnapshotPart, keys_of, latest_key};
+pub use config::{SnapshotsConfig, UnreadableRowsPolicy};
+pub use name::{SnapshotName, SnapshotPart, keys_of, latest_key, manifest_key};
 pub use repository::{SnapshotObject, SnapshotRepository};
 
 pub use crate::{

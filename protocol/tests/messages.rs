@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use seedbed_protocol::{
     Attempt, JobId, JsonObject, OpId, RunId, StoreId,
     manifest::*,
-    message::codec::{self, Body, CodecError, MAX_BODY_BYTES},
+    message::codec::{self, Body, CodecError, MAX_BODY_BYTES, MAX_WRITTEN_BYTES},
     message::*,
 };
 use serde_json::{Value, json};
@@ -137,6 +137,7 @@ fn manifest() -> Manifest {
             millis: 46,
         }],
         trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
+        notes: Notes::default(),
     }
 }
 
@@ -193,6 +194,81 @@ fn version_2_of_every_message_stays_readable_and_is_still_written() {
     for (name, event) in events() {
         stays_readable(&format!("v2-event-{name}"), &event);
     }
+    stays_readable("v2-heartbeat", &heartbeat());
+}
+
+fn heartbeat() -> Heartbeat {
+    Heartbeat {
+        worker: "worker-1-42".to_owned(),
+        host: "worker-1".to_owned(),
+        version: "0.1.0".to_owned(),
+        slots: 4,
+        busy: 3,
+        started_at: time("2026-01-02T03:04:05Z"),
+        lifetime_millis: 35_000,
+    }
+}
+
+#[test]
+fn what_is_too_large_for_a_message_leaves_its_buckets_to_the_manifest() {
+    let bucket = |n: u32| BucketCheckpoint {
+        bucket: format!("1#orders[\"{n}\"]"),
+        last_op: OpId(n.into()),
+        checksum: n,
+        priority: 3,
+        operations: 1,
+    };
+    let checkpoint = Checkpoint {
+        last_op_id: OpId(90_000),
+        buckets: (0..90_000).map(bucket).collect(),
+    };
+    let without = Checkpoint {
+        buckets: Vec::new(),
+        ..checkpoint.clone()
+    };
+    let with = |checkpoint: &Checkpoint| Manifest {
+        checkpoint: checkpoint.clone(),
+        ..manifest()
+    };
+    let completed = |checkpoint| {
+        event(EventKind::Completed {
+            manifest: Box::new(with(checkpoint)),
+        })
+    };
+    let unchanged = |checkpoint: &Checkpoint| {
+        event(EventKind::Unchanged {
+            base_job_id: job_id(),
+            base_attempt: Attempt::FIRST,
+            checkpoint: checkpoint.clone(),
+        })
+    };
+    let job = |checkpoint| SeedJob {
+        start: Start::Base(Box::new(with(checkpoint).into())),
+        ..job()
+    };
+    for whole in [completed(&checkpoint), unchanged(&checkpoint)] {
+        let body = codec::encode(&whole).unwrap();
+        assert!(body.len() < 1_000, "{} bytes", body.len());
+    }
+    let body = codec::encode(&completed(&checkpoint)).unwrap();
+    assert_eq!(codec::decode(&body), Ok(completed(&without)));
+    let body = codec::encode(&unchanged(&checkpoint)).unwrap();
+    assert_eq!(codec::decode(&body), Ok(unchanged(&without)));
+    let body = codec::encode(&job(&checkpoint)).unwrap();
+    assert_eq!(codec::decode(&body), Ok(job(&without)));
+}
+
+#[test]
+fn what_is_too_large_even_without_buckets_is_refused() {
+    let mut large = job();
+    large.scope.claims = object(json!({ "store_id": "x".repeat(MAX_WRITTEN_BYTES) }));
+    assert!(matches!(
+        codec::encode(&large),
+        Err(CodecError::TooLarge {
+            name: "seed job",
+            ..
+        })
+    ));
 }
 
 #[test]

@@ -113,7 +113,10 @@ test("the keyboard alone leads to a failure and has it tried again", async () =>
 
 test("a store's id is a text, whatever it looks like", async () => {
   await page.goto(`${url}/#/stores/${encodeURIComponent(hostile)}`);
-  await page.getByRole("heading", { level: 1, name: hostile }).waitFor();
+  const shown = hostile.replace("\u202e", "\\u{202e}").replace("\u200b", "\\u{200b}");
+  assert.notEqual(shown, hostile);
+  await page.getByRole("heading", { level: 1, name: shown }).waitFor();
+  assert.ok(!(await page.title()).includes("\u202e"));
   await page.getByRole("heading", { name: "Why it failed" }).waitFor();
   assert.equal(await page.locator("img").count(), 0);
   await page.getByRole("button", { name: "Retry", exact: true }).click();

@@ -366,3 +366,19 @@ test("the commands that operators are told exist", () => {
 test("each alert is explained to operators", () => {
   for (const { alert } of alerts().flatMap(({ rules }) => rules)) assert.ok(text("OPERATIONS.md").includes(`\`${alert}\``), alert);
 });
+
+test("DNS is reached wherever the cluster has it, and a slow migration is no failure", () => {
+  for (const name of ["seedbed", "seedbed-worker", "seedbed-jobs"]) {
+    const rules = named("NetworkPolicy", name).spec.egress.filter(({ ports }) => ports.some(({ port }) => port === 53));
+    assert.equal(rules.length, 1, name);
+    assert.ok(!rules[0].to, `${name}: a cache on the node is no pod`);
+  }
+  const probe = named("Deployment", "seedbed").spec.template.spec.containers[0].startupProbe;
+  assert.ok(probe.periodSeconds * probe.failureThreshold >= 600);
+});
+
+test("kube-prometheus-stack finds the monitors and the rules", () => {
+  for (const [kind, name] of [["PodMonitor", "seedbed-worker"], ["ServiceMonitor", "seedbed"], ["PrometheusRule", "seedbed"]]) {
+    assert.ok(named(kind, name).metadata.labels.release, `${kind}/${name}`);
+  }
+});

@@ -14,8 +14,8 @@ use seedbed::catalog::{Catalog, PendingJob};
 use seedbed_protocol::{
     Attempt, OpId, StoreId,
     broker::{self, Broker, BrokerConfig, BrokerUrl},
-    manifest::{Checkpoint, Download, Encoding, Manifest, Origin, Rendition, TableRows},
-    snapshots::{SnapshotRepository, SnapshotsConfig, keys_of},
+    manifest::{Checkpoint, Download, Encoding, Manifest, Notes, Origin, Rendition, TableRows},
+    snapshots::{SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy, keys_of},
 };
 use seedbed_stand_in::PowerSync;
 use serde_json::Value;
@@ -160,6 +160,7 @@ impl Cluster {
             url: self.snapshots_url.clone(),
             renditions: vec![Encoding::Identity],
             latest: false,
+            unreadable_rows: UnreadableRowsPolicy::Warn,
         };
         let variables = self.objects.iter().flat_map(|o| o.variables.clone());
         let store = SnapshotRepository::open_with(&config, variables);
@@ -277,6 +278,7 @@ pub fn manifest(job: &PendingJob, attempt: Attempt) -> Manifest {
         download: Download::default(),
         steps: Vec::new(),
         trace_id: None,
+        notes: Notes::default(),
     }
 }
 

@@ -8,4 +8,4 @@ mod proxy;
 mod s3;
 mod server;
 
-pub use self::{faults::Faults, server::ObjectServer};
+pub use self::{azurite::azurite_sas, faults::Faults, server::ObjectServer};

@@ -3,13 +3,19 @@
 mod certificates;
 mod jaeger;
 mod mariadb;
+mod mongodb;
+mod pgbouncer;
 mod postgres;
 pub(crate) mod process;
 mod rabbitmq;
+mod relay;
 mod shared;
 
 pub use certificates::Authority;
 pub use jaeger::Jaeger;
 pub use mariadb::MariaDb;
+pub use mongodb::MongoDb;
+pub use pgbouncer::PgBouncer;
 pub use postgres::{GUARDED_USER, Postgres};
 pub use rabbitmq::{Certificate, RabbitMq};
+pub use relay::Relay;

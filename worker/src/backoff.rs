@@ -9,18 +9,18 @@ const MOST_DOUBLINGS: u32 = 16;
 
 /// How the pause between retries grows.
 #[derive(Debug, Clone)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     /// The pause after the first failure.
-    pub(crate) first: Duration,
+    pub first: Duration,
     /// The longest pause, before jitter.
-    pub(crate) longest: Duration,
+    pub longest: Duration,
     /// A random factor, so that jobs that failed together are not retried together.
-    pub(crate) jitter: Range<f64>,
+    pub jitter: Range<f64>,
 }
 
 impl Backoff {
     /// Returns the pause after so many failures in a row, of at least 1.
-    pub(crate) fn pause(&self, failures: u32) -> Duration {
+    pub fn pause(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(MOST_DOUBLINGS);
         let pause = self.first.saturating_mul(1 << doublings).min(self.longest);
         pause.mul_f64(rand::rng().random_range(self.jitter.clone()))

@@ -11,6 +11,8 @@
 //! Rooms, from the ground up; each uses only earlier ones: `settings`, `metrics`, `backoff` < [`powersync`] <
 //! [`oplog`] < [`snapshot`] < [`seed`] < [`service`] < [`program`].
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod backoff;
 mod metrics;
 pub mod oplog;
@@ -21,5 +23,6 @@ pub mod service;
 pub mod settings;
 pub mod snapshot;
 
+pub use backoff::Backoff;
 pub use metrics::Counters;
 pub use service::{Probe, Shutdown, Worker};

@@ -55,8 +55,12 @@ pub(crate) struct Metrics {
     operations: Counter<u64>,
     downloaded: Counter<u64>,
     uploaded: Counter<u64>,
+    noted: Counter<u64>,
     in_flight: UpDownCounter<i64>,
     slots: Gauge<u64>,
+    streams_allowed: Gauge<u64>,
+    streams_waiting: UpDownCounter<i64>,
+    streams_refused: Counter<u64>,
 }
 
 impl Metrics {
@@ -97,6 +101,11 @@ impl Metrics {
                 "Bytes of sync streams, after decompression",
             ),
             uploaded: counter("seedbed.uploaded", "By", "Bytes of new snapshots' files"),
+            noted: counter(
+                "seedbed.snapshots.noted",
+                "{snapshot}",
+                "New snapshots that a person should look at",
+            ),
             in_flight: meter
                 .i64_up_down_counter("seedbed.jobs.in_flight")
                 .with_unit("{job}")
@@ -107,12 +116,46 @@ impl Metrics {
                 .with_unit("{slot}")
                 .with_description("Jobs that may be worked on at a time")
                 .build(),
+            streams_allowed: meter
+                .u64_gauge("seedbed.streams.allowed")
+                .with_unit("{stream}")
+                .with_description("Streams that may be open at a time, as the service can take")
+                .build(),
+            streams_waiting: meter
+                .i64_up_down_counter("seedbed.streams.waiting")
+                .with_unit("{job}")
+                .with_description("Jobs that wait until they may open a stream")
+                .build(),
+            streams_refused: counter(
+                "seedbed.streams.refused",
+                "{stream}",
+                "Streams that the service refused because too many are open (429)",
+            ),
         }
     }
 
     /// Records how many slots the worker has.
     pub(crate) fn has_slots(&self, slots: u16) {
         self.slots.record(slots.into(), &[]);
+    }
+
+    /// Records how many streams may be open at a time.
+    pub(crate) fn streams_allowed(&self, streams: u16) {
+        self.streams_allowed.record(streams.into(), &[]);
+        // The others are there from the beginning too, so that their rates are right.
+        self.streams_waiting.add(0, &[]);
+        self.streams_refused.add(0, &[]);
+    }
+
+    /// Counts a job as waiting for a stream until the returned guard is dropped.
+    pub(crate) fn waiting_for_stream(&self) -> InFlight {
+        self.streams_waiting.add(1, &[]);
+        InFlight(self.streams_waiting.clone())
+    }
+
+    /// Counts a stream that was refused because too many are open.
+    pub(crate) fn stream_refused(&self) {
+        self.streams_refused.add(1, &[]);
     }
 
     /// Counts a job as in flight until the returned guard is dropped.
@@ -150,10 +193,11 @@ impl Metrics {
         self.rows.add(manifest.rows(), &[]);
         let bytes = manifest.renditions.iter().map(|rendition| rendition.bytes);
         self.uploaded.add(bytes.sum(), &[]);
+        self.noted.add(u64::from(!manifest.notes.is_empty()), &[]);
     }
 }
 
-/// Counts a job as in flight until it is dropped.
+/// Counts a job as in flight, or as waiting, until it is dropped.
 pub(crate) struct InFlight(UpDownCounter<i64>);
 
 impl Drop for InFlight {

@@ -10,6 +10,7 @@ use seedbed_protocol::{
     broker::{self, Broker, BrokerConfig, BrokerError},
     objects::StorageError,
     process::{FAILED, LATER, Signals, USAGE, interrupt, may_listen_later, runtime},
+    say,
     settings::{self, CONFIG_VARIABLE, SettingsError},
     snapshots::SnapshotRepository,
     telemetry::{LogConfig, Telemetry, TelemetryError},
@@ -105,7 +106,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            say!("error: {error}");
             ExitCode::from(error.exit_code())
         }
     }
@@ -119,6 +120,9 @@ fn run(arguments: Arguments) -> Result<(), WorkerError> {
     let runtime = runtime().map_err(WorkerError::Runtime)?;
     runtime.block_on(async {
         let telemetry = Telemetry::start("seedbed-worker", &settings.log)?;
+        for warning in settings::warnings(arguments.config.as_deref())? {
+            warn!("{warning}");
+        }
         let worked = work(settings).await;
         telemetry.shutdown();
         worked
@@ -153,9 +157,10 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
     let broker = broker::connect(&broker).await?;
     let worker = Worker::new(&settings, snapshots, broker.clone())?;
     let shutdown = Shutdown::default();
-    if let Some(address) = settings.worker.listen {
-        listen(address, &broker, &shutdown).await?;
-    }
+    let listen = settings.worker.listen;
+    let _probes = listen
+        .map(|address| probes(address, &broker, &shutdown))
+        .transpose()?;
     info!(slots = settings.worker.slots(), "taking jobs");
     let stopping = stop_at(signals, shutdown.clone(), settings.worker.grace);
     tokio::spawn(stopping);
@@ -164,17 +169,15 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
     Ok(())
 }
 
-async fn listen(
+fn probes(
     address: std::net::SocketAddr,
     broker: &Arc<dyn Broker>,
     shutdown: &Shutdown,
-) -> Result<(), WorkerError> {
-    let probes = HealthServer::bind(address, broker.clone(), shutdown.drain.clone())
-        .await
+) -> Result<HealthServer, WorkerError> {
+    let probes = HealthServer::start(address, broker.clone(), shutdown.drain.clone())
         .map_err(|source| WorkerError::Listen { address, source })?;
     info!(address = %probes.address(), "answering probes");
-    tokio::spawn(probes.serve());
-    Ok(())
+    Ok(probes)
 }
 
 /// Drains the worker at the first signal, for at most `grace`; ends the process at the second.

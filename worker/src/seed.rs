@@ -15,6 +15,7 @@ mod download;
 mod download_error;
 mod error;
 mod job;
+mod patience;
 mod steps;
 mod streams;
 mod workdir;

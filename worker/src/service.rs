@@ -4,9 +4,12 @@
 //! - Out: one event for each start and each result, and then the settlement of the delivery.
 //! - A kill leaves an unsettled delivery, which the broker delivers again; after too many returns the job is parked.
 //!
-//! `worker` takes, `settle` works on one delivery, `retry` decides about failed ones, `report` publishes events.
+//! `worker` takes, `settle` works on one delivery, `retry` decides about failed ones, `report` publishes events,
+//! `presence` says that the worker is there.
 
 mod health;
+mod identity;
+mod presence;
 mod report;
 mod retry;
 mod settle;

@@ -3,10 +3,14 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use seedbed_protocol::snapshots::SnapshotsConfig;
 use seedbed_protocol::{
-    settings::{Secret, SettingsError, duration, invalid, positive, without_secrets},
+    process::outbound::refuse_link_local,
+    settings::{
+        Secret, SettingsError, duration, invalid,
+        keys::{KeyKind, SecretEncoding},
+        positive, without_secrets,
+    },
     telemetry::LogConfig,
 };
 use serde::Deserialize;
@@ -36,6 +40,14 @@ impl WorkerSettings {
         check_endpoint(&self.powersync.endpoint)?;
         positive("powersync.connect_timeout", self.powersync.connect_timeout)?;
         positive("powersync.idle_timeout", self.powersync.idle_timeout)?;
+        positive("powersync.give_up_after", self.powersync.give_up_after)?;
+        if self.powersync.max_line_mib < 2 {
+            return invalid(
+                "powersync.max_line_mib",
+                "is less than 2; PowerSync sends lines of about 1 MiB",
+            );
+        }
+        positive("powersync.give_up_after", self.powersync.give_up_after)?;
         check_token(&self.token)?;
         positive("schema.subscription_ttl", self.schema.subscription_ttl)?;
         check_worker(&self.worker)
@@ -59,10 +71,13 @@ pub struct PowerSyncConfig {
     /// every 20 s.
     #[serde(deserialize_with = "duration")]
     pub idle_timeout: Duration,
-    /// How often in a row a stream may be reopened without receiving anything new before the attempt fails.
-    pub max_reconnects: u32,
+    /// How long an attempt waits for the next operation, over all the streams that it opens.
+    #[serde(deserialize_with = "duration")]
+    pub give_up_after: Duration,
     /// Streams that one worker may have open at a time; `None` for one per slot.
     pub max_streams: Option<u16>,
+    /// The largest line of a stream, which is a single row if it is larger than 1 MiB, in MiB.
+    pub max_line_mib: u16,
 }
 
 /// A stream format of the PowerSync service.
@@ -90,8 +105,10 @@ pub enum StreamCompression {
 pub struct TokenConfig {
     /// HS256, from `secret`, or RS256, ES256 or EdDSA, from `key_file`.
     pub algorithm: TokenAlgorithm,
-    /// The shared secret in base64url, for HS256.
+    /// The shared secret, for HS256.
     pub secret: Option<Secret>,
+    /// How the secret is written.
+    pub secret_encoding: SecretEncoding,
     /// A private key in PEM, for the other algorithms.
     pub key_file: Option<PathBuf>,
     /// The `kid` header: which key of its configuration the service should use.
@@ -107,6 +124,7 @@ pub struct TokenConfig {
 
 /// A signature algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum TokenAlgorithm {
     /// HMAC with SHA-256.
     HS256,
@@ -116,6 +134,30 @@ pub enum TokenAlgorithm {
     ES256,
     /// Ed25519.
     EdDSA,
+}
+
+impl TryFrom<String> for TokenAlgorithm {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let instead = match name.as_str() {
+            "HS256" => return Ok(Self::HS256),
+            "RS256" => return Ok(Self::RS256),
+            "ES256" => return Ok(Self::ES256),
+            // The second name is that of RFC 9864; the token's header says EdDSA, which every service knows.
+            "EdDSA" | "Ed25519" => return Ok(Self::EdDSA),
+            "HS384" | "HS512" => "HS256, with the same secret".to_owned(),
+            "RS384" | "RS512" | "PS256" | "PS384" | "PS512" => {
+                "RS256, with the same key".to_owned()
+            }
+            "ES384" | "ES512" | "ES256K" => {
+                format!("ES256, with a new key: {}", KeyKind::P256.make())
+            }
+            "Ed448" => format!("EdDSA, with a new key: {}", KeyKind::Ed25519.make()),
+            _ => "one of HS256, RS256, ES256 and EdDSA".to_owned(),
+        };
+        Err(format!("{name:?} is not signed with here; use {instead}"))
+    }
 }
 
 /// The schema of the app's database.
@@ -165,6 +207,9 @@ pub struct WorkerConfig {
     /// How long a worker that is told to stop may take to drain: to finish the jobs in flight.
     #[serde(deserialize_with = "duration")]
     pub grace: Duration,
+    /// How often the worker says that it is there. One that misses three heartbeats counts as gone.
+    #[serde(deserialize_with = "duration")]
+    pub heartbeat: Duration,
     /// The address for liveness and readiness probes; `None` for no probes.
     pub listen: Option<SocketAddr>,
 }
@@ -208,7 +253,9 @@ fn check_endpoint(endpoint: &str) -> Result<(), SettingsError> {
             "has a user name or a password in it, which PowerSync does not use; remove what is before \
              the @, since jobs sign in with [token]",
         ),
-        Ok(_) => Ok(()),
+        Ok(url) => {
+            refuse_link_local(&url).or_else(|e| invalid(setting, format!("is refused: {e}")))
+        }
     }
 }
 
@@ -253,19 +300,14 @@ fn check_secret(token: &TokenConfig) -> Result<(), SettingsError> {
     let Some(secret) = token.secret.as_ref().filter(|s| !s.expose().is_empty()) else {
         return invalid(
             "token.secret",
-            "is missing; set it to the shared secret of your PowerSync service, in base64url, \
-             best as SEEDBED_TOKEN__SECRET",
+            "is missing; set it to the shared secret of your PowerSync service, in base64url or as \
+             plain text, best as SEEDBED_TOKEN__SECRET",
         );
     };
-    let unpadded = secret.expose().trim_end_matches('=');
-    if URL_SAFE_NO_PAD.decode(unpadded).is_err() {
-        return invalid(
-            "token.secret",
-            "is not base64url (letters, digits, - and _); copy it as it is in the service's \
-             configuration (the `k` of its key), or encode it with `basenc --base64url`",
-        );
+    match token.secret_encoding.signing_key(secret.expose()) {
+        Ok(_) => Ok(()),
+        Err(reason) => invalid("token.secret", reason),
     }
-    Ok(())
 }
 
 fn check_worker(worker: &WorkerConfig) -> Result<(), SettingsError> {
@@ -296,5 +338,6 @@ fn check_worker(worker: &WorkerConfig) -> Result<(), SettingsError> {
     if worker.job_deadline < worker.job_timeout {
         return invalid("worker.job_deadline", "is shorter than worker.job_timeout");
     }
+    positive("worker.heartbeat", worker.heartbeat)?;
     positive("worker.job_timeout", worker.job_timeout)
 }

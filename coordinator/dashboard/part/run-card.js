@@ -24,16 +24,19 @@ const PARTS = [
 export function runCard({ isCurrent }) {
   const bar = progressBar();
   const numbers = h("div");
+  const changes = h("p", { class: "about", hidden: true });
   const about = h("p", { class: "about" });
   const buttons = h("div", { class: "buttons" });
   const start = isCurrent ? h("button", { type: "button", class: "primary", onclick: startRun }, "Start a run") : null;
-  const { element, heading } = section("Progress", { class: "card run", actions: [buttons] }, about, bar.element, numbers);
+  const { element, heading } = section("Progress", { class: "card run", actions: [buttons] }, about, changes, bar.element, numbers);
   let announced = 0;
   let shownButtons = "";
 
   /** @param {object | null} run */
   function update(run) {
     setAttribute(bar.element, "hidden", !run);
+    setAttribute(changes, "hidden", !run?.configChanges?.length);
+    fill(changes, (run?.configChanges ?? []).map(configChange).join(" "));
     if (isCurrent) {
       fill(heading, run?.state === "running" ? "Run in progress" : "Last run");
     }
@@ -74,6 +77,10 @@ function figures(run) {
     ["Stores a second", pace > 0 ? roughly(pace) : NOTHING],
     isRunning ? ["Time left", left] : ["Took", between(run.startedAt, run.finishedAt)],
   ];
+}
+
+function configChange({ from, to, stores }) {
+  return `Sync config changed: ${from} → ${to}; ${counted(stores, "store")} downloaded in full.`;
 }
 
 function inWords(run) {

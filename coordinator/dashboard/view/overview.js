@@ -8,6 +8,7 @@ import { freshnessPicture } from "../part/freshness.js";
 import { historyCharts } from "../part/history.js";
 import { failedJobs } from "../part/jobs.js";
 import { runCard } from "../part/run-card.js";
+import { workerList } from "../part/workers.js";
 import { runTable } from "./runs.js";
 
 /** Runs that the table shows. */
@@ -19,6 +20,7 @@ export function overview({ signal }) {
   const freshness = freshnessPicture();
   const history = historyCharts();
   const failures = failedJobs(signal);
+  const workers = workerList(signal);
   const runs = runTable("The last runs");
   const runsSection = section("Last runs", {}, runs.element, h("p", { class: "more" }, h("a", { href: "#/runs" }, "All runs")));
   const parts = h(
@@ -28,6 +30,7 @@ export function overview({ signal }) {
     h("div", { class: "pair" }, freshness.element, history.element),
     failures.element,
     runsSection.element,
+    workers.element,
   );
   const element = h("div", {}, h("h1", { tabindex: "-1" }, "Overview"), facts, parts);
 
@@ -45,16 +48,24 @@ export function overview({ signal }) {
 }
 
 /** One line on everything that is not a picture. */
-function situation({ stores, waiting, parked, quarantined, scheduled, version }) {
+function situation({ stores, waiting, untaken, workers, parked, quarantined, scheduled, version }) {
   const parts = [[counted(stores, "store")]];
   if (waiting === null) {
     parts.push([h("strong", { class: "bad-text" }, "the broker does not answer")]);
   } else {
     parts.push([`${count(waiting.jobs)} jobs wait in the queue`]);
   }
-  const left = parked ? parked.jobs + parked.events : 0;
-  if (left > 0) {
-    parts.push([h("strong", { class: "bad-text" }, `${counted(left, "message")} parked`)]);
+  if (untaken > 0) {
+    const wait = untaken === 1 ? "is waiting" : "are waiting";
+    parts.push([h("strong", { class: "bad-text" }, `${counted(untaken, "job")} ${wait} and no worker takes any`)]);
+  }
+  parts.push([counted(workers.count, "worker"), ` with ${counted(workers.slots, "slot")}`]);
+  if (parked?.jobs > 0) {
+    parts.push([h("strong", { class: "bad-text" }, `${counted(parked.jobs, "job")} parked`)]);
+  }
+  const unread = parked ? parked.messages + parked.events : 0;
+  if (unread > 0) {
+    parts.push([h("strong", { class: "bad-text" }, `${counted(unread, "message")} in the queues of parked messages`)]);
   }
   if (quarantined > 0) {
     parts.push([h("a", { class: "bad-text", href: "#/stores?quarantined=true" }, `${counted(quarantined, "store")} quarantined`)]);

@@ -91,7 +91,7 @@ function snapshotFacts(snapshot) {
   fill(rows.body, ...snapshot.tables.map((of) => row([h("code", {}, of.table), count(of.rows)], [1])));
   const pairs = [
     ["Made", age(snapshot.createdAt)],
-    ["Checkpoint", h("code", {}, snapshot.checkpoint), ` of ${counted(snapshot.buckets, "bucket")}`],
+    ["Checkpoint", h("code", {}, snapshot.checkpoint), snapshot.buckets === null ? " of very many buckets" : ` of ${counted(snapshot.buckets, "bucket")}`],
     ["Rows", count(snapshot.rows)],
     ["Run", runLink(snapshot.runId), ` attempt ${snapshot.attempt}`],
     ["Downloaded", `${bytes(snapshot.download.bytes)}, ${counted(snapshot.download.operations, "operation")}, ${counted(snapshot.download.connections, "connection")}`],

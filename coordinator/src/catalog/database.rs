@@ -6,13 +6,15 @@ mod error;
 mod handle;
 mod migrations;
 mod open;
+mod session;
 mod sql;
 
 pub use error::CatalogError;
 pub(super) use error::damaged;
 pub use handle::Catalog;
-pub(super) use handle::{Lock, Tx, take};
+pub(super) use handle::{Lock, take};
 pub use open::{file_of, name_of};
+pub(super) use session::Tx;
 pub(super) use sql::{
     AnyQuery, bind_all, count, cut_page, elapsed, list_of, millis, optional_count, parsed, pattern,
     printable, rows_of, sql, stored, time,

@@ -5,14 +5,14 @@
 
 use seedbed_protocol::{
     Attempt, JobId, StoreId,
-    manifest::{Manifest, Way},
+    manifest::{Checkpoint, FullReason, Manifest, Way},
     message::{EventKind, Failure, FailureKind, SeedEvent},
 };
 
 use super::{
     database::{Catalog, CatalogError, Lock, Tx, millis, parsed, printable, sql},
     quarantine::{reason_of, succeeded},
-    snapshots::record_snapshot,
+    snapshots::{live_generation, record_snapshot},
     state::{
         IN_FLIGHT,
         JobState::{self, Completed, Queued, Running},
@@ -109,8 +109,8 @@ async fn apply_event(tx: &mut Tx, event: &SeedEvent) -> Result<Applied, CatalogE
         EventKind::Unchanged {
             base_job_id,
             base_attempt,
-            ..
-        } => unchanged(tx, event, *base_job_id, *base_attempt).await,
+            checkpoint,
+        } => unchanged(tx, event, (*base_job_id, *base_attempt), checkpoint).await,
         EventKind::Failed(failure) => failed(tx, event, failure).await,
     }
 }
@@ -146,6 +146,7 @@ async fn completed(
     if ids != (event.run_id, event.job_id, &event.store_id) {
         return Ok(Applied::UnknownJob);
     }
+    let before = live_generation(tx, manifest).await?;
     // A rebuild may have recorded the snapshot from its manifest while the job is still in flight.
     record_snapshot(tx, manifest).await?;
     let seeded = Applied::Seeded {
@@ -153,6 +154,12 @@ async fn completed(
         bytes: manifest.bytes(),
     };
     record_way(tx, event.job_id, manifest.way()).await?;
+    if let (Some(from), Some(to)) = (before, manifest.checkpoint.generation())
+        && from != to
+        && matches!(manifest.way(), Way::Full(_))
+    {
+        record_config_change(tx, event.job_id, &from, to).await?;
+    }
     let finished = finish(tx, event, Completed, seeded).await?;
     if finished == Applied::Ignored {
         sqlx::query(sql!(
@@ -171,16 +178,17 @@ async fn completed(
 async fn unchanged(
     tx: &mut Tx,
     event: &SeedEvent,
-    base_job_id: JobId,
-    base_attempt: Attempt,
+    (base_job_id, base_attempt): (JobId, Attempt),
+    checkpoint: &Checkpoint,
 ) -> Result<Applied, CatalogError> {
     sqlx::query(sql!(
-        "UPDATE snapshots SET verified_at = $3 \
+        "UPDATE snapshots SET verified_at = $3, generation = COALESCE($4, generation) \
          WHERE job_id = $1 AND attempt = $2 AND state = '{Live}' AND verified_at < $3"
     ))
     .bind(base_job_id.to_string())
     .bind(i64::from(base_attempt.get()))
     .bind(millis(event.at))
+    .bind(checkpoint.generation().map(printable))
     .execute(&mut **tx)
     .await?;
     let live: i64 = sqlx::query_scalar(sql!(
@@ -211,6 +219,27 @@ async fn record_way(tx: &mut Tx, job_id: JobId, way: Way) -> Result<(), CatalogE
         .bind(way.why())
         .execute(&mut **tx)
         .await?;
+    Ok(())
+}
+
+/// Records that a job found another sync config than its store's snapshot before was made with.
+async fn record_config_change(
+    tx: &mut Tx,
+    job_id: JobId,
+    from: &str,
+    to: &str,
+) -> Result<(), CatalogError> {
+    sqlx::query(
+        "UPDATE jobs SET from_generation = $2, to_generation = $3, \
+             why = CASE WHEN why = $4 THEN $5 ELSE why END WHERE id = $1",
+    )
+    .bind(job_id.to_string())
+    .bind(printable(from))
+    .bind(printable(to))
+    .bind(FullReason::Changed.name())
+    .bind(FullReason::Config.name())
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

@@ -4,10 +4,12 @@
 //! a diagram of their transitions is in the catalog's `README.md`. Events of workers are applied in `events.rs`. Each change is
 //! one transaction: a kill leaves it made or not made.
 
+mod dead;
 mod pending;
 mod record;
 mod retry;
 
+pub use dead::DeadJob;
 pub(super) use pending::claims;
 pub use pending::{PendingJob, QueuedJob};
 pub use record::{FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt};

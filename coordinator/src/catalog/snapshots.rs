@@ -4,10 +4,13 @@
 //! In: events, `gc`, `rebuild-catalog`. Out: rows of `snapshots`, and the live snapshot that every download asks for. Each change
 //! is part of one transaction: a kill leaves it made or not made.
 
+mod generations;
 mod record;
 mod restore;
 mod retention;
 
+pub use generations::ConfigChange;
+pub(super) use generations::live_generation;
 pub use record::SnapshotRecord;
 pub(super) use record::{SNAPSHOT_COLUMNS, record_snapshot, snapshot_record};
 pub use retention::{JobObjects, Retention, SnapshotRef};

@@ -162,6 +162,17 @@ impl<S: Display> Display for OneOf<S> {
     }
 }
 
+/// The condition on a failed job, a row of `jobs`, that nobody needs a retry of it: its store has a later job or is
+/// retired.
+pub(super) const fn needless_retry() -> &'static str {
+    "EXISTS ( \
+         SELECT 1 FROM jobs later \
+         WHERE later.store_id = jobs.store_id AND later.id > jobs.id) \
+     OR EXISTS ( \
+         SELECT 1 FROM stores \
+         WHERE stores.store_id = jobs.store_id AND stores.retired_at IS NOT NULL)"
+}
+
 /// The name of a kind of failure in the catalog.
 pub(super) const fn failure_kind(kind: FailureKind) -> &'static str {
     match kind {
@@ -189,10 +200,14 @@ mod tests {
     /// A query uses a partial index only if its condition reads as the index's does.
     #[test]
     fn the_indexes_have_the_same_lists() {
-        let tables = include_str!("../../migrations/0001_runs_jobs_snapshots.sql");
+        let tables = concat!(
+            include_str!("../../migrations/0001_runs_jobs_snapshots.sql"),
+            include_str!("../../migrations/0041_listed_jobs.sql")
+        );
         for (index, condition) in [
             ("jobs_in_flight", format!("state IN ({IN_FLIGHT})")),
             ("jobs_by_deadline", format!("state IN ({PUBLISHED})")),
+            ("jobs_listed", format!("state = '{}'", JobState::Listed)),
             ("jobs_failed", format!("state = '{}'", JobState::Failed)),
             ("jobs_of_run", format!("state <> '{}'", JobState::Retried)),
             (

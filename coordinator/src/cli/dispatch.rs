@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use seedbed_protocol::{
     error::chain,
     process::{self, USAGE},
+    say, settings,
     telemetry::Telemetry,
+    text::is_hidden,
 };
 
 use super::{
@@ -27,7 +29,7 @@ pub fn main(cli: Cli) -> ExitCode {
             if json {
                 print_json_error(&message, code);
             } else {
-                eprintln!("error: {message}");
+                say!("error: {message}");
             }
             code
         }
@@ -42,6 +44,14 @@ pub fn refuse(error: &clap::Error) -> ExitCode {
     if json && error.use_stderr() {
         let text = error.to_string();
         print_json_error(text.trim_start_matches("error: ").trim_end(), USAGE);
+        return USAGE.into();
+    }
+    // The line is the caller's own, but a script may have put a store's id into it.
+    let mut arguments = std::env::args_os();
+    if error.use_stderr()
+        && arguments.any(|argument| argument.to_string_lossy().contains(is_hidden))
+    {
+        say!("{}", error.to_string().trim_end());
         return USAGE.into();
     }
     error.exit()
@@ -64,6 +74,9 @@ fn execute(cli: Cli) -> Result<u8, CliError> {
     let runtime = process::runtime().map_err(CliError::Runtime)?;
     runtime.block_on(async {
         let telemetry = Telemetry::start("seedbed", &settings.log)?;
+        for warning in settings::warnings(cli.config.as_deref())? {
+            tracing::warn!("{warning}");
+        }
         let code = command(cli.command, settings, cli.json).await;
         telemetry.shutdown();
         code

@@ -1,10 +1,15 @@
-//! How everything is printed: lines, JSON, tables, durations.
+//! How everything is printed: lines, JSON, tables, durations. What comes from elsewhere is made visible here, so that no
+//! store's id and no answer of a service can change a terminal or fake a line.
 
-use std::{io::Write, net::SocketAddr, time::Duration};
+use std::{borrow::Cow, io::Write, net::SocketAddr, time::Duration};
 
 use chrono::TimeDelta;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::HumanCount;
+use seedbed_protocol::{
+    say,
+    text::{self, visible},
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -18,15 +23,45 @@ pub(super) const TABLE_ROWS: usize = 1000;
 
 /// Prints one JSON object as one line.
 pub(super) fn print_json(json: &impl Serialize) {
-    print_lines(
-        &serde_json::to_string(json)
-            .unwrap_or_else(|e| json!({"error": e.to_string()}).to_string()),
-    );
+    print_text(&json_line(json));
 }
 
-/// Prints to standard output; a reader that has gone away, as `| head` does, is no reason to fail.
-pub(super) fn print_lines(text: &str) {
+fn json_line(json: &impl Serialize) -> String {
+    text::json(json).unwrap_or_else(|e| json!({"error": e.to_string()}).to_string())
+}
+
+/// Prints a line, or what was laid out, to standard output.
+pub(super) fn print_lines(text: &(impl Printable + ?Sized)) {
+    print_text(&text.printable());
+}
+
+/// Prints a text of this program to standard output as it is; a reader that has gone away, as `| head` does, is no
+/// reason to fail.
+pub(super) fn print_text(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// What [`print_lines`] takes: a text is one line, whatever is in it.
+pub(super) trait Printable {
+    fn printable(&self) -> Cow<'_, str>;
+}
+
+impl Printable for str {
+    fn printable(&self) -> Cow<'_, str> {
+        visible(self)
+    }
+}
+
+impl Printable for String {
+    fn printable(&self) -> Cow<'_, str> {
+        visible(self)
+    }
+}
+
+impl Printable for LaidOut {
+    fn printable(&self) -> Cow<'_, str> {
+        self.0.as_str().into()
+    }
 }
 
 /// One failed store and why, in one line.
@@ -43,31 +78,43 @@ pub(super) fn failure_line(failure: &FailedJob) -> String {
     format!("{} ({step}{tries}): {message}", failure.store_id)
 }
 
+/// A table, whose cells are made visible when they are added.
+pub(super) struct Rows(Table);
+
+impl Rows {
+    pub(super) fn add_row<Cell: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        let cells = cells.into_iter();
+        self.0
+            .add_row(cells.map(|cell| visible(cell.as_ref()).into_owned()));
+    }
+}
+
+/// The lines of a table.
+pub(super) struct LaidOut(String);
+
 /// A table without lines of its own, as other command line tools print them.
-pub(super) fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Rows {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(header.to_vec());
-    table
+    Rows(table)
 }
 
 /// The text of a table, with these columns of numbers aligned to the right.
-pub(super) fn lay_out(mut table: Table, numbers: &[usize]) -> String {
+pub(super) fn lay_out(Rows(mut table): Rows, numbers: &[usize]) -> LaidOut {
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         if numbers.contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.trim_fmt()
+    LaidOut(table.trim_fmt())
 }
 
 /// Prints an error for machines.
 pub(super) fn print_json_error(message: &str, code: u8) {
-    eprintln!(
-        "{}",
-        json!({"type": "error", "message": message, "exit_code": code})
-    );
+    let error = json!({"type": "error", "message": message, "exit_code": code});
+    say!("{}", json_line(&error));
 }
 
 /// Prints the result of a command for machines, with the type of the event.
@@ -92,9 +139,9 @@ pub(super) fn tell_addresses(dashboard: SocketAddr, health: Option<SocketAddr>, 
         }
         return print_json(&event);
     }
-    eprintln!("the dashboard is at {dashboard}");
+    say!("the dashboard is at {dashboard}");
     if let Some(health) = health {
-        eprintln!("probes and metrics are at {health}");
+        say!("probes and metrics are at {health}");
     }
 }
 

@@ -7,6 +7,7 @@ use futures::StreamExt;
 use seedbed_protocol::{
     broker,
     process::Signals,
+    say,
     snapshots::{SnapshotRepository, SnapshotsConfig},
 };
 use serde_json::json;
@@ -101,7 +102,7 @@ impl Patience {
             let waiting = json!({"part": part, "reason": reason, "seconds_left": seconds_left});
             return print_event("waiting", &waiting);
         }
-        eprintln!("waiting for {part}, up to {seconds_left} s more: {error}");
+        say!("waiting for {part}, up to {seconds_left} s more: {error}");
     }
 
     /// Connects to what every command on a cluster needs, and waits for it.

@@ -9,15 +9,19 @@ use std::{
 
 use futures::future::BoxFuture;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use seedbed_protocol::say;
 use serde_json::json;
 
 use super::output::{
-    NAMED_FAILURES, failure_line, human_time, lay_out, print_event, print_json, print_lines,
-    shown_rate, table,
+    LaidOut, NAMED_FAILURES, failure_line, human_time, lay_out, print_event, print_json,
+    print_lines, shown_rate, table,
 };
 use crate::{
     catalog::per_second,
-    runs::progress::{Counts, Observer, Progress, ReadProgress, Summary},
+    runs::{
+        Untaken,
+        progress::{Counts, Observer, Progress, ReadProgress, Summary},
+    },
 };
 
 /// Shows progress and summaries.
@@ -57,7 +61,7 @@ impl ProgressPrinter {
             Self::Lines => {
                 let pause = Duration::from_secs(5);
                 meter
-                    .every(pause, |reading| eprintln!("{}", reading.line()))
+                    .every(pause, |reading| say!("{}", reading.line()))
                     .await
             }
             Self::Json => {
@@ -97,15 +101,15 @@ impl Observer for ProgressPrinter {
             } else {
                 "failed"
             };
-            eprintln!("{what}: {}", failure_line(failure));
+            say!("{what}: {}", failure_line(failure));
         }
         if unnamed > 0 {
-            eprintln!("and {unnamed} more: seedbed status --failures");
+            say!("and {unnamed} more: seedbed status --failures");
         }
     }
 }
 
-fn summary_table(summary: &Summary) -> String {
+fn summary_table(summary: &Summary) -> LaidOut {
     let totals = &summary.totals;
     let mut table = table(&[
         "STORES", "SEEDED", "FAILED", "ROWS", "SIZE", "TIME", "ROWS/S",
@@ -135,6 +139,7 @@ struct Reading {
     counts: Counts,
     rows: u64,
     bytes: u64,
+    untaken: Untaken,
     elapsed: Duration,
     /// Rows in a second.
     pace: u64,
@@ -148,6 +153,7 @@ impl Meter {
             counts,
             rows,
             bytes,
+            untaken,
         } = (self.progress)();
         let elapsed = self.started.elapsed();
         let new_rows = rows.saturating_sub(self.before.rows);
@@ -155,6 +161,7 @@ impl Meter {
             counts,
             rows,
             bytes,
+            untaken,
             elapsed,
             pace: per_second(new_rows, elapsed).unwrap_or_default(),
             ended: counts.ended().saturating_sub(self.before.counts.ended()),
@@ -181,10 +188,11 @@ async fn show_bar(meter: Meter) -> Infallible {
             bar.0.set_length(reading.counts.stores);
             bar.0.set_position(reading.counts.ended());
             bar.0.set_message(format!(
-                "{} failed, {} rows/s, {}",
+                "{} failed, {} rows/s, {}{}",
                 HumanCount(reading.counts.failed),
                 HumanCount(reading.pace),
                 HumanBytes(reading.bytes),
+                reading.warning(),
             ));
         })
         .await
@@ -211,13 +219,22 @@ impl Reading {
             None => String::new(),
         };
         format!(
-            "{}/{} stores, {} failed, {} rows/s, {}{left}",
+            "{}/{} stores, {} failed, {} rows/s, {}{left}{}",
             self.counts.ended(),
             self.counts.stores,
             self.counts.failed,
             self.pace,
             HumanBytes(self.bytes),
+            self.warning(),
         )
+    }
+
+    /// What keeps the runs from going on, if anything is known to.
+    fn warning(&self) -> String {
+        match self.untaken {
+            Untaken(0) => String::new(),
+            untaken => format!("; {untaken}"),
+        }
     }
 
     fn json(&self) -> serde_json::Value {
@@ -228,6 +245,7 @@ impl Reading {
             "failed": self.counts.failed,
             "rows": self.rows,
             "bytes": self.bytes,
+            "untaken": self.untaken,
             "rows_per_second": self.pace,
             "seconds": self.elapsed.as_secs_f64(),
             "seconds_left": self.left().map(|left| left.as_secs_f64()),

@@ -11,6 +11,7 @@ mod runs;
 mod state;
 mod stores;
 mod types;
+mod workers;
 
 pub(super) use self::{
     routes::routes,

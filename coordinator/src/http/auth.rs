@@ -4,10 +4,13 @@
 //! publishes are cached in memory; a kill leaves nothing.
 
 mod admin;
+mod algorithm;
 mod bearer;
+mod claim;
 mod clients;
 mod jwks;
 mod key;
+mod published;
 
 pub(crate) use self::clients::check_keys;
 pub use self::key::KeyError;

@@ -49,6 +49,7 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "part/run-card.js",
     "part/start-run.js",
     "part/steps.js",
+    "part/workers.js",
     "stream.js",
     "ui.js",
     "view/overview.js",

@@ -13,6 +13,7 @@ mod database;
 pub(super) mod files;
 mod routes;
 mod signed_url;
+mod signer;
 mod state;
 mod types;
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::{
-    Json,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -11,6 +10,7 @@ use seedbed_protocol::{broker::BrokerError, error::chain};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::json::Json;
 use crate::{catalog::CatalogError, runs::RunError, source::SourceError};
 
 /// When a caller should retry after a failure that passes.

@@ -4,9 +4,11 @@
 //! or a server, publishes what is left and records what the workers report. A store that is in flight, in whichever run,
 //! is not seeded again; this run waits for the other one.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use futures::future;
 use seedbed_protocol::{RunId, broker::Broker, settings::SettingsError};
+use seedbed_worker::settings::WorkerConfig;
 use tokio::{
     sync::{Notify, watch},
     task::JoinError,
@@ -17,8 +19,8 @@ use super::publishing::{job_maker, publisher, quarantine};
 use crate::{
     catalog::{Catalog, CatalogError, Listed, Retried, Sweep},
     runs::{
-        Cancelled, Published, Publisher, RecordError, Recorder, RunError, Runs, StoreFilter,
-        StoreList, Supervisor,
+        Cancelled, DeadLetters, Fleet, Published, Publisher, RecordError, Recorder, RunError, Runs,
+        StoreFilter, StoreList, Supervisor,
         progress::{Follower, Observer},
     },
     settings::Settings,
@@ -99,6 +101,7 @@ pub struct Cluster {
     publisher: Arc<Publisher>,
     supervisor: Supervisor,
     follower: Follower,
+    worker: WorkerConfig,
 }
 
 impl Cluster {
@@ -126,7 +129,8 @@ impl Cluster {
         let quarantine = quarantine(&settings.sync);
         Ok(Self {
             runs: Runs::new(jobs, catalog.clone(), broker.clone(), listed, quarantine),
-            follower: Follower::new(catalog.clone(), observer),
+            follower: Follower::new(catalog.clone(), observer).watching(broker.clone()),
+            worker: settings.worker.clone(),
             catalog,
             broker,
             publisher,
@@ -173,6 +177,9 @@ impl Cluster {
     /// [`ClusterError::NotStarted`].
     pub async fn retry(&self, run_id: Option<RunId>) -> Result<Retried, ClusterError> {
         self.record_waiting_events().await?;
+        // What was parked while nobody recorded is retried as well.
+        let settled = self.dead_letters().settle_now().await;
+        settled.map_err(ClusterError::NotStarted)?;
         let retried = self.runs.retry(run_id, &[]).await;
         retried.map_err(ClusterError::NotStarted)
     }
@@ -212,6 +219,18 @@ impl Cluster {
     fn recorder(&self) -> Recorder {
         let (catalog, broker) = (self.catalog.clone(), self.broker.clone());
         Recorder::new(catalog, broker, watch::Sender::default())
+    }
+
+    fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(self.catalog.clone(), self.broker.clone(), &self.worker)
+    }
+
+    /// Settles parked jobs, and records which workers are there.
+    async fn watch_queues(&self) -> Infallible {
+        let never = CancellationToken::new();
+        let fleet = Fleet::new(self.catalog.clone(), self.broker.clone());
+        future::join(self.dead_letters().run(&never), fleet.run(&never)).await;
+        future::pending().await
     }
 
     async fn awaited(&self, runs: Vec<RunId>) -> Result<Awaited, ClusterError> {
@@ -256,6 +275,7 @@ impl Cluster {
             ended = self.follower.wait_for_end(runs) => ended.map(|()| true).map_err(Into::into),
             failed = recorder.keep_running(CancellationToken::new()) => failed.map(|()| true).map_err(Into::into),
             failed = &mut supervising => supervised(failed).map(|()| true),
+            never = self.watch_queues() => match never {},
             () = stop.cancelled() => Ok(false),
         };
         stop_supervising.cancel();

@@ -3,7 +3,7 @@
 //!
 //! Several processes may do so at once, and need no leader: each step is one that only one of them can make.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future;
 use seedbed_protocol::{
@@ -17,9 +17,11 @@ use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer},
     runs::{
-        Demand, Gauges, RecordError, Recorder, RunError, Runs, StoreList, Supervisor, keep_schedule,
+        DeadLetters, Demand, Fleet, Gauges, RecordError, Recorder, Reseeder, RunError, Runs,
+        StoreList, Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
+    upkeep::keep_short,
 };
 
 /// Why serving stopped.
@@ -85,11 +87,16 @@ pub struct Service {
     gauges: Gauges,
     broker: Arc<dyn Broker>,
     recorder: Recorder,
+    dead_letters: DeadLetters,
+    fleet: Fleet,
     supervisor: Supervisor,
     runs: Arc<Runs>,
     stores: Arc<StoreList>,
     demand: Option<Arc<Demand>>,
+    reseeder: Option<Reseeder>,
     schedule: Option<Schedule>,
+    catalog: Catalog,
+    keep_history: Duration,
 }
 
 impl Service {
@@ -135,16 +142,26 @@ impl Service {
             snapshots: &settings.snapshots,
             token: &settings.token,
         };
+        let recorder = Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default());
+        let reseeder = settings.sync.reseed_on_config_change.then(|| {
+            let generation = recorder.generation();
+            Reseeder::new(catalog.clone(), runs.clone(), stores.clone(), generation)
+        });
         Ok(Self {
             http: HttpServer::bind(sections, parts).await?,
             gauges: Gauges::new(catalog.clone(), quarantine),
-            recorder: Recorder::new(catalog, broker.clone(), watch::Sender::default()),
+            dead_letters: DeadLetters::new(catalog.clone(), broker.clone(), &settings.worker),
+            fleet: Fleet::new(catalog.clone(), broker.clone()),
+            recorder,
+            reseeder,
             broker,
             supervisor,
             runs,
             stores,
             demand,
             schedule: settings.serve.schedule.clone(),
+            catalog,
+            keep_history: settings.catalog.keep_history,
         })
     }
 
@@ -196,8 +213,21 @@ impl Service {
                 keep_schedule(schedule, &self.runs, &self.stores, &stop).await;
             }
         };
+        let reseeding = async {
+            if let Some(reseeder) = self.reseeder {
+                reseeder.run(&stop).await;
+            }
+        };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
-        let triggers = future::join3(seeding_on_demand, starting_as_scheduled, measuring);
+        let queues = future::join(self.dead_letters.run(&stop), self.fleet.run(&stop));
+        let forgetting = keep_short(&self.catalog, self.keep_history, &stop);
+        let triggers = future::join5(
+            future::join(seeding_on_demand, reseeding),
+            starting_as_scheduled,
+            measuring,
+            forgetting,
+            queues,
+        );
         let (served, recorded, supervised, _) =
             future::join4(serving, recording, supervising, triggers).await;
         served.and(recorded).and(supervised)

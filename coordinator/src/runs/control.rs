@@ -4,7 +4,6 @@
 //! messages removed from queues. A kill leaves the catalog changed or not, and at most a message that no job needs.
 
 mod cancel;
-mod messages;
 mod retry;
 mod runs;
 

@@ -17,7 +17,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{error::RunError, job::JobMaker};
 use crate::{
-    catalog::{Catalog, Covers, Listed, Listing, Sweep},
+    catalog::{Catalog, Covers, Listed, Listing, ScheduleClaim, Sweep},
     source::StoreSource,
 };
 
@@ -52,7 +52,8 @@ impl StoreFilter {
     }
 }
 
-/// Lists the stores of `stores` that `filter` lets pass as a new run, or nothing at all.
+/// Lists the stores of `stores` that `filter` lets pass as a new run, or nothing at all. Ends the `claim` of a scheduled
+/// run with it.
 ///
 /// # Errors
 /// [`RunError`] names the store and its place.
@@ -62,6 +63,7 @@ pub(super) async fn list(
     stores: &StoreList,
     filter: &StoreFilter,
     sweep: Sweep,
+    claim: Option<&ScheduleClaim>,
 ) -> Result<Listed, RunError> {
     let span = info_span!("run", seedbed.run_id = tracing::field::Empty);
     let listing = list_stores(
@@ -70,6 +72,7 @@ pub(super) async fn list(
         &stores.source,
         filter,
         narrowed(sweep, stores, filter),
+        claim,
     );
     let listed = listing.instrument(span.clone()).await;
     match &listed {
@@ -102,12 +105,16 @@ async fn list_stores(
     source: &StoreSource,
     filter: &StoreFilter,
     sweep: Sweep,
+    claim: Option<&ScheduleClaim>,
 ) -> Result<Listed, RunError> {
-    let listing = catalog.list_run(sweep).await?;
+    let mut listing = catalog.list_run(sweep).await?;
+    if let Some(claim) = claim {
+        listing = listing.of_schedule(claim.clone());
+    }
     let span = info_span!("list stores", otel.kind = "client");
     if let Some(system) = source.db_system() {
         span.set_attribute(DB_SYSTEM_NAME, system);
-        span.set_attribute(DB_OPERATION_NAME, "SELECT");
+        span.set_attribute(DB_OPERATION_NAME, source.db_operation());
     }
     let listed = read_stores(listing, jobs, source, filter).instrument(span.clone());
     let listed = listed.await;

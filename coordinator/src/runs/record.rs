@@ -4,15 +4,17 @@
 //! At least once: killed before the acknowledgement, the same events are delivered again, and change nothing then.
 //! An event that the catalog refuses is parked, and does not hold up the others.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use futures::FutureExt;
 use opentelemetry_semantic_conventions::attribute::{
     DB_SYSTEM_NAME, MESSAGING_BATCH_MESSAGE_COUNT,
 };
 use seedbed_protocol::{
-    broker::{Broker, BrokerError, Consumer, Delivery, Queue, spans::process_span},
-    message::{SeedEvent, codec::CodecError},
+    broker::{Broker, BrokerError, Delivery, Queue, spans::process_span},
+    message::{EventKind, SeedEvent, codec::CodecError},
     telemetry::trace::{TraceContext, attribute, fail},
 };
 use tokio::sync::watch;
@@ -20,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::{error::RunError, progress::Counts};
+use super::{error::RunError, progress::Counts, queues::fill_batch};
 use crate::{
-    catalog::{Applied, Catalog, CatalogError},
+    catalog::{Applied, Catalog, CatalogError, ConfigChange},
     metrics::EventMetrics,
 };
 
@@ -70,6 +72,10 @@ pub struct Recorder {
     catalog: Catalog,
     broker: Arc<dyn Broker>,
     counts: watch::Sender<Counts>,
+    /// The newest sync config that snapshots tell of, once one is newer than those of other stores.
+    generation: watch::Sender<Option<String>>,
+    /// The newest sync config that was looked at.
+    newest: Mutex<Option<String>>,
     metrics: EventMetrics,
 }
 
@@ -80,8 +86,15 @@ impl Recorder {
             catalog,
             broker,
             counts,
+            generation: watch::Sender::default(),
+            newest: Mutex::default(),
             metrics: EventMetrics::new(),
         }
+    }
+
+    /// Returns a receiver of the sync config that events tell of; it changes when stores have snapshots of an older one.
+    pub fn generation(&self) -> watch::Receiver<Option<String>> {
+        self.generation.subscribe()
     }
 
     /// Applies events until `stop` is cancelled, and then those that are already there.
@@ -99,7 +112,7 @@ impl Recorder {
             let Some(first) = first else {
                 return Ok(());
             };
-            let batch = fill_batch(first, consumer.as_mut());
+            let batch = fill_batch(first, consumer.as_mut(), EVENT_BATCH);
             self.apply(batch).await?;
         }
     }
@@ -131,7 +144,10 @@ impl Recorder {
         let mut consumer = self.broker.consume(Queue::Events, EVENT_BATCH).await?;
         loop {
             match tokio::time::timeout(QUIET, consumer.next()).await {
-                Ok(Some(first)) => self.apply(fill_batch(first, consumer.as_mut())).await?,
+                Ok(Some(first)) => {
+                    self.apply(fill_batch(first, consumer.as_mut(), EVENT_BATCH))
+                        .await?;
+                }
                 Ok(None) => return Ok(()),
                 Err(_) if self.broker.waiting(Queue::Events).await? == 0 => return Ok(()),
                 Err(_) => {}
@@ -210,11 +226,43 @@ impl Recorder {
         taken: Vec<Taken>,
     ) -> Result<(), RecordError> {
         self.metrics.applied(events);
+        self.notice_config(events).await?;
         self.counts.send_modify(|counts| counts.add(applied));
         for ((event, applied), one) in events.iter().zip(applied).zip(taken) {
             one.span.set_attribute("seedbed.applied", applied.name());
             let settling = settle(event, *applied, one.delivery).instrument(one.span);
             or_redelivered(settling.await)?;
+        }
+        Ok(())
+    }
+}
+
+impl Recorder {
+    /// Tells once that a snapshot was made with a newer sync config than those of other stores.
+    async fn notice_config(&self, events: &[SeedEvent]) -> Result<(), RecordError> {
+        let generations = events.iter().filter_map(|event| match &event.kind {
+            EventKind::Completed { manifest } => manifest.checkpoint.generation(),
+            _ => None,
+        });
+        let age = |generation: &str| (generation.len(), generation.to_owned());
+        let Some(newest) = generations.max_by_key(|generation| age(generation)) else {
+            return Ok(());
+        };
+        {
+            let mut seen = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.as_deref().map(age) >= Some(age(newest)) {
+                return Ok(());
+            }
+            *seen = Some(newest.to_owned());
+        }
+        let changes = self.catalog.stale_generations(newest).await?;
+        for ConfigChange { from, to, stores } in &changes {
+            warn!(
+                "sync config changed: {from} \u{2192} {to}; {stores} more stores are downloaded in full"
+            );
+        }
+        if !changes.is_empty() {
+            self.generation.send_replace(Some(newest.to_owned()));
         }
         Ok(())
     }
@@ -236,18 +284,6 @@ async fn park_undecoded(delivery: Delivery, error: &CodecError) -> Result<(), Br
     fail(&Span::current(), "decode", error);
     tracing::error!(%error, "parked a message that is no event");
     or_redelivered(delivery.park(error.to_string()).await)
-}
-
-/// `first`, and the other events that are there already.
-fn fill_batch(first: Delivery, consumer: &mut dyn Consumer) -> Vec<Delivery> {
-    let mut batch = vec![first];
-    while batch.len() < EVENT_BATCH.into() {
-        match consumer.next().now_or_never() {
-            Some(Some(delivery)) => batch.push(delivery),
-            _ => break,
-        }
-    }
-    batch
 }
 
 async fn settle(
@@ -287,7 +323,6 @@ mod tests {
     use seedbed_protocol::{
         Attempt, JobId, RunId, StoreId,
         broker::{Headers, MemoryBroker, Message, Settlement},
-        message::EventKind,
         telemetry::trace::TraceContext,
     };
     use tempfile::TempDir;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use seedbed_protocol::settings::{Secret, SettingsError, duration, invalid, without_secrets};
+use seedbed_protocol::settings::{
+    Secret, SettingsError, check_tls_files, duration, invalid, positive, without_secrets,
+};
 use serde::Deserialize;
 
 /// Where runs, jobs and snapshots are recorded.
@@ -11,6 +13,9 @@ use serde::Deserialize;
 pub struct CatalogConfig {
     /// `sqlite:FILE` or `postgres://…`. Secret because of the password that it may contain.
     pub url: Secret,
+    /// For how long runs, jobs and records of deleted snapshots stay.
+    #[serde(deserialize_with = "duration")]
+    pub keep_history: Duration,
 }
 
 /// How long snapshots stay that are no longer handed out.
@@ -29,9 +34,12 @@ pub struct RetentionConfig {
 
 impl CatalogConfig {
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        positive("catalog.keep_history", self.keep_history)?;
+        let url = self.url.expose();
+        check_tls_files("catalog.url", url)?;
         place(
             "catalog.url",
-            self.url.expose(),
+            url,
             &[
                 ("sqlite:", "FILE"),
                 ("postgres://", "HOST/DATABASE"),

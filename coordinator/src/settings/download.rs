@@ -2,8 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use seedbed_protocol::settings::{
-    Secret, SettingsError, duration, invalid, optional_duration, optional_secret, positive,
+use seedbed_protocol::{
+    process::outbound::refuse_link_local,
+    settings::{
+        Secret, SettingsError, duration, invalid, keys::SecretEncoding, optional_duration,
+        optional_secret, positive,
+    },
 };
 use serde::Deserialize;
 use url::Url;
@@ -15,9 +19,11 @@ const MAX_URL_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DownloadConfig {
-    /// The secret of HS256 tokens, in base64url.
+    /// The secret of HS256 tokens.
     #[serde(default, deserialize_with = "optional_secret")]
     pub secret: Option<Secret>,
+    /// How it is written.
+    pub secret_encoding: SecretEncoding,
     /// A public key in PEM.
     pub key_file: Option<PathBuf>,
     /// Where the public keys are published as a JWK set.
@@ -90,10 +96,12 @@ impl DownloadConfig {
                  download it",
             );
         }
-        if let Some(url) = &self.jwks_url
-            && !matches!(url.scheme(), "http" | "https")
-        {
-            return invalid("download.jwks_url", "must be an http:// or https:// URL");
+        if let Some(url) = &self.jwks_url {
+            if !matches!(url.scheme(), "http" | "https") {
+                return invalid("download.jwks_url", "must be an http:// or https:// URL");
+            }
+            refuse_link_local(url)
+                .or_else(|e| invalid("download.jwks_url", format!("is refused: {e}")))?;
         }
         positive("download.on_demand_pause", self.on_demand_pause)
     }

@@ -34,6 +34,8 @@ pub struct SyncConfig {
     /// How long a command waits at its start for parts that do not answer.
     #[serde(deserialize_with = "duration")]
     pub wait_for_parts: Duration,
+    /// Whether a server seeds all stores again as soon as a job finds that the sync config has changed.
+    pub reseed_on_config_change: bool,
 }
 
 /// An explicit subscription to a Sync Stream.

@@ -10,6 +10,7 @@ use super::{
     error::SourceError,
     file::{self, Input},
     format::FileFormat,
+    mongo::MongoSource,
     sql::SqlSource,
 };
 use crate::settings::SourceConfig;
@@ -26,8 +27,10 @@ pub enum StoreSource {
         /// The column with the store's id.
         store_id: String,
     },
-    /// A database.
+    /// An SQL database.
     Sql(Box<SqlSource>),
+    /// A collection of MongoDB.
+    Mongo(Box<MongoSource>),
 }
 
 impl StoreSource {
@@ -59,6 +62,19 @@ impl StoreSource {
             let path = path.strip_prefix("//").unwrap_or(path);
             return file(Input::File(PathBuf::from(path)));
         }
+        if url.starts_with("mongodb:") || url.starts_with("mongodb+srv:") {
+            return Ok(Self::Mongo(Box::new(MongoSource::new(url, config)?)));
+        }
+        for (setting, is_set) in [
+            ("collection", config.collection.is_some()),
+            ("filter", config.filter.is_some()),
+            ("fields", config.fields.is_some()),
+        ] {
+            if is_set {
+                let problem = "is for MongoDB; other databases have source.query".to_owned();
+                return Err(SourceError::Setting { setting, problem });
+            }
+        }
         let query = config.query.as_deref().ok_or(SourceError::NoQuery)?;
         let source = SqlSource::new(url, query, &config.store_id)?;
         Ok(Self::Sql(Box::new(source)))
@@ -69,6 +85,7 @@ impl StoreSource {
         match self {
             Self::File { input, .. } => input.to_string(),
             Self::Sql(source) => source.database().to_owned(),
+            Self::Mongo(source) => source.name().to_owned(),
         }
     }
 
@@ -77,6 +94,15 @@ impl StoreSource {
         match self {
             Self::File { .. } => None,
             Self::Sql(source) => Some(source.db_system()),
+            Self::Mongo(_) => Some("mongodb"),
+        }
+    }
+
+    /// What is asked of it, as `db.operation.name` in spans.
+    pub(crate) fn db_operation(&self) -> &'static str {
+        match self {
+            Self::File { .. } | Self::Sql(_) => "SELECT",
+            Self::Mongo(_) => "find",
         }
     }
 
@@ -85,6 +111,7 @@ impl StoreSource {
         match self {
             Self::File { .. } => false,
             Self::Sql(source) => source.knows_changes(),
+            Self::Mongo(source) => source.knows_changes(),
         }
     }
 
@@ -98,6 +125,7 @@ impl StoreSource {
                 store_id,
             } => file::stores(input, *format, store_id),
             Self::Sql(source) => source.stores(since),
+            Self::Mongo(source) => source.stores(since),
         }
     }
 }
@@ -108,16 +136,50 @@ mod tests {
 
     use super::*;
 
+    fn config(url: &str) -> SourceConfig {
+        SourceConfig {
+            url: Some(Secret::new(url)),
+            query: None,
+            collection: None,
+            filter: None,
+            fields: None,
+            store_id: "store_id".to_owned(),
+        }
+    }
+
+    fn refused(config: &SourceConfig) -> String {
+        StoreSource::new(None, None, config)
+            .unwrap_err()
+            .to_string()
+    }
+
     #[test]
     fn a_file_url_names_the_same_file_with_and_without_slashes() {
         for url in ["file:stores.csv", "file://stores.csv"] {
-            let config = SourceConfig {
-                url: Some(Secret::new(url)),
-                query: None,
-                store_id: "store_id".to_owned(),
-            };
-            let source = StoreSource::new(None, None, &config).unwrap();
+            let source = StoreSource::new(None, None, &config(url)).unwrap();
             assert_eq!(source.name(), "stores.csv");
         }
+    }
+
+    #[test]
+    fn a_setting_for_another_kind_of_database_is_refused() {
+        let mongo = SourceConfig {
+            collection: Some("stores".to_owned()),
+            ..config("mongodb://db/app")
+        };
+        let source = StoreSource::new(None, None, &mongo).unwrap();
+        assert_eq!(source.name(), "mongodb://db:27017/app.stores");
+        assert!(!source.knows_changes());
+        assert!(refused(&config("mongodb://db/app")).contains("source.collection is missing"));
+        let both = SourceConfig {
+            query: Some("SELECT 1".to_owned()),
+            ..mongo.clone()
+        };
+        assert!(refused(&both).contains("source.query is for SQL"));
+        let sql = SourceConfig {
+            url: Some(Secret::new("postgres://db/app")),
+            ..both
+        };
+        assert!(refused(&sql).contains("source.collection is for MongoDB"));
     }
 }

@@ -9,8 +9,8 @@ use crate::outage::passes;
 pub enum SourceError {
     /// Nothing says where the stores are.
     #[error(
-        "there is no list of stores: give --stores FILE (- for standard input), or set source.url \
-         and source.query"
+        "there is no list of stores: give --stores FILE (- for standard input), or set source.url, and \
+         source.query or source.collection"
     )]
     NoSource,
     /// `source.url` is not a place for stores.
@@ -22,6 +22,24 @@ pub enum SourceError {
     /// A database without a query.
     #[error("source.query is missing; set it to a query with one row per store")]
     NoQuery,
+    /// The text of the query cannot be used.
+    #[error("source.query {problem}")]
+    QueryText {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A setting of `[source]` is missing, wrong, or not for this kind of source.
+    #[error("source.{setting} {problem}")]
+    Setting {
+        setting: &'static str,
+        problem: String,
+    },
+    /// MongoDB is out of reach, or has failed for now.
+    #[error("cannot read the list of stores from {database}: {problem}")]
+    MongoAway { database: String, problem: String },
+    /// MongoDB refused the user or the query.
+    #[error("{database} refused to list stores: {problem}")]
+    MongoRefused { database: String, problem: String },
     /// The format of a file cannot be told from its name.
     #[error(
         "cannot tell the format of {file} from its name; add --stores-format ndjson or \
@@ -79,11 +97,25 @@ pub enum RecordProblem {
         columns: Vec<String>,
     },
     /// The id is neither text nor an integer.
-    #[error("the store id in {column:?} must be a text or an integer, not {found}")]
+    #[error("the store id in {column:?} must be a text or an integer, not {found}{advice}")]
     StoreIdType {
         /// `source.store_id`.
         column: String,
         found: &'static str,
+        /// What to write instead, after `; `; empty where nothing helps.
+        advice: String,
+    },
+    /// A number that PowerSync would read as another one.
+    #[error(
+        "the number {number} in {column:?} would reach PowerSync as another one: numbers in tokens are exact up to \
+         2^53 - 1 only. Send it as a text: {advice}, and compare it with CAST({column} AS TEXT) in the sync config"
+    )]
+    InexactNumber {
+        column: String,
+        /// Its digits.
+        number: String,
+        /// What to write to get a text.
+        advice: String,
     },
     /// The id breaks a rule.
     #[error(transparent)]
@@ -95,12 +127,16 @@ pub enum RecordProblem {
     /// stores apart.
     #[error("it has the column {column:?} twice; give each column a name of its own")]
     DuplicateColumn { column: String },
-    /// A column of a type that has no place in JSON.
-    #[error(
-        "the column {column:?} has the type {type_name}, which cannot become a claim; convert it in \
-         source.query, as in CAST({column} AS CHAR) AS {column}"
-    )]
-    ColumnType { column: String, type_name: String },
+    /// A column of a type that a token cannot carry as PowerSync compares it.
+    #[error("the column {column:?} has the type {type_name}, which cannot become {role}; {advice}")]
+    ColumnType {
+        column: String,
+        type_name: String,
+        /// `a claim` or `the store's id`.
+        role: &'static str,
+        /// What to write instead.
+        advice: String,
+    },
 }
 
 impl SourceError {
@@ -113,7 +149,7 @@ impl SourceError {
     /// Returns whether the same call may succeed later without any change.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Ended { .. } => true,
+            Self::Ended { .. } | Self::MongoAway { .. } => true,
             Self::Connect { source, .. } | Self::Query { source, .. } => passes(source),
             _ => false,
         }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::store::Store;
 use super::{
+    cast::Origin,
     channel::{READ_AHEAD, Read, until_end},
     error::{RecordProblem, SourceError},
     format::{FileFormat, check_header, csv_columns, first_line, json_columns, malformed, sniff},
@@ -171,7 +172,7 @@ impl Reader {
     }
 
     fn send(&self, position: u64, columns: Columns) -> Result<(), Closed> {
-        match scope(columns, &self.store_id) {
+        match scope(columns, &self.store_id, Origin::File) {
             Ok(scope) => self
                 .sender
                 .blocking_send(Ok(Some(Store { scope, position })))

@@ -6,7 +6,10 @@
 //! * expired: snapshots that are superseded, or whose store is gone, for longer than `[retention]` says are removed;
 //! * orphans: objects that no snapshot refers to, left by a killed worker or by a second upload of one attempt, are removed.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -86,8 +89,7 @@ pub struct Collected {
 pub struct Collector<'a> {
     catalog: &'a Catalog,
     snapshots: &'a SnapshotRepository,
-    policy: Retention,
-    orphans_before: DateTime<Utc>,
+    config: &'a RetentionConfig,
     dry_run: bool,
     collected: Collected,
 }
@@ -97,23 +99,13 @@ impl<'a> Collector<'a> {
     pub fn new(
         catalog: &'a Catalog,
         snapshots: &'a SnapshotRepository,
-        config: &RetentionConfig,
+        config: &'a RetentionConfig,
         dry_run: bool,
     ) -> Self {
-        let before = |age| {
-            let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
-            let time = Utc::now().checked_sub_signed(age);
-            time.unwrap_or(DateTime::UNIX_EPOCH)
-        };
         Self {
             catalog,
             snapshots,
-            policy: Retention {
-                keep: config.keep,
-                superseded_before: before(config.min_age),
-                retired_before: before(config.min_age),
-            },
-            orphans_before: before(config.orphan_age),
+            config,
             dry_run,
             collected: Collected::default(),
         }
@@ -126,8 +118,17 @@ impl<'a> Collector<'a> {
     pub async fn collect(mut self) -> Result<Collected, GcError> {
         // First, since it finds out whether catalog and object storage belong together.
         self.note_lost().await?;
-        self.remove_expired().await?;
-        self.remove_orphans().await?;
+        // The clock that wrote when a snapshot was superseded: this machine's may be ahead.
+        let now = self.catalog.now().await?;
+        let kept_after = before(now, self.config.min_age);
+        let policy = Retention {
+            keep: self.config.keep,
+            superseded_before: kept_after,
+            retired_before: kept_after,
+        };
+        self.remove_expired(&policy).await?;
+        self.remove_orphans(before(now, self.config.orphan_age))
+            .await?;
         Ok(self.collected)
     }
 
@@ -172,15 +173,15 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    async fn remove_expired(&mut self) -> Result<(), GcError> {
+    async fn remove_expired(&mut self, policy: &Retention) -> Result<(), GcError> {
         if self.dry_run {
-            let (expired, bytes) = self.catalog.deletable(&self.policy).await?;
+            let (expired, bytes) = self.catalog.deletable(policy).await?;
             self.collected.expired += expired;
             self.collected.bytes += bytes;
             return Ok(());
         }
         loop {
-            let page = self.catalog.start_deleting(&self.policy, GC_PAGE).await?;
+            let page = self.catalog.start_deleting(policy, GC_PAGE).await?;
             if page.is_empty() {
                 return Ok(());
             }
@@ -217,8 +218,7 @@ impl<'a> Collector<'a> {
         Ok(self.snapshots.delete(stream::iter(keys)).await?)
     }
 
-    async fn remove_orphans(&mut self) -> Result<(), GcError> {
-        let before = self.orphans_before;
+    async fn remove_orphans(&mut self, before: DateTime<Utc>) -> Result<(), GcError> {
         let old = self.snapshots.list().try_filter(move |object| {
             let is_old = object.snapshot.is_some() && object.last_modified < before;
             std::future::ready(is_old)
@@ -260,6 +260,11 @@ impl<'a> Collector<'a> {
         }
         Ok((orphans, unknown))
     }
+}
+
+fn before(now: DateTime<Utc>, age: Duration) -> DateTime<Utc> {
+    let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+    now.checked_sub_signed(age).unwrap_or(DateTime::UNIX_EPOCH)
 }
 
 fn job_of(object: &SnapshotObject) -> Option<JobId> {

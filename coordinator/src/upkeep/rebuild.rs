@@ -1,11 +1,13 @@
 //! Rebuilds a catalog from the manifests next to the snapshots. After a kill, the next call continues.
 
-use std::collections::HashSet;
+use std::{cmp::Ordering, collections::HashSet};
 
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use seedbed_protocol::{
+    manifest::{Dated, DisagreeingClocks, Manifest},
     objects::StorageError,
-    snapshots::{SnapshotPart, SnapshotRepository},
+    snapshots::{SnapshotName, SnapshotPart, SnapshotRepository},
 };
 use serde::Serialize;
 use tracing::warn;
@@ -52,7 +54,16 @@ pub struct Rebuilt {
     pub damaged: u64,
 }
 
-/// Reads every manifest of `snapshots` into `catalog`. The newest snapshot of each store becomes the live one.
+/// A manifest that was found.
+struct Found {
+    key: String,
+    name: SnapshotName,
+    /// By the clock of the object storage.
+    written_at: DateTime<Utc>,
+}
+
+/// Reads every manifest of `snapshots` into `catalog`. The newest snapshot of each store becomes the live one, see
+/// [`Dated::order`]; the object storage says when each was written, since the clocks of coordinators may be wrong.
 ///
 /// # Errors
 /// [`RebuildError`].
@@ -65,15 +76,38 @@ pub async fn rebuild(
     while let Some(object) = objects.next().await {
         let object = object?;
         match object.snapshot {
-            Some((_, SnapshotPart::Manifest)) => manifests.push(object.key),
+            Some((name, SnapshotPart::Manifest)) => manifests.push(Found {
+                name,
+                key: object.key,
+                written_at: object.last_modified,
+            }),
             Some((_, SnapshotPart::File(_))) => drop(files.insert(object.key)),
             None => {}
         }
     }
     drop(objects);
     let mut rebuilt = Rebuilt::default();
-    for key in manifests {
-        let manifest = match snapshots.get_manifest(&key).await {
+    manifests.sort_by(|a, b| a.key.cmp(&b.key));
+    for of_store in manifests.chunk_by(|a, b| a.name.same_store(&b.name)) {
+        rebuild_store(catalog, snapshots, of_store, &files, &mut rebuilt).await?;
+    }
+    Ok(rebuilt)
+}
+
+/// Reads the manifests of one store.
+async fn rebuild_store(
+    catalog: &Catalog,
+    snapshots: &SnapshotRepository,
+    found: &[Found],
+    files: &HashSet<String>,
+    rebuilt: &mut Rebuilt,
+) -> Result<(), RebuildError> {
+    let (mut manifests, mut written) = (Vec::new(), Vec::new());
+    for Found {
+        key, written_at, ..
+    } in found
+    {
+        let manifest = match snapshots.get_manifest(key).await {
             Ok(manifest) => manifest,
             Err(error @ StorageError::Content { .. }) => {
                 warn!("left out: {error}");
@@ -88,11 +122,38 @@ pub async fn rebuild(
         if let Some(missing) = missing {
             warn!("left out {key}: its file {} is not there", missing.key);
             rebuilt.damaged += 1;
-        } else if catalog.restore(&manifest).await? {
+            continue;
+        }
+        if catalog.restore(&manifest).await? {
             rebuilt.added += 1;
         } else {
             rebuilt.known += 1;
         }
+        manifests.push(manifest);
+        written.push(*written_at);
     }
-    Ok(rebuilt)
+    if let Some(newest) = newest(&manifests, &written) {
+        catalog.make_newest_live(newest, &manifests).await?;
+    }
+    Ok(())
+}
+
+/// The newest of `manifests`, which the storage wrote at the times in `written`.
+fn newest<'a>(manifests: &'a [Manifest], written: &[DateTime<Utc>]) -> Option<&'a Manifest> {
+    let dated = manifests.iter().zip(written);
+    let dated = dated.map(|(manifest, &written_at)| Dated {
+        manifest,
+        written_at,
+    });
+    let newest = dated.reduce(|newest, next| {
+        let order = next.order(&newest);
+        if order.clocks_disagree {
+            warn!("{}", DisagreeingClocks(next.manifest, newest.manifest));
+        }
+        match order.ordering {
+            Ordering::Greater => next,
+            _ => newest,
+        }
+    });
+    newest.map(|newest| newest.manifest)
 }

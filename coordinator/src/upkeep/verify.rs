@@ -8,7 +8,7 @@ use seedbed_protocol::{
     digest::Hashed,
     manifest::{Checkpoint, Encoding, Manifest, Rendition, TableRows},
     objects::{StorageError, unwrap_to},
-    snapshots::SnapshotRepository,
+    snapshots::{SnapshotRepository, UnreadableRowsPolicy, manifest_key},
 };
 use seedbed_worker::{
     oplog::{Schema, SchemaError},
@@ -88,6 +88,9 @@ pub struct VerifiedFile {
     pub file: String,
     /// Rows of each table.
     pub tables: Vec<TableRows>,
+    /// Rows that no client can read: store, table and id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
 }
 
 impl VerifiedFile {
@@ -101,17 +104,24 @@ impl VerifiedFile {
 #[derive(Debug, Clone)]
 pub struct Verifier {
     schema: Arc<Schema>,
+    unreadable_rows: UnreadableRowsPolicy,
 }
 
 impl Verifier {
     /// Returns a verifier for snapshots of the schema in `schema_file`, which may have raw tables; without one, of any
-    /// schema that has none.
+    /// schema that has none. `unreadable_rows` says whether rows that no client can read make a snapshot bad.
     ///
     /// # Errors
     /// [`VerifyError::Schema`].
-    pub fn new(schema_file: Option<&Path>) -> Result<Self, VerifyError> {
+    pub fn new(
+        schema_file: Option<&Path>,
+        unreadable_rows: UnreadableRowsPolicy,
+    ) -> Result<Self, VerifyError> {
         let schema = Arc::new(Schema::load(schema_file)?);
-        Ok(Self { schema })
+        Ok(Self {
+            schema,
+            unreadable_rows,
+        })
     }
 
     /// Checks that `file` is a snapshot that a client can open.
@@ -152,12 +162,14 @@ impl Verifier {
         snapshots: &SnapshotRepository,
     ) -> Result<Vec<VerifiedFile>, VerifyError> {
         let mut verified = Vec::with_capacity(manifest.renditions.len());
+        let whole = whole_checkpoint(manifest, snapshots).await?;
         for rendition in &manifest.renditions {
-            let checkpoint = manifest.checkpoint.clone();
-            verified.push(
-                self.verify_rendition(rendition, checkpoint, snapshots)
-                    .await?,
-            );
+            let checking = self.verify_rendition(rendition, whole.clone(), snapshots);
+            let mut file = checking.await?;
+            for rows in &mut file.unreadable {
+                *rows = format!("store {:?}, {rows}", manifest.store_id.as_str());
+            }
+            verified.push(file);
         }
         Ok(verified)
     }
@@ -206,16 +218,26 @@ impl Verifier {
         checkpoint: Option<Checkpoint>,
     ) -> Result<VerifiedFile, VerifyError> {
         let (schema, path) = (self.schema.clone(), file.to_owned());
+        let refuse = self.unreadable_rows == UnreadableRowsPolicy::Refuse;
         let verified = blocking(&location, move || {
             let expected = Expected {
                 checkpoint: checkpoint.as_ref(),
                 raw_tables: schema.raw_tables(),
             };
-            SnapshotFile::open(&path)?.verify(&expected)
+            let facts = SnapshotFile::open(&path)?.verify(&expected)?;
+            if refuse {
+                facts.refuse_unreadable()?;
+            }
+            Ok(facts)
         });
         match verified.await? {
             Ok(verified) => Ok(VerifiedFile {
                 file: location,
+                unreadable: verified
+                    .unreadable
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
                 tables: verified.tables,
             }),
             Err(source) => Err(VerifyError::Bad {
@@ -223,6 +245,19 @@ impl Verifier {
                 source,
             }),
         }
+    }
+}
+
+/// The checkpoint of a snapshot with all its buckets, which the catalog leaves out if they are very many.
+async fn whole_checkpoint(
+    manifest: &Manifest,
+    snapshots: &SnapshotRepository,
+) -> Result<Checkpoint, VerifyError> {
+    match manifest_key(&manifest.renditions) {
+        Some(key) if !manifest.checkpoint.is_whole() => {
+            Ok(snapshots.get_manifest(&key).await?.checkpoint)
+        }
+        _ => Ok(manifest.checkpoint.clone()),
     }
 }
 

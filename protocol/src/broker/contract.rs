@@ -98,7 +98,7 @@ impl Delivery {
     ///
     /// # Errors
     /// [`BrokerError`]: the old message may come again, `next` as well. [`BrokerError::NoDelays`] when the
-    /// queue has none ([`Queue::has_delays`]).
+    /// queue has none ([`Queue::retried_in`]).
     pub async fn retry_later(self, next: Message, delay: Duration) -> Result<(), BrokerError> {
         self.settlement.retry_later(next, delay).await
     }

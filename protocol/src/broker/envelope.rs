@@ -4,8 +4,9 @@ use bytes::Bytes;
 
 use crate::{
     ids::{Attempt, JobId, RunId, StoreId},
+    manifest::Notes,
     message::{
-        SeedEvent, SeedJob,
+        Heartbeat, SeedEvent, SeedJob,
         codec::{self, Body, CodecError},
     },
     telemetry::trace::TraceContext,
@@ -21,6 +22,10 @@ pub struct Headers {
     pub trace: TraceContext,
     /// The reason, on a message in a parking queue.
     pub parked: Option<String>,
+    /// What belongs to the body, and its layout has no room for.
+    pub notes: Notes,
+    /// Whether the broker put it into the parking queue by itself, so that no consumer has reported the reason.
+    pub dead_lettered: bool,
 }
 
 /// The job that a message is about.
@@ -75,13 +80,25 @@ impl Message {
         Self::about(subject, event, trace)
     }
 
+    /// Encodes the message for `heartbeat`.
+    ///
+    /// # Errors
+    /// [`CodecError`] when a name in it is too long for a body.
+    pub fn heartbeat(heartbeat: &Heartbeat) -> Result<Self, CodecError> {
+        Ok(Self {
+            body: codec::encode(heartbeat)?.into(),
+            headers: Headers::default(),
+        })
+    }
+
     fn about(subject: Subject, body: &impl Body, trace: TraceContext) -> Result<Self, CodecError> {
         Ok(Self {
             body: codec::encode(body)?.into(),
             headers: Headers {
                 subject: Some(subject),
                 trace,
-                parked: None,
+                notes: body.notes(),
+                ..Headers::default()
             },
         })
     }
@@ -91,6 +108,8 @@ impl Message {
     /// # Errors
     /// [`CodecError`] when it is not a `T` that this program understands.
     pub fn decode<T: Body>(&self) -> Result<T, CodecError> {
-        codec::decode(&self.body)
+        let mut body: T = codec::decode(&self.body)?;
+        body.add_notes(self.headers.notes.clone());
+        Ok(body)
     }
 }

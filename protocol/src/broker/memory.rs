@@ -30,7 +30,7 @@ const DEFAULT_CAPACITY: usize = 1024;
 /// stores must collect here.
 const MAX_DELAYED: usize = 1024;
 
-/// Parked messages that each queue keeps; of more, the oldest are dropped.
+/// Parked messages and heartbeats that each queue keeps; of more, the oldest are dropped.
 const MAX_PARKED: usize = 1024;
 
 /// Queues in the memory of this process.
@@ -196,6 +196,10 @@ impl Broker for MemoryBroker {
             if *self.shared.closed.borrow() {
                 return Err(BrokerError::Closed);
             }
+            if queue == Queue::Workers {
+                room.park(message);
+                return Ok(());
+            }
             let taken = room.taken.notified();
             match room.try_put(message) {
                 Ok(()) => {
@@ -325,11 +329,13 @@ impl Settlement for HeldMessage {
         next: Message,
         delay: Duration,
     ) -> Result<(), BrokerError> {
-        let (shared, queue) = (self.shared.clone(), self.queue);
-        if !delay.is_zero() && !queue.has_delays() {
-            return Err(BrokerError::NoDelays { queue });
-        }
-        self.room().lock().delayed += 1;
+        let shared = self.shared.clone();
+        let queue = match (self.queue.retried_in(), delay.is_zero()) {
+            (_, true) => self.queue,
+            (Some(queue), false) => queue,
+            (None, false) => return Err(BrokerError::NoDelays { queue: self.queue }),
+        };
+        shared.room(queue).lock().delayed += 1;
         tokio::spawn(async move {
             tokio::select! {
                 () = tokio::time::sleep(delay) => shared.room(queue).come_back(next),
@@ -358,6 +364,7 @@ impl Drop for HeldMessage {
         }
         let times = self.returned + 1;
         message.headers.parked = Some(format!("it came back unsettled {times} times"));
+        message.headers.dead_lettered = true;
         self.shared.room(self.queue.parking()).park(message);
     }
 }

@@ -18,19 +18,23 @@ pub enum Queue {
     Jobs,
     /// Seed events, for the coordinator.
     Events,
-    /// Jobs that were parked, for a person.
+    /// Jobs that were parked, by a worker, by RabbitMQ or by hand. The coordinator sees to it that each has an outcome in
+    /// the catalog; what it cannot read stays for a person.
     ParkedJobs,
     /// Events that were parked, for a person.
     ParkedEvents,
+    /// Heartbeats of workers, for the coordinator: of no use after a while, so it keeps few and none for long.
+    Workers,
 }
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Jobs,
         Self::Events,
         Self::ParkedJobs,
         Self::ParkedEvents,
+        Self::Workers,
     ];
 
     /// Returns the queue's name on a broker.
@@ -40,27 +44,33 @@ impl Queue {
             Self::Events => "seed.events",
             Self::ParkedJobs => "seed.jobs.dead",
             Self::ParkedEvents => "seed.events.dead",
+            Self::Workers => "seed.workers",
         }
     }
 
-    /// Returns whether its messages can wait for a retry. Only jobs are retried.
-    pub const fn has_delays(self) -> bool {
-        matches!(self, Self::Jobs)
+    /// Returns where its messages go after they have waited for a retry: only jobs are retried, parked ones too. `None`
+    /// when its messages cannot wait.
+    pub const fn retried_in(self) -> Option<Self> {
+        match self {
+            Self::Jobs | Self::ParkedJobs => Some(Self::Jobs),
+            Self::Events | Self::ParkedEvents | Self::Workers => None,
+        }
     }
 
     /// Returns how often a message may come back to this queue unsettled.
     pub(super) const fn return_limit(self) -> u32 {
         match self {
             Self::Jobs => RETURN_LIMIT,
-            Self::Events | Self::ParkedJobs | Self::ParkedEvents => NO_RETURN_LIMIT,
+            Self::Events | Self::ParkedJobs | Self::ParkedEvents | Self::Workers => NO_RETURN_LIMIT,
         }
     }
 
-    /// Returns where this queue's messages are parked; a parked one stays where it is.
+    /// Returns where this queue's messages are parked; a parked one stays where it is, and so does a heartbeat.
     pub const fn parking(self) -> Self {
         match self {
             Self::Jobs | Self::ParkedJobs => Self::ParkedJobs,
             Self::Events | Self::ParkedEvents => Self::ParkedEvents,
+            Self::Workers => Self::Workers,
         }
     }
 }

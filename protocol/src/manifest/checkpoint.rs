@@ -11,14 +11,40 @@ use crate::ids::OpId;
 pub struct Checkpoint {
     /// The service's newest op at this point.
     pub last_op_id: OpId,
-    /// Every bucket of the scope, sorted by name.
+    /// Every bucket of the scope, sorted by name; at least one, since a scope without buckets is not seeded. None, where
+    /// they are too many for a message or for the catalog: the manifest in object storage has all of them.
     pub buckets: Vec<BucketCheckpoint>,
 }
 
 impl Checkpoint {
+    /// Returns whether it has all its buckets, rather than leaving them to the manifest in object storage.
+    pub fn is_whole(&self) -> bool {
+        !self.buckets.is_empty()
+    }
+
+    /// Leaves out the buckets. Returns whether there were any.
+    pub fn leave_out_buckets(&mut self) -> bool {
+        !std::mem::take(&mut self.buckets).is_empty()
+    }
+
     /// Returns how many operations the service says there are, see [`BucketCheckpoint::operations`].
     pub fn operations(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.operations).sum()
+    }
+
+    /// Returns its generation: the sync config that named its buckets, which is the number before the `#`; the newest if
+    /// there are several. `None` without buckets.
+    pub fn generation(&self) -> Option<&str> {
+        let number = |bucket: &BucketCheckpoint| {
+            let (number, _) = bucket.bucket.split_once('#')?;
+            let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then_some(number.len())
+        };
+        let numbers = self
+            .buckets
+            .iter()
+            .filter_map(|bucket| Some(&bucket.bucket[..number(bucket)?]));
+        numbers.max_by_key(|number| (number.len(), *number))
     }
 
     /// Returns whether both have the same buckets with the same checksums. Op ids do not count: the service may have
@@ -85,6 +111,20 @@ mod tests {
         assert!(!base.same_rows(&checkpoint(&[("a", 1, 10), ("b", 3, 20)])));
         assert!(!base.same_rows(&checkpoint(&[("a", 1, 10)])));
         assert!(!base.same_rows(&checkpoint(&[("a", 1, 10), ("c", 2, 20)])));
+    }
+
+    #[test]
+    fn the_generation_is_the_newest_number_before_a_buckets_name() {
+        let generation = |names: &[&str]| {
+            let buckets: Vec<_> = names.iter().map(|name| (*name, 0, 0)).collect();
+            checkpoint(&buckets).generation().map(ToOwned::to_owned)
+        };
+        assert_eq!(
+            generation(&["9#a[]", "10#b|0[\"3#\"]"]).as_deref(),
+            Some("10")
+        );
+        assert_eq!(generation(&["a[]", "#b", "x1#c"]), None);
+        assert_eq!(generation(&[]), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     checkpoint::Checkpoint,
     encoding::Encoding,
+    notes::Notes,
     way::{Origin, Way},
 };
 use crate::ids::{Attempt, JobId, RunId, StoreId};
@@ -47,6 +48,9 @@ pub struct Manifest {
     pub steps: Vec<StepTiming>,
     /// The trace of the job, as 32 hex digits.
     pub trace_id: Option<String>,
+    /// What a person should know of it.
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    pub notes: Notes,
 }
 
 impl Manifest {

@@ -1,7 +1,7 @@
 //! How a snapshot was made: by a full download or from a base, and why.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ids::JobId;
 
@@ -10,7 +10,10 @@ use crate::ids::JobId;
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// Every row was downloaded.
-    Full { because: FullReason },
+    Full {
+        #[serde(serialize_with = "as_older_readers_know_it")]
+        because: FullReason,
+    },
     /// It continues an earlier snapshot of the same store.
     Base {
         job_id: JobId,
@@ -19,6 +22,18 @@ pub enum Origin {
         /// Operations that were applied since the file was last written in order, without holes.
         loose_operations: u64,
     },
+}
+
+/// Older readers refuse a reason that they do not know. The checkpoint tells the generation, so nothing is lost.
+fn as_older_readers_know_it<S: Serializer>(
+    because: &FullReason,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match because {
+        FullReason::Config => FullReason::Changed,
+        known => *known,
+    }
+    .serialize(serializer)
 }
 
 impl Default for Origin {
@@ -60,6 +75,8 @@ pub enum FullReason {
     Changed,
     /// The base and the changes did not add up to the checkpoint.
     Mismatch,
+    /// Another sync config has renamed the buckets. In messages and manifests it is `changed`.
+    Config,
 }
 
 impl FullReason {
@@ -79,6 +96,7 @@ impl FullReason {
             Self::BaseFile => "base_file",
             Self::Changed => "changed",
             Self::Mismatch => "mismatch",
+            Self::Config => "config",
         }
     }
 }

@@ -5,10 +5,20 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{event::SeedEvent, job::SeedJob, v1};
+use super::{
+    event::{EventKind, SeedEvent},
+    heartbeat::Heartbeat,
+    job::SeedJob,
+    v1,
+};
+use crate::manifest::Notes;
 
-/// The largest body that is read or written, in bytes. A checkpoint of 1,000 buckets, PowerSync's limit,
-/// takes well under a tenth of it.
+/// The largest body that is written, in bytes: small enough for every broker and for a queue of many. A checkpoint of
+/// 1,000 buckets, PowerSync's limit unless it is raised, takes a few hundredths of it. A message that would be larger
+/// leaves the buckets out ([`Body::by_reference`]).
+pub const MAX_WRITTEN_BYTES: usize = 1024 * 1024;
+
+/// The largest body that is read, in bytes: what earlier releases wrote.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// The version that [`encode`] writes.
@@ -25,18 +35,60 @@ pub trait Body: Serialize + DeserializeOwned {
     /// Its layout in version 1.
     #[doc(hidden)]
     type V1: DeserializeOwned + Into<Self>;
+
+    /// Returns what its layout has no room for, which goes with it as a header.
+    fn notes(&self) -> Notes {
+        Notes::default()
+    }
+
+    /// Takes back what came with it as a header.
+    fn add_notes(&mut self, _notes: Notes) {}
+
+    /// Returns the message without what its receiver finds in the manifest in object storage; `None` when there is
+    /// nothing to leave out.
+    fn by_reference(&self) -> Option<Self> {
+        None
+    }
 }
 
 impl Body for SeedJob {
     const MAGIC: u8 = 0xCA;
     const NAME: &'static str = "seed job";
     type V1 = v1::SeedJob;
+
+    fn by_reference(&self) -> Option<Self> {
+        self.without_buckets()
+    }
 }
 
 impl Body for SeedEvent {
     const MAGIC: u8 = 0xCE;
     const NAME: &'static str = "seed event";
     type V1 = v1::SeedEvent;
+
+    fn notes(&self) -> Notes {
+        match &self.kind {
+            EventKind::Completed { manifest } => manifest.notes.clone(),
+            _ => Notes::default(),
+        }
+    }
+
+    fn add_notes(&mut self, notes: Notes) {
+        if let EventKind::Completed { manifest } = &mut self.kind {
+            manifest.notes = notes;
+        }
+    }
+
+    fn by_reference(&self) -> Option<Self> {
+        self.without_buckets()
+    }
+}
+
+impl Body for Heartbeat {
+    const MAGIC: u8 = 0xCB;
+    const NAME: &'static str = "heartbeat";
+    // No program wrote one in version 1.
+    type V1 = Self;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,20 +111,35 @@ pub enum CodecError {
         bytes: usize,
         reason: String,
     },
-    /// More than [`MAX_BODY_BYTES`].
-    #[error("a {name} of {bytes} bytes; at most {MAX_BODY_BYTES} are allowed")]
-    TooLarge { name: &'static str, bytes: usize },
+    /// More than [`MAX_WRITTEN_BYTES`] to write, or than [`MAX_BODY_BYTES`] to read.
+    #[error("a {name} of {bytes} bytes; at most {most} are allowed")]
+    TooLarge {
+        name: &'static str,
+        bytes: usize,
+        most: usize,
+    },
 }
 
 fn layout() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<MAX_BODY_BYTES>()
 }
 
-/// Returns the body of `message` in the current version.
+/// Returns the body of `message` in the current version, [by reference](Body::by_reference) if it is too large whole.
 ///
 /// # Errors
-/// [`CodecError::TooLarge`] when it exceeds [`MAX_BODY_BYTES`].
+/// [`CodecError::TooLarge`] when it exceeds [`MAX_WRITTEN_BYTES`] even so.
 pub fn encode<T: Body>(message: &T) -> Result<Vec<u8>, CodecError> {
+    let whole = encode_whole(message);
+    if !matches!(whole, Err(CodecError::TooLarge { .. })) {
+        return whole;
+    }
+    match message.by_reference() {
+        Some(smaller) => encode_whole(&smaller),
+        None => whole,
+    }
+}
+
+fn encode_whole<T: Body>(message: &T) -> Result<Vec<u8>, CodecError> {
     let mut body = vec![T::MAGIC, VERSION];
     bincode::serde::encode_into_std_write(message, &mut body, layout()).map_err(|e| {
         CodecError::Damaged {
@@ -81,10 +148,11 @@ pub fn encode<T: Body>(message: &T) -> Result<Vec<u8>, CodecError> {
             reason: e.to_string(),
         }
     })?;
-    if body.len() > MAX_BODY_BYTES {
+    if body.len() > MAX_WRITTEN_BYTES {
         return Err(CodecError::TooLarge {
             name: T::NAME,
             bytes: body.len(),
+            most: MAX_WRITTEN_BYTES,
         });
     }
     Ok(body)
@@ -100,6 +168,7 @@ pub fn decode<T: Body>(body: &[u8]) -> Result<T, CodecError> {
         return Err(CodecError::TooLarge {
             name,
             bytes: body.len(),
+            most: MAX_BODY_BYTES,
         });
     }
     let damaged = |reason: String| CodecError::Damaged {

@@ -31,7 +31,7 @@ pub enum EventKind {
     },
     /// A verified snapshot is uploaded.
     Completed {
-        /// Everything about it.
+        /// Everything about it; without the buckets of its checkpoint if they are too many for a message.
         manifest: Box<Manifest>,
     },
     /// The base snapshot is still exactly what the service holds; nothing was downloaded.
@@ -39,11 +39,24 @@ pub enum EventKind {
         /// The job that made the base.
         base_job_id: JobId,
         base_attempt: Attempt,
-        /// The checkpoint that was compared.
+        /// The checkpoint that was compared; without its buckets if they are too many for a message.
         checkpoint: Checkpoint,
     },
     /// The attempt failed.
     Failed(Failure),
+}
+
+impl SeedEvent {
+    /// Returns the event without the buckets of its checkpoint; `None` when it has none.
+    pub(super) fn without_buckets(&self) -> Option<Self> {
+        let mut event = self.clone();
+        let checkpoint = match &mut event.kind {
+            EventKind::Completed { manifest } => &mut manifest.checkpoint,
+            EventKind::Unchanged { checkpoint, .. } => checkpoint,
+            EventKind::Started { .. } | EventKind::Failed(_) => return None,
+        };
+        checkpoint.leave_out_buckets().then_some(event)
+    }
 }
 
 impl EventKind {

@@ -27,6 +27,17 @@ pub struct SeedJob {
     pub start: Start,
 }
 
+impl SeedJob {
+    /// Returns the job without the buckets of its base's checkpoint; `None` when it has none.
+    pub(super) fn without_buckets(&self) -> Option<Self> {
+        let mut job = self.clone();
+        match &mut job.start {
+            Start::Base(base) => base.checkpoint.leave_out_buckets().then_some(job),
+            Start::Full(_) => None,
+        }
+    }
+}
+
 /// What a job starts from: nothing, or a base.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Start {
@@ -65,7 +76,7 @@ pub struct BaseSnapshot {
     pub full_at: DateTime<Utc>,
     /// Operations that were applied since the file was last written in order (dense).
     pub loose_operations: u64,
-    /// The checkpoint that it holds.
+    /// The checkpoint that it holds. Without buckets, if they are too many for a message: the manifest has them.
     pub checkpoint: Checkpoint,
     pub powersync_endpoint: String,
     pub core_version: String,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ids::{Attempt, JobId, OpId, RunId, StoreId},
-    manifest::{self, Download, FullReason, Origin, Rendition, StepTiming, TableRows},
+    manifest::{self, Download, FullReason, Notes, Origin, Rendition, StepTiming, TableRows},
 };
 
 #[derive(Deserialize)]
@@ -166,6 +166,7 @@ impl From<Manifest> for manifest::Manifest {
             download: manifest.download,
             steps: manifest.steps,
             trace_id: manifest.trace_id,
+            notes: Notes::default(),
         }
     }
 }

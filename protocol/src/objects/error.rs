@@ -48,6 +48,12 @@ pub enum StorageError {
         url: String,
         reason: String,
     },
+    /// What is configured can read and write, but not make URLs for others.
+    #[error(
+        "URLs of {url} cannot be signed ({reason}): a SAS cannot sign; set AZURE_STORAGE_ACCOUNT_KEY instead of it, or \
+         give the machine an identity with the roles Storage Blob Data Contributor and Storage Blob Delegator"
+    )]
+    CannotSign { url: String, reason: String },
     /// The service failed, or cannot do this.
     #[error("cannot {action} {key:?} in {url}: {reason}")]
     Object {
@@ -92,6 +98,7 @@ impl StorageError {
             Self::NoBucket { .. } => "no_bucket",
             Self::Credentials { .. } => "object_store_credentials",
             Self::Denied { .. } => "object_store_denied",
+            Self::CannotSign { .. } => "object_store_cannot_sign",
             Self::Content { expected, .. } => expected,
             Self::Altered { .. } => "object_altered",
             Self::File { .. } => "file",
@@ -109,6 +116,7 @@ impl StorageError {
             | Self::NoBucket { .. }
             | Self::Credentials { .. }
             | Self::Denied { .. }
+            | Self::CannotSign { .. }
             | Self::Content { .. }
             | Self::Altered { .. } => false,
             Self::File { source, .. } => !matches!(
@@ -126,6 +134,7 @@ pub(super) enum Refusal {
     NoBucket,
     Credentials,
     Denied,
+    CannotSign,
     Unsupported,
     /// Anything that may pass.
     Failure,
@@ -135,7 +144,10 @@ pub(super) enum Refusal {
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>,
 /// <https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes>,
 /// <https://cloud.google.com/storage/docs/xml-api/reference-status>.
-const CODES: [(&str, Refusal); 16] = [
+const CODES: [(&str, Refusal); 18] = [
+    // What object_store says when Azure is configured with a SAS, or with no credentials at all.
+    ("Generating SAS keys with SAS tokens", Refusal::CannotSign),
+    ("Generating SAS keys while skipping", Refusal::CannotSign),
     ("NoSuchBucket", Refusal::NoBucket),
     ("ContainerNotFound", Refusal::NoBucket),
     ("bucket does not exist", Refusal::NoBucket),

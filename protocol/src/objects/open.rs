@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use chrono::Utc;
 use http::Method;
 use object_store::{
     ObjectStore, local::LocalFileSystem, path::Path as Key, prefix::PrefixStore, signer::Signer,
@@ -11,7 +12,7 @@ use url::Url;
 use super::{
     error::StorageError,
     place::{Kind, Place, Service},
-    services,
+    services::{self, Client, shared_key::SharedKey},
 };
 use crate::error::chain;
 
@@ -19,6 +20,7 @@ use crate::error::chain;
 #[derive(Debug, Clone)]
 pub(super) struct BucketSigner {
     signer: Arc<dyn Signer>,
+    shared_key: Option<SharedKey>,
     prefix: Key,
 }
 
@@ -26,13 +28,19 @@ impl BucketSigner {
     /// Returns a URL by which anyone can read the object `key` for `lifetime`.
     pub(super) async fn sign(&self, key: &str, lifetime: Duration) -> object_store::Result<Url> {
         let key = self.prefix.parts().chain(Key::from(key).parts()).collect();
-        self.signer.signed_url(Method::GET, &key, lifetime).await
+        let url = self.signer.signed_url(Method::GET, &key, lifetime).await?;
+        Ok(match &self.shared_key {
+            Some(shared_key) => shared_key.sign(url, Utc::now(), lifetime),
+            None => url,
+        })
     }
 }
 
 pub(super) struct Opened {
     pub(super) place: Place,
     pub(super) objects: Arc<dyn ObjectStore>,
+    /// The same, but deletes objects one by one, where `objects` deletes them together.
+    pub(super) singly: Option<Arc<dyn ObjectStore>>,
     /// None for a directory.
     pub(super) signer: Option<BucketSigner>,
 }
@@ -72,25 +80,37 @@ pub(super) fn open(
     let bucket = bucket.ok_or_else(|| bad("the bucket is missing after ://"))?;
     let prefix = Key::from_url_path(parsed.path().trim_end_matches('/'))
         .map_err(|_| bad("its prefix is not a key"))?;
-    let (objects, signer) =
-        services::open(service, bucket, variables).map_err(|error| StorageError::Environment {
-            url: url.to_owned(),
-            reason: chain(&error),
-            variables: service.variables(),
-        })?;
+    let Client {
+        objects,
+        singly,
+        signer,
+        shared_key,
+    } = services::open(service, bucket, variables).map_err(|error| StorageError::Environment {
+        url: url.to_owned(),
+        reason: chain(&error),
+        variables: service.variables(),
+    })?;
     let place = Place {
         url: url.trim_end_matches('/').to_owned(),
         kind: Kind::Service(service),
     };
-    let objects: Arc<dyn ObjectStore> = if prefix.is_root() {
-        objects
-    } else {
-        Arc::new(PrefixStore::new(objects, prefix.clone()))
+    let below_prefix = |objects: Arc<dyn ObjectStore>| -> Arc<dyn ObjectStore> {
+        if prefix.is_root() {
+            objects
+        } else {
+            Arc::new(PrefixStore::new(objects, prefix.clone()))
+        }
     };
-    let signer = Some(BucketSigner { signer, prefix });
+    let (objects, singly) = (below_prefix(objects), singly.map(below_prefix));
+    let signer = Some(BucketSigner {
+        signer,
+        shared_key,
+        prefix,
+    });
     Ok(Opened {
         place,
         objects,
+        singly,
         signer,
     })
 }
@@ -118,6 +138,7 @@ fn open_directory(url: &str, path: &str) -> Result<Opened, StorageError> {
     Ok(Opened {
         place,
         objects: Arc::new(objects),
+        singly: None,
         signer: None,
     })
 }

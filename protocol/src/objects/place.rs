@@ -105,6 +105,7 @@ impl Place {
                 url,
                 reason,
             },
+            Refusal::CannotSign => StorageError::CannotSign { url, reason },
             Refusal::Unsupported | Refusal::Failure => StorageError::Object {
                 action,
                 key,

@@ -55,6 +55,11 @@ impl ObjectStorage {
             None if self.is_directory() => PutMode::Overwrite,
             None => PutMode::Create,
         };
+        let mode = if self.lacks.conditions() {
+            PutMode::Overwrite
+        } else {
+            mode
+        };
         let target = Key::from(key);
         let put = |mode| {
             let options = PutOptions {
@@ -66,7 +71,7 @@ impl ObjectStorage {
             self.objects.put_opts(&target, content, options)
         };
         let written = match put(mode).await {
-            Err(E::NotImplemented { .. }) => put(PutMode::Overwrite).await,
+            Err(error) if self.lacks.learn_conditions(&error) => put(PutMode::Overwrite).await,
             written => written,
         };
         match written {
@@ -97,7 +102,14 @@ impl ObjectStorage {
         let attributes = self.place.attributes(media_type, encoding);
         let input = StreamReader::new(object.into_stream());
         let stop = CancellationToken::new();
-        let sent = transfer::send(&self.objects, &target, attributes, input, &stop).await;
+        let sent = transfer::send(
+            (&self.objects, &self.lacks),
+            &target,
+            attributes,
+            input,
+            &stop,
+        )
+        .await;
         sent.map(|_| ()).map_err(|e| e.at(&self.place, to))
     }
 }

@@ -1,16 +1,22 @@
 //! Sets up the clients of S3, Azure Blob Storage and Google Cloud Storage from the environment.
 
+pub(super) mod lacks;
+pub(super) mod shared_key;
+
 use std::{sync::Arc, time::Duration};
 
 use object_store::{
     BackoffConfig, ClientOptions, ObjectStore, RetryConfig, StaticCredentialProvider,
     aws::AmazonS3Builder,
-    azure::MicrosoftAzureBuilder,
+    azure::{AzureConfigKey, MicrosoftAzureBuilder},
     gcp::{GcpCredential, GoogleCloudStorageBuilder, GoogleConfigKey},
     signer::Signer,
 };
+use url::Url;
 
+use self::{lacks::NoRetry, shared_key::SharedKey};
 use super::place::Service;
+use crate::process::outbound::{StayingConnector, refuse_link_local};
 
 /// How long connecting may take. A service that does not answer at all is noticed within [`RETRY_TIMEOUT`].
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,8 +56,27 @@ const S3_ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS
 const AZURE_ENDPOINTS: [&str; 2] = ["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"];
 const GOOGLE_ENDPOINTS: [&str; 2] = ["GOOGLE_BASE_URL", "STORAGE_EMULATOR_HOST"];
 
-/// A client, once to read and write with and once to sign with.
-type Client = (Arc<dyn ObjectStore>, Arc<dyn Signer>);
+/// A client of one bucket.
+pub(super) struct Client {
+    pub(super) objects: Arc<dyn ObjectStore>,
+    /// The same, but deletes objects one by one, where others are deleted together.
+    pub(super) singly: Option<Arc<dyn ObjectStore>>,
+    pub(super) signer: Arc<dyn Signer>,
+    /// Signs URLs instead of `signer`, if there is one.
+    pub(super) shared_key: Option<SharedKey>,
+}
+
+impl Client {
+    fn new<Objects: ObjectStore + Signer>(objects: Objects) -> Self {
+        let objects = Arc::new(objects);
+        Self {
+            objects: objects.clone(),
+            singly: None,
+            signer: objects,
+            shared_key: None,
+        }
+    }
+}
 
 /// Sets up a client with what the variables say, and where they say nothing about credentials, with the platform's own
 /// chain (web identity, container and instance metadata, workload identity).
@@ -61,6 +86,7 @@ pub(super) fn open(
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> object_store::Result<Client> {
     let variables = Variables(variables.into_iter().collect());
+    variables.check_endpoints()?;
     match service {
         Service::S3 => open_s3(bucket, &variables),
         Service::Azure => open_azure(bucket, &variables),
@@ -69,20 +95,30 @@ pub(super) fn open(
 }
 
 fn open_s3(bucket: &str, variables: &Variables) -> object_store::Result<Client> {
-    let mut builder = AmazonS3Builder::new().with_client_options(variables.client(&S3_ENDPOINTS));
+    let mut builder = AmazonS3Builder::new()
+        .with_http_connector(StayingConnector)
+        .with_client_options(variables.client(&S3_ENDPOINTS));
     for (name, value) in variables.with_prefix("AWS_") {
         if let Ok(key) = name.parse() {
             builder = builder.with_config(key, value);
         }
     }
-    let s3 = builder.with_bucket_name(bucket).with_retry(retry()).build();
-    let s3 = Arc::new(s3?);
-    Ok((s3.clone(), s3))
+    let builder = builder
+        .with_bucket_name(bucket)
+        .with_retry(retry())
+        .with_http_connector(NoRetry);
+    let singly = builder.clone().with_disable_bulk_delete(true).build()?;
+    Ok(Client {
+        singly: Some(Arc::new(singly)),
+        ..Client::new(builder.build()?)
+    })
 }
 
 fn open_azure(container: &str, variables: &Variables) -> object_store::Result<Client> {
     let client = variables.client(&AZURE_ENDPOINTS);
-    let mut builder = MicrosoftAzureBuilder::new().with_client_options(client);
+    let mut builder = MicrosoftAzureBuilder::new()
+        .with_http_connector(StayingConnector)
+        .with_client_options(client);
     for (name, value) in variables.with_prefix("AZURE_") {
         if let Ok(key) = name.parse() {
             builder = builder.with_config(key, value);
@@ -92,17 +128,26 @@ fn open_azure(container: &str, variables: &Variables) -> object_store::Result<Cl
     if let Some(endpoint) = variables.value_of("IDENTITY_ENDPOINT") {
         builder = builder.with_msi_endpoint(endpoint);
     }
+    let value = |key| builder.get_config_value(&key);
+    let account = value(AzureConfigKey::AccountName);
+    let shared_key = account
+        .zip(value(AzureConfigKey::AccessKey))
+        .and_then(|(account, key)| SharedKey::new(account, &key));
     let azure = builder
         .with_container_name(container)
         .with_retry(retry())
         .build();
-    let azure = Arc::new(azure?);
-    Ok((azure.clone(), azure))
+    Ok(Client {
+        shared_key,
+        ..Client::new(azure?)
+    })
 }
 
 fn open_google(bucket: &str, variables: &Variables) -> object_store::Result<Client> {
     let client = variables.client(&GOOGLE_ENDPOINTS);
-    let mut builder = GoogleCloudStorageBuilder::new().with_client_options(client);
+    let mut builder = GoogleCloudStorageBuilder::new()
+        .with_http_connector(StayingConnector)
+        .with_client_options(client);
     // What Google's own libraries read; an emulator takes any credentials.
     if let Some(endpoint) = variables.value_of("STORAGE_EMULATOR_HOST") {
         builder = builder
@@ -117,8 +162,7 @@ fn open_google(bucket: &str, variables: &Variables) -> object_store::Result<Clie
         }
     }
     let google = builder.with_bucket_name(bucket).with_retry(retry()).build();
-    let google = Arc::new(google?);
-    Ok((google.clone(), google))
+    Ok(Client::new(google?))
 }
 
 /// Environment variables, names and values.
@@ -135,6 +179,18 @@ impl Variables {
         let of_service = self.0.iter();
         let of_service = of_service.filter(move |(name, _)| name.starts_with(prefix));
         of_service.map(|(name, value)| (name.to_ascii_lowercase(), value))
+    }
+
+    /// Refuses endpoints at which no object storage is, but a machine's metadata.
+    fn check_endpoints(&self) -> object_store::Result<()> {
+        let urls = ENDPOINTS.iter().filter_map(|name| self.value_of(name));
+        for url in urls.filter_map(|url| url.parse::<Url>().ok()) {
+            refuse_link_local(&url).map_err(|source| object_store::Error::Generic {
+                store: "endpoint",
+                source: source.into(),
+            })?;
+        }
+        Ok(())
     }
 
     /// Returns options that allow plain HTTP only if the first of `endpoints` that is set asks for it.

@@ -15,9 +15,15 @@ use super::{
     error::StorageError,
     open::{self, BucketSigner, Opened},
     place::Place,
-    services::{CHOSEN_ENDPOINTS, ENDPOINTS},
+    services::{
+        CHOSEN_ENDPOINTS, ENDPOINTS,
+        lacks::{Lacks, may_lack_bulk_delete},
+    },
     spans,
 };
+
+/// Objects that are deleted together; S3 takes as many in one request.
+const DELETED_TOGETHER: usize = 1000;
 
 /// What [`ObjectStorage::write_check_object`] writes.
 pub const CHECK_CONTENT: &str = "seedbed";
@@ -47,6 +53,10 @@ impl From<ObjectMeta> for StoredObject {
 pub struct ObjectStorage {
     pub(super) objects: Arc<dyn ObjectStore>,
     pub(super) place: Place,
+    /// The same, but deletes objects one by one, where `objects` deletes them together.
+    singly: Option<Arc<dyn ObjectStore>>,
+    /// What the service turned out not to have.
+    pub(super) lacks: Lacks,
     /// None for a directory.
     signer: Option<BucketSigner>,
     /// Transfers that must finish even if their caller is cancelled.
@@ -88,11 +98,14 @@ impl ObjectStorage {
         let Opened {
             place,
             objects,
+            singly,
             signer,
         } = open::open(url, variables)?;
         Ok(Self {
             objects,
             place,
+            singly,
+            lacks: Lacks::default(),
             signer,
             unfinished: TaskTracker::new(),
         })
@@ -176,7 +189,8 @@ impl ObjectStorage {
         self.traced("head", key, self.head(key)).await
     }
 
-    /// Removes these objects, in batches where the service takes them. Idempotent: an object that is not there is fine.
+    /// Removes these objects, in batches where the service takes them, otherwise one by one. Idempotent: an object that is
+    /// not there is fine.
     ///
     /// # Errors
     /// The first [`StorageError`]; some of the objects may be gone, and calling again with all keys is right.
@@ -184,14 +198,27 @@ impl ObjectStorage {
         &self,
         keys: impl Stream<Item = String> + Send + 'static,
     ) -> Result<(), StorageError> {
-        let keys = keys.map(|key| Ok(Key::from(key))).boxed();
-        let mut deleted = self.objects.delete_stream(keys);
-        while let Some(result) = deleted.next().await {
-            match result {
-                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(self.place.failed("delete", "", &error)),
+        let mut batches = std::pin::pin!(keys.chunks(DELETED_TOGETHER));
+        while let Some(batch) = batches.next().await {
+            self.delete_batch(&batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_batch(&self, keys: &[String]) -> Result<(), StorageError> {
+        let failed = |(key, error): (&str, _)| self.place.failed("delete", key, &error);
+        let Some(singly) = &self.singly else {
+            return delete_all(&self.objects, keys, true).await.map_err(failed);
+        };
+        if !self.lacks.bulk_delete() {
+            // What is not found here is the service's answer to such requests, and no object.
+            match delete_all(&self.objects, keys, false).await {
+                Err((_, error)) if may_lack_bulk_delete(&error) => {}
+                deleted => return deleted.map_err(failed),
             }
         }
+        delete_all(singly, keys, true).await.map_err(failed)?;
+        self.lacks.learn_bulk_delete();
         Ok(())
     }
 
@@ -240,8 +267,41 @@ impl ObjectStorage {
     /// # Errors
     /// [`StorageError`].
     pub async fn remove_check_object(&self, object: &StoredObject) -> Result<(), StorageError> {
-        let removed = self.objects.delete(&Key::from(object.key.as_str())).await;
-        removed.map_err(|e| self.place.failed("delete", &object.key, &e))
+        self.delete_batch(std::slice::from_ref(&object.key)).await
+    }
+
+    /// Returns what the service turns out not to have, in words for people: Seedbed works without. Writes a small object
+    /// twice, and deletes it.
+    ///
+    /// # Errors
+    /// [`StorageError`] of what has to work.
+    pub async fn limitations(&self) -> Result<Vec<&'static str>, StorageError> {
+        let mut lacking = Vec::new();
+        if self.is_directory() {
+            return Ok(lacking);
+        }
+        let key = format!("seedbed-check-{}", Uuid::now_v7());
+        let content = || bytes::Bytes::from_static(CHECK_CONTENT.as_bytes());
+        self.replace(&key, "text/plain", content(), None).await?;
+        let replaced = self.replace(&key, "text/plain", content(), None).await?;
+        self.delete_batch(&[key]).await?;
+        if self.lacks.conditions() {
+            lacking.push(
+                "no conditional writes (AWS_CONDITIONAL_PUT=disabled saves the refused requests); keep snapshots.latest to \
+                 one run at a time",
+            );
+        } else if replaced {
+            lacking.push(
+                "conditional writes are ignored (set AWS_CONDITIONAL_PUT=disabled); keep snapshots.latest to one run at a \
+                 time",
+            );
+        }
+        if self.lacks.bulk_delete() {
+            lacking.push(
+                "no deletes of several objects at once (AWS_DISABLE_BULK_DELETE=true saves the refused requests)",
+            );
+        }
+        Ok(lacking)
     }
 
     /// Does `work` on the object `key` within a span of its own.
@@ -253,6 +313,25 @@ impl ObjectStorage {
     ) -> Result<T, StorageError> {
         spans::traced(&self.place, operation, key, work).await
     }
+}
+
+/// Deletes the objects; the error comes with the key that it is about, as far as the service says.
+async fn delete_all<'keys>(
+    objects: &Arc<dyn ObjectStore>,
+    keys: &'keys [String],
+    may_be_missing: bool,
+) -> Result<(), (&'keys str, object_store::Error)> {
+    let paths: Vec<_> = keys.iter().map(|key| Ok(Key::from(key.as_str()))).collect();
+    let mut deleted = objects.delete_stream(futures::stream::iter(paths).boxed());
+    for key in keys {
+        match deleted.next().await {
+            Some(Ok(_)) => {}
+            Some(Err(object_store::Error::NotFound { .. })) if may_be_missing => {}
+            Some(Err(error)) => return Err((key, error)),
+            None => break,
+        }
+    }
+    Ok(())
 }
 
 /// Returns the variables of this process, as far as they are Unicode.

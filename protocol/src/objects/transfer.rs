@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use super::{
     error::{StorageError, diagnose},
     place::Place,
+    services::lacks::Lacks,
 };
 use crate::digest::{Hashed, Hasher};
 
@@ -56,7 +57,7 @@ impl TransferError {
 /// Stores what `input` yields as the new object `key`. When this fails or is stopped, there is no such object, and the
 /// service was asked to forget the parts that it has.
 pub(super) async fn send(
-    objects: &Arc<dyn ObjectStore>,
+    (objects, lacks): (&Arc<dyn ObjectStore>, &Lacks),
     key: &Key,
     attributes: Attributes,
     mut input: impl AsyncRead + Send + Unpin,
@@ -64,7 +65,7 @@ pub(super) async fn send(
 ) -> Result<Hashed, TransferError> {
     let first = read_part(&mut input).await?;
     if first.len() < PART_BYTES {
-        create(objects, key, first.clone(), attributes).await?;
+        create((objects, lacks), key, first.clone(), attributes).await?;
         let mut hasher = Hasher::default();
         hasher.update(&first);
         return Ok(hasher.finish());
@@ -142,7 +143,7 @@ async fn complete(
 
 /// Creates the small object `key`, and never replaces another one. A service without conditional writes overwrites.
 pub(super) async fn create(
-    objects: &Arc<dyn ObjectStore>,
+    (objects, lacks): (&Arc<dyn ObjectStore>, &Lacks),
     key: &Key,
     data: Bytes,
     attributes: Attributes,
@@ -158,9 +159,13 @@ pub(super) async fn create(
     };
     let mut tries = 1;
     loop {
+        // No other writer has this key, so that the condition only guards against what cannot happen.
+        if lacks.conditions() {
+            return put(PutMode::Overwrite).await.map(|_| ());
+        }
         let error = match put(PutMode::Create).await {
             Ok(_) => return Ok(()),
-            Err(E::NotImplemented { .. }) => return put(PutMode::Overwrite).await.map(|_| ()),
+            Err(error) if lacks.learn_conditions(&error) => continue,
             Err(error) => error,
         };
         if !matches!(error, E::AlreadyExists { .. } | E::Generic { .. }) {

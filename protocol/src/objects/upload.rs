@@ -66,7 +66,9 @@ impl ObjectStorage {
     ) -> Result<(), StorageError> {
         let (objects, target) = (self.objects.clone(), Key::from(key));
         let attributes = self.place.attributes(media_type, Encoding::Identity);
-        let writing = async move { transfer::create(&objects, &target, content, attributes).await };
+        let lacks = self.lacks.clone();
+        let writing =
+            async move { transfer::create((&objects, &lacks), &target, content, attributes).await };
         let creating = async {
             let written = self.to_its_end(writing).await;
             written.map_err(|error| self.place.failed("write", key, &error))
@@ -122,8 +124,10 @@ impl ObjectStorage {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let _stop = stop.drop_guard();
-        let sending =
-            async move { transfer::send(&objects, &target, attributes, input, &stopped).await };
+        let lacks = self.lacks.clone();
+        let sending = async move {
+            transfer::send((&objects, &lacks), &target, attributes, input, &stopped).await
+        };
         match self.to_its_end(sending).await {
             Err(TransferError::Input(source)) => Err(unreadable(source)),
             sent => sent.map_err(|error| error.at(&self.place, key)),

@@ -9,7 +9,7 @@ use super::{
     defaults::SECTIONS,
     error::SettingsError,
     explain::{advice, explain, origin},
-    sources::{beside, sources, unicode},
+    sources::{beside, retired_in, sources, unicode},
 };
 
 /// Reads the settings from `file` or, without one, from `./seedbed.toml` if that exists, and from the variables of this
@@ -33,6 +33,18 @@ pub fn merge<T: DeserializeOwned>(
     check_sections(&figment)?;
     // Lossy: values from the environment are text, also where a number is meant.
     figment.extract_lossy().map_err(explain)
+}
+
+/// Returns a warning for each retired setting in `file` and in the variables of this process, read as [`load`] reads them.
+///
+/// # Errors
+/// As [`load`].
+pub fn warnings(file: Option<&Path>) -> Result<Vec<String>, SettingsError> {
+    let found = retired_in(beside(file), unicode(std::env::vars_os())?)?;
+    let warnings = found
+        .iter()
+        .map(|(retired, origin)| format!("{origin}: {retired}"));
+    Ok(warnings.collect())
 }
 
 /// Refuses a section that neither program knows.

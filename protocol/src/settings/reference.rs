@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{defaults::DEFAULTS, sources::variable_name};
+use super::{
+    defaults::DEFAULTS,
+    sources::{RETIRED, variable_name},
+};
 
 const HEAD: &str = "\
 # Settings
@@ -42,7 +45,25 @@ pub fn reference() -> String {
     for section in sections(DEFAULTS) {
         section.write(&mut page);
     }
+    write_retired(&mut page);
     page
+}
+
+/// Lists the retired settings.
+fn write_retired(page: &mut String) {
+    page.push_str(
+        "\n## Retired settings\n\nRead for one version, with a warning in the log that names the successor.\n\n\
+         | setting | successor | since |\n|---|---|---|\n",
+    );
+    for retired in &RETIRED {
+        let (section, since) = (retired.section, retired.since);
+        let (name, successor) = (retired.name, retired.successor);
+        // Writing to a text cannot fail.
+        let _ = writeln!(
+            page,
+            "| `{section}.{name}` | `{section}.{successor}` | {since} |"
+        );
+    }
 }
 
 /// Reads the layout that `seedbed.toml` keeps to: a comment, then the section or the setting that it is about. A

@@ -1,5 +1,7 @@
 //! Where settings come from, lowest first: the defaults, the settings file, the environment.
 
+mod retired;
+
 use std::{
     collections::BTreeMap,
     ffi::OsString,
@@ -12,6 +14,7 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
+pub use self::retired::{RETIRED, Retired};
 use super::{defaults::DEFAULTS, error::SettingsError};
 
 /// The prefix of every environment variable that is a setting.
@@ -44,6 +47,33 @@ pub(super) fn sources(
         }
     }
     Ok(figment)
+}
+
+/// Returns the retired settings in the file and the variables, each with where it is set.
+pub(super) fn retired_in(
+    file: Option<&Path>,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Vec<(&'static Retired, String)>, SettingsError> {
+    let mut found = Vec::new();
+    if let Some(file) = file {
+        let mut settings = Toml::string(&UserFile::read(file)?.text).data();
+        for settings in settings.iter_mut().flat_map(Map::values_mut) {
+            let origin = file.display().to_string();
+            found.extend(
+                retired::replace(settings)
+                    .into_iter()
+                    .map(|r| (r, origin.clone())),
+            );
+        }
+    }
+    for variable in variables
+        .into_iter()
+        .filter_map(|(n, v)| Variable::of(n, v))
+    {
+        let replaced = retired::replace(&mut variable.dict()).into_iter();
+        found.extend(replaced.map(|r| (r, variable.metadata().name.to_string())));
+    }
+    Ok(found)
 }
 
 /// [`DEFAULTS`], under a name of their own.
@@ -90,7 +120,7 @@ impl Provider for UserFile {
     }
 
     fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
-        Toml::string(&self.text).data()
+        Ok(retired::replaced(Toml::string(&self.text).data()?))
     }
 }
 
@@ -154,6 +184,13 @@ impl Variable {
     }
 }
 
+impl Variable {
+    fn dict(&self) -> Dict {
+        let nested = figment::util::nest(&self.setting, Value::from(self.value.as_str()));
+        nested.into_dict().unwrap_or_default()
+    }
+}
+
 /// Whether Kubernetes sets a variable of this name in every pod because there is a Service called seedbed, or
 /// seedbed-something
 /// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
@@ -171,9 +208,8 @@ impl Provider for Variable {
     }
 
     fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
-        let nested = figment::util::nest(&self.setting, Value::from(self.value.as_str()));
-        let dict = nested.into_dict().unwrap_or_default();
-        Ok(BTreeMap::from([(Profile::Default, dict)]))
+        let profiles = BTreeMap::from([(Profile::Default, self.dict())]);
+        Ok(retired::replaced(profiles))
     }
 }
 

@@ -19,6 +19,19 @@ pub struct SnapshotsConfig {
     pub renditions: Vec<Encoding>,
     /// Whether the newest snapshot of a store is also copied to `latest/`, to a name that stays.
     pub latest: bool,
+    /// What happens to a snapshot with rows that no client can read.
+    pub unreadable_rows: UnreadableRowsPolicy,
+}
+
+/// What happens to a snapshot with rows that no client can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnreadableRowsPolicy {
+    /// It is stored, and the log and its manifest name the rows.
+    #[default]
+    Warn,
+    /// Its job fails.
+    Refuse,
 }
 
 fn renditions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Encoding>, D::Error> {
@@ -46,7 +59,7 @@ mod tests {
     #[test]
     fn a_snapshot_has_each_of_its_renditions_once() {
         let config = |renditions: serde_json::Value| {
-            let config = json!({ "url": "file:x", "renditions": renditions, "latest": false });
+            let config = json!({ "url": "file:x", "renditions": renditions, "latest": false, "unreadable_rows": "warn" });
             serde_json::from_value::<SnapshotsConfig>(config)
         };
         let good = config(json!(["zstd", "identity"])).unwrap();

@@ -1,12 +1,15 @@
 //! Copies each store's newest snapshot to a name that stays, for plain static hosting.
 
+use std::cmp::Ordering;
+
+use tracing::warn;
+
 use super::{
     name::{SnapshotPart, latest_key},
     repository::{JSON_MEDIA_TYPE, SQLITE_MEDIA_TYPE, SnapshotRepository, manifest_json},
 };
 use crate::{
-    ids::{Attempt, JobId},
-    manifest::{Manifest, Rendition},
+    manifest::{Dated, DisagreeingClocks, Manifest, Rendition},
     objects::{StorageError, Version},
 };
 
@@ -14,7 +17,7 @@ use crate::{
 const TRIES: u32 = 5;
 
 impl SnapshotRepository {
-    /// Makes the snapshot that `manifest` describes its store's `latest/` one, unless a newer job's is: first its
+    /// Makes the snapshot that `manifest` describes its store's `latest/` one, unless a newer one is, see [`Dated::order`]: first its
     /// files, then its manifest. A client that downloads in between may see the new file with the old manifest; the
     /// hash does not match then.
     ///
@@ -31,7 +34,7 @@ impl SnapshotRepository {
         for _ in 0..TRIES {
             let present = self.read_latest(key).await?;
             if let Some((newest, _)) = &present
-                && order(newest) >= order(manifest)
+                && !is_newer(manifest, newest)
             {
                 if !has_copied || self.restore_latest(key, newest).await? {
                     return Ok(());
@@ -65,7 +68,7 @@ impl SnapshotRepository {
     async fn restore_latest(&self, key: &str, newest: &Manifest) -> Result<bool, StorageError> {
         self.copy_to_latest(newest).await?;
         let present = self.read_latest(key).await?;
-        Ok(present.is_some_and(|(present, _)| order(&present) == order(newest)))
+        Ok(present.is_some_and(|(present, _)| is_same(&present, newest)))
     }
 
     async fn read_latest(&self, key: &str) -> Result<Option<(Manifest, Version)>, StorageError> {
@@ -104,7 +107,14 @@ impl SnapshotRepository {
     }
 }
 
-/// Returns what makes a snapshot newer than another of the same store: job ids sort by time.
-fn order(manifest: &Manifest) -> (JobId, Attempt) {
-    (manifest.job_id, manifest.attempt)
+fn is_newer(manifest: &Manifest, present: &Manifest) -> bool {
+    let order = Dated::from(manifest).order(&present.into());
+    if order.clocks_disagree {
+        warn!("{}", DisagreeingClocks(manifest, present));
+    }
+    order.ordering == Ordering::Greater
+}
+
+fn is_same(one: &Manifest, other: &Manifest) -> bool {
+    (one.job_id, one.attempt) == (other.job_id, other.attempt)
 }

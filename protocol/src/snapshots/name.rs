@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     digest::sha256_hex,
     ids::{Attempt, JobId, StoreId},
-    manifest::{Encoding, Manifest},
+    manifest::{Encoding, Manifest, Rendition},
 };
 
 /// The longest escaped store id in a key. Longer ones are cut and get a hash, since many file systems allow only 255
@@ -89,6 +89,11 @@ impl SnapshotName {
         format!("{self}{}", part.extension())
     }
 
+    /// Returns whether both are snapshots of one store.
+    pub fn same_store(&self, other: &Self) -> bool {
+        self.directory == other.directory
+    }
+
     /// Returns the job that made it.
     pub fn job_id(&self) -> JobId {
         self.job_id
@@ -114,12 +119,19 @@ impl fmt::Display for SnapshotName {
 
 /// Returns the keys of all objects of a snapshot, the manifest first: once that is gone, nothing refers to the others.
 pub fn keys_of(manifest: &Manifest) -> Vec<String> {
-    let files = || manifest.renditions.iter().map(|r| r.key.clone());
-    let names = files().filter_map(|key| SnapshotName::of_key(&key));
-    let of_manifest = names
-        .take(1)
-        .map(|(name, _)| name.key(SnapshotPart::Manifest));
-    of_manifest.chain(files()).collect()
+    let files = manifest.renditions.iter().map(|r| r.key.clone());
+    let of_manifest = manifest_key(&manifest.renditions);
+    of_manifest.into_iter().chain(files).collect()
+}
+
+/// Returns the key of the manifest that is next to these files of a snapshot.
+pub fn manifest_key(renditions: &[Rendition]) -> Option<String> {
+    let mut names = renditions
+        .iter()
+        .filter_map(|r| SnapshotName::of_key(&r.key));
+    names
+        .next()
+        .map(|(name, _)| name.key(SnapshotPart::Manifest))
 }
 
 /// Returns the key of the copy of a store's newest snapshot: `latest/<escaped store id>.sqlite` and the like.

@@ -184,13 +184,14 @@ pub(super) fn manifest_json(manifest: &Manifest) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::Attempt;
+    use crate::{ids::Attempt, snapshots::config::UnreadableRowsPolicy};
 
     fn open(directory: &Path) -> SnapshotRepository {
         let config = SnapshotsConfig {
             url: format!("file:{}", directory.display()),
             renditions: vec![Encoding::Identity],
             latest: false,
+            unreadable_rows: UnreadableRowsPolicy::Warn,
         };
         SnapshotRepository::open(&config).unwrap()
     }

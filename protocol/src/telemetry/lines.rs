@@ -1,4 +1,5 @@
-//! Log lines as JSON: one object a line, with the trace and the job that it is about.
+//! The forms of log lines: JSON, one object a line, with the trace and the job that it is about; and text for people.
+//! Neither holds anything that breaks a line or changes a terminal.
 
 use std::fmt;
 
@@ -8,12 +9,15 @@ use serde_json::{Map, Value};
 use tracing::{Event, Subscriber};
 use tracing_serde::fields::AsMap;
 use tracing_subscriber::{
+    field::MakeExt,
     fmt::{
-        FmtContext, FormatEvent, FormattedFields,
-        format::{JsonFields, Writer},
+        FmtContext, FormatEvent, FormatFields, FormattedFields,
+        format::{JsonFields, Writer, debug_fn},
     },
     registry::LookupSpan,
 };
+
+use crate::error::text::{self, visible};
 
 /// Fields of spans that every line within them has, and what they are called there. Shorter than the attributes of
 /// traces, which need a namespace because other programs have attributes too.
@@ -66,7 +70,19 @@ where
                 }
             }
         }
-        let line = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
+        let line = text::json(&line).map_err(|_| fmt::Error)?;
         writeln!(writer, "{line}")
     }
+}
+
+/// Writes the fields of lines for people: the message, then `name=value`.
+pub(super) fn visible_fields() -> impl for<'writer> FormatFields<'writer> + Send + Sync + 'static {
+    debug_fn(|writer, field, value| {
+        let value = format!("{value:?}");
+        match field.name() {
+            "message" => write!(writer, "{}", visible(&value)),
+            name => write!(writer, "{name}={}", visible(&value)),
+        }
+    })
+    .delimited(" ")
 }

@@ -7,7 +7,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt::format::JsonFields};
 use super::{
     config::{LogConfig, LogFormat},
     error::TelemetryError,
-    lines::JsonLines,
+    lines::{JsonLines, visible_fields},
 };
 
 pub(super) fn log_filter(log: &LogConfig) -> Result<EnvFilter, TelemetryError> {
@@ -33,8 +33,12 @@ where
     let is_terminal = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
-        LogFormat::Auto if is_terminal => lines.compact().boxed(),
-        LogFormat::Pretty => lines.with_ansi(is_terminal).compact().boxed(),
+        LogFormat::Auto if is_terminal => lines.fmt_fields(visible_fields()).compact().boxed(),
+        LogFormat::Pretty => lines
+            .fmt_fields(visible_fields())
+            .with_ansi(is_terminal)
+            .compact()
+            .boxed(),
         LogFormat::Auto | LogFormat::Json => lines
             .fmt_fields(JsonFields::new())
             .event_format(JsonLines)

@@ -24,6 +24,7 @@ mod browse;
 mod concurrency;
 mod events;
 mod fixture;
+mod history;
 mod jobs;
 mod listing;
 mod opening;

@@ -75,7 +75,7 @@ async fn messages_that_are_no_jobs_or_events_are_parked_once_and_the_run_ends() 
     .await;
     assert_eq!(
         cluster.status().await["parked"],
-        json!({"jobs": 4, "events": 5})
+        json!({"jobs": 0, "messages": 4, "events": 5})
     );
     let log = workers[0].error();
     assert_eq!(log.matches("parking a message").count(), 4, "{log}");
@@ -131,7 +131,7 @@ async fn a_job_without_headers_that_no_catalog_knows_is_seeded_and_its_events_ar
     cluster.assert_seeded(&stores).await;
     stop(workers).await;
     let parked = &cluster.status().await["parked"];
-    assert_eq!(*parked, json!({"jobs": 0, "events": 2}));
+    assert_eq!(*parked, json!({"jobs": 0, "messages": 0, "events": 2}));
     broker.close().await;
 }
 

@@ -13,8 +13,8 @@ use tokio::net::TcpListener;
 
 const STORES: usize = 200;
 
-/// A store's id that is markup elsewhere, and whose job fails.
-const HOSTILE: &str = r#"<img src=x onerror=alert(1)>&"'"#;
+/// A store's id that is markup elsewhere and turns and hides what stands beside it, and whose job fails.
+const HOSTILE: &str = "<img src=x onerror=alert(1)>&\"'\u{202e}\u{200b}x";
 
 /// How late the service answers, so that there is progress to be seen.
 const SLOW: Duration = Duration::from_millis(200);

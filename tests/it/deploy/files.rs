@@ -8,6 +8,18 @@ use testkit::{
 };
 
 #[tokio::test]
+async fn the_package_for_debian_and_its_units_are_right() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let seedbed = program::seedbed();
+    let variables = [
+        ("DEPLOY_ROOT", root.as_path()),
+        ("DEPLOY_SEEDBED", &seedbed),
+    ];
+    run_node_tests(&package, "package.test.js", variables).await;
+}
+
+#[tokio::test]
 async fn the_tools_that_would_use_what_is_under_deploy_accept_it() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -2,6 +2,7 @@
 //! what it leaves behind however it ends.
 
 mod disks;
+mod generations;
 mod interrupted;
 mod results;
 mod reuse;

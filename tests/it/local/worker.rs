@@ -2,6 +2,7 @@
 
 mod faults;
 mod loading;
+mod raw_tables;
 mod reader;
 mod recordings;
 mod reuse;

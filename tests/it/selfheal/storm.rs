@@ -1,181 +1,123 @@
-//! Everything goes wrong at once, again and again, and at the end every store has exactly one good snapshot.
+//! Everything goes wrong, again and again, while sweeps go on; after one quiet minute every store has exactly one good
+//! snapshot and nothing else is left.
 //!
-//! `SEEDBED_STORM_STORES=1000` makes it as large as one likes; the default takes one or two minutes.
+//! `SEEDBED_STORM_STORES` and `SEEDBED_STORM_FAULTS` make it as large as one likes; the default takes two minutes.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod faults;
+mod report;
+mod world;
 
-use futures::TryStreamExt;
+use std::time::{Duration, Instant};
+
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use seedbed::catalog::Catalog;
 use seedbed_protocol::{StoreId, broker::Queue};
 use testkit::{
-    cluster::Cluster,
-    objects::ObjectServer,
-    powersync::Fault,
-    program::{Ended, Process, stop},
-    servers::RabbitMq,
+    cluster::{Cluster, RUN},
+    program::{Ended, stop},
+    wait,
 };
 
-const WORKERS: usize = 4;
+use faults::FaultKind;
+use report::Report;
+use world::World;
 
-/// Rows of each store: enough for several lines of data.
-const ROWS: u32 = 200;
-
-/// One request in so many fails, one stream in so many breaks off.
-const ONE_IN: u64 = 20;
-
-/// What the storm did.
-#[derive(Debug, Default)]
-struct Damage {
-    workers_killed: u32,
-    coordinators_killed: u32,
-    rabbitmq_restarts: u32,
-    retries: u32,
-}
+/// What is left alone heals within this time.
+const QUIET: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_store_ends_with_one_good_snapshot_whatever_breaks() {
-    let stores = std::env::var("SEEDBED_STORM_STORES");
-    let stores = stores.map_or(300, |stores| stores.parse().expect("a number of stores"));
+    let stores = number("SEEDBED_STORM_STORES", 200);
+    let faults = number("SEEDBED_STORM_FAULTS", 24);
     let started = Instant::now();
-    let mut storm = Storm::start(stores).await;
-    storm.rage().await;
-    storm.calm().await;
-    let Storm {
+    let mut world = World::start(stores).await;
+    let report = rage(&mut world, faults).await;
+    let quiet = quiet_down(&mut world).await;
+    assert_everything_is_right(&world).await;
+    let World {
         cluster,
-        stores,
-        damage,
         workers,
+        servers,
         ..
-    } = storm;
+    } = world;
+    stop(servers).await;
+    stop(workers).await;
+    assert_no_work_directory_is_left(&cluster);
+    println!(
+        "{stores} stores, {faults} faults in {:.0?}, {} failed requests to the object store, {} streams; all was quiet after {:.1?}\n{report}",
+        started.elapsed(),
+        cluster.objects.as_ref().map_or(0, |o| o.faults.failed()),
+        cluster.service.metrics().total.streams,
+        quiet,
+    );
+}
 
+/// Breaks something, repairs it, and waits until jobs end again: `faults` times, each kind at least once if there are enough.
+async fn rage(world: &mut World, faults: usize) -> Report {
+    let mut dice = StdRng::seed_from_u64(7);
+    let mut report = Report::default();
+    for fault in 0..faults {
+        let kind = FaultKind::ALL.get(fault).copied();
+        let kind = kind.unwrap_or_else(|| FaultKind::drawn(&mut dice));
+        world.change_rows(&mut dice);
+        tokio::time::sleep(Duration::from_millis(dice.random_range(0..500))).await;
+        kind.strike(world, &mut dice).await;
+        let (before, repaired) = (world.ended_jobs().await, Instant::now());
+        wait::until(&format!("jobs end after: {kind:?}"), async || {
+            world.ended_jobs().await > before
+        })
+        .await;
+        report.healed(kind, repaired.elapsed());
+    }
+    report
+}
+
+/// Nothing breaks and no sweep starts any more: how long it takes until nothing is in flight.
+async fn quiet_down(world: &mut World) -> Duration {
+    world.calm().await;
+    let started = Instant::now();
+    let catalog = world.cluster.catalog().await;
+    wait::until("nothing is in flight", async || {
+        let jobs = catalog.jobs_in_flight(1).await.unwrap();
+        let runs = catalog.runs(10_000).await.unwrap();
+        let all_ended = jobs.is_empty() && runs.iter().all(|run| run.finished_at.is_some());
+        all_ended && waiting_messages(&world.cluster).await == 0
+    })
+    .await;
+    let took = started.elapsed();
+    assert!(took < QUIET, "still busy after {took:?}");
+    took
+}
+
+/// A sweep brings the newest rows to every store, with no help before it: one verified snapshot each, and no other object.
+async fn assert_everything_is_right(world: &World) {
+    let cluster = &world.cluster;
+    assert_succeeded(&cluster.program.run(&RUN).await);
+    assert_eq!(waiting_messages(cluster).await, 0);
     let catalog = cluster.catalog().await;
-    assert!(catalog.jobs_in_flight(1).await.unwrap().is_empty());
-    assert_queues_are_empty(&cluster).await;
-    for store in &stores {
+    for store in &world.stores {
         let store_id = StoreId::new(store.as_str()).unwrap();
         let live = catalog.live_snapshot(&store_id).await.unwrap();
         cluster
             .assert_rows(&live.expect("it is seeded").manifest)
             .await;
     }
-    let everything = stores.len().to_string();
+    let everything = world.stores.len().to_string();
     let verify = ["verify", "--sample", &everything];
     assert_succeeded(&cluster.program.run(&verify).await);
     cluster
-        .assert_only_live_snapshots_survive(stores.len())
+        .assert_only_live_snapshots_survive(world.stores.len())
         .await;
-    stop(workers).await;
-    assert_no_work_directory_is_left(&cluster);
-    println!(
-        "{} stores in {:.0?}: {damage:?}, {} failed requests to the object store, {} streams for the stores",
-        stores.len(),
-        started.elapsed(),
-        cluster.objects.as_ref().map_or(0, |o| o.faults.failed()),
-        cluster.service.metrics().total.streams,
-    );
 }
 
-struct Storm {
-    cluster: Cluster,
-    stores: Vec<String>,
-    workers: Vec<Process>,
-    damage: Damage,
-    dice: StdRng,
-}
-
-impl Storm {
-    async fn start(stores: usize) -> Self {
-        let objects = ObjectServer::s3().await;
-        objects.faults.fail_one_in(ONE_IN);
-        let rabbitmq = Arc::new(RabbitMq::start());
-        let mut cluster = Cluster::on(rabbitmq, Some(objects)).await;
-        cluster.program.set("RETENTION__KEEP", "1");
-        cluster.program.set("RETENTION__MIN_AGE", "0s");
-        cluster.program.set("RETENTION__ORPHAN_AGE", "0s");
-        let stores = cluster.add_stores(stores, ROWS);
-        let cut = Fault::CutAfter { bytes: 4_000 };
-        let faults = cluster.service.faults();
-        faults.with_probability(1.0 / ONE_IN as f64, cut);
-        let workers = cluster.start_workers(WORKERS);
-        Self {
-            cluster,
-            stores,
-            workers,
-            damage: Damage::default(),
-            dice: StdRng::seed_from_u64(7),
-        }
+/// Messages in all queues but that of heartbeats, which go on as long as there are workers.
+async fn waiting_messages(cluster: &Cluster) -> u64 {
+    let broker = cluster.broker().await;
+    let mut waiting = 0;
+    for queue in Queue::ALL.into_iter().filter(|q| *q != Queue::Workers) {
+        waiting += broker.waiting(queue).await.unwrap();
     }
-
-    /// Runs, and keeps killing workers and coordinators, until every job has ended.
-    async fn rage(&mut self) {
-        let catalog = self.cluster.catalog().await;
-        let mut run = self.run();
-        loop {
-            let pause = self.dice.random_range(300..1_500);
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-            if !run.is_running() {
-                return;
-            }
-            match self.dice.random_range(0..5) {
-                0 => {
-                    run.kill().await;
-                    self.damage.coordinators_killed += 1;
-                    run = self.run();
-                }
-                _ => self.kill_a_worker().await,
-            }
-            if self.damage.rabbitmq_restarts == 0
-                && self.seeded(&catalog).await > self.stores.len() / 3
-            {
-                self.cluster.rabbitmq.restart();
-                self.damage.rabbitmq_restarts += 1;
-            }
-        }
-    }
-
-    fn run(&self) -> Process {
-        self.cluster.program.start(&[
-            "run",
-            "--stores",
-            "stores.ndjson",
-            "--only-older-than",
-            "1h",
-        ])
-    }
-
-    async fn kill_a_worker(&mut self) {
-        let victim = self.dice.random_range(0..WORKERS);
-        let successor = self.cluster.program.start_worker();
-        let victim = std::mem::replace(&mut self.workers[victim], successor);
-        victim.kill().await;
-        self.damage.workers_killed += 1;
-    }
-
-    async fn seeded(&self, catalog: &Catalog) -> usize {
-        let live: Vec<_> = catalog.snapshots(None, false).try_collect().await.unwrap();
-        live.len()
-    }
-
-    /// No more kills: failed jobs are retried, and all of them succeed.
-    async fn calm(&mut self) {
-        // The worker that was killed last may have left its directory.
-        let successor = self.cluster.program.start_worker();
-        let predecessor = std::mem::replace(&mut self.workers[0], successor);
-        stop(vec![predecessor]).await;
-        self.cluster.service.faults().clear();
-        if let Some(objects) = &self.cluster.objects {
-            objects.faults.fail_one_in(0);
-        }
-        assert_ended(&self.run().end().await);
-        let failed = self.cluster.program.run(&["retry", "--json"]).await;
-        let line = &failed.objects()[0];
-        self.damage.retries = line["jobs"].as_u64().unwrap() as u32;
-        assert_succeeded(&failed);
-    }
+    broker.close().await;
+    waiting
 }
 
 #[track_caller]
@@ -183,23 +125,14 @@ fn assert_succeeded(ended: &Ended) {
     assert_eq!(ended.code, Some(0), "{ended}");
 }
 
-/// With every store seeded, or with some that failed.
-#[track_caller]
-fn assert_ended(ended: &Ended) {
-    assert!(matches!(ended.code, Some(0 | 1)), "{ended}");
-    assert!(!ended.error.contains("error:"), "{ended}");
-}
-
-async fn assert_queues_are_empty(cluster: &Cluster) {
-    let broker = cluster.broker().await;
-    for queue in Queue::ALL {
-        assert_eq!(broker.waiting(queue).await.unwrap(), 0, "{queue}");
-    }
-    broker.close().await;
-}
-
 fn assert_no_work_directory_is_left(cluster: &Cluster) {
     let work = cluster.program.path("seedbed-data/work");
     let left: Vec<_> = std::fs::read_dir(work).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// A number from the environment.
+fn number(variable: &str, default: usize) -> usize {
+    let number = std::env::var(variable);
+    number.map_or(default, |number| number.parse().expect(variable))
 }

@@ -26,6 +26,7 @@ async fn each_job_is_one_trace_whatever_happens_to_it() {
     report_to(&mut cluster, &collector);
     let faults = cluster.service.faults();
     // Beyond what a job sits out by itself.
+    cluster.program.set("POWERSYNC__GIVE_UP_AFTER", "10s");
     let retry_after = Some("11".to_owned());
     let unavailable = Fault::Status {
         status: 503,
@@ -152,12 +153,15 @@ async fn jaeger_finds_a_job_by_its_store() {
     let program = &mut cluster.program;
     program.set_variable("OTEL_EXPORTER_OTLP_ENDPOINT", jaeger.endpoint());
     program.set_variable("OTEL_METRICS_EXPORTER", "none");
-    // The first stream that breaks off is resumed, the second one is too many.
-    program.set("POWERSYNC__MAX_RECONNECTS", "1");
-    for _ in 0..2 {
-        let cut = Fault::CutAfter { bytes: 1000 };
-        cluster.service.faults().push_for("store-2", cut);
-    }
+    // The stream that breaks off is resumed; what comes next is more than a job sits out by itself.
+    program.set("POWERSYNC__GIVE_UP_AFTER", "10s");
+    let faults = cluster.service.faults();
+    faults.push_for("store-2", Fault::CutAfter { bytes: 1000 });
+    let unavailable = Fault::Status {
+        status: 503,
+        retry_after: Some("11".to_owned()),
+    };
+    faults.push_for("store-2", unavailable);
     let worker = cluster.program.start_worker();
     let ended = cluster.run(&[]).await;
     assert_eq!(ended.code, Some(0), "{ended}");

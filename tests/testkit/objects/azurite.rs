@@ -75,6 +75,37 @@ impl ObjectServer {
     }
 }
 
+/// A signature with which its holder may do everything with the account's blobs for an hour, and can sign nothing:
+/// <https://learn.microsoft.com/rest/api/storageservices/create-account-sas>.
+///
+/// # Panics
+/// Never.
+pub fn azurite_sas() -> String {
+    let expires = (Utc::now() + chrono::TimeDelta::hours(1)).format("%Y-%m-%dT%H:%M:%SZ");
+    let (permissions, services, types) = ("rwdlacup", "b", "sco");
+    let expires = expires.to_string();
+    let signature = signed(&format!(
+        "{ACCOUNT}\n{permissions}\n{services}\n{types}\n\n{expires}\n\n\n{VERSION}\n\n"
+    ));
+    let mut query = reqwest::Url::parse("http://localhost").expect("it is a URL");
+    query
+        .query_pairs_mut()
+        .append_pair("sv", VERSION)
+        .append_pair("ss", services)
+        .append_pair("srt", types)
+        .append_pair("sp", permissions)
+        .append_pair("se", &expires)
+        .append_pair("sig", &signature);
+    query.query().expect("it has a query").to_owned()
+}
+
+fn signed(text: &str) -> String {
+    let key = BASE64_STANDARD.decode(KEY).expect("the key is base64");
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("any length is a key");
+    mac.update(text.as_bytes());
+    BASE64_STANDARD.encode(mac.finalize().into_bytes())
+}
+
 /// Makes the container, in which anybody may read blobs. The signature is that of
 /// <https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key>.
 async fn create_container(upstream: &Upstream) {
@@ -84,10 +115,7 @@ async fn create_container(upstream: &Upstream) {
         "PUT\n\n\n\n\n\n\n\n\n\n\n\nx-ms-blob-public-access:blob\nx-ms-date:{date}\nx-ms-version:{VERSION}\n\
          /{ACCOUNT}{path}\nrestype:container"
     );
-    let key = BASE64_STANDARD.decode(KEY).expect("the key is base64");
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("any length is a key");
-    mac.update(signed.as_bytes());
-    let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
+    let signature = self::signed(&signed);
     let created = upstream
         .client
         .put(format!("{}{path}?restype=container", upstream.url))

@@ -28,6 +28,15 @@ struct Shared {
     failed: AtomicU64,
     held: watch::Sender<usize>,
     hold: watch::Sender<Option<String>>,
+    lacking: Mutex<Option<Lacking>>,
+    refused: AtomicU64,
+}
+
+/// Something that a service lacks: which requests are of that kind, and how it refuses them.
+struct Lacking {
+    wanted: fn(&Request) -> bool,
+    status: u16,
+    body: &'static str,
 }
 
 impl Default for Faults {
@@ -38,6 +47,8 @@ impl Default for Faults {
             failed: AtomicU64::new(0),
             held: watch::Sender::new(0),
             hold: watch::Sender::new(None),
+            lacking: Mutex::default(),
+            refused: AtomicU64::new(0),
         }))
     }
 }
@@ -47,6 +58,23 @@ impl Faults {
     /// after the server has done what was asked. 0 fails none.
     pub fn fail_one_in(&self, n: u64) {
         self.0.one_in.store(n, SeqCst);
+    }
+
+    /// Refuses every request of one kind from now on, as a service does that lacks it.
+    ///
+    /// # Panics
+    /// When a request panicked.
+    pub fn refuse(&self, wanted: fn(&Request) -> bool, status: u16, body: &'static str) {
+        *self.0.lacking.lock().expect("nobody panics with it") = Some(Lacking {
+            wanted,
+            status,
+            body,
+        });
+    }
+
+    /// Requests that were refused so far.
+    pub fn refused(&self) -> u64 {
+        self.0.refused.load(SeqCst)
     }
 
     /// Requests that failed so far.
@@ -101,6 +129,9 @@ pub(super) async fn layer(
         requests.len() as u64
     };
     wait_while_held(&shared, &line).await;
+    if let Some(refusal) = refusal(&shared, &request) {
+        return refusal;
+    }
     let one_in = shared.one_in.load(SeqCst);
     if one_in == 0 || number % one_in != 0 {
         return next.run(request).await;
@@ -113,6 +144,16 @@ pub(super) async fn layer(
             hang_up()
         }
     }
+}
+
+fn refusal(shared: &Shared, request: &Request) -> Option<Response> {
+    let lacking = shared.lacking.lock().expect("nobody panics with it");
+    let lacking = lacking
+        .as_ref()
+        .filter(|lacking| (lacking.wanted)(request))?;
+    shared.refused.fetch_add(1, SeqCst);
+    let status = StatusCode::from_u16(lacking.status).expect("it is a status");
+    Some((status, lacking.body).into_response())
 }
 
 async fn wait_while_held(shared: &Shared, line: &str) {

@@ -6,7 +6,7 @@ use axum::Router;
 use seedbed_protocol::{
     manifest::Encoding,
     objects::StorageError,
-    snapshots::{SnapshotRepository, SnapshotsConfig},
+    snapshots::{SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy},
 };
 use tokio::task::JoinHandle;
 
@@ -46,6 +46,7 @@ impl ObjectServer {
             url: url.to_owned(),
             renditions: vec![Encoding::Identity],
             latest: false,
+            unreadable_rows: UnreadableRowsPolicy::Warn,
         };
         SnapshotRepository::open_with(&config, variables.iter().cloned())
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use seedbed_protocol::{
     manifest::Encoding,
-    settings::Secret,
+    settings::{Secret, keys::SecretEncoding},
+    snapshots::UnreadableRowsPolicy,
     telemetry::{LogConfig, LogFormat},
 };
 use seedbed_worker::settings::{
@@ -24,12 +25,14 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             compression: StreamCompression::None,
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(20),
-            max_reconnects: 3,
+            give_up_after: Duration::from_secs(2),
             max_streams: None,
+            max_line_mib: 64,
         },
         token: TokenConfig {
             algorithm: TokenAlgorithm::HS256,
             secret: Some(Secret::new(service.secret)),
+            secret_encoding: SecretEncoding::Auto,
             key_file: None,
             kid: Some(service.kid),
             subject: "seedbed".to_owned(),
@@ -44,6 +47,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             url: format!("file:{}", directory.path().join("snapshots").display()),
             renditions: vec![Encoding::Identity],
             latest: false,
+            unreadable_rows: UnreadableRowsPolicy::Warn,
         },
         worker: WorkerConfig {
             slots: Some(2),
@@ -58,6 +62,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             job_timeout: Duration::from_secs(120),
             job_deadline: Duration::from_secs(120),
             grace: Duration::ZERO,
+            heartbeat: Duration::from_secs(10),
             listen: None,
         },
         log: LogConfig {

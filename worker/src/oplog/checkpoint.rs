@@ -1,7 +1,7 @@
 //! The checkpoint that a stream is heading for: every bucket with its checksum, from `checkpoint` and
 //! `checkpoint_diff` lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use seedbed_protocol::{
     OpId,
@@ -41,6 +41,17 @@ struct BucketLine {
     /// A number that BSON may write as a double.
     #[serde(default)]
     count: f64,
+    /// Why the bucket is in the checkpoint. Services without Sync Streams do not say.
+    #[serde(default)]
+    subscriptions: Option<Vec<SubscriptionLine>>,
+}
+
+/// `{"default":n}` or `{"sub":n}`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct SubscriptionLine {
+    /// The place of an explicit subscription in the request; a number that BSON may write as a double.
+    #[serde(default)]
+    sub: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -63,11 +74,13 @@ fn op_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OpId, D::Error> {
 }
 
 /// A bucket of the target.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct TargetBucket {
     checksum: u32,
     priority: u8,
     operations: u64,
+    /// The explicit subscriptions that select it, by their place in the request.
+    explicit: Box<[usize]>,
 }
 
 /// The target of a stream: the checkpoint that it is heading for.
@@ -106,6 +119,12 @@ impl TargetCheckpoint {
                 checksum: bucket.checksum.0,
                 priority: bucket.priority.unwrap_or(DEFAULT_PRIORITY),
                 operations: bucket.count as u64,
+                explicit: bucket
+                    .subscriptions
+                    .iter()
+                    .flatten()
+                    .filter_map(|reason| Some(reason.sub? as usize))
+                    .collect(),
             };
             self.buckets.insert(bucket.bucket, state);
         }
@@ -136,6 +155,21 @@ impl TargetCheckpoint {
         self.streams
             .as_ref()
             .is_some_and(|streams| !streams.iter().any(|stream| stream.name == name))
+    }
+
+    /// Returns which of so many explicit subscriptions of the request select no bucket, by their place in it. None of a
+    /// service without Sync Streams, which does not say.
+    pub fn without_bucket(&self, subscriptions: usize) -> Vec<usize> {
+        if self.streams.is_none() {
+            return Vec::new();
+        }
+        let matched: HashSet<usize> = self
+            .buckets
+            .values()
+            .flat_map(|bucket| bucket.explicit.iter().copied())
+            .collect();
+        let places = 0..subscriptions;
+        places.filter(|place| !matched.contains(place)).collect()
     }
 
     /// Returns a stream that the service could not resolve, so that its rows are missing, and the reason.

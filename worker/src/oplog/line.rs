@@ -181,7 +181,7 @@ mod tests {
             {"bucket":"a","checksum":-1,"count":1,"priority":1,"subscriptions":[{"default":0}]},
             {"bucket":"b","checksum":4294967294,"count":7}],"streams":[{"name":"s","is_default":true,"errors":[]}]}}"#;
         let document = doc! { "checkpoint": { "last_op_id": "9", "buckets": [
-        { "bucket": "a", "checksum": -1, "count": 1, "priority": 1 },
+        { "bucket": "a", "checksum": -1, "count": 1, "priority": 1, "subscriptions": [{ "default": 0 }] },
         { "bucket": "b", "checksum": 4294967294.0, "count": 7.0 } ], "streams": [{ "name": "s" }] } };
         let from_text = kind(ndjson(text)).unwrap();
         assert_eq!(from_text, kind(bson(&document)).unwrap());

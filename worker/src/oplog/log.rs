@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     path::PathBuf,
     sync::{
         Arc,
@@ -17,8 +18,9 @@ use seedbed_protocol::{
     OpId,
     manifest::{BucketCheckpoint, Checkpoint},
 };
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
     checkpoint::TargetCheckpoint,
@@ -29,9 +31,12 @@ use super::{
 };
 use crate::powersync::{Line, StreamError};
 
-/// How many lines may wait for the thread, so that network and disk work at the same time. A line has up to about 1
-/// MiB.
+/// How many lines may wait for the thread, so that network and disk work at the same time.
 const WAITING_LINES: usize = 4;
+
+/// How many KiB of data lines may be decoded, wait and be written at a time. Lines have up to about 1 MiB; a larger one,
+/// which is a single large row, is alone.
+const WAITING_KIB: u32 = 8 << 10;
 
 /// Why a line was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +77,11 @@ pub struct OpLog {
     thread: Option<oneshot::Receiver<Result<Written, DatabaseError>>>,
     interrupt: InterruptOnDrop,
     is_loading: Arc<AtomicBool>,
+    /// What is left of [`WAITING_KIB`].
+    room: Arc<Semaphore>,
     target: Arc<TargetCheckpoint>,
+    /// The explicit subscriptions of the current stream's request, in its order.
+    subscriptions: Vec<RequestedSubscription>,
     /// Set if the log only compares: how far a client would have come.
     positions: Option<Checkpoint>,
 }
@@ -144,7 +153,9 @@ impl OpLog {
             thread: Some(thread),
             interrupt,
             is_loading,
+            room: Arc::new(Semaphore::new(WAITING_KIB as usize)),
             target: Arc::default(),
+            subscriptions: Vec::new(),
             positions: None,
         })
     }
@@ -157,18 +168,20 @@ impl OpLog {
     pub async fn request(&mut self) -> Result<String, DatabaseError> {
         let request = self.ask(Command::Start).await?;
         self.target = Arc::default();
+        self.subscriptions = subscriptions(&request)?;
         match &self.positions {
             Some(positions) => at_positions(&request, positions),
             None => Ok(request),
         }
     }
 
-    /// Reads a line and hands it to the thread. Returns as soon as there is room for it, but at a partly complete
+    /// Reads a line and hands it to the thread, as soon as there is room for it. Returns then, but at a partly complete
     /// checkpoint when everything before is written.
     ///
     /// # Errors
     /// [`OpLogError::Line`] when the line cannot be read; else what ended the thread.
     pub async fn accept(&mut self, line: Line) -> Result<Accepted, OpLogError> {
+        let room = self.room_for(&line).await;
         let decode = self.is_loading.load(Ordering::Relaxed);
         let ReadLine { line, kind, batch } = ReadLine::read(line, decode)?;
         Ok(match kind {
@@ -183,7 +196,7 @@ impl OpLog {
                 Accepted::Target
             }
             LineKind::Data { operations } => {
-                self.send(Command::Data(line, batch)).await?;
+                self.send(Command::Data(line, batch, room)).await?;
                 Accepted::Operations(operations)
             }
             LineKind::CheckpointPartiallyComplete(priority) => {
@@ -210,6 +223,16 @@ impl OpLog {
     /// Returns the checkpoint that the current stream is heading for.
     pub fn target(&self) -> &TargetCheckpoint {
         &self.target
+    }
+
+    /// Returns the explicit subscriptions that select no bucket of the target, as a person would write them: a stream
+    /// whose parameter is misspelt selects nothing.
+    pub fn without_bucket(&self) -> Vec<String> {
+        let places = self.target.without_bucket(self.subscriptions.len());
+        places
+            .into_iter()
+            .map(|place| self.subscriptions[place].to_string())
+            .collect()
     }
 
     /// Returns the target of a log that compares; each bucket's last operation is that of its positions.
@@ -247,6 +270,14 @@ impl OpLog {
             loaded,
             dense,
         })
+    }
+
+    /// Waits until so many bytes fit beside what the thread has not written yet.
+    async fn room_for(&self, line: &Line) -> Option<OwnedSemaphorePermit> {
+        let kib = u32::try_from(line.bytes.len() >> 10).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(kib.min(WAITING_KIB));
+        // It is never closed. When the thread has ended, what it had not written has made room.
+        room.await.ok()
     }
 
     async fn send_target(&mut self, line: Line) -> Result<(), DatabaseError> {
@@ -305,9 +336,45 @@ pub struct Synced {
     pub dense: bool,
 }
 
+/// An explicit subscription as the request has it.
+#[derive(Deserialize)]
+struct RequestedSubscription {
+    stream: String,
+    #[serde(default)]
+    parameters: Option<Value>,
+}
+
+impl fmt::Display for RequestedSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.parameters {
+            Some(parameters) => write!(f, "{:?} with the parameters {parameters}", self.stream),
+            None => write!(f, "{:?} without parameters", self.stream),
+        }
+    }
+}
+
+/// Returns the explicit subscriptions of a request.
+fn subscriptions(request: &str) -> Result<Vec<RequestedSubscription>, DatabaseError> {
+    #[derive(Default, Deserialize)]
+    struct Request {
+        #[serde(default)]
+        streams: Streams,
+    }
+    #[derive(Default, Deserialize)]
+    struct Streams {
+        #[serde(default)]
+        subscriptions: Vec<RequestedSubscription>,
+    }
+    let request: Request = serde_json::from_str(request).map_err(unexpected)?;
+    Ok(request.streams.subscriptions)
+}
+
+fn unexpected(error: serde_json::Error) -> DatabaseError {
+    DatabaseError::Core(format!("its request cannot be read: {error}"))
+}
+
 /// Turns the request of an empty database into that of one that has come as far as `positions`.
 fn at_positions(request: &str, positions: &Checkpoint) -> Result<String, DatabaseError> {
-    let unexpected = |e| DatabaseError::Core(format!("its request cannot be read: {e}"));
     let mut request: Map<String, Value> = serde_json::from_str(request).map_err(unexpected)?;
     let position = |bucket: &BucketCheckpoint| json!({ "name": bucket.bucket, "after": bucket.last_op.to_string() });
     let buckets = positions.buckets.iter().map(position).collect();

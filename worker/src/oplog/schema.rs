@@ -6,8 +6,10 @@
 
 mod file;
 mod inferred;
+mod raw;
 mod tables;
 
-pub use file::{RawTable, SchemaError};
+pub use file::SchemaError;
 pub(super) use inferred::Inference;
+pub use raw::RawTable;
 pub use tables::{GivenSchema, Schema};

@@ -124,6 +124,9 @@ pub(crate) fn open_alone(path: &Path, cache_kib: u32) -> Result<Connection, Data
     connection.pragma_update(None, "journal_mode", "off")?;
     connection.pragma_update(None, "synchronous", "off")?;
     connection.pragma_update(None, "locking_mode", "exclusive")?;
+    // Rows arrive in no order that a raw table's foreign keys could ask for, and a cascade would remove rows that the
+    // service still holds.
+    connection.pragma_update(None, "foreign_keys", "off")?;
     set_cache(&connection, cache_kib)?;
     Ok(connection)
 }

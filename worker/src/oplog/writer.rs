@@ -14,7 +14,7 @@ use std::{
 use rusqlite::Connection;
 use seedbed_protocol::message::StreamSubscription;
 use serde_json::{Map, Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::{
     bulk::Loader,
@@ -39,8 +39,13 @@ pub(super) struct Written {
 pub(super) enum Command {
     /// Opens a stream; the answer is the body of its request.
     Start(oneshot::Sender<String>),
-    /// A data line; its operations if they were decoded, or why the core extension has to take them.
-    Data(Line, Option<Result<Batch, Reason>>),
+    /// A data line; its operations if they were decoded, or why the core extension has to take them; and the room that it
+    /// takes until it is written.
+    Data(
+        Line,
+        Option<Result<Batch, Reason>>,
+        Option<OwnedSemaphorePermit>,
+    ),
     /// A `checkpoint` or `checkpoint_diff` line, and the target that it makes.
     Target(Line, Arc<TargetCheckpoint>),
     /// A line of another kind.
@@ -187,7 +192,7 @@ impl Writer {
             waited += waiting.elapsed();
             match command {
                 Some(Command::Start(reply)) => drop(reply.send(self.start()?)),
-                Some(Command::Data(line, batch)) => self.data(&line, batch)?,
+                Some(Command::Data(line, batch, _room)) => self.data(&line, batch)?,
                 Some(Command::Target(line, target)) => self.target(&line, target)?,
                 Some(Command::Other(line)) => drop(self.core.line(&self.connection, &line)?),
                 Some(Command::PartiallyComplete(line, priority, reply)) => {

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use opentelemetry_semantic_conventions::attribute::{
     HTTP_REQUEST_METHOD, HTTP_REQUEST_RESEND_COUNT, HTTP_RESPONSE_STATUS_CODE, SERVER_ADDRESS,
     SERVER_PORT, URL_FULL,
@@ -11,6 +12,7 @@ use opentelemetry_semantic_conventions::attribute::{
 use reqwest::{Response, header};
 use seedbed_protocol::{
     error::causes,
+    process::outbound::{self, next_within_origin},
     settings::Secret,
     telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext},
 };
@@ -42,6 +44,7 @@ pub struct PowerSyncClient {
     url: Url,
     accept: &'static str,
     accept_encoding: &'static str,
+    max_line: usize,
     idle_timeout: Duration,
 }
 
@@ -51,7 +54,7 @@ impl PowerSyncClient {
     /// # Errors
     /// [`StreamError::Endpoint`] when the setting is not a URL.
     pub fn new(config: &PowerSyncConfig) -> Result<Self, StreamError> {
-        let http = reqwest::Client::builder()
+        let http = outbound::client_without_redirects()
             .connect_timeout(config.connect_timeout)
             .user_agent(concat!("seedbed/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -70,6 +73,7 @@ impl PowerSyncClient {
                 StreamCompression::Gzip => "gzip",
                 StreamCompression::None => "identity",
             },
+            max_line: usize::from(config.max_line_mib) << 20,
             idle_timeout: config.idle_timeout,
         })
     }
@@ -101,31 +105,7 @@ impl PowerSyncClient {
     /// # Errors
     /// [`StreamError`] when the service does not answer with a stream.
     pub async fn open(&self, request: String, token: &Secret) -> Result<Lines, StreamError> {
-        let trace = TraceContext::of(&Span::current());
-        let traces = [
-            (TRACEPARENT, trace.traceparent),
-            (TRACESTATE, trace.tracestate),
-        ];
-        let mut post = self.http.post(self.url.clone());
-        for (name, value) in traces {
-            if let Some(value) = value {
-                post = post.header(name, value);
-            }
-        }
-        let sent = post
-            .header(header::AUTHORIZATION, format!("Token {}", token.expose()))
-            .header(header::ACCEPT, self.accept)
-            .header(header::ACCEPT_ENCODING, self.accept_encoding)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(request)
-            .send();
-        let answer = tokio::time::timeout(self.idle_timeout, sent).await;
-        let response = answer
-            .map_err(|_| StreamError::Idle(self.idle_timeout))?
-            .map_err(|e| StreamError::Unreachable {
-                url: self.url.clone(),
-                reason: causes(&e),
-            })?;
+        let response = self.follow(request.into(), token).await?;
         let status = i64::from(response.status().as_u16());
         Span::current().set_attribute(HTTP_RESPONSE_STATUS_CODE, status);
         if !response.status().is_success() {
@@ -147,7 +127,63 @@ impl PowerSyncClient {
         let encoding = header_text(&response, header::CONTENT_ENCODING);
         Span::current().set_attribute("http.response.header.content-type", content_type);
         Span::current().set_attribute("http.response.header.content-encoding", encoding);
-        Ok(Lines::new(format, response, self.idle_timeout))
+        Ok(Lines::new(format, response, self.idle_timeout).of_up_to(self.max_line))
+    }
+
+    /// Sends the request, again where redirects within the origin lead to: as it is, whatever their status, since there
+    /// is nothing to ask of this service but a stream.
+    async fn follow(&self, request: Bytes, token: &Secret) -> Result<Response, StreamError> {
+        let mut url = self.url.clone();
+        let mut redirects = 0;
+        loop {
+            let response = self.send(url.clone(), request.clone(), token).await?;
+            let status = response.status();
+            if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(response);
+            }
+            redirects += 1;
+            let location = header_text(&response, header::LOCATION);
+            let location = Some(location).filter(|location| !location.is_empty());
+            let next = next_within_origin(&url, location.as_deref(), redirects);
+            url = next.map_err(|reason| StreamError::Redirected {
+                url: self.url.clone(),
+                status,
+                reason,
+            })?;
+        }
+    }
+
+    async fn send(
+        &self,
+        url: Url,
+        request: Bytes,
+        token: &Secret,
+    ) -> Result<Response, StreamError> {
+        let trace = TraceContext::of(&Span::current());
+        let traces = [
+            (TRACEPARENT, trace.traceparent),
+            (TRACESTATE, trace.tracestate),
+        ];
+        let mut post = self.http.post(url);
+        for (name, value) in traces {
+            if let Some(value) = value {
+                post = post.header(name, value);
+            }
+        }
+        let sent = post
+            .header(header::AUTHORIZATION, format!("Token {}", token.expose()))
+            .header(header::ACCEPT, self.accept)
+            .header(header::ACCEPT_ENCODING, self.accept_encoding)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(request)
+            .send();
+        let answer = tokio::time::timeout(self.idle_timeout, sent).await;
+        answer
+            .map_err(|_| StreamError::Idle(self.idle_timeout))?
+            .map_err(|e| StreamError::Unreachable {
+                url: self.url.clone(),
+                reason: causes(&e),
+            })
     }
 
     async fn refused(&self, response: Response) -> StreamError {
@@ -181,6 +217,7 @@ fn stream_url(endpoint: &str) -> Result<Url, StreamError> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(bad("it must not carry a user or a password".to_owned()));
     }
+    outbound::refuse_link_local(&url).map_err(|e| bad(e.to_string()))?;
     url.path_segments_mut()
         .map_err(|()| bad("it has no path".to_owned()))?
         .pop_if_empty()

@@ -7,7 +7,7 @@ use super::{
     line::{Line, LineFormat},
 };
 
-/// The largest line that is accepted, in bytes. The service cuts data lines at about 1 MiB, but a single row may be
+/// The largest line that is accepted unless another limit is set, in bytes. The service cuts data lines at about 1 MiB, but a single row may be
 /// larger: its limit is 15 MiB.
 pub const MAX_LINE_BYTES: usize = 64 << 20;
 
@@ -20,6 +20,7 @@ pub struct LineBuffer {
     bytes: BytesMut,
     /// Up to here there is no newline.
     searched: usize,
+    most: usize,
 }
 
 impl LineBuffer {
@@ -29,7 +30,13 @@ impl LineBuffer {
             format,
             bytes: BytesMut::new(),
             searched: 0,
+            most: MAX_LINE_BYTES,
         }
+    }
+
+    /// Accepts lines of at most `most` bytes.
+    pub(super) fn accept_up_to(&mut self, most: usize) {
+        self.most = most;
     }
 
     /// Returns whether every byte that arrived was taken.
@@ -47,15 +54,18 @@ impl LineBuffer {
     /// Cuts one whole line from the front, if there is one. Skips blank lines.
     ///
     /// # Errors
-    /// [`StreamError::Malformed`] when the bytes are no line, or a line of more than [`MAX_LINE_BYTES`].
+    /// [`StreamError::Malformed`] when the bytes are no line, or a line of more bytes than are accepted.
     pub fn take(&mut self) -> Result<Option<Line>, StreamError> {
         loop {
+            self.skip_blank_lines();
             let whole = match self.format {
                 LineFormat::Bson => self.bson_length()?,
                 LineFormat::Ndjson => self.ndjson_length(),
             };
-            if whole.unwrap_or(self.bytes.len()) > MAX_LINE_BYTES {
-                let reason = format!("a line of more than {MAX_LINE_BYTES} bytes");
+            if whole.unwrap_or(self.bytes.len()) > self.most {
+                let most = self.most;
+                let reason =
+                    format!("a line of more than {most} bytes; see powersync.max_line_mib");
                 return Err(StreamError::Malformed(reason));
             }
             let Some(length) = whole.filter(|length| *length <= self.bytes.len()) else {
@@ -68,6 +78,14 @@ impl LineBuffer {
                     bytes,
                 }));
             }
+        }
+    }
+
+    /// Drops newlines from the front, all at once: a compressed megabyte of them is a few bytes.
+    fn skip_blank_lines(&mut self) {
+        if self.format == LineFormat::Ndjson && self.searched == 0 {
+            let line = self.bytes.iter().position(|byte| *byte != b'\n');
+            self.bytes.advance(line.unwrap_or(self.bytes.len()));
         }
     }
 

@@ -2,15 +2,28 @@
 //! a job that would wait longer goes back to the queue (`service/settle.rs`).
 //!
 //! A PowerSync service refuses streams above its limit with 429. Then every job of this worker waits before it
-//! opens another stream, and fewer streams are open at a time until some complete again: additive increase,
-//! multiplicative decrease, as in TCP.
+//! opens another stream. After a 429, and when the service answers slowly, fewer streams are open at a time until some
+//! complete again: additive increase, multiplicative decrease, as in TCP.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
+use tracing::warn;
+
+use super::tempo::Tempo;
+use crate::metrics::Metrics;
+
+/// What is left of the limit after a slow answer.
+const AFTER_SLOW: f64 = 0.75;
+
+/// What is left of the limit after a 429.
+const AFTER_REFUSAL: f64 = 0.5;
+
+/// A wait for the service's limit is logged once in this time.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// Hands out a [`Pass`] for each stream that may be open.
 #[derive(Debug)]
@@ -19,13 +32,32 @@ pub(crate) struct StreamGate {
     /// Wakes one waiting job when a place becomes free.
     freed: Notify,
     most: u16,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug)]
 struct State {
     open: u16,
-    limit: u16,
+    /// Its whole part is how many may be open.
+    limit: f64,
     closed_until: Option<Instant>,
+    /// When the limit was lowered last. Streams that were open then say nothing about the new one.
+    lowered: Option<Instant>,
+    tempo: Tempo,
+    /// When a wait was logged last.
+    told: Option<Instant>,
+}
+
+impl State {
+    fn allowed(&self) -> u16 {
+        // In range: it begins as a u16, and is never raised above that.
+        self.limit as u16
+    }
+
+    fn lower(&mut self, to: f64) {
+        self.limit = (self.limit * to).max(1.0);
+        self.lowered = Some(Instant::now());
+    }
 }
 
 /// Why a stream has to wait.
@@ -36,21 +68,30 @@ enum Obstacle {
 
 impl StreamGate {
     /// Returns a gate that allows `most` open streams; at least one.
-    pub(crate) fn new(most: u16) -> Self {
+    pub(crate) fn new(most: u16, metrics: Arc<Metrics>) -> Self {
         let most = most.max(1);
+        metrics.streams_allowed(most);
         Self {
             state: Mutex::new(State {
                 open: 0,
-                limit: most,
+                limit: most.into(),
                 closed_until: None,
+                lowered: None,
+                tempo: Tempo::new(),
+                told: None,
             }),
             freed: Notify::new(),
             most,
+            metrics,
         }
     }
 
     /// Waits for a place. The stream may be open as long as the pass is held.
     pub(crate) async fn enter(&self) -> Pass<'_> {
+        if let Ok(pass) = self.try_enter() {
+            return pass;
+        }
+        let _waiting = self.metrics.waiting_for_stream();
         loop {
             let freed = self.freed.notified();
             match self.try_enter() {
@@ -73,29 +114,40 @@ impl StreamGate {
             }
             state.closed_until = None;
         }
-        if state.open >= state.limit {
+        if state.open >= state.allowed() {
             return Err(Obstacle::Full);
         }
         state.open += 1;
-        if state.open < state.limit {
+        if state.open < state.allowed() {
             // Notifications are not counted: pass the wake-up on.
             self.freed.notify_one();
         }
-        Ok(Pass { gate: self })
+        Ok(Pass {
+            gate: self,
+            entered: Instant::now(),
+            was_slow: false,
+        })
     }
 
     /// Closes the gate for `pause` after the service refused a stream because it has too many; then half as many may
     /// be open. Refusals that arrive while the gate is closed belong to the same overload.
     pub(crate) fn overloaded(&self, pause: Duration) {
         let mut state = self.lock();
-        let until = Instant::now() + pause;
-        if state
-            .closed_until
-            .is_none_or(|closed| closed <= Instant::now())
-        {
-            state.limit = (state.limit / 2).max(1);
+        let now = Instant::now();
+        if state.closed_until.is_none_or(|closed| closed <= now) {
+            state.lower(AFTER_REFUSAL);
+            self.metrics.streams_allowed(state.allowed());
         }
-        state.closed_until = state.closed_until.max(Some(until));
+        state.closed_until = state.closed_until.max(Some(now + pause));
+        self.metrics.stream_refused();
+        if state.told.is_none_or(|told| now >= told + TOLD_EVERY) {
+            state.told = Some(now);
+            let (allowed, most) = (state.allowed(), self.most);
+            warn!(
+                allowed,
+                most, "waiting for PowerSync's limit of streams (429) for {pause:?}"
+            );
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -108,13 +160,32 @@ impl StreamGate {
 #[derive(Debug)]
 pub(crate) struct Pass<'a> {
     gate: &'a StreamGate,
+    entered: Instant,
+    was_slow: bool,
 }
 
 impl Pass<'_> {
-    /// Allows one more stream: this one completed, so the service can take it.
-    pub(crate) fn finished(self) {
+    /// Records how long the service took for the first checkpoint. When that is slow, fewer streams may be open.
+    pub(crate) fn answered(&mut self, took: Duration) {
         let mut state = self.gate.lock();
-        state.limit = (state.limit + 1).min(self.gate.most);
+        let is_slow = state.tempo.is_slow(took);
+        self.was_slow = is_slow;
+        if is_slow && state.lowered.is_none_or(|at| self.entered > at) {
+            state.lower(AFTER_SLOW);
+            self.gate.metrics.streams_allowed(state.allowed());
+        }
+    }
+
+    /// Allows a little more: this stream completed in time, so the service can take it. When as many as are allowed did,
+    /// that is one more.
+    pub(crate) fn finished(self) {
+        if self.was_slow {
+            return;
+        }
+        let mut state = self.gate.lock();
+        let limit = state.limit + 1.0 / f64::from(state.allowed());
+        state.limit = limit.min(self.gate.most.into());
+        self.gate.metrics.streams_allowed(state.allowed());
     }
 }
 
@@ -135,7 +206,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_overload_closes_the_gate_and_halves_what_may_be_open() {
-        let gate = StreamGate::new(4);
+        let gate = gate(4);
         let passes = [gate.enter().await, gate.enter().await, gate.enter().await];
         gate.overloaded(PAUSE);
         // Of the same overload: it does not halve again.
@@ -146,14 +217,43 @@ mod tests {
         assert_eq!(closed_at.elapsed(), PAUSE);
         assert!(gate.enter().now_or_never().is_none(), "two of four");
         first.finished();
+        gate.enter().await.finished();
         let _third = gate.enter().await;
         let _fourth = gate.enter().await;
         assert!(gate.enter().now_or_never().is_none(), "three of four");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn slow_answers_lower_what_may_be_open_once_a_round_and_fast_ones_raise_it_again() {
+        let gate = gate(8);
+        gate.enter().await.answered(Duration::from_millis(5));
+        let passes = [gate.enter().await, gate.enter().await];
+        tokio::time::advance(Duration::from_secs(1)).await;
+        for mut pass in passes {
+            pass.answered(Duration::from_secs(1));
+            pass.finished();
+        }
+        assert_eq!(gate.lock().allowed(), 6, "both were open in the same round");
+        for _ in 0..100 {
+            let mut pass = gate.enter().await;
+            pass.answered(Duration::from_millis(5));
+            pass.finished();
+        }
+        assert_eq!(gate.lock().allowed(), 8, "never more than at first");
+        for _ in 0..30 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            gate.enter().await.answered(Duration::from_secs(1));
+        }
+        assert_eq!(gate.lock().allowed(), 1, "never less than one");
+    }
+
+    fn gate(most: u16) -> StreamGate {
+        StreamGate::new(most, Arc::new(Metrics::new()))
+    }
+
     #[tokio::test]
     async fn a_place_that_becomes_free_is_taken_by_who_waits() {
-        let gate = StreamGate::new(1);
+        let gate = gate(1);
         let pass = gate.enter().await;
         let mut waiting = std::pin::pin!(gate.enter());
         assert!(waiting.as_mut().now_or_never().is_none());

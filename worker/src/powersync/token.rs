@@ -2,14 +2,16 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
     Algorithm, EncodingKey, Header,
     jwk::{Jwk, JwkSet, PublicKeyUse},
 };
 use seedbed_protocol::{
     message::Scope,
-    settings::{Secret, TemplateError, TextTemplate},
+    settings::{
+        Secret, TemplateError, TextTemplate,
+        keys::{self, KeyKind, SecretEncoding},
+    },
 };
 use serde_json::{Map, Value};
 
@@ -26,11 +28,9 @@ pub enum TokenError {
         "token.secret is not set: give the HS256 secret of PowerSync's client_auth in base64url (SEEDBED_TOKEN__SECRET)"
     )]
     NoSecret,
-    /// A secret that is not base64url.
-    #[error(
-        "token.secret is not base64url: {0}; give it as it stands in the `k` of PowerSync's JWK"
-    )]
-    SecretEncoding(base64::DecodeError),
+    /// A secret that is not written as `token.secret_encoding` says.
+    #[error("token.secret {0}")]
+    SecretEncoding(&'static str),
     /// RS256, ES256 or EdDSA without a key.
     #[error("token.key_file is not set: {0:?} needs a private key in PEM")]
     NoKeyFile(TokenAlgorithm),
@@ -46,7 +46,7 @@ pub enum TokenError {
         path: PathBuf,
         /// The configured algorithm.
         algorithm: TokenAlgorithm,
-        /// What the library says; it never quotes key material.
+        /// What the file is instead, and what to do; it never quotes key material.
         reason: String,
     },
     /// A lifetime of zero or above [`MAX_TOKEN_LIFETIME`].
@@ -70,6 +70,7 @@ pub struct TokenSigner {
     subject: TextTemplate,
     audience: Option<String>,
     lifetime: Duration,
+    secret_read_as: Option<SecretEncoding>,
 }
 
 impl TokenSigner {
@@ -83,13 +84,20 @@ impl TokenSigner {
         }
         let mut header = Header::new(algorithm(config));
         header.kid = config.kid.clone();
+        let (key, secret_read_as) = encoding_key(config)?;
         Ok(Self {
-            key: encoding_key(config)?,
+            key,
+            secret_read_as,
             header,
             subject: TextTemplate::parse(&config.subject)?,
             audience: config.audience.clone(),
             lifetime: config.lifetime,
         })
+    }
+
+    /// Returns how `token.secret` was read: in base64url or as plain text; `None` for the algorithms with a key file.
+    pub fn secret_read_as(&self) -> Option<SecretEncoding> {
+        self.secret_read_as
     }
 
     /// Returns a token for `scope`, valid from now.
@@ -135,7 +143,7 @@ impl TokenSigner {
 pub fn public_jwks(config: &TokenConfig) -> Result<JwkSet, TokenError> {
     let mut keys = Vec::new();
     if config.algorithm != TokenAlgorithm::HS256 {
-        let key = Jwk::from_encoding_key(&encoding_key(config)?, algorithm(config));
+        let key = Jwk::from_encoding_key(&encoding_key(config)?.0, algorithm(config));
         let mut key = key.map_err(|e| TokenError::Key {
             path: config.key_file.clone().unwrap_or_default(),
             algorithm: config.algorithm,
@@ -157,13 +165,16 @@ fn algorithm(config: &TokenConfig) -> Algorithm {
     }
 }
 
-fn encoding_key(config: &TokenConfig) -> Result<EncodingKey, TokenError> {
+type FromPem = fn(&[u8]) -> jsonwebtoken::errors::Result<EncodingKey>;
+
+/// The key, and how the secret was read if it is one.
+fn encoding_key(config: &TokenConfig) -> Result<(EncodingKey, Option<SecretEncoding>), TokenError> {
     let algorithm = config.algorithm;
-    let from_pem = match algorithm {
+    let (kind, from_pem): (KeyKind, FromPem) = match algorithm {
         TokenAlgorithm::HS256 => return secret_key(config),
-        TokenAlgorithm::RS256 => EncodingKey::from_rsa_pem,
-        TokenAlgorithm::ES256 => EncodingKey::from_ec_pem,
-        TokenAlgorithm::EdDSA => EncodingKey::from_ed_pem,
+        TokenAlgorithm::RS256 => (KeyKind::Rsa, EncodingKey::from_rsa_pem),
+        TokenAlgorithm::ES256 => (KeyKind::P256, EncodingKey::from_ec_pem),
+        TokenAlgorithm::EdDSA => (KeyKind::Ed25519, EncodingKey::from_ed_pem),
     };
     let path = config
         .key_file
@@ -173,28 +184,30 @@ fn encoding_key(config: &TokenConfig) -> Result<EncodingKey, TokenError> {
         path: path.clone(),
         source,
     })?;
-    from_pem(&pem).map_err(|e| TokenError::Key {
+    let read = keys::private_key(&pem, &path, kind)
+        .and_then(|()| from_pem(&pem).map_err(|e| e.to_string()));
+    let key = read.map_err(|reason| TokenError::Key {
         path,
         algorithm,
-        reason: e.to_string(),
-    })
+        reason,
+    })?;
+    Ok((key, None))
 }
 
-fn secret_key(config: &TokenConfig) -> Result<EncodingKey, TokenError> {
+fn secret_key(config: &TokenConfig) -> Result<(EncodingKey, Option<SecretEncoding>), TokenError> {
     let secret = config
         .secret
         .as_ref()
         .filter(|secret| !secret.expose().is_empty());
     let text = secret.ok_or(TokenError::NoSecret)?.expose();
-    // Padding is optional: the service's own loader takes both forms.
-    let bytes = URL_SAFE_NO_PAD
-        .decode(text.trim_end_matches('='))
-        .map_err(TokenError::SecretEncoding)?;
-    Ok(EncodingKey::from_secret(&bytes))
+    let key = config.secret_encoding.signing_key(text);
+    let key = key.map_err(TokenError::SecretEncoding)?;
+    Ok((EncodingKey::from_secret(&key.bytes), Some(key.read_as)))
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     use jsonwebtoken::{DecodingKey, Validation};
     use seedbed_protocol::StoreId;
     use serde_json::json;
@@ -207,6 +220,7 @@ mod tests {
             secret: Some(Secret::new(
                 URL_SAFE_NO_PAD.encode("a secret of thirty-two bytes ...."),
             )),
+            secret_encoding: SecretEncoding::Auto,
             key_file: None,
             kid: Some("seed".to_owned()),
             subject: "seedbed-{{ store_id }}".to_owned(),

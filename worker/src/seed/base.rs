@@ -10,13 +10,14 @@ use seedbed_protocol::{
     message::{BaseSnapshot, SeedJob},
 };
 use serde_json::json;
+use tracing::info;
 
 use super::{
     download::{Compared, Downloader},
     download_error::DownloadError,
     error::SeedError,
 };
-use crate::snapshot::{Uploader, smallest};
+use crate::snapshot::{Uploader, smallest, verify::VerifyError};
 
 /// The size of an operation in a stream when nothing better is known, in bytes: a small row.
 const BYTES_PER_OPERATION: f64 = 500.0;
@@ -59,6 +60,7 @@ impl BasePolicy {
         let Compared {
             checkpoint,
             download,
+            ..
         } = downloader.compare(job, &base.checkpoint).await?;
         let store_id = &job.scope.store_id;
         let reuse = if base.checkpoint.same_rows(&checkpoint) {
@@ -69,6 +71,13 @@ impl BasePolicy {
             }
         } else if self.pays(base, &checkpoint) {
             Reuse::Resume
+        } else if base.checkpoint.generation() != checkpoint.generation() {
+            info!(
+                from = base.checkpoint.generation(),
+                to = checkpoint.generation(),
+                "downloading all rows: the sync config has changed"
+            );
+            Reuse::Nothing(FullReason::Config)
         } else {
             Reuse::Nothing(FullReason::Changed)
         };
@@ -146,6 +155,8 @@ impl BasePolicy {
 /// download is then right at once.
 pub(super) fn blames_the_base(error: &SeedError) -> Option<FullReason> {
     match error {
+        // It is the row at its source.
+        SeedError::Verify(VerifyError::UnreadableRows(_)) => None,
         SeedError::Base(_) => Some(FullReason::BaseFile),
         SeedError::Download(DownloadError::Checksum(_) | DownloadError::Database(_))
         | SeedError::Verify(_)

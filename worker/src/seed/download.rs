@@ -27,12 +27,16 @@ pub(super) struct Downloaded {
     pub(super) database: Synced,
     /// What the download took.
     pub(super) download: Download,
+    /// Explicit subscriptions that select no bucket.
+    pub(super) without_bucket: Vec<String>,
 }
 
 /// What the service holds for a job, and what the comparison took.
 pub(super) struct Compared {
     pub(super) checkpoint: Checkpoint,
     pub(super) download: Download,
+    /// Explicit subscriptions that select no bucket.
+    pub(super) without_bucket: Vec<String>,
 }
 
 /// Downloads stores from one PowerSync service.
@@ -99,9 +103,14 @@ impl Downloader {
     ) -> Result<Downloaded, DownloadError> {
         let until = Until::Complete { checksum_retries };
         let mut download = self.streams.follow(job, &mut log, until).await?;
+        let without_bucket = log.without_bucket();
         let database = log.finish().await?;
         download.waited_millis = database.waited.as_millis().try_into().unwrap_or(u64::MAX);
-        Ok(Downloaded { database, download })
+        Ok(Downloaded {
+            database,
+            download,
+            without_bucket,
+        })
     }
 
     /// Asks the service what it holds for `job`, as a client would that has come as far as `positions`. The service
@@ -119,6 +128,7 @@ impl Downloader {
         Ok(Compared {
             checkpoint: log.compared(),
             download,
+            without_bucket: log.without_bucket(),
         })
     }
 
@@ -126,11 +136,15 @@ impl Downloader {
     ///
     /// # Errors
     /// The error that the job would fail with.
-    pub(super) async fn probe(&self, job: &SeedJob) -> Result<Checkpoint, DownloadError> {
+    pub(super) async fn probe(&self, job: &SeedJob) -> Result<Compared, DownloadError> {
         let nothing = Checkpoint::default();
         let mut log = self.comparing_log(job, nothing).await?;
         self.streams.probe(job, &mut log).await?;
-        Ok(log.compared())
+        Ok(Compared {
+            checkpoint: log.compared(),
+            download: Download::default(),
+            without_bucket: log.without_bucket(),
+        })
     }
 
     async fn comparing_log(

@@ -22,8 +22,8 @@ pub enum DownloadError {
         "the claims select no bucket at all: is the store in the source, and do the sync config's parameters use these claims?"
     )]
     NoBucket,
-    /// The service does not know a stream that the job subscribes to.
-    #[error("the service's sync config has no stream {0:?}; check [[streams]]")]
+    /// The service does not know streams that the job subscribes to; their names, quoted.
+    #[error("the service's sync config has no stream {0}; check [[streams]]")]
     UnknownStream(String),
     /// The service could not resolve a stream, so that its rows would be missing.
     #[error("the service could not resolve the stream {stream:?}: {reason}")]

@@ -1,16 +1,16 @@
 //! One attempt at a job, from top to bottom: reuse the base or download every row, then scrub, vacuum, verify, upload.
 
-use std::sync::Arc;
+use std::{borrow::Cow, fmt::Display, sync::Arc};
 
 use chrono::Utc;
 use opentelemetry::KeyValue;
 use seedbed_protocol::{
-    manifest::{Checkpoint, Download, FullReason, Manifest, Origin},
+    manifest::{Checkpoint, Download, FullReason, Manifest, Notes, Origin},
     message::{BaseSnapshot, SeedJob, Start},
-    snapshots::SnapshotRepository,
+    snapshots::{SnapshotRepository, UnreadableRowsPolicy},
     telemetry::trace::trace_id,
 };
-use tracing::{Span, info};
+use tracing::{Span, info, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{
@@ -27,7 +27,7 @@ use crate::{
     settings::WorkerSettings,
     snapshot::{
         Uploader, scrub,
-        verify::{Expected, FileFacts, SnapshotFile},
+        verify::{Expected, FileFacts, SnapshotFile, VerifyError},
         write,
     },
 };
@@ -52,6 +52,7 @@ pub(crate) struct Seeder {
     uploader: Uploader,
     schema: Schema,
     work: WorkDirectory,
+    unreadable_rows: UnreadableRowsPolicy,
     metrics: Arc<Metrics>,
 }
 
@@ -74,6 +75,7 @@ impl Seeder {
             uploader: Uploader::new(repository, &settings.snapshots),
             schema,
             work: WorkDirectory::open(&settings.worker.directory)?,
+            unreadable_rows: settings.snapshots.unreadable_rows,
             metrics,
         })
     }
@@ -83,12 +85,17 @@ impl Seeder {
         self.downloader.progress()
     }
 
-    /// Opens the stream that `job` would sync and reads its first checkpoint, but no data.
+    /// Opens the stream that `job` would sync and reads its first checkpoint, but no data. Also returns the explicit
+    /// subscriptions that select no bucket.
     ///
     /// # Errors
     /// The error that the job would fail with.
-    pub(crate) async fn probe(&self, job: &SeedJob) -> Result<Checkpoint, SeedError> {
-        Ok(self.downloader.probe(job).await?)
+    pub(crate) async fn probe(
+        &self,
+        job: &SeedJob,
+    ) -> Result<(Checkpoint, Vec<String>), SeedError> {
+        let probed = self.downloader.probe(job).await?;
+        Ok((probed.checkpoint, probed.without_bucket))
     }
 
     /// Seeds the job's store. When this returns a manifest, a verified snapshot and that manifest are in the
@@ -153,6 +160,8 @@ struct VerifiedFile {
     loose_operations: u64,
     checkpoint: Checkpoint,
     facts: FileFacts,
+    /// What a person should know of it.
+    notes: Vec<String>,
 }
 
 /// An attempt at a job, under way.
@@ -176,6 +185,9 @@ impl<'a> Attempt<'a> {
     /// Tries to reuse `base`. If the base itself may be at fault, this is not an error: every row is downloaded
     /// instead.
     async fn reuse(&mut self, base: &BaseSnapshot) -> Result<Reused, SeedError> {
+        let Some(base) = &self.whole(base).await else {
+            return Ok(Reused::Nothing(FullReason::BaseFile));
+        };
         let Seeder {
             downloader,
             base_policy,
@@ -201,6 +213,24 @@ impl<'a> Attempt<'a> {
                 let reason = KeyValue::new("seedbed.reason", error.to_string());
                 Span::current().add_event("start over", vec![why, reason]);
                 Ok(Reused::Nothing(because))
+            }
+        }
+    }
+
+    /// Returns `base` with all buckets, which the manifest has if the message has not; `None`, and a word in the log, if
+    /// they are nowhere.
+    async fn whole<'b>(&self, base: &'b BaseSnapshot) -> Option<Cow<'b, BaseSnapshot>> {
+        if base.checkpoint.is_whole() {
+            return Some(Cow::Borrowed(base));
+        }
+        match self.seeder.uploader.checkpoint_of(&base.renditions).await {
+            Ok(checkpoint) => Some(Cow::Owned(BaseSnapshot {
+                checkpoint,
+                ..base.clone()
+            })),
+            Err(error) => {
+                info!("downloading all rows: {error}");
+                None
             }
         }
     }
@@ -243,6 +273,7 @@ impl<'a> Attempt<'a> {
         directory: JobDirectory,
     ) -> Result<VerifiedFile, SeedError> {
         self.download += downloaded.download;
+        let mut notes: Vec<_> = downloaded.without_bucket.iter().map(no_bucket).collect();
         // The interrupt is held here, outside of the threads: they stop when this future is dropped.
         let Synced {
             connection,
@@ -264,20 +295,30 @@ impl<'a> Attempt<'a> {
             let file = SnapshotFile::open(&file)?;
             let _interrupts = file.interrupts();
             let (schema, checkpoint) = (self.seeder.schema.clone(), checkpoint.clone());
+            let refuse = self.seeder.unreadable_rows == UnreadableRowsPolicy::Refuse;
             let verify = move || {
-                file.verify(&Expected {
+                let facts = file.verify(&Expected {
                     checkpoint: Some(&checkpoint),
                     raw_tables: schema.raw_tables(),
-                })
+                })?;
+                if refuse {
+                    facts.refuse_unreadable()?;
+                }
+                Ok::<_, VerifyError>(facts)
             };
             blocking(verify).await
         };
         let facts = self.steps.run("verify", verifying).await?;
+        notes.extend(facts.unreadable.iter().map(ToString::to_string));
+        for note in &notes {
+            warn!(store_id = %self.job.scope.store_id, "{note}");
+        }
         Ok(VerifiedFile {
             directory,
             loose_operations: loose.unwrap_or_default(),
             checkpoint,
             facts,
+            notes,
         })
     }
 
@@ -307,10 +348,19 @@ impl<'a> Attempt<'a> {
             download,
             steps: steps.into_timings(),
             trace_id: trace_id(&Span::current()),
+            notes: Notes(file.notes),
         };
         let path = file.directory.file(SNAPSHOT_FILE);
         let upload = seeder.uploader.snapshot(&path, manifest);
         let manifest = try_step(&seeder.metrics, "upload", upload).await?;
         Ok(Seeded::Snapshot(Box::new(manifest)))
     }
+}
+
+/// Returns the note about an explicit subscription that selects no bucket. A store may truly have none, so this is no
+/// error.
+fn no_bucket(subscription: impl Display) -> String {
+    format!(
+        "the subscription to {subscription} selects no bucket, so its rows are missing: is a parameter misspelt?"
+    )
 }

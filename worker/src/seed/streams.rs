@@ -1,7 +1,14 @@
 //! Follows the streams of one store: connects, hands each line to the operation log, counts, and resumes a stream that
-//! breaks off from the last operation that has arrived.
+//! breaks off from the last operation that has arrived. What has arrived is kept for as long as `patience` has time left.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use opentelemetry::KeyValue;
 use opentelemetry_semantic_conventions::attribute::ERROR_TYPE;
@@ -11,27 +18,26 @@ use seedbed_protocol::{
     settings::Secret,
     telemetry::trace::{attribute, fail},
 };
+use tokio::time::Instant;
 use tracing::{Instrument, Span, debug, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::{config_error::ConfigError, download_error::DownloadError};
+use super::{
+    config_error::ConfigError,
+    download_error::DownloadError,
+    patience::{LONGEST_PAUSE, Patience},
+};
 use crate::{
-    backoff::Backoff,
     metrics::{Counters, Metrics},
     oplog::{Accepted, Applied, OpLog, TargetCheckpoint},
-    powersync::{PowerSyncClient, StreamError, StreamGate, TokenError, TokenSigner},
+    powersync::{
+        Lines, Pass, PowerSyncClient, Reopenings, StreamError, StreamGate, TokenError, TokenSigner,
+    },
     settings::WorkerSettings,
 };
 
-/// The longest pause that a job waits by itself. Beyond it, the job goes back to the queue and its slot to another one.
-const LONGEST_STREAM_PAUSE: Duration = Duration::from_secs(10);
-
-/// The pauses before a stream that brought nothing is opened again.
-const STREAM_BACKOFF: Backoff = Backoff {
-    first: Duration::from_millis(250),
-    longest: LONGEST_STREAM_PAUSE,
-    jitter: 0.5..1.0,
-};
+/// A job without any row tries so often, unless the service is away for everybody; then its slot goes to another job.
+const TRIES_WITHOUT_ROWS: u32 = 5;
 
 /// How far to follow a store's streams.
 #[derive(Clone, Copy)]
@@ -47,7 +53,10 @@ pub(super) struct Streams {
     client: PowerSyncClient,
     gate: StreamGate,
     signer: TokenSigner,
-    max_reconnects: u32,
+    reopenings: Reopenings,
+    give_up_after: Duration,
+    /// How many streams have ended as they should.
+    completed: AtomicU64,
     progress: Arc<Counters>,
     metrics: Arc<Metrics>,
 }
@@ -61,9 +70,11 @@ impl Streams {
         let max_streams = max_streams.unwrap_or_else(|| settings.worker.slots());
         Ok(Self {
             client: PowerSyncClient::new(&settings.powersync)?,
-            gate: StreamGate::new(max_streams),
+            gate: StreamGate::new(max_streams, metrics.clone()),
+            reopenings: Reopenings::new(max_streams),
             signer: TokenSigner::new(&settings.token)?,
-            max_reconnects: settings.powersync.max_reconnects,
+            give_up_after: settings.powersync.give_up_after,
+            completed: AtomicU64::new(0),
             progress: Arc::default(),
             metrics,
         })
@@ -80,14 +91,17 @@ impl Streams {
         log: &mut OpLog,
         until: Until,
     ) -> Result<Download, DownloadError> {
+        let request = log.request().await?;
         let mut following = Following {
             streams: self,
             job,
             log,
             until,
+            patience: Patience::new(self.give_up_after, &request),
+            completed_before: 0,
             download: Download::default(),
         };
-        following.run().await?;
+        following.run(request).await?;
         Ok(following.download)
     }
 
@@ -95,14 +109,20 @@ impl Streams {
     pub(super) async fn probe(&self, job: &SeedJob, log: &mut OpLog) -> Result<(), DownloadError> {
         let request = log.request().await?;
         let token = self.signer.sign(&job.scope)?;
-        let mut lines = self.client.open(request, &token).await?;
-        while let Some(line) = lines.next().await? {
+        let mut patience = Patience::new(self.give_up_after, &request);
+        let mut lines = patience.wait(self.open(request, &token)).await?;
+        while let Some(line) = patience.wait(lines.next()).await? {
             if let Accepted::Target = log.accept(line).await? {
                 return check_target(log.target(), job);
             }
         }
         let early = "the service ended it before the first checkpoint";
         Err(StreamError::Dropped(early.to_owned()).into())
+    }
+
+    async fn open(&self, request: String, token: &Secret) -> Result<Lines, StreamError> {
+        let opened = self.client.open(request, token).await;
+        opened.map_err(|error| error.with_secret(self.signer.secret_read_as()))
     }
 
     fn sign(&self, job: &SeedJob) -> Result<Secret, TokenError> {
@@ -121,6 +141,9 @@ struct Following<'a> {
     job: &'a SeedJob,
     log: &'a mut OpLog,
     until: Until,
+    patience: Patience,
+    /// How many streams of all jobs had completed when this job's began to bring nothing.
+    completed_before: u64,
     download: Download,
 }
 
@@ -142,30 +165,29 @@ impl From<Applied> for Ended {
 }
 
 impl Following<'_> {
-    /// Opens streams until the log has what is wanted.
-    async fn run(&mut self) -> Result<(), DownloadError> {
-        let mut fruitless = 0;
+    /// Opens streams until the log has what is wanted, the first with `request`.
+    async fn run(&mut self, mut request: String) -> Result<(), DownloadError> {
         let mut wrong_checksums = 0;
         loop {
-            let before = self.download.operations;
-            match self.stream_once().await {
+            let error = match self.stream_once(request).await {
                 Ok(Ended::Enough) => return Ok(()),
                 Ok(Ended::Refused(reason)) => {
                     wrong_checksums += 1;
                     if wrong_checksums > self.checksum_retries() {
                         return Err(DownloadError::Checksum(reason));
                     }
+                    request = self.log.request().await?;
+                    self.patience.operations_dropped(&request);
+                    StreamError::Dropped(reason)
                 }
-                Err(DownloadError::Stream(error)) if error.is_transient() => {
-                    fruitless = if self.download.operations > before {
-                        0
-                    } else {
-                        fruitless + 1
-                    };
-                    self.wait_after(error, fruitless).await?;
+                Err(DownloadError::Stream(error)) if error.is_retried_within_attempt() => {
+                    request = self.log.request().await?;
+                    self.patience.stream_ended(&request);
+                    error
                 }
                 Err(error) => return Err(error),
-            }
+            };
+            self.wait_after(error).await?;
         }
     }
 
@@ -176,17 +198,21 @@ impl Following<'_> {
         }
     }
 
-    /// Waits before the next stream, or returns `error` if this attempt should not open one: after too many fruitless
-    /// streams in a row, or when the pause would be too long.
-    async fn wait_after(&self, error: StreamError, fruitless: u32) -> Result<(), StreamError> {
-        let pause = pause(fruitless, error.retry_after());
-        if error.is_overload() {
+    /// Waits before the next stream, or returns why this attempt should not open one.
+    async fn wait_after(&mut self, error: StreamError) -> Result<(), StreamError> {
+        let pause = self.patience.pause(&error);
+        let is_overload = error.is_overload();
+        if is_overload {
             self.streams.gate.overloaded(pause);
         }
-        if fruitless > self.streams.max_reconnects || pause > LONGEST_STREAM_PAUSE {
+        let operations = self.download.operations;
+        // Nothing is lost when a job without rows waits in the queue, and another one gets its slot.
+        if operations == 0 && self.is_better_queued(is_overload, pause) {
             return Err(error);
         }
-        let operations = self.download.operations;
+        if !self.patience.spend(pause) {
+            return Err(self.patience.gave_up(Some(error)));
+        }
         let resumed = vec![
             KeyValue::new(ERROR_TYPE, error.name()),
             KeyValue::new("seedbed.operations", attribute(operations)),
@@ -195,26 +221,42 @@ impl Following<'_> {
         Span::current().add_event("resume", resumed);
         debug!(operations, "resuming the stream in {pause:?}: {error}");
         // After an overload, the gate makes every job wait.
-        if !error.is_overload() {
-            tokio::time::sleep(pause).await;
+        if !is_overload {
+            tokio::time::sleep(pause.max(self.streams.reopenings.wait())).await;
         }
         Ok(())
     }
 
-    /// Opens a stream where the last one ended, and follows it.
-    async fn stream_once(&mut self) -> Result<Ended, DownloadError> {
-        let request = self.log.request().await?;
+    /// Returns whether to give the slot to another job: the service has no place for this one, or it brings others forward
+    /// but not this one.
+    fn is_better_queued(&mut self, is_overload: bool, pause: Duration) -> bool {
+        let completed = self.streams.completed.load(Ordering::Relaxed);
+        let fruitless = self.patience.fruitless();
+        if fruitless <= 1 {
+            self.completed_before = completed;
+        }
+        let has_tried = fruitless > TRIES_WITHOUT_ROWS;
+        match is_overload {
+            true => has_tried || pause > LONGEST_PAUSE,
+            false => has_tried && completed > self.completed_before,
+        }
+    }
+
+    /// Opens a stream with `request`, and follows it.
+    async fn stream_once(&mut self, request: String) -> Result<Ended, DownloadError> {
         let token = self.streams.sign(self.job)?;
-        let pass = self.streams.gate.enter().await;
+        let mut pass = self.streams.gate.enter().await;
         let before = self.download;
         let span = self.streams.client.span(before.connections);
         self.download.connections += 1;
-        let ended = self.lines(request, &token).instrument(span.clone()).await;
+        let lines = self.lines(request, &token, &mut pass);
+        let ended = lines.instrument(span.clone()).await;
         let operations = self.download.operations - before.operations;
         span.set_attribute("seedbed.operations", attribute(operations));
         let bytes = self.download.bytes - before.bytes;
         span.set_attribute("seedbed.bytes", attribute(bytes));
         if ended.is_ok() {
+            self.streams.completed.fetch_add(1, Ordering::Relaxed);
             pass.finished();
         }
         match &ended {
@@ -226,18 +268,38 @@ impl Following<'_> {
     }
 
     /// Hands the lines of one stream to the log.
-    async fn lines(&mut self, request: String, token: &Secret) -> Result<Ended, DownloadError> {
-        let mut lines = self.streams.client.open(request, token).await?;
-        while let Some(line) = lines.next().await? {
+    async fn lines(
+        &mut self,
+        request: String,
+        token: &Secret,
+        pass: &mut Pass<'_>,
+    ) -> Result<Ended, DownloadError> {
+        let opened = Instant::now();
+        let mut is_answered = false;
+        let mut lines = self
+            .patience
+            .wait(self.streams.open(request, token))
+            .await?;
+        while let Some(line) = self.patience.wait(lines.next()).await? {
             let bytes = line.bytes.len() as u64;
             self.download.bytes += bytes;
+            let took = opened.elapsed();
             let accepted = self.log.accept(line).await?;
-            self.count(&accepted, bytes);
+            if self.count(&accepted, bytes) {
+                lines.operation_arrived();
+                self.patience.operations_arrived();
+            }
+            if !is_answered && matches!(accepted, Accepted::Target) {
+                is_answered = true;
+                pass.answered(took);
+            }
             match accepted {
                 Accepted::Target if matches!(self.until, Until::Target) => {
                     check_target(self.log.target(), self.job)?;
                     return Ok(Ended::Enough);
                 }
+                // Before any row is downloaded.
+                Accepted::Target => check_streams(self.log.target(), self.job)?,
                 Accepted::PartiallyComplete(Applied::No(reason)) => {
                     return Ok(Ended::Refused(reason));
                 }
@@ -255,7 +317,8 @@ impl Following<'_> {
         Err(StreamError::Dropped(early.to_owned()).into())
     }
 
-    fn count(&mut self, accepted: &Accepted, bytes: u64) {
+    /// Counts what has arrived; returns whether there are operations.
+    fn count(&mut self, accepted: &Accepted, bytes: u64) -> bool {
         let operations = match accepted {
             Accepted::Operations(operations) => *operations,
             _ => 0,
@@ -263,23 +326,14 @@ impl Following<'_> {
         self.download.operations += operations;
         self.streams.progress.add(operations, bytes);
         self.streams.metrics.downloaded(operations, bytes);
+        operations > 0
     }
 }
 
 /// Refuses a target without buckets, or without a stream that the job subscribes to: its snapshot would look like a
 /// good one.
 fn check_target(target: &TargetCheckpoint, job: &SeedJob) -> Result<(), DownloadError> {
-    if let Some(unknown) = job
-        .subscriptions
-        .iter()
-        .find(|s| target.lacks_stream(&s.stream))
-    {
-        return Err(DownloadError::UnknownStream(unknown.stream.clone()));
-    }
-    if let Some((stream, reason)) = target.broken_stream() {
-        let (stream, reason) = (stream.to_owned(), reason.to_owned());
-        return Err(DownloadError::BrokenStream { stream, reason });
-    }
+    check_streams(target, job)?;
     if target.is_empty() {
         Err(DownloadError::NoBucket)
     } else {
@@ -287,11 +341,23 @@ fn check_target(target: &TargetCheckpoint, job: &SeedJob) -> Result<(), Download
     }
 }
 
-/// Returns no pause after a stream that brought something, else a growing one; at least what the service asks for.
-fn pause(fruitless: u32, retry_after: Option<Duration>) -> Duration {
-    let pause = match fruitless {
-        0 => Duration::ZERO,
-        _ => STREAM_BACKOFF.pause(fruitless),
-    };
-    pause.max(retry_after.unwrap_or_default())
+/// Refuses a target without a stream that the job subscribes to, or whose rows would be missing.
+fn check_streams(target: &TargetCheckpoint, job: &SeedJob) -> Result<(), DownloadError> {
+    let unknown: BTreeSet<String> = job
+        .subscriptions
+        .iter()
+        .filter(|subscription| target.lacks_stream(&subscription.stream))
+        .map(|subscription| format!("{:?}", subscription.stream))
+        .collect();
+    if !unknown.is_empty() {
+        let unknown: Vec<_> = unknown.into_iter().collect();
+        return Err(DownloadError::UnknownStream(
+            unknown.join(" and no stream "),
+        ));
+    }
+    if let Some((stream, reason)) = target.broken_stream() {
+        let (stream, reason) = (stream.to_owned(), reason.to_owned());
+        return Err(DownloadError::BrokenStream { stream, reason });
+    }
+    Ok(())
 }

@@ -16,8 +16,9 @@ use seedbed_protocol::{
     broker::Broker,
     telemetry::{METRICS_CONTENT_TYPE, metrics_text},
 };
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio::{net::TcpListener, runtime::Builder};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::error;
 
 /// What readiness depends on.
 #[derive(Clone)]
@@ -26,28 +27,41 @@ struct Probed {
     drain: CancellationToken,
 }
 
-/// The HTTP server of the probes.
+/// The HTTP server of the probes, on a thread and a runtime of its own: whatever jobs do, it answers. It ends when this is
+/// dropped.
+#[derive(Debug)]
 pub struct HealthServer {
-    listener: TcpListener,
     address: SocketAddr,
-    probed: Probed,
+    _running: DropGuard,
 }
 
 impl HealthServer {
     /// Listens on `address`, for a worker on `broker` that takes no more jobs after `drain`.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
-    pub async fn bind(
+    /// When the address cannot be listened on, or the system refuses a thread.
+    pub fn start(
         address: SocketAddr,
         broker: Arc<dyn Broker>,
         drain: CancellationToken,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let running = stop.clone().drop_guard();
+        let probed = Probed { broker, drain };
+        let serving = move || {
+            if let Err(error) = serve(listener, probed, &stop) {
+                error!("probes are not answered: {error}");
+            }
+        };
+        std::thread::Builder::new()
+            .name("probes".to_owned())
+            .spawn(serving)?;
         Ok(Self {
-            address: listener.local_addr()?,
-            listener,
-            probed: Probed { broker, drain },
+            address,
+            _running: running,
         })
     }
 
@@ -55,19 +69,27 @@ impl HealthServer {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+}
 
-    /// Serves until the future is dropped.
-    ///
-    /// # Errors
-    /// Never in practice: failures of single connections are not returned.
-    pub async fn serve(self) -> io::Result<()> {
-        let routes = Router::new()
-            .route("/healthz", get(|| async { "ok\n" }))
-            .route("/readyz", get(ready))
-            .route("/metrics", get(metrics))
-            .with_state(self.probed);
-        axum::serve(self.listener, routes).await
-    }
+/// Serves until `stop`, on this thread.
+fn serve(
+    listener: std::net::TcpListener,
+    probed: Probed,
+    stop: &CancellationToken,
+) -> io::Result<()> {
+    let routes = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(probed);
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::from_std(listener)?;
+        tokio::select! {
+            served = axum::serve(listener, routes) => served,
+            () = stop.cancelled() => Ok(()),
+        }
+    })
 }
 
 async fn metrics() -> impl IntoResponse {

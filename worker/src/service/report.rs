@@ -15,7 +15,11 @@ use seedbed_protocol::{
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::identity::Identity;
 use crate::seed::SeedError;
+
+/// How much of an error goes into an event, in bytes: some repeat what a service answered.
+const MAX_ERROR_BYTES: usize = 16 * 1024;
 
 /// Publishes the events of one worker.
 pub(super) struct EventReporter {
@@ -26,8 +30,7 @@ pub(super) struct EventReporter {
 
 impl EventReporter {
     pub(super) fn new(broker: Arc<dyn Broker>) -> Self {
-        let host = gethostname::gethostname();
-        let worker = format!("{}-{}", host.display(), std::process::id());
+        let Identity { worker, .. } = Identity::of_this_process();
         Self { broker, worker }
     }
 
@@ -58,10 +61,12 @@ impl EventReporter {
 
 /// Returns a failure as events have it; `retry_at` is when the job is retried, if it is.
 pub(super) fn failure_of(error: &SeedError, retry_at: Option<DateTime<Utc>>) -> Failure {
+    let mut message = error.to_string();
+    message.truncate(message.floor_char_boundary(MAX_ERROR_BYTES));
     Failure {
         kind: error.kind(),
         step: error.step().to_owned(),
-        message: error.to_string(),
+        message,
         retry_at,
     }
 }

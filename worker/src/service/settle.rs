@@ -14,7 +14,7 @@ use seedbed_protocol::{
     telemetry::trace::{TraceContext, fail, trace_id},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, error, info, warn};
+use tracing::{Instrument, Span, debug, error, info, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{
@@ -98,7 +98,14 @@ impl Settler {
             }
         };
         match seeded {
-            Ok(Seeded::Snapshot(manifest)) => self.complete(&job, delivery, manifest).await,
+            Ok(Seeded::Snapshot(manifest)) => match self.report_snapshot(&job, manifest).await {
+                Err(BrokerError::Message(error)) => self.fail(job, delivery, &error.into()).await,
+                reported => {
+                    reported?;
+                    delivery.ack().await?;
+                    Ok(JobOutcome::Seeded)
+                }
+            },
             Ok(Seeded::Unchanged {
                 base,
                 checkpoint,
@@ -147,19 +154,16 @@ impl Settler {
         }
     }
 
-    async fn complete(
+    async fn report_snapshot(
         &self,
         job: &SeedJob,
-        delivery: Delivery,
         manifest: Box<Manifest>,
-    ) -> Result<JobOutcome, BrokerError> {
+    ) -> Result<(), BrokerError> {
         info!(rows = manifest.rows(), bytes = manifest.bytes(), "seeded");
         describe(&Span::current(), &manifest);
         self.metrics.uploaded(&manifest);
         self.report(&Subject::of(job), EventKind::Completed { manifest })
-            .await?;
-        delivery.ack().await?;
-        Ok(JobOutcome::Seeded)
+            .await
     }
 
     /// Reports that the base is unchanged, so that it stays the live snapshot.
@@ -198,7 +202,12 @@ impl Settler {
             delivery.park(error.to_string()).await?;
             return Ok(JobOutcome::Failed);
         };
-        warn!(step = error.step(), "retrying in {delay:?}: {error}");
+        if error.is_overload() {
+            // The gate says so once a minute, for all jobs.
+            debug!(step = error.step(), "retrying in {delay:?}: {error}");
+        } else {
+            warn!(step = error.step(), "retrying in {delay:?}: {error}");
+        }
         let failure = failure_of(error, Some(at));
         self.report(&subject, EventKind::Failed(failure)).await?;
         if !error.is_overload() {

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::settle::Settler;
+use super::{presence::Presence, settle::Settler};
 use crate::{
     metrics::{Counters, Metrics},
     seed::{ConfigError, SeedError, Seeder},
@@ -26,6 +26,8 @@ pub struct Worker {
     settler: Arc<Settler>,
     metrics: Arc<Metrics>,
     slots: u16,
+    /// Between two heartbeats.
+    heartbeat: Duration,
 }
 
 /// How long handing jobs back may take when the broker does not answer.
@@ -58,6 +60,8 @@ impl Shutdown {
 pub struct Probe {
     /// The first checkpoint, before any data.
     pub checkpoint: Checkpoint,
+    /// Explicit subscriptions that select no bucket, with their parameters.
+    pub without_bucket: Vec<String>,
 }
 
 impl Worker {
@@ -75,6 +79,7 @@ impl Worker {
         let config = settings.worker.clone();
         Ok(Self {
             slots: config.slots(),
+            heartbeat: config.heartbeat,
             settler: Arc::new(Settler::new(
                 broker.clone(),
                 seeder,
@@ -100,8 +105,13 @@ impl Worker {
         let slots = self.slots;
         self.metrics.has_slots(slots);
         let mut deliveries = self.broker.consume(Queue::Jobs, slots).await?;
+        let presence = Presence::new(self.broker.clone(), slots, self.heartbeat);
+        // Ends with this set: a worker that stopped is not announced any more.
+        let mut announcing = JoinSet::new();
+        announcing.spawn(presence.clone().keep_announcing());
         let mut jobs = JoinSet::new();
         loop {
+            presence.is_busy_with(jobs.len());
             // The prefetch alone does not limit this: after a lost connection the broker delivers again what is still
             // in work.
             let is_full = jobs.len() >= slots.into();
@@ -128,6 +138,8 @@ impl Worker {
         }
         // What is left waits for the broker. Dropped, it goes back to the queue by itself.
         jobs.shutdown().await;
+        announcing.shutdown().await;
+        presence.leave().await;
         let uploads = self.settler.seeder.uploads_ended();
         if tokio::time::timeout(UPLOADS_TIMEOUT, uploads)
             .await
@@ -143,7 +155,10 @@ impl Worker {
     /// # Errors
     /// The error that the job would fail with.
     pub async fn probe(&self, job: &SeedJob) -> Result<Probe, SeedError> {
-        let checkpoint = self.settler.seeder.probe(job).await?;
-        Ok(Probe { checkpoint })
+        let (checkpoint, without_bucket) = self.settler.seeder.probe(job).await?;
+        Ok(Probe {
+            checkpoint,
+            without_bucket,
+        })
     }
 }

@@ -5,9 +5,11 @@ use std::{iter::once, path::Path, time::Instant};
 use futures::stream;
 use seedbed_protocol::{
     StoreId,
-    manifest::{Encoding, Manifest, Rendition, StepTiming},
+    manifest::{Checkpoint, Encoding, Manifest, Rendition, StepTiming},
     objects::StorageError,
-    snapshots::{SnapshotName, SnapshotPart, SnapshotRepository, SnapshotsConfig, latest_key},
+    snapshots::{
+        SnapshotName, SnapshotPart, SnapshotRepository, SnapshotsConfig, latest_key, manifest_key,
+    },
 };
 use tracing::{info, warn};
 
@@ -72,6 +74,18 @@ impl Uploader {
         })?;
         self.repository.fetch_database(rendition, file).await?;
         Ok(())
+    }
+
+    /// Reads the checkpoint of a snapshot from its manifest.
+    ///
+    /// # Errors
+    /// [`StorageError`], also when there is no manifest.
+    pub(crate) async fn checkpoint_of(
+        &self,
+        renditions: &[Rendition],
+    ) -> Result<Checkpoint, StorageError> {
+        let key = manifest_key(renditions).unwrap_or_default();
+        Ok(self.repository.get_manifest(&key).await?.checkpoint)
     }
 
     /// Returns the keys of all objects that clients need, with sizes where known.

@@ -13,9 +13,11 @@ mod error;
 mod file;
 mod identity;
 mod operations;
+mod readable;
 mod rows;
 mod sql;
 mod structure;
 
 pub use error::VerifyError;
 pub use file::{Expected, FileFacts, SnapshotFile, verify_file};
+pub use readable::UnreadableRows;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use seedbed_protocol::RunId;
 
 use crate::{catalog::state::RunState, outage::passes};
@@ -93,6 +94,15 @@ pub enum CatalogError {
         store_id: String,
         /// The earlier run.
         run_id: String,
+    },
+    /// Another coordinator starts the scheduled run.
+    #[error(
+        "the run of {due} is started by another coordinator, since this one was out of reach for too long; \
+         nothing was listed here"
+    )]
+    ClaimLost {
+        /// The scheduled time.
+        due: DateTime<Utc>,
     },
     /// A value in the catalog is not one that this program writes.
     #[error("the catalog holds {value:?} where {expected} should be; was it edited by hand?")]

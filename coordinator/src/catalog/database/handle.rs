@@ -1,12 +1,12 @@
 //! The handle of a catalog: its connections, and the locks that serialize writers.
 
 use chrono::{DateTime, Utc};
-use sqlx::{Any, AnyPool, Transaction};
 
-use super::{error::CatalogError, sql::time};
-
-/// A transaction on either database.
-pub(in crate::catalog) type Tx = Transaction<'static, Any>;
+use super::{
+    error::CatalogError,
+    session::{Connections, Dialect, Tx},
+    sql::{sql, time},
+};
 
 /// What serializes writers: a row of the table `locks`. A transaction that needs both takes `Listing` first.
 #[derive(Debug, Clone, Copy)]
@@ -21,10 +21,10 @@ pub(in crate::catalog) enum Lock {
 #[derive(Debug, Clone)]
 pub struct Catalog {
     /// For writes, and for reads that may wait for a writer.
-    pub(in crate::catalog) pool: AnyPool,
+    pub(in crate::catalog) pool: Connections,
     /// For queries that only read: in SQLite they need not wait for a writer.
-    pub(in crate::catalog) readers: AnyPool,
-    pub(super) is_sqlite: bool,
+    pub(in crate::catalog) readers: Connections,
+    pub(in crate::catalog) dialect: Dialect,
 }
 
 impl Catalog {
@@ -48,20 +48,24 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn clock(&self) -> Result<Option<DateTime<Utc>>, CatalogError> {
-        if self.is_sqlite {
+        if self.dialect.is_sqlite() {
             return Ok(None);
         }
-        let now: i64 = sqlx::query_scalar(
-            "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
-        )
-        .fetch_one(&self.readers)
-        .await?;
-        time(now).map(Some)
+        self.now().await.map(Some)
+    }
+
+    /// Returns the time by the database's clock, which is the one that all coordinators share.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn now(&self) -> Result<DateTime<Utc>, CatalogError> {
+        let now = sql!("SELECT {}", self.dialect.now());
+        time(sqlx::query_scalar(now).fetch_one(&self.readers).await?)
     }
 
     /// Returns the value of `db.system.name` in spans.
     pub(crate) fn db_system(&self) -> &'static str {
-        if self.is_sqlite {
+        if self.dialect.is_sqlite() {
             "sqlite"
         } else {
             "postgresql"

@@ -11,7 +11,10 @@ use sqlx::{
 /// All migrations, oldest first.
 pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     let migrations = FILES.iter().map(|(name, sql)| migration(name, sql));
-    Migrator::with_migrations(migrations.collect())
+    let mut migrator = Migrator::with_migrations(migrations.collect());
+    // Its lock would be a session's, which PgBouncer does not keep: whoever migrates takes one that it does.
+    migrator.set_locking(false);
+    migrator
 });
 
 macro_rules! files {
@@ -27,7 +30,11 @@ static FILES: &[(&str, &str)] = files![
     "0003_browsing",
     "0010_run_traces",
     "0011_reuse",
+    "0020_workers",
     "0030_run_ends_and_quarantine",
+    "0040_claims_secrets",
+    "0041_listed_jobs",
+    "0050_generations",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

@@ -8,7 +8,12 @@ use std::{
 use seedbed_protocol::settings::without_secrets;
 use sqlx::{AnyConnection, Connection, any::AnyPoolOptions, migrate::MigrateError};
 
-use super::{error::CatalogError, handle::Catalog, migrations::MIGRATIONS};
+use super::{
+    error::CatalogError,
+    handle::Catalog,
+    migrations::MIGRATIONS,
+    session::{Connections, Dialect},
+};
 use crate::outage::passes;
 
 /// Connections of one process to Postgres: for events, progress, a listing and requests at the same time.
@@ -33,6 +38,15 @@ const SQLITE_BUSY: &str = "5";
 
 /// The SQLSTATE of a query for a table that does not exist.
 const UNDEFINED_TABLE: &str = "42P01";
+
+/// The parameter of a Postgres URL that says how many statements a connection keeps prepared. PgBouncer in transaction
+/// mode cannot keep any, so that there are none without it.
+const KEPT_STATEMENTS: &str = "statement-cache-capacity";
+
+/// Begins the migration of Postgres. The lock ends with the transaction. Migrations are run by statements with names,
+/// and PgBouncer may lend a connection where such names are taken.
+const BEGIN_MIGRATION: &str =
+    "BEGIN; DEALLOCATE ALL; SELECT pg_advisory_xact_lock(7378697629483820646);";
 
 /// Where a catalog is.
 enum Place {
@@ -71,7 +85,7 @@ impl Catalog {
         sqlx::any::install_default_drivers();
         let asked = async {
             let mut connection = connect(url).await?;
-            let found = sqlx::query("SELECT 1 FROM runs LIMIT 1")
+            let found = sqlx::raw_sql("SELECT 1 FROM runs LIMIT 1")
                 .fetch_optional(&mut connection)
                 .await;
             connection.close().await?;
@@ -136,6 +150,7 @@ impl Place {
         }
         self.migrate(&mut first).await?;
         first.close().await?;
+        let dialect = self.dialect();
         let options = AnyPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
         let (pool, readers) = match self {
             Self::Sqlite(_) => {
@@ -147,25 +162,46 @@ impl Place {
                 (pool, Some(readers.connect_lazy(&url).map_err(cannot_open)?))
             }
             Self::Postgres(_) => {
-                let options = options
-                    .max_connections(POSTGRES_CONNECTIONS)
-                    .after_connect(|connection, _| Box::pin(set_up_postgres(connection)));
+                let options = options.max_connections(POSTGRES_CONNECTIONS);
                 (options.connect(&url).await, None)
             }
         };
         let pool = pool.map_err(cannot_open)?;
         let readers = readers.unwrap_or_else(|| pool.clone());
         Ok(Catalog {
-            pool,
-            readers,
-            is_sqlite: matches!(self, Self::Sqlite(_)),
+            pool: Connections::new(pool, dialect),
+            readers: Connections::new(readers, dialect),
+            dialect,
         })
     }
 
-    /// Migrates the tables. sqlx takes an advisory lock on Postgres; on SQLite the write lock serves as one.
+    fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(url) if keeps_statements(url) => Dialect::Postgres,
+            Self::Postgres(_) => Dialect::SharedPostgres,
+        }
+    }
+
+    /// Migrates the tables, one process at a time: on SQLite the write lock serves as one.
     async fn migrate(&self, connection: &mut AnyConnection) -> Result<(), CatalogError> {
         let migrated = match self {
-            Self::Postgres(_) => MIGRATIONS.run(connection).await,
+            Self::Postgres(_) => {
+                let begun = connection.begin_with(BEGIN_MIGRATION).await;
+                let mut transaction = begun.map_err(|e| self.cannot_open(&e))?;
+                match MIGRATIONS.run(&mut *transaction).await {
+                    Ok(()) => {
+                        let named = sqlx::raw_sql("DEALLOCATE ALL");
+                        let freed = named.execute(&mut *transaction).await;
+                        let committed = match freed {
+                            Ok(_) => transaction.commit().await,
+                            Err(error) => Err(error),
+                        };
+                        committed.map_err(MigrateError::Execute)
+                    }
+                    failed => failed,
+                }
+            }
             // Without the lock, which a process that lists a long run may hold.
             Self::Sqlite(_) if is_up_to_date(connection).await => MIGRATIONS.run(connection).await,
             Self::Sqlite(_) => {
@@ -254,13 +290,13 @@ pub fn name_of(url: &str) -> String {
     Place::of(url).name()
 }
 
-/// Sets up a connection to Postgres. A coordinator whose machine has vanished must not keep a lock until TCP gives
-/// up, hours later.
-async fn set_up_postgres(connection: &mut AnyConnection) -> sqlx::Result<()> {
-    let settings = "SET lock_timeout = '2min'; SET idle_in_transaction_session_timeout = '5min'; \
-         SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; \
-         SET tcp_keepalives_count = 3;";
-    sqlx::raw_sql(settings).execute(connection).await.map(drop)
+/// Whether the Postgres URL asks for prepared statements that stay.
+fn keeps_statements(url: &str) -> bool {
+    let Ok(url) = url::Url::parse(url) else {
+        return false;
+    };
+    let kept = url.query_pairs().find(|(name, _)| name == KEPT_STATEMENTS);
+    kept.is_some_and(|(_, count)| count != "0")
 }
 
 /// Returns the file that `sqlite:FILE` names.
@@ -286,6 +322,11 @@ fn advice(error: &sqlx::Error) -> String {
     let reason = error.to_string();
     if reason.contains("readonly") || reason.contains("unable to open") {
         return format!("{reason}; is the file, and the directory around it, writable?");
+    }
+    if reason.contains("extra_float_digits") {
+        return format!(
+            "{reason}; add it to ignore_startup_parameters in pgbouncer.ini, as for other clients"
+        );
     }
     let code = error.as_database_error().and_then(|e| e.code());
     let hint = match code.as_deref() {

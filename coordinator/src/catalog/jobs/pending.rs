@@ -197,8 +197,8 @@ impl Catalog {
         longest: Duration,
         grace: TimeDelta,
     ) -> Result<u64, CatalogError> {
-        let now = Utc::now();
         let mut transaction = self.locked(Lock::Writer).await?;
+        let now = transaction.now().await?;
         let expired = sqlx::query(sql!(
             "UPDATE jobs SET state = '{Failed}', finished_at = $1, failure_kind = '{transient}', \
                  failure_step = 'queue', failure_message = \

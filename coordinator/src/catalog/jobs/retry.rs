@@ -16,7 +16,7 @@ use crate::catalog::{
     runs::{NewRun, RunKind, add_run, run_state},
     state::{
         JobState::{Cancelled, Failed, Listed},
-        NOT_RETRIED, SUCCEEDED, WAITING,
+        NOT_RETRIED, SUCCEEDED, WAITING, needless_retry,
     },
 };
 
@@ -48,18 +48,14 @@ impl Catalog {
             run_state(&mut transaction, run_id).await?;
         }
         let of_run = run_id.map(|run_id| run_id.to_string()).unwrap_or_default();
-        let later =
-            "SELECT 1 FROM jobs later WHERE later.store_id = jobs.store_id AND later.id > jobs.id";
         let failed = sqlx::query(sql!(
             "SELECT jobs.id, jobs.store_id, COALESCE(runs.is_full, 0) AS is_full, \
-                 CASE WHEN EXISTS ({later}) \
-                 OR EXISTS ( \
-                     SELECT 1 FROM stores \
-                     WHERE stores.store_id = jobs.store_id AND stores.retired_at IS NOT NULL) \
-                 THEN 1 ELSE 0 END AS is_needless \
+                 CASE WHEN {} THEN 1 ELSE 0 END AS is_needless \
              FROM jobs JOIN runs ON runs.id = jobs.run_id \
-             WHERE jobs.state = '{Failed}' AND ($1 = '' OR jobs.run_id = $1) \
-                 AND NOT EXISTS ({later} AND later.state IN ({SUCCEEDED}))"
+             WHERE jobs.state = '{Failed}' AND ($1 = '' OR jobs.run_id = $1) AND NOT EXISTS ( \
+                 SELECT 1 FROM jobs later WHERE later.store_id = jobs.store_id \
+                     AND later.id > jobs.id AND later.state IN ({SUCCEEDED}))",
+            needless_retry()
         ))
         .bind(of_run)
         .fetch_all(&mut *transaction)

@@ -14,12 +14,15 @@ use crate::catalog::{
     },
     jobs::claims,
     quarantine::{others_are_fine, quarantined},
-    runs::{NewRun, RunKind, add_run},
+    runs::{NewRun, RunKind, ScheduleClaim, add_run, end_claim},
     state::{IN_FLIGHT, JobState, SUCCEEDED, SnapshotState::Live, UNSUCCESSFUL},
 };
 
 /// Stores that are looked up and written together.
-const BATCH_STORES: usize = 128;
+const BATCH_STORES: usize = 512;
+
+/// A list with so many jobs changes what Postgres should know about the tables.
+const ANALYZED_JOBS: u64 = 5_000;
 
 /// A list of all stores with fewer than one in this many of those known before is refused as a mistake.
 const REFUSED_BELOW_ONE_IN: u64 = 2;
@@ -31,6 +34,8 @@ pub struct Listing {
     run_id: RunId,
     started_at: DateTime<Utc>,
     last_sweep: Option<DateTime<Utc>>,
+    /// The scheduled time that the run is for.
+    claim: Option<ScheduleClaim>,
     stores: u64,
     stores_before: u64,
     /// The quarantined stores, and when each is probed next.
@@ -79,6 +84,7 @@ impl Catalog {
             run_id,
             started_at,
             last_sweep: (last_sweep > 0).then(|| time(last_sweep)).transpose()?,
+            claim: None,
             stores: 0,
             stores_before,
             quarantined,
@@ -89,6 +95,15 @@ impl Catalog {
 }
 
 impl Listing {
+    /// Makes it the list of a scheduled run: the claim ends with the commit.
+    #[must_use]
+    pub fn of_schedule(self, claim: ScheduleClaim) -> Self {
+        Self {
+            claim: Some(claim),
+            ..self
+        }
+    }
+
     /// Returns the time since which a store must have changed to be listed; `None` when the list has to be complete.
     pub fn changed_since(&self) -> Option<DateTime<Utc>> {
         self.last_sweep.filter(|_| self.sweep.skip_unchanged)
@@ -111,9 +126,12 @@ impl Listing {
     /// Commits the run and its jobs. There is no run if no store needed a job.
     ///
     /// # Errors
-    /// As [`Self::add`], and [`CatalogError::FewerStores`]; then nothing was listed.
+    /// As [`Self::add`], [`CatalogError::FewerStores`] and [`CatalogError::ClaimLost`]; then nothing was listed.
     pub async fn commit(mut self) -> Result<Listed, CatalogError> {
         self.write_batch().await?;
+        if self.sweep.kind == RunKind::Config {
+            self.order_by_demand().await?;
+        }
         if self.changed_since().is_some() {
             self.add_unsuccessful().await?;
         } else if self.sweep.covers == Covers::All {
@@ -136,6 +154,15 @@ impl Listing {
                 .execute(&mut *self.transaction)
                 .await?;
         }
+        if self.listed.jobs >= ANALYZED_JOBS && !self.transaction.dialect().is_sqlite() {
+            // Until statistics come by themselves, plans would be made for a few rows.
+            sqlx::raw_sql("ANALYZE stores; ANALYZE jobs")
+                .execute(&mut *self.transaction)
+                .await?;
+        }
+        if let Some(claim) = &self.claim {
+            end_claim(&mut self.transaction, claim).await?;
+        }
         self.transaction.commit().await?;
         Ok(self.listed)
     }
@@ -155,6 +182,21 @@ impl Listing {
             return Ok(true);
         }
         Ok(!others_are_fine(&mut self.transaction, self.run_id).await?)
+    }
+
+    /// Orders the jobs by when clients last asked for their stores, the longest ago first, then those never asked for.
+    async fn order_by_demand(&mut self) -> Result<(), CatalogError> {
+        // Positions in a list are below the time in milliseconds, which is below this.
+        const NEVER: i64 = i64::MAX / 2;
+        sqlx::query(sql!(
+            "UPDATE jobs SET position = COALESCE( \
+                 (SELECT asked_at FROM stores WHERE stores.store_id = jobs.store_id), {NEVER} + position) \
+             WHERE run_id = $1"
+        ))
+        .bind(self.run_id.to_string())
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(())
     }
 
     async fn write_batch(&mut self) -> Result<(), CatalogError> {
@@ -268,7 +310,8 @@ impl Listing {
              WHERE state = '{Live}' AND verified_at > $1 AND store_id IN ({})",
             list_of(2, stores.len())
         );
-        let oldest = Utc::now()
+        let oldest = self
+            .started_at
             .checked_sub_signed(chrono::TimeDelta::from_std(age).unwrap_or(chrono::TimeDelta::MAX));
         let oldest = millis(oldest.unwrap_or(DateTime::UNIX_EPOCH));
         let query = bind_all(sqlx::query(statement).bind(oldest), ids(stores));
@@ -323,7 +366,7 @@ impl Listing {
                 .bind(claims_of(store)?)
                 .bind(JobState::Listed.name())
                 .bind(0_i64)
-                .bind(millis(Utc::now()))
+                .bind(millis(self.started_at))
                 .bind(is_probe.then_some(1_i64));
         }
         query.execute(&mut *self.transaction).await?;
@@ -375,7 +418,7 @@ impl Listing {
             "UPDATE stores SET retired_at = $2 WHERE retired_at IS NULL AND seen_in <> $1",
         )
         .bind(self.run_id.to_string())
-        .bind(millis(Utc::now()))
+        .bind(millis(self.started_at))
         .execute(&mut *self.transaction)
         .await?;
         self.listed.retired = retired.rows_affected();

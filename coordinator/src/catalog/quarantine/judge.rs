@@ -40,7 +40,7 @@ pub(in crate::catalog) async fn judge_sweep(
         return Ok(());
     }
     // Not when a worker says that it failed: clocks differ.
-    let now = millis(Utc::now());
+    let now = millis(tx.now().await?);
     let permanent = failure_kind(FailureKind::Permanent);
     let of_run = format!("job.run_id = $1 AND job.state = '{Failed}'");
     // Stores that the sweep skipped count with what they failed for last.

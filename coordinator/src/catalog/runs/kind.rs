@@ -13,6 +13,8 @@ pub enum RunKind {
     Api,
     /// A client that asked for a snapshot.
     Demand,
+    /// The sync config has changed (`sync.reseed_on_config_change`). Stores that clients asked for come first.
+    Config,
     /// A retry of failed jobs of earlier runs.
     Retry,
 }
@@ -26,6 +28,7 @@ impl RunKind {
             Self::Schedule => "schedule",
             Self::Api => "api",
             Self::Demand => "demand",
+            Self::Config => "config",
             Self::Retry => "retry",
         }
     }

@@ -1,6 +1,6 @@
-//! Changes of a run: added, claimed by a schedule, leased by the process that publishes it, cancelled, ended.
+//! Changes of a run: added, leased by the process that publishes it, cancelled, ended.
 //!
-//! A lease is held by one process at a time. That of a killed process runs out, and another process takes the run over.
+//! A lease is held by one process at a time, and counted by the database's clock. That of a killed process runs out, and another process takes the run over.
 
 use std::time::Duration;
 
@@ -21,19 +21,6 @@ use crate::catalog::{
 };
 
 impl Catalog {
-    /// Claims the scheduled run of `due`; whether the caller is the first to do so, and may start it.
-    ///
-    /// # Errors
-    /// [`CatalogError::Database`].
-    pub async fn claim_schedule(&self, due: DateTime<Utc>) -> Result<bool, CatalogError> {
-        let claimed =
-            sqlx::query("UPDATE locks SET taken = $1 WHERE name = 'schedule' AND taken < $1")
-                .bind(millis(due))
-                .execute(&self.pool)
-                .await?;
-        Ok(claimed.rows_affected() == 1)
-    }
-
     /// Takes or renews the lease to publish the jobs of a run; whether `holder` has it now.
     ///
     /// # Errors
@@ -44,17 +31,16 @@ impl Catalog {
         holder: &str,
         lease: Duration,
     ) -> Result<bool, CatalogError> {
-        let now = Utc::now();
+        let now = self.dialect.now();
         let leased = sqlx::query(sql!(
-            "UPDATE runs SET publisher = $2, lease_until = $4 \
+            "UPDATE runs SET publisher = $2, lease_until = {now} + $3 \
              WHERE id = $1 AND state = '{running}' \
-                 AND (publisher IS NULL OR publisher = $2 OR lease_until < $3)",
+                 AND (publisher IS NULL OR publisher = $2 OR lease_until < {now})",
             running = RunState::Running
         ))
         .bind(run_id.to_string())
         .bind(holder.to_owned())
-        .bind(millis(now))
-        .bind(millis(now + lease))
+        .bind(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX / 2))
         .execute(&self.pool)
         .await?;
         Ok(leased.rows_affected() == 1)
@@ -82,12 +68,12 @@ impl Catalog {
     pub async fn unpublished_runs(&self) -> Result<Vec<RunId>, CatalogError> {
         let rows = sqlx::query(sql!(
             "SELECT id FROM runs \
-             WHERE state = '{running}' AND (publisher IS NULL OR lease_until < $1) \
+             WHERE state = '{running}' AND (publisher IS NULL OR lease_until < {now}) \
                  AND EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = '{Listed}') \
              ORDER BY started_at, id",
-            running = RunState::Running
+            running = RunState::Running,
+            now = self.dialect.now()
         ))
-        .bind(millis(Utc::now()))
         .fetch_all(&self.pool)
         .await?;
         rows.iter()
@@ -139,12 +125,12 @@ impl Catalog {
             .bind(RunState::Cancelled.name())
             .execute(&mut *transaction)
             .await?;
-        let publishing: i64 = sqlx::query_scalar(
+        let publishing: i64 = sqlx::query_scalar(sql!(
             "SELECT COUNT(*) FROM runs \
-             WHERE id = $1 AND publisher IS NOT NULL AND lease_until >= $2",
-        )
+             WHERE id = $1 AND publisher IS NOT NULL AND lease_until >= {}",
+            self.dialect.now()
+        ))
         .bind(run_id.to_string())
-        .bind(millis(Utc::now()))
         .fetch_one(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -173,7 +159,7 @@ impl Catalog {
             if let Some(sweep) = sweep {
                 judge_sweep(&mut transaction, run_id, sweep == CHANGED).await?;
             }
-            let (started_at, now) = (run.try_get("started_at")?, millis(Utc::now()));
+            let (started_at, now) = (run.try_get("started_at")?, millis(transaction.now().await?));
             let last_end: Option<i64> = run.try_get("last_end")?;
             // Workers have other clocks: the end is never before the start, nor in the future.
             let ended_at = last_end.unwrap_or(now).min(now).max(started_at);
@@ -237,7 +223,7 @@ pub(in crate::catalog) async fn add_run(
     tx: &mut Tx,
     run: NewRun,
 ) -> Result<(RunId, DateTime<Utc>), CatalogError> {
-    let (run_id, started_at) = (RunId::new(), Utc::now());
+    let (run_id, started_at) = (RunId::new(), tx.now().await?);
     let sweep = if run.is_partial { CHANGED } else { ALL };
     sqlx::query(sql!(
         "INSERT INTO runs (id, kind, state, started_at, traceparent, is_full, sweep) \

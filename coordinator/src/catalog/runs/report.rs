@@ -77,7 +77,7 @@ impl AddAssign for Totals {
 pub struct RunReport {
     /// Its id.
     pub run_id: RunId,
-    /// What started it: `local`, `run`, `schedule`, `api`, `demand`, `retry` or `rebuilt`.
+    /// What started it: `local`, `run`, `schedule`, `api`, `demand`, `config`, `retry` or `rebuilt`.
     pub kind: String,
     /// Its state.
     pub state: RunState,

@@ -1,18 +1,23 @@
 //! Records of snapshots: the live one of a store, which every download asks for; lists and ages of live ones; and how a
 //! new one becomes live.
 
-use std::{collections::HashMap, time::Duration};
+use std::{cmp::Ordering, collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream::BoxStream};
-use seedbed_protocol::{JobId, StoreId, manifest::Manifest, message::BaseSnapshot};
+use seedbed_protocol::{
+    JobId, RunId, StoreId,
+    manifest::{Dated, DisagreeingClocks, Manifest},
+    message::BaseSnapshot,
+};
 use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
+use tracing::warn;
 
 use crate::catalog::{
     database::{
-        Catalog, CatalogError, Tx, bind_all, count, damaged, elapsed, list_of, millis, parsed, sql,
-        stored, time,
+        Catalog, CatalogError, Tx, bind_all, count, damaged, elapsed, list_of, millis, parsed,
+        printable, sql, stored, time,
     },
     jobs::PendingJob,
     state::SnapshotState::{self, Live, Superseded},
@@ -20,6 +25,9 @@ use crate::catalog::{
 
 /// The quantiles of snapshot ages that are measured, by name and as percentages.
 const QUANTILES: [(&str, u64); 4] = [("0.5", 50), ("0.9", 90), ("0.99", 99), ("1", 100)];
+
+/// The largest manifest that is kept whole, in bytes: some 5,000 buckets. Bases of a page of jobs are read at a time.
+const MAX_MANIFEST_BYTES: usize = 1024 * 1024;
 
 /// The columns of a [`SnapshotRecord`].
 pub(in crate::catalog) const SNAPSHOT_COLUMNS: &str = "job_id, state, manifest, verified_at";
@@ -31,7 +39,7 @@ pub struct SnapshotRecord {
     pub state: SnapshotState,
     /// When PowerSync was last known to hold exactly this.
     pub verified_at: DateTime<Utc>,
-    /// Everything about it.
+    /// Everything about it; without the buckets of its checkpoint if they are very many.
     #[serde(flatten)]
     pub manifest: Manifest,
 }
@@ -80,6 +88,25 @@ impl Catalog {
                 let manifest = snapshot_record(row)?.manifest;
                 Ok((manifest.store_id.clone(), BaseSnapshot::from(manifest)))
             })
+            .collect()
+    }
+
+    /// Returns the snapshots of a run that have notes, at most `limit`.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn noted(&self, run_id: RunId, limit: i64) -> Result<Vec<Manifest>, CatalogError> {
+        // As serde writes it: no text within JSON has its quotes unescaped.
+        let rows = sqlx::query(sql!(
+            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots \
+             WHERE run_id = $1 AND manifest LIKE '%,\"notes\":[%' ORDER BY store_id LIMIT $2"
+        ))
+        .bind(run_id.to_string())
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter()
+            .map(|row| Ok(snapshot_record(row)?.manifest))
             .collect()
     }
 
@@ -180,15 +207,13 @@ pub(in crate::catalog) async fn record_snapshot(
 }
 
 async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, CatalogError> {
-    let json = serde_json::to_string(manifest).map_err(|e| CatalogError::Unstorable {
-        what: "manifest",
-        reason: e.to_string(),
-    })?;
+    let json = stored_manifest(manifest)?;
     let inserted = sqlx::query(sql!(
         "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
-             last_op_id, created_at, verified_at, state, superseded_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', $10) \
-         ON CONFLICT DO NOTHING"
+             last_op_id, created_at, verified_at, state, superseded_at, generation) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', {now}, $10) \
+         ON CONFLICT DO NOTHING",
+        now = tx.dialect().now()
     ))
     .bind(manifest.job_id.to_string())
     .bind(i64::from(manifest.attempt.get()))
@@ -199,39 +224,72 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     .bind(stored(manifest.bytes()))
     .bind(manifest.checkpoint.last_op_id.0)
     .bind(millis(manifest.created_at))
-    .bind(millis(Utc::now()))
+    .bind(manifest.checkpoint.generation().map(printable))
     .execute(&mut **tx)
     .await?;
     Ok(inserted.rows_affected() == 1)
 }
 
-/// Makes a new snapshot live, unless the live one is of a later job, or of a later attempt of the same job.
-///
-/// Job ids sort by time, and a store has one job in flight at a time: the checkpoint of a later job is never older,
-/// unless the service itself was restored, and then the later job is right. Op ids cannot tell: a service that was
-/// restored from a backup assigns some of them a second time.
+/// The manifest as the catalog keeps it: without the buckets if they are very many, since the one in object storage has
+/// them.
+fn stored_manifest(manifest: &Manifest) -> Result<String, CatalogError> {
+    let json = |manifest: &Manifest| {
+        serde_json::to_string(manifest).map_err(|e| CatalogError::Unstorable {
+            what: "manifest",
+            reason: e.to_string(),
+        })
+    };
+    let whole = json(manifest)?;
+    if whole.len() <= MAX_MANIFEST_BYTES {
+        return Ok(whole);
+    }
+    let mut shorter = manifest.clone();
+    shorter.checkpoint.leave_out_buckets();
+    json(&shorter)
+}
+
+/// Makes a new snapshot live, unless the live one is newer, see [`Dated::order`].
 async fn promote(tx: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
     let live = sqlx::query(sql!(
-        "SELECT job_id, attempt FROM snapshots WHERE store_id = $1 AND state = '{Live}'"
+        "SELECT job_id, attempt, manifest FROM snapshots WHERE store_id = $1 AND state = '{Live}'"
     ))
     .bind(manifest.store_id.to_string())
     .fetch_optional(&mut **tx)
     .await?;
-    if let Some(live) = live {
-        let job_id: JobId = parsed(&live, "job_id", "a job id")?;
-        let attempt: i64 = live.try_get("attempt")?;
-        if (job_id, attempt) > (manifest.job_id, manifest.attempt.get().into()) {
-            return Ok(());
-        }
-        sqlx::query(sql!(
-            "UPDATE snapshots SET state = '{Superseded}', superseded_at = $2 \
-             WHERE store_id = $1 AND state = '{Live}'"
-        ))
-        .bind(manifest.store_id.to_string())
-        .bind(millis(Utc::now()))
-        .execute(&mut **tx)
-        .await?;
+    if let Some(live) = live
+        && is_older(manifest, &live)?
+    {
+        return Ok(());
     }
+    make_live(tx, manifest).await
+}
+
+/// Whether a snapshot is older than the live one.
+fn is_older(manifest: &Manifest, live: &AnyRow) -> Result<bool, CatalogError> {
+    let json: String = live.try_get("manifest")?;
+    let Ok(live_manifest) = serde_json::from_str::<Manifest>(&json) else {
+        // What is damaged is replaced by any later job.
+        let job_id: JobId = parsed(live, "job_id", "a job id")?;
+        let attempt: i64 = live.try_get("attempt")?;
+        return Ok((job_id, attempt) > (manifest.job_id, manifest.attempt.get().into()));
+    };
+    let order = Dated::from(manifest).order(&Dated::from(&live_manifest));
+    if order.clocks_disagree {
+        warn!("{}", DisagreeingClocks(manifest, &live_manifest));
+    }
+    Ok(order.ordering == Ordering::Less)
+}
+
+/// Makes a snapshot the live one of its store.
+pub(super) async fn make_live(tx: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
+    sqlx::query(sql!(
+        "UPDATE snapshots SET state = '{Superseded}', superseded_at = {now} \
+         WHERE store_id = $1 AND state = '{Live}'",
+        now = tx.dialect().now()
+    ))
+    .bind(manifest.store_id.to_string())
+    .execute(&mut **tx)
+    .await?;
     sqlx::query(sql!(
         "UPDATE snapshots SET state = '{Live}', superseded_at = NULL \
          WHERE job_id = $1 AND attempt = $2"

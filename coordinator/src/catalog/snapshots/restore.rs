@@ -1,11 +1,12 @@
 //! Restores records of snapshots from their manifests, for a catalog that was lost.
 
-use seedbed_protocol::manifest::Manifest;
+use seedbed_protocol::{JobId, manifest::Manifest};
+use sqlx::Row;
 
-use super::record::record_snapshot;
+use super::record::{make_live, record_snapshot};
 use crate::catalog::{
-    database::{Catalog, CatalogError, Lock, Tx, millis, sql},
-    state::{JobState, RunState},
+    database::{Catalog, CatalogError, Lock, Tx, millis, parsed, sql},
+    state::{JobState, PRESENT, RunState, SnapshotState},
 };
 
 impl Catalog {
@@ -24,6 +25,41 @@ impl Catalog {
         let is_new = record_snapshot(&mut transaction, manifest).await?;
         transaction.commit().await?;
         Ok(is_new)
+    }
+
+    /// Makes the newest of `snapshots`, which are all of one store and recorded, the live one; unless a snapshot that is
+    /// none of them is live.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub async fn make_newest_live(
+        &self,
+        newest: &Manifest,
+        snapshots: &[Manifest],
+    ) -> Result<(), CatalogError> {
+        let mut transaction = self.locked(Lock::Writer).await?;
+        let rows = sqlx::query(sql!(
+            "SELECT job_id, attempt, state FROM snapshots WHERE store_id = $1 AND state IN ({PRESENT})"
+        ))
+        .bind(newest.store_id.to_string())
+        .fetch_all(&mut *transaction)
+        .await?;
+        let (mut is_known, mut replaces) = (false, false);
+        for row in &rows {
+            let job_id: JobId = parsed(row, "job_id", "a job id")?;
+            let attempt: i64 = row.try_get("attempt")?;
+            let is = |snapshot: &Manifest| {
+                snapshot.job_id == job_id && i64::from(snapshot.attempt.get()) == attempt
+            };
+            match parsed(row, "state", "the state of a snapshot")? {
+                SnapshotState::Live => replaces = !is(newest) && snapshots.iter().any(is),
+                _ => is_known |= is(newest),
+            }
+        }
+        if is_known && replaces {
+            make_live(&mut transaction, newest).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 }
 

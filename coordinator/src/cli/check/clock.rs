@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use seedbed_protocol::snapshots::SnapshotRepository;
+use seedbed_protocol::{process::outbound, snapshots::SnapshotRepository};
 
 use super::report::Checked;
 use crate::{catalog::Catalog, settings::Settings};
@@ -79,7 +79,7 @@ async fn powersync(settings: &Settings) -> Option<TimeDelta> {
         return None;
     }
     let reading = async {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).build().ok()?;
+        let client = outbound::client().timeout(TIMEOUT).build().ok()?;
         // Any answer has a date.
         let answer = client
             .get(format!("{url}/probes/liveness"))

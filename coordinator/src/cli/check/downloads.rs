@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use seedbed_protocol::{error::chain, objects::CHECK_CONTENT, snapshots::SnapshotRepository};
+use seedbed_protocol::{
+    error::chain, objects::CHECK_CONTENT, process::outbound, snapshots::SnapshotRepository,
+};
 
 use super::report::Checked;
 use crate::{http::check_keys, settings::Settings};
@@ -44,7 +46,7 @@ async fn download(signer: &SnapshotRepository, key: &str) -> Checked<()> {
              (download.store_endpoint) and credentials that may read"
         )
     };
-    let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+    let client = outbound::client().timeout(TIMEOUT).build()?;
     let answer = client.get(url).send().await;
     let answer = answer.map_err(|e| failed(chain(&e.without_url())))?;
     let status = answer.status();

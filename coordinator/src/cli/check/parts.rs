@@ -11,7 +11,7 @@ use seedbed_protocol::{
     message::Start,
     snapshots::SnapshotRepository,
 };
-use seedbed_worker::Worker;
+use seedbed_worker::{Probe, Worker};
 
 use super::{
     clock,
@@ -37,9 +37,15 @@ pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Ve
     let first = parts.note("stores", first_store(settings, source).await, |store| {
         format!("{}: the first is {}", source.name(), store.scope.store_id)
     });
-    let snapshots = parts.note("snapshots", open_snapshots(settings).await, |_| {
-        format!("{}: written, read and deleted", settings.snapshots.url)
-    });
+    let snapshots = parts.note(
+        "snapshots",
+        open_snapshots(settings).await,
+        |(_, lacking)| {
+            let did = format!("{}: written, read and deleted", settings.snapshots.url);
+            [&[did], &lacking[..]].concat().join("; ")
+        },
+    );
+    let snapshots = snapshots.map(|(snapshots, _)| snapshots);
     let download = &settings.download;
     if download.has_keys() || download.anonymous {
         parts.note("downloads", downloads::check(settings).await, Clone::clone);
@@ -57,7 +63,12 @@ pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Ve
         }),
         (Some(store), Some(snapshots)) => {
             let probed = probe(settings, store, snapshots).await;
-            parts.note("powersync", probed, Clone::clone);
+            let probed = parts.note("powersync", probed, |(told, _)| told.clone());
+            if let Some((_, probe)) = probed
+                && !settings.streams.is_empty()
+            {
+                parts.note("streams", subscribed(settings, &probe), Clone::clone);
+            }
         }
         _ => parts.skip(
             "powersync",
@@ -74,10 +85,12 @@ async fn first_store(settings: &Settings, source: &StoreSource) -> Checked<Store
     Ok(store)
 }
 
-async fn open_snapshots(settings: &Settings) -> Checked<SnapshotRepository> {
+/// Opens the place for snapshots, and says what its service lacks.
+async fn open_snapshots(settings: &Settings) -> Checked<(SnapshotRepository, Vec<String>)> {
     let snapshots = SnapshotRepository::open(&settings.snapshots)?;
     snapshots.check().await?;
-    Ok(snapshots)
+    let lacking = snapshots.limitations().await?;
+    Ok((snapshots, lacking.into_iter().map(str::to_owned).collect()))
 }
 
 /// Opens the catalog if there is one; otherwise checks that it could be made.
@@ -128,17 +141,32 @@ async fn probe(
     settings: &Settings,
     store: Store,
     snapshots: SnapshotRepository,
-) -> Checked<String> {
+) -> Checked<(String, Probe)> {
     let broker = Arc::new(MemoryBroker::default());
     let worker = Worker::new(&settings.worker_settings(), snapshots, broker)?;
     let start = Start::Full(FullReason::Off);
     let job = job_maker(settings)?.make(RunId::new(), JobId::new(), store.scope, start)?;
-    let checkpoint = worker.probe(&job).await?.checkpoint;
-    Ok(format!(
+    let probe = worker.probe(&job).await?;
+    let told = format!(
         "{}: the store {} has {} buckets, last op {}",
         settings.powersync.endpoint,
         job.scope.store_id,
-        checkpoint.buckets.len(),
-        checkpoint.last_op_id
-    ))
+        probe.checkpoint.buckets.len(),
+        probe.checkpoint.last_op_id
+    );
+    Ok((told, probe))
+}
+
+/// Finds configured subscriptions that select nothing of the probed store. The service gives a bucket without rows to
+/// one that only matches no row, so this one has a wrong parameter.
+fn subscribed(settings: &Settings, probe: &Probe) -> Checked<String> {
+    let configured = settings.streams.len();
+    if probe.without_bucket.is_empty() {
+        return Ok(format!("{configured} subscriptions, each has a bucket"));
+    }
+    Err(format!(
+        "of {configured} subscriptions in [[streams]], these select no bucket: {}; is a parameter misspelt?",
+        probe.without_bucket.join("; ")
+    )
+    .into())
 }

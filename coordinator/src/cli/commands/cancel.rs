@@ -2,6 +2,8 @@
 
 use indicatif::HumanCount;
 
+use seedbed_protocol::say;
+
 use crate::{
     cli::{
         args::CancelArgs, connect::run_id, exit::CliError, output::print_json, patience::Patience,
@@ -22,7 +24,7 @@ pub(in crate::cli) async fn cancel(
     if json {
         print_json(&cancelled);
     } else {
-        eprintln!(
+        say!(
             "{} stores will not be seeded; {} have started and continue",
             HumanCount(cancelled.cancelled),
             HumanCount(cancelled.going_on)

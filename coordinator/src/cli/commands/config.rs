@@ -8,7 +8,7 @@ use seedbed_protocol::settings::{self, DEFAULTS, SettingsError};
 
 use crate::cli::{
     args::Cli,
-    output::{print_json, print_lines},
+    output::{print_json, print_text},
 };
 
 /// Prints the commented defaults; with `json`, the settings in effect.
@@ -18,7 +18,7 @@ pub(in crate::cli) fn config(file: Option<&Path>, json: bool) -> Result<(), Sett
             print_json(&setting);
         }
     } else {
-        print_lines(DEFAULTS.trim_end());
+        print_text(DEFAULTS.trim_end());
     }
     Ok(())
 }
@@ -27,5 +27,5 @@ pub(in crate::cli) fn config(file: Option<&Path>, json: bool) -> Result<(), Sett
 pub(in crate::cli) fn completions(shell: Shell) {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "seedbed", &mut script);
-    print_lines(String::from_utf8_lossy(&script).trim_end());
+    print_text(String::from_utf8_lossy(&script).trim_end());
 }

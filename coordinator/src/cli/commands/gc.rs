@@ -1,9 +1,10 @@
 //! `seedbed gc`: removes snapshots that are no longer needed.
 
 use indicatif::{HumanBytes, HumanCount};
+use serde::Serialize;
 
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, Forgotten},
     cli::{
         args::GcArgs,
         connect::{catalog_and_snapshots, record_events},
@@ -11,8 +12,16 @@ use crate::{
         output::{print_json, print_lines},
     },
     settings::Settings,
-    upkeep::Collector,
+    upkeep::{Collected, Collector, forget},
 };
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    collected: Collected,
+    forgotten: Forgotten,
+}
 
 pub(in crate::cli) async fn gc(
     args: GcArgs,
@@ -26,9 +35,13 @@ pub(in crate::cli) async fn gc(
     }
     let collector = Collector::new(&catalog, &snapshots, &settings.retention, args.dry_run);
     let collected = collector.collect().await?;
+    let forgotten = forget(&catalog, settings.catalog.keep_history, args.dry_run).await?;
     catalog.close().await;
     if json {
-        print_json(&collected);
+        print_json(&Report {
+            collected,
+            forgotten,
+        });
         return Ok(0);
     }
     let verb = if args.dry_run {
@@ -42,6 +55,14 @@ pub(in crate::cli) async fn gc(
         HumanCount(collected.orphans),
         HumanBytes(collected.bytes)
     ));
+    if forgotten != Forgotten::default() {
+        print_lines(&format!(
+            "{verb} {} jobs, {} runs and {} retired stores from the catalog",
+            HumanCount(forgotten.jobs),
+            HumanCount(forgotten.runs),
+            HumanCount(forgotten.stores)
+        ));
+    }
     if collected.lost > 0 {
         print_lines(&format!(
             "{} snapshots are gone from {}; run these stores again",

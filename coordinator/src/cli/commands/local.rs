@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use seedbed_protocol::process::{FAILED, INTERRUPTED};
+use seedbed_protocol::{
+    process::{FAILED, INTERRUPTED},
+    say,
+};
 
 use crate::{
     catalog::{InFlight, RunKind, Sweep},
@@ -48,13 +51,13 @@ pub(in crate::cli) async fn local(
         LocalOutcome::Finished(_) => FAILED,
         LocalOutcome::AllQuarantined => {
             if !json {
-                eprintln!("every store is quarantined; `seedbed status` says why");
+                say!("every store is quarantined; `seedbed status` says why");
             }
             FAILED
         }
         LocalOutcome::NothingToDo => {
             if !json {
-                eprintln!("no store needs a new job");
+                say!("no store needs a new job");
             }
             0
         }

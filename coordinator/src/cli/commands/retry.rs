@@ -2,6 +2,8 @@
 
 use indicatif::HumanCount;
 
+use seedbed_protocol::say;
+
 use crate::{
     catalog::Retried,
     cli::{
@@ -36,9 +38,9 @@ fn tell_retried(retried: &Retried, json: bool) {
     if json {
         return print_event("retried", retried);
     }
-    eprintln!("{} stores start over", HumanCount(retried.jobs));
+    say!("{} stores start over", HumanCount(retried.jobs));
     if retried.skipped > 0 {
-        eprintln!(
+        say!(
             "{} stay as they are, since a later run had a job for them or they are gone",
             HumanCount(retried.skipped)
         );

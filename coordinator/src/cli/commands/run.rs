@@ -1,7 +1,7 @@
 //! `seedbed run`: seeds the stores by the workers of a cluster.
 
 use indicatif::HumanCount;
-use seedbed_protocol::{StoreId, process::FAILED};
+use seedbed_protocol::{StoreId, process::FAILED, say};
 
 use crate::{
     catalog::{Listed, RunKind, Sweep},
@@ -55,8 +55,8 @@ fn tell_listed(listed: &Listed, json: bool) {
         return print_event("listed", listed);
     }
     match listed.run_id {
-        Some(run_id) => eprintln!("run {run_id}: {} stores", HumanCount(listed.jobs)),
-        None => eprintln!("no store needs a new job"),
+        Some(run_id) => say!("run {run_id}: {} stores", HumanCount(listed.jobs)),
+        None => say!("no store needs a new job"),
     }
     for (count, what) in [
         (listed.in_flight, "are being seeded already"),
@@ -72,7 +72,7 @@ fn tell_listed(listed: &Listed, json: bool) {
         ),
     ] {
         if count > 0 {
-            eprintln!("{} stores {what}", HumanCount(count));
+            say!("{} stores {what}", HumanCount(count));
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         args::SnapshotsArgs,
         connect::catalog_and_snapshots,
         exit::CliError,
-        output::{TABLE_ROWS, age, lay_out, print_json, print_lines, table},
+        output::{LaidOut, TABLE_ROWS, age, lay_out, print_json, print_lines, table},
     },
     settings::Settings,
 };
@@ -48,7 +48,7 @@ fn snapshot_table(
     records: &[SnapshotRecord],
     storage: &SnapshotRepository,
     now: DateTime<Utc>,
-) -> String {
+) -> LaidOut {
     let mut rows = table(&[
         "STORE", "STATE", "MADE", "VERIFIED", "ROWS", "SIZE", "LAST OP", "FILE",
     ]);

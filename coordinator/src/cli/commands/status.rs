@@ -4,25 +4,29 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use indicatif::{HumanBytes, HumanCount};
-use seedbed_protocol::broker;
+use seedbed_protocol::{
+    broker::{self, Queue},
+    manifest::Manifest,
+    say,
+};
 use serde_json::json;
 
 use crate::{
     catalog::{
-        Catalog, CatalogError, FailedJob, Freshness, JobFilter, JobRecord, QuarantinedStore,
-        RunReport, WayCount,
+        Catalog, CatalogError, ConfigChange, FailedJob, Freshness, JobFilter, JobRecord,
+        QuarantinedStore, RunReport, WayCount, WorkerRecord,
     },
     cli::{
         args::StatusArgs,
         connect::existing_catalog,
         exit::CliError,
         output::{
-            NAMED_FAILURES, TABLE_ROWS, age, failure_line, human_time, lay_out, print_json,
-            print_lines, shown_rate, table,
+            LaidOut, NAMED_FAILURES, TABLE_ROWS, age, failure_line, human_time, lay_out,
+            print_json, print_lines, shown_rate, table,
         },
     },
     programs::quarantine,
-    runs::Parked,
+    runs::{Fleet, Parked, RunError, Standing, Untaken},
     settings::Settings,
 };
 
@@ -42,19 +46,26 @@ pub(in crate::cli) async fn status(
         list_jobs(&catalog, json).await?;
         return Ok(0);
     }
-    let parked = parked(settings).await;
+    let queues = queues(settings, &catalog).await;
     let status = Status::read(&catalog, settings, args.failures || json).await?;
     if json {
         print_json(&json!({
             "runs": status.runs,
             "ways": status.ways,
+            "configChanges": status.changes,
+            "notes": status.noted.iter().map(|manifest| json!({
+                "store_id": manifest.store_id, "notes": manifest.notes,
+            })).collect::<Vec<_>>(),
             "failures": status.failures,
             "quarantined": status.quarantined,
-            "parked": parked,
+            "parked": queues.as_ref().map(|queues| queues.parked),
+            "queue": queues.as_ref().map(|queues| queues.standing),
+            "untaken": queues.as_ref().map(|queues| queues.standing.untaken()),
+            "workers": status.workers,
             "freshness": status.freshness,
         }));
     } else {
-        status.print(parked);
+        status.print(queues);
     }
     Ok(0)
 }
@@ -65,11 +76,23 @@ struct Status {
     runs: Vec<RunReport>,
     /// Ways of the newest run's jobs.
     ways: Vec<WayCount>,
+    /// Changes of the sync config that the newest run found.
+    changes: Vec<ConfigChange>,
+    /// Snapshots of the newest run that a person should look at.
+    noted: Vec<Manifest>,
     /// Failures of the newest run.
     failures: Vec<FailedJob>,
     /// Stores that sweeps skip.
     quarantined: Vec<QuarantinedStore>,
     freshness: Freshness,
+    /// The workers that are there.
+    workers: Vec<WorkerRecord>,
+}
+
+/// What the broker says.
+struct Queues {
+    parked: Parked,
+    standing: Standing,
 }
 
 impl Status {
@@ -85,23 +108,28 @@ impl Status {
         };
         let quarantine = quarantine(&settings.sync);
         let runs = catalog.runs(SHOWN_RUNS).await?;
-        let (ways, failures) = match runs.first() {
+        let (ways, changes, noted, failures) = match runs.first() {
             Some(newest) => (
                 catalog.ways(newest.run_id).await?,
+                catalog.config_changes(newest.run_id).await?,
+                catalog.noted(newest.run_id, limit).await?,
                 catalog.failed_jobs(newest.run_id, limit).await?,
             ),
-            None => (Vec::new(), Vec::new()),
+            None => Default::default(),
         };
         Ok(Self {
             runs,
             ways,
+            changes,
+            noted,
             failures,
             quarantined: catalog.quarantined_stores(quarantine, limit).await?,
             freshness: catalog.freshness(Utc::now()).await?,
+            workers: catalog.workers().await?,
         })
     }
 
-    fn print(&self, parked: Option<Parked>) {
+    fn print(&self, queues: Option<Queues>) {
         let Some(newest) = self.runs.first() else {
             return print_lines("no runs yet; `seedbed local` or `seedbed run` starts one");
         };
@@ -109,7 +137,18 @@ impl Status {
         if !self.ways.is_empty() {
             print_lines(&ways_line(&self.ways));
         }
+        for ConfigChange { from, to, stores } in &self.changes {
+            print_lines(&format!(
+                "sync config changed: {from} \u{2192} {to}; {} stores are downloaded in full",
+                HumanCount(*stores)
+            ));
+        }
         print_lines(&freshness_line(&self.freshness));
+        for manifest in &self.noted {
+            for note in &manifest.notes.0 {
+                print_lines(&format!("note: {}: {note}", manifest.store_id));
+            }
+        }
         for failure in &self.failures {
             print_lines(&format!("failed: {}", failure_line(failure)));
         }
@@ -122,39 +161,81 @@ impl Status {
         if unnamed > 0 {
             print_lines(&format!("and {unnamed} more: seedbed status --failures"));
         }
-        if let Some(Parked { jobs, events }) = parked
-            && jobs + events > 0
-        {
+        if let Some(Queues { parked, standing }) = queues {
+            self.print_workers(standing);
+            print_parked(parked);
+        }
+    }
+
+    fn print_workers(&self, standing: Standing) {
+        let slots: u64 = self.workers.iter().map(|worker| worker.slots).sum();
+        let busy: u64 = self.workers.iter().map(|worker| worker.busy).sum();
+        print_lines(&match self.workers.len() {
+            0 => "workers: none has said that it is there".to_owned(),
+            workers => format!("workers: {workers}, with {slots} slots, {busy} busy"),
+        });
+        match (standing.untaken(), self.workers.len()) {
+            (Untaken(0), _) => {}
+            (untaken, 0) => print_lines(&format!("{untaken}: start seedbed-worker")),
+            (untaken, _) => print_lines(&format!("{untaken}: look at the workers' logs")),
+        }
+    }
+}
+
+fn print_parked(parked: Parked) {
+    let Parked {
+        jobs,
+        messages,
+        events,
+    } = parked;
+    if jobs > 0 {
+        print_lines(&format!(
+            "parked jobs: {} (seedbed retry starts them over)",
+            HumanCount(jobs)
+        ));
+    }
+    for (count, queue) in [(messages, Queue::ParkedJobs), (events, Queue::ParkedEvents)] {
+        if count > 0 {
             print_lines(&format!(
-                "parked messages: {jobs} jobs (seedbed retry starts them over), {events} events"
+                "messages in {queue}: {} (what stays there cannot be read: update Seedbed, or purge the queue)",
+                HumanCount(count)
             ));
         }
     }
 }
 
-/// How many messages are parked, if there is a broker and it answers soon.
-async fn parked(settings: &Settings) -> Option<Parked> {
+/// What waits and what is parked, if there is a broker and it answers soon. The heartbeats that wait are recorded.
+async fn queues(settings: &Settings, catalog: &Catalog) -> Option<Queues> {
     if settings.broker.is_memory() {
         return None;
     }
     let mut config = settings.broker.clone();
     config.connect_timeout = config.connect_timeout.min(BROKER_TIMEOUT);
-    let parked = async {
+    let asking = async {
         let broker = broker::connect(&config).await?;
-        let parked = Parked::of(broker.as_ref()).await;
+        let asked = async {
+            Fleet::new(catalog.clone(), broker.clone())
+                .catch_up()
+                .await?;
+            Ok(Queues {
+                parked: Parked::of(catalog, broker.as_ref(), i64::MAX).await?,
+                standing: Standing::of(broker.as_ref()).await?,
+            })
+        };
+        let asked: Result<Queues, RunError> = asked.await;
         broker.close().await;
-        parked
+        asked
     };
-    match parked.await {
-        Ok(parked) => Some(parked),
+    match asking.await {
+        Ok(queues) => Some(queues),
         Err(error) => {
-            eprintln!("parked messages are not shown: {error}");
+            say!("queues and workers are not shown: {error}");
             None
         }
     }
 }
 
-fn run_table(runs: &[RunReport]) -> String {
+fn run_table(runs: &[RunReport]) -> LaidOut {
     let mut rows = table(&[
         "STARTED",
         "STATE",
@@ -246,7 +327,7 @@ async fn list_jobs(catalog: &Catalog, as_json: bool) -> Result<(), CatalogError>
     }
 }
 
-fn job_table(jobs: &[JobRecord]) -> String {
+fn job_table(jobs: &[JobRecord]) -> LaidOut {
     let mut rows = table(&["STORE", "STATE", "WAY", "WHY", "TRIES", "WORKER", "TRACE"]);
     for job in jobs {
         let shown = |text: &Option<String>| text.clone().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use seedbed_protocol::process::FAILED;
+use seedbed_protocol::{process::FAILED, say};
 use serde_json::json;
 
 use crate::{
@@ -22,7 +22,10 @@ pub(in crate::cli) async fn verify(
     settings: &Settings,
     json: bool,
 ) -> Result<u8, CliError> {
-    let verifier = Verifier::new(settings.schema.file.as_deref())?;
+    let verifier = Verifier::new(
+        settings.schema.file.as_deref(),
+        settings.snapshots.unreadable_rows,
+    )?;
     match (args.target, args.sample) {
         (Some(target), _) => verify_one(&verifier, &target, settings, json).await,
         (None, sample) => verify_sample(&verifier, sample.unwrap_or(1), settings, json).await,
@@ -73,7 +76,7 @@ async fn verify_sample(
                 if json {
                     print_json(&json!({"store": store, "ok": false, "error": error.to_string()}));
                 } else {
-                    eprintln!("bad: {store}: {error}");
+                    say!("bad: {store}: {error}");
                 }
             }
         }
@@ -95,4 +98,7 @@ fn tell(file: &VerifiedFile) {
         file.rows(),
         file.tables.len()
     ));
+    for rows in &file.unreadable {
+        print_lines(&format!("warning: {rows}"));
+    }
 }

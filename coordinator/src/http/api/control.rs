@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode};
 use seedbed_protocol::StoreId;
 use serde::Deserialize;
 use tracing::Instrument;
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     catalog::{RunKind, Sweep},
     http::{
+        json::Json,
         problem::{Problem, ProblemBody},
         responses::{Failures, NotAdmin, RateLimited},
     },

@@ -3,7 +3,6 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    Json,
     extract::State,
     response::{
         Sse,
@@ -12,9 +11,11 @@ use axum::{
 };
 use chrono::Utc;
 use futures::{Stream, StreamExt, stream};
+use seedbed_protocol::text;
 
 use super::{state::Api, types::Overview};
 use crate::http::{
+    json::Json,
     problem::Problem,
     responses::{Failures, NotAdmin, RateLimited},
 };
@@ -69,10 +70,9 @@ pub(super) async fn events(
     let events = shown.filter_map(async |overview| {
         // What has not changed is still so now: the page sets its clock by this.
         let now = Utc::now();
-        let event = Event::default()
-            .event("overview")
-            .json_data(Overview { now, ..overview? });
-        Some(Ok(event.expect("an overview is plain JSON")))
+        let json = text::json(&Overview { now, ..overview? });
+        let json = json.expect("an overview is plain JSON");
+        Some(Ok(Event::default().event("overview").data(json)))
     });
     Sse::new(events.take_until(stopping.cancelled_owned()))
         .keep_alive(KeepAlive::new().interval(KEEPALIVE))

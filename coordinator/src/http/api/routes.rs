@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{control, overview, runs, state::Api, stores};
+use super::{control, overview, runs, state::Api, stores, workers};
 
 /// The endpoints, with `api` as their state.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(api: Arc<Api>) -> OpenApiRouter<S> {
@@ -19,5 +19,6 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(api: Arc<Api>) -> OpenApi
         .routes(routes!(stores::list))
         .routes(routes!(stores::show))
         .routes(routes!(stores::seed))
+        .routes(routes!(workers::list))
         .with_state(api)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     catalog::{CatalogError, JobCursor, JobFilter, JobState, RunCursor, RunState},
     http::{
+        json::Json,
         problem::{Problem, ProblemBody},
         responses::{Failures, NotAdmin, RateLimited},
     },
@@ -82,7 +83,9 @@ pub(super) async fn show(
 ) -> Result<Json<Run>, Problem> {
     let run = api.catalog.find_run(run_id).await?;
     let run = run.ok_or(CatalogError::UnknownRun { run_id })?;
-    Ok(Json(run.into()))
+    let mut run = Run::from(run);
+    run.config_changes = api.catalog.config_changes(run_id).await?;
+    Ok(Json(run))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -3,16 +3,16 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use chrono::Utc;
-use seedbed_protocol::broker::{Broker, BrokerError, Queue};
+use seedbed_protocol::broker::{Broker, Queue};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::types::{Messages, Overview, Run};
+use super::types::{Messages, Overview, ParkedMessages, Run};
 use crate::{
     catalog::Catalog,
     http::problem::Problem,
-    runs::{Parked, Runs, StoreList},
+    runs::{Parked, RunError, Runs, Standing, StoreList, Untaken},
     settings::Schedule,
 };
 
@@ -21,6 +21,9 @@ const OVERVIEW_RUNS: i64 = 20;
 
 /// Between two overviews while a browser watches.
 const OVERVIEW_PAUSE: Duration = Duration::from_secs(1);
+
+/// Parked jobs that an overview counts: it is made every second.
+const COUNTED_PARKED: i64 = 10_000;
 
 /// How long the broker has to say what waits.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -88,13 +91,18 @@ impl Api {
     pub(super) async fn overview(&self) -> Result<Overview, Problem> {
         let now = Utc::now();
         let runs = self.catalog.runs(OVERVIEW_RUNS).await?;
-        let runs: Vec<Run> = runs.into_iter().map(Run::from).collect();
+        let newest = runs.first().map(|run| run.run_id);
+        let mut runs: Vec<Run> = runs.into_iter().map(Run::from).collect();
+        if let (Some(newest), Some(run_id)) = (runs.first_mut(), newest) {
+            newest.config_changes = self.catalog.config_changes(run_id).await?;
+        }
         let freshness = self.catalog.freshness(now).await?;
         let messages = tokio::time::timeout(BROKER_TIMEOUT, self.messages()).await;
-        let (parked, waiting) = match messages {
-            Ok(Ok((parked, waiting))) => (Some(parked), Some(waiting)),
-            _ => (None, None),
+        let (parked, waiting, untaken) = match messages {
+            Ok(Ok((parked, waiting, untaken))) => (Some(parked), Some(waiting), Some(untaken)),
+            _ => (None, None, None),
         };
+        let workers = self.catalog.workers().await?;
         let schedule = self.schedule.as_ref();
         Ok(Overview {
             now,
@@ -107,6 +115,8 @@ impl Api {
                 .await?,
             parked,
             waiting,
+            untaken,
+            workers: workers.as_slice().into(),
             current_run: runs.iter().find(|run| run.is_running()).cloned(),
             runs,
             trace_url: self.trace_url.clone(),
@@ -114,14 +124,16 @@ impl Api {
         })
     }
 
-    /// Parked and waiting messages.
-    async fn messages(&self) -> Result<(Messages, Messages), BrokerError> {
+    /// Parked and waiting messages, and how many jobs no worker takes.
+    async fn messages(&self) -> Result<(ParkedMessages, Messages, u64), RunError> {
         let broker = self.broker.as_ref();
-        let parked = Parked::of(broker).await?.into();
+        let parked = Parked::of(&self.catalog, broker, COUNTED_PARKED).await?;
+        let standing = Standing::of(broker).await?;
         let waiting = Messages {
-            jobs: broker.waiting(Queue::Jobs).await?,
+            jobs: standing.waiting,
             events: broker.waiting(Queue::Events).await?,
         };
-        Ok((parked, waiting))
+        let Untaken(untaken) = standing.untaken();
+        Ok((parked.into(), waiting, untaken))
     }
 }

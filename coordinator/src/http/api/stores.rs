@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode};
 use chrono::Utc;
 use seedbed_protocol::StoreId;
 use serde::Deserialize;
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     catalog::{Age, JobState, RunKind, StoreSearch, Sweep},
     http::{
+        json::Json,
         problem::{Problem, ProblemBody},
         responses::{Failures, NotAdmin, RateLimited},
     },

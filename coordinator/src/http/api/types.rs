@@ -5,11 +5,13 @@ mod overview;
 mod run;
 mod snapshot;
 mod store;
+mod worker;
 
 pub(super) use self::{
     change::{Dropped, Started, StartedOver},
-    overview::{Messages, Overview},
+    overview::{Messages, Overview, ParkedMessages},
     run::{Job, Jobs, Run, Runs},
     snapshot::Snapshot,
     store::{Store, StoreDetail, Stores},
+    worker::{Worker, Workers},
 };

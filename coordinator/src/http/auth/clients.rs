@@ -2,11 +2,14 @@
 //! looked up, so that no caller learns which stores exist.
 
 use axum::http::StatusCode;
-use jsonwebtoken::{Algorithm, Header, Validation};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, Validation};
 use seedbed_protocol::StoreId;
-use serde_json::Value;
+use serde_json::{Map, Value, value::RawValue};
 
 use super::{
+    algorithm::{self, algorithm},
+    claim::names,
     jwks::Jwks,
     key::{Key, KeyError},
 };
@@ -32,10 +35,19 @@ pub(crate) async fn check_keys(config: &DownloadConfig) -> Result<String, String
         let published = jwks.fetch().await.map_err(|reason| {
             format!("the keys of download.jwks_url cannot be fetched: {reason}")
         })?;
-        if published.is_empty() {
-            return Err("download.jwks_url has no public key that signs".to_owned());
+        let left_out = match published.left_out.join("; ") {
+            none if none.is_empty() => none,
+            some => format!(" (left out: {some})"),
+        };
+        if published.keys.is_empty() {
+            return Err(format!(
+                "download.jwks_url has no public key that signs{left_out}"
+            ));
         }
-        known.push(format!("{} keys of download.jwks_url", published.len()));
+        known.push(format!(
+            "{} keys of download.jwks_url{left_out}",
+            published.keys.len()
+        ));
     }
     Ok(format!("tokens are checked with {}", known.join(" and ")))
 }
@@ -53,7 +65,8 @@ impl Clients {
     pub(crate) fn new(config: &DownloadConfig) -> Result<Self, KeyError> {
         let mut keys = Vec::new();
         if let Some(secret) = &config.secret {
-            keys.push(Key::shared(secret, config.kid.clone())?);
+            let encoding = config.secret_encoding;
+            keys.extend(Key::shared(secret, encoding, config.kid.as_deref())?);
         }
         if let Some(path) = &config.key_file {
             keys.push(Key::in_file(path, config.kid.clone())?);
@@ -70,6 +83,11 @@ impl Clients {
         })
     }
 
+    /// Returns whether any caller can be let in.
+    pub(crate) fn are_known(&self) -> bool {
+        self.anonymous || !self.keys.is_empty() || self.jwks.is_some()
+    }
+
     /// Returns whether the caller with `token` may download `store_id`.
     pub(crate) async fn check(
         &self,
@@ -79,7 +97,7 @@ impl Clients {
         if self.anonymous {
             return Ok(());
         }
-        if self.keys.is_empty() && self.jwks.is_none() {
+        if !self.are_known() {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "downloads_disabled",
@@ -101,45 +119,88 @@ impl Clients {
     }
 
     /// The claims of the token, if it is signed with a known key and valid now.
-    async fn claims(&self, token: &str) -> Result<Value, Problem> {
-        let header = jsonwebtoken::decode_header(token)
-            .map_err(|_| Problem::unauthorized("the token is not a signed JWT"))?;
-        let mut refused = "it is signed with a key that is not known here";
+    async fn claims(&self, token: &str) -> Result<Box<RawValue>, Problem> {
+        let header = TokenHeader::of(token).map_err(refused)?;
+        let mut reason = "it is signed with a key that is not known here".to_owned();
         // The backend is asked only for what the configured key does not verify.
         match self.decode(token, &header, &self.keys) {
             Ok(claims) => return Ok(claims),
-            Err(reason) => refused = reason.unwrap_or(refused),
+            Err(fitting) => reason = fitting.unwrap_or(reason),
         }
         if let Some(jwks) = &self.jwks {
             let published = jwks.keys(header.kid.as_deref()).await?;
             match self.decode(token, &header, &published) {
                 Ok(claims) => return Ok(claims),
-                Err(reason) => refused = reason.unwrap_or(refused),
+                Err(fitting) => reason = fitting.unwrap_or(reason),
             }
         }
-        Err(Problem::unauthorized(format!(
-            "the token is not accepted: {refused}"
-        )))
+        Err(refused(reason))
     }
 
-    /// The claims of the token if one of `keys` verifies it; otherwise why not, if one of them fits it at all.
+    /// The claims of the token if one of `keys` verifies it; otherwise why not, if one of them is named at all.
     fn decode(
         &self,
         token: &str,
-        header: &Header,
+        header: &TokenHeader,
         keys: &[Key],
-    ) -> Result<Value, Option<&'static str>> {
-        let mut refused = None;
-        for key in keys.iter().filter(|key| key.fits(header)) {
+    ) -> Result<Box<RawValue>, Option<String>> {
+        let (mut unfit, mut failed) = (None, None);
+        for key in keys
+            .iter()
+            .filter(|key| key.is_named(header.kid.as_deref()))
+        {
+            if !key.algorithms.contains(&header.algorithm) {
+                let (used, known) = (header.algorithm, algorithm::names(&key.algorithms));
+                unfit = Some(format!(
+                    "it is signed with {used:?}, and the key here verifies {known}"
+                ));
+                continue;
+            }
             let mut validation = self.validation.clone();
-            validation.algorithms = vec![header.alg];
-            match jsonwebtoken::decode::<Value>(token, &key.key, &validation) {
+            validation.algorithms = vec![header.algorithm];
+            match jsonwebtoken::decode::<Box<RawValue>>(token, &key.key, &validation) {
                 Ok(decoded) => return Ok(decoded.claims),
-                Err(error) => refused = Some(reason(&error)),
+                // What a signature covers says more than that another key did not make it.
+                Err(error) if is_wrong_signature(&error) => {
+                    failed.get_or_insert("its signature is wrong");
+                }
+                Err(error) => failed = Some(reason(&error)),
             }
         }
-        Err(refused)
+        Err(failed.map(str::to_owned).or(unfit))
     }
+}
+
+/// What the header of a token says.
+struct TokenHeader {
+    algorithm: Algorithm,
+    kid: Option<String>,
+}
+
+impl TokenHeader {
+    /// Reads the header, before anything is verified.
+    fn of(token: &str) -> Result<Self, &'static str> {
+        let malformed = "it is not a signed JWT";
+        let (header, rest) = token.split_once('.').ok_or(malformed)?;
+        if rest.matches('.').count() != 1 {
+            return Err(malformed);
+        }
+        let json = URL_SAFE_NO_PAD.decode(header).map_err(|_| malformed)?;
+        let header: Map<String, Value> = serde_json::from_slice(&json).map_err(|_| malformed)?;
+        if header.contains_key("crit") {
+            // RFC 7515, 4.1.11: who does not understand each of them must refuse the token.
+            return Err("its header has crit, and no extension is understood here");
+        }
+        let name = header.get("alg").and_then(Value::as_str).ok_or(malformed)?;
+        Ok(Self {
+            algorithm: algorithm(name)?,
+            kid: header.get("kid").and_then(Value::as_str).map(str::to_owned),
+        })
+    }
+}
+
+fn refused(reason: impl std::fmt::Display) -> Problem {
+    Problem::unauthorized(format!("the token is not accepted: {reason}"))
 }
 
 fn validation(config: &DownloadConfig) -> Validation {
@@ -160,6 +221,13 @@ fn validation(config: &DownloadConfig) -> Validation {
     validation
 }
 
+fn is_wrong_signature(error: &jsonwebtoken::errors::Error) -> bool {
+    matches!(
+        error.kind(),
+        jsonwebtoken::errors::ErrorKind::InvalidSignature
+    )
+}
+
 fn reason(error: &jsonwebtoken::errors::Error) -> &'static str {
     use jsonwebtoken::errors::ErrorKind;
     match error.kind() {
@@ -168,60 +236,6 @@ fn reason(error: &jsonwebtoken::errors::Error) -> &'static str {
         ErrorKind::InvalidIssuer => "its issuer (iss) is another one",
         ErrorKind::InvalidAudience => "its audience (aud) is another one",
         ErrorKind::MissingRequiredClaim(_) => "it lacks exp, iss or aud",
-        ErrorKind::InvalidSignature => "its signature is wrong",
         _ => "it is malformed",
-    }
-}
-
-/// Whether the claim is the store, or a list with it: a text, or a number as it is written in decimal.
-fn names(claims: &Value, claim: &str, store_id: &StoreId) -> bool {
-    let nested = || {
-        let mut steps = claim.split('.');
-        steps.try_fold(claims, |value, step| value.get(step))
-    };
-    let is_store = |value: &Value| match value {
-        Value::String(text) => text == store_id.as_str(),
-        Value::Number(number) => number.to_string() == store_id.as_str(),
-        _ => false,
-    };
-    match claims.get(claim).or_else(nested) {
-        Some(Value::Array(stores)) => stores.iter().any(is_store),
-        Some(value) => is_store(value),
-        None => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_claim_names_a_store_by_text_number_or_list() {
-        let store = StoreId::new("7").unwrap();
-        for (claims, claim) in [
-            (json!({"store_id": "7"}), "store_id"),
-            (json!({"store_id": 7}), "store_id"),
-            (json!({"stores": ["6", 7]}), "stores"),
-            (json!({"app": {"store": "7"}}), "app.store"),
-            (
-                json!({"https://app.example.com/store": "7"}),
-                "https://app.example.com/store",
-            ),
-        ] {
-            assert!(names(&claims, claim, &store), "{claims}");
-        }
-        for claims in [
-            json!({}),
-            json!({"store_id": "70"}),
-            json!({"store_id": 7.5}),
-            json!({"store_id": {"7": "7"}}),
-            json!({"store_id": []}),
-            json!({"store_id": null}),
-            json!("7"),
-        ] {
-            assert!(!names(&claims, "store_id", &store), "{claims}");
-        }
     }
 }

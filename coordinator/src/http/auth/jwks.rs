@@ -5,17 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jsonwebtoken::{
-    Algorithm, DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
-};
-use seedbed_protocol::error::chain;
+use seedbed_protocol::{error::chain, process::outbound};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::key::{Key, RSA};
+use super::{key::Key, published::published_key};
 use crate::http::problem::Problem;
 
 /// After this, keys are fetched again.
@@ -65,9 +61,9 @@ impl Known {
 }
 
 impl Jwks {
-    /// The keys at `url`. They stay valid for `max_age` if the backend does not answer.
+    /// The keys at `url`, and at no other origin. They stay valid for `max_age` if the backend does not answer.
     pub(crate) fn new(url: Url, max_age: Duration) -> reqwest::Result<Self> {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+        let client = outbound::client().timeout(TIMEOUT).build()?;
         Ok(Self(Arc::new(Inner {
             url,
             max_age,
@@ -119,7 +115,11 @@ impl Jwks {
         let mut known = self.change();
         known.tried = Some(Instant::now());
         match fetched {
-            Ok(keys) => {
+            Ok(Published { keys, left_out }) => {
+                tracing::debug!(
+                    "{} keys of download.jwks_url; left out: {left_out:?}",
+                    keys.len()
+                );
                 known.keys = keys.into();
                 known.fetched = known.tried;
             }
@@ -130,7 +130,8 @@ impl Jwks {
     }
 
     /// Fetches the keys now.
-    pub(crate) async fn fetch(&self) -> Result<Vec<Key>, String> {
+    pub(crate) async fn fetch(&self) -> Result<Published, String> {
+        outbound::refuse_link_local(&self.0.url).map_err(|e| e.to_string())?;
         let asked = async {
             let answer = self.0.client.get(self.0.url.clone()).send().await?;
             answer.error_for_status()
@@ -144,38 +145,27 @@ impl Jwks {
             }
         }
         let set: Set = serde_json::from_slice(&body).map_err(|e| format!("no JWK set: {e}"))?;
-        let known = set
-            .keys
-            .into_iter()
-            .filter_map(|key| Jwk::deserialize(key).ok());
-        Ok(known.filter_map(|jwk| key(&jwk)).collect())
+        let mut published = Published::default();
+        for jwk in set.keys {
+            match published_key(jwk) {
+                Ok(key) => published.keys.push(key),
+                Err(reason) => published.left_out.push(reason),
+            }
+        }
+        Ok(published)
     }
+}
+
+/// What a backend publishes.
+#[derive(Default)]
+pub(super) struct Published {
+    pub(super) keys: Vec<Key>,
+    /// Which keys are not used, and why.
+    pub(super) left_out: Vec<String>,
 }
 
 /// A JWK set. One key of an unknown kind must not hide the others.
 #[derive(Deserialize)]
 struct Set {
     keys: Vec<Value>,
-}
-
-/// A public key that verifies signatures. Shared secrets are refused: anyone can read the set.
-fn key(jwk: &Jwk) -> Option<Key> {
-    if jwk.common.public_key_use == Some(PublicKeyUse::Encryption) {
-        return None;
-    }
-    let algorithms = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => RSA.to_vec(),
-        AlgorithmParameters::EllipticCurve(curve) => match curve.curve {
-            EllipticCurve::P256 => vec![Algorithm::ES256],
-            EllipticCurve::P384 => vec![Algorithm::ES384],
-            _ => return None,
-        },
-        AlgorithmParameters::OctetKeyPair(_) => vec![Algorithm::EdDSA],
-        _ => return None,
-    };
-    Some(Key {
-        kid: jwk.common.key_id.clone(),
-        key: DecodingKey::from_jwk(jwk).ok()?,
-        algorithms,
-    })
 }

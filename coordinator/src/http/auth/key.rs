@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, Header};
-use seedbed_protocol::settings::Secret;
+use jsonwebtoken::{Algorithm, DecodingKey};
+use seedbed_protocol::settings::{
+    Secret,
+    keys::{self, KeyKind, MIN_SECRET_BYTES, SecretEncoding},
+};
 
 /// The algorithms of an RSA key.
 pub(super) const RSA: [Algorithm; 6] = [
@@ -16,19 +18,14 @@ pub(super) const RSA: [Algorithm; 6] = [
     Algorithm::PS512,
 ];
 
-/// The shortest secret of HS256: as long as its signature.
-const MIN_SECRET_BYTES: usize = 32;
-
 /// Why clients' tokens cannot be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The shared secret is not base64url.
-    #[error("download.secret is not base64url; give it as it stands in the `k` of a JWK")]
-    Secret,
+    /// The shared secret is not written as `download.secret_encoding` says.
+    #[error("download.secret {0}")]
+    Secret(&'static str),
     /// The shared secret can be guessed from one token (RFC 7518, 3.2).
-    #[error(
-        "download.secret is too short to be safe; give at least {MIN_SECRET_BYTES} bytes in base64url"
-    )]
+    #[error("download.secret is too short to be safe; give at least {MIN_SECRET_BYTES} bytes")]
     ShortSecret,
     /// The key file cannot be read.
     #[error("download.key_file {} cannot be read: {source}", path.display())]
@@ -38,10 +35,13 @@ pub enum KeyError {
     },
     /// It holds no public key.
     #[error(
-        "download.key_file {} holds no public RSA, EC (P-256, P-384) or Ed25519 key in PEM; a certificate or a \
-         private key is none", path.display()
+        "download.key_file {} holds no public RSA, EC (P-256, P-384) or Ed25519 key in PEM: {reason}", path.display()
     )]
-    NoKey { path: PathBuf },
+    NoKey {
+        path: PathBuf,
+        /// What it holds instead, and what to do.
+        reason: String,
+    },
     /// The signing secret is not usable.
     #[error("download.signing_secret is too short to be safe; give at least 32 characters")]
     SigningSecret,
@@ -61,18 +61,24 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The key of a shared secret in base64url.
-    pub(super) fn shared(secret: &Secret, kid: Option<String>) -> Result<Self, KeyError> {
-        let secret = URL_SAFE_NO_PAD.decode(secret.expose().trim_end_matches('='));
-        let secret = secret.map_err(|_| KeyError::Secret)?;
-        if secret.len() < MIN_SECRET_BYTES {
+    /// The keys that a shared secret can stand for.
+    pub(super) fn shared(
+        secret: &Secret,
+        encoding: SecretEncoding,
+        kid: Option<&str>,
+    ) -> Result<Vec<Self>, KeyError> {
+        let read = encoding.keys(secret.expose()).map_err(KeyError::Secret)?;
+        let is_long = |key: &keys::SecretKey| key.bytes.len() >= MIN_SECRET_BYTES;
+        let keys: Vec<_> = read.into_iter().filter(is_long).collect();
+        if keys.is_empty() {
             return Err(KeyError::ShortSecret);
         }
-        Ok(Self {
-            kid,
-            key: DecodingKey::from_secret(&secret),
+        let key = |key: &keys::SecretKey| Self {
+            kid: kid.map(str::to_owned),
+            key: DecodingKey::from_secret(&key.bytes),
             algorithms: vec![Algorithm::HS256],
-        })
+        };
+        Ok(keys.iter().map(key).collect())
     }
 
     /// The public key in a PEM file.
@@ -81,11 +87,11 @@ impl Key {
             path: path.to_owned(),
             source,
         };
-        let no_key = || KeyError::NoKey {
-            path: path.to_owned(),
-        };
         let pem = std::fs::read(path).map_err(unreadable)?;
-        let (key, algorithms) = public_key(&pem).ok_or_else(no_key)?;
+        let (key, algorithms) = public_key(&pem, path).map_err(|reason| KeyError::NoKey {
+            path: path.to_owned(),
+            reason,
+        })?;
         Ok(Self {
             kid,
             key,
@@ -93,21 +99,19 @@ impl Key {
         })
     }
 
-    /// Returns whether a token with this header may be verified with it.
-    pub(super) fn fits(&self, header: &Header) -> bool {
-        let named = self.kid.is_none() || self.kid == header.kid;
-        named && self.algorithms.contains(&header.alg)
+    /// Returns whether a token that names this key, or none, may be signed with it.
+    pub(super) fn is_named(&self, kid: Option<&str>) -> bool {
+        self.kid.is_none() || self.kid.as_deref() == kid
     }
 }
 
-/// A public key, and the algorithms that fit it.
-fn public_key(pem: &[u8]) -> Option<(DecodingKey, Vec<Algorithm>)> {
-    if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
-        return Some((key, RSA.to_vec()));
-    }
-    if let Ok(key) = DecodingKey::from_ec_pem(pem) {
-        return Some((key, vec![Algorithm::ES256, Algorithm::ES384]));
-    }
-    let key = DecodingKey::from_ed_pem(pem).ok()?;
-    Some((key, vec![Algorithm::EdDSA]))
+/// A public key, and the algorithms that fit it; otherwise what the file holds instead.
+fn public_key(pem: &[u8], path: &Path) -> Result<(DecodingKey, Vec<Algorithm>), String> {
+    let (key, algorithms) = match keys::public_key(pem, path)? {
+        KeyKind::Rsa => (DecodingKey::from_rsa_pem(pem), RSA.to_vec()),
+        KeyKind::P384 => (DecodingKey::from_ec_pem(pem), vec![Algorithm::ES384]),
+        KeyKind::Ed25519 => (DecodingKey::from_ed_pem(pem), vec![Algorithm::EdDSA]),
+        _ => (DecodingKey::from_ec_pem(pem), vec![Algorithm::ES256]),
+    };
+    Ok((key.map_err(|e| e.to_string())?, algorithms))
 }

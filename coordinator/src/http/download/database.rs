@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
 };
@@ -22,6 +21,7 @@ use super::{
 use crate::{
     http::{
         auth::bearer,
+        json::Json,
         problem::{Problem, ProblemBody},
         responses::{Failures, RateLimited},
     },
@@ -59,6 +59,7 @@ pub(super) async fn database(
     downloads.clients.check(bearer(&headers), &store_id).await?;
     Span::current().record("seedbed.store_id", tracing::field::display(&store_id));
 
+    downloads.asked.note(&store_id);
     let snapshot = downloads.catalog.live_snapshot(&store_id).await?;
     if let Some(refused) = downloads.refusal(snapshot.as_ref()) {
         return Err(match &downloads.demand {
@@ -80,6 +81,8 @@ pub(super) async fn database(
         created_at: snapshot.created_at,
         verified_at: record.verified_at,
         checkpoint: snapshot.checkpoint.last_op_id.to_string(),
+        generation: snapshot.checkpoint.generation().map(ToOwned::to_owned),
+        max_age: downloads.max_age.map(|age| age.as_secs()),
         schema_version: snapshot.internal_schema_version,
         schema_fingerprint: snapshot.schema_fingerprint.clone(),
         core_version: snapshot.core_version.clone(),

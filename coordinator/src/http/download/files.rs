@@ -65,7 +65,7 @@ pub(crate) async fn file(
     };
     let extract::Path(key) = key.map_err(|e| Problem::invalid(e.body_text()))?;
     let Query(signature) = signature.map_err(unsigned)?;
-    let path = downloads.file(&key, &signature)?;
+    let path = downloads.file(&key, &signature).await?;
     let file = Object::new(&key).ok_or_else(gone)?;
     if file.is_known_to(request.headers()) {
         return Ok((StatusCode::NOT_MODIFIED, file.headers()).into_response());

@@ -29,10 +29,8 @@ pub(crate) struct Signature {
 }
 
 impl UrlSigner {
-    /// Signs with `secret`, or with a random one of this process.
-    pub(crate) fn new(secret: Option<&Secret>) -> Result<Self, KeyError> {
-        let random = || Secret::new(format!("{}{}", uuid::Uuid::new_v4(), uuid::Uuid::new_v4()));
-        let secret = secret.cloned().unwrap_or_else(random);
+    /// Signs with `secret`.
+    pub(crate) fn new(secret: &Secret) -> Result<Self, KeyError> {
         if secret.expose().chars().count() < MIN_SECRET_CHARS {
             return Err(KeyError::SigningSecret);
         }
@@ -117,7 +115,7 @@ mod tests {
     #[test]
     fn a_url_is_good_for_its_key_until_it_expires_and_only_where_the_secret_is_the_same() {
         let secret = Secret::new("0123456789abcdef0123456789abcdef");
-        let signer = UrlSigner::new(Some(&secret)).unwrap();
+        let signer = UrlSigner::new(&secret).unwrap();
         let now = Utc::now();
         let base = Url::parse("https://seedbed.example.com/below/").unwrap();
         let key = "a b%2F?/x.sqlite";
@@ -125,7 +123,7 @@ mod tests {
         assert_eq!(url.path(), "/below/snapshots/a%20b%252F%3F/x.sqlite");
         let good = signature(&url);
         signer.check(key, &good, now).unwrap();
-        let same = UrlSigner::new(Some(&secret)).unwrap();
+        let same = UrlSigner::new(&secret).unwrap();
         same.check(key, &good, now).unwrap();
         assert!(
             signer
@@ -138,12 +136,12 @@ mod tests {
             signature: good.signature.clone(),
         };
         assert!(signer.check(key, &later, now).is_err());
-        let other = UrlSigner::new(None).unwrap();
+        let other = UrlSigner::new(&Secret::new("another secret, 32 characters long")).unwrap();
         assert!(other.check(key, &good, now).is_err());
     }
 
     #[test]
     fn a_short_secret_is_refused() {
-        assert!(UrlSigner::new(Some(&Secret::new("short"))).is_err());
+        assert!(UrlSigner::new(&Secret::new("short")).is_err());
     }
 }

@@ -5,21 +5,26 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use axum::http::{HeaderMap, header};
 use chrono::{DateTime, Utc};
 use seedbed_protocol::{
+    error::chain,
     objects::StorageError,
     snapshots::{SnapshotRepository, SnapshotsConfig},
 };
+use tokio::time::timeout;
 use url::Url;
 
-use super::signed_url::{Signature, UrlSigner};
+use super::{signed_url::Signature, signer::SharedSigner};
 use crate::{
     catalog::{Catalog, SnapshotRecord},
     http::{
         auth::{Clients, KeyError},
         problem::Problem,
     },
-    runs::Demand,
+    runs::{Asked, Demand},
     settings::{DownloadConfig, ServeConfig},
 };
+
+/// How long a start waits for the first signature: some credentials are asked for over the network.
+const SIGN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why snapshots cannot be handed out.
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +43,13 @@ pub(crate) struct Downloads {
     pub(super) clients: Clients,
     snapshots: SnapshotRepository,
     /// For snapshots in a directory. Object storage signs its URLs itself.
-    signer: Option<UrlSigner>,
+    signer: Option<SharedSigner>,
     public_url: Option<Url>,
     behind_proxy: bool,
     pub(super) lifetime: Duration,
-    max_age: Option<Duration>,
+    pub(super) max_age: Option<Duration>,
+    /// Remembers which stores were asked for.
+    pub(super) asked: Asked,
     /// `None` when nothing is seeded on demand.
     pub(super) demand: Option<Arc<Demand>>,
 }
@@ -57,13 +64,14 @@ impl Downloads {
         demand: Option<Arc<Demand>>,
     ) -> Result<Self, DownloadError> {
         let is_directory = snapshots.local_path("").is_some();
-        let signer = UrlSigner::new(download.signing_secret.as_ref())?;
+        let signer = SharedSigner::new(catalog.clone(), download.signing_secret.as_ref())?;
         // A signature covers the host: it has to be the one that clients use.
         let snapshots = match &download.store_endpoint {
             Some(endpoint) => SnapshotRepository::open_at(place, endpoint)?,
             None => snapshots,
         };
         Ok(Self {
+            asked: Asked::new(catalog.clone()),
             catalog,
             clients: Clients::new(download)?,
             snapshots,
@@ -76,11 +84,23 @@ impl Downloads {
         })
     }
 
+    /// Says in the log if no URL can be signed: every download would fail, and nothing but a setting changes that.
+    pub(crate) async fn tell_unless_signing(&self) {
+        if self.signer.is_none()
+            && self.clients.are_known()
+            && let Ok(Err(error)) =
+                timeout(SIGN_TIMEOUT, self.snapshots.sign("check", self.lifetime)).await
+            && !error.is_transient()
+        {
+            tracing::error!("no snapshot can be handed out: {}", chain(&error));
+        }
+    }
+
     /// The file of `key`, if `signature` allows it now.
-    pub(super) fn file(&self, key: &str, signature: &Signature) -> Result<PathBuf, Problem> {
+    pub(super) async fn file(&self, key: &str, signature: &Signature) -> Result<PathBuf, Problem> {
         let nothing = || Problem::not_found("unknown_path", "snapshots are not served from here");
         let signer = self.signer.as_ref().ok_or_else(nothing)?;
-        signer.check(key, signature, Utc::now())?;
+        signer.get().await?.check(key, signature, Utc::now())?;
         self.snapshots.local_path(key).ok_or_else(nothing)
     }
 
@@ -113,7 +133,7 @@ impl Downloads {
         expires: DateTime<Utc>,
     ) -> Result<Url, Problem> {
         if let Some(signer) = &self.signer {
-            return Ok(signer.sign(&self.base(headers)?, key, expires));
+            return Ok(signer.get().await?.sign(&self.base(headers)?, key, expires));
         }
         let failed = |error: StorageError| {
             Problem::failed("the object storage", &error, error.is_transient())

@@ -48,6 +48,11 @@ pub(super) struct Database {
     pub(super) verified_at: DateTime<Utc>,
     /// The op id of the checkpoint that the snapshot is at.
     pub(super) checkpoint: String,
+    /// The sync config that it was made with, by the number in its buckets' names: with another one, the first sync
+    /// downloads every row.
+    pub(super) generation: Option<String>,
+    /// The age, in seconds since `verifiedAt`, from which on this server no longer hands it out; null for any age.
+    pub(super) max_age: Option<u64>,
     /// The version of PowerSync's internal tables in it.
     pub(super) schema_version: u32,
     /// SHA-256, in hex, of the app schema that it was made with.

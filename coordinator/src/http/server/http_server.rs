@@ -78,6 +78,7 @@ impl HttpServer {
         let serve = sections.serve.clone();
         let stopping = CancellationToken::new();
         let states = states(sections, parts, stopping.clone())?;
+        states.downloads.tell_unless_signing().await;
         let listening = |source| HttpError::Listen {
             address: serve.listen,
             source,

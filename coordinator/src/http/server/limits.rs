@@ -47,6 +47,16 @@ pub(super) async fn rate_limited(
     }
 }
 
+/// Refuses a request that names several hosts (RFC 9112, 3.2): a proxy in between may have believed another of them.
+pub(super) async fn one_host(request: Request, next: Next) -> Result<Response, Problem> {
+    if request.headers().get_all(header::HOST).iter().count() > 1 {
+        return Err(Problem::invalid(
+            "the request has more than one Host header",
+        ));
+    }
+    Ok(next.run(request).await)
+}
+
 /// Answers 503 when a request takes too long. What it has started, such as a run, continues.
 pub(super) async fn in_time(
     State(limits): State<Arc<Limits>>,

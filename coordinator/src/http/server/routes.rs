@@ -32,35 +32,44 @@ pub(super) struct States {
 pub(super) fn health_routes(states: &States) -> Router {
     let probes = probes::routes(states.probes.clone());
     let (routes, _) = probes.merge(probes::metrics()).split_for_parts();
-    routes
+    routes.layer(middleware::from_fn(limits::one_host))
 }
 
 /// For everything else.
 pub(super) fn routes(states: &States, cors_origins: &[String]) -> Router {
-    let downloads =
-        download::routes(states.downloads.clone()).layer(limits::cross_origin(cors_origins));
+    let limits = states.limits.clone();
+    let (downloads, described) = download::routes(states.downloads.clone()).split_for_parts();
+    // Outside of all that may refuse, so that a page of another origin can also read why it was refused.
+    let downloads = within_limits(downloads, &limits).layer(limits::cross_origin(cors_origins));
     let administrators = middleware::from_fn_with_state(states.admin.clone(), require_admin);
     let api = api::routes(states.api.clone()).merge(probes::metrics());
-    let (routes, document) = OpenApiRouter::with_openapi(empty_document())
-        .merge(downloads)
+    let (routes, document) = OpenApiRouter::with_openapi(empty_document().merge_from(described))
         .merge(probes::routes(states.probes.clone()))
         .merge(api.route_layer(administrators))
         .split_for_parts();
-    let limits = states.limits.clone();
-    routes
+    let routes = routes
         .merge(documentation(document))
         .merge(dashboard::routes())
-        .fallback(limits::unknown)
+        .fallback(limits::unknown);
+    within_limits(routes, &limits)
+        .merge(downloads)
+        .layer(middleware::from_fn(limits::security_headers))
+        .layer(middleware::from_fn_with_state(
+            states.access_log.clone(),
+            access_log::log,
+        ))
+}
+
+/// Layers that refuse what asks for too much, the outermost last.
+fn within_limits(routes: Router, limits: &Arc<Limits>) -> Router {
+    let limits = limits.clone();
+    routes
         .layer(limits::body_size())
         .layer(middleware::from_fn_with_state(
             limits.clone(),
             limits::in_time,
         ))
         .layer(middleware::from_fn_with_state(limits, limits::rate_limited))
+        .layer(middleware::from_fn(limits::one_host))
         .layer(limits::panics())
-        .layer(middleware::from_fn(limits::security_headers))
-        .layer(middleware::from_fn_with_state(
-            states.access_log.clone(),
-            access_log::log,
-        ))
 }

@@ -21,7 +21,7 @@ use crate::{
         serve::{Service, ServiceParts},
     },
     runs::{
-        Publisher, Recorder, Runs, StoreFilter, StoreList,
+        Publisher, Recorder, Runs, StoreFilter, StoreList, Untaken,
         progress::{Counts, Follower, Observer, Progress, ReadProgress, Summary},
     },
     settings::Settings,
@@ -258,6 +258,7 @@ impl Local {
             counts: *counts.borrow(),
             rows: worker.operations() - rows_before,
             bytes: worker.bytes() - bytes_before,
+            untaken: Untaken::default(),
         })
     }
 

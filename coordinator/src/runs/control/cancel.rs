@@ -11,8 +11,13 @@ use seedbed_protocol::{
 };
 use serde::Serialize;
 
-use super::messages::{job_id, settle_page, take_page};
-use crate::{catalog::Catalog, runs::error::RunError};
+use crate::{
+    catalog::Catalog,
+    runs::{
+        error::RunError,
+        queues::{job_id, settle_page, take_page},
+    },
+};
 
 /// Between two questions whether a run is still being published.
 const PUBLISHER_POLL: Duration = Duration::from_millis(200);

@@ -12,10 +12,12 @@ use seedbed_protocol::{
 use tracing::{Instrument, info_span, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::messages::{job_id, settle_page, take_page};
 use crate::{
     catalog::{Catalog, Retried, RunKind},
-    runs::error::RunError,
+    runs::{
+        error::RunError,
+        queues::{job_id, settle_page, take_page},
+    },
 };
 
 /// Lists the failed jobs of `run_id`, or of every run, as new ones, which are then to be published; and removes

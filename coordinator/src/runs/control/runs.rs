@@ -3,7 +3,7 @@
 //! Each call returns when the catalog has it. None of them publishes: a loop that publishes what is listed finds the
 //! jobs, also when the process that listed them is gone. That is why several servers need no leader.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use seedbed_protocol::{RunId, StoreId, broker::Broker};
@@ -14,7 +14,7 @@ use super::{
     retry,
 };
 use crate::{
-    catalog::{Catalog, Listed, Quarantine, Retried, RunKind, Sweep},
+    catalog::{Catalog, Listed, Quarantine, Retried, RunKind, ScheduleClaim, Sweep},
     runs::{
         error::RunError,
         job::JobMaker,
@@ -69,6 +69,30 @@ impl Runs {
         filter: &StoreFilter,
         sweep: Sweep,
     ) -> Result<Listed, RunError> {
+        self.list(stores, filter, sweep, None).await
+    }
+
+    /// Lists the run of a scheduled time, as [`Self::start`] does. The claim ends with the commit of the list.
+    ///
+    /// # Errors
+    /// [`RunError`], also if another coordinator has taken the claim over; then nothing was started.
+    pub async fn start_claimed(
+        &self,
+        stores: &StoreList,
+        filter: &StoreFilter,
+        sweep: Sweep,
+        claim: &ScheduleClaim,
+    ) -> Result<Listed, RunError> {
+        self.list(stores, filter, sweep, Some(claim)).await
+    }
+
+    async fn list(
+        &self,
+        stores: &StoreList,
+        filter: &StoreFilter,
+        sweep: Sweep,
+        claim: Option<&ScheduleClaim>,
+    ) -> Result<Listed, RunError> {
         let _listing = self.listing.lock().await;
         // Who is named is wanted; a device that asks again and again is no person.
         let is_chosen = !filter.stores.is_empty() && sweep.kind != RunKind::Demand;
@@ -76,17 +100,52 @@ impl Runs {
             quarantine: (!is_chosen).then_some(self.quarantine),
             ..sweep
         };
-        let listed = list::list(&self.catalog, &self.jobs, stores, filter, sweep).await?;
+        let listed = list::list(&self.catalog, &self.jobs, stores, filter, sweep, claim).await?;
         self.listed.notify_one();
         Ok(listed)
     }
 
-    /// Claims the run that is scheduled for `due`: true for the first of all coordinators that asks.
+    /// Returns the time by the clock that all coordinators share.
     ///
     /// # Errors
     /// [`RunError::Catalog`].
-    pub async fn claim(&self, due: DateTime<Utc>) -> Result<bool, RunError> {
-        Ok(self.catalog.claim_schedule(due).await?)
+    pub async fn now(&self) -> Result<DateTime<Utc>, RunError> {
+        Ok(self.catalog.now().await?)
+    }
+
+    /// Claims the run that is scheduled for `due`, for the first of all coordinators that asks.
+    ///
+    /// # Errors
+    /// [`RunError::Catalog`].
+    pub async fn claim(
+        &self,
+        due: DateTime<Utc>,
+        lease: Duration,
+    ) -> Result<Option<ScheduleClaim>, RunError> {
+        Ok(self.catalog.claim_schedule(due, lease).await?)
+    }
+
+    /// Takes over a claim whose lease has run out, see [`Catalog::take_over_claim`].
+    ///
+    /// # Errors
+    /// [`RunError::Catalog`].
+    pub async fn take_over_claim(
+        &self,
+        lease: Duration,
+    ) -> Result<Option<ScheduleClaim>, RunError> {
+        Ok(self.catalog.take_over_claim(lease).await?)
+    }
+
+    /// Renews the lease of a claim; whether it is still this process's.
+    ///
+    /// # Errors
+    /// [`RunError::Catalog`].
+    pub async fn renew_claim(
+        &self,
+        claim: &ScheduleClaim,
+        lease: Duration,
+    ) -> Result<bool, RunError> {
+        Ok(self.catalog.renew_claim(claim, lease).await?)
     }
 
     /// Retries failed jobs: those of `run_id` or of every run, and of them all or only those of `stores`.

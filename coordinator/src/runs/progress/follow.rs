@@ -1,9 +1,10 @@
 //! Follows runs to their end, from what the catalog knows.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::RunId;
+use futures::future;
+use seedbed_protocol::{RunId, broker::Broker};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -11,21 +12,42 @@ use super::{
     numbers::{Progress, Summary},
     observer::Observer,
 };
-use crate::catalog::{Catalog, CatalogError, Totals, per_second};
+use crate::{
+    catalog::{Catalog, CatalogError, Totals, per_second},
+    runs::queues::{Standing, Untaken},
+};
 
 /// Between two reads of a run's totals.
 const TOTALS_POLL: Duration = Duration::from_millis(500);
+
+/// Between two questions whether any worker takes jobs, and how long the broker has for an answer.
+const STANDING_POLL: Duration = Duration::from_secs(2);
+const STANDING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Follows runs on behalf of one process.
 pub(crate) struct Follower {
     catalog: Catalog,
     observer: Arc<dyn Observer>,
+    /// Where jobs wait for workers of other processes, if they do.
+    broker: Option<Arc<dyn Broker>>,
 }
 
 impl Follower {
     /// Tells `observer` what `catalog` knows.
     pub(crate) fn new(catalog: Catalog, observer: Arc<dyn Observer>) -> Self {
-        Self { catalog, observer }
+        Self {
+            catalog,
+            observer,
+            broker: None,
+        }
+    }
+
+    /// Also tells whether any worker takes the jobs that wait at `broker`.
+    pub(crate) fn watching(self, broker: Arc<dyn Broker>) -> Self {
+        Self {
+            broker: Some(broker),
+            ..self
+        }
     }
 
     /// Shows how far these runs are until each of their jobs has ended. Recording what workers report is the task of
@@ -36,8 +58,10 @@ impl Follower {
     pub(crate) async fn wait_for_end(&self, runs: &[RunId]) -> Result<(), CatalogError> {
         let progress = watch::Sender::new(self.progress(runs).await?);
         let current = progress.subscribe();
+        let untaken = watch::Sender::new(Untaken::default());
         tokio::select! {
-            ended = self.poll_until_end(runs, &progress) => ended,
+            ended = self.poll_until_end(runs, &progress, untaken.subscribe()) => ended,
+            never = self.watch_standing(&untaken) => match never {},
             never = self.observer.watch(Box::new(move || *current.borrow())) => match never {},
         }
     }
@@ -46,10 +70,12 @@ impl Follower {
         &self,
         runs: &[RunId],
         progress: &watch::Sender<Progress>,
+        untaken: watch::Receiver<Untaken>,
     ) -> Result<(), CatalogError> {
         loop {
             match self.progress(runs).await {
-                Ok(now) => {
+                Ok(mut now) => {
+                    now.untaken = *untaken.borrow();
                     progress.send_replace(now);
                     if now.counts.done() {
                         return Ok(());
@@ -62,6 +88,22 @@ impl Follower {
         }
     }
 
+    /// Keeps up to date whether any worker takes the jobs that wait. While the broker does not answer, nobody knows.
+    async fn watch_standing(&self, untaken: &watch::Sender<Untaken>) -> Infallible {
+        let Some(broker) = &self.broker else {
+            return future::pending().await;
+        };
+        loop {
+            let standing = Standing::of(broker.as_ref());
+            let now = match tokio::time::timeout(STANDING_TIMEOUT, standing).await {
+                Ok(Ok(standing)) => standing.untaken(),
+                _ => Untaken::default(),
+            };
+            untaken.send_replace(now);
+            tokio::time::sleep(STANDING_POLL).await;
+        }
+    }
+
     /// How far these runs are.
     pub(crate) async fn progress(&self, runs: &[RunId]) -> Result<Progress, CatalogError> {
         let totals = self.totals(runs).await?;
@@ -69,6 +111,7 @@ impl Follower {
             rows: totals.rows,
             bytes: totals.bytes,
             counts: totals.into(),
+            untaken: Untaken::default(),
         })
     }
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 use seedbed_protocol::RunId;
 use serde::Serialize;
 
-use crate::catalog::{Applied, FailedJob, Totals};
+use crate::{
+    catalog::{Applied, FailedJob, Totals},
+    runs::queues::Untaken,
+};
 
 /// The jobs of some runs, by how far they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,6 +67,8 @@ pub struct Progress {
     /// In `seedbed local`, bytes of streams that were downloaded so far, decompressed; on a cluster, bytes of the finished
     /// snapshots.
     pub bytes: u64,
+    /// Jobs that wait while no worker takes any, on a cluster.
+    pub untaken: Untaken,
 }
 
 /// How runs ended.

@@ -9,7 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::Utc;
 use seedbed_protocol::StoreId;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -96,7 +95,9 @@ impl Demand {
             if job.in_flight {
                 return Ok(seeding);
             }
-            let since = (Utc::now() - job.listed_at).to_std().unwrap_or_default();
+            // By the clock that wrote it, which is not this coordinator's.
+            let now = self.catalog.now().await?;
+            let since = (now - job.listed_at).to_std().unwrap_or_default();
             if since < self.pause {
                 let wait = self.pause - since;
                 return Ok(Answer::TooSoon { wait });

@@ -9,7 +9,8 @@ use sqlx::{
 };
 use url::Url;
 
-use crate::source::error::SourceError;
+use super::scanner::Dialect;
+use crate::source::{cast::Origin, error::SourceError};
 
 /// The parameters of a Postgres URL that sqlx knows, except `options[…]`. It would log any other one with its
 /// value, which may be a misspelt password.
@@ -57,9 +58,9 @@ impl Driver {
     pub(super) fn of(url: &str) -> Result<(Self, String), SourceError> {
         let bad = |problem: String| SourceError::Url { problem };
         let malformed = |e: &dyn fmt::Display| bad(format!("is malformed: {e}"));
-        let (scheme, rest) = url
-            .split_once(':')
-            .ok_or_else(|| bad("must begin with postgres:, mysql:, sqlite: or file:".to_owned()))?;
+        let (scheme, rest) = url.split_once(':').ok_or_else(|| {
+            bad("must begin with postgres:, mysql:, mongodb:, sqlite: or file:".to_owned())
+        })?;
         let driver = match scheme {
             "postgres" | "postgresql" => {
                 if let Some(unknown) = unknown_parameter(url) {
@@ -68,6 +69,8 @@ impl Driver {
                     )));
                 }
                 let options = PgConnectOptions::from_str(url).map_err(|e| malformed(&e))?;
+                // PgBouncer refuses it unless told to ignore it, and floats are written exactly without it.
+                let options = options.extra_float_digits(None);
                 Driver::Postgres(options.disable_statement_logging())
             }
             "mysql" | "mariadb" => {
@@ -83,11 +86,29 @@ impl Driver {
             }
             other => {
                 return Err(bad(format!(
-                    "begins with {other}:, but must begin with postgres:, mysql:, sqlite: or file:"
+                    "begins with {other}:, but must begin with postgres:, mysql:, mongodb:, sqlite: or file:"
                 )));
             }
         };
         Ok((driver, display_name(url, scheme, rest)))
+    }
+
+    /// How it writes texts and comments.
+    pub(super) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Postgres(_) => Dialect::Postgres,
+            Self::MySql(_) => Dialect::MySql,
+            Self::Sqlite(_) => Dialect::Sqlite,
+        }
+    }
+
+    /// How it casts values.
+    pub(super) fn origin(&self) -> Origin {
+        match self {
+            Self::Postgres(_) => Origin::Postgres,
+            Self::MySql(_) => Origin::MySql,
+            Self::Sqlite(_) => Origin::Sqlite,
+        }
     }
 
     /// Its `db.system.name` in spans.

@@ -15,9 +15,10 @@ use tokio::sync::mpsc;
 use super::{
     database_url::Driver,
     query::Query,
-    values::{json_columns, mysql_columns, sqlite_columns},
+    values::{PostgresRow, mysql_columns, postgres_columns, sqlite_columns},
 };
 use crate::source::{
+    cast::Origin,
     channel::{READ_AHEAD, Read, until_end},
     error::{RecordProblem, SourceError},
     record::{Columns, scope},
@@ -52,14 +53,10 @@ impl SqlSource {
     /// [`SourceError::Url`] when `url` names no database that this program can ask.
     pub fn new(url: &str, query: &str, store_id: &str) -> Result<Self, SourceError> {
         let (driver, database) = Driver::of(url)?;
-        let query = query.trim().trim_end_matches(';').trim_end();
-        if query.is_empty() {
-            return Err(SourceError::NoQuery);
-        }
         Ok(Self {
             database,
+            query: Query::parse(query, driver.dialect())?,
             driver,
-            query: Query::parse(query),
             store_id: store_id.to_owned(),
         })
     }
@@ -80,6 +77,7 @@ impl SqlSource {
             query: self.query.clone(),
             since,
             store_id: self.store_id.clone(),
+            origin: self.driver.origin(),
             sender,
         };
         let driver = self.driver.clone();
@@ -98,6 +96,7 @@ struct Reader {
     query: Query,
     since: DateTime<Utc>,
     store_id: String,
+    origin: Origin,
     sender: mpsc::Sender<Read>,
 }
 
@@ -106,19 +105,19 @@ impl Reader {
         match driver {
             Driver::Postgres(options) => {
                 let mut connection: PgConnection = self.connected(options.connect()).await?;
-                // Postgres converts its rows to JSON itself: every type as Postgres defines it, and the columns
-                // keep their order.
                 let (query, times) = self.query.with("$1::timestamptz");
-                let query = format!("SELECT row_to_json(q)::text FROM (\n{query}\n) q");
-                let mut query = sqlx::query_scalar::<_, String>(AssertSqlSafe(query));
+                let query = rows_as_json(&query, &self.store_id);
+                let mut query = sqlx::query_as::<_, PostgresRow>(AssertSqlSafe(query));
                 if times > 0 {
                     query = query.bind(self.since);
                 }
-                let rows = query.fetch(&mut connection);
-                if self
-                    .forward(rows, |json: String| json_columns(&json))
-                    .await?
-                {
+                // One transaction, and no statement with a name: PgBouncer in transaction mode keeps neither a
+                // connection nor a statement for longer.
+                let mut transaction = self.connected(connection.begin()).await?;
+                let rows = query.persistent(false).fetch(&mut *transaction);
+                let all = self.forward(rows, |row| postgres_columns(row, &self.store_id));
+                if all.await? {
+                    drop(transaction);
                     self.note(connection.close().await);
                 }
             }
@@ -131,7 +130,7 @@ impl Reader {
                 }
                 let rows = query.fetch(&mut connection);
                 if self
-                    .forward(rows, |row: MySqlRow| mysql_columns(&row))
+                    .forward(rows, |row: MySqlRow| mysql_columns(&row, &self.store_id))
                     .await?
                 {
                     self.note(connection.close().await);
@@ -172,7 +171,7 @@ impl Reader {
             })?;
             let position = index as u64 + 1;
             let scope = columns(row)
-                .and_then(|columns| scope(columns, &self.store_id))
+                .and_then(|columns| scope(columns, &self.store_id, self.origin))
                 .map_err(|problem| SourceError::Record {
                     origin: format!("source.query on {}", self.database),
                     unit: "row",
@@ -211,6 +210,19 @@ impl Reader {
             tracing::debug!(database = self.database, %error, "the connection did not close cleanly");
         }
     }
+}
+
+/// The rows of `query` as Postgres converts them to JSON: every type as Postgres defines it, and the columns keep their order.
+/// Then the type of the store's id, a domain's being that below it, and the id as a text; both are null without such a
+/// column: `this` is searched for the name first, then `missing`.
+fn rows_as_json(query: &str, store_id: &str) -> String {
+    let id = format!("\"{}\"", store_id.replace('"', "\"\""));
+    format!(
+        "SELECT row_to_json(seedbed_row)::text, id.type, id.text \
+         FROM (\n{query}\n) seedbed_row CROSS JOIN (SELECT NULL::text AS {id}) missing, \
+         LATERAL (SELECT {id}::text AS text, (SELECT coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text \
+         FROM pg_catalog.pg_type t WHERE t.oid = pg_typeof({id})) AS type FROM (SELECT seedbed_row.*) this) id"
+    )
 }
 
 #[cfg(test)]
@@ -290,9 +302,6 @@ mod tests {
         let query = "SELECT 1 AS store_id, 'eu' AS region, 'us' AS region";
         let error = read(&url, query).await.unwrap_err().to_string();
         assert!(error.contains("\"region\" twice"), "{error}");
-        // As Postgres writes such a row.
-        let error = json_columns(r#"{"store_id":1,"region":"eu","region":"us"}"#).unwrap_err();
-        assert!(error.to_string().contains("\"region\" twice"), "{error}");
     }
 
     #[tokio::test]
@@ -326,7 +335,7 @@ mod tests {
             name("postgres://me:hunter2@db:5433/app").unwrap(),
             "postgres://db:5433/app"
         );
-        for url in ["db.example.com/app", "mongodb://me:hunter2@db/app"] {
+        for url in ["db.example.com/app", "oracle://me:hunter2@db/app"] {
             let error = name(url).unwrap_err().to_string();
             assert!(
                 error.contains("source.url") && error.contains("postgres:"),

@@ -4,6 +4,7 @@
 //!   seed.jobs ──delivery limit──▶ exchange seed.dead ──▶ seed.jobs.dead       (the same for seed.events)
 //!       ▲ └──retry, published again─▶ seed.jobs.delay.1 … .3600
 //!       └────────────── TTL ───────────────┘
+//!   seed.workers: heartbeats, bounded in number and time
 //! ```
 //!
 //! Declared at every start and reconnect, by several programs and against any version that a server was upgraded to, so
@@ -35,6 +36,11 @@ const TIERS: [u32; 7] = [1, 4, 16, 64, 256, 1024, 3600];
 /// longer than any job: newer servers refuse a changed value, so the setting travels with each consumer.
 const CONSUMER_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How many heartbeats [`Queue::Workers`] keeps, the newest, and for how long in milliseconds. Without a coordinator that
+/// takes them, they must not fill the disk.
+const KEPT_HEARTBEATS: i64 = 10_000;
+const HEARTBEATS_KEPT_MILLIS: i64 = 30_000;
+
 /// Where a message is published to, and how long it stays there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Route {
@@ -60,12 +66,12 @@ impl Route {
     /// delay, a message waits up to the whole tier.
     ///
     /// # Errors
-    /// [`BrokerError::NoDelays`]: only [`Queue::Jobs`] has tiers.
+    /// [`BrokerError::NoDelays`]: only jobs have tiers, see [`Queue::retried_in`].
     pub(super) fn after(queue: Queue, delay: Duration) -> Result<Self, BrokerError> {
         if delay.is_zero() {
             return Ok(Self::to(queue));
         }
-        if !queue.has_delays() {
+        if queue.retried_in().is_none() {
             return Err(BrokerError::NoDelays { queue });
         }
         let longest = TIERS[TIERS.len() - 1];
@@ -143,6 +149,10 @@ fn arguments(queue: Queue) -> FieldTable {
     // Counts returns, so the message is delivered once more often than this.
     let limit = i64::from(queue.return_limit());
     arguments.insert("x-delivery-limit".into(), limit.into());
+    if queue == Queue::Workers {
+        arguments.insert("x-max-length".into(), KEPT_HEARTBEATS.into());
+        arguments.insert("x-message-ttl".into(), HEARTBEATS_KEPT_MILLIS.into());
+    }
     if queue != queue.parking() {
         dead_letter_to(&mut arguments, DEAD_EXCHANGE, queue.parking());
     }

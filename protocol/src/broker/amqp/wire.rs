@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     ids::{Attempt, StoreId},
+    manifest::Notes,
     telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 
@@ -30,6 +31,8 @@ const JOB_ID: &str = "seedbed-job-id";
 const STORE_ID: &str = "seedbed-store-id";
 const ATTEMPT: &str = "seedbed-attempt";
 const PARKED: &str = "seedbed-parked";
+/// Notes, one a line.
+const NOTES: &str = "seedbed-notes";
 
 /// RabbitMQ's count of returns to a quorum queue; absent on a message that never came back.
 const DELIVERY_COUNT: &str = "x-delivery-count";
@@ -99,6 +102,8 @@ fn fields(headers: Headers) -> FieldTable {
     put(TRACEPARENT, headers.trace.traceparent);
     put(TRACESTATE, headers.trace.tracestate);
     put(PARKED, headers.parked);
+    let notes = headers.notes.0.join("\n");
+    put(NOTES, Some(notes).filter(|notes| !notes.is_empty()));
     if let Some(subject) = headers.subject {
         put(RUN_ID, Some(subject.run_id.to_string()));
         put(JOB_ID, Some(subject.job_id.to_string()));
@@ -112,13 +117,22 @@ fn fields(headers: Headers) -> FieldTable {
 pub(super) fn read(queue: Queue, body: Vec<u8>, properties: &BasicProperties) -> (Message, u32) {
     let none = FieldTable::default();
     let fields = properties.headers().as_ref().unwrap_or(&none);
+    let parked = text(fields, PARKED);
+    let died = dead_letter_reason(queue, fields);
     let headers = Headers {
         subject: subject(fields),
         trace: TraceContext {
             traceparent: text(fields, TRACEPARENT),
             tracestate: text(fields, TRACESTATE),
         },
-        parked: text(fields, PARKED).or_else(|| dead_letter_reason(queue, fields)),
+        notes: Notes(
+            text(fields, NOTES)
+                .iter()
+                .flat_map(|notes| notes.lines().map(ToOwned::to_owned))
+                .collect(),
+        ),
+        dead_lettered: parked.is_none() && died.is_some(),
+        parked: parked.or(died),
     };
     let returned = number(fields, DELIVERY_COUNT).unwrap_or_default();
     let body = body.into();
@@ -147,10 +161,21 @@ fn dead_letter_reason(queue: Queue, fields: &FieldTable) -> Option<String> {
     let Some(AMQPValue::FieldTable(death)) = deaths.as_slice().first() else {
         return None;
     };
-    match text(death, "reason")?.as_str() {
-        "delivery_limit" => Some(format!("it came back unsettled {} times", RETURN_LIMIT + 1)),
-        reason => Some(format!("RabbitMQ dead-lettered it: {reason}")),
+    let from = text(death, "queue")?;
+    // A job that waited for a retry brings the death in its delay queue along.
+    let mut work = Queue::ALL
+        .into_iter()
+        .filter(|work| work.parking() == queue);
+    if !work.any(|work| work.name() == from) {
+        return None;
     }
+    Some(match text(death, "reason")?.as_str() {
+        "delivery_limit" => format!("it came back unsettled {} times", RETURN_LIMIT + 1),
+        "expired" => format!("its time in {from} ran out (a policy sets message-ttl)"),
+        "maxlen" => format!("{from} was full (a policy sets max-length)"),
+        "rejected" => format!("something took it from {from} and rejected it"),
+        reason => format!("RabbitMQ took it out of {from}: {reason}"),
+    })
 }
 
 fn text(fields: &FieldTable, name: &str) -> Option<String> {

@@ -8,6 +8,7 @@ use seedbed_protocol::{
         Broker, BrokerConfig, BrokerError, BrokerUrl, Delivery, Headers, MemoryBroker, Message,
         Queue, RETURN_LIMIT, Subject, connect,
     },
+    manifest::Notes,
     telemetry::trace::TraceContext,
 };
 use testkit::servers::RabbitMq;
@@ -33,7 +34,8 @@ fn message(text: &str) -> Message {
     let headers = Headers {
         subject: Some(subject),
         trace,
-        parked: None,
+        notes: Notes(vec!["one".to_owned(), "größe 2".to_owned()]),
+        ..Headers::default()
     };
     Message {
         body: text.as_bytes().to_vec().into(),

@@ -1,12 +1,9 @@
 //! Listing a run: all or nothing, skipping what needs no job, and retiring what is gone.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
-use chrono::{TimeDelta, Utc};
-use seedbed::catalog::{CatalogError, QueuedJob, Sweep};
+use chrono::TimeDelta;
+use seedbed::catalog::{CatalogError, Sweep};
 
 use super::fixture::{FULL_SWEEP, Fixture, REFUSE, SKIP, completed, failed, list, scope};
 
@@ -238,58 +235,4 @@ async fn a_coordinator_that_loses_postgres_while_it_lists_leaves_nothing_and_goe
     assert!(error.is_transient(), "{error}");
     assert!(fixture.catalog.runs(10).await.unwrap().is_empty());
     assert_eq!(fixture.list(&["s1", "s2"], SKIP).await.jobs, 2);
-}
-
-/// Prints what 100,000 stores take: `cargo test -p seedbed-tests 100_000 -- --ignored --nocapture`.
-#[ignore = "takes a minute"]
-#[tokio::test(flavor = "multi_thread")]
-async fn how_long_100_000_stores_take() {
-    for fixture in [Fixture::sqlite().await, Fixture::postgres().await] {
-        let kind = fixture.url.split(':').next().unwrap_or_default().to_owned();
-        let mut started = Instant::now();
-        let mut lap = |what: &str| {
-            println!("{kind}: {what}: {:?}", started.elapsed());
-            started = Instant::now();
-        };
-        let mut listing = fixture.catalog.list_run(FULL_SWEEP).await.unwrap();
-        for position in 1..=100_000 {
-            let id = format!("s{position}");
-            listing.add(scope(&id), position).await.unwrap();
-        }
-        lap("100,000 stores listed");
-        let run_id = listing.commit().await.unwrap().run_id.unwrap();
-        lap("committed");
-        let jobs = fixture.listed(run_id).await;
-        lap("jobs read");
-        let queued: Vec<QueuedJob> = jobs
-            .iter()
-            .map(|job| QueuedJob {
-                job_id: job.job_id,
-                trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
-                deadline: Utc::now(),
-            })
-            .collect();
-        for page in queued.chunks(256) {
-            fixture.catalog.mark_queued(page).await.unwrap();
-        }
-        lap("marked as queued, 256 at a time");
-        for batch in jobs[..10_000].chunks(256) {
-            let events: Vec<_> = batch.iter().map(|job| completed(job, 1)).collect();
-            fixture.catalog.apply(&events).await.unwrap();
-        }
-        lap("10,000 completed, 256 at a time");
-        for _ in 0..10 {
-            fixture.catalog.totals(run_id).await.unwrap();
-        }
-        lap("progress, ten times");
-        let expired = fixture
-            .catalog
-            .expire_jobs(Duration::ZERO, TimeDelta::zero())
-            .await;
-        assert_eq!(expired.unwrap(), 90_000);
-        lap("90,000 jobs expired");
-        let retried = fixture.catalog.retry_failed(None, &[]).await.unwrap();
-        assert_eq!(retried.jobs, 90_000);
-        lap("90,000 jobs retried");
-    }
 }

@@ -316,7 +316,7 @@ async fn an_unreachable_service_is_named() {
     let mut pipeline = Pipeline::start_with(&service, |settings| {
         // Port 9 of loopback: nobody listens there.
         settings.powersync.endpoint = "http://127.0.0.1:9".to_owned();
-        settings.powersync.max_reconnects = 1;
+        settings.powersync.give_up_after = Duration::from_millis(400);
     })
     .await;
     let failure = pipeline.seed("7").await.unwrap_err();

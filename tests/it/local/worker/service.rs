@@ -97,7 +97,7 @@ async fn a_service_short_of_streams_costs_no_job_an_attempt() {
     let mut pipeline = Pipeline::start_with(&service, |settings| {
         settings.worker.slots = Some(6);
         settings.worker.max_attempts = 1;
-        settings.powersync.max_reconnects = 0;
+        settings.powersync.give_up_after = Duration::from_secs(1);
     })
     .await;
     for store in &stores {

@@ -9,9 +9,9 @@ use chrono::Utc;
 use futures::TryStreamExt;
 use seedbed_protocol::{
     Attempt, JobId, RunId, StoreId,
-    manifest::{Checkpoint, Download, Encoding, Manifest, Origin},
+    manifest::{Checkpoint, Download, Encoding, Manifest, Notes, Origin},
     objects::PART_BYTES,
-    snapshots::{SnapshotName, SnapshotRepository, SnapshotsConfig},
+    snapshots::{SnapshotName, SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy},
 };
 use tempfile::TempDir;
 use testkit::objects::ObjectServer;
@@ -33,6 +33,7 @@ impl Place {
             url: format!("file:{}", directory.path().join("snapshots").display()),
             renditions: vec![Encoding::Identity],
             latest: false,
+            unreadable_rows: UnreadableRowsPolicy::Warn,
         };
         Self {
             store: SnapshotRepository::open(&config).unwrap(),
@@ -120,6 +121,7 @@ pub(super) fn manifest(store: &str, job_id: JobId, attempt: Attempt) -> Manifest
         download: Download::default(),
         steps: Vec::new(),
         trace_id: None,
+        notes: Notes::default(),
     }
 }
 

@@ -23,6 +23,10 @@ const ARRIVAL_INDEXES: [&str; 2] = ["ps_oplog_key", "ps_oplog_opid"];
 /// as large as the cache.
 const KEYS_SHARE: f64 = 0.5;
 
+/// Rows are sorted in memory if the largest has no more bytes: SQLite's sorter holds a row of each of the up to 16 runs
+/// that it merges, and once more while it writes them.
+const LARGEST_SORTED: usize = 256 << 10;
+
 /// Higher than any operation: the core extension finds nothing newer to apply.
 const ALL_APPLIED: i64 = i64::MAX;
 
@@ -37,6 +41,8 @@ pub(crate) struct Loader {
     inference: Option<Inference>,
     /// Whether an operation was deleted, which leaves a hole in the file.
     superseded: bool,
+    /// The bytes of the largest row.
+    largest: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -76,6 +82,7 @@ impl Loader {
             indexes: DeferredIndexes::take_from(connection, &ARRIVAL_INDEXES)?,
             inference: schema.inference(),
             superseded: false,
+            largest: 0,
         }))
     }
 
@@ -135,6 +142,7 @@ impl Loader {
                     let hash = self.supersede(connection, bucket.id, &key, &mut sums)?;
                     let (kind, id) = (batch.str(&row.kind), batch.str(&row.id));
                     let (data, signed) = (batch.str(data), *checksum as i32);
+                    self.largest = self.largest.max(data.len());
                     insert.execute((bucket.id, op_id, &key, kind, id, data, signed))?;
                     self.remember(connection, hash)?;
                     self.infer(kind, data);
@@ -314,7 +322,7 @@ impl Loader {
             Some(inference) => schema.create_as(connection, inference)?,
             None => schema.create_inferred(connection)?,
         }
-        fill_tables(connection)?;
+        fill_tables(connection, self.largest <= LARGEST_SORTED)?;
         connection.execute("UPDATE ps_buckets SET last_applied_op = ?1", [ALL_APPLIED])?;
         Ok(!self.superseded)
     }

@@ -35,8 +35,8 @@ pub(super) fn remove_superseded(connection: &Connection) -> Result<bool, Databas
 }
 
 /// Writes the newest operation of every row into its table, in the order of the ids. Rows without a table go to
-/// `ps_untyped`, where the core extension keeps them until there is one.
-pub(super) fn fill_tables(connection: &Connection) -> Result<(), DatabaseError> {
+/// `ps_untyped`, where the core extension keeps them until there is one. Sorts rows only if they are all `small`.
+pub(super) fn fill_tables(connection: &Connection, small: bool) -> Result<(), DatabaseError> {
     let all: i64 = connection.query_row("SELECT count(*) FROM ps_oplog", [], |row| row.get(0))?;
     let mut kinds = connection.prepare(
         "SELECT row_type, sum(operations), max(operations) > 1 FROM (
@@ -54,7 +54,7 @@ pub(super) fn fill_tables(connection: &Connection) -> Result<(), DatabaseError> 
         let table = format!("ps_data__{kind}");
         let rows = match (shared, operations * FULL_SCAN_ABOVE_ONE_IN > all) {
             // A full scan and a sort: each page of the operations is read once.
-            (false, true) => {
+            (false, true) if small => {
                 "SELECT row_id, data FROM ps_oplog NOT INDEXED WHERE row_type = ?1 ORDER BY row_id"
             }
             // Of several operations with the highest id, which no service sends, this takes the one that the core

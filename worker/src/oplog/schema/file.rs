@@ -9,6 +9,7 @@ use seedbed_protocol::digest::sha256_hex;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::raw::{RawDefinition, RawProblem};
 use crate::oplog::sqlite::DatabaseError;
 
 /// Why a schema file cannot be used.
@@ -38,14 +39,9 @@ pub enum SchemaError {
     },
 }
 
-/// A table that the app defines itself. The core extension fills it with the app's own statements.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawTable {
-    /// The type of its rows in the sync stream.
-    pub name: String,
-    /// The table in SQLite.
-    pub table: String,
-}
+/// Why a direct table, which newer SDKs have, is refused.
+const DIRECT: &str = "it is a direct table (`\"direct\": true`), which the core extension in Seedbed does not know: its rows \
+                      would be stored as JSON; leave out `direct` in schema.file and in the app, or make it a raw table";
 
 /// A schema file that passed every check.
 #[derive(Debug, Clone)]
@@ -54,7 +50,7 @@ pub(super) struct CheckedSchema {
     pub(super) json: String,
     /// The statements that create the raw tables, which the app creates by itself.
     pub(super) ddl: Vec<String>,
-    pub(super) raw_tables: Vec<RawTable>,
+    pub(super) raw_tables: Vec<RawDefinition>,
     /// SHA-256 of the file, in hex.
     pub(super) fingerprint: String,
 }
@@ -88,7 +84,7 @@ impl CheckedSchema {
         {
             raw.as_object_mut().map(|raw| raw.shift_remove("ddl"));
         }
-        let (ddl, raw_tables) = raw_tables(path, file.raw_tables)?;
+        let (ddl, raw_tables) = raw_tables(path, file.raw_tables, &file.tables)?;
         let fingerprint = sha256_hex(text);
         Ok(Self {
             json: value.to_string(),
@@ -96,6 +92,24 @@ impl CheckedSchema {
             raw_tables,
             fingerprint,
         })
+    }
+}
+
+impl SchemaError {
+    /// Returns the error of a raw table in the schema file `path`.
+    pub(super) fn of_raw_table(path: &Path, problem: RawProblem) -> Self {
+        let path = path.to_owned();
+        match problem {
+            RawProblem::Refused { name, reason } => Self::Table {
+                path,
+                table: name,
+                reason,
+            },
+            RawProblem::Database(source) => Self::Refused {
+                path,
+                source: Box::new(source),
+            },
+        }
     }
 }
 
@@ -110,6 +124,8 @@ struct SchemaFile {
 struct TableFile {
     name: String,
     view_name: Option<String>,
+    #[serde(default)]
+    direct: bool,
     columns: Vec<ColumnFile>,
     #[serde(default)]
     indexes: Vec<IndexFile>,
@@ -137,8 +153,16 @@ struct IndexedColumnFile {
 struct RawTableFile {
     name: String,
     table_name: Option<String>,
-    put: Option<Value>,
+    put: Option<StatementFile>,
+    delete: Option<StatementFile>,
+    #[serde(default)]
+    direct: bool,
     ddl: Option<OneOrMany>,
+}
+
+#[derive(Deserialize)]
+struct StatementFile {
+    sql: String,
 }
 
 #[derive(Deserialize)]
@@ -151,7 +175,8 @@ enum OneOrMany {
 fn raw_tables(
     path: &Path,
     files: Vec<RawTableFile>,
-) -> Result<(Vec<String>, Vec<RawTable>), SchemaError> {
+    json_tables: &[TableFile],
+) -> Result<(Vec<String>, Vec<RawDefinition>), SchemaError> {
     let mut ddl = Vec::new();
     let mut tables = Vec::new();
     for raw in files {
@@ -160,6 +185,12 @@ fn raw_tables(
             table: raw.name.clone(),
             reason: reason.to_owned(),
         };
+        if raw.direct {
+            return Err(bad(DIRECT));
+        }
+        if json_tables.iter().any(|table| table.name == raw.name) {
+            return Err(bad("it is listed both in `tables` and in `raw_tables`"));
+        }
         match raw.ddl {
             Some(OneOrMany::One(statement)) => ddl.push(statement),
             Some(OneOrMany::Many(statements)) => ddl.extend(statements),
@@ -170,10 +201,11 @@ fn raw_tables(
                 "a raw table needs `table_name`, or `put` and `delete` statements",
             ));
         }
-        let table = raw.table_name.unwrap_or_else(|| raw.name.clone());
-        tables.push(RawTable {
+        tables.push(RawDefinition {
             name: raw.name,
-            table,
+            table_name: raw.table_name,
+            put: raw.put.map(|statement| statement.sql),
+            delete: raw.delete.map(|statement| statement.sql),
         });
     }
     Ok((ddl, tables))
@@ -183,6 +215,9 @@ impl TableFile {
     fn check(&self) -> Result<(), String> {
         if self.name.is_empty() {
             return Err("it has no name".to_owned());
+        }
+        if self.direct {
+            return Err(DIRECT.to_owned());
         }
         let mut columns = HashSet::new();
         for column in &self.columns {

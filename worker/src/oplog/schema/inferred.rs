@@ -119,7 +119,8 @@ impl<'de> Visitor<'de> for Widen<'_> {
         let mut next = 0;
         while let Some(Name(name)) = row.next_key()? {
             let kind = row.next_value::<Kind>()?.0;
-            if name.eq_ignore_ascii_case("id") {
+            // No view can have a column for the latter two: its path would break every row.
+            if name.eq_ignore_ascii_case("id") || name.is_empty() || name.starts_with('"') {
                 continue;
             }
             let is_next = self.0.get(next).is_some_and(|(known, _)| *known == name);

@@ -10,8 +10,9 @@ use seedbed_protocol::digest::sha256_hex;
 use serde_json::Value;
 
 use super::{
-    file::{CheckedSchema, RawTable, SchemaError},
+    file::{CheckedSchema, SchemaError},
     inferred::Inference,
+    raw::{self, RawTable},
 };
 use crate::oplog::sqlite::{self, DatabaseError, quoted};
 
@@ -28,6 +29,7 @@ pub enum Schema {
 #[derive(Debug, Clone)]
 pub struct GivenSchema {
     checked: CheckedSchema,
+    raw_tables: Vec<RawTable>,
     empty: Arc<EmptyDatabase>,
 }
 
@@ -47,25 +49,29 @@ impl Schema {
             path: path.to_owned(),
             source,
         })?;
-        let schema = Self::Given(GivenSchema {
+        let mut given = GivenSchema {
             checked: CheckedSchema::parse(path, &text)?,
+            raw_tables: Vec::new(),
             empty: Arc::default(),
-        });
+        };
+        let schema = Self::Given(given.clone());
         // Only the core extension can tell whether it takes the schema: try it in memory.
         let trial = sqlite::open_in_memory();
         let refused = |source| SchemaError::Refused {
             path: path.to_owned(),
             source: Box::new(source),
         };
-        trial
+        let trial = trial
             .and_then(|trial| {
                 sqlite::initialize(&trial)?;
                 schema.create(&trial)?;
                 schema.open_every_view(&trial)?;
-                schema.find_raw_tables(&trial)
+                Ok(trial)
             })
             .map_err(refused)?;
-        Ok(schema)
+        given.raw_tables = raw::resolve(&trial, &given.checked.raw_tables)
+            .map_err(|problem| SchemaError::of_raw_table(path, problem))?;
+        Ok(Self::Given(given))
     }
 
     /// Returns the schema's SHA-256, in hex.
@@ -88,7 +94,7 @@ impl Schema {
     /// Returns the raw tables.
     pub fn raw_tables(&self) -> &[RawTable] {
         match self {
-            Self::Given(given) => &given.checked.raw_tables,
+            Self::Given(given) => &given.raw_tables,
             Self::Inferred => &[],
         }
     }
@@ -163,14 +169,6 @@ impl Schema {
             Self::Given(_) => Ok(()),
             Self::Inferred => replace_schema(connection, &inference.schema()),
         }
-    }
-
-    /// Finds a raw table that its DDL does not create. Else it would only be missed when the snapshot is verified.
-    fn find_raw_tables(&self, connection: &Connection) -> Result<(), DatabaseError> {
-        for raw in self.raw_tables() {
-            connection.prepare(&format!("SELECT * FROM {}", quoted(&raw.table)))?;
-        }
-        Ok(())
     }
 
     /// Reads every view: one with a broken column is created without an error and fails when it is read.

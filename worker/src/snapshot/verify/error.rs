@@ -1,5 +1,6 @@
 //! What verification finds wrong with a file.
 
+use super::readable::UnreadableRows;
 use crate::snapshot::finish::KEY_FORMAT_MARKER;
 
 /// What is wrong with a file.
@@ -69,12 +70,15 @@ pub enum VerifyError {
         /// Rows without an operation.
         extra: u64,
     },
+    /// Rows that no client can read, and `snapshots.unreadable_rows` is "refuse".
+    #[error("{0}; mend the row at its source, or set snapshots.unreadable_rows = \"warn\"")]
+    UnreadableRows(UnreadableRows),
 }
 
 impl VerifyError {
     /// Returns whether another attempt could help: data that was synced wrong may sync right, but a schema that lacks
-    /// a table stays as it is.
+    /// a table stays as it is, and so does a row that cannot be read.
     pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::Untyped { .. })
+        !matches!(self, Self::Untyped { .. } | Self::UnreadableRows(_))
     }
 }

@@ -10,6 +10,7 @@ use super::{
     error::VerifyError,
     identity::check_identity,
     operations::Operations,
+    readable::{UnreadableRows, read_other_views},
     rows::{check_rows, check_untyped},
     sql::count,
     structure,
@@ -23,6 +24,21 @@ pub struct FileFacts {
     pub tables: Vec<TableRows>,
     /// The version of PowerSync's internal tables.
     pub internal_schema_version: u32,
+    /// Rows that no client can read, by table.
+    pub unreadable: Vec<UnreadableRows>,
+}
+
+impl FileFacts {
+    /// Refuses a file with rows that no client can read.
+    ///
+    /// # Errors
+    /// [`VerifyError::UnreadableRows`]
+    pub fn refuse_unreadable(&self) -> Result<(), VerifyError> {
+        match self.unreadable.first() {
+            Some(rows) => Err(VerifyError::UnreadableRows(rows.clone())),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What a file has to match, besides being consistent.
@@ -98,12 +114,15 @@ fn check_content(
     let hasher = RandomState::new();
     let operations = Operations::read(connection, &hasher)?;
     check_checksums(connection, &operations, expected.checkpoint)?;
-    let mut tables = check_rows(connection, &operations, &hasher, expected.raw_tables)?;
+    let (mut tables, mut unreadable) =
+        check_rows(connection, &operations, &hasher, expected.raw_tables)?;
+    unreadable.extend(read_other_views(connection)?);
     tables.sort_by(|a, b| a.table.cmp(&b.table));
     let internal_schema_version = count(connection, "SELECT max(id) FROM ps_migration", [])?;
     Ok(FileFacts {
         tables,
         internal_schema_version: internal_schema_version.try_into().unwrap_or(u32::MAX),
+        unreadable,
     })
 }
 

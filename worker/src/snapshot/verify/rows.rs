@@ -8,6 +8,7 @@ use seedbed_protocol::manifest::TableRows;
 use super::{
     error::VerifyError,
     operations::{Fingerprint, Operations},
+    readable::{ClientView, UnreadableRows},
     sql::{bytes, count},
 };
 use crate::oplog::{RawTable, quoted};
@@ -25,15 +26,15 @@ pub(super) fn check_untyped(connection: &Connection) -> Result<(), VerifyError> 
     }
 }
 
-/// Compares every row of every `ps_data__*` table with its newest operation, in both directions. Returns the rows of
-/// each table.
+/// Compares every row of every `ps_data__*` table with its newest operation, in both directions, and reads it as a client
+/// will. Returns the rows of each table, and those that no client can read.
 pub(super) fn check_rows(
     connection: &Connection,
     operations: &Operations,
     hasher: &RandomState,
     raw_tables: &[RawTable],
-) -> Result<Vec<TableRows>, VerifyError> {
-    let mut tables = Vec::new();
+) -> Result<(Vec<TableRows>, Vec<UnreadableRows>), VerifyError> {
+    let (mut tables, mut unreadable) = (Vec::new(), Vec::new());
     let mut without_table = operations.rows.clone();
     let mut names = connection.prepare(
         "SELECT substr(name, 10) FROM sqlite_master WHERE type = 'table' AND name GLOB 'ps_data__*'",
@@ -41,7 +42,9 @@ pub(super) fn check_rows(
     for table in names.query_map([], |row| row.get::<_, String>(0))? {
         let table = table?;
         let expected = without_table.remove(&table).unwrap_or_default();
-        let found = table_fingerprint(connection, &table, hasher)?;
+        let mut view = ClientView::of(connection, &table)?;
+        let found = table_fingerprint(connection, &table, hasher, &mut view)?;
+        unreadable.extend(view.unreadable());
         if found != expected {
             explain_difference(connection, &table)?;
         }
@@ -60,23 +63,23 @@ pub(super) fn check_rows(
             rows: rows.rows,
         });
     }
-    Ok(tables)
+    Ok((tables, unreadable))
 }
 
 fn table_fingerprint(
     connection: &Connection,
     table: &str,
     hasher: &RandomState,
+    view: &mut ClientView<'_>,
 ) -> Result<Fingerprint, VerifyError> {
     let mut found = Fingerprint::default();
     let mut all = connection.prepare(&format!("SELECT id, data FROM {}", stored_table(table)))?;
     let mut rows = all.query([])?;
     while let Some(row) = rows.next()? {
-        found.add(
-            hasher,
-            bytes(row, 0)?.unwrap_or_default(),
-            bytes(row, 1)?.unwrap_or_default(),
-        );
+        let (id, data) = (bytes(row, 0)?, bytes(row, 1)?);
+        let (id, data) = (id.unwrap_or_default(), data.unwrap_or_default());
+        found.add(hasher, id, data);
+        view.read(id, data)?;
     }
     Ok(found)
 }

@@ -5,7 +5,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::run::Run;
-use crate::{catalog::Freshness, runs::Parked};
+use crate::{
+    catalog::{Freshness, WorkerRecord},
+    runs::Parked,
+};
 
 /// An overview at one moment: runs, how fresh the stores are, queues.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -20,10 +23,14 @@ pub(in crate::http::api) struct Overview {
     pub(in crate::http::api) freshness: Ages,
     /// Stores that sweeps skip, since they kept failing alone.
     pub(in crate::http::api) quarantined: u64,
-    /// Parked messages; null if the broker does not answer.
-    pub(in crate::http::api) parked: Option<Messages>,
+    /// What is parked; null if the broker does not answer.
+    pub(in crate::http::api) parked: Option<ParkedMessages>,
     /// Waiting messages; null if the broker does not answer.
     pub(in crate::http::api) waiting: Option<Messages>,
+    /// Jobs that wait while no worker takes any; null if the broker does not answer.
+    pub(in crate::http::api) untaken: Option<u64>,
+    /// The workers that say that they are there.
+    pub(in crate::http::api) workers: Workforce,
     /// The newest run that has not ended; null if every run has.
     pub(in crate::http::api) current_run: Option<Run>,
     /// The newest runs.
@@ -78,8 +85,46 @@ pub(in crate::http::api) struct Messages {
     pub(in crate::http::api) events: u64,
 }
 
-impl From<Parked> for Messages {
-    fn from(Parked { jobs, events }: Parked) -> Self {
-        Self { jobs, events }
+/// What is parked.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http::api) struct ParkedMessages {
+    /// Jobs that failed for good, which a retry starts over.
+    jobs: u64,
+    /// Messages in seed.jobs.dead; what stays there cannot be read.
+    messages: u64,
+    /// Events that cannot be read or applied.
+    events: u64,
+}
+
+impl From<Parked> for ParkedMessages {
+    fn from(parked: Parked) -> Self {
+        let Parked {
+            jobs,
+            messages,
+            events,
+        } = parked;
+        Self {
+            jobs,
+            messages,
+            events,
+        }
+    }
+}
+
+/// How many workers there are, and for how many jobs at a time.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http::api) struct Workforce {
+    count: usize,
+    slots: u64,
+}
+
+impl From<&[WorkerRecord]> for Workforce {
+    fn from(workers: &[WorkerRecord]) -> Self {
+        Self {
+            count: workers.len(),
+            slots: workers.iter().map(|worker| worker.slots).sum(),
+        }
     }
 }

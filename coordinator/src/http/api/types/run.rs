@@ -4,14 +4,14 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::catalog::{JobRecord, JobState, RunReport, RunState};
+use crate::catalog::{ConfigChange, JobRecord, JobState, RunReport, RunState};
 
 /// One sweep over stores.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http::api) struct Run {
     run_id: String,
-    /// What started it: local, run, schedule, api, demand, retry or rebuilt.
+    /// What started it: local, run, schedule, api, demand, config, retry or rebuilt.
     kind: String,
     state: RunState,
     started_at: DateTime<Utc>,
@@ -36,6 +36,9 @@ pub(in crate::http::api) struct Run {
     in_flight: u64,
     rows: u64,
     bytes: u64,
+    /// Changes of the sync config that its jobs found; only of one run that is asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::http::api) config_changes: Vec<ConfigChange>,
 }
 
 impl From<RunReport> for Run {
@@ -60,6 +63,7 @@ impl From<RunReport> for Run {
             in_flight: totals.in_flight,
             rows: totals.rows,
             bytes: totals.bytes,
+            config_changes: Vec::new(),
         }
     }
 }

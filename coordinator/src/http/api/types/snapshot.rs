@@ -29,8 +29,8 @@ pub(in crate::http::api) struct Snapshot {
     bytes: u64,
     /// PowerSync's newest op in it.
     checkpoint: String,
-    /// How many buckets it has.
-    buckets: usize,
+    /// How many buckets it has; null if they are so many that only the manifest in object storage lists them.
+    buckets: Option<usize>,
     core_version: String,
     schema_fingerprint: String,
     powersync_endpoint: String,
@@ -39,6 +39,8 @@ pub(in crate::http::api) struct Snapshot {
     steps: Vec<Step>,
     download: Download,
     trace_id: Option<String>,
+    /// What a person should know of it: rows that no client can read, subscriptions that select nothing.
+    notes: Vec<String>,
 }
 
 /// The rows of a table.
@@ -101,7 +103,7 @@ impl From<SnapshotRecord> for Snapshot {
             rows,
             bytes,
             checkpoint: manifest.checkpoint.last_op_id.to_string(),
-            buckets: manifest.checkpoint.buckets.len(),
+            buckets: Some(manifest.checkpoint.buckets.len()).filter(|&buckets| buckets > 0),
             core_version: manifest.core_version,
             schema_fingerprint: manifest.schema_fingerprint,
             powersync_endpoint: manifest.powersync_endpoint,
@@ -110,6 +112,7 @@ impl From<SnapshotRecord> for Snapshot {
             steps: steps.into_iter().map(Step::from).collect(),
             download: download.into(),
             trace_id: manifest.trace_id,
+            notes: manifest.notes.0,
         }
     }
 }

@@ -8,6 +8,7 @@ use seedbed_protocol::broker::{Broker, BrokerError, Queue};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::standing::{Standing, Untaken};
 use crate::{
     catalog::{Catalog, CatalogError, Quarantine},
     metrics::meter,
@@ -26,6 +27,10 @@ pub(crate) struct Gauges {
     stores: Gauge<u64>,
     quarantine: Quarantine,
     quarantined: Gauge<u64>,
+    parked: Gauge<u64>,
+    untaken: Gauge<u64>,
+    workers: Gauge<u64>,
+    worker_slots: Gauge<u64>,
 }
 
 /// Why nothing could be measured.
@@ -74,6 +79,26 @@ impl Gauges {
                 .with_unit("{store}")
                 .with_description("Stores that sweeps skip, since they kept failing alone")
                 .build(),
+            parked: meter()
+                .u64_gauge("seedbed.jobs.parked")
+                .with_unit("{job}")
+                .with_description("Jobs that failed for good and that a retry would start over")
+                .build(),
+            untaken: meter()
+                .u64_gauge("seedbed.jobs.untaken")
+                .with_unit("{job}")
+                .with_description("Jobs that wait while no worker takes any")
+                .build(),
+            workers: meter()
+                .u64_gauge("seedbed.workers")
+                .with_unit("{worker}")
+                .with_description("Workers that say that they are there")
+                .build(),
+            worker_slots: meter()
+                .u64_gauge("seedbed.workers.slots")
+                .with_unit("{slot}")
+                .with_description("Jobs that these workers may work on at a time")
+                .build(),
         }
     }
 
@@ -106,8 +131,16 @@ impl Gauges {
             let quantile = KeyValue::new("seedbed.quantile", quantile);
             self.snapshot_age.record(age.as_secs_f64(), &[quantile]);
         }
+        let parked = self.catalog.parked_jobs(i64::MAX).await?;
+        self.parked.record(parked, &[]);
+        let workers = self.catalog.workers().await?;
+        self.workers.record(workers.len() as u64, &[]);
+        let slots = workers.iter().map(|worker| worker.slots).sum();
+        self.worker_slots.record(slots, &[]);
         let waiting = self.catalog.oldest_waiting(now).await?;
         self.oldest_job.record(waiting.as_secs_f64(), &[]);
+        let Untaken(untaken) = Standing::of(broker).await?.untaken();
+        self.untaken.record(untaken, &[]);
         for queue in Queue::ALL {
             let name = [KeyValue::new("seedbed.queue", queue.name())];
             self.messages.record(broker.waiting(queue).await?, &name);

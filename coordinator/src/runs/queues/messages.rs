@@ -1,11 +1,12 @@
-//! Takes pages of waiting messages out of a queue, removes those of some jobs and returns the others.
+//! Takes pages of waiting messages out of a queue, removes those of some jobs and returns the others; and collects what a
+//! consumer has at once.
 
 use std::collections::HashSet;
 
-use futures::future::try_join_all;
+use futures::{FutureExt, future::try_join_all};
 use seedbed_protocol::{
     JobId,
-    broker::{Broker, BrokerError, Delivery, Queue},
+    broker::{Broker, BrokerError, Consumer, Delivery, Queue},
 };
 
 /// Messages that are looked up in the catalog, and settled, at a time. RabbitMQ passes 32 settlements of a channel on
@@ -14,7 +15,7 @@ use seedbed_protocol::{
 const MESSAGE_PAGE: usize = 30;
 
 /// The oldest messages of `queue`, at most `limit` and at most a page.
-pub(super) async fn take_page(
+pub(in crate::runs) async fn take_page(
     broker: &dyn Broker,
     queue: Queue,
     limit: u64,
@@ -30,7 +31,7 @@ pub(super) async fn take_page(
 }
 
 /// Acknowledges the messages of these jobs and returns the others to the queue, all at once.
-pub(super) async fn settle_page(
+pub(in crate::runs) async fn settle_page(
     page: Vec<Delivery>,
     over: &HashSet<JobId>,
 ) -> Result<(), BrokerError> {
@@ -45,7 +46,23 @@ pub(super) async fn settle_page(
 }
 
 /// The job that a message is about.
-pub(super) fn job_id(delivery: &Delivery) -> Option<JobId> {
+pub(in crate::runs) fn job_id(delivery: &Delivery) -> Option<JobId> {
     let subject = delivery.message.headers.subject.as_ref();
     subject.map(|subject| subject.job_id)
+}
+
+/// `first`, and the other messages that are there already; at most `most`.
+pub(in crate::runs) fn fill_batch(
+    first: Delivery,
+    consumer: &mut dyn Consumer,
+    most: u16,
+) -> Vec<Delivery> {
+    let mut batch = vec![first];
+    while batch.len() < most.into() {
+        match consumer.next().now_or_never() {
+            Some(Some(delivery)) => batch.push(delivery),
+            _ => break,
+        }
+    }
+    batch
 }

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Makes a Debian package of the programs that deploy/release.sh has built: programs, units for systemd, completions, a
+# commented settings file. Nothing is started or enabled when it is installed.
+#
+#   deploy/package.sh [PROGRAMS [DIRECTORY]]    from target/programs into target/packages, or from and to elsewhere
+#
+# Prints the package's path.
+set -euo pipefail
+
+if [ $# -gt 2 ] || [[ "${1-x}" = "" || "${1-x}" = -* || "${2-x}" = "" ]]; then
+  echo "usage: deploy/package.sh [PROGRAMS [DIRECTORY]]" >&2
+  exit 2
+fi
+programs=${1-} directory=${2-}
+[ -z "$programs" ] || programs=$(realpath -m "$programs")
+[ -z "$directory" ] || directory=$(realpath -m "$directory")
+
+cd "$(dirname "$(readlink -f "$0")")/.."
+. deploy/install.sh
+programs=${programs:-$(target_directory)/programs}
+directory=${directory:-$(target_directory)/packages}
+for program in seedbed seedbed-worker; do
+  [ -x "$programs/$program" ] || { echo "$programs/$program is missing: deploy/release.sh builds it" >&2; exit 2; }
+done
+
+# The C library that the programs were linked with decides which Debian releases they run on.
+libc=$(grep -aoh 'GLIBC_2\.[0-9]*' "$programs/seedbed" "$programs/seedbed-worker" | sort -uV | tail -n 1)
+version=$("$programs/seedbed" --version | cut -d ' ' -f 2)
+architecture=$(dpkg --print-architecture)
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+chmod 755 "$root"
+
+install -Dm755 -t "$root/usr/bin" "$programs/seedbed" "$programs/seedbed-worker"
+install -Dm644 -t "$root/usr/lib/systemd/system" deploy/systemd/*.service deploy/systemd/*.timer
+install -Dm644 deploy/systemd/seedbed.sysusers "$root/usr/lib/sysusers.d/seedbed.conf"
+install -Dm644 protocol/seedbed.toml "$root/usr/share/doc/seedbed/examples/seedbed.toml"
+install -Dm644 -t "$root/usr/share/doc/seedbed" README.md deploy/CHANGELOG.md deploy/OPERATIONS.md deploy/SETTINGS.md
+install -Dm644 LICENSE "$root/usr/share/doc/seedbed/copyright"
+install -dm755 "$root/etc/seedbed" "$root/usr/share/bash-completion/completions" \
+  "$root/usr/share/zsh/vendor-completions" "$root/usr/share/fish/vendor_completions.d"
+"$programs/seedbed" completions bash >"$root/usr/share/bash-completion/completions/seedbed"
+"$programs/seedbed" completions zsh >"$root/usr/share/zsh/vendor-completions/_seedbed"
+"$programs/seedbed" completions fish >"$root/usr/share/fish/vendor_completions.d/seedbed.fish"
+
+mkdir "$root/DEBIAN"
+cat >"$root/DEBIAN/control" <<CONTROL
+Package: seedbed
+Version: $version
+Architecture: $architecture
+Maintainer: The Seedbed developers <seedbed@example.com>
+Installed-Size: $(du -sk "$root" | cut -f 1)
+Depends: libc6 (>= ${libc#GLIBC_}), libgcc-s1, ca-certificates
+Recommends: systemd
+Section: database
+Priority: optional
+Description: ready-made SQLite databases for apps that sync through PowerSync
+ Seedbed syncs each store of an app into a SQLite file ahead of time, so that a
+ device downloads a file at its first start instead of syncing row by row.
+ This package has the coordinator (seedbed), the worker (seedbed-worker) and
+ their units for systemd.
+CONTROL
+cat >"$root/DEBIAN/postinst" <<'SCRIPT'
+#!/bin/sh
+set -e
+if [ "$1" = configure ]; then
+  if command -v systemd-sysusers >/dev/null; then
+    systemd-sysusers seedbed.conf
+    # Settings may have secrets in them.
+    chgrp seedbed /etc/seedbed
+    chmod 750 /etc/seedbed
+  fi
+  [ ! -d /run/systemd/system ] || systemctl daemon-reload
+fi
+SCRIPT
+cat >"$root/DEBIAN/prerm" <<'SCRIPT'
+#!/bin/sh
+set -e
+if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+  systemctl disable --now seedbed-run.timer seedbed-gc.timer seedbed.service seedbed-worker.service
+fi
+SCRIPT
+cat >"$root/DEBIAN/postrm" <<'SCRIPT'
+#!/bin/sh
+set -e
+[ ! -d /run/systemd/system ] || systemctl daemon-reload
+SCRIPT
+chmod 755 "$root"/DEBIAN/postinst "$root"/DEBIAN/prerm "$root"/DEBIAN/postrm
+
+mkdir -p "$directory"
+package=$directory/seedbed_${version}_${architecture}.deb
+dpkg-deb --root-owner-group --build "$root" "$package" >&2
+echo "$package"

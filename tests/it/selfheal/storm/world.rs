@@ -1,0 +1,190 @@
+//! What the storm rages over: servers that start a sweep every few seconds, workers, and real parts behind relays.
+
+use std::{process::Command, sync::Arc};
+
+use rand::{Rng, rngs::StdRng};
+use seedbed::catalog::Catalog;
+use testkit::{
+    cluster::Cluster,
+    objects::ObjectServer,
+    powersync::Fault,
+    program::{Process, stop},
+    servers::{Postgres, RabbitMq, Relay},
+    serving::{SERVE, Serving},
+};
+
+const WORKERS: usize = 3;
+const SERVERS: usize = 2;
+
+/// Rows of each store: enough for several lines of data.
+const ROWS: u32 = 200;
+
+/// One request in so many fails, one stream in so many breaks off.
+const ONE_IN: u64 = 20;
+
+/// A cluster in which everything can be broken.
+pub(super) struct World {
+    /// Its parts.
+    pub(super) cluster: Cluster,
+    /// Its stores.
+    pub(super) stores: Vec<String>,
+    /// Its workers.
+    pub(super) workers: Vec<Process>,
+    /// What starts sweeps and records them.
+    pub(super) servers: Vec<Process>,
+    /// The way to the catalog.
+    pub(super) database: Relay,
+    /// Follows the catalog's server.
+    pub(super) standby: Option<Postgres>,
+    /// The way to the PowerSync service.
+    pub(super) service: Relay,
+    /// Where that leads.
+    pub(super) service_port: u16,
+    catalog: Catalog,
+    changes: u32,
+}
+
+impl World {
+    pub(super) async fn start(stores: usize) -> Self {
+        let objects = ObjectServer::s3().await;
+        objects.faults.fail_one_in(ONE_IN);
+        let rabbitmq = Arc::new(RabbitMq::start());
+        let mut cluster = Cluster::on(rabbitmq, Some(objects)).await;
+        let postgres = Arc::new(Postgres::start());
+        let service_port = port_of(&cluster.service.endpoint());
+        let service = Relay::to(service_port).await;
+        let database = Relay::to(postgres.port()).await;
+        let (direct, relayed) = (postgres.port(), database.port);
+        let url = postgres.database();
+        cluster.catalog_url = url.replace(&format!(":{direct}/"), &format!(":{relayed}/"));
+        let standby = postgres.standby();
+        cluster.postgres = postgres;
+        let endpoint = format!("http://127.0.0.1:{}", service.port);
+        let catalog_url = cluster.catalog_url.clone();
+        for (setting, value) in [
+            ("POWERSYNC__ENDPOINT", endpoint.as_str()),
+            ("CATALOG__URL", &catalog_url),
+            ("SERVE__SCHEDULE", "*/5 * * * * *"),
+            ("RETENTION__KEEP", "1"),
+            ("RETENTION__ORPHAN_AGE", "0s"),
+        ] {
+            cluster.program.set(setting, value);
+        }
+        let stores = cluster.add_stores(stores, ROWS);
+        let cut = Fault::CutAfter { bytes: 4_000 };
+        let faults = cluster.service.faults();
+        faults.with_probability(1.0 / ONE_IN as f64, cut);
+        let workers = cluster.start_workers(WORKERS);
+        Serving::prepare(&mut cluster.program);
+        let servers = (0..SERVERS).map(|_| cluster.program.start(&SERVE));
+        Self {
+            servers: servers.collect(),
+            catalog: cluster.catalog().await,
+            cluster,
+            stores,
+            workers,
+            database,
+            standby: Some(standby),
+            service,
+            service_port,
+            changes: 0,
+        }
+    }
+
+    /// Jobs that have ended so far; 0 while the catalog does not answer.
+    ///
+    /// # Panics
+    /// When a program ended by itself.
+    pub(super) async fn ended_jobs(&mut self) -> u64 {
+        for process in self.workers.iter_mut().chain(&mut self.servers) {
+            assert!(
+                process.is_running(),
+                "{}{}",
+                process.output(),
+                process.error()
+            );
+        }
+        let runs = self.catalog.runs(10_000).await.unwrap_or_default();
+        runs.iter().map(|run| run.totals.seeded).sum()
+    }
+
+    /// Changes a row of one store in four, so that sweeps have something to do.
+    pub(super) fn change_rows(&mut self, dice: &mut StdRng) {
+        self.changes += 1;
+        for store in &self.stores {
+            if dice.random_range(0..4) == 0 {
+                let row = serde_json::json!({
+                    "id": format!("{store}-changed"), "store_id": store, "name": format!("change {}", self.changes),
+                });
+                self.cluster.service.put("products", row);
+            }
+        }
+    }
+
+    /// Kills a worker; another one takes its place.
+    pub(super) async fn kill_a_worker(&mut self, dice: &mut StdRng) {
+        let victim = dice.random_range(0..WORKERS);
+        let successor = self.cluster.program.start_worker();
+        std::mem::replace(&mut self.workers[victim], successor)
+            .kill()
+            .await;
+    }
+
+    /// Kills a server; another one takes its place.
+    pub(super) async fn kill_a_server(&mut self, dice: &mut StdRng) {
+        let victim = dice.random_range(0..SERVERS);
+        let successor = self.cluster.program.start(&SERVE);
+        std::mem::replace(&mut self.servers[victim], successor)
+            .kill()
+            .await;
+    }
+
+    /// Kills every server while one waits for the list of stores, and starts others.
+    pub(super) async fn kill_while_listing(&mut self) {
+        let (list, real) = (
+            self.cluster.program.path("stores.ndjson"),
+            self.cluster.program.path("real.ndjson"),
+        );
+        std::fs::rename(&list, &real).expect("both are in the test's folder");
+        let made = Command::new("mkfifo").arg(&list).status();
+        assert!(made.is_ok_and(|status| status.success()), "mkfifo");
+        // Opening it returns when a server reads it, and it reads on until the writer is gone.
+        let path = list.clone();
+        let writer =
+            tokio::task::spawn_blocking(move || std::fs::File::options().write(true).open(path));
+        let writer = writer
+            .await
+            .expect("it does not panic")
+            .expect("it is there");
+        for server in std::mem::take(&mut self.servers) {
+            server.kill().await;
+        }
+        drop(writer);
+        std::fs::rename(&real, &list).expect("both are in the test's folder");
+        self.servers = (0..SERVERS)
+            .map(|_| self.cluster.program.start(&SERVE))
+            .collect();
+    }
+
+    /// No more faults and no more scheduled sweeps.
+    pub(super) async fn calm(&mut self) {
+        self.cluster.service.faults().clear();
+        if let Some(objects) = &self.cluster.objects {
+            objects.faults.fail_one_in(0);
+        }
+        self.cluster.program.unset("SERVE__SCHEDULE");
+        let server = self.cluster.program.start(&SERVE);
+        stop(std::mem::replace(&mut self.servers, vec![server])).await;
+        // For `gc`; servers refuse it.
+        self.cluster.program.set("RETENTION__MIN_AGE", "0s");
+        // A worker that was killed may have left its directory, which the next one removes.
+        let successor = self.cluster.program.start_worker();
+        let predecessor = std::mem::replace(&mut self.workers[0], successor);
+        stop(vec![predecessor]).await;
+    }
+}
+
+fn port_of(url: &str) -> u16 {
+    let port = url.rsplit_once(':').expect("it has a port").1;
+    port.parse().expect("it is a port")
+}
