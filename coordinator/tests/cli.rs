@@ -41,6 +41,8 @@ impl Seedbed {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEEDBED_")) {
             command.env_remove(name);
         }
+        // There is no service, and nobody waits for it here.
+        command.env("SEEDBED_POWERSYNC__GIVE_UP_AFTER", "1s");
         command
     }
 

@@ -363,13 +363,8 @@ fn a_message_from_the_future_asks_for_an_update() {
     let mut body = codec::encode(&job()).unwrap();
     body[1] = 3;
     let error = codec::decode::<SeedJob>(&body).unwrap_err();
-    assert_eq!(
-        error,
-        CodecError::Future {
-            name: "seed job",
-            found: 3
-        }
-    );
+    let (name, found) = ("seed job", 3);
+    assert_eq!(error, CodecError::Future { name, found });
     assert!(error.to_string().contains("update"));
 }
 

@@ -8,4 +8,8 @@ mod proxy;
 mod s3;
 mod server;
 
-pub use self::{azurite::azurite_sas, faults::Faults, server::ObjectServer};
+pub use self::{
+    azurite::{PRIVATE, azurite_sas},
+    faults::Faults,
+    server::ObjectServer,
+};

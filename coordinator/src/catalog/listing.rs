@@ -3,6 +3,7 @@
 //! In: [`Sweep`] and a store at a time, streamed. Out: the run with its jobs, and what was skipped. A kill before
 //! [`Listing::commit`] leaves nothing. The lock of listings is held until then: two lists cannot give a store two jobs.
 
+mod entry;
 mod options;
 mod write;
 

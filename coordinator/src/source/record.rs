@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value};
 use super::{cast::Origin, error::RecordProblem};
 
 /// The largest integer up to which doubles are exact: PowerSync reads tokens with JavaScript's `JSON.parse`.
-const MAX_EXACT: u64 = (1 << 53) - 1;
+pub(super) const MAX_EXACT: u64 = (1 << 53) - 1;
 
 /// The columns of one record, in their order; no two have the same name.
 #[derive(Debug, Default)]

@@ -50,8 +50,8 @@ pub enum StorageError {
     },
     /// What is configured can read and write, but not make URLs for others.
     #[error(
-        "URLs of {url} cannot be signed ({reason}): a SAS cannot sign; set AZURE_STORAGE_ACCOUNT_KEY instead of it, or \
-         give the machine an identity with the roles Storage Blob Data Contributor and Storage Blob Delegator"
+        "URLs of {url} cannot be signed ({reason}): that takes AZURE_STORAGE_ACCOUNT_KEY, or an identity with the roles \
+         Storage Blob Data Contributor and Storage Blob Delegator; a SAS cannot sign"
     )]
     CannotSign { url: String, reason: String },
     /// The service failed, or cannot do this.
@@ -128,6 +128,9 @@ impl StorageError {
     }
 }
 
+/// How the error begins when Azure lends an identity no key to sign with.
+pub(super) const NOT_DELEGATED: &str = "Azure lends this identity no key to sign with";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     NotFound,
@@ -144,7 +147,8 @@ pub(super) enum Refusal {
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>,
 /// <https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes>,
 /// <https://cloud.google.com/storage/docs/xml-api/reference-status>.
-const CODES: [(&str, Refusal); 18] = [
+const CODES: [(&str, Refusal); 19] = [
+    (NOT_DELEGATED, Refusal::CannotSign),
     // What object_store says when Azure is configured with a SAS, or with no credentials at all.
     ("Generating SAS keys with SAS tokens", Refusal::CannotSign),
     ("Generating SAS keys while skipping", Refusal::CannotSign),

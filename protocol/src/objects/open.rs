@@ -2,7 +2,6 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use chrono::Utc;
 use http::Method;
 use object_store::{
     ObjectStore, local::LocalFileSystem, path::Path as Key, prefix::PrefixStore, signer::Signer,
@@ -12,7 +11,7 @@ use url::Url;
 use super::{
     error::StorageError,
     place::{Kind, Place, Service},
-    services::{self, Client, shared_key::SharedKey},
+    services::{self, Client, sas::AzureSigner},
 };
 use crate::error::chain;
 
@@ -20,7 +19,7 @@ use crate::error::chain;
 #[derive(Debug, Clone)]
 pub(super) struct BucketSigner {
     signer: Arc<dyn Signer>,
-    shared_key: Option<SharedKey>,
+    azure_signer: Option<AzureSigner>,
     prefix: Key,
 }
 
@@ -28,11 +27,17 @@ impl BucketSigner {
     /// Returns a URL by which anyone can read the object `key` for `lifetime`.
     pub(super) async fn sign(&self, key: &str, lifetime: Duration) -> object_store::Result<Url> {
         let key = self.prefix.parts().chain(Key::from(key).parts()).collect();
-        let url = self.signer.signed_url(Method::GET, &key, lifetime).await?;
-        Ok(match &self.shared_key {
-            Some(shared_key) => shared_key.sign(url, Utc::now(), lifetime),
-            None => url,
-        })
+        let Some(azure) = &self.azure_signer else {
+            return self.signer.signed_url(Method::GET, &key, lifetime).await;
+        };
+        let mut url = azure.container().clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend(key.parts());
+        }
+        match azure.sign(&url, lifetime).await? {
+            Some(signed) => Ok(signed),
+            None => self.signer.signed_url(Method::GET, &key, lifetime).await,
+        }
     }
 }
 
@@ -84,7 +89,7 @@ pub(super) fn open(
         objects,
         singly,
         signer,
-        shared_key,
+        azure_signer,
     } = services::open(service, bucket, variables).map_err(|error| StorageError::Environment {
         url: url.to_owned(),
         reason: chain(&error),
@@ -104,7 +109,7 @@ pub(super) fn open(
     let (objects, singly) = (below_prefix(objects), singly.map(below_prefix));
     let signer = Some(BucketSigner {
         signer,
-        shared_key,
+        azure_signer,
         prefix,
     });
     Ok(Opened {

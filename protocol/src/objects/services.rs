@@ -1,10 +1,12 @@
 //! Sets up the clients of S3, Azure Blob Storage and Google Cloud Storage from the environment.
 
+pub(super) mod delegation;
 pub(super) mod lacks;
-pub(super) mod shared_key;
+pub(super) mod sas;
 
 use std::{sync::Arc, time::Duration};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use object_store::{
     BackoffConfig, ClientOptions, ObjectStore, RetryConfig, StaticCredentialProvider,
     aws::AmazonS3Builder,
@@ -14,7 +16,11 @@ use object_store::{
 };
 use url::Url;
 
-use self::{lacks::NoRetry, shared_key::SharedKey};
+use self::{
+    delegation::Delegation,
+    lacks::NoRetry,
+    sas::{AzureSigner, SigningKey},
+};
 use super::place::Service;
 use crate::process::outbound::{StayingConnector, refuse_link_local};
 
@@ -63,7 +69,7 @@ pub(super) struct Client {
     pub(super) singly: Option<Arc<dyn ObjectStore>>,
     pub(super) signer: Arc<dyn Signer>,
     /// Signs URLs instead of `signer`, if there is one.
-    pub(super) shared_key: Option<SharedKey>,
+    pub(super) azure_signer: Option<AzureSigner>,
 }
 
 impl Client {
@@ -73,7 +79,7 @@ impl Client {
             objects: objects.clone(),
             singly: None,
             signer: objects,
-            shared_key: None,
+            azure_signer: None,
         }
     }
 }
@@ -95,9 +101,7 @@ pub(super) fn open(
 }
 
 fn open_s3(bucket: &str, variables: &Variables) -> object_store::Result<Client> {
-    let mut builder = AmazonS3Builder::new()
-        .with_http_connector(StayingConnector)
-        .with_client_options(variables.client(&S3_ENDPOINTS));
+    let mut builder = AmazonS3Builder::new().with_client_options(variables.client(&S3_ENDPOINTS));
     for (name, value) in variables.with_prefix("AWS_") {
         if let Ok(key) = name.parse() {
             builder = builder.with_config(key, value);
@@ -129,17 +133,36 @@ fn open_azure(container: &str, variables: &Variables) -> object_store::Result<Cl
         builder = builder.with_msi_endpoint(endpoint);
     }
     let value = |key| builder.get_config_value(&key);
-    let account = value(AzureConfigKey::AccountName);
-    let shared_key = account
-        .zip(value(AzureConfigKey::AccessKey))
-        .and_then(|(account, key)| SharedKey::new(account, &key));
+    let (account, key) = (
+        value(AzureConfigKey::AccountName),
+        value(AzureConfigKey::AccessKey),
+    );
+    let endpoint = value(AzureConfigKey::Endpoint);
+    let is_fabric = value(AzureConfigKey::UseFabricEndpoint).is_some_and(|set| set == "true");
     let azure = builder
         .with_container_name(container)
         .with_retry(retry())
-        .build();
+        .build()?;
+    let azure_signer = account.filter(|_| !is_fabric).and_then(|account| {
+        let service =
+            endpoint.unwrap_or_else(|| format!("https://{account}.blob.core.windows.net"));
+        let service = Url::parse(&service).ok()?;
+        let mut inside = service.clone();
+        let mut path = inside.path_segments_mut().ok()?;
+        path.pop_if_empty().push(container);
+        drop(path);
+        let key = match key {
+            Some(key) => SigningKey::Account(STANDARD.decode(key).ok()?),
+            None => {
+                let credentials = azure.credentials().clone();
+                SigningKey::Lent(Arc::new(Delegation::new(credentials, service)?))
+            }
+        };
+        Some(AzureSigner::new(account, inside, key))
+    });
     Ok(Client {
-        shared_key,
-        ..Client::new(azure?)
+        azure_signer,
+        ..Client::new(azure)
     })
 }
 

@@ -5,43 +5,86 @@ use chrono::{DateTime, TimeDelta, Utc};
 use seedbed_protocol::objects::StorageError;
 use std::time::Duration;
 use testkit::{
-    objects::{ObjectServer, azurite_sas},
+    objects::{ObjectServer, PRIVATE, azurite_sas},
     serving::prepared,
 };
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_signed_url_works_for_any_prefix_and_has_begun_minutes_ago() {
-    let server = ObjectServer::azurite().await;
+/// Signs URLs of blobs with odd names below odd prefixes, and downloads by them.
+async fn signs_any_name(server: &ObjectServer) {
     for prefix in [
         "",
         "/some/prefix",
         "/our snapshots/Zürich & Söhne",
         "/a+b%20c/店",
     ] {
-        let url = format!("az://snapshots{prefix}");
+        let url = format!("az://{PRIVATE}{prefix}");
         let store = server.open(&url, &server.variables).unwrap();
         for key in ["7/file.sqlite", "a b%2F..&<i>/x+y.json"] {
             let content = Bytes::from_static(b"content");
             store.create(key, "text/plain", content).await.unwrap();
-            let signed = store
-                .sign(key, Duration::from_secs(60))
-                .await
-                .unwrap()
-                .unwrap();
-            let starts = signed
-                .query_pairs()
-                .find(|(name, _)| name == "st")
-                .unwrap()
-                .1;
-            let starts = DateTime::parse_from_rfc3339(&starts).unwrap().to_utc();
-            assert!(Utc::now() - starts >= TimeDelta::minutes(5), "{signed}");
+            let signed = store.sign(key, Duration::from_secs(60)).await;
+            let signed = signed.unwrap().unwrap();
+            let value = |wanted: &str| {
+                let mut pairs = signed.query_pairs();
+                pairs
+                    .find(|(name, _)| name == wanted)
+                    .map(|(_, value)| value)
+            };
+            for starts in [value("st"), value("skt")].into_iter().flatten() {
+                let starts = DateTime::parse_from_rfc3339(&starts).unwrap().to_utc();
+                assert!(Utc::now() - starts >= TimeDelta::minutes(5), "{signed}");
+            }
             let answer = reqwest::get(signed.clone()).await.unwrap();
             assert_eq!(answer.status(), 200, "{signed}");
             assert_eq!(answer.text().await.unwrap(), "content");
-            let unsigned = server.public_url("nothing");
-            assert_ne!(unsigned, signed.as_str());
+            let mut forged = signed.clone();
+            forged.set_query(Some(&signed.query().unwrap().replace("sp=r", "sp=rw")));
+            let refused = reqwest::get(forged).await.unwrap().status();
+            assert_eq!(refused, 403, "the signature is checked");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_url_works_for_any_prefix_and_has_begun_minutes_ago() {
+    signs_any_name(&ObjectServer::azurite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_signs_too_with_a_key_that_is_asked_for_once() {
+    let server = ObjectServer::azurite_for_an_identity().await;
+    signs_any_name(&server).await;
+    let asked = || server.faults.requests("comp=userdelegationkey");
+    let before = asked();
+    let store = server.open(&server.url, &server.variables).unwrap();
+    for _ in 0..5 {
+        let lifetime = Duration::from_secs(900);
+        store.sign("key", lifetime).await.unwrap().unwrap();
+    }
+    assert_eq!(asked(), before + 1);
+    server.faults.refuse(
+        |request| {
+            request
+                .uri()
+                .query()
+                .is_some_and(|query| query.contains("userdelegationkey"))
+        },
+        403,
+        "<Error><Code>AuthorizationPermissionMismatch</Code><Message>no</Message></Error>",
+    );
+    let other = server.open(&server.url, &server.variables).unwrap();
+    let error = other
+        .sign("key", Duration::from_secs(60))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, StorageError::CannotSign { .. }),
+        "{error:?}"
+    );
+    assert!(
+        error.to_string().contains("Storage Blob Delegator"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,11 @@
 //! A private server that speaks MongoDB's protocol: FerretDB, which keeps documents in PostgreSQL.
 
-use std::{process::Command, sync::Arc};
+use std::process::Command;
 
 use crate::{
     machine::tools,
     servers::{
-        Postgres,
+        GUARDED_USER, Postgres,
         process::{Server, free_port},
     },
 };
@@ -13,8 +13,8 @@ use crate::{
 /// A FerretDB with an empty database; stopped when this is dropped.
 pub struct MongoDb {
     server: Server,
-    /// Where it keeps documents.
-    _postgres: Arc<Postgres>,
+    /// Where it keeps documents and looks up users.
+    _postgres: Postgres,
 }
 
 impl MongoDb {
@@ -27,7 +27,9 @@ impl MongoDb {
         if !program.exists() {
             return None;
         }
-        let postgres = Postgres::shared();
+        let postgres = Postgres::start();
+        postgres.execute(&format!("CREATE USER {GUARDED_USER} PASSWORD 'hunter2'"));
+        postgres.execute(&format!("CREATE DATABASE app OWNER {GUARDED_USER}"));
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let port = free_port();
         let mut command = Command::new(program);
@@ -35,9 +37,10 @@ impl MongoDb {
             .env_clear()
             .args(["--telemetry=disable", "--debug-addr=-", "--log-level=WARN"])
             .arg(format!("--state-dir={}", directory.path().display()))
-            .arg(format!("--postgresql-url={}", postgres.database()))
-            .args(["--setup-database=app", "--setup-username=seedbed"])
-            .arg("--setup-password=hunter2")
+            .arg(format!(
+                "--postgresql-url=postgres://127.0.0.1:{}/app",
+                postgres.port()
+            ))
             .arg(format!("--listen-addr=127.0.0.1:{port}"));
         Some(Self {
             server: Server::start(command, directory, port),
@@ -45,10 +48,10 @@ impl MongoDb {
         })
     }
 
-    /// The URL of its database.
+    /// The URL of its database, for a user with a password. Its SCRAM does without an option that the driver insists on.
     pub fn url(&self) -> String {
         format!(
-            "mongodb://seedbed:hunter2@127.0.0.1:{}/app",
+            "mongodb://{GUARDED_USER}:hunter2@127.0.0.1:{}/app?authMechanism=PLAIN",
             self.server.port
         )
     }

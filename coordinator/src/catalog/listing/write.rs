@@ -3,10 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{JobId, RunId, StoreId, message::Scope};
+use seedbed_protocol::{JobId, RunId, message::Scope};
 use sqlx::Row;
 
-use super::options::{Covers, Download, InFlight, Listed, Sweep};
+use super::{
+    entry::{Entry, claims_of, ids},
+    options::{Covers, Download, InFlight, Listed, Sweep},
+};
 use crate::catalog::{
     database::{
         Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, rows_of, sql, stored,
@@ -43,12 +46,6 @@ pub struct Listing {
     listed: Listed,
     /// Stores that were added and not written yet.
     batch: Vec<Entry>,
-}
-
-/// A store of the list.
-struct Entry {
-    scope: Scope,
-    position: u64,
 }
 
 impl Catalog {
@@ -424,15 +421,4 @@ impl Listing {
         self.listed.retired = retired.rows_affected();
         Ok(())
     }
-}
-
-fn ids(stores: &[Entry]) -> impl Iterator<Item = &StoreId> {
-    stores.iter().map(|store| &store.scope.store_id)
-}
-
-fn claims_of(store: &Entry) -> Result<String, CatalogError> {
-    serde_json::to_string(&store.scope.claims).map_err(|e| CatalogError::Unstorable {
-        what: "claims of a store",
-        reason: e.to_string(),
-    })
 }

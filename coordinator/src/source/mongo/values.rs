@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use mongodb::bson::{Binary, Bson, spec::BinarySubtype};
 use serde_json::{Map, Value, json};
 
-use crate::source::{cast::Origin, error::RecordProblem};
+use crate::source::{cast::Origin, error::RecordProblem, record::MAX_EXACT};
 
 /// How `source.fields` casts a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,9 +17,6 @@ pub(super) enum Cast {
     /// Bytes, as PowerSync's `hex`.
     Hex,
 }
-
-/// The largest integer up to which doubles are exact.
-const MAX_EXACT: f64 = ((1_u64 << 53) - 1) as f64;
 
 /// The value of `column`, which `is_id` if it is the store's id.
 pub(super) fn column(
@@ -116,7 +113,7 @@ fn text(value: &Bson) -> Option<String> {
 }
 
 fn is_integer(number: f64) -> bool {
-    number.fract() == 0.0 && number.abs() <= MAX_EXACT
+    number.fract() == 0.0 && number.abs() <= MAX_EXACT as f64
 }
 
 /// The text of a UUID, if these bytes are one. The older subtype has its bytes in an order that depends on the writer.

@@ -8,13 +8,10 @@ use std::sync::{
 
 use object_store::{
     ClientOptions, Error,
-    client::{
-        HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService,
-        ReqwestConnector,
-    },
+    client::{HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService},
 };
 
-use crate::error::chain;
+use crate::{error::chain, process::outbound::StayingConnector};
 
 /// What a service turned out not to have.
 #[derive(Debug, Clone, Default)]
@@ -90,14 +87,14 @@ pub(in crate::objects) fn may_lack_bulk_delete(error: &Error) -> bool {
     is_not_implemented(error) || text.contains("MalformedXML") || (refused && !for_another_reason)
 }
 
-/// Makes clients that do not send a request again which the service cannot do at all: object_store would take its 501 for
+/// Makes clients that stay where they were sent, and do not send a request again which the service cannot do at all: object_store would take its 501 for
 /// a failure that passes, and try for a minute.
 #[derive(Debug)]
 pub(super) struct NoRetry;
 
 impl HttpConnector for NoRetry {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let client = ReqwestConnector::default().connect(options)?;
+        let client = StayingConnector.connect(options)?;
         Ok(HttpClient::new(NoRetryClient(client)))
     }
 }

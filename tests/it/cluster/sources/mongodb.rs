@@ -192,10 +192,14 @@ async fn a_wrong_password_is_a_persons_and_a_mongodb_that_is_away_is_not() {
         return;
     };
     let wrong = server.url().replace("hunter2", "hunter3");
-    let error = error(&stores_of(&wrong, &[("store_id", "_id")])).await;
-    assert!(error.is_usage(), "{error}");
-    assert!(!error.to_string().contains("hunter"), "{error}");
-    let away = format!("{}?serverSelectionTimeoutMS=300", server.url());
+    // The password is wrong; the mechanism is unknown to this server.
+    for url in [wrong.clone(), wrong.replace("PLAIN", "SCRAM-SHA-256")] {
+        let error = error(&stores_of(&url, &[("store_id", "_id")])).await;
+        assert!(error.is_usage(), "{error}");
+        assert!(error.to_string().contains("refused"), "{error}");
+        assert!(!error.to_string().contains("hunter"), "{error}");
+    }
+    let away = format!("{}&serverSelectionTimeoutMS=300", server.url());
     drop(server);
     let error = read(&open(&stores_of(&away, &[("store_id", "_id")])))
         .await

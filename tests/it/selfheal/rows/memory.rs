@@ -69,6 +69,7 @@ async fn a_row_above_the_limit_fails_its_job_and_names_the_setting() {
     let service = Service::start(rows).await;
     let mut program = Program::new(service.access.clone());
     program.set("POWERSYNC__MAX_LINE_MIB", "2");
+    program.set("POWERSYNC__GIVE_UP_AFTER", "1s");
     program.set("WORKER__MAX_ATTEMPTS", "1");
     program.write("stores.csv", "store_id\n1\n");
     let ended = program
