@@ -34,8 +34,8 @@ pub use database::{Catalog, CatalogError, file_of, name_of};
 pub use events::Applied;
 pub use history::{Forgotten, HistoryCursor};
 pub use jobs::{
-    DeadJob, FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob,
-    QueuedJob, Retried,
+    Awaited, DeadJob, FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt,
+    PendingJob, QueuedJob, Retried,
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, Sweep};
 pub use quarantine::{Failing, Quarantine, QuarantinedStore};

@@ -25,5 +25,5 @@ pub(crate) use self::auth::check_keys;
 pub use self::{
     auth::KeyError,
     download::DownloadError,
-    server::{HttpError, HttpParts, HttpSections, HttpServer},
+    server::{HttpError, HttpParts, HttpSections, HttpServer, Listeners},
 };

@@ -42,6 +42,24 @@ impl PublishMetrics {
     }
 }
 
+/// Jobs whose messages were gone.
+pub(crate) struct LostMetrics {
+    pub(crate) lost: Counter<u64>,
+}
+
+impl LostMetrics {
+    pub(crate) fn new() -> Self {
+        let lost = meter()
+            .u64_counter("seedbed.jobs.lost")
+            .with_unit("{job}")
+            .with_description("Jobs that are published again, since the broker lost them")
+            .build();
+        // An alert asks whether it grows, so it has to be there before.
+        lost.add(0, &[]);
+        Self { lost }
+    }
+}
+
 /// Recorded events.
 pub(crate) struct EventMetrics {
     events: Counter<u64>,

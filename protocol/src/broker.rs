@@ -19,8 +19,10 @@ mod contract;
 mod envelope;
 mod error;
 mod memory;
+pub mod patience;
 mod queue;
 pub mod spans;
+mod trouble;
 
 use std::sync::Arc;
 
@@ -31,6 +33,7 @@ pub use envelope::{Headers, Message, Subject};
 pub use error::BrokerError;
 pub use memory::MemoryBroker;
 pub use queue::{Queue, RETURN_LIMIT};
+pub use trouble::Trouble;
 
 /// Connects to the broker that `config` names.
 ///
@@ -41,5 +44,18 @@ pub async fn connect(config: &BrokerConfig) -> Result<Arc<dyn Broker>, BrokerErr
     match config.url.expose().scheme() {
         "memory" => Ok(Arc::new(MemoryBroker::default())),
         _ => Ok(Arc::new(AmqpBroker::connect(config).await?)),
+    }
+}
+
+/// Connects to the broker that `config` names in the background, however long that takes: for a program that runs until
+/// it is told to stop. What is asked of the broker before waits or fails as it does while a connection is lost.
+///
+/// # Errors
+/// [`BrokerError::Setting`]. If RabbitMQ refuses the first connection for a reason that does not pass
+/// ([`BrokerError::may_pass`]), every call returns that error.
+pub fn start(config: &BrokerConfig) -> Result<Arc<dyn Broker>, BrokerError> {
+    match config.url.expose().scheme() {
+        "memory" => Ok(Arc::new(MemoryBroker::default())),
+        _ => Ok(Arc::new(AmqpBroker::start(config)?)),
     }
 }

@@ -19,6 +19,15 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// Returns the pauses between attempts at a job, as the worker's settings have them.
+    pub fn between_attempts(first: Duration, longest: Duration) -> Self {
+        Self {
+            first,
+            longest,
+            jitter: 0.5..1.5,
+        }
+    }
+
     /// Returns the pause after so many failures in a row, of at least 1.
     pub fn pause(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(MOST_DOUBLINGS);

@@ -1,4 +1,5 @@
-//! The program `seedbed-worker`: reads settings, connects, runs one worker until a signal, and answers probes.
+//! The program `seedbed-worker`: reads settings, runs one worker until a signal, and answers probes. It starts while RabbitMQ is
+//! away, and takes jobs as soon as that is there.
 //!
 //! Exit codes: 0, it was told to stop and nothing is left undone; 1, something failed; 2, the command line or
 //! the settings are wrong and nothing was started; 130, told to stop twice.
@@ -154,14 +155,13 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
     }
     let signals = Signals::new().map_err(WorkerError::Signals)?;
     let snapshots = SnapshotRepository::open(&settings.snapshots)?;
-    let broker = broker::connect(&broker).await?;
+    let broker = broker::start(&broker)?;
     let worker = Worker::new(&settings, snapshots, broker.clone())?;
     let shutdown = Shutdown::default();
     let listen = settings.worker.listen;
     let _probes = listen
         .map(|address| probes(address, &broker, &shutdown))
         .transpose()?;
-    info!(slots = settings.worker.slots(), "taking jobs");
     let stopping = stop_at(signals, shutdown.clone(), settings.worker.grace);
     tokio::spawn(stopping);
     worker.run(shutdown).await?;

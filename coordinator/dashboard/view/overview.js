@@ -48,9 +48,11 @@ export function overview({ signal }) {
 }
 
 /** One line on everything that is not a picture. */
-function situation({ stores, waiting, untaken, workers, parked, quarantined, scheduled, version }) {
+function situation({ stores, broker, waiting, untaken, workers, parked, quarantined, scheduled, version }) {
   const parts = [[counted(stores, "store")]];
-  if (waiting === null) {
+  if (broker) {
+    parts.push([h("strong", { class: "bad-text" }, broker.message)]);
+  } else if (waiting === null) {
     parts.push([h("strong", { class: "bad-text" }, "the broker does not answer")]);
   } else {
     parts.push([`${count(waiting.jobs)} jobs wait in the queue`]);

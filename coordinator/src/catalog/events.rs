@@ -3,6 +3,7 @@
 //! In: events, each possibly again, late or out of order. Out: what each of them changed. A kill before the commit
 //! leaves nothing, and the broker delivers the events again. An event counts at most once.
 
+use chrono::Utc;
 use seedbed_protocol::{
     Attempt, JobId, StoreId,
     manifest::{Checkpoint, FullReason, Manifest, Way},
@@ -115,7 +116,8 @@ async fn apply_event(tx: &mut Tx, event: &SeedEvent) -> Result<Applied, CatalogE
     }
 }
 
-/// Records the start of an attempt. Ignored if an event of this attempt or of a later one came before.
+/// Records the start of an attempt. Ignored if an event of this attempt or of a later one came before; but an attempt that
+/// the service was too busy for starts again, not before its retry is due.
 async fn started(
     tx: &mut Tx,
     event: &SeedEvent,
@@ -123,14 +125,17 @@ async fn started(
 ) -> Result<Applied, CatalogError> {
     let updated = sqlx::query(sql!(
         "UPDATE jobs SET state = '{Running}', attempt = $2, worker = $3, \
-             trace_id = COALESCE($4, trace_id), started_at = COALESCE(started_at, $5) \
-         WHERE id = $1 AND attempt < $2 AND state IN ({IN_FLIGHT})"
+             trace_id = COALESCE($4, trace_id), started_at = COALESCE(started_at, $5), \
+             moved_at = $6, retry_at = NULL \
+         WHERE id = $1 AND state IN ({IN_FLIGHT}) AND (attempt < $2 \
+             OR attempt = $2 AND state = '{Queued}' AND retry_at <= $5)"
     ))
     .bind(event.job_id.to_string())
     .bind(i64::from(event.attempt.get()))
     .bind(printable(&event.worker))
     .bind(trace_id.map(printable))
     .bind(millis(event.at))
+    .bind(millis(Utc::now()))
     .execute(&mut **tx)
     .await?;
     Ok(noted(updated.rows_affected()))
@@ -251,7 +256,8 @@ async fn failed(
 ) -> Result<Applied, CatalogError> {
     let recorded = sqlx::query(sql!(
         "UPDATE jobs SET failure_kind = $3, failure_step = $4, failure_message = $5, \
-             attempt = $2, worker = $6, failure_reason = $7, state = '{Queued}' \
+             attempt = $2, worker = $6, state = '{Queued}', moved_at = $7, retry_at = $8, \
+             failure_reason = $9 \
          WHERE id = $1 AND attempt <= $2 AND state IN ({IN_FLIGHT})"
     ))
     .bind(event.job_id.to_string())
@@ -260,6 +266,8 @@ async fn failed(
     .bind(printable(&failure.step))
     .bind(printable(&failure.message))
     .bind(printable(&event.worker))
+    .bind(millis(Utc::now()))
+    .bind(failure.retry_at.map(millis))
     .bind(printable(&reason_of(
         &failure.step,
         &failure.message,

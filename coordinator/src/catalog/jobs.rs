@@ -5,11 +5,13 @@
 //! one transaction: a kill leaves it made or not made.
 
 mod dead;
+mod lost;
 mod pending;
 mod record;
 mod retry;
 
 pub use dead::DeadJob;
+pub use lost::Awaited;
 pub(super) use pending::claims;
 pub use pending::{PendingJob, QueuedJob};
 pub use record::{FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt};

@@ -4,6 +4,7 @@
 //! [`Listing::commit`] leaves nothing. The lock of listings is held until then: two lists cannot give a store two jobs.
 
 mod entry;
+mod lookup;
 mod options;
 mod write;
 

@@ -1,11 +1,12 @@
 //! What several commands open and read: the list of stores, catalog, broker, object storage, signals.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use seedbed_protocol::{
     RunId,
-    broker::{self, Broker},
+    broker::{self, Broker, BrokerError},
     process::{FAILED, INTERRUPTED, Signals},
+    say,
     snapshots::SnapshotRepository,
 };
 use tokio::sync::watch;
@@ -88,6 +89,23 @@ pub(super) async fn record_events(settings: &Settings, catalog: &Catalog) -> Res
     Ok(())
 }
 
+/// How long a command that can do without the broker waits for it.
+const BROKER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The broker of a command that changes the catalog first, and needs it only to tell workers sooner: waits for it only a
+/// moment, and goes on without it.
+pub(super) async fn broker_soon(settings: &Settings) -> Result<Arc<dyn Broker>, BrokerError> {
+    let mut config = settings.broker.clone();
+    config.connect_timeout = config.connect_timeout.min(BROKER_PATIENCE);
+    match broker::connect(&config).await {
+        Err(error) if error.may_pass() => {
+            say!("continuing without the broker: {error}");
+            broker::start(&settings.broker)
+        }
+        connected => connected,
+    }
+}
+
 /// What every command on a cluster needs.
 pub(super) struct ClusterParts {
     pub(super) catalog: Catalog,
@@ -95,12 +113,6 @@ pub(super) struct ClusterParts {
 }
 
 impl ClusterParts {
-    pub(super) async fn connect(settings: &Settings) -> Result<Self, CliError> {
-        let catalog = Catalog::open(settings.catalog.url.expose()).await?;
-        let broker = broker::connect(&settings.broker).await?;
-        Ok(Self { catalog, broker })
-    }
-
     /// A coordinator for this command.
     pub(super) fn cluster(&self, settings: &Settings, json: bool) -> Result<Cluster, CliError> {
         let (catalog, broker) = (self.catalog.clone(), self.broker.clone());

@@ -109,6 +109,8 @@ pub(super) enum CliError {
     Silent { url: String, limit: Duration },
     #[error("interrupted; nothing was started")]
     Interrupted,
+    #[error("cannot answer requests: {0}")]
+    Socket(std::io::Error),
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
     #[error("cannot listen for signals: {0}")]
@@ -131,9 +133,11 @@ impl CliError {
             | Self::RunId(_)
             | Self::StoreId(_) => Outcome::Usage,
             Self::Interrupted => Outcome::Interrupted,
-            Self::Away { .. } | Self::Silent { .. } | Self::Runtime(_) | Self::Signals(_) => {
-                Outcome::Later
-            }
+            Self::Away { .. }
+            | Self::Silent { .. }
+            | Self::Socket(_)
+            | Self::Runtime(_)
+            | Self::Signals(_) => Outcome::Later,
             Self::Source(error) => of(error.is_usage(), error.is_transient()),
             Self::LocalStart(error) => of(error.is_usage(), error.may_start_later(true)),
             Self::Local(error) => of(error.is_usage(), error.may_start_later(false)),
@@ -222,6 +226,7 @@ mod tests {
             broker: "mq".to_owned(),
             reason: "ACCESS_REFUSED".to_owned(),
             next: "check",
+            may_pass: false,
         }
     }
 

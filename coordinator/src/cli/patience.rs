@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    connect::ClusterParts,
+    connect::{ClusterParts, broker_soon},
     exit::{CliError, Outcome},
     output::print_event,
 };
@@ -110,9 +110,7 @@ impl Patience {
     /// # Errors
     /// As [`Self::wait_for`].
     pub(super) async fn connect(&mut self, settings: &Settings) -> Result<ClusterParts, CliError> {
-        let url = settings.catalog.url.expose();
-        let catalog = self.wait_for("the catalog", async || Catalog::open(url).await);
-        let catalog = catalog.await?;
+        let catalog = self.catalog(settings).await?;
         let mut config = settings.broker.clone();
         if !self.waits.is_zero() {
             // The tries are made here, where a signal is heard and a line is printed.
@@ -121,6 +119,28 @@ impl Patience {
         let broker = self.wait_for("RabbitMQ", async || broker::connect(&config).await);
         let broker = broker.await?;
         Ok(ClusterParts { catalog, broker })
+    }
+
+    /// Connects as a command does that changes the catalog first, whatever the broker's state.
+    ///
+    /// # Errors
+    /// As [`Self::wait_for`].
+    pub(super) async fn connect_catalog(
+        &mut self,
+        settings: &Settings,
+    ) -> Result<ClusterParts, CliError> {
+        let catalog = self.catalog(settings).await?;
+        let broker = tokio::select! {
+            broker = broker_soon(settings) => broker?,
+            () = self.signals.next() => return Err(CliError::Interrupted),
+        };
+        Ok(ClusterParts { catalog, broker })
+    }
+
+    async fn catalog(&mut self, settings: &Settings) -> Result<Catalog, CliError> {
+        let url = settings.catalog.url.expose();
+        let opening = async || Catalog::open(url).await;
+        self.wait_for("the catalog", opening).await
     }
 
     /// Waits for the object storage in which workers put snapshots. Whether they may write there is not this command's to know.

@@ -1,7 +1,7 @@
 //! Probes for orchestrators, metrics for Prometheus, and Seedbed's own public keys for PowerSync:
 //! `/healthz`, `/readyz`, `/metrics` and `/.well-known/jwks.json`.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     extract::State,
@@ -9,7 +9,7 @@ use axum::{
     response::IntoResponse,
 };
 use seedbed_protocol::{
-    broker::Broker,
+    broker::{Broker, Trouble},
     telemetry::{METRICS_CONTENT_TYPE, metrics_text},
 };
 use seedbed_worker::{
@@ -111,25 +111,33 @@ async fn alive() -> &'static str {
     path = "/readyz",
     tag = "probes",
     responses(
-        (status = 200, description = "The server is ready, with or without a connection to the broker", content_type = "text/plain", body = String),
+        (status = 200, description = "The server is ready; says so if the broker is away or takes no messages", content_type = "text/plain", body = String),
         RateLimited,
         (status = 503, description = "Why the server is not ready", content_type = "text/plain", body = String),
     ),
 )]
-async fn ready(State(probes): State<Arc<Probes>>) -> (StatusCode, &'static str) {
-    let unready = |reason| (StatusCode::SERVICE_UNAVAILABLE, reason);
+async fn ready(State(probes): State<Arc<Probes>>) -> (StatusCode, Cow<'static, str>) {
+    let unready = |reason: &'static str| (StatusCode::SERVICE_UNAVAILABLE, reason.into());
     if probes.stopping.is_cancelled() {
         return unready("stopping\n");
     }
     if probes.catalog.ping().await.is_err() {
         return unready("the catalog does not answer\n");
     }
-    if !probes.broker.is_connected() {
-        // Downloads need no broker, and another server would not have a connection either.
-        return (
+    // Downloads need no broker, and it would be no better for another server.
+    match probes.broker.trouble() {
+        None => (StatusCode::OK, "ready\n".into()),
+        Some(Trouble::Away { .. }) => (
             StatusCode::OK,
-            "ready, without a connection to the broker\n",
-        );
+            "ready, without a connection to the broker\n".into(),
+        ),
+        Some(blocked @ Trouble::Blocked { .. }) => {
+            (StatusCode::OK, format!("ready, but {blocked}\n").into())
+        }
+        // The reason names users and queues, and is in the log.
+        Some(Trouble::Refused { .. }) => (
+            StatusCode::OK,
+            "ready, but RabbitMQ refuses what is needed\n".into(),
+        ),
     }
-    (StatusCode::OK, "ready\n")
 }

@@ -13,6 +13,7 @@ mod error;
 mod http_server;
 mod limits;
 mod listen;
+mod listeners;
 mod peer;
 mod rate_limit;
 mod routes;
@@ -20,4 +21,5 @@ mod routes;
 pub use self::{
     error::HttpError,
     http_server::{HttpParts, HttpSections, HttpServer},
+    listeners::Listeners,
 };

@@ -14,13 +14,14 @@ use tokio::{
     task::JoinError,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
-use super::publishing::{job_maker, publisher, quarantine};
+use super::publishing::{job_maker, publisher, quarantine, supervisor};
 use crate::{
     catalog::{Catalog, CatalogError, Listed, Retried, Sweep},
     runs::{
         Cancelled, DeadLetters, Fleet, Published, Publisher, RecordError, Recorder, RunError, Runs,
-        StoreFilter, StoreList, Supervisor,
+        StoreFilter, StoreList, Supervisor, if_broker_answers,
         progress::{Follower, Observer},
     },
     settings::Settings,
@@ -118,12 +119,7 @@ impl Cluster {
         let jobs = job_maker(settings)?;
         let publisher = publisher(settings, &jobs, &catalog, broker.clone());
         let publisher = Arc::new(publisher);
-        let supervisor = Supervisor::new(
-            catalog.clone(),
-            broker.clone(),
-            publisher.clone(),
-            settings.worker.job_deadline,
-        );
+        let supervisor = supervisor(settings, &catalog, broker.clone(), publisher.clone());
         // This command publishes what it lists itself.
         let listed = Arc::new(Notify::new());
         let quarantine = quarantine(&settings.sync);
@@ -148,7 +144,8 @@ impl Cluster {
         filter: &StoreFilter,
         sweep: Sweep,
     ) -> Result<Listed, ClusterError> {
-        self.record_waiting_events().await?;
+        let recorded = self.catch_up().await;
+        recorded.map_err(ClusterError::NotStarted)?;
         let listing = self.runs.start(stores, filter, sweep).await;
         listing.map_err(ClusterError::NotStarted)
     }
@@ -171,20 +168,22 @@ impl Cluster {
         Ok(awaited)
     }
 
-    /// Retries the failed jobs of `run_id`, or of every run, in new runs.
+    /// Retries the failed jobs of `run_id`, or of every run, in new runs, whatever the broker's state.
     ///
     /// # Errors
     /// [`ClusterError::NotStarted`].
     pub async fn retry(&self, run_id: Option<RunId>) -> Result<Retried, ClusterError> {
-        self.record_waiting_events().await?;
+        self.catch_up_if_possible().await?;
         // What was parked while nobody recorded is retried as well.
-        let settled = self.dead_letters().settle_now().await;
-        settled.map_err(ClusterError::NotStarted)?;
+        let settled = async { self.dead_letters().settle_now().await };
+        self.if_broker_answers("parked jobs are settled", settled)
+            .await?;
         let retried = self.runs.retry(run_id, &[]).await;
         retried.map_err(ClusterError::NotStarted)
     }
 
-    /// Publishes the jobs of a retry. Ends early, but not within a page, when `stop` is cancelled.
+    /// Publishes the jobs of a retry. Ends early, but not within a page, when `stop` is cancelled, and leaves them to whoever
+    /// supervises runs while there is trouble with the broker.
     ///
     /// # Errors
     /// As [`Self::publish_listed`].
@@ -195,7 +194,9 @@ impl Cluster {
     ) -> Result<Awaited, ClusterError> {
         let awaited = self.awaited(retried.runs.iter().copied().collect()).await?;
         for &run_id in &retried.runs {
-            self.publish(run_id, stop).await?;
+            if self.broker.trouble().is_none() {
+                self.publish(run_id, stop).await?;
+            }
         }
         Ok(awaited)
     }
@@ -205,15 +206,33 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::NotStarted`]; calling again continues where this stopped.
     pub async fn cancel(&self, run_id: RunId) -> Result<Cancelled, ClusterError> {
-        self.record_waiting_events().await?;
+        self.catch_up_if_possible().await?;
         let cancelled = self.runs.cancel(run_id).await;
         cancelled.map_err(ClusterError::NotStarted)
     }
 
-    /// What follows works with what has happened so far.
-    async fn record_waiting_events(&self) -> Result<(), ClusterError> {
-        let recorded = self.recorder().catch_up().await;
-        recorded.map_err(|error| ClusterError::NotStarted(error.into()))
+    /// Records what workers have reported: what follows works with what has happened so far.
+    async fn catch_up(&self) -> Result<(), RunError> {
+        Ok(self.recorder().catch_up().await?)
+    }
+
+    /// The same, as far as the broker lets it: for what changes the catalog first.
+    async fn catch_up_if_possible(&self) -> Result<(), ClusterError> {
+        self.if_broker_answers("what workers reported is recorded", self.catch_up())
+            .await
+    }
+
+    /// Does `work` with the broker's messages before anything is started; says that it is done later if there is trouble.
+    async fn if_broker_answers(
+        &self,
+        what: &str,
+        work: impl Future<Output = Result<(), RunError>>,
+    ) -> Result<(), ClusterError> {
+        let left = if_broker_answers(self.broker.as_ref(), work).await;
+        if let Some(reason) = left.map_err(ClusterError::NotStarted)? {
+            warn!("{what} later: {reason}");
+        }
+        Ok(())
     }
 
     fn recorder(&self) -> Recorder {

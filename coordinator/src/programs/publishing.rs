@@ -1,4 +1,5 @@
-//! Makes what every program lists and publishes with from all settings: the maker of jobs, the publisher, the quarantine.
+//! Makes what every program lists and publishes with from all settings: the maker of jobs, the publisher, the supervisor, and when
+//! stores are quarantined.
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use seedbed_protocol::{broker::Broker, settings::SettingsError};
 
 use crate::{
     catalog::{Catalog, Quarantine},
-    runs::{JobMaker, Publisher},
+    runs::{JobMaker, LostAfter, Publisher, Supervisor},
     settings::{Settings, SyncConfig},
 };
 
@@ -46,4 +47,19 @@ pub(super) fn publisher(
         jobs.clone(),
         settings.sync.clone(),
     )
+}
+
+/// Supervises the runs of `catalog` as `settings` say.
+pub(super) fn supervisor(
+    settings: &Settings,
+    catalog: &Catalog,
+    broker: Arc<dyn Broker>,
+    publisher: Arc<Publisher>,
+) -> Supervisor {
+    let lost_after = (!settings.broker.is_memory()).then_some(LostAfter {
+        waiting: settings.broker.lost_after,
+        attempt: settings.worker.job_timeout,
+    });
+    let deadline = settings.worker.job_deadline;
+    Supervisor::new(catalog.clone(), broker, publisher, deadline, lost_after)
 }

@@ -12,10 +12,10 @@ use seedbed_protocol::{
 use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
 
-use super::publishing::{job_maker, publisher, quarantine};
+use super::publishing::{job_maker, publisher, quarantine, supervisor};
 use crate::{
     catalog::Catalog,
-    http::{HttpError, HttpParts, HttpSections, HttpServer},
+    http::{HttpError, HttpParts, HttpSections, HttpServer, Listeners},
     runs::{
         DeadLetters, Demand, Fleet, Gauges, RecordError, Recorder, Reseeder, RunError, Runs,
         StoreList, Supervisor, keep_schedule,
@@ -55,7 +55,8 @@ impl ServeError {
             Self::Http(error) => error.is_usage(),
             Self::Snapshots(error) => !error.is_transient(),
             Self::Run(error) => error.is_usage(),
-            Self::Record(_) | Self::Ended(_) => false,
+            Self::Record(error) => error.is_usage(),
+            Self::Ended(_) => false,
         }
     }
 
@@ -105,6 +106,19 @@ impl Service {
     /// # Errors
     /// [`ServeError`] names what cannot be used.
     pub async fn open(settings: &Settings, parts: ServiceParts) -> Result<Self, ServeError> {
+        let listeners = Listeners::bind(&settings.serve).await?;
+        Self::on(&listeners, settings, parts).await
+    }
+
+    /// Answers requests about these parts that come in at `listeners`.
+    ///
+    /// # Errors
+    /// [`ServeError`] names what cannot be used.
+    pub async fn on(
+        listeners: &Listeners,
+        settings: &Settings,
+        parts: ServiceParts,
+    ) -> Result<Self, ServeError> {
         let ServiceParts {
             catalog,
             broker,
@@ -113,12 +127,8 @@ impl Service {
         } = parts;
         let jobs = job_maker(settings)?;
         let publisher = publisher(settings, &jobs, &catalog, broker.clone());
-        let supervisor = Supervisor::new(
-            catalog.clone(),
-            broker.clone(),
-            Arc::new(publisher),
-            settings.worker.job_deadline,
-        );
+        let publisher = Arc::new(publisher);
+        let supervisor = supervisor(settings, &catalog, broker.clone(), publisher);
         let listed = supervisor.listed();
         let quarantine = quarantine(&settings.sync);
         let runs = Runs::new(jobs, catalog.clone(), broker.clone(), listed, quarantine);
@@ -148,7 +158,7 @@ impl Service {
             Reseeder::new(catalog.clone(), runs.clone(), stores.clone(), generation)
         });
         Ok(Self {
-            http: HttpServer::bind(sections, parts).await?,
+            http: HttpServer::new(listeners, sections, parts).await?,
             gauges: Gauges::new(catalog.clone(), quarantine),
             dead_letters: DeadLetters::new(catalog.clone(), broker.clone(), &settings.worker),
             fleet: Fleet::new(catalog.clone(), broker.clone()),

@@ -7,4 +7,5 @@ mod cancel;
 mod retry;
 mod runs;
 
+pub(super) use self::cancel::remove_cancelled;
 pub use self::{cancel::Cancelled, runs::Runs};

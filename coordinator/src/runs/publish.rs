@@ -8,11 +8,12 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, future, stream};
+use futures::{StreamExt, stream};
 use seedbed_protocol::{
-    Attempt, JobId, RunId,
+    JobId, RunId,
     broker::{
         Broker, Message, Queue, Subject,
+        patience::in_vain,
         spans::{publish_in, publish_span},
     },
     manifest::FullReason,
@@ -91,7 +92,7 @@ impl Publisher {
     }
 
     /// Publishes every job of the run that was not published yet, as fast as the broker takes them, or until
-    /// `stop` is cancelled. A page that was begun is ended.
+    /// `stop` is cancelled. A page that was begun is ended, unless the broker is in trouble.
     ///
     /// # Errors
     /// [`RunError`]; publishing again continues where this stopped.
@@ -116,11 +117,8 @@ impl Publisher {
                 Some(span) => span,
                 None => span.insert(self.span(run_id).await?),
             };
-            let publishing = self.publish_page(run_id, page).instrument(span.clone());
-            tokio::select! {
-                published = publishing => published?,
-                () = self.must_stop(stop) => return Ok(Published::All),
-            }
+            let publishing = self.publish_page(run_id, page, stop);
+            publishing.instrument(span.clone()).await?;
         }
         self.catalog.release_run(run_id, &self.holder).await?;
         Ok(Published::Elsewhere)
@@ -137,21 +135,34 @@ impl Publisher {
         Ok(span)
     }
 
-    /// Publishes some jobs and records what was published, also when one of them cannot be.
-    async fn publish_page(&self, run_id: RunId, page: Vec<PendingJob>) -> Result<(), RunError> {
+    /// Publishes some jobs and records what was published, also when one of them cannot be, or the rest is given up.
+    async fn publish_page(
+        &self,
+        run_id: RunId,
+        page: Vec<PendingJob>,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
         let of_run = TraceContext::of(&Span::current());
         let mut starts = starts(&self.catalog, &self.sync, run_id, &page).await?;
-        let publishing = stream::iter(page)
+        let mut publishing = stream::iter(page)
             .map(|job| {
                 let start = starts.remove(&job.scope.store_id);
                 let start = start.unwrap_or(Start::Full(FullReason::First));
                 self.publish_job(job, start, &of_run)
             })
-            .buffer_unordered(self.in_flight())
-            .collect::<Vec<_>>();
+            .buffer_unordered(self.in_flight());
         let (mut queued, mut unpublished) = (Vec::new(), None);
-        for result in self.while_leased(run_id, publishing).await {
-            match result {
+        let mut giving_up = std::pin::pin!(self.must_give_up(run_id, stop));
+        loop {
+            let published = tokio::select! {
+                biased;
+                published = publishing.next() => published,
+                () = &mut giving_up => None,
+            };
+            let Some(published) = published else {
+                break;
+            };
+            match published {
                 Ok(Attempted::Queued(job)) => queued.push(job),
                 Ok(Attempted::Unfit(job_id, reason)) => {
                     error!(job = %job_id, "failed: {reason}");
@@ -165,31 +176,33 @@ impl Publisher {
         unpublished.map_or(Ok(()), Err)
     }
 
-    /// Renews the lease during `work`: the broker may be away for longer than the lease lasts.
-    async fn while_leased<T>(&self, run_id: RunId, work: impl Future<Output = T>) -> T {
-        let renew = async {
+    /// Renews the lease, since the broker may be away for longer than it lasts. Completes when the page must not be
+    /// published further: the lease is gone, as when the run was cancelled, or the process stops.
+    ///
+    /// In memory, a page may wait forever for a worker that has stopped as well, and what was published of it is gone with
+    /// this process. On a broker, what was begun is ended if it can be: it would be published again.
+    async fn must_give_up(&self, run_id: RunId, stop: &CancellationToken) {
+        let lease_is_gone = async {
             let mut ticks = tokio::time::interval(LEASE / 3);
             loop {
                 ticks.tick().await;
-                if let Err(error) = self.lease(run_id).await {
-                    warn!(run = %run_id, "cannot renew the lease: {error}");
+                match self.lease(run_id).await {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => warn!(run = %run_id, "cannot renew the lease: {error}"),
                 }
             }
         };
+        let stopped = async {
+            if self.in_memory {
+                stop.cancelled().await;
+            } else {
+                in_vain(self.broker.as_ref(), stop).await;
+            }
+        };
         tokio::select! {
-            done = work => done,
-            never = renew => never,
-        }
-    }
-
-    /// When publishing must stop in the middle of a page. In memory, a page may wait forever for a worker that has stopped
-    /// as well, and what was published of it is gone with this process. On a broker never: what was published has to
-    /// be recorded.
-    async fn must_stop(&self, stop: &CancellationToken) {
-        if self.in_memory {
-            stop.cancelled().await;
-        } else {
-            future::pending::<()>().await;
+            () = lease_is_gone => {}
+            () = stopped => {}
         }
     }
 
@@ -216,7 +229,7 @@ impl Publisher {
             run_id: job.run_id,
             job_id: job.job_id,
             store_id: job.scope.store_id.clone(),
-            attempt: Attempt::FIRST,
+            attempt: job.attempt,
         };
         // A trace of its own, linked to the run's: a run of 100,000 jobs in one trace would be too large to read.
         let span = publish_span(self.broker.as_ref(), Queue::Jobs, &subject, None);
@@ -249,13 +262,14 @@ impl Publisher {
         let made = self
             .jobs
             .make(job.run_id, job.job_id, job.scope.clone(), start);
-        let made = made.map_err(|misfit| RunError::Template {
+        let mut made = made.map_err(|misfit| RunError::Template {
             setting: misfit.setting,
             store_id: store_id(),
             position: job.position.unsigned_abs(),
             origin: "the list of stores".to_owned(),
             source: misfit.source,
         })?;
+        made.attempt = job.attempt;
         let message = Message::job(&made, trace).map_err(|source| RunError::Job {
             store_id: store_id(),
             source,

@@ -12,6 +12,7 @@ mod parked;
 mod standing;
 
 pub(crate) use self::gauges::Gauges;
+pub(crate) use self::messages::if_broker_answers;
 pub(super) use self::messages::{fill_batch, job_id, settle_page, take_page};
 pub use self::{
     dead::DeadLetters,

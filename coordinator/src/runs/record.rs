@@ -13,7 +13,7 @@ use opentelemetry_semantic_conventions::attribute::{
     DB_SYSTEM_NAME, MESSAGING_BATCH_MESSAGE_COUNT,
 };
 use seedbed_protocol::{
-    broker::{Broker, BrokerError, Delivery, Queue, spans::process_span},
+    broker::{Broker, BrokerError, Delivery, Queue, patience::in_vain, spans::process_span},
     message::{EventKind, SeedEvent, codec::CodecError},
     telemetry::trace::{TraceContext, attribute, fail},
 };
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::{error::RunError, progress::Counts, queues::fill_batch};
+use super::{error::RecordError, progress::Counts, queues::fill_batch};
 use crate::{
     catalog::{Applied, Catalog, CatalogError, ConfigChange},
     metrics::EventMetrics,
@@ -36,36 +36,6 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long to wait for an event before asking whether the queue is empty.
 const QUIET: Duration = Duration::from_millis(300);
-
-/// Why events are no longer applied.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    /// The catalog refused; the events were not acknowledged.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    /// The broker failed.
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
-}
-
-impl From<RecordError> for RunError {
-    fn from(error: RecordError) -> Self {
-        match error {
-            RecordError::Catalog(error) => Self::Catalog(error),
-            RecordError::Broker(error) => Self::Broker(error),
-        }
-    }
-}
-
-impl RecordError {
-    /// Returns whether the same events may be applied later without any change.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Catalog(error) => error.is_transient(),
-            Self::Broker(error) => error.is_transient(),
-        }
-    }
-}
 
 /// Applies events to the catalog.
 pub struct Recorder {
@@ -102,7 +72,12 @@ impl Recorder {
     /// # Errors
     /// [`RecordError`] when the catalog or the broker fails; events that were not applied come again.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), RecordError> {
-        let mut consumer = self.broker.consume(Queue::Events, EVENT_BATCH).await?;
+        let consuming = self.broker.consume(Queue::Events, EVENT_BATCH);
+        let mut consumer = tokio::select! {
+            biased;
+            consumer = consuming => consumer?,
+            () = stop.cancelled() => return Ok(()),
+        };
         loop {
             let first = tokio::select! {
                 biased;
@@ -113,7 +88,11 @@ impl Recorder {
                 return Ok(());
             };
             let batch = fill_batch(first, consumer.as_mut(), EVENT_BATCH);
-            self.apply(batch).await?;
+            tokio::select! {
+                applied = self.apply(batch) => applied?,
+                // What is not settled is delivered again, and changes nothing then.
+                () = in_vain(self.broker.as_ref(), &stop) => return Ok(()),
+            }
         }
     }
 

@@ -1,8 +1,11 @@
-//! Supervises all runs of a catalog, so that none gets stuck when a process is killed: publishes what a killed
-//! coordinator left unpublished, fails jobs whose deadline has passed, and ends runs that have no job left.
+//! Supervises all runs of a catalog, so that none gets stuck when a process is killed or a queue is deleted: publishes what a
+//! killed coordinator left unpublished and what the broker has lost, fails jobs whose deadline has passed, removes messages
+//! of cancelled ones, and ends runs that have no job left.
 //!
 //! Every long-lived coordinator does this. Several may at once, because each step is one change in the catalog that
 //! only one of them makes.
+
+mod lost;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +16,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{error::RunError, publish::Publisher};
+use self::lost::Lost;
+pub use self::lost::LostAfter;
+use super::{control::remove_cancelled, error::RunError, publish::Publisher};
 use crate::catalog::Catalog;
 
 /// Between two rounds.
@@ -30,19 +35,24 @@ pub struct Supervisor {
     publisher: Arc<Publisher>,
     /// How long a job is worth working on.
     job_deadline: Duration,
+    /// Looks for jobs whose messages are gone; not in memory, where none is lost.
+    lost: Option<Arc<Lost>>,
     /// Notified when there is something to publish.
     listed: Arc<Notify>,
 }
 
 impl Supervisor {
-    /// Supervises the runs of `catalog`.
+    /// Supervises the runs of `catalog`. Jobs whose messages are gone are published again after `lost_after`.
     pub fn new(
         catalog: Catalog,
         broker: Arc<dyn Broker>,
         publisher: Arc<Publisher>,
         job_deadline: Duration,
+        lost_after: Option<LostAfter>,
     ) -> Self {
+        let lost = lost_after.map(|after| Lost::new(catalog.clone(), broker.clone(), after));
         Self {
+            lost: lost.map(Arc::new),
             catalog,
             broker,
             publisher,
@@ -56,19 +66,19 @@ impl Supervisor {
         self.listed.clone()
     }
 
-    /// Runs one round. Ends early when `stop` is cancelled.
+    /// Runs one round. Ends early when `stop` is cancelled. What fails for a transient reason is left to the next round.
     ///
     /// # Errors
-    /// [`RunError`] when the catalog or the broker fails.
+    /// [`RunError`] when the catalog or the broker fails for good.
     pub async fn run_once(&self, stop: &CancellationToken) -> Result<(), RunError> {
-        self.publish(stop).await?;
-        self.settle().await
+        later_if_transient(self.publish(stop).await)?;
+        later_if_transient(self.settle().await)
     }
 
     /// Runs round after round, until `stop` is cancelled.
     ///
     /// # Errors
-    /// As [`Self::run_once`], except for transient ones.
+    /// As [`Self::run_once`].
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
         // Publishing takes as long as the broker needs; meanwhile other runs end.
         let publishing = async {
@@ -79,7 +89,11 @@ impl Supervisor {
         };
         let settling = async {
             while self.is_time(&stop, future::pending()).await {
-                later_if_transient(self.settle().await)?;
+                tokio::select! {
+                    settled = self.settle() => later_if_transient(settled)?,
+                    // Each step is one change.
+                    () = stop.cancelled() => break,
+                }
             }
             Ok(())
         };
@@ -103,16 +117,33 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Fails jobs whose deadline has passed, and ends runs that have no job left.
+    /// Fails jobs whose deadline has passed, has lost ones published again, and ends runs that have no job left.
     async fn settle(&self) -> Result<(), RunError> {
-        // An event that waits may say that a job has long ended.
-        if self.broker.waiting(Queue::Events).await? == 0 {
-            let expired = self.catalog.expire_jobs(self.job_deadline, GRACE).await?;
-            if expired > 0 {
-                warn!(jobs = expired, "failed jobs whose deadline has passed");
-            }
+        // Only the last needs no broker.
+        let compared = match self.broker.trouble() {
+            None => self.compare_with_queues().await,
+            Some(_) => Ok(()),
+        };
+        self.catalog.finish_runs().await?;
+        compared
+    }
+
+    async fn compare_with_queues(&self) -> Result<(), RunError> {
+        for run_id in self.catalog.runs_with_messages().await? {
+            remove_cancelled(&self.catalog, self.broker.as_ref(), run_id).await?;
         }
-        Ok(self.catalog.finish_runs().await?)
+        // An event that waits may say that a job has long ended.
+        if self.broker.waiting(Queue::Events).await? > 0 {
+            return Ok(());
+        }
+        let expired = self.catalog.expire_jobs(self.job_deadline, GRACE).await?;
+        if expired > 0 {
+            warn!(jobs = expired, "failed jobs whose deadline has passed");
+        }
+        match &self.lost {
+            Some(lost) => lost.look().await,
+            None => Ok(()),
+        }
     }
 }
 

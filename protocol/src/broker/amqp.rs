@@ -13,9 +13,11 @@ mod broker;
 mod consumer;
 mod error;
 mod link;
+mod metrics;
 mod publisher;
 mod shared;
 mod topology;
+mod watching;
 mod wire;
 
 pub use broker::AmqpBroker;

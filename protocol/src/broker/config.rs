@@ -23,6 +23,9 @@ pub struct BrokerConfig {
     /// take.
     #[serde(deserialize_with = "duration")]
     pub consumer_timeout: Duration,
+    /// How long the message of a job that waits may be missing before the job is published again.
+    #[serde(deserialize_with = "duration")]
+    pub lost_after: Duration,
 }
 
 impl BrokerConfig {
@@ -33,6 +36,7 @@ impl BrokerConfig {
             ca_file: None,
             connect_timeout: Duration::from_secs(30),
             consumer_timeout: Duration::from_secs(2 * 60 * 60),
+            lost_after: Duration::from_secs(30),
         }
     }
 
@@ -125,6 +129,7 @@ mod tests {
             "url": url,
             "connect_timeout": "5s",
             "consumer_timeout": "2h",
+            "lost_after": "30s",
         }))
     }
 

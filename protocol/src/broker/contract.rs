@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{envelope::Message, error::BrokerError, queue::Queue};
+use super::{envelope::Message, error::BrokerError, queue::Queue, trouble::Trouble};
 
 /// Messages between coordinator and workers, with the guarantees that [`crate::broker`] states.
 #[async_trait]
@@ -16,7 +16,7 @@ pub trait Broker: Send + Sync + 'static {
     /// [`BrokerError`] when the message may not have been stored.
     async fn publish(&self, queue: Queue, message: Message) -> Result<(), BrokerError>;
 
-    /// Starts to take messages from `queue`, at most `prefetch` unsettled ones at a time.
+    /// Starts to take messages from `queue`, at most `prefetch` unsettled ones at a time. Waits for a connection.
     ///
     /// # Errors
     /// [`BrokerError`] when the queue cannot be consumed.
@@ -34,14 +34,31 @@ pub trait Broker: Send + Sync + 'static {
     /// [`BrokerError`] when the queue cannot be asked.
     async fn waiting(&self, queue: Queue) -> Result<u64, BrokerError>;
 
+    /// Returns how many messages `queue` has that no consumer has: those that wait, and those that wait for a retry.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the queue cannot be asked.
+    async fn held(&self, queue: Queue) -> Result<u64, BrokerError>;
+
     /// Returns how many consumers `queue` has.
     ///
     /// # Errors
     /// [`BrokerError`] when the queue cannot be asked.
     async fn consumers(&self, queue: Queue) -> Result<u64, BrokerError>;
 
-    /// Whether messages can be published and taken now; for a readiness endpoint.
-    fn is_connected(&self) -> bool;
+    /// Returns what keeps messages from being published, as far as it is known now; for probes and people.
+    fn trouble(&self) -> Option<Trouble>;
+
+    /// Asks the broker whether it takes messages, for a few seconds at most, and returns what keeps it from that. For a
+    /// program that has just connected; what runs longer knows by itself.
+    async fn probe(&self) -> Option<Trouble> {
+        self.trouble()
+    }
+
+    /// Whether there is a connection; the broker may still be short of memory or disk.
+    fn is_connected(&self) -> bool {
+        !matches!(self.trouble(), Some(Trouble::Away { .. }))
+    }
 
     /// Returns what it is and where, for spans.
     fn peer(&self) -> Peer;

@@ -29,6 +29,8 @@ pub enum BrokerError {
         broker: String,
         reason: String,
         next: &'static str,
+        /// Whether a change on the server alone lets the same settings in.
+        may_pass: bool,
     },
     /// A queue or an exchange that exists with other arguments, or that may not be declared.
     #[error("the {kind} {name} cannot be used: {reason}; {next}")]
@@ -38,15 +40,17 @@ pub enum BrokerError {
         /// What RabbitMQ said; names the argument.
         reason: String,
         next: String,
+        /// Whether a change of permissions alone lets it be used.
+        may_pass: bool,
     },
     /// RabbitMQ turned down one request, for good.
     #[error(
         "RabbitMQ refused a request: {reason}; check the permissions of broker.url's user and RabbitMQ's log"
     )]
     Denied { reason: String },
-    /// The queue was gone, and again after it had been declared again.
-    #[error("RabbitMQ has no queue {queue}; is something else deleting it?")]
-    Unroutable { queue: String },
+    /// RabbitMQ turned down one request, which it may allow later: a permission was revoked, a queue was deleted.
+    #[error("RabbitMQ refuses a request now: {reason}; it is tried again")]
+    NotNow { reason: String },
     /// The connection went away during a request.
     #[error("the connection to RabbitMQ was lost ({reason}); it is being restored")]
     Lost { reason: String },
@@ -74,7 +78,17 @@ impl BrokerError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Lost { .. } | Self::Void
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::NotNow { .. } | Self::Void
         )
+    }
+
+    /// Returns whether a program that starts may wait for it to pass: for anything but wrong settings, among which count
+    /// a user or a password that RabbitMQ does not know, a certificate that is not trusted, and a queue with other
+    /// arguments.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused { may_pass, .. } | Self::Topology { may_pass, .. } => *may_pass,
+            error => error.is_transient(),
+        }
     }
 }

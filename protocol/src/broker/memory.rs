@@ -21,6 +21,7 @@ use super::{
     envelope::Message,
     error::BrokerError,
     queue::Queue,
+    trouble::Trouble,
 };
 
 /// Waiting messages that a queue takes before [`Broker::publish`] waits.
@@ -237,12 +238,18 @@ impl Broker for MemoryBroker {
         Ok(self.shared.room(queue).lock().ready.len() as u64)
     }
 
+    async fn held(&self, queue: Queue) -> Result<u64, BrokerError> {
+        let state = self.shared.room(queue).lock();
+        Ok((state.ready.len() + state.delayed) as u64)
+    }
+
     async fn consumers(&self, queue: Queue) -> Result<u64, BrokerError> {
         Ok(self.shared.room(queue).consumers.load(Ordering::Relaxed))
     }
 
-    fn is_connected(&self) -> bool {
-        !*self.shared.closed.borrow()
+    fn trouble(&self) -> Option<Trouble> {
+        let closed = *self.shared.closed.borrow();
+        closed.then(|| Trouble::away("it is closed"))
     }
 
     fn peer(&self) -> Peer {

@@ -8,14 +8,14 @@
 //! Holds nothing but connections, so a kill leaves nothing.
 
 mod address;
-mod buckets;
+mod objects;
 mod redirect;
 mod resolver;
 
 use std::sync::Arc;
 
 pub use address::{LinkLocal, refuse_link_local};
-pub use buckets::StayingConnector;
+pub use objects::StayingConnector;
 pub use redirect::{MOST_REDIRECTS, Redirected, next_within_origin};
 
 /// Returns the builder of a client that follows redirects within an origin only, and reaches no link-local address by a

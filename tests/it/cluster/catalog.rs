@@ -27,6 +27,7 @@ mod fixture;
 mod history;
 mod jobs;
 mod listing;
+mod lost;
 mod opening;
 mod quarantine;
 mod retention;

@@ -4,7 +4,7 @@ mod mariadb;
 mod mongodb;
 mod postgres;
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use seedbed::{
     settings::SourceConfig,
@@ -62,4 +62,28 @@ async fn id(url: &str, query: &str) -> Value {
         .map_or_else(|| claim.to_string(), str::to_owned);
     assert_eq!(stores[0].scope.store_id.as_str(), text);
     claim
+}
+
+/// Each query, over the rows changed since the beginning, finds one store, and over those changed in the future none.
+async fn assert_finds_one_that_changed(url: &str, queries: &[&str]) {
+    for query in queries {
+        let source = source(url, query);
+        assert!(source.knows_changes(), "{query}");
+        for (since, expected) in [
+            (DateTime::UNIX_EPOCH, 1),
+            (Utc::now() + TimeDelta::hours(1), 0),
+        ] {
+            let stores: Vec<Store> = source.stores(since).try_collect().await.unwrap();
+            assert_eq!(stores.len(), expected, "{query}");
+        }
+    }
+}
+
+/// A store whose id is this expression is refused, with what was found there and the cast to write.
+async fn assert_refused_with_cast(url: &str, query: &str, found: &str, cast: &str) {
+    let error = refused(url, query).await;
+    assert!(
+        error.contains("row 1") && error.contains(found) && error.contains(cast),
+        "{query}: {error}"
+    );
 }

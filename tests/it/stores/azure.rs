@@ -2,12 +2,23 @@
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use seedbed_protocol::objects::StorageError;
+use seedbed_protocol::{objects::StorageError, snapshots::SnapshotRepository};
 use std::time::Duration;
 use testkit::{
     objects::{ObjectServer, PRIVATE, azurite_sas},
     serving::prepared,
 };
+
+/// Asks for a URL, and returns why none can be signed.
+async fn cannot_sign(store: &SnapshotRepository) -> StorageError {
+    let signed = store.sign("key", Duration::from_secs(60)).await;
+    let error = signed.unwrap_err();
+    assert!(
+        matches!(error, StorageError::CannotSign { .. }),
+        "{error:?}"
+    );
+    error
+}
 
 /// Signs URLs of blobs with odd names below odd prefixes, and downloads by them.
 async fn signs_any_name(server: &ObjectServer) {
@@ -73,14 +84,7 @@ async fn an_identity_signs_too_with_a_key_that_is_asked_for_once() {
         "<Error><Code>AuthorizationPermissionMismatch</Code><Message>no</Message></Error>",
     );
     let other = server.open(&server.url, &server.variables).unwrap();
-    let error = other
-        .sign("key", Duration::from_secs(60))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, StorageError::CannotSign { .. }),
-        "{error:?}"
-    );
+    let error = cannot_sign(&other).await;
     assert!(
         error.to_string().contains("Storage Blob Delegator"),
         "{error}"
@@ -96,14 +100,7 @@ async fn an_account_with_a_sas_only_is_told_that_it_cannot_sign() {
     let store = server.open(&server.url, &variables).unwrap();
     // Azurite does not delete with a SAS.
     store.write_check_object().await.unwrap();
-    let error = store
-        .sign("key", Duration::from_secs(60))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, StorageError::CannotSign { .. }),
-        "{error:?}"
-    );
+    let error = cannot_sign(&store).await;
     assert!(!error.is_transient());
 
     let (_service, mut program) = prepared(&["1"], 3).await;

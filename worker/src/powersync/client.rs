@@ -127,7 +127,12 @@ impl PowerSyncClient {
         let encoding = header_text(&response, header::CONTENT_ENCODING);
         Span::current().set_attribute("http.response.header.content-type", content_type);
         Span::current().set_attribute("http.response.header.content-encoding", encoding);
-        Ok(Lines::new(format, response, self.idle_timeout).of_up_to(self.max_line))
+        Ok(Lines::new(
+            format,
+            response,
+            self.max_line,
+            self.idle_timeout,
+        ))
     }
 
     /// Sends the request, again where redirects within the origin lead to: as it is, whatever their status, since there

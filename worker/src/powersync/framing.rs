@@ -7,8 +7,8 @@ use super::{
     line::{Line, LineFormat},
 };
 
-/// The largest line that is accepted unless another limit is set, in bytes. The service cuts data lines at about 1 MiB, but a single row may be
-/// larger: its limit is 15 MiB.
+/// The largest line that is accepted unless another limit is set, in bytes. The service cuts data lines at about 1 MiB, but
+/// a single row may be larger: its limit is 15 MiB.
 pub const MAX_LINE_BYTES: usize = 64 << 20;
 
 /// How many bytes one read may bring.
@@ -24,19 +24,19 @@ pub struct LineBuffer {
 }
 
 impl LineBuffer {
-    /// Returns an empty buffer.
+    /// Returns an empty buffer that accepts lines of up to [`MAX_LINE_BYTES`].
     pub fn new(format: LineFormat) -> Self {
+        Self::up_to(format, MAX_LINE_BYTES)
+    }
+
+    /// Returns an empty buffer that accepts lines of at most `most` bytes.
+    pub(super) fn up_to(format: LineFormat, most: usize) -> Self {
         Self {
             format,
             bytes: BytesMut::new(),
             searched: 0,
-            most: MAX_LINE_BYTES,
+            most,
         }
-    }
-
-    /// Accepts lines of at most `most` bytes.
-    pub(super) fn accept_up_to(&mut self, most: usize) {
-        self.most = most;
     }
 
     /// Returns whether every byte that arrived was taken.

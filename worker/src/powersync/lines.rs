@@ -31,6 +31,10 @@ const MAX_LINES_WITHOUT_OPERATION: u64 = 100_000;
 /// So many bytes are decompressed before the other jobs of the worker get their turn.
 const BYTES_PER_TURN: usize = 1 << 20;
 
+/// The largest window that zstd may ask for, as a power of two: RFC 9659 allows 8 MiB in HTTP. The decoder would take 128
+/// MiB.
+const WINDOW_LOG: u32 = 23;
+
 /// The lines of one open stream.
 pub struct Lines {
     body: Box<dyn AsyncRead + Send + Unpin>,
@@ -44,10 +48,16 @@ pub struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(format: LineFormat, response: Response, idle_timeout: Duration) -> Self {
+    /// Reads the lines of an answer, each of at most `max_line` bytes.
+    pub(super) fn new(
+        format: LineFormat,
+        response: Response,
+        max_line: usize,
+        idle_timeout: Duration,
+    ) -> Self {
         Self {
             body: body_reader(response),
-            buffer: LineBuffer::new(format),
+            buffer: LineBuffer::up_to(format, max_line),
             idle_timeout,
             without_operation: 0,
             lines_without_operation: 0,
@@ -127,18 +137,6 @@ pub(super) fn body_reader(response: Response) -> Box<dyn AsyncRead + Send + Unpi
             Box::new(decoder)
         }
         _ => Box::new(raw),
-    }
-}
-
-/// The largest window that zstd may ask for, as a power of two: RFC 9659 allows 8 MiB in HTTP. The decoder would take 128
-/// MiB.
-const WINDOW_LOG: u32 = 23;
-
-impl Lines {
-    /// Accepts lines of at most `bytes`.
-    pub(super) fn of_up_to(mut self, bytes: usize) -> Self {
-        self.buffer.accept_up_to(bytes);
-        self
     }
 }
 

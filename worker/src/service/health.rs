@@ -1,9 +1,9 @@
 //! Answers liveness and readiness probes, and Prometheus.
 //!
 //! `GET /healthz`: the process is alive. `GET /readyz`: it takes jobs; 503 with the reason when the broker cannot be
-//! reached or the worker was told to stop. `GET /metrics`: every metric of the process.
+//! reached or the worker was told to stop; a note when the broker takes no messages, since it has no memory or disk left. `GET /metrics`: every metric of the process.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{borrow::Cow, io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -13,7 +13,7 @@ use axum::{
     routing::get,
 };
 use seedbed_protocol::{
-    broker::Broker,
+    broker::{Broker, Trouble},
     telemetry::{METRICS_CONTENT_TYPE, metrics_text},
 };
 use tokio::{net::TcpListener, runtime::Builder};
@@ -96,15 +96,22 @@ async fn metrics() -> impl IntoResponse {
     ([(CONTENT_TYPE, METRICS_CONTENT_TYPE)], metrics_text())
 }
 
-async fn ready(State(probed): State<Probed>) -> (StatusCode, &'static str) {
+async fn ready(State(probed): State<Probed>) -> (StatusCode, Cow<'static, str>) {
+    let unready = |reason: &'static str| (StatusCode::SERVICE_UNAVAILABLE, reason.into());
     if probed.drain.is_cancelled() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+        return unready("stopping\n");
     }
-    if !probed.broker.is_connected() {
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "no connection to the broker\n",
-        );
+    match probed.broker.trouble() {
+        None => (StatusCode::OK, "ready\n".into()),
+        // Jobs are still taken and worked on; what is reported waits.
+        Some(blocked @ Trouble::Blocked { .. }) => {
+            (StatusCode::OK, format!("ready, but {blocked}\n").into())
+        }
+        // The reason names users and queues, and is in the log.
+        Some(Trouble::Refused { .. }) => (
+            StatusCode::OK,
+            "ready, but RabbitMQ refuses what is needed\n".into(),
+        ),
+        Some(Trouble::Away { .. }) => unready("no connection to the broker\n"),
     }
-    (StatusCode::OK, "ready\n")
 }

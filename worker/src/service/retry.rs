@@ -20,11 +20,7 @@ pub(super) fn next_retry(config: &WorkerConfig, job: &SeedJob, error: &SeedError
     if !error.is_transient() || is_last {
         return None;
     }
-    let backoff = Backoff {
-        first: config.backoff,
-        longest: config.max_backoff,
-        jitter: 0.5..1.5,
-    };
+    let backoff = Backoff::between_attempts(config.backoff, config.max_backoff);
     let pause = backoff.pause(job.attempt.get());
     let delay = pause.max(error.retry_after().unwrap_or_default());
     let at = Utc::now().checked_add_signed(TimeDelta::from_std(delay).ok()?)?;

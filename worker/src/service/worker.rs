@@ -10,7 +10,7 @@ use seedbed_protocol::{
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{presence::Presence, settle::Settler};
 use crate::{
@@ -96,15 +96,19 @@ impl Worker {
         self.settler.seeder.progress()
     }
 
-    /// Takes jobs until it is told to stop. Then finishes the jobs in flight or, after an abort, hands them back to the
-    /// queue.
+    /// Takes jobs until it is told to stop; waits for a broker that is away. Then finishes the jobs in flight or, after an
+    /// abort, hands them back to the queue.
     ///
     /// # Errors
-    /// When the broker fails.
+    /// When the broker refuses for good.
     pub async fn run(&self, shutdown: Shutdown) -> Result<(), BrokerError> {
         let slots = self.slots;
         self.metrics.has_slots(slots);
-        let mut deliveries = self.broker.consume(Queue::Jobs, slots).await?;
+        let mut deliveries = tokio::select! {
+            deliveries = self.broker.consume(Queue::Jobs, slots) => deliveries?,
+            () = shutdown.drain.cancelled() => return Ok(()),
+        };
+        info!(slots, "taking jobs");
         let presence = Presence::new(self.broker.clone(), slots, self.heartbeat);
         // Ends with this set: a worker that stopped is not announced any more.
         let mut announcing = JoinSet::new();

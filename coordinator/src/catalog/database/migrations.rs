@@ -35,6 +35,7 @@ static FILES: &[(&str, &str)] = files![
     "0040_claims_secrets",
     "0041_listed_jobs",
     "0050_generations",
+    "0060_lost_jobs",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

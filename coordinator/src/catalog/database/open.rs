@@ -189,18 +189,13 @@ impl Place {
             Self::Postgres(_) => {
                 let begun = connection.begin_with(BEGIN_MIGRATION).await;
                 let mut transaction = begun.map_err(|e| self.cannot_open(&e))?;
-                match MIGRATIONS.run(&mut *transaction).await {
-                    Ok(()) => {
-                        let named = sqlx::raw_sql("DEALLOCATE ALL");
-                        let freed = named.execute(&mut *transaction).await;
-                        let committed = match freed {
-                            Ok(_) => transaction.commit().await,
-                            Err(error) => Err(error),
-                        };
-                        committed.map_err(MigrateError::Execute)
-                    }
-                    failed => failed,
-                }
+                let migrating = async {
+                    MIGRATIONS.run(&mut *transaction).await?;
+                    let named = sqlx::raw_sql("DEALLOCATE ALL");
+                    named.execute(&mut *transaction).await?;
+                    Ok(transaction.commit().await?)
+                };
+                migrating.await
             }
             // Without the lock, which a process that lists a long run may hold.
             Self::Sqlite(_) if is_up_to_date(connection).await => MIGRATIONS.run(connection).await,

@@ -17,7 +17,10 @@ use sqlx::{
     error::BoxDynError,
 };
 
-use super::{error::CatalogError, sql::time};
+use super::{
+    error::CatalogError,
+    sql::{sql, time},
+};
 
 /// Begins a transaction on Postgres. A coordinator whose machine has vanished must not keep a lock until TCP gives up,
 /// hours later. Set for the transaction alone: the connection may be another program's next.
@@ -209,9 +212,8 @@ impl Session {
 
     /// Returns the time by the database's clock.
     pub(in crate::catalog) async fn now(&mut self) -> Result<DateTime<Utc>, CatalogError> {
-        let now = format!("SELECT {}", self.dialect.now());
-        let now = sqlx::query_scalar(sqlx::AssertSqlSafe(now));
-        time(now.fetch_one(self).await?)
+        let now = sql!("SELECT {}", self.dialect.now());
+        time(sqlx::query_scalar(now).fetch_one(self).await?)
     }
 }
 

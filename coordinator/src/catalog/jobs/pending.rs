@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use seedbed_protocol::{
-    JobId, JsonObject, RunId, StoreId,
+    Attempt, JobId, JsonObject, RunId, StoreId,
     message::{FailureKind, Scope},
 };
 use sqlx::Row;
@@ -32,6 +32,8 @@ pub struct PendingJob {
     pub position: i64,
     /// What selects the store's rows.
     pub scope: Scope,
+    /// The attempt that comes next: after the newest one that an event told of.
+    pub attempt: Attempt,
 }
 
 /// A job that was published.
@@ -62,7 +64,7 @@ impl Catalog {
             None => (i64::MIN, String::new()),
         };
         let rows = sqlx::query(sql!(
-            "SELECT id, run_id, store_id, position, claims FROM jobs \
+            "SELECT id, run_id, store_id, position, claims, attempt FROM jobs \
              WHERE run_id = $1 AND (position, id) > ($2, $3) AND state = '{Listed}' \
              ORDER BY position, id LIMIT $4"
         ))
@@ -93,10 +95,12 @@ impl Catalog {
         let statement = sql!(
             "WITH published (id, trace_id, deadline) AS (VALUES {}) \
              UPDATE jobs SET deadline = published.deadline, \
+                 moved_at = CASE WHEN jobs.state = '{Listed}' THEN {} ELSE jobs.moved_at END, \
                  trace_id = COALESCE(jobs.trace_id, published.trace_id), \
                  state = CASE WHEN jobs.state = '{Listed}' THEN '{Queued}' ELSE jobs.state END \
              FROM published WHERE jobs.id = published.id",
-            published.join(", ")
+            published.join(", "),
+            millis(Utc::now())
         );
         let mut transaction = self.locked(Lock::Writer).await?;
         let mut query = sqlx::query(statement);
@@ -116,7 +120,7 @@ impl Catalog {
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn jobs_in_flight(&self, limit: i64) -> Result<Vec<PendingJob>, CatalogError> {
         let rows = sqlx::query(sql!(
-            "SELECT id, run_id, store_id, position, claims FROM jobs \
+            "SELECT id, run_id, store_id, position, claims, attempt FROM jobs \
              WHERE state IN ({IN_FLIGHT}) LIMIT $1"
         ))
         .bind(limit)
@@ -221,11 +225,14 @@ impl Catalog {
 fn pending_job(row: &sqlx::any::AnyRow) -> Result<PendingJob, CatalogError> {
     let store_id: StoreId = parsed(row, "store_id", "a store id")?;
     let claims = claims(row)?;
+    let attempted: i64 = row.try_get("attempt")?;
+    let next = u32::try_from(attempted.saturating_add(1)).unwrap_or(u32::MAX);
     Ok(PendingJob {
         job_id: parsed(row, "id", "a job id")?,
         run_id: parsed(row, "run_id", "a run id")?,
         position: row.try_get("position")?,
         scope: Scope { store_id, claims },
+        attempt: Attempt::new(next).unwrap_or(Attempt::FIRST),
     })
 }
 

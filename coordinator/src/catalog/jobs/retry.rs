@@ -16,7 +16,7 @@ use crate::catalog::{
     runs::{NewRun, RunKind, add_run, run_state},
     state::{
         JobState::{Cancelled, Failed, Listed},
-        NOT_RETRIED, SUCCEEDED, WAITING, needless_retry,
+        NOT_RETRIED, SUCCEEDED, needless_retry,
     },
 };
 
@@ -105,41 +105,11 @@ impl Catalog {
         .await
     }
 
-    /// Cancels the jobs of a run that were not published.
+    /// Returns those of `jobs` that are cancelled.
     ///
     /// # Errors
-    /// [`CatalogError::Database`].
-    pub async fn cancel_listed(&self, run_id: RunId) -> Result<(), CatalogError> {
-        let mut transaction = self.locked(Lock::Writer).await?;
-        sqlx::query(sql!(
-            "UPDATE jobs SET state = '{Cancelled}', finished_at = $2 \
-             WHERE run_id = $1 AND state = '{Listed}'"
-        ))
-        .bind(run_id.to_string())
-        .bind(millis(Utc::now()))
-        .execute(&mut *transaction)
-        .await?;
-        Ok(transaction.commit().await?)
-    }
-
-    /// Cancels those of `jobs` that no worker has started, and returns those that are cancelled now.
-    ///
-    /// # Errors
-    /// [`CatalogError::Database`].
-    pub async fn cancel_jobs(&self, jobs: &[JobId]) -> Result<HashSet<JobId>, CatalogError> {
-        if jobs.is_empty() {
-            return Ok(HashSet::new());
-        }
-        let statement = sql!(
-            "UPDATE jobs SET state = '{Cancelled}', finished_at = $1 \
-             WHERE state IN ({WAITING}) AND attempt = 0 AND id IN ({})",
-            list_of(2, jobs.len())
-        );
-        let mut transaction = self.locked(Lock::Writer).await?;
-        bind_all(sqlx::query(statement).bind(millis(Utc::now())), jobs)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn cancelled_among(&self, jobs: &[JobId]) -> Result<HashSet<JobId>, CatalogError> {
         self.jobs_among(jobs, &format!("state = '{Cancelled}'"))
             .await
     }

@@ -8,6 +8,7 @@ use sqlx::Row;
 
 use super::{
     entry::{Entry, claims_of, ids},
+    lookup::{fresh, in_flight, last_jobs},
     options::{Covers, Download, InFlight, Listed, Sweep},
 };
 use crate::catalog::{
@@ -18,7 +19,7 @@ use crate::catalog::{
     jobs::claims,
     quarantine::{others_are_fine, quarantined},
     runs::{NewRun, RunKind, ScheduleClaim, add_run, end_claim},
-    state::{IN_FLIGHT, JobState, SUCCEEDED, SnapshotState::Live, UNSUCCESSFUL},
+    state::{JobState, SUCCEEDED, SnapshotState::Live, UNSUCCESSFUL},
 };
 
 /// Stores that are looked up and written together.
@@ -203,8 +204,11 @@ impl Listing {
         }
         self.refuse_duplicates(&stores).await?;
         self.mark_seen(&stores).await?;
-        let busy = self.in_flight(&stores).await?;
-        let fresh = self.fresh(&stores).await?;
+        let busy = in_flight(&mut self.transaction, &stores).await?;
+        let fresh = match self.sweep.only_older_than {
+            Some(age) => fresh(&mut self.transaction, &stores, self.started_at, age).await?,
+            None => HashSet::new(),
+        };
         let mut jobs = Vec::with_capacity(stores.len());
         for store in stores {
             let store_id = store.scope.store_id.as_str();
@@ -225,7 +229,7 @@ impl Listing {
                 jobs.push(store);
             }
         }
-        let last_jobs = self.last_jobs(&jobs).await?;
+        let last_jobs = last_jobs(&mut self.transaction, &jobs).await?;
         self.insert_jobs(&jobs, &last_jobs).await
     }
 
@@ -279,61 +283,6 @@ impl Listing {
         }
         query.execute(&mut *self.transaction).await?;
         Ok(())
-    }
-
-    /// Returns those of `stores` that have a job in flight, and its run.
-    async fn in_flight(
-        &mut self,
-        stores: &[Entry],
-    ) -> Result<HashMap<String, RunId>, CatalogError> {
-        let statement = sql!(
-            "SELECT store_id, run_id FROM jobs WHERE state IN ({IN_FLIGHT}) AND store_id IN ({})",
-            list_of(1, stores.len())
-        );
-        let query = bind_all(sqlx::query(statement), ids(stores));
-        let rows = query.fetch_all(&mut *self.transaction).await?;
-        rows.iter()
-            .map(|row| Ok((row.try_get("store_id")?, parsed(row, "run_id", "a run id")?)))
-            .collect()
-    }
-
-    /// Returns those of `stores` whose live snapshot is young enough.
-    async fn fresh(&mut self, stores: &[Entry]) -> Result<HashSet<String>, CatalogError> {
-        let Some(age) = self.sweep.only_older_than else {
-            return Ok(HashSet::new());
-        };
-        let statement = sql!(
-            "SELECT store_id FROM snapshots \
-             WHERE state = '{Live}' AND verified_at > $1 AND store_id IN ({})",
-            list_of(2, stores.len())
-        );
-        let oldest = self
-            .started_at
-            .checked_sub_signed(chrono::TimeDelta::from_std(age).unwrap_or(chrono::TimeDelta::MAX));
-        let oldest = millis(oldest.unwrap_or(DateTime::UNIX_EPOCH));
-        let query = bind_all(sqlx::query(statement).bind(oldest), ids(stores));
-        let rows = query.fetch_all(&mut *self.transaction).await?;
-        let fresh = rows.iter().map(|row| Ok(row.try_get("store_id")?));
-        fresh.collect()
-    }
-
-    /// Returns the latest job of each of `stores` that had one.
-    async fn last_jobs(
-        &mut self,
-        stores: &[Entry],
-    ) -> Result<HashMap<String, JobId>, CatalogError> {
-        if stores.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let statement = sql!(
-            "SELECT store_id, MAX(id) AS id FROM jobs WHERE store_id IN ({}) GROUP BY store_id",
-            list_of(1, stores.len())
-        );
-        let query = bind_all(sqlx::query(statement), ids(stores));
-        let rows = query.fetch_all(&mut *self.transaction).await?;
-        rows.iter()
-            .map(|row| Ok((row.try_get("store_id")?, parsed(row, "id", "a job id")?)))
-            .collect()
     }
 
     async fn insert_jobs(

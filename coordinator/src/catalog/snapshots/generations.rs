@@ -13,10 +13,14 @@ use crate::catalog::{
 };
 
 /// Live snapshots that another sync config than `$1` made, of stores that no job has looked at since `$1` was first seen.
-const STALE: &str = "FROM snapshots live JOIN stores ON stores.store_id = live.store_id \
-     WHERE live.state = 'live' AND stores.retired_at IS NULL \
-         AND live.generation IS NOT NULL AND live.generation <> $1 \
-         AND live.verified_at < (SELECT MIN(created_at) FROM snapshots WHERE generation = $1)";
+fn stale() -> String {
+    format!(
+        "FROM snapshots live JOIN stores ON stores.store_id = live.store_id \
+         WHERE live.state = '{Live}' AND stores.retired_at IS NULL \
+             AND live.generation IS NOT NULL AND live.generation <> $1 \
+             AND live.verified_at < (SELECT MIN(created_at) FROM snapshots WHERE generation = $1)"
+    )
+}
 
 /// A change of the sync config that jobs have found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -62,7 +66,8 @@ impl Catalog {
         generation: &str,
     ) -> Result<Vec<ConfigChange>, CatalogError> {
         let rows = sqlx::query(sql!(
-            "SELECT live.generation, COUNT(*) AS n {STALE} GROUP BY live.generation ORDER BY n DESC"
+            "SELECT live.generation, COUNT(*) AS n {} GROUP BY live.generation ORDER BY n DESC",
+            stale()
         ))
         .bind(generation)
         .fetch_all(&self.readers)
@@ -82,7 +87,7 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn stale_stores(&self, generation: &str) -> Result<Vec<StoreId>, CatalogError> {
-        let rows = sqlx::query(sql!("SELECT live.store_id {STALE}"))
+        let rows = sqlx::query(sql!("SELECT live.store_id {}", stale()))
             .bind(generation)
             .fetch_all(&self.readers)
             .await?;

@@ -130,7 +130,11 @@ async fn open_broker(settings: &Settings) -> Checked<String> {
     let broker = broker::connect(&settings.broker).await?;
     let waiting = broker.waiting(Queue::Jobs).await?;
     let parked = broker.waiting(Queue::ParkedJobs).await?;
+    let trouble = broker.probe().await;
     broker.close().await;
+    if let Some(trouble) = trouble {
+        return Err(format!("{}: {trouble}", settings.broker.url).into());
+    }
     Ok(format!(
         "{}: {waiting} jobs are waiting, {parked} are parked",
         settings.broker.url

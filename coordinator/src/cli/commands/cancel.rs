@@ -19,8 +19,10 @@ pub(in crate::cli) async fn cancel(
     settings.check_cluster()?;
     let run_id = run_id(&args.run)?;
     let mut patience = Patience::new(&settings, json)?;
-    let parts = patience.connect(&settings).await?;
-    let cancelled = parts.cluster(&settings, json)?.cancel(run_id).await?;
+    let parts = patience.connect_catalog(&settings).await?;
+    let cluster = parts.cluster(&settings, json)?;
+    let cancel = async || cluster.cancel(run_id).await;
+    let cancelled = patience.wait_for("the catalog", cancel).await?;
     if json {
         print_json(&cancelled);
     } else {
@@ -29,6 +31,12 @@ pub(in crate::cli) async fn cancel(
             HumanCount(cancelled.cancelled),
             HumanCount(cancelled.going_on)
         );
+        if let Some(reason) = &cancelled.messages_left {
+            say!(
+                "their messages are still in the queue ({reason}); `seedbed serve` or the next run removes them, and a \
+                 worker that is faster seeds a store once more"
+            );
+        }
     }
     parts.close().await;
     Ok(0)

@@ -24,12 +24,20 @@ pub(in crate::cli) async fn retry(
     settings.check_cluster()?;
     let run_id = args.run.as_deref().map(run_id).transpose()?;
     let mut patience = Patience::new(&settings, json)?;
-    let parts = patience.connect(&settings).await?;
+    let parts = patience.connect_catalog(&settings).await?;
     let cluster = parts.cluster(&settings, json)?;
     let retry = async || cluster.retry(run_id).await;
     let retried = patience.wait_for("the catalog", retry).await?;
     let stop = patience.stop_with(LEAVING);
     tell_retried(&retried, json);
+    if let Some(trouble) = parts.broker.trouble()
+        && retried.jobs > 0
+    {
+        say!(
+            "they are recorded, and published when the broker takes messages again, by this command, `seedbed serve` or \
+             the next run: {trouble}"
+        );
+    }
     let awaited = cluster.publish_retried(&retried, &stop).await?;
     parts.follow(&cluster, &awaited, args.no_wait, stop).await
 }

@@ -1,15 +1,18 @@
 //! `seedbed status`: the last runs, failures of the newest one, how fresh the snapshots are, and what is quarantined or parked.
 
+mod broker;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use indicatif::{HumanBytes, HumanCount};
 use seedbed_protocol::{
-    broker::{self, Queue},
+    broker::{Queue, Trouble},
     manifest::Manifest,
-    say,
 };
 use serde_json::json;
+
+use self::broker::{BrokerStatus, Queues};
 
 use crate::{
     catalog::{
@@ -26,15 +29,12 @@ use crate::{
         },
     },
     programs::quarantine,
-    runs::{Fleet, Parked, RunError, Standing, Untaken},
+    runs::{Parked, Standing, Untaken},
     settings::Settings,
 };
 
 /// Runs that are listed.
 const SHOWN_RUNS: i64 = 10;
-
-/// How long to wait for the broker.
-const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(in crate::cli) async fn status(
     args: StatusArgs,
@@ -46,9 +46,10 @@ pub(in crate::cli) async fn status(
         list_jobs(&catalog, json).await?;
         return Ok(0);
     }
-    let queues = queues(settings, &catalog).await;
+    let broker = BrokerStatus::ask(settings, &catalog).await;
     let status = Status::read(&catalog, settings, args.failures || json).await?;
     if json {
+        let queues = broker.queues.as_ref();
         print_json(&json!({
             "runs": status.runs,
             "ways": status.ways,
@@ -58,14 +59,15 @@ pub(in crate::cli) async fn status(
             })).collect::<Vec<_>>(),
             "failures": status.failures,
             "quarantined": status.quarantined,
-            "parked": queues.as_ref().map(|queues| queues.parked),
-            "queue": queues.as_ref().map(|queues| queues.standing),
-            "untaken": queues.as_ref().map(|queues| queues.standing.untaken()),
+            "parked": queues.map(|queues| queues.parked),
+            "queue": queues.map(|queues| queues.standing),
+            "untaken": queues.map(|queues| queues.standing.untaken()),
+            "broker": broker.trouble_json(),
             "workers": status.workers,
             "freshness": status.freshness,
         }));
     } else {
-        status.print(queues);
+        status.print(broker);
     }
     Ok(0)
 }
@@ -87,12 +89,6 @@ struct Status {
     freshness: Freshness,
     /// The workers that are there.
     workers: Vec<WorkerRecord>,
-}
-
-/// What the broker says.
-struct Queues {
-    parked: Parked,
-    standing: Standing,
 }
 
 impl Status {
@@ -129,7 +125,11 @@ impl Status {
         })
     }
 
-    fn print(&self, queues: Option<Queues>) {
+    fn print(&self, broker: BrokerStatus) {
+        if let Some(trouble @ (Trouble::Blocked { .. } | Trouble::Refused { .. })) = &broker.trouble
+        {
+            print_lines(&trouble.to_string());
+        }
         let Some(newest) = self.runs.first() else {
             return print_lines("no runs yet; `seedbed local` or `seedbed run` starts one");
         };
@@ -161,7 +161,7 @@ impl Status {
         if unnamed > 0 {
             print_lines(&format!("and {unnamed} more: seedbed status --failures"));
         }
-        if let Some(Queues { parked, standing }) = queues {
+        if let Some(Queues { parked, standing }) = broker.queues {
             self.print_workers(standing);
             print_parked(parked);
         }
@@ -200,37 +200,6 @@ fn print_parked(parked: Parked) {
                 "messages in {queue}: {} (what stays there cannot be read: update Seedbed, or purge the queue)",
                 HumanCount(count)
             ));
-        }
-    }
-}
-
-/// What waits and what is parked, if there is a broker and it answers soon. The heartbeats that wait are recorded.
-async fn queues(settings: &Settings, catalog: &Catalog) -> Option<Queues> {
-    if settings.broker.is_memory() {
-        return None;
-    }
-    let mut config = settings.broker.clone();
-    config.connect_timeout = config.connect_timeout.min(BROKER_TIMEOUT);
-    let asking = async {
-        let broker = broker::connect(&config).await?;
-        let asked = async {
-            Fleet::new(catalog.clone(), broker.clone())
-                .catch_up()
-                .await?;
-            Ok(Queues {
-                parked: Parked::of(catalog, broker.as_ref(), i64::MAX).await?,
-                standing: Standing::of(broker.as_ref()).await?,
-            })
-        };
-        let asked: Result<Queues, RunError> = asked.await;
-        broker.close().await;
-        asked
-    };
-    match asking.await {
-        Ok(queues) => Some(queues),
-        Err(error) => {
-            say!("queues and workers are not shown: {error}");
-            None
         }
     }
 }

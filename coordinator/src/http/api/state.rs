@@ -113,6 +113,7 @@ impl Api {
                 .catalog
                 .count_quarantined(self.runs.quarantine())
                 .await?,
+            broker: self.broker.trouble().map(Into::into),
             parked,
             waiting,
             untaken,

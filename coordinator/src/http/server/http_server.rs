@@ -16,6 +16,7 @@ use super::{
     error::HttpError,
     limits::Limits,
     listen,
+    listeners::Listeners,
     rate_limit::RateLimit,
     routes::{States, health_routes, routes},
 };
@@ -70,31 +71,26 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Listens where `sections` say, and answers from `parts`.
+    /// Answers from `parts` what comes in at `listeners`.
     ///
     /// # Errors
     /// [`HttpError`] names the setting.
-    pub async fn bind(sections: HttpSections<'_>, parts: HttpParts) -> Result<Self, HttpError> {
+    pub async fn new(
+        listeners: &Listeners,
+        sections: HttpSections<'_>,
+        parts: HttpParts,
+    ) -> Result<Self, HttpError> {
         let serve = sections.serve.clone();
         let stopping = CancellationToken::new();
         let states = states(sections, parts, stopping.clone())?;
         states.downloads.tell_unless_signing().await;
-        let listening = |source| HttpError::Listen {
+        let (listener, health) = listeners.sockets().map_err(|source| HttpError::Listen {
             address: serve.listen,
             source,
-        };
-        let listener = TcpListener::bind(serve.listen).await.map_err(listening)?;
-        let address = listener.local_addr().map_err(listening)?;
-        let health = match serve.health_listen {
-            Some(address) => {
-                let listener = TcpListener::bind(address).await;
-                Some(listener.map_err(|source| HttpError::ListenHealth { address, source })?)
-            }
-            None => None,
-        };
+        })?;
         Ok(Self {
             listener,
-            address,
+            address: listeners.address(),
             health,
             serve,
             states,

@@ -1,13 +1,14 @@
 //! Cancels the jobs of a run that no worker has started.
 //!
-//! The catalog changes first, the queue after it. Killed in between, a message of a cancelled job is left: cancelling
-//! again removes it, or a worker works on it once more, which harms nothing.
+//! The catalog changes first, the queue after it. If the broker is away meanwhile, or this is killed in between, messages
+//! of cancelled jobs are left: whoever supervises runs removes them, or a worker works on one once more, which harms
+//! nothing.
 
 use std::time::Duration;
 
 use seedbed_protocol::{
-    Attempt, JobId, RunId,
-    broker::{Broker, Delivery, Queue},
+    JobId, RunId,
+    broker::{Broker, Queue},
 };
 use serde::Serialize;
 
@@ -15,7 +16,7 @@ use crate::{
     catalog::Catalog,
     runs::{
         error::RunError,
-        queues::{job_id, settle_page, take_page},
+        queues::{if_broker_answers, job_id, settle_page, take_page},
     },
 };
 
@@ -23,12 +24,15 @@ use crate::{
 const PUBLISHER_POLL: Duration = Duration::from_millis(200);
 
 /// The result of cancelling a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cancelled {
     /// Jobs of the run that will not start.
     pub cancelled: u64,
     /// Jobs that have started, and continue.
     pub going_on: u64,
+    /// Why their messages were not removed from the broker yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_left: Option<String>,
 }
 
 /// Drops every job of `run_id` that no worker has started.
@@ -40,49 +44,39 @@ pub(super) async fn cancel(
     broker: &dyn Broker,
     run_id: RunId,
 ) -> Result<Cancelled, RunError> {
-    // A publisher finishes its page first; what is published after the queue was swept would start.
+    // A publisher ends its page first, or loses its lease within seconds; what is published after the queue was swept would
+    // start.
     while !catalog.stop_publishing(run_id).await? {
         tokio::time::sleep(PUBLISHER_POLL).await;
     }
-    catalog.cancel_listed(run_id).await?;
-    while drop_waiting(catalog, broker, run_id).await? > 0 {}
+    catalog.cancel_waiting(run_id).await?;
+    let removing = remove_cancelled(catalog, broker, run_id);
+    let messages_left = if_broker_answers(broker, removing).await?;
     catalog.finish_runs().await?;
     let totals = catalog.totals(run_id).await?;
     Ok(Cancelled {
         cancelled: totals.cancelled,
         going_on: totals.in_flight,
+        messages_left,
     })
 }
 
-/// Takes the waiting messages out of the queue, and returns those of other runs. Returns how many were dropped.
-async fn drop_waiting(
+/// Takes the waiting messages out of the queue, and returns those of jobs that are not cancelled.
+pub(in crate::runs) async fn remove_cancelled(
     catalog: &Catalog,
     broker: &dyn Broker,
     run_id: RunId,
-) -> Result<u64, RunError> {
+) -> Result<(), RunError> {
     let mut left = broker.waiting(Queue::Jobs).await?;
-    let mut dropped = 0;
     while left > 0 {
         let page = take_page(broker, Queue::Jobs, left).await?;
         if page.is_empty() {
             break;
         }
         left = left.saturating_sub(page.len() as u64);
-        let job_ids: Vec<JobId> = page
-            .iter()
-            .filter(|delivery| is_unstarted(delivery, run_id))
-            .filter_map(job_id)
-            .collect();
-        let cancelled = catalog.cancel_jobs(&job_ids).await?;
-        dropped += cancelled.len() as u64;
+        let job_ids: Vec<JobId> = page.iter().filter_map(job_id).collect();
+        let cancelled = catalog.cancelled_among(&job_ids).await?;
         settle_page(page, &cancelled).await?;
     }
-    Ok(dropped)
-}
-
-fn is_unstarted(delivery: &Delivery, run_id: RunId) -> bool {
-    let subject = delivery.message.headers.subject.as_ref();
-    delivery.returned == 0
-        && subject
-            .is_some_and(|subject| subject.run_id == run_id && subject.attempt == Attempt::FIRST)
+    Ok(catalog.messages_are_removed(run_id).await?)
 }

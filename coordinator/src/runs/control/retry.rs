@@ -16,7 +16,7 @@ use crate::{
     catalog::{Catalog, Retried, RunKind},
     runs::{
         error::RunError,
-        queues::{job_id, settle_page, take_page},
+        queues::{if_broker_answers, job_id, settle_page, take_page},
     },
 };
 
@@ -24,7 +24,7 @@ use crate::{
 /// the parked messages of those that they replace. Only those of `stores`, unless that is empty.
 ///
 /// # Errors
-/// [`RunError`].
+/// [`RunError`], but not of a broker that is away: then the parked messages stay.
 pub(super) async fn retry(
     catalog: &Catalog,
     broker: &dyn Broker,
@@ -39,8 +39,10 @@ pub(super) async fn retry(
     }
     let retried = retried?;
     span.set_attribute("seedbed.jobs", attribute(retried.jobs));
-    if let Err(error) = remove_parked(catalog, broker).await {
-        warn!("parked messages of jobs that start over stay for now: {error}");
+    // The jobs are listed: whatever happens to these messages does not undo that.
+    let left = if_broker_answers(broker, remove_parked(catalog, broker)).await;
+    if let Some(reason) = left.unwrap_or_else(|error| Some(error.to_string())) {
+        warn!("parked messages of the jobs that start over stay until the next retry: {reason}");
     }
     Ok(retried)
 }

@@ -9,7 +9,7 @@
 //! not consumed but looked through again and again: what stays is visible there, and nobody holds it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -97,11 +97,7 @@ impl DeadLetters {
             catalog,
             broker,
             max_attempts: config.max_attempts,
-            backoff: Backoff {
-                first: config.backoff,
-                longest: config.max_backoff,
-                jitter: 0.5..1.5,
-            },
+            backoff: Backoff::between_attempts(config.backoff, config.max_backoff),
             seen: HashMap::new(),
             stayed: None,
             unreadable: meter()
@@ -188,10 +184,8 @@ impl DeadLetters {
     }
 
     fn forget_settled(&mut self, waiting: &[Delivery]) {
-        let seen = std::mem::take(&mut self.seen);
-        let waiting: Vec<JobId> = waiting.iter().filter_map(|d| found(d).job_id()).collect();
-        self.seen
-            .extend(seen.into_iter().filter(|(id, _)| waiting.contains(id)));
+        let waiting: HashSet<JobId> = waiting.iter().filter_map(|d| found(d).job_id()).collect();
+        self.seen.retain(|id, _| waiting.contains(id));
     }
 
     /// Settles the messages of a page that can be settled; returns those that stay and those that wait.

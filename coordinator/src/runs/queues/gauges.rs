@@ -139,12 +139,16 @@ impl Gauges {
         self.worker_slots.record(slots, &[]);
         let waiting = self.catalog.oldest_waiting(now).await?;
         self.oldest_job.record(waiting.as_secs_f64(), &[]);
-        let Untaken(untaken) = Standing::of(broker).await?.untaken();
-        self.untaken.record(untaken, &[]);
         for queue in Queue::ALL {
+            let waiting = broker.waiting(queue).await?;
+            let consumers = broker.consumers(queue).await?;
             let name = [KeyValue::new("seedbed.queue", queue.name())];
-            self.messages.record(broker.waiting(queue).await?, &name);
-            self.consumers.record(broker.consumers(queue).await?, &name);
+            self.messages.record(waiting, &name);
+            self.consumers.record(consumers, &name);
+            if queue == Queue::Jobs {
+                let Untaken(untaken) = Standing { waiting, consumers }.untaken();
+                self.untaken.record(untaken, &[]);
+            }
         }
         Ok(())
     }

@@ -6,8 +6,10 @@ use std::collections::HashSet;
 use futures::{FutureExt, future::try_join_all};
 use seedbed_protocol::{
     JobId,
-    broker::{Broker, BrokerError, Consumer, Delivery, Queue},
+    broker::{Broker, BrokerError, Consumer, Delivery, Queue, patience::trouble},
 };
+
+use crate::runs::error::RunError;
 
 /// Messages that are looked up in the catalog, and settled, at a time. RabbitMQ passes 32 settlements of a channel on
 /// to a quorum queue before it waits for the queue's answer, and forgets those that still wait when the channel closes
@@ -43,6 +45,26 @@ pub(in crate::runs) async fn settle_page(
         }
     });
     try_join_all(settling).await.map(drop)
+}
+
+/// Does `work` with the broker's messages, unless there is trouble with it. Returns why the work was not done, if it was not.
+///
+/// # Errors
+/// Those of the catalog.
+pub(crate) async fn if_broker_answers(
+    broker: &dyn Broker,
+    work: impl Future<Output = Result<(), RunError>>,
+) -> Result<Option<String>, RunError> {
+    let done = tokio::select! {
+        biased;
+        trouble = trouble(broker) => return Ok(Some(trouble.to_string())),
+        done = work => done,
+    };
+    match done {
+        Ok(()) => Ok(None),
+        Err(RunError::Broker(error)) => Ok(Some(error.to_string())),
+        Err(error) => Err(error),
+    }
 }
 
 /// The job that a message is about.

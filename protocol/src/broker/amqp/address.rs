@@ -75,15 +75,17 @@ impl Address {
     }
 
     fn explain(&self, error: &lapin::Error) -> BrokerError {
-        let refused = |reason: String, next| BrokerError::Refused {
+        let refused = |reason: String, next, may_pass| BrokerError::Refused {
             broker: self.shown.clone(),
             reason,
             next,
+            may_pass,
         };
         match error.kind() {
             ErrorKind::ProtocolError(protocol) => {
                 let reason = protocol.get_message().to_string();
-                let next = if reason.starts_with("ACCESS_REFUSED") {
+                let is_login = reason.starts_with("ACCESS_REFUSED");
+                let next = if is_login {
                     "check the user name and the password in broker.url"
                 } else if reason.contains("not found") {
                     "check the virtual host, which is the path of broker.url (/%2F or no path for RabbitMQ's \
@@ -91,12 +93,13 @@ impl Address {
                 } else {
                     "let broker.url's user into the virtual host with rabbitmqctl set_permissions"
                 };
-                refused(reason, next)
+                refused(reason, next, !is_login)
             }
             ErrorKind::IOError(io) if io.kind() == std::io::ErrorKind::InvalidData => refused(
                 io.to_string(),
                 "check that the server's certificate is for this host and that the platform or broker.ca_file \
                  knows who signed it",
+                false,
             ),
             _ => self.unreachable(error),
         }

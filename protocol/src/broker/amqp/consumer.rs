@@ -45,22 +45,26 @@ impl AmqpConsumer {
         queue: Queue,
         prefetch: u16,
     ) -> Result<Self, BrokerError> {
-        let subscription = subscribe(&shared, queue, prefetch).await?;
-        Ok(Self {
+        let mut consumer = Self {
             shared,
             queue,
             prefetch,
-            subscription: Some(subscription),
-        })
+            subscription: None,
+        };
+        if consumer.subscription().await.is_none() {
+            let end = consumer.shared.taking.end();
+            return Err(end.unwrap_or(BrokerError::Closed));
+        }
+        Ok(consumer)
     }
 
-    /// Returns the subscription, a new one if the last was lost. `None` when the broker is closed.
+    /// Returns the subscription, a new one if the last was lost. `None` when there will be no connection any more.
     async fn subscription(&mut self) -> Option<&mut Subscription> {
         if self.subscription.is_none() {
             let subscribe = || subscribe(&self.shared, self.queue, self.prefetch);
             let subscription = subscribe
                 .retry(pauses())
-                .when(|error| *error != BrokerError::Closed)
+                .when(|_| self.shared.taking.end().is_none())
                 .notify(
                     |error, _| tracing::warn!(queue = %self.queue, %error, "cannot consume now"),
                 )
@@ -75,7 +79,7 @@ impl AmqpConsumer {
 impl Consumer for AmqpConsumer {
     async fn next(&mut self) -> Option<Delivery> {
         loop {
-            if self.shared.taking.is_closed() {
+            if self.shared.taking.end().is_some() {
                 return None;
             }
             let subscription = self.subscription().await?;

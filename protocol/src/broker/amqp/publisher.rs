@@ -34,8 +34,6 @@ pub(super) struct Publisher {
 /// One message and the caller that waits for its confirm.
 struct Request {
     letter: Letter,
-    /// Whether its queue was missing before.
-    returned: bool,
     answer: oneshot::Sender<Result<(), BrokerError>>,
 }
 
@@ -50,20 +48,24 @@ impl Publisher {
         &self.link
     }
 
-    /// Completes when RabbitMQ has stored the message.
+    /// Completes when RabbitMQ has stored the message; waits for a server that is away, blocks its publishers, or refuses
+    /// for a reason that may pass.
     ///
     /// # Errors
-    /// [`BrokerError`] when the message may not have been stored.
+    /// [`BrokerError`] when the message may not have been stored: the broker is closed, or the message is refused for
+    /// good.
     pub(super) async fn publish(&self, letter: Letter) -> Result<(), BrokerError> {
         let (answer, answered) = oneshot::channel();
-        let request = Request {
-            letter,
-            returned: false,
-            answer,
+        let publishing = async {
+            let handed_over = self.requests.send(Request { letter, answer }).await;
+            handed_over.map_err(|_| BrokerError::Closed)?;
+            answered.await.map_err(|_| BrokerError::Closed)?
         };
-        let handed_over = self.requests.send(request).await;
-        handed_over.map_err(|_| BrokerError::Closed)?;
-        answered.await.map_err(|_| BrokerError::Closed)?
+        tokio::select! {
+            published = publishing => published,
+            // RabbitMQ may block the connection, and then ends nothing on it.
+            () = self.link.closing() => Err(BrokerError::Closed),
+        }
     }
 }
 
@@ -99,10 +101,9 @@ async fn publish_group(
         None => match open(link).await {
             Ok(opened) => channel.insert(opened),
             Err(error) => {
-                if error.is_transient() {
-                    tracing::warn!(%error, "cannot publish now");
-                } else {
-                    answer_all(group, &error);
+                match link.end() {
+                    Some(end) => answer_all(group, &end),
+                    None => tracing::warn!(%error, "cannot publish now"),
                 }
                 return false;
             }
@@ -117,17 +118,15 @@ async fn publish_group(
     let returned: HashSet<String> = confirms.iter().filter_map(returned_id).collect();
     // The next channel declares what is gone.
     let is_good = returned.is_empty() && confirms.iter().all(Result::is_ok);
-    for (mut request, confirm) in std::mem::take(group).into_iter().zip(confirms) {
+    if let Some(Err(error)) = confirms.iter().find(|confirm| confirm.is_err()) {
+        tracing::warn!(%error, "cannot publish now");
+    } else if !returned.is_empty() {
+        tracing::warn!("a queue is missing, and is declared again");
+    }
+    for (request, confirm) in std::mem::take(group).into_iter().zip(confirms) {
         let is_returned = request.letter.id().is_some_and(|id| returned.contains(id));
         let answer = match confirm {
-            Ok(_) if is_returned && request.returned => Some(Err(BrokerError::Unroutable {
-                queue: request.letter.queue.clone(),
-            })),
-            Ok(_) if is_returned => {
-                request.returned = true;
-                None
-            }
-            Ok(Confirmation::Ack(_)) => Some(Ok(())),
+            Ok(Confirmation::Ack(_)) if !is_returned => Some(Ok(())),
             Ok(_) => None,
             Err(error) => (!error.is_transient()).then_some(Err(error)),
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::{
-    super::{envelope::Message, error::BrokerError},
+    super::{envelope::Message, error::BrokerError, trouble::Trouble},
     link::Link,
     publisher::Publisher,
     topology::Route,
@@ -22,6 +22,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        let publishing = self.publisher.link().trouble();
+        publishing.or_else(|| self.taking.trouble())
+    }
+
     pub(super) async fn publish(&self, route: Route, message: Message) -> Result<(), BrokerError> {
         self.publisher.publish(Letter::new(route, message)).await
     }

@@ -84,6 +84,13 @@ impl Route {
     }
 }
 
+/// Returns the names of the queues whose messages go to `queue` when they have waited for a retry.
+pub(super) fn delay_queues(queue: Queue) -> impl Iterator<Item = String> {
+    let has_delays = queue.retried_in() == Some(queue);
+    let tiers = if has_delays { &TIERS[..] } else { &[] };
+    tiers.iter().map(|tier| delay_queue(*tier))
+}
+
 fn delay_queue(tier: u32) -> String {
     format!("{}.delay.{tier}", Queue::Jobs)
 }
@@ -192,22 +199,27 @@ fn refused(kind: &'static str, name: &str, error: &lapin::Error) -> BrokerError 
     let ErrorKind::ProtocolError(protocol) = error.kind() else {
         return error.clone().into();
     };
-    let next = match protocol.kind() {
-        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => format!(
-            "let the workers finish what is in it, delete it (rabbitmqctl delete_queue {name}, with -p for \
-             the virtual host) and start again, or name a new virtual host in broker.url"
-        ),
-        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => {
-            "allow broker.url's user to configure, write and read it (rabbitmqctl set_permissions)"
-                .to_owned()
+    let (next, may_pass) = match protocol.kind() {
+        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => {
+            let next = format!(
+                "let the workers finish what is in it, delete it (rabbitmqctl delete_queue {name}, with -p for \
+                 the virtual host) and start again, or name a new virtual host in broker.url"
+            );
+            (next, false)
         }
-        _ => "look into RabbitMQ's log".to_owned(),
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => {
+            let next = "allow broker.url's user to configure, write and read it (rabbitmqctl set_permissions)";
+            (next.to_owned(), true)
+        }
+        // Something else deletes what was declared a moment ago.
+        _ => return error.clone().into(),
     };
     BrokerError::Topology {
         kind,
         name: name.to_owned(),
         reason: protocol.get_message().to_string(),
         next,
+        may_pass,
     }
 }
 

@@ -87,8 +87,8 @@ pub(in crate::objects) fn may_lack_bulk_delete(error: &Error) -> bool {
     is_not_implemented(error) || text.contains("MalformedXML") || (refused && !for_another_reason)
 }
 
-/// Makes clients that stay where they were sent, and do not send a request again which the service cannot do at all: object_store would take its 501 for
-/// a failure that passes, and try for a minute.
+/// Makes clients that stay where they were sent, and do not send a request again which the service cannot do at all:
+/// object_store would take its 501 for a failure that passes, and try for a minute.
 #[derive(Debug)]
 pub(super) struct NoRetry;
 

@@ -185,7 +185,7 @@ async fn a_cancelled_run_keeps_what_a_worker_has_begun(fixture: Fixture) {
     assert!(!stopped().await, "somebody publishes");
     fixture.catalog.release_run(run_id, "one").await.unwrap();
     assert!(stopped().await);
-    fixture.catalog.cancel_listed(run_id).await.unwrap();
+    fixture.catalog.cancel_waiting(run_id).await.unwrap();
     assert!(
         !fixture
             .catalog
@@ -194,8 +194,21 @@ async fn a_cancelled_run_keeps_what_a_worker_has_begun(fixture: Fixture) {
             .unwrap()
     );
     let ids: Vec<_> = jobs.iter().map(|job| job.job_id).collect();
-    let cancelled = fixture.catalog.cancel_jobs(&ids).await.unwrap();
+    let cancelled = fixture.catalog.cancelled_among(&ids).await.unwrap();
     assert_eq!(cancelled, HashSet::from([ids[1], ids[2]]));
+    assert_eq!(
+        fixture.catalog.runs_with_messages().await.unwrap(),
+        [run_id]
+    );
+    fixture.catalog.messages_are_removed(run_id).await.unwrap();
+    assert!(
+        fixture
+            .catalog
+            .runs_with_messages()
+            .await
+            .unwrap()
+            .is_empty()
+    );
     fixture.catalog.finish_runs().await.unwrap();
     assert_eq!(fixture.run_state(run_id).await, "cancelled");
     fixture.apply(completed(&jobs[0], 1)).await;

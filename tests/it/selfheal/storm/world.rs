@@ -166,6 +166,15 @@ impl World {
             .collect();
     }
 
+    /// The name of the virtual host.
+    pub(super) fn vhost(&self) -> &str {
+        self.cluster
+            .broker_url
+            .rsplit_once('/')
+            .expect("it has a path")
+            .1
+    }
+
     /// No more faults and no more scheduled sweeps.
     pub(super) async fn calm(&mut self) {
         self.cluster.service.faults().clear();

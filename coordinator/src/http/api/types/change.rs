@@ -67,6 +67,8 @@ pub(in crate::http::api) struct Dropped {
     cancelled: u64,
     /// Jobs that have started, and continue.
     going_on: u64,
+    /// Why messages of cancelled jobs are still on the broker, from where they are removed later; null if they are not.
+    messages_left: Option<String>,
 }
 
 impl From<Cancelled> for Dropped {
@@ -74,6 +76,7 @@ impl From<Cancelled> for Dropped {
         Self {
             cancelled: cancelled.cancelled,
             going_on: cancelled.going_on,
+            messages_left: cancelled.messages_left,
         }
     }
 }

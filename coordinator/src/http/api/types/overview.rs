@@ -1,6 +1,7 @@
 //! An overview at one moment, as the API answers it.
 
 use chrono::{DateTime, Utc};
+use seedbed_protocol::broker::Trouble;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -23,6 +24,8 @@ pub(in crate::http::api) struct Overview {
     pub(in crate::http::api) freshness: Ages,
     /// Stores that sweeps skip, since they kept failing alone.
     pub(in crate::http::api) quarantined: u64,
+    /// What keeps jobs from being published; null if nothing does.
+    pub(in crate::http::api) broker: Option<BrokerTrouble>,
     /// What is parked; null if the broker does not answer.
     pub(in crate::http::api) parked: Option<ParkedMessages>,
     /// Waiting messages; null if the broker does not answer.
@@ -74,6 +77,25 @@ impl From<Freshness> for Ages {
             day: freshness.day,
             older: freshness.older,
             never: freshness.never,
+        }
+    }
+}
+
+/// What keeps the broker from taking messages. It passes, and everything continues by itself then.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(in crate::http::api) struct BrokerTrouble {
+    /// away: there is no connection. refused: the broker refuses what is needed. blocked: it is short of memory or
+    /// disk.
+    trouble: &'static str,
+    /// For people.
+    message: String,
+}
+
+impl From<Trouble> for BrokerTrouble {
+    fn from(trouble: Trouble) -> Self {
+        Self {
+            trouble: trouble.name(),
+            message: trouble.to_string(),
         }
     }
 }

@@ -78,17 +78,18 @@ async fn a_worker_whose_permission_is_taken_away_for_a_while_costs_no_job() {
         .rabbitmq
         .ctl(&["delete_queue", "-p", &vhost, "seed.workers"]);
     worker
-        .until("it is refused", says("a heartbeat is lost"))
+        .until("it is refused", says("cannot publish now"))
         .await;
     let run = cluster.program.start(&RUN);
-    worker
-        .until("it cannot report", says("will be delivered again"))
-        .await;
+    let broker = cluster.broker().await;
+    wait::until("the worker holds two jobs, and cannot report", async || {
+        broker.waiting(Queue::Jobs).await == Ok(1)
+    })
+    .await;
     cluster.rabbitmq.allow(&user, &vhost);
     let ended = run.end().await;
     assert_eq!(ended.code, Some(0), "{ended}");
     cluster.assert_seeded(&stores).await;
-    let broker = cluster.broker().await;
     assert_eq!(broker.waiting(Queue::ParkedJobs).await, Ok(0));
     broker.close().await;
     stop(vec![worker]).await;
