@@ -75,7 +75,11 @@ pub(super) fn failure_line(failure: &FailedJob) -> String {
         0 | 1 => String::new(),
         tries => format!(" after {tries} tries"),
     };
-    format!("{} ({step}{tries}): {message}", failure.store_id)
+    let since = match failure.later {
+        Some(state) => format!(" (since then: {state})"),
+        None => String::new(),
+    };
+    format!("{} ({step}{tries}): {message}{since}", failure.store_id)
 }
 
 /// A table, whose cells are made visible when they are added.

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use chrono::{TimeDelta, Utc};
-use seedbed::catalog::{Applied, CatalogError, PendingJob, QueuedJob};
+use seedbed::catalog::{Applied, CatalogError, JobState, PendingJob, QueuedJob};
 use seedbed_protocol::RunId;
 
 use super::fixture::{Fixture, completed, failed, started};
@@ -143,6 +143,12 @@ async fn a_failed_job_is_retried_as_a_new_job_of_a_new_run(fixture: Fixture) {
     assert_eq!(fixture.run_state(new_run).await, "completed");
     let later = fixture.catalog.find_run(run_id).await.unwrap();
     assert_eq!(later, ended, "what was retried is the same run as before");
+    let failures = fixture.catalog.failed_jobs(run_id, 10).await.unwrap();
+    assert_eq!(
+        failures[0].later,
+        Some(JobState::Completed),
+        "the job tells"
+    );
     // The first job's snapshot, late, is older.
     fixture.apply(completed(&jobs[0], 1)).await;
     assert_eq!(fixture.live("a").await, Some(again[0].job_id));

@@ -102,6 +102,8 @@ pub(in crate::http::api) struct Job {
     /// Why every row was downloaded.
     why: Option<String>,
     failure: Option<Failure>,
+    /// The state of the store's newest job, if that is a later one, such as a retry; else null.
+    later: Option<JobState>,
 }
 
 /// Why the last attempt failed.
@@ -128,6 +130,7 @@ impl From<JobRecord> for Job {
             finished_at: job.finished_at,
             way: job.way,
             why: job.why,
+            later: job.later,
             failure: job.failure.map(|failure| Failure {
                 kind: failure.kind,
                 step: failure.step,
