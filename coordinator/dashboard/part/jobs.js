@@ -64,9 +64,12 @@ export function failedJobs(signal) {
     fill(note, "Nothing failed in this run.");
   }
 
-  /** @param {object | null} run */
-  function update(run) {
-    const wanted = run ? `${run.runId} ${run.failed} ${run.stores}` : "none";
+  /**
+   * @param {object | null} run
+   * @param {object | null} newest the run in which some of them may be tried again
+   */
+  function update(run, newest) {
+    const wanted = run ? [run.runId, run.failed, run.stores, newest.runId, newest.seeded, newest.failed].join(" ") : "none";
     if (wanted === known) {
       return;
     }

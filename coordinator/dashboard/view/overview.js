@@ -41,7 +41,8 @@ export function overview({ signal }) {
     card.update(newest);
     freshness.update(news.freshness, news.stores);
     history.update(news.runs);
-    failures.update(newest);
+    // What a run tells of is not over because some of it was tried again.
+    failures.update(news.runs.find(({ kind }) => kind !== "retry") ?? newest, newest);
     runs.update(news.runs.slice(0, RUNS), runsSection.heading);
   }, signal);
   return { title: "Overview", element };

@@ -93,8 +93,7 @@ impl Observer for ProgressPrinter {
         }
         print_lines(&summary_table(summary));
         let failures = summary.failures.len() as u64;
-        let failed = summary.totals.failed + summary.totals.quarantined;
-        let unnamed = failed.saturating_sub(failures);
+        let unnamed = summary.totals.all_failed().saturating_sub(failures);
         for failure in &summary.failures {
             let what = if failure.is_probe {
                 "still quarantined"

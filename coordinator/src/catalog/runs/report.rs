@@ -50,6 +50,11 @@ impl Totals {
         self.unseeded() + self.in_flight == 0 && (self.seeded > 0 || self.stores == 0)
     }
 
+    /// Returns how many stores failed, with those that were quarantined before.
+    pub fn all_failed(&self) -> u64 {
+        self.failed + self.quarantined
+    }
+
     /// Returns how many stores failed or were dropped, without those that were quarantined before.
     pub fn unseeded(&self) -> u64 {
         self.failed + self.cancelled + self.abandoned

@@ -17,7 +17,7 @@ use self::broker::{BrokerStatus, Queues};
 use crate::{
     catalog::{
         Catalog, CatalogError, ConfigChange, FailedJob, Freshness, JobFilter, JobRecord,
-        QuarantinedStore, RunReport, WayCount, WorkerRecord,
+        QuarantinedStore, RunKind, RunReport, WayCount, WorkerRecord,
     },
     cli::{
         args::StatusArgs,
@@ -82,7 +82,7 @@ struct Status {
     changes: Vec<ConfigChange>,
     /// Snapshots of the newest run that a person should look at.
     noted: Vec<Manifest>,
-    /// Failures of the newest run.
+    /// Failures of the newest run that is no retry, and what became of their stores since.
     failures: Vec<FailedJob>,
     /// Stores that sweeps skip.
     quarantined: Vec<QuarantinedStore>,
@@ -104,14 +104,17 @@ impl Status {
         };
         let quarantine = quarantine(&settings.sync);
         let runs = catalog.runs(SHOWN_RUNS).await?;
-        let (ways, changes, noted, failures) = match runs.first() {
+        let (ways, changes, noted) = match runs.first() {
             Some(newest) => (
                 catalog.ways(newest.run_id).await?,
                 catalog.config_changes(newest.run_id).await?,
                 catalog.noted(newest.run_id, limit).await?,
-                catalog.failed_jobs(newest.run_id, limit).await?,
             ),
             None => Default::default(),
+        };
+        let failures = match last_sweep(&runs) {
+            Some(sweep) => catalog.failed_jobs(sweep.run_id, limit).await?,
+            None => Vec::new(),
         };
         Ok(Self {
             runs,
@@ -156,7 +159,7 @@ impl Status {
             print_lines(&quarantine_line(store, Utc::now()));
         }
         let named = self.failures.len() as u64;
-        let failed = newest.totals.failed + newest.totals.quarantined;
+        let failed = last_sweep(&self.runs).map_or(0, |sweep| sweep.totals.all_failed());
         let unnamed = failed.saturating_sub(named);
         if unnamed > 0 {
             print_lines(&format!("and {unnamed} more: seedbed status --failures"));
@@ -202,6 +205,12 @@ fn print_parked(parked: Parked) {
             ));
         }
     }
+}
+
+/// The newest run that is no retry of others: what it tells of is not over because some of it was tried again.
+fn last_sweep(runs: &[RunReport]) -> Option<&RunReport> {
+    let is_retry = |run: &RunReport| run.kind == RunKind::Retry.name();
+    runs.iter().find(|run| !is_retry(run)).or(runs.first())
 }
 
 fn run_table(runs: &[RunReport]) -> LaidOut {

@@ -58,6 +58,11 @@ async fn a_retry_changes_nothing_of_the_run_before_it() {
         (&runs[0]["kind"], &runs[0]["state"]),
         (&json!("retry"), &json!("completed"))
     );
+    let failure = &after["failures"][0];
+    assert_eq!(
+        (&failure["store_id"], &failure["later"]),
+        (&json!("store-1"), &json!("completed"))
+    );
     cluster.assert_seeded(&stores).await;
     let again = cluster.program.run(&["retry", "--json"]).await;
     assert_eq!(again.code, Some(0), "{again}");
