@@ -1,4 +1,4 @@
-//! `seedbed status`: the last runs, failures of the newest one, how fresh the snapshots are, and what is quarantined or parked.
+//! `seedbed status`: the last runs, failures of the newest sweep, how fresh the snapshots are, and what is quarantined or parked.
 
 mod broker;
 
@@ -133,9 +133,9 @@ impl Status {
         {
             print_lines(&trouble.to_string());
         }
-        let Some(newest) = self.runs.first() else {
+        if self.runs.is_empty() {
             return print_lines("no runs yet; `seedbed local` or `seedbed run` starts one");
-        };
+        }
         print_lines(&run_table(&self.runs));
         if !self.ways.is_empty() {
             print_lines(&ways_line(&self.ways));
