@@ -18,6 +18,7 @@ use super::{
     config_error::ConfigError,
     download::{Downloaded, Downloader},
     error::SeedError,
+    forms::Forms,
     steps::{Steps, blocking, try_step},
     workdir::{JobDirectory, WorkDirectory},
 };
@@ -53,6 +54,7 @@ pub(crate) struct Seeder {
     schema: Schema,
     work: WorkDirectory,
     unreadable_rows: UnreadableRowsPolicy,
+    forms: Forms,
     metrics: Arc<Metrics>,
 }
 
@@ -76,6 +78,7 @@ impl Seeder {
             schema,
             work: WorkDirectory::open(&settings.worker.directory)?,
             unreadable_rows: settings.snapshots.unreadable_rows,
+            forms: Forms::new(settings),
             metrics,
         })
     }
@@ -316,9 +319,18 @@ impl<'a> Attempt<'a> {
         for note in &notes {
             warn!(store_id = %self.job.scope.store_id, "{note}");
         }
+        let making = &self.seeder.forms;
+        let making = making.make(
+            &mut self.steps,
+            &self.seeder.schema,
+            file,
+            &directory,
+            &checkpoint,
+        );
+        let forms = making.await?;
         Ok(VerifiedFile {
             _directory: directory,
-            forms: HashMap::from([(Form::File, file)]),
+            forms,
             loose_operations: loose.unwrap_or_default(),
             checkpoint,
             facts,
