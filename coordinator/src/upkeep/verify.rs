@@ -76,7 +76,20 @@ pub enum VerifyError {
 impl VerifyError {
     /// Returns whether a person has to change the settings before it can succeed.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Schema(_))
+        match self {
+            Self::Schema(_) => true,
+            Self::Catalog(error) => error.is_usage(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether nothing was verified, and the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Catalog(error) => error.is_transient(),
+            Self::Snapshots(error) => error.is_transient(),
+            _ => false,
+        }
     }
 }
 
