@@ -105,8 +105,13 @@ async fn a_failed_store_is_found_with_its_reason_and_retried() {
         .unwrap()
         .iter()
         .filter_map(|s| s["step"].as_str())
+        // Only in a sample of the jobs.
+        .filter(|step| *step != "forms")
         .collect();
-    assert_eq!(steps, ["sync", "scrub", "vacuum", "verify", "upload"]);
+    assert_eq!(
+        steps,
+        ["sync", "scrub", "vacuum", "verify", "compact", "upload"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use seedbed_protocol::manifest::{Encoding, FullReason, Way};
+use seedbed_protocol::manifest::{Encoding, FullReason, RenditionKind, Way};
 use seedbed_protocol::message::EventKind;
 use seedbed_worker::settings::WorkerSettings;
 use serde_json::{Value, json};
@@ -54,7 +54,8 @@ async fn a_changed_store_costs_its_change_and_becomes_what_a_full_download_makes
     assert_eq!(made.full_at(), reuse.first.created_at);
     let steps: Vec<_> = made.steps.iter().map(|step| step.step.as_str()).collect();
     let expected = [
-        "compare", "fetch", "sync", "scrub", "vacuum", "verify", "upload",
+        "compare", "fetch", "sync", "scrub", "vacuum", "verify", "compact", "stream", "forms",
+        "upload",
     ];
     assert_eq!(steps, expected);
     same_rows(&reuse.service, STORE, &reuse.pipeline.file(&made));
@@ -162,7 +163,8 @@ async fn compressed_snapshots_are_started_from_as_well() {
         vec![Encoding::Gzip, Encoding::Identity],
     ] {
         let change = |settings: &mut WorkerSettings| {
-            settings.snapshots.renditions = encodings;
+            let kinds = encodings.into_iter().map(RenditionKind::file);
+            settings.snapshots.renditions = kinds.collect();
         };
         let mut pipeline = Pipeline::start_with(&service, change).await;
         let first = pipeline.seed(STORE).await.unwrap();
