@@ -5,6 +5,7 @@ use std::{
     io::{self, Read, Write},
 };
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Returns the SHA-256 of `data` in hex.
@@ -13,7 +14,7 @@ pub fn sha256_hex(data: impl AsRef<[u8]>) -> String {
 }
 
 /// The size and the digest of some content.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hashed {
     /// Bytes.
     pub bytes: u64,

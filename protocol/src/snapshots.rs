@@ -1,6 +1,7 @@
 //! Where snapshots live: a job becomes keys, a manifest becomes JSON.
 //!
-//! In: the SQLite file of a job and its manifest. Out: `<store>/<job>-<attempt>-<random>.sqlite` (or `.gz`, `.zst`),
+//! In: the SQLite file of a job and its manifest. Out: `<store>/<job>-<attempt>-<random>.sqlite` (or
+//! `.sqlite.gz`, `.compact.sqlite.gz` and the like),
 //! and `….json` written after the files that it names, so a manifest is the sign that a snapshot is whole. Nothing is
 //! ever overwritten: a [`SnapshotName`] belongs to one delivery of one attempt. Only the copies below `latest/` are
 //! replaced ([`SnapshotRepository::put_latest`]). A kill leaves files without a manifest, which are orphans for

@@ -13,7 +13,7 @@ use anyhow::{Context, ensure};
 use rusqlite::{Connection, OpenFlags};
 use seedbed_protocol::{
     Attempt, JobId, StoreId,
-    manifest::{Encoding, Rendition},
+    manifest::{Encoding, Rendition, RenditionKind},
     objects::unwrap,
     snapshots::{SnapshotName, SnapshotRepository},
 };
@@ -153,7 +153,9 @@ async fn put(
     file: &Path,
 ) -> anyhow::Result<Rendition> {
     let name = SnapshotName::new(&StoreId::new(store)?, JobId::new(), Attempt::FIRST);
-    Ok(snapshots.put(&name, encoding, file).await?)
+    Ok(snapshots
+        .put(&name, RenditionKind::file(encoding), file)
+        .await?)
 }
 
 /// From a downloaded object to the answer of a first query: how many rows there are.

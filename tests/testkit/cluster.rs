@@ -14,7 +14,10 @@ use seedbed::catalog::{Catalog, PendingJob};
 use seedbed_protocol::{
     Attempt, OpId, StoreId,
     broker::{self, Broker, BrokerConfig, BrokerUrl},
-    manifest::{Checkpoint, Download, Encoding, Manifest, Notes, Origin, Rendition, TableRows},
+    manifest::{
+        Checkpoint, Download, Encoding, Form, Manifest, Notes, Origin, Rendition, RenditionKind,
+        TableRows,
+    },
     snapshots::{SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy, keys_of},
 };
 use seedbed_stand_in::PowerSync;
@@ -158,7 +161,7 @@ impl Cluster {
     pub fn snapshots(&self) -> SnapshotRepository {
         let config = SnapshotsConfig {
             url: self.snapshots_url.clone(),
-            renditions: vec![Encoding::Identity],
+            renditions: vec![RenditionKind::file(Encoding::Identity)],
             latest: false,
             unreadable_rows: UnreadableRowsPolicy::Warn,
         };
@@ -269,15 +272,19 @@ pub fn manifest(job: &PendingJob, attempt: Attempt) -> Manifest {
             rows: 10,
         }],
         renditions: vec![Rendition {
+            form: Form::File,
             encoding: Encoding::Identity,
             key: format!("{store_id}/{job_id}-{attempt}-0a0b0c0d.sqlite"),
             bytes: 4096,
             sha256: "00".to_owned(),
+            unpacked: None,
+            finish: None,
         }],
         store_id,
         download: Download::default(),
         steps: Vec::new(),
         trace_id: None,
+        forms: Vec::new(),
         notes: Notes::default(),
     }
 }

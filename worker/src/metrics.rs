@@ -191,7 +191,7 @@ impl Metrics {
     /// Counts a new snapshot.
     pub(crate) fn uploaded(&self, manifest: &Manifest) {
         self.rows.add(manifest.rows(), &[]);
-        let bytes = manifest.renditions.iter().map(|rendition| rendition.bytes);
+        let bytes = manifest.all_renditions().map(|rendition| rendition.bytes);
         self.uploaded.add(bytes.sum(), &[]);
         self.noted.add(u64::from(!manifest.notes.is_empty()), &[]);
     }

@@ -23,7 +23,8 @@ use crate::{
     seed::ConfigError,
     service::{HealthServer, Shutdown, Worker},
     settings::{
-        PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, WorkerConfig, WorkerSettings,
+        PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, VerifyConfig, WorkerConfig,
+        WorkerSettings,
     },
 };
 
@@ -53,6 +54,7 @@ struct Settings {
     token: TokenConfig,
     schema: SchemaConfig,
     snapshots: SnapshotsConfig,
+    verify: VerifyConfig,
     broker: BrokerConfig,
     worker: WorkerConfig,
     log: LogConfig,
@@ -132,6 +134,7 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
         token,
         schema,
         snapshots,
+        verify,
         broker,
         worker,
         log,
@@ -141,6 +144,7 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
         token,
         schema,
         snapshots,
+        verify,
         worker,
         log,
     };

@@ -93,7 +93,7 @@ function snapshotFacts(snapshot) {
     ["Trace", traceLink(snapshot.traceId) ?? h("code", {}, snapshot.traceId ?? NOTHING)],
   ];
   const files = table("Files of the live snapshot", ["Encoding", "#Size", "SHA-256"]);
-  fill(files.body, ...snapshot.renditions.map(({ encoding, bytes: size, sha256 }) => row([encoding, bytes(size), h("code", {}, sha256)], [1])));
+  fill(files.body, ...snapshot.renditions.map(({ form, encoding, bytes: size, sha256 }) => row([`${form}/${encoding}`, bytes(size), h("code", {}, sha256)], [1])));
   return h(
     "div",
     { class: "parts" },

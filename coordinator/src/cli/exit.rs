@@ -97,7 +97,7 @@ impl CliError {
 #[cfg(test)]
 mod tests {
     use seedbed_protocol::{
-        manifest::Encoding,
+        manifest::{Encoding, RenditionKind},
         snapshots::{SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy},
     };
 
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(CliError::from(SourceError::NoQuery).exit_code(), USAGE);
         let unusable = SnapshotRepository::open(&SnapshotsConfig {
             url: "file:/dev/null/snapshots".to_owned(),
-            renditions: vec![Encoding::Identity],
+            renditions: vec![RenditionKind::file(Encoding::Identity)],
             latest: false,
             unreadable_rows: UnreadableRowsPolicy::Warn,
         });

@@ -18,4 +18,8 @@ mod state;
 mod types;
 
 pub use self::state::DownloadError;
-pub(super) use self::{routes::routes, state::Downloads, types::Encodings};
+pub(super) use self::{
+    routes::routes,
+    state::Downloads,
+    types::{Encodings, Forms},
+};

@@ -193,6 +193,7 @@ fn what_makes_no_sense_is_named() {
         ("catalog.url", "sqlite:"),
         ("snapshots.renditions", "brotli"),
         ("snapshots.renditions", "gzip,gzip"),
+        ("snapshots.renditions", "compact/gzip"),
         ("snapshots.latest", "sometimes"),
         ("broker.url", "carrier-pigeon:"),
     ] {

@@ -198,8 +198,8 @@ impl<'a> Collector<'a> {
         let stores: BTreeSet<&StoreId> = page.iter().map(|snapshot| &snapshot.store_id).collect();
         for store_id in stores {
             if self.catalog.live_snapshot(store_id).await?.is_none() {
-                let copies = SnapshotPart::ALL.map(|part| latest_key(store_id, part));
-                self.delete(copies.to_vec()).await?;
+                let copies = SnapshotPart::all().map(|part| latest_key(store_id, part));
+                self.delete(copies.collect()).await?;
             }
         }
         Ok(())

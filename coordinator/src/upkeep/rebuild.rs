@@ -73,7 +73,7 @@ pub async fn rebuild(
                 key: object.key,
                 written_at: object.last_modified,
             }),
-            Some((_, SnapshotPart::File(_))) => drop(files.insert(object.key)),
+            Some((_, SnapshotPart::Rendition(_))) => drop(files.insert(object.key)),
             None => {}
         }
     }
@@ -110,7 +110,7 @@ async fn rebuild_store(
             Err(StorageError::NotFound { .. }) => continue,
             Err(error) => return Err(error.into()),
         };
-        let missing = manifest.renditions.iter().find(|r| !files.contains(&r.key));
+        let missing = manifest.all_renditions().find(|r| !files.contains(&r.key));
         if let Some(missing) = missing {
             warn!("left out {key}: its file {} is not there", missing.key);
             rebuilt.damaged += 1;

@@ -287,6 +287,8 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use seedbed_protocol::manifest::Form;
+
     use super::*;
 
     #[tokio::test]
@@ -295,10 +297,13 @@ mod tests {
         let file = directory.path().join("snapshot.sqlite");
         std::fs::write(&file, "abc").unwrap();
         let mut rendition = Rendition {
+            form: Form::File,
             encoding: Encoding::Identity,
             key: "snapshot.sqlite".to_owned(),
             bytes: 3,
             sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned(),
+            unpacked: None,
+            finish: None,
         };
         let found = hash(&file, "snapshot.sqlite").await.unwrap();
         check_unchanged(&rendition, "snapshot.sqlite", found.clone()).unwrap();

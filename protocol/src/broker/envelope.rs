@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     ids::{Attempt, JobId, RunId, StoreId},
-    manifest::Notes,
+    manifest::{Notes, Rendition},
     message::{
         Heartbeat, SeedEvent, SeedJob,
         codec::{self, Body, CodecError},
@@ -24,6 +24,8 @@ pub struct Headers {
     pub parked: Option<String>,
     /// What belongs to the body, and its layout has no room for.
     pub notes: Notes,
+    /// See [`Body::renditions`].
+    pub renditions: Vec<Rendition>,
     /// Whether the broker put it into the parking queue by itself, so that no consumer has reported the reason.
     pub dead_lettered: bool,
 }
@@ -98,6 +100,7 @@ impl Message {
                 subject: Some(subject),
                 trace,
                 notes: body.notes(),
+                renditions: body.renditions(),
                 ..Headers::default()
             },
         })
@@ -110,6 +113,7 @@ impl Message {
     pub fn decode<T: Body>(&self) -> Result<T, CodecError> {
         let mut body: T = codec::decode(&self.body)?;
         body.add_notes(self.headers.notes.clone());
+        body.add_renditions(self.headers.renditions.clone());
         Ok(body)
     }
 }

@@ -184,6 +184,7 @@ mod tests {
             download: super::super::Download::default(),
             steps: Vec::new(),
             trace_id: None,
+            forms: Vec::new(),
             notes: crate::manifest::Notes::default(),
         }
     }

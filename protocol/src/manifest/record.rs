@@ -8,10 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::{
     checkpoint::Checkpoint,
     encoding::Encoding,
+    form::{Form, RenditionKind},
+    json_only,
     notes::Notes,
     way::{Origin, Way},
 };
-use crate::ids::{Attempt, JobId, RunId, StoreId};
+use crate::{
+    digest::Hashed,
+    ids::{Attempt, JobId, RunId, StoreId},
+};
 
 /// Everything that is known of one snapshot. Stored next to it as JSON, so that the objects alone suffice to rebuild
 /// the catalog.
@@ -40,7 +45,7 @@ pub struct Manifest {
     pub checkpoint: Checkpoint,
     /// Rows of each table, sorted by name.
     pub tables: Vec<TableRows>,
-    /// Its files, at least one.
+    /// The SQLite file in each of its encodings, at least one: every rendition whose form is `file`.
     pub renditions: Vec<Rendition>,
     /// Bytes and operations that were downloaded for it.
     pub download: Download,
@@ -48,6 +53,9 @@ pub struct Manifest {
     pub steps: Vec<StepTiming>,
     /// The trace of the job, as 32 hex digits.
     pub trace_id: Option<String>,
+    /// Its renditions in other forms. Older readers know of none, and would take them for the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "json_only")]
+    pub forms: Vec<Rendition>,
     /// What a person should know of it.
     #[serde(default, skip_serializing_if = "Notes::is_empty")]
     pub notes: Notes,
@@ -57,6 +65,17 @@ impl Manifest {
     /// Returns the rows of all tables.
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
+    }
+
+    /// Returns its renditions in every form, the plainest first.
+    pub fn all_renditions(&self) -> impl Iterator<Item = &Rendition> {
+        self.renditions.iter().chain(&self.forms)
+    }
+
+    /// Returns the rendition of this kind.
+    pub fn rendition(&self, kind: RenditionKind) -> Option<&Rendition> {
+        self.all_renditions()
+            .find(|rendition| rendition.kind() == kind)
     }
 
     /// Returns the bytes of the uncompressed SQLite file, or of the first file if there is no such rendition.
@@ -103,15 +122,32 @@ pub struct TableRows {
     pub rows: u64,
 }
 
-/// One file of a snapshot.
+/// One stored object of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rendition {
+    /// What it holds; older manifests do not say, and know only the file.
+    #[serde(default, skip_serializing_if = "Form::is_file", with = "json_only")]
+    pub form: Form,
     pub encoding: Encoding,
     /// The object's key below the snapshot URL.
     pub key: String,
     pub bytes: u64,
     /// SHA-256 of the object, in hex.
     pub sha256: String,
+    /// The size and the digest of what the object holds, uncompressed; `None` in older manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "json_only")]
+    pub unpacked: Option<Hashed>,
+    /// The version of the [`Finishing`](super::Finishing) that it needs before it can be used; `None` if it needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "json_only")]
+    pub finish: Option<u32>,
+}
+
+impl Rendition {
+    /// Returns its form in its encoding.
+    pub fn kind(&self) -> RenditionKind {
+        let &Self { form, encoding, .. } = self;
+        RenditionKind { form, encoding }
+    }
 }
 
 /// What a job downloaded from PowerSync.
@@ -138,7 +174,7 @@ impl AddAssign for Download {
 /// How long one step of a job took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepTiming {
-    /// `compare`, `fetch`, `sync`, `scrub`, `vacuum`, `verify` or `upload`.
+    /// `compare`, `fetch`, `sync`, `scrub`, `vacuum`, `verify`, `compact`, `forms` or `upload`.
     pub step: String,
     /// Wall-clock milliseconds.
     pub millis: u64,

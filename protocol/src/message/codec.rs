@@ -8,10 +8,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     event::{EventKind, SeedEvent},
     heartbeat::Heartbeat,
-    job::SeedJob,
+    job::{SeedJob, Start},
     v1,
 };
-use crate::manifest::Notes;
+use crate::manifest::{Form, Notes, Rendition};
 
 /// The largest body that is written, in bytes: small enough for every broker and for a queue of many. A checkpoint of
 /// 1,000 buckets, PowerSync's limit unless it is raised, takes a few hundredths of it. A message that would be larger
@@ -36,13 +36,22 @@ pub trait Body: Serialize + DeserializeOwned {
     #[doc(hidden)]
     type V1: DeserializeOwned + Into<Self>;
 
-    /// Returns what its layout has no room for, which goes with it as a header.
+    /// Returns the notes, for which its layout has no room: they go with it as a header.
     fn notes(&self) -> Notes {
         Notes::default()
     }
 
-    /// Takes back what came with it as a header.
+    /// Takes back the notes that came with it as a header.
     fn add_notes(&mut self, _notes: Notes) {}
+
+    /// Returns every rendition as a manifest has it, which goes with it as a header: its layout has no room for those in
+    /// other forms than `file`, nor for the newer fields of any.
+    fn renditions(&self) -> Vec<Rendition> {
+        Vec::new()
+    }
+
+    /// Takes back the renditions that came with it as a header.
+    fn add_renditions(&mut self, _renditions: Vec<Rendition>) {}
 
     /// Returns the message without what its receiver finds in the manifest in object storage; `None` when there is
     /// nothing to leave out.
@@ -55,6 +64,19 @@ impl Body for SeedJob {
     const MAGIC: u8 = 0xCA;
     const NAME: &'static str = "seed job";
     type V1 = v1::SeedJob;
+
+    fn renditions(&self) -> Vec<Rendition> {
+        match &self.start {
+            Start::Base(base) => base.all_renditions().cloned().collect(),
+            Start::Full(_) => Vec::new(),
+        }
+    }
+
+    fn add_renditions(&mut self, renditions: Vec<Rendition>) {
+        if let Start::Base(base) = &mut self.start {
+            add(renditions, &mut base.renditions, &mut base.forms);
+        }
+    }
 
     fn by_reference(&self) -> Option<Self> {
         self.without_buckets()
@@ -79,6 +101,19 @@ impl Body for SeedEvent {
         }
     }
 
+    fn renditions(&self) -> Vec<Rendition> {
+        match &self.kind {
+            EventKind::Completed { manifest } => manifest.all_renditions().cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn add_renditions(&mut self, renditions: Vec<Rendition>) {
+        if let EventKind::Completed { manifest } = &mut self.kind {
+            add(renditions, &mut manifest.renditions, &mut manifest.forms);
+        }
+    }
+
     fn by_reference(&self) -> Option<Self> {
         self.without_buckets()
     }
@@ -89,6 +124,17 @@ impl Body for Heartbeat {
     const NAME: &'static str = "heartbeat";
     // No program wrote one in version 1.
     type V1 = Self;
+}
+
+/// Completes `files`, the renditions that a body has, by the same ones of a header, and adds the others to `forms`.
+fn add(renditions: Vec<Rendition>, files: &mut [Rendition], forms: &mut Vec<Rendition>) {
+    for rendition in renditions {
+        if rendition.form != Form::File {
+            forms.push(rendition);
+        } else if let Some(file) = files.iter_mut().find(|file| file.key == rendition.key) {
+            file.unpacked = rendition.unpacked;
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

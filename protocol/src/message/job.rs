@@ -84,6 +84,16 @@ pub struct BaseSnapshot {
     pub selection_fingerprint: String,
     pub download: Download,
     pub renditions: Vec<Rendition>,
+    /// The body has no room for them: they travel as a header.
+    #[serde(skip)]
+    pub forms: Vec<Rendition>,
+}
+
+impl BaseSnapshot {
+    /// Returns its renditions in every form.
+    pub fn all_renditions(&self) -> impl Iterator<Item = &Rendition> {
+        self.renditions.iter().chain(&self.forms)
+    }
 }
 
 impl From<Manifest> for BaseSnapshot {
@@ -101,6 +111,7 @@ impl From<Manifest> for BaseSnapshot {
             selection_fingerprint: manifest.selection_fingerprint,
             download: manifest.download,
             renditions: manifest.renditions,
+            forms: manifest.forms,
         }
     }
 }

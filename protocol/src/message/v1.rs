@@ -166,6 +166,7 @@ impl From<Manifest> for manifest::Manifest {
             download: manifest.download,
             steps: manifest.steps,
             trace_id: manifest.trace_id,
+            forms: Vec::new(),
             notes: Notes::default(),
         }
     }

@@ -58,10 +58,14 @@ fn write_retired(page: &mut String) {
     for retired in &RETIRED {
         let (section, since) = (retired.section, retired.since);
         let (name, successor) = (retired.name, retired.successor);
+        let (old, new) = match retired.values {
+            Some((old, new)) => (format!(": {old}"), format!(": {new}")),
+            None => Default::default(),
+        };
         // Writing to a text cannot fail.
         let _ = writeln!(
             page,
-            "| `{section}.{name}` | `{section}.{successor}` | {since} |"
+            "| `{section}.{name}`{old} | `{section}.{successor}`{new} | {since} |"
         );
     }
 }

@@ -1,11 +1,11 @@
-//! `[snapshots]` of the settings: where snapshots go, and in which encodings.
+//! `[snapshots]` of the settings: where snapshots go, and in which forms and encodings.
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, IntoDeserializer, value::StrDeserializer},
+use serde::{Deserialize, Deserializer, de};
+
+use crate::{
+    manifest::{Form, RenditionKind},
+    settings::list,
 };
-
-use crate::{manifest::Encoding, settings::list};
 
 /// `[snapshots]` of the settings, for the worker that writes and the coordinator that reads.
 #[derive(Debug, Clone, Deserialize)]
@@ -14,9 +14,10 @@ pub struct SnapshotsConfig {
     /// `file:DIRECTORY`, `s3://BUCKET/PREFIX`, `az://CONTAINER/PREFIX` or `gs://BUCKET/PREFIX`, without
     /// credentials: those come from the environment.
     pub url: String,
-    /// The files of each snapshot: at least one, none twice.
+    /// The renditions of each snapshot: none twice, and the file itself in at least one encoding, since the store's next job
+    /// starts from it.
     #[serde(deserialize_with = "renditions")]
-    pub renditions: Vec<Encoding>,
+    pub renditions: Vec<RenditionKind>,
     /// Whether the newest snapshot of a store is also copied to `latest/`, to a name that stays.
     pub latest: bool,
     /// What happens to a snapshot with rows that no client can read.
@@ -34,17 +35,21 @@ pub enum UnreadableRowsPolicy {
     Refuse,
 }
 
-fn renditions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Encoding>, D::Error> {
+fn renditions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RenditionKind>, D::Error> {
     let names = list(deserializer)?;
-    let encodings = names.iter().map(|name| {
-        let name: StrDeserializer<'_, D::Error> = name.as_str().into_deserializer();
-        Encoding::deserialize(name)
-    });
-    let renditions: Vec<Encoding> = encodings.collect::<Result<_, _>>()?;
-    let twice = |(index, encoding)| renditions[..index].contains(encoding);
-    if renditions.is_empty() || renditions.iter().enumerate().any(twice) {
+    let kinds = names.iter().map(|name| name.parse());
+    let renditions: Vec<RenditionKind> =
+        kinds.collect::<Result<_, _>>().map_err(de::Error::custom)?;
+    let twice = |(index, kind)| renditions[..index].contains(kind);
+    if renditions.iter().enumerate().any(twice) {
+        return Err(de::Error::custom("list none twice"));
+    }
+    if renditions.iter().any(|kind| kind.form == Form::Stream) {
+        return Err(de::Error::custom("no worker makes \"stream\" yet"));
+    }
+    if !renditions.iter().any(|kind| kind.form == Form::File) {
         return Err(de::Error::custom(
-            "list at least one of \"identity\", \"gzip\" and \"zstd\", and none twice",
+            "list at least one of \"file/identity\", \"file/gzip\" and \"file/zstd\": a store's next job starts from it",
         ));
     }
     Ok(renditions)
@@ -62,14 +67,19 @@ mod tests {
             let config = json!({ "url": "file:x", "renditions": renditions, "latest": false, "unreadable_rows": "warn" });
             serde_json::from_value::<SnapshotsConfig>(config)
         };
-        let good = config(json!(["zstd", "identity"])).unwrap();
-        assert_eq!(good.renditions, [Encoding::Zstd, Encoding::Identity]);
-        let text = config(json!("zstd, identity")).unwrap();
+        let good = config(json!(["compact/gzip", "file/identity"])).unwrap();
+        let names: Vec<_> = good.renditions.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["compact/gzip", "file/identity"]);
+        let text = config(json!("compact/gzip, file/identity")).unwrap();
         assert_eq!(text.renditions, good.renditions);
-        for bad in [json!([]), json!(["gzip", "gzip"])] {
+        for (bad, reason) in [
+            (json!([]), "at least one"),
+            (json!(["compact/gzip"]), "at least one"),
+            (json!(["file/gzip", "file/gzip"]), "none twice"),
+            (json!(["file/brotli"]), "\"file/brotli\" is not"),
+        ] {
             let error = config(bad).unwrap_err().to_string();
-            assert!(error.contains("none twice"), "{error}");
+            assert!(error.contains(reason), "{error}");
         }
-        assert!(config(json!(["brotli"])).is_err());
     }
 }

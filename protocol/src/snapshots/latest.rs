@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::{
     name::{SnapshotPart, latest_key},
-    repository::{JSON_MEDIA_TYPE, SQLITE_MEDIA_TYPE, SnapshotRepository, manifest_json},
+    repository::{JSON_MEDIA_TYPE, SnapshotRepository, manifest_json},
 };
 use crate::{
     manifest::{Dated, DisagreeingClocks, Manifest, Rendition},
@@ -79,10 +79,11 @@ impl SnapshotRepository {
     }
 
     async fn copy_to_latest(&self, manifest: &Manifest) -> Result<(), StorageError> {
-        for rendition in &manifest.renditions {
-            let target = latest_key(&manifest.store_id, SnapshotPart::File(rendition.encoding));
-            let kind = (SQLITE_MEDIA_TYPE, rendition.encoding);
-            self.copy(&rendition.key, &target, rendition.bytes, kind)
+        for rendition in manifest.all_renditions() {
+            let part = SnapshotPart::Rendition(rendition.kind());
+            let target = latest_key(&manifest.store_id, part);
+            let content = (rendition.form.media_type(), rendition.encoding);
+            self.copy(&rendition.key, &target, rendition.bytes, content)
                 .await?;
         }
         Ok(())
@@ -94,14 +95,11 @@ impl SnapshotRepository {
         manifest: &Manifest,
         replaced: Option<&Manifest>,
     ) -> Result<(), StorageError> {
-        let renditions = replaced.map_or(&[][..], |replaced| &replaced.renditions);
-        let is_stale = |old: &&Rendition| {
-            let mut current = manifest.renditions.iter();
-            !current.any(|new| new.encoding == old.encoding)
-        };
-        let stale = renditions.iter().filter(is_stale).map(|rendition| {
-            latest_key(&manifest.store_id, SnapshotPart::File(rendition.encoding))
-        });
+        let renditions = replaced.into_iter().flat_map(Manifest::all_renditions);
+        let stale = renditions
+            .map(Rendition::kind)
+            .filter(|&kind| manifest.rendition(kind).is_none())
+            .map(|kind| latest_key(&manifest.store_id, SnapshotPart::Rendition(kind)));
         self.delete(futures::stream::iter(stale.collect::<Vec<_>>()))
             .await
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     digest::sha256_hex,
     ids::{Attempt, JobId, StoreId},
-    manifest::{Encoding, Manifest, Rendition},
+    manifest::{Encoding, Form, Manifest, Rendition, RenditionKind},
 };
 
 /// The longest escaped store id in a key. Longer ones are cut and get a hash, since many file systems allow only 255
@@ -32,27 +32,34 @@ pub struct SnapshotName {
 /// One of a snapshot's objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnapshotPart {
-    /// The SQLite file in this encoding.
-    File(Encoding),
+    /// The rendition of this kind.
+    Rendition(RenditionKind),
     Manifest,
 }
 
 impl SnapshotPart {
-    /// Every part, the manifest last.
-    pub const ALL: [Self; 4] = [
-        Self::File(Encoding::Identity),
-        Self::File(Encoding::Gzip),
-        Self::File(Encoding::Zstd),
-        Self::Manifest,
-    ];
+    /// Returns every part, the manifest last.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let renditions = RenditionKind::all().map(Self::Rendition);
+        renditions.chain([Self::Manifest])
+    }
 
-    fn extension(self) -> &'static str {
-        match self {
-            Self::File(Encoding::Identity) => ".sqlite",
-            Self::File(Encoding::Gzip) => ".sqlite.gz",
-            Self::File(Encoding::Zstd) => ".sqlite.zst",
-            Self::Manifest => ".json",
-        }
+    /// Returns how its key ends, from the first dot.
+    fn extension(self) -> String {
+        let Self::Rendition(RenditionKind { form, encoding }) = self else {
+            return ".json".to_owned();
+        };
+        let form = match form {
+            Form::File => ".sqlite",
+            Form::Compact => ".compact.sqlite",
+            Form::Stream => ".ndjson",
+        };
+        let encoding = match encoding {
+            Encoding::Identity => "",
+            Encoding::Gzip => ".gz",
+            Encoding::Zstd => ".zst",
+        };
+        format!("{form}{encoding}")
     }
 }
 
@@ -69,9 +76,10 @@ impl SnapshotName {
 
     /// Returns the snapshot that the object `key` belongs to, and which part it is; `None` for any other object.
     pub fn of_key(key: &str) -> Option<(Self, SnapshotPart)> {
-        let part_of_key = |part: &SnapshotPart| key.ends_with(part.extension());
-        let part = SnapshotPart::ALL.into_iter().find(part_of_key)?;
-        let (directory, stem) = key.strip_suffix(part.extension())?.split_once('/')?;
+        let (directory, file) = key.split_once('/')?;
+        // No id and no number has a dot.
+        let (stem, extension) = file.split_at(file.find('.')?);
+        let part = SnapshotPart::all().find(|part| part.extension() == extension)?;
         let mut fields = stem.rsplitn(3, '-');
         let (nonce, attempt, job_id) = (fields.next()?, fields.next()?, fields.next()?);
         let name = Self {
@@ -119,7 +127,7 @@ impl fmt::Display for SnapshotName {
 
 /// Returns the keys of all objects of a snapshot, the manifest first: once that is gone, nothing refers to the others.
 pub fn keys_of(manifest: &Manifest) -> Vec<String> {
-    let files = manifest.renditions.iter().map(|r| r.key.clone());
+    let files = manifest.all_renditions().map(|r| r.key.clone());
     let of_manifest = manifest_key(&manifest.renditions);
     of_manifest.into_iter().chain(files).collect()
 }
@@ -205,7 +213,7 @@ mod tests {
         let job = JobId::new();
         let name = SnapshotName::new(&store("7"), job, Attempt::FIRST);
         assert_ne!(name, SnapshotName::new(&store("7"), job, Attempt::FIRST));
-        for part in SnapshotPart::ALL {
+        for part in SnapshotPart::all() {
             let known = SnapshotName::of_key(&name.key(part));
             assert_eq!(known, Some((name.clone(), part)));
         }

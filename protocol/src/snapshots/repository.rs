@@ -14,12 +14,9 @@ use super::{
 use crate::{
     digest::Hashed,
     ids::{JobId, StoreId},
-    manifest::{Encoding, Manifest, Rendition},
+    manifest::{Manifest, Rendition, RenditionKind},
     objects::{ObjectStorage, StorageError, StoredObject},
 };
-
-/// The media type of SQLite files (<https://www.iana.org/assignments/media-types/application/vnd.sqlite3>).
-pub(super) const SQLITE_MEDIA_TYPE: &str = "application/vnd.sqlite3";
 
 pub(super) const JSON_MEDIA_TYPE: &str = "application/json";
 
@@ -89,24 +86,29 @@ impl SnapshotRepository {
         ObjectStorage::open_with(&config.url, variables).map(|objects| Self { objects })
     }
 
-    /// Stores the SQLite `file` in this encoding as one of the files of `name`, see [`ObjectStorage::put_file`].
+    /// Stores `file`, which has the form of this kind, in its encoding as one of the renditions of `name`, see
+    /// [`ObjectStorage::put_file`]. What the object is unpacked, and whether it has to be finished, is left open.
     ///
     /// # Errors
     /// [`StorageError`]; then there is no such object.
     pub async fn put(
         &self,
         name: &SnapshotName,
-        encoding: Encoding,
+        kind: RenditionKind,
         file: &Path,
     ) -> Result<Rendition, StorageError> {
-        let key = name.key(SnapshotPart::File(encoding));
-        let put = self.put_file(&key, SQLITE_MEDIA_TYPE, encoding, file);
+        let RenditionKind { form, encoding } = kind;
+        let key = name.key(SnapshotPart::Rendition(kind));
+        let put = self.put_file(&key, form.media_type(), encoding, file);
         let Hashed { bytes, sha256 } = put.await?;
         Ok(Rendition {
+            form,
             encoding,
             key,
             bytes,
             sha256,
+            unpacked: None,
+            finish: None,
         })
     }
 
@@ -143,11 +145,11 @@ impl SnapshotRepository {
         })
     }
 
-    /// Downloads the SQLite file of a snapshot to `file`, in constant memory.
+    /// Downloads what a rendition holds, uncompressed, to `file`, in constant memory.
     ///
     /// # Errors
     /// [`StorageError`]; [`StorageError::Altered`] if the object is not what `rendition` says.
-    pub async fn fetch_database(
+    pub async fn fetch_rendition(
         &self,
         rendition: &Rendition,
         file: &Path,
@@ -184,12 +186,12 @@ pub(super) fn manifest_json(manifest: &Manifest) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ids::Attempt, snapshots::config::UnreadableRowsPolicy};
+    use crate::{ids::Attempt, manifest::Encoding, snapshots::config::UnreadableRowsPolicy};
 
     fn open(directory: &Path) -> SnapshotRepository {
         let config = SnapshotsConfig {
             url: format!("file:{}", directory.display()),
-            renditions: vec![Encoding::Identity],
+            renditions: vec![RenditionKind::file(Encoding::Identity)],
             latest: false,
             unreadable_rows: UnreadableRowsPolicy::Warn,
         };

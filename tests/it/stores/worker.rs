@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use seedbed_protocol::{
-    manifest::Encoding,
+    manifest::{Encoding, RenditionKind},
     message::FailureKind,
     objects::unwrap,
     snapshots::{SnapshotPart, latest_key},
@@ -17,7 +17,8 @@ const ROWS: u32 = 300;
 async fn pipeline(service: &PowerSync, server: &ObjectServer, url: &str) -> Pipeline {
     service.add_generated_store("7", ROWS, 1);
     let snapshots = server.open(url, &server.variables).unwrap();
-    let renditions = vec![Encoding::Zstd, Encoding::Identity, Encoding::Gzip];
+    let encodings = [Encoding::Zstd, Encoding::Identity, Encoding::Gzip];
+    let renditions = encodings.map(RenditionKind::file).to_vec();
     Pipeline::start_in(service, snapshots, |settings| {
         settings.snapshots.renditions = renditions;
         settings.snapshots.latest = true;

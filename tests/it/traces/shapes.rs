@@ -77,7 +77,7 @@ pub(super) fn assert_attributes(trace: &[&Span]) {
     assert_eq!(process.attribute("seedbed.returned"), "0");
     assert_eq!(process.attribute("seedbed.rows"), "5");
     assert_eq!(process.attribute("seedbed.operations"), "5");
-    assert_eq!(process.attribute("seedbed.encoding"), "identity");
+    assert_eq!(process.attribute("seedbed.renditions"), "file/identity");
     for name in ["seedbed.bytes", "seedbed.downloaded", "seedbed.checkpoint"] {
         let number: u64 = process.attribute(name).parse().unwrap();
         assert!(number > 0, "{name}");

@@ -4,7 +4,7 @@ use std::{any::Any, path::PathBuf};
 
 use axum::Router;
 use seedbed_protocol::{
-    manifest::Encoding,
+    manifest::{Encoding, RenditionKind},
     objects::StorageError,
     snapshots::{SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy},
 };
@@ -44,7 +44,7 @@ impl ObjectServer {
     ) -> Result<SnapshotRepository, StorageError> {
         let config = SnapshotsConfig {
             url: url.to_owned(),
-            renditions: vec![Encoding::Identity],
+            renditions: vec![RenditionKind::file(Encoding::Identity)],
             latest: false,
             unreadable_rows: UnreadableRowsPolicy::Warn,
         };

@@ -64,7 +64,7 @@ impl BasePolicy {
         } = downloader.compare(job, &base.checkpoint).await?;
         let store_id = &job.scope.store_id;
         let reuse = if base.checkpoint.same_rows(&checkpoint) {
-            if uploader.is_complete(store_id, &base.renditions).await {
+            if uploader.is_complete(store_id, base).await {
                 Reuse::Unchanged(checkpoint)
             } else {
                 Reuse::Nothing(FullReason::BaseFile)
@@ -103,10 +103,7 @@ impl BasePolicy {
                 base.selection_fingerprint == self.selection_fingerprint(job),
                 FullReason::Selection,
             ),
-            (
-                uploader.has_encodings(&base.renditions),
-                FullReason::Renditions,
-            ),
+            (uploader.has_renditions(base), FullReason::Renditions),
             (
                 !self.would_expire(job, base.created_at),
                 FullReason::Subscriptions,
@@ -160,6 +157,7 @@ pub(super) fn blames_the_base(error: &SeedError) -> Option<FullReason> {
         SeedError::Base(_) => Some(FullReason::BaseFile),
         SeedError::Download(DownloadError::Checksum(_) | DownloadError::Database(_))
         | SeedError::Verify(_)
+        | SeedError::Form(_)
         | SeedError::Finish(_) => Some(FullReason::Mismatch),
         _ => None,
     }

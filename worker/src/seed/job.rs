@@ -1,11 +1,11 @@
 //! One attempt at a job, from top to bottom: reuse the base or download every row, then scrub, vacuum, verify, upload.
 
-use std::{borrow::Cow, fmt::Display, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, fmt::Display, path::PathBuf, sync::Arc};
 
 use chrono::Utc;
 use opentelemetry::KeyValue;
 use seedbed_protocol::{
-    manifest::{Checkpoint, Download, FullReason, Manifest, Notes, Origin},
+    manifest::{Checkpoint, Download, Form, FullReason, Manifest, Notes, Origin},
     message::{BaseSnapshot, SeedJob, Start},
     snapshots::{SnapshotRepository, UnreadableRowsPolicy},
     telemetry::trace::trace_id,
@@ -18,6 +18,7 @@ use super::{
     config_error::ConfigError,
     download::{Downloaded, Downloader},
     error::SeedError,
+    forms::Forms,
     steps::{Steps, blocking, try_step},
     workdir::{JobDirectory, WorkDirectory},
 };
@@ -53,6 +54,7 @@ pub(crate) struct Seeder {
     schema: Schema,
     work: WorkDirectory,
     unreadable_rows: UnreadableRowsPolicy,
+    forms: Forms,
     metrics: Arc<Metrics>,
 }
 
@@ -76,6 +78,7 @@ impl Seeder {
             schema,
             work: WorkDirectory::open(&settings.worker.directory)?,
             unreadable_rows: settings.snapshots.unreadable_rows,
+            forms: Forms::new(settings),
             metrics,
         })
     }
@@ -155,7 +158,10 @@ enum Reused {
 
 /// A file that passed verification.
 struct VerifiedFile {
-    directory: JobDirectory,
+    /// Removes its files when it is dropped.
+    _directory: JobDirectory,
+    /// The file of each form, in that directory.
+    forms: HashMap<Form, PathBuf>,
     /// Operations that were applied since the file was last written in order.
     loose_operations: u64,
     checkpoint: Checkpoint,
@@ -313,8 +319,18 @@ impl<'a> Attempt<'a> {
         for note in &notes {
             warn!(store_id = %self.job.scope.store_id, "{note}");
         }
+        let making = &self.seeder.forms;
+        let making = making.make(
+            &mut self.steps,
+            &self.seeder.schema,
+            file,
+            &directory,
+            &checkpoint,
+        );
+        let forms = making.await?;
         Ok(VerifiedFile {
-            directory,
+            _directory: directory,
+            forms,
             loose_operations: loose.unwrap_or_default(),
             checkpoint,
             facts,
@@ -348,10 +364,10 @@ impl<'a> Attempt<'a> {
             download,
             steps: steps.into_timings(),
             trace_id: trace_id(&Span::current()),
+            forms: Vec::new(),
             notes: Notes(file.notes),
         };
-        let path = file.directory.file(SNAPSHOT_FILE);
-        let upload = seeder.uploader.snapshot(&path, manifest);
+        let upload = seeder.uploader.snapshot(&file.forms, manifest);
         let manifest = try_step(&seeder.metrics, "upload", upload).await?;
         Ok(Seeded::Snapshot(Box::new(manifest)))
     }

@@ -73,10 +73,13 @@ pub(super) fn failure_of(error: &SeedError, retry_at: Option<DateTime<Utc>>) -> 
 
 /// Describes a seeded job on its span.
 pub(super) fn describe(span: &Span, manifest: &Manifest) {
-    let encodings = manifest.renditions.iter().map(|r| r.encoding.name());
+    let renditions = manifest.all_renditions().map(|r| r.kind().to_string());
     span.set_attribute("seedbed.rows", attribute(manifest.rows()));
     span.set_attribute("seedbed.bytes", attribute(manifest.bytes()));
-    span.set_attribute("seedbed.encoding", encodings.collect::<Vec<_>>().join(","));
+    span.set_attribute(
+        "seedbed.renditions",
+        renditions.collect::<Vec<_>>().join(","),
+    );
     describe_download(span, &manifest.download, &manifest.checkpoint);
     describe_way(span, manifest.way());
 }

@@ -1,11 +1,22 @@
-//! Stores a verified file as a snapshot: its renditions, then the manifest that refers to them, then `latest/`.
+//! Stores verified files as a snapshot: its renditions, then the manifest that refers to them, then `latest/`.
 
-use std::{iter::once, path::Path, time::Instant};
+use std::{
+    collections::HashMap,
+    fs::File,
+    io,
+    iter::once,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use futures::stream;
 use seedbed_protocol::{
     StoreId,
-    manifest::{Checkpoint, Encoding, Manifest, Rendition, StepTiming},
+    digest::Hashed,
+    manifest::{
+        Checkpoint, Encoding, Finishing, Form, Manifest, Rendition, RenditionKind, StepTiming,
+    },
+    message::BaseSnapshot,
     objects::StorageError,
     snapshots::{
         SnapshotName, SnapshotPart, SnapshotRepository, SnapshotsConfig, latest_key, manifest_key,
@@ -13,18 +24,18 @@ use seedbed_protocol::{
 };
 use tracing::{info, warn};
 
-/// Stores snapshots in one repository, in the configured encodings.
+/// Stores snapshots in one repository, as the configured renditions.
 pub(crate) struct Uploader {
     repository: SnapshotRepository,
-    /// The file itself is the last, since storing it may move it away.
-    renditions: Vec<Encoding>,
+    /// Of each form, the plain one is the last, since storing it may move the file away.
+    renditions: Vec<RenditionKind>,
     latest: bool,
 }
 
 impl Uploader {
     pub(crate) fn new(repository: SnapshotRepository, config: &SnapshotsConfig) -> Self {
         let mut renditions = config.renditions.clone();
-        renditions.sort_by_key(|&encoding| encoding == Encoding::Identity);
+        renditions.sort_by_key(|kind| kind.encoding == Encoding::Identity);
         Self {
             repository,
             renditions,
@@ -33,17 +44,16 @@ impl Uploader {
     }
 
     /// Returns whether a snapshot has exactly the configured renditions.
-    pub(crate) fn has_encodings(&self, renditions: &[Rendition]) -> bool {
-        renditions.len() == self.renditions.len()
-            && renditions
-                .iter()
-                .all(|rendition| self.renditions.contains(&rendition.encoding))
+    pub(crate) fn has_renditions(&self, base: &BaseSnapshot) -> bool {
+        let mut kinds = base.all_renditions().map(Rendition::kind);
+        base.all_renditions().count() == self.renditions.len()
+            && kinds.all(|kind| self.renditions.contains(&kind))
     }
 
     /// Returns whether every object that clients need of a snapshot of `store_id` is still in the repository; else
     /// logs why not.
-    pub(crate) async fn is_complete(&self, store_id: &StoreId, renditions: &[Rendition]) -> bool {
-        for (key, bytes) in self.keys(store_id, renditions) {
+    pub(crate) async fn is_complete(&self, store_id: &StoreId, base: &BaseSnapshot) -> bool {
+        for (key, bytes) in self.keys(store_id, base) {
             match self.repository.look_up(&key).await {
                 Ok(Some(object)) if bytes.is_none_or(|bytes| object.bytes == bytes) => {}
                 Ok(_) => {
@@ -72,7 +82,7 @@ impl Uploader {
             key: String::new(),
             url: self.repository.url().to_owned(),
         })?;
-        self.repository.fetch_database(rendition, file).await?;
+        self.repository.fetch_rendition(rendition, file).await?;
         Ok(())
     }
 
@@ -89,9 +99,9 @@ impl Uploader {
     }
 
     /// Returns the keys of all objects that clients need, with sizes where known.
-    fn keys(&self, store_id: &StoreId, renditions: &[Rendition]) -> Vec<(String, Option<u64>)> {
-        let files = renditions
-            .iter()
+    fn keys(&self, store_id: &StoreId, base: &BaseSnapshot) -> Vec<(String, Option<u64>)> {
+        let files = base
+            .all_renditions()
             .map(|rendition| (rendition.key.clone(), Some(rendition.bytes)));
         let latest = self
             .latest
@@ -99,20 +109,20 @@ impl Uploader {
         files.chain(latest).collect()
     }
 
-    /// Stores each rendition of `file`, then the manifest that refers to them, then the copies below `latest/`. On
+    /// Stores each rendition of the `forms`, each in its file, then the manifest that refers to them, then the copies below `latest/`. On
     /// failure removes what was stored; no manifest refers to anything that may be left.
     pub(crate) async fn snapshot(
         &self,
-        file: &Path,
+        forms: &HashMap<Form, PathBuf>,
         mut manifest: Manifest,
     ) -> Result<Manifest, StorageError> {
         let started = Instant::now();
         let name = SnapshotName::new(&manifest.store_id, manifest.job_id, manifest.attempt);
-        let stored = self.files_and_manifest(&name, file, &mut manifest, started);
+        let stored = self.files_and_manifest(&name, forms, &mut manifest, started);
         if let Err(error) = stored.await {
             // Files without a manifest are of no use, and the next attempt needs the room. The manifest is removed
             // first: it may have been stored although no answer confirmed it.
-            let files = manifest.renditions.into_iter().map(|r| r.key);
+            let files = manifest.all_renditions().map(|r| r.key.clone());
             let keys: Vec<_> = once(name.key(SnapshotPart::Manifest))
                 .chain(files)
                 .collect();
@@ -131,27 +141,67 @@ impl Uploader {
     async fn files_and_manifest(
         &self,
         name: &SnapshotName,
-        file: &Path,
+        forms: &HashMap<Form, PathBuf>,
         manifest: &mut Manifest,
         started: Instant,
     ) -> Result<(), StorageError> {
-        for &encoding in &self.renditions {
-            let rendition = self.repository.put(name, encoding, file).await?;
-            manifest.renditions.push(rendition);
+        let mut unpacked = HashMap::new();
+        for &kind in &self.renditions {
+            let file = &forms[&kind.form];
+            // Hashed before storing it may move it away; the plain rendition hashes it anyway.
+            if kind.encoding != Encoding::Identity
+                && !unpacked.contains_key(&kind.form)
+                && !self.has_plain(kind.form)
+            {
+                unpacked.insert(kind.form, hashed(file).await?);
+            }
+            let mut rendition = self.repository.put(name, kind, file).await?;
+            rendition.finish = (kind.form == Form::Compact).then(|| Finishing::current().version);
+            if kind.encoding == Encoding::Identity {
+                let content = Hashed {
+                    bytes: rendition.bytes,
+                    sha256: rendition.sha256.clone(),
+                };
+                unpacked.insert(kind.form, content);
+            }
+            match kind.form {
+                Form::File => manifest.renditions.push(rendition),
+                Form::Compact | Form::Stream => manifest.forms.push(rendition),
+            }
         }
-        // The file itself comes first, for clients without decoders.
-        manifest
-            .renditions
-            .sort_by_key(|rendition| rendition.encoding != Encoding::Identity);
+        for renditions in [&mut manifest.renditions, &mut manifest.forms] {
+            // The plain one comes first, for clients without decoders.
+            renditions.sort_by_key(|rendition| rendition.encoding != Encoding::Identity);
+            for rendition in renditions {
+                rendition.unpacked = unpacked.get(&rendition.form).cloned();
+            }
+        }
         manifest.steps.push(StepTiming::since("upload", started));
         self.repository.put_manifest(name, manifest).await?;
         Ok(())
+    }
+
+    /// Returns whether a form is stored as it is.
+    fn has_plain(&self, form: Form) -> bool {
+        let encoding = Encoding::Identity;
+        self.renditions.contains(&RenditionKind { form, encoding })
     }
 
     /// Waits until abandoned uploads have ended or removed what they stored.
     pub(crate) async fn settled(&self) {
         self.repository.settled().await;
     }
+}
+
+async fn hashed(file: &Path) -> Result<Hashed, StorageError> {
+    let path = file.to_owned();
+    let hashing = tokio::task::spawn_blocking(move || Hashed::of(File::open(path)?));
+    let hashed = hashing.await.map_err(io::Error::other).flatten();
+    hashed.map_err(|source| StorageError::File {
+        action: "read",
+        path: file.to_owned(),
+        source,
+    })
 }
 
 /// Returns the rendition with the fewest bytes.

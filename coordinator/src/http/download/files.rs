@@ -71,7 +71,7 @@ pub(crate) async fn file(
         return Ok((StatusCode::NOT_MODIFIED, file.headers()).into_response());
     }
     file.drop_range_of_another(request.headers_mut());
-    let mut response = serve(&path, request).await;
+    let mut response = serve(&path, file.media_type, request).await;
     match response.status() {
         StatusCode::NOT_FOUND => return Err(gone()),
         StatusCode::RANGE_NOT_SATISFIABLE => return Ok(beyond_end(response)),
@@ -100,11 +100,9 @@ fn beyond_end(response: Response) -> Response {
 }
 
 /// Answers with the file or the part of it that the request asks for.
-async fn serve(path: &Path, request: Request) -> Response {
-    let sqlite = "application/vnd.sqlite3"
-        .parse()
-        .expect("it is a MIME type");
-    match ServeFile::new_with_mime(path, &sqlite)
+async fn serve(path: &Path, media_type: &str, request: Request) -> Response {
+    let media_type = media_type.parse().expect("it is a media type");
+    match ServeFile::new_with_mime(path, &media_type)
         .try_call(request)
         .await
     {
@@ -116,22 +114,25 @@ async fn serve(path: &Path, request: Request) -> Response {
 /// A file, as HTTP's headers describe it.
 struct Object {
     etag: HeaderValue,
+    media_type: &'static str,
     encoding: Option<HeaderValue>,
 }
 
 impl Object {
     /// The object `key`, if that is a file of a snapshot. Its name is never used again, so it serves as ETag.
     fn new(key: &str) -> Option<Self> {
-        let encoding = match SnapshotName::of_key(key)?.1 {
-            SnapshotPart::File(Encoding::Identity) => None,
-            SnapshotPart::File(Encoding::Gzip) => Some("gzip"),
-            SnapshotPart::File(Encoding::Zstd) => Some("zstd"),
+        let kind = match SnapshotName::of_key(key)?.1 {
+            SnapshotPart::Rendition(kind) => kind,
             SnapshotPart::Manifest => return None,
         };
         let (_, name) = key.rsplit_once('/')?;
         Some(Self {
             etag: HeaderValue::from_str(&format!("\"{name}\"")).ok()?,
-            encoding: encoding.map(HeaderValue::from_static),
+            media_type: kind.form.media_type(),
+            encoding: match kind.encoding {
+                Encoding::Identity => None,
+                compressed => Some(HeaderValue::from_static(compressed.name())),
+            },
         })
     }
 

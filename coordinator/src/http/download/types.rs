@@ -27,6 +27,16 @@ pub(crate) enum Encodings {
     Zstd,
 }
 
+/// What a rendition is before it is compressed: the SQLite file, the one that has to be finished, or a sync stream.
+#[derive(ToSchema)]
+#[schema(as = Form, rename_all = "lowercase")]
+#[expect(dead_code, reason = "only describes")]
+pub(crate) enum Forms {
+    File,
+    Compact,
+    Stream,
+}
+
 /// Where a snapshot is, and what it is.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -33,6 +33,8 @@ const ATTEMPT: &str = "seedbed-attempt";
 const PARKED: &str = "seedbed-parked";
 /// Notes, one a line.
 const NOTES: &str = "seedbed-notes";
+/// Renditions, as JSON: nine at most, of less than 500 bytes each.
+const RENDITIONS: &str = "seedbed-renditions";
 
 /// RabbitMQ's count of returns to a quorum queue; absent on a message that never came back.
 const DELIVERY_COUNT: &str = "x-delivery-count";
@@ -47,6 +49,9 @@ const PERSISTENT: u8 = 2;
 /// How much of a text goes into a header. All headers of a message share one frame, of 128 KiB by default, and
 /// RabbitMQ ends the connection over more.
 const MAX_TEXT_BYTES: usize = 4096;
+
+/// How much JSON goes into a header, which cannot be cut: more is left out.
+const MAX_JSON_BYTES: usize = 16 * 1024;
 
 /// A message with its route, ready to be published as often as needed.
 pub(super) struct Letter {
@@ -93,6 +98,12 @@ pub(super) fn id(properties: &BasicProperties) -> Option<&str> {
 
 fn fields(headers: Headers) -> FieldTable {
     let mut fields = FieldTable::default();
+    if !headers.renditions.is_empty()
+        && let Ok(json) = serde_json::to_string(&headers.renditions)
+        && json.len() <= MAX_JSON_BYTES
+    {
+        fields.insert(RENDITIONS.into(), AMQPValue::LongString(json.into()));
+    }
     let mut put = |name: &str, value: Option<String>| {
         if let Some(mut value) = value {
             value.truncate(value.floor_char_boundary(MAX_TEXT_BYTES));
@@ -131,6 +142,9 @@ pub(super) fn read(queue: Queue, body: Vec<u8>, properties: &BasicProperties) ->
                 .flat_map(|notes| notes.lines().map(ToOwned::to_owned))
                 .collect(),
         ),
+        renditions: text(fields, RENDITIONS)
+            .and_then(|json| serde_json::from_str(&json).ok())
+            .unwrap_or_default(),
         dead_lettered: parked.is_none() && died.is_some(),
         parked: parked.or(died),
     };

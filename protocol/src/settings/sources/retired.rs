@@ -1,5 +1,5 @@
-//! Settings that have a successor. Each is read for one version: what it says becomes its successor's value, and a warning
-//! names that.
+//! Settings, and spellings of their values, that have a successor. Each is read for one version: what it says becomes its
+//! successor's value, and a warning names that.
 //!
 //! A setting retires with an entry in [`RETIRED`]; file, variables, warning and the [reference](crate::settings::reference()) follow
 //! from it.
@@ -8,29 +8,45 @@ use std::fmt;
 
 use figment::value::{Dict, Map, Value};
 
-/// A setting that has a successor.
+/// A setting that has a successor, or values of a setting that have.
 #[derive(Debug)]
 pub struct Retired {
     /// Its section.
     pub section: &'static str,
     /// Its name.
     pub name: &'static str,
-    /// The name of its successor, in the same section.
+    /// The name of its successor, in the same section; its own, if only values are retired.
     pub successor: &'static str,
+    /// The retired values and what they are written as now; `None` if the setting itself is retired.
+    pub values: Option<(&'static str, &'static str)>,
     /// The version since which it is retired. The next one no longer reads it.
     pub since: &'static str,
-    /// Returns the successor's value for one of its own; `None` if it has none.
+    /// Returns the successor's value for one of its own; `None` if it has none, or is none that is retired.
     convert: fn(&Value) -> Option<Value>,
 }
 
 /// Every retired setting.
-pub const RETIRED: [Retired; 1] = [Retired {
-    section: "powersync",
-    name: "max_reconnects",
-    successor: "give_up_after",
-    since: "0.1",
-    convert: time_for_reconnects,
-}];
+pub const RETIRED: [Retired; 2] = [
+    Retired {
+        section: "powersync",
+        name: "max_reconnects",
+        successor: "give_up_after",
+        values: None,
+        since: "0.1",
+        convert: time_for_reconnects,
+    },
+    Retired {
+        section: "snapshots",
+        name: "renditions",
+        successor: "renditions",
+        values: Some((
+            "identity, gzip, zstd",
+            "file/identity, file/gzip, file/zstd",
+        )),
+        since: "0.1",
+        convert: files_in_encodings,
+    },
+];
 
 impl fmt::Display for Retired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,9 +54,17 @@ impl fmt::Display for Retired {
             section,
             name,
             successor,
+            values,
             since,
             ..
         } = self;
+        if let Some((old, new)) = values {
+            return write!(
+                f,
+                "{section}.{name}: {old} without a form are retired since {since}, and the next version no longer reads \
+                 them; write {new} instead"
+            );
+        }
         write!(
             f,
             "{section}.{name} is retired since {since}, and the next version no longer reads it; set \
@@ -57,10 +81,15 @@ pub(super) fn replace(settings: &mut Dict) -> Vec<&'static Retired> {
         let Some(Value::Dict(_, section)) = settings.get_mut(retired.section) else {
             continue;
         };
-        let Some(value) = section.remove(retired.name) else {
+        let Some(value) = section.get(retired.name) else {
             continue;
         };
-        if let Some(value) = (retired.convert)(&value) {
+        let converted = (retired.convert)(value);
+        if retired.values.is_some() && converted.is_none() {
+            continue;
+        }
+        section.remove(retired.name);
+        if let Some(value) = converted {
             let successor = section.entry(retired.successor.to_owned());
             successor.or_insert(value);
         }
@@ -88,6 +117,24 @@ fn time_for_reconnects(reconnects: &Value) -> Option<Value> {
     };
     let seconds = number?.saturating_mul(15).max(300);
     Some(Value::from(format!("{seconds}s")))
+}
+
+/// A rendition was an encoding of the SQLite file, before there were other forms.
+fn files_in_encodings(renditions: &Value) -> Option<Value> {
+    const ENCODINGS: [&str; 3] = ["identity", "gzip", "zstd"];
+    let names: Vec<&str> = match (renditions.as_str(), renditions.as_array()) {
+        (Some(text), _) => text.split(',').map(str::trim).collect(),
+        (None, Some(list)) => list.iter().map(Value::as_str).collect::<Option<_>>()?,
+        (None, None) => return None,
+    };
+    let is_encoding = |name: &&str| ENCODINGS.contains(name);
+    names.iter().any(is_encoding).then(|| {
+        let kind = |name| match is_encoding(&name) {
+            true => format!("file/{name}"),
+            false => name.to_owned(),
+        };
+        Value::from(names.into_iter().map(kind).collect::<Vec<_>>())
+    })
 }
 
 #[cfg(test)]
@@ -127,6 +174,37 @@ mod tests {
                 let warning = retired.to_string();
                 assert!(warning.contains("powersync.give_up_after"), "{warning}");
             }
+        }
+    }
+
+    #[test]
+    fn an_encoding_alone_is_the_file_in_it() {
+        for (text, renditions) in [
+            (
+                r#"["identity", "compact/gzip"]"#,
+                Some("file/identity,compact/gzip"),
+            ),
+            (r#""gzip, file/zstd""#, Some("file/gzip,file/zstd")),
+            (r#"["file/identity"]"#, None),
+            (r#"["brotli"]"#, None),
+            ("[1]", None),
+        ] {
+            let mut settings = settings(&format!("[snapshots]\nrenditions = {text}\n"));
+            let before = settings.clone();
+            let found = replace(&mut settings);
+            assert_eq!(found.len(), usize::from(renditions.is_some()), "{text}");
+            let Some(renditions) = renditions else {
+                assert_eq!(settings, before, "{text}");
+                continue;
+            };
+            let Some(Value::Dict(_, section)) = settings.get("snapshots") else {
+                panic!("{text}");
+            };
+            let list = section["renditions"].as_array().unwrap();
+            let list: Vec<_> = list.iter().filter_map(Value::as_str).collect();
+            assert_eq!(list.join(","), renditions);
+            let warning = found[0].to_string();
+            assert!(warning.contains("file/gzip"), "{warning}");
         }
     }
 }

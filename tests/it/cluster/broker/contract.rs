@@ -8,7 +8,7 @@ use seedbed_protocol::{
         Broker, BrokerConfig, BrokerError, BrokerUrl, Delivery, Headers, MemoryBroker, Message,
         Queue, RETURN_LIMIT, Subject, connect,
     },
-    manifest::Notes,
+    manifest::{Encoding, Form, Notes, Rendition},
     telemetry::trace::TraceContext,
 };
 use testkit::servers::RabbitMq;
@@ -35,11 +35,24 @@ fn message(text: &str) -> Message {
         subject: Some(subject),
         trace,
         notes: Notes(vec!["one".to_owned(), "größe 2".to_owned()]),
+        renditions: vec![rendition()],
         ..Headers::default()
     };
     Message {
         body: text.as_bytes().to_vec().into(),
         headers,
+    }
+}
+
+fn rendition() -> Rendition {
+    Rendition {
+        form: Form::Compact,
+        encoding: Encoding::Gzip,
+        key: "gr_c3_b6_c3_9fe_207/1.compact.sqlite.gz".to_owned(),
+        bytes: 1,
+        sha256: "ab".repeat(32),
+        unpacked: None,
+        finish: Some(1),
     }
 }
 

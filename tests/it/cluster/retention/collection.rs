@@ -5,7 +5,7 @@ use seedbed::catalog::Catalog;
 use seedbed_protocol::{
     Attempt, JobId,
     broker::Queue,
-    manifest::{Encoding, Manifest},
+    manifest::{Encoding, Manifest, RenditionKind},
     message::SeedJob,
     snapshots::{SnapshotName, keys_of},
 };
@@ -96,7 +96,9 @@ async fn upload(cluster: &Cluster, like: &Manifest, job_id: JobId) -> Vec<String
     let fetched = snapshots.fetch(&like.renditions[0].key, &file).await;
     fetched.unwrap();
     let name = SnapshotName::new(&like.store_id, job_id, Attempt::FIRST);
-    let rendition = snapshots.put(&name, Encoding::Identity, &file).await;
+    let rendition = snapshots
+        .put(&name, RenditionKind::file(Encoding::Identity), &file)
+        .await;
     let manifest = Manifest {
         job_id,
         renditions: vec![rendition.unwrap()],

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use seedbed_protocol::{
     StoreId,
-    manifest::Encoding,
+    manifest::{Encoding, RenditionKind},
     snapshots::{SnapshotPart, latest_key},
 };
 use serde_json::json;
@@ -60,7 +60,11 @@ async fn a_store_that_leaves_the_source_is_retired_and_comes_back_when_it_is_lis
         let is_its = |key: &String| {
             key.starts_with(&format!("{gone}/"))
                 || *key == latest_key(&id, SnapshotPart::Manifest)
-                || *key == latest_key(&id, SnapshotPart::File(Encoding::Identity))
+                || *key
+                    == latest_key(
+                        &id,
+                        SnapshotPart::Rendition(RenditionKind::file(Encoding::Identity)),
+                    )
         };
         assert_eq!(before.iter().filter(|key| is_its(key)).count(), 4);
         let others: Vec<String> = before.into_iter().filter(|key| !is_its(key)).collect();

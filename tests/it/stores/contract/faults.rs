@@ -11,7 +11,10 @@ use std::{
 };
 
 use seedbed_protocol::{
-    Attempt, JobId, manifest::Encoding, objects::PART_BYTES, snapshots::SnapshotName,
+    Attempt, JobId,
+    manifest::{Encoding, RenditionKind},
+    objects::PART_BYTES,
+    snapshots::SnapshotName,
 };
 
 use super::place::{LARGE, Place, manifest, name, sha256};
@@ -21,7 +24,11 @@ pub(super) async fn an_abandoned_upload_leaves_nothing(place: Place) {
     faults.hold(held_parts(&place));
     let file = place.file(LARGE, 2);
     let (store, name) = (place.store.clone(), name("7"));
-    let upload = tokio::spawn(async move { store.put(&name, Encoding::Identity, &file).await });
+    let upload = tokio::spawn(async move {
+        store
+            .put(&name, RenditionKind::file(Encoding::Identity), &file)
+            .await
+    });
     faults.held(2).await;
     upload.abort();
     upload.await.unwrap_err();
@@ -58,7 +65,10 @@ pub(super) async fn a_failed_upload_leaves_nothing(place: Place) {
     // A directory cannot be read as a file, which shows only when it is.
     let unreadable = place.directory.path();
     let name = name("7");
-    let put = place.store.put(&name, Encoding::Gzip, unreadable).await;
+    let put = place
+        .store
+        .put(&name, RenditionKind::file(Encoding::Gzip), unreadable)
+        .await;
     let error = put.unwrap_err().to_string();
     assert!(error.contains("cannot read"), "{error}");
     assert_eq!(place.keys().await, [""; 0]);
@@ -73,7 +83,10 @@ pub(super) async fn faults_of_the_store_are_survived(place: Place) {
         let hash = sha256(&file);
         let mut manifest = manifest("7", JobId::new(), Attempt::FIRST);
         let name = SnapshotName::new(&manifest.store_id, manifest.job_id, manifest.attempt);
-        let stored = place.store.put(&name, Encoding::Identity, &file).await;
+        let stored = place
+            .store
+            .put(&name, RenditionKind::file(Encoding::Identity), &file)
+            .await;
         let stored = stored.unwrap();
         assert_eq!(stored.sha256, hash);
         manifest.renditions.push(stored.clone());
@@ -115,7 +128,11 @@ pub(super) async fn an_upload_that_cannot_go_on_stops_reading(place: Place) {
         }
     });
     let (store, name) = (place.store.clone(), name("7"));
-    let upload = tokio::spawn(async move { store.put(&name, Encoding::Identity, &pipe).await });
+    let upload = tokio::spawn(async move {
+        store
+            .put(&name, RenditionKind::file(Encoding::Identity), &pipe)
+            .await
+    });
     faults.held(3).await;
     // Until it reads no further for a while.
     let mut before = u64::MAX;

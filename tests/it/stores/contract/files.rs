@@ -7,7 +7,7 @@ use futures::{TryStreamExt, stream};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use seedbed_protocol::{
     Attempt, JobId, RunId, StoreId,
-    manifest::{Encoding, Manifest},
+    manifest::{Encoding, Manifest, RenditionKind},
     objects::unwrap,
     snapshots::{SnapshotName, SnapshotPart},
 };
@@ -21,9 +21,17 @@ pub(super) async fn a_large_file_comes_back_as_it_was_stored(place: Place) {
     let file = place.file(LARGE, 1);
     let (original, hash) = (std::fs::read(&file).unwrap(), sha256(&file));
     let name = name("7");
-    let stored = place.store.put(&name, Encoding::Identity, &file).await;
+    let stored = place
+        .store
+        .put(&name, RenditionKind::file(Encoding::Identity), &file)
+        .await;
     let stored = stored.unwrap();
-    assert_eq!(stored.key, name.key(SnapshotPart::File(Encoding::Identity)));
+    assert_eq!(
+        stored.key,
+        name.key(SnapshotPart::Rendition(RenditionKind::file(
+            Encoding::Identity
+        )))
+    );
     assert_eq!((stored.bytes, &stored.sha256), (LARGE as u64, &hash));
 
     let copy = place.directory.path().join("copy");
@@ -35,7 +43,7 @@ pub(super) async fn a_large_file_comes_back_as_it_was_stored(place: Place) {
     let [object] = &listed[..] else {
         panic!("{listed:?}")
     };
-    let part = SnapshotPart::File(Encoding::Identity);
+    let part = SnapshotPart::Rendition(RenditionKind::file(Encoding::Identity));
     assert_eq!(object.snapshot, Some((name, part)));
     assert_eq!((&object.key, object.bytes), (&stored.key, LARGE as u64));
     let age = Utc::now() - object.last_modified;
@@ -57,7 +65,11 @@ pub(super) async fn each_rendition_unwraps_to_the_file_and_says_what_it_is(place
     ] {
         let file = place.directory.path().join("text");
         std::fs::write(&file, &text).unwrap();
-        let stored = place.store.put(&name, encoding, &file).await.unwrap();
+        let stored = place
+            .store
+            .put(&name, RenditionKind::file(encoding), &file)
+            .await
+            .unwrap();
         let copy = place.directory.path().join("copy");
         let fetched = place.store.fetch(&stored.key, &copy).await.unwrap();
         assert_eq!(
@@ -139,7 +151,7 @@ pub(super) async fn a_signed_url_reads_its_object_until_it_expires(place: Place)
     let file = place.file(10_000, 3);
     let stored = place
         .store
-        .put(&name, Encoding::Identity, &file)
+        .put(&name, RenditionKind::file(Encoding::Identity), &file)
         .await
         .unwrap();
     let Some(server) = &place.server else {

@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 use seedbed_protocol::{
     Attempt, JobId, StoreId,
-    manifest::Encoding,
+    manifest::{Encoding, RenditionKind},
     snapshots::{SnapshotPart, latest_key},
 };
 
@@ -12,8 +12,10 @@ use super::place::Place;
 pub(super) async fn the_latest_copy_is_never_replaced_by_an_older_job(place: Place) {
     let store = StoreId::new("A shop").unwrap();
     let key = |part| latest_key(&store, part);
-    let plain = key(SnapshotPart::File(Encoding::Identity));
-    let gzip = key(SnapshotPart::File(Encoding::Gzip));
+    let plain = key(SnapshotPart::Rendition(RenditionKind::file(
+        Encoding::Identity,
+    )));
+    let gzip = key(SnapshotPart::Rendition(RenditionKind::file(Encoding::Gzip)));
     let (older, newer) = (JobId::new(), JobId::new());
     let both = [Encoding::Gzip, Encoding::Identity];
     let snapshot = async |job, attempt, renditions: &[Encoding], content| {
@@ -65,6 +67,9 @@ pub(super) async fn jobs_that_finish_together_leave_the_newest_as_latest(place: 
     let latest = latest_key(&store, SnapshotPart::Manifest);
     let latest = place.store.get_manifest(&latest).await.unwrap();
     assert_eq!(latest.job_id, snapshots[3].job_id);
-    let plain = latest_key(&store, SnapshotPart::File(Encoding::Identity));
+    let plain = latest_key(
+        &store,
+        SnapshotPart::Rendition(RenditionKind::file(Encoding::Identity)),
+    );
     assert_eq!(place.content(&plain).await, b"content 3");
 }

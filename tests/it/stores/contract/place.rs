@@ -9,7 +9,7 @@ use chrono::Utc;
 use futures::TryStreamExt;
 use seedbed_protocol::{
     Attempt, JobId, RunId, StoreId,
-    manifest::{Checkpoint, Download, Encoding, Manifest, Notes, Origin},
+    manifest::{Checkpoint, Download, Encoding, Manifest, Notes, Origin, RenditionKind},
     objects::PART_BYTES,
     snapshots::{SnapshotName, SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy},
 };
@@ -31,7 +31,7 @@ impl Place {
         let directory = tempfile::tempdir().unwrap();
         let config = SnapshotsConfig {
             url: format!("file:{}", directory.path().join("snapshots").display()),
-            renditions: vec![Encoding::Identity],
+            renditions: vec![RenditionKind::file(Encoding::Identity)],
             latest: false,
             unreadable_rows: UnreadableRowsPolicy::Warn,
         };
@@ -106,7 +106,11 @@ impl Place {
         for &encoding in renditions {
             let file = self.directory.path().join("content");
             std::fs::write(&file, content).unwrap();
-            let rendition = self.store.put(&name, encoding, &file).await.unwrap();
+            let rendition = self
+                .store
+                .put(&name, RenditionKind::file(encoding), &file)
+                .await
+                .unwrap();
             manifest.renditions.push(rendition);
         }
         self.store.put_manifest(&name, &manifest).await.unwrap();
@@ -133,6 +137,7 @@ pub(super) fn manifest(store: &str, job_id: JobId, attempt: Attempt) -> Manifest
         download: Download::default(),
         steps: Vec::new(),
         trace_id: None,
+        forms: Vec::new(),
         notes: Notes::default(),
     }
 }

@@ -1,13 +1,13 @@
 //! Snapshots, as the API answers them.
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::manifest::{self, Encoding, Manifest};
+use seedbed_protocol::manifest::{self, Encoding, Form, Manifest};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     catalog::{SnapshotRecord, SnapshotState},
-    http::download::Encodings,
+    http::download::{Encodings, Forms},
 };
 
 /// One snapshot.
@@ -50,9 +50,11 @@ struct Table {
     rows: u64,
 }
 
-/// One file of a snapshot.
+/// One stored object of a snapshot.
 #[derive(Debug, Serialize, ToSchema)]
 struct Rendition {
+    #[schema(value_type = Forms)]
+    form: Form,
     #[schema(value_type = Encodings)]
     encoding: Encoding,
     bytes: u64,
@@ -87,6 +89,7 @@ impl From<SnapshotRecord> for Snapshot {
         let Manifest {
             tables,
             renditions,
+            forms,
             steps,
             download,
             ..
@@ -108,7 +111,11 @@ impl From<SnapshotRecord> for Snapshot {
             schema_fingerprint: manifest.schema_fingerprint,
             powersync_endpoint: manifest.powersync_endpoint,
             tables: tables.into_iter().map(Table::from).collect(),
-            renditions: renditions.into_iter().map(Rendition::from).collect(),
+            renditions: renditions
+                .into_iter()
+                .chain(forms)
+                .map(Rendition::from)
+                .collect(),
             steps: steps.into_iter().map(Step::from).collect(),
             download: download.into(),
             trace_id: manifest.trace_id,
@@ -129,6 +136,7 @@ impl From<manifest::TableRows> for Table {
 impl From<manifest::Rendition> for Rendition {
     fn from(rendition: manifest::Rendition) -> Self {
         Self {
+            form: rendition.form,
             encoding: rendition.encoding,
             bytes: rendition.bytes,
             sha256: rendition.sha256,

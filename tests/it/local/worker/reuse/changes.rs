@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use seedbed_protocol::manifest::{Encoding, FullReason, Way};
+use seedbed_protocol::manifest::{Encoding, FullReason, RenditionKind, Way};
 use seedbed_protocol::message::EventKind;
 use seedbed_worker::settings::WorkerSettings;
 use serde_json::{Value, json};
@@ -162,7 +162,8 @@ async fn compressed_snapshots_are_started_from_as_well() {
         vec![Encoding::Gzip, Encoding::Identity],
     ] {
         let change = |settings: &mut WorkerSettings| {
-            settings.snapshots.renditions = encodings;
+            let kinds = encodings.into_iter().map(RenditionKind::file);
+            settings.snapshots.renditions = kinds.collect();
         };
         let mut pipeline = Pipeline::start_with(&service, change).await;
         let first = pipeline.seed(STORE).await.unwrap();

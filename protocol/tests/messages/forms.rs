@@ -1,0 +1,73 @@
+//! Forms other than the file, and digests of what objects hold: they came later than the layout of messages.
+
+use seedbed_protocol::{
+    broker::Message, digest::Hashed, manifest::*, message::*, telemetry::trace::TraceContext,
+};
+use serde_json::{Value, json};
+
+use crate::fixtures::*;
+
+#[test]
+fn forms_and_digests_travel_as_a_header_that_older_readers_ignore() {
+    let mut whole = manifest();
+    with_forms(&mut whole);
+    let completed = |manifest: &Manifest| {
+        event(EventKind::Completed {
+            manifest: Box::new(manifest.clone()),
+        })
+    };
+    // The body is the one that version 2 always was.
+    let message = Message::event(&completed(&whole), TraceContext::default()).unwrap();
+    assert_eq!(message.body, golden("v2-event-completed", &[]));
+    assert_eq!(message.decode(), Ok(completed(&whole)));
+    let job = |manifest: &Manifest| SeedJob {
+        start: Start::Base(Box::new(manifest.clone().into())),
+        ..job()
+    };
+    let message = Message::job(&job(&whole), TraceContext::default()).unwrap();
+    assert_eq!(message.body, golden("v2-job", &[]));
+    assert_eq!(message.decode(), Ok(job(&whole)));
+    // One of an older program has none of it.
+    let bare = Message::job(&job(&manifest()), TraceContext::default()).unwrap();
+    assert_eq!(bare.decode(), Ok(job(&manifest())));
+}
+
+/// Adds what a manifest has since there are other forms than the file.
+fn with_forms(manifest: &mut Manifest) {
+    let unpacked = |digits: &str| Hashed {
+        bytes: 1_234_567,
+        sha256: digits.repeat(32),
+    };
+    let file = &mut manifest.renditions[0];
+    file.unpacked = Some(unpacked("cd"));
+    manifest.forms = vec![Rendition {
+        form: Form::Compact,
+        encoding: Encoding::Gzip,
+        key: "7/01900000-0000-7000-8000-000000000002-1.compact.sqlite.gz".to_owned(),
+        bytes: 45_678,
+        sha256: "ef".repeat(32),
+        unpacked: Some(unpacked("01")),
+        finish: Some(1),
+    }];
+}
+
+#[test]
+fn a_manifest_with_forms_is_written_as_before_and_older_readers_see_the_file_alone() {
+    let mut manifest = manifest();
+    with_forms(&mut manifest);
+    let json = serde_json::to_vec_pretty(&manifest).unwrap();
+    let golden = golden("manifest.json", &json);
+    assert_eq!(
+        serde_json::from_slice::<Manifest>(&golden).unwrap(),
+        manifest
+    );
+    assert_eq!(String::from_utf8(json), String::from_utf8(golden.clone()));
+    let written: Value = serde_json::from_slice(&golden).unwrap();
+    let keys: Vec<_> = written["renditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| &r["key"])
+        .collect();
+    assert_eq!(keys, [&json!(manifest.renditions[0].key)]);
+}
