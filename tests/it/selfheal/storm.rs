@@ -37,17 +37,19 @@ async fn every_store_ends_with_one_good_snapshot_whatever_breaks() {
         cluster,
         workers,
         servers,
+        revivals,
         ..
     } = world;
     stop(servers).await;
     stop(workers).await;
     assert_no_work_directory_is_left(&cluster);
     println!(
-        "{stores} stores, {faults} faults in {:.0?}, {} failed requests to the object store, {} streams; all was quiet after {:.1?}\n{report}",
+        "{stores} stores, {faults} faults in {:.0?}, {} failed requests to the object store, {} streams; all was quiet after {:.1?}; RabbitMQ ended {} times by itself\n{report}",
         started.elapsed(),
         cluster.objects.as_ref().map_or(0, |o| o.faults.failed()),
         cluster.service.metrics().total.streams,
         quiet,
+        revivals.into_inner(),
     );
 }
 
@@ -77,6 +79,7 @@ async fn quiet_down(world: &mut World) -> Duration {
     let started = Instant::now();
     let catalog = world.cluster.catalog().await;
     loop {
+        world.revive_rabbitmq();
         let jobs = catalog.jobs_in_flight(100).await.unwrap();
         let runs = catalog.runs(10_000).await.unwrap();
         let unfinished = runs.iter().filter(|run| run.finished_at.is_none());

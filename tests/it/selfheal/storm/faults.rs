@@ -78,31 +78,32 @@ fn delete_queue(world: &World, dice: &mut StdRng) {
     let queue = Queue::ALL[dice.random_range(0..Queue::ALL.len())].to_string();
     let vhost = ["--vhost", world.vhost()];
     let delete = ["delete_queue", &queue];
-    world.cluster.rabbitmq.ctl(&[vhost, delete].concat());
+    world.ctl(&[vhost, delete].concat());
 }
 
 /// With all queues and what is in them. Made again at once, as whoever deleted it by mistake would.
 fn delete_vhost(world: &World) {
-    let rabbitmq = &world.cluster.rabbitmq;
-    rabbitmq.ctl(&["delete_vhost", world.vhost()]);
-    rabbitmq.add_vhost(world.vhost());
-    rabbitmq.allow("guest", world.vhost());
+    world.ctl(&["delete_vhost", world.vhost()]);
+    world.ctl(&["add_vhost", world.vhost()]);
+    allow_everything(world);
 }
 
 async fn revoke_permissions(world: &World) {
-    let rabbitmq = &world.cluster.rabbitmq;
-    rabbitmq.ctl(&["clear_permissions", "--vhost", world.vhost(), "guest"]);
+    world.ctl(&["clear_permissions", "--vhost", world.vhost(), "guest"]);
     // What a connection was allowed is remembered until it ends.
-    rabbitmq.drop_connections();
+    world.ctl(&["close_all_connections", "dropped by the storm"]);
     sleep(outage()).await;
-    rabbitmq.allow("guest", world.vhost());
+    allow_everything(world);
+}
+
+fn allow_everything(world: &World) {
+    let vhost = ["--vhost", world.vhost()];
+    let allow = ["set_permissions", "guest", ".*", ".*", ".*"];
+    world.ctl(&[&allow[..1], &vhost, &allow[1..]].concat());
 }
 
 async fn raise_memory_alarm(world: &World) {
-    let watermark = |level| {
-        let rabbitmq = &world.cluster.rabbitmq;
-        rabbitmq.ctl(&["set_vm_memory_high_watermark", level]);
-    };
+    let watermark = |level| world.ctl(&["set_vm_memory_high_watermark", level]);
     watermark("0.00001");
     sleep(outage()).await;
     watermark("0.6");
