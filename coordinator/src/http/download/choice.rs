@@ -55,6 +55,9 @@ impl Wanted {
 /// Whether finishing was tested with a version of the core extension, such as `0.5.3` or `0.5.3/8f2a4bc1`.
 fn is_tested(core: &str) -> bool {
     let (version, _commit) = core.split_once('/').unwrap_or((core, ""));
-    let tested = Finishing::current().core_versions;
-    tested.iter().any(|tested| tested == version)
+    let finishing = Finishing::current();
+    finishing
+        .core_versions
+        .iter()
+        .any(|tested| tested == version)
 }
