@@ -18,7 +18,7 @@ use seedbed_protocol::{
 use seedbed_worker::{
     oplog::{Schema, SchemaError},
     snapshot::{
-        forms::{CompactCheck, FormError},
+        forms::{FormCheck, FormError},
         verify::{Expected, SnapshotFile, VerifyError as SnapshotError},
     },
 };
@@ -76,7 +76,20 @@ pub enum VerifyError {
 impl VerifyError {
     /// Returns whether a person has to change the settings before it can succeed.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Schema(_))
+        match self {
+            Self::Schema(_) => true,
+            Self::Catalog(error) => error.is_usage(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether nothing was verified, and the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Catalog(error) => error.is_transient(),
+            Self::Snapshots(error) => error.is_transient(),
+            _ => false,
+        }
     }
 }
 
@@ -191,25 +204,17 @@ impl Verifier {
         Ok(verified)
     }
 
-    /// Finishes a copy of a compact file as a device does, and compares it with the verified `file`.
+    /// Does with a form what a device does, and compares the result with the verified `file`.
     async fn verify_form(
         &self,
         form: Form,
         object: &Unpacked,
         file: &Path,
     ) -> Result<(), VerifyError> {
-        let copy = object.copies.path().join("finished.sqlite");
-        let checked = match form {
-            Form::Compact => {
-                let copied = tokio::fs::copy(&object.path, &copy).await;
-                copied.map_err(|source| object.not_copied(source))?;
-                let (schema, file) = (self.schema.clone(), file.to_owned());
-                let check = move || CompactCheck::open(&copy, &file, &schema)?.run();
-                blocking(&object.location, check).await?
-            }
-            // No worker makes one.
-            Form::File | Form::Stream => Ok(()),
-        };
+        let scratch = object.copies.path().join("finished.sqlite");
+        let (schema, file, path) = (self.schema.clone(), file.to_owned(), object.path.clone());
+        let check = move || FormCheck::open(form, &path, &file, &scratch, &schema)?.run();
+        let checked = blocking(&object.location, check).await?;
         checked.map_err(|source| VerifyError::BadForm {
             file: object.location.clone(),
             source,

@@ -51,6 +51,10 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
                     form: Form::Compact,
                     encoding: Encoding::Gzip,
                 },
+                RenditionKind {
+                    form: Form::Stream,
+                    encoding: Encoding::Zstd,
+                },
             ],
             latest: false,
             unreadable_rows: UnreadableRowsPolicy::Warn,

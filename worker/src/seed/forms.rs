@@ -16,27 +16,32 @@ use super::{
 use crate::{
     oplog::Schema,
     settings::WorkerSettings,
-    snapshot::forms::{CompactCheck, FormError, write_compact},
+    snapshot::forms::{FormCheck, write_compact, write_stream},
 };
 
 /// The compact form, in a job's directory.
 const COMPACT_FILE: &str = "compact.sqlite";
 
-/// A copy of it, which is finished.
+/// The stream form.
+const STREAM_FILE: &str = "stream.ndjson";
+
+/// What a device makes of a form.
 const FINISHED_FILE: &str = "finished.sqlite";
 
 /// What is made of each verified file.
 pub(super) struct Forms {
-    compact: bool,
+    wanted: Vec<Form>,
     /// The jobs whose forms are compared.
     sample: Sample,
 }
 
 impl Forms {
     pub(super) fn new(settings: &WorkerSettings) -> Self {
-        let mut kinds = settings.snapshots.renditions.iter();
+        let kinds = &settings.snapshots.renditions;
+        let is_wanted = |form: &Form| kinds.iter().any(|kind| kind.form == *form);
+        let others = [Form::Compact, Form::Stream].into_iter();
         Self {
-            compact: kinds.any(|kind| kind.form == Form::Compact),
+            wanted: others.filter(is_wanted).collect(),
             sample: Sample::new(settings.verify.forms_every),
         }
     }
@@ -51,39 +56,44 @@ impl Forms {
         directory: &JobDirectory,
         checkpoint: &Checkpoint,
     ) -> Result<HashMap<Form, PathBuf>, SeedError> {
-        let mut forms = HashMap::from([(Form::File, file.clone())]);
-        if self.compact {
-            let compact = directory.file(COMPACT_FILE);
-            let (from, to) = (file.clone(), compact.clone());
-            let writing = blocking(move || write_compact(&from, &to));
-            steps.run("compact", writing).await?;
-            if self.sample.picks(checkpoint.generation()) {
-                let finished = directory.file(FINISHED_FILE);
-                let checking = check_compact(schema, &compact, &file, finished);
-                steps.run("forms", checking).await?;
-            }
-            forms.insert(Form::Compact, compact);
+        let mut forms = HashMap::new();
+        for &form in &self.wanted {
+            let (step, name) = match form {
+                Form::Stream => ("stream", STREAM_FILE),
+                _ => ("compact", COMPACT_FILE),
+            };
+            let target = directory.file(name);
+            let (from, to, checkpoint) = (file.clone(), target.clone(), checkpoint.clone());
+            let writing = blocking(move || match form {
+                Form::Stream => write_stream(&from, &checkpoint, &to),
+                _ => write_compact(&from, &to),
+            });
+            steps.run(step, writing).await?;
+            forms.insert(form, target);
         }
+        if !forms.is_empty() && self.sample.picks(checkpoint.generation()) {
+            let finished = directory.file(FINISHED_FILE);
+            let checking = check(schema, &forms, &file, &finished);
+            steps.run("forms", checking).await?;
+        }
+        forms.insert(Form::File, file);
         Ok(forms)
     }
 }
 
-/// Finishes a copy of a compact file, at `finished`, and compares it with the file.
-async fn check_compact(
+/// Does with each form what a device does, in a database at `finished`, and compares the result with the file.
+async fn check(
     schema: &Schema,
-    compact: &Path,
+    forms: &HashMap<Form, PathBuf>,
     file: &Path,
-    finished: PathBuf,
+    finished: &Path,
 ) -> Result<(), SeedError> {
-    let copied = tokio::fs::copy(compact, &finished).await;
-    copied.map_err(|source| FormError::Write {
-        path: finished.clone(),
-        source,
-    })?;
-    let check = CompactCheck::open(&finished, file, schema)?;
-    let _interrupt = check.interrupt();
-    blocking(move || check.run()).await?;
-    // It takes as much room as the file.
-    let _ = tokio::fs::remove_file(finished).await;
+    for (&form, path) in forms {
+        let check = FormCheck::open(form, path, file, finished, schema)?;
+        let _interrupt = check.interrupt();
+        blocking(move || check.run()).await?;
+        // It takes as much room as the file.
+        let _ = tokio::fs::remove_file(finished).await;
+    }
     Ok(())
 }

@@ -297,6 +297,10 @@ impl<'a> Attempt<'a> {
         let target = file.clone();
         let vacuuming = blocking(move || write(connection, dense, &target));
         self.steps.run("vacuum", vacuuming).await?;
+        // Other forms need the room of what it was made of.
+        for made_of in [SYNC_FILE, BASE_FILE] {
+            let _ = std::fs::remove_file(directory.file(made_of));
+        }
         let verifying = async {
             let file = SnapshotFile::open(&file)?;
             let _interrupts = file.interrupts();

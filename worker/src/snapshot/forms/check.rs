@@ -1,35 +1,51 @@
-//! Checks that a compact file becomes what the file is, when it is finished as a device finishes it.
+//! Checks that a form becomes what the file is, when a device does with it what it is for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use seedbed_protocol::manifest::Finishing;
+use seedbed_protocol::manifest::{Finishing, Form};
 
-use super::{compare::compare, error::FormError, finishing::finish};
+use super::{compare::compare, error::FormError, finishing::finish, replay::replay};
 use crate::{
     oplog::{InterruptOnDrop, Schema, initialize, open_alone},
     snapshot::verify::check_traces,
 };
 
-/// SQLite's page cache while a compact file is finished, in KiB.
+/// SQLite's page cache while a form is finished or replayed, in KiB.
 const CACHE_KIB: u32 = 16 * 1024;
 
-/// A compact file under check.
-pub struct CompactCheck {
+/// A form under check.
+pub struct FormCheck {
     connection: Connection,
+    /// The stream to replay; `None` if the database is a compact file to finish.
+    stream: Option<PathBuf>,
     schema: Schema,
 }
 
-impl CompactCheck {
-    /// Opens a compact file, which the check turns into something else: it has to be a copy.
+impl FormCheck {
+    /// Opens the check of a form, unpacked at `path`, against the verified `file`. Makes a database at `scratch`, as large as
+    /// the file, which the caller removes.
     ///
     /// # Errors
-    /// [`FormError`] when it cannot be opened.
-    pub fn open(copy: &Path, file: &Path, schema: &Schema) -> Result<Self, FormError> {
-        let connection = open_alone(copy, CACHE_KIB)?;
+    /// [`FormError`] when one cannot be opened.
+    pub fn open(
+        form: Form,
+        path: &Path,
+        file: &Path,
+        scratch: &Path,
+        schema: &Schema,
+    ) -> Result<Self, FormError> {
+        if form != Form::Stream {
+            std::fs::copy(path, scratch).map_err(|source| FormError::Write {
+                path: scratch.to_owned(),
+                source,
+            })?;
+        }
+        let connection = open_alone(scratch, CACHE_KIB)?;
         connection.execute("ATTACH ?1 AS file", [file.to_string_lossy()])?;
         Ok(Self {
             connection,
+            stream: (form == Form::Stream).then(|| path.to_owned()),
             schema: schema.clone(),
         })
     }
@@ -39,18 +55,40 @@ impl CompactCheck {
         InterruptOnDrop::of(&self.connection)
     }
 
-    /// Finishes the copy and compares it with the file, row by row. Blocks.
+    /// Finishes or replays the form, and compares the result with the file, row by row. Blocks.
     ///
     /// # Errors
     /// [`FormError`] names the first thing that is wrong.
     pub fn run(self) -> Result<(), FormError> {
         let connection = &self.connection;
-        check_contents(connection)?;
-        initialize(connection)?;
-        create_app_tables(connection)?;
-        finish(connection, &self.schema.start_payload().to_string())?;
-        compare(connection, self.schema.raw_tables())
+        let schema = self.schema.start_payload().to_string();
+        let form = match &self.stream {
+            None => {
+                check_contents(connection)?;
+                initialize(connection)?;
+                create_app_tables(connection)?;
+                finish(connection, &schema)?;
+                Form::Compact
+            }
+            Some(stream) => {
+                initialize(connection)?;
+                create_app_tables(connection)?;
+                take_what_no_stream_has(connection)?;
+                replay(connection, stream, &schema)?;
+                Form::Stream
+            }
+        };
+        compare(connection, form, self.schema.raw_tables())
     }
+}
+
+/// Copies what a device's own SDK writes: the subscriptions that the app asks for, and the marker of the keys' format.
+fn take_what_no_stream_has(connection: &Connection) -> Result<(), FormError> {
+    connection.execute_batch(
+        "INSERT INTO main.ps_stream_subscriptions SELECT * FROM file.ps_stream_subscriptions WHERE ttl IS NOT NULL;
+         INSERT INTO main.ps_kv SELECT * FROM file.ps_kv",
+    )?;
+    Ok(())
 }
 
 /// Refuses what a device would keep without knowing it.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use rusqlite::{Connection, Statement, types::ValueRef};
+use seedbed_protocol::manifest::Form;
 
 use super::error::FormError;
 use crate::oplog::{RawTable, quoted};
@@ -15,7 +16,7 @@ const FILE: &str = "file";
 
 /// What two good files of one snapshot need not have in common: by table, the columns that say when, and the rows that say
 /// who.
-const DIFFERENT: [(&str, &[&str], &str); 3] = [
+const DIFFERENT: [Different; 3] = [
     ("ps_kv", &[], "key <> 'client_id'"),
     ("ps_sync_state", &["last_synced_at"], "true"),
     (
@@ -25,6 +26,23 @@ const DIFFERENT: [(&str, &[&str], &str); 3] = [
     ),
 ];
 
+/// The same for a file that was downloaded as another stream: rows are numbered anew, and counts are the service's.
+const DIFFERENT_IN_A_STREAM: [Different; 2] = [
+    (
+        "ps_stream_subscriptions",
+        &["id", "expires_at", "last_synced_at"],
+        "true",
+    ),
+    (
+        "ps_buckets",
+        &["id", "count_at_last", "count_since_last", "downloaded_size"],
+        "true",
+    ),
+];
+
+/// A table, its columns that are not compared, and which rows are.
+type Different = (&'static str, &'static [&'static str], &'static str);
+
 /// Compares the database that `connection` has open with the one that is attached to it as `file`. Blocks.
 ///
 /// The app's own tables are compared by their rows if the statements of a raw table fill every column, and else by their
@@ -32,7 +50,11 @@ const DIFFERENT: [(&str, &[&str], &str); 3] = [
 ///
 /// # Errors
 /// [`FormError`] names the first thing that differs.
-pub(super) fn compare(connection: &Connection, raw_tables: &[RawTable]) -> Result<(), FormError> {
+pub(super) fn compare(
+    connection: &Connection,
+    form: Form,
+    raw_tables: &[RawTable],
+) -> Result<(), FormError> {
     let (ours, theirs) = (objects(connection, "main")?, objects(connection, FILE)?);
     for (name, sql) in &theirs {
         let how = match ours.get(name) {
@@ -40,10 +62,10 @@ pub(super) fn compare(connection: &Connection, raw_tables: &[RawTable]) -> Resul
             Some(_) => "another one",
             None => "missing",
         };
-        return Err(object(name, how));
+        return Err(object(form, name, how));
     }
     if let Some(name) = ours.keys().find(|name| !theirs.contains_key(*name)) {
-        return Err(object(name, "not in the file"));
+        return Err(object(form, name, "not in the file"));
     }
     let hasher = RandomState::new();
     for table in tables(connection)? {
@@ -52,9 +74,9 @@ pub(super) fn compare(connection: &Connection, raw_tables: &[RawTable]) -> Resul
             .and_then(Option::as_deref)
             .unwrap_or_default();
         if table.starts_with("ps_") || is_filled(&table, sql, raw_tables) {
-            compare_rows(connection, &table, &hasher)?;
+            compare_rows(connection, form, &table, &hasher)?;
         } else {
-            compare_numbers(connection, &table)?;
+            compare_numbers(connection, form, &table)?;
         }
     }
     Ok(())
@@ -79,9 +101,9 @@ fn is_filled(table: &str, sql: &str, raw_tables: &[RawTable]) -> bool {
         && !by_sqlite.iter().any(|word| sql.contains(word))
 }
 
-fn object(name: &str, how: &'static str) -> FormError {
-    let name = name.to_owned();
-    FormError::Object { name, how }
+fn object(form: Form, name: &str, how: &'static str) -> FormError {
+    let (form, name) = (form.name(), name.to_owned());
+    FormError::Object { form, name, how }
 }
 
 /// Returns what a database consists of, by name; without SQLite's own. A renamed table has quotes around its name.
@@ -99,11 +121,13 @@ fn objects(
 
 fn compare_rows(
     connection: &Connection,
+    form: Form,
     table: &str,
     hasher: &RandomState,
 ) -> Result<(), FormError> {
-    let (columns, rows) = compared(connection, table)?;
+    let (columns, rows) = compared(connection, form, table)?;
     let select = |database: &str| {
+        let columns = columns.replace(DATABASE, database);
         let table = quoted(table);
         format!("SELECT {columns} FROM {database}.{table} NOT INDEXED WHERE {rows}")
     };
@@ -121,6 +145,7 @@ fn compare_rows(
         connection.query_row(&sql, [], |row| row.get(0))
     };
     Err(FormError::Rows {
+        form: form.name(),
         table: table.to_owned(),
         rows: theirs.rows,
         missing: only(FILE, "main")?,
@@ -128,7 +153,7 @@ fn compare_rows(
     })
 }
 
-fn compare_numbers(connection: &Connection, table: &str) -> Result<(), FormError> {
+fn compare_numbers(connection: &Connection, form: Form, table: &str) -> Result<(), FormError> {
     let count = |database: &str| {
         let count = format!("SELECT count(*) FROM {database}.{}", quoted(table));
         connection.query_row(&count, [], |row| row.get::<_, u64>(0))
@@ -138,6 +163,7 @@ fn compare_numbers(connection: &Connection, table: &str) -> Result<(), FormError
         return Ok(());
     }
     Err(FormError::Rows {
+        form: form.name(),
         table: table.to_owned(),
         rows,
         missing: rows.saturating_sub(ours),
@@ -145,9 +171,20 @@ fn compare_numbers(connection: &Connection, table: &str) -> Result<(), FormError
     })
 }
 
+/// Stands for the database in the columns of [`compared`].
+const DATABASE: &str = "{database}";
+
 /// Returns the columns of a table that are compared, and the rows, as SQL.
-fn compared(connection: &Connection, table: &str) -> Result<(String, String), rusqlite::Error> {
-    let different = DIFFERENT.iter().find(|(name, ..)| *name == table);
+fn compared(
+    connection: &Connection,
+    form: Form,
+    table: &str,
+) -> Result<(String, String), rusqlite::Error> {
+    let in_stream = DIFFERENT_IN_A_STREAM
+        .iter()
+        .filter(|_| form == Form::Stream);
+    let mut different = in_stream.chain(&DIFFERENT);
+    let different = different.find(|(name, ..)| *name == table);
     let (ignored, rows) =
         different.map_or((&[][..], "true"), |&(_, columns, rows)| (columns, rows));
     let mut columns = connection.prepare("SELECT name FROM pragma_table_info(?1, 'file')")?;
@@ -157,7 +194,13 @@ fn compared(connection: &Connection, table: &str) -> Result<(String, String), ru
     let columns = columns
         .iter()
         .filter(|column| !ignored.contains(&column.as_str()))
-        .map(|column| quoted(column));
+        .map(|column| match (form, table, column.as_str()) {
+            // Buckets are numbered in the order in which they come.
+            (Form::Stream, "ps_oplog", "bucket") => {
+                format!("(SELECT name FROM {DATABASE}.ps_buckets WHERE id = bucket)")
+            }
+            _ => quoted(column),
+        });
     Ok((columns.collect::<Vec<_>>().join(", "), rows.to_owned()))
 }
 

@@ -16,6 +16,22 @@ pub enum FormError {
         path: PathBuf,
         source: std::io::Error,
     },
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// The core extension refuses a line of a stream.
+    #[error("the stream cannot be applied: line {line}: {source}")]
+    Line {
+        /// Its number, from 1.
+        line: usize,
+        source: DatabaseError,
+    },
+    /// A stream would never be left by an SDK.
+    #[error("the stream does not end with {{\"token_expires_in\":0}}")]
+    Unended,
     /// The compact file holds what a device has to make by itself.
     #[error("the compact file has {0}, which a device could not finish")]
     NotCompact(String),
@@ -39,10 +55,12 @@ pub enum FormError {
     },
     /// Rows differ.
     #[error(
-        "the finished compact file differs from the file in table {table:?}: {missing} of {rows} rows are missing or \
+        "the {form} form differs from the file in table {table:?}: {missing} of {rows} rows are missing or \
          differ, {extra} are not in the file"
     )]
     Rows {
+        /// The form's name.
+        form: &'static str,
         table: String,
         /// How many the file has.
         rows: u64,
@@ -50,15 +68,22 @@ pub enum FormError {
         extra: u64,
     },
     /// A table, an index, a view or a trigger differs.
-    #[error("the finished compact file differs from the file: {name:?} is {how}")]
-    Object { name: String, how: &'static str },
+    #[error("the {form} form differs from the file: {name:?} is {how}")]
+    Object {
+        /// The form's name.
+        form: &'static str,
+        name: String,
+        how: &'static str,
+    },
 }
 
 impl FormError {
     /// Returns whether another attempt could help. A difference is as transient as one that verification finds.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Database(error) | Self::Step { source: error, .. } => error.is_transient(),
+            Self::Database(error)
+            | Self::Step { source: error, .. }
+            | Self::Line { source: error, .. } => error.is_transient(),
             _ => true,
         }
     }

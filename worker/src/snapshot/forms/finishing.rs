@@ -14,8 +14,8 @@ use crate::oplog::{DatabaseError, initialize, open_in_memory};
 pub fn finish(connection: &Connection, schema: &str) -> Result<(), FormError> {
     let finishing = Finishing::current();
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let steps = finishing.steps.iter();
-    let ran: Result<(), FormError> = steps.map(|step| run(connection, step, schema)).collect();
+    let mut steps = finishing.steps.iter();
+    let ran = steps.try_for_each(|step| run(connection, step, schema));
     connection.execute_batch(if ran.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
     ran
 }
