@@ -120,6 +120,8 @@ install_for() {
       install_node
       # The SDKs' peers, whole mobile platforms, are not needed for types.
       install_npm client tests/client --legacy-peer-deps
+      # For the core extensions in them.
+      install_npm cores tests/cores --legacy-peer-deps --omit=optional
       install_npm dashboard tests/dashboard
       install_python schemathesis schemathesis==4.32.5
       ;;

@@ -2,6 +2,7 @@
 
 mod api;
 mod clients;
+mod cores;
 mod dashboard;
 mod download;
 mod limits;
