@@ -286,14 +286,15 @@ async fn the_stream_is_one_checkpoint_that_an_sdk_applies_and_leaves() {
     assert_eq!(puts, ROWS as usize);
     assert_eq!(lines.last().unwrap(), r#"{"token_expires_in":0}"#);
 
-    let cases: [(&str, fn(&mut Vec<String>)); 4] = [
+    type Change = fn(&mut Vec<String>);
+    let cases: [(&str, Change); 4] = [
         ("does not end with", |lines| drop(lines.pop())),
         ("line 3", |lines| drop(lines.remove(1))),
         ("differs from the file", |lines| {
-            drop(lines.remove(lines.len() - 2))
+            drop(lines.remove(lines.len() - 2));
         }),
         ("1 of 400", |lines| {
-            lines[1] = lines[1].replacen(r#"\"name\":\""#, r#"\"name\":\"x"#, 1)
+            lines[1] = lines[1].replacen(r#"\"name\":\""#, r#"\"name\":\"x"#, 1);
         }),
     ];
     for (number, (expected, change)) in cases.into_iter().enumerate() {
