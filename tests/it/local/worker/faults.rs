@@ -305,7 +305,8 @@ async fn a_token_that_expires_in_the_middle_is_renewed() {
     })
     .await;
     let manifest = pipeline.seed("7").await.unwrap();
-    assert_eq!(manifest.download.connections, 2);
+    let streams = service.metrics().total.streams;
+    assert!(streams >= 2, "{streams}: it was opened again");
     assert_eq!(manifest.download.operations, u64::from(ROWS));
     same_rows(&service, "7", &pipeline.file(&manifest));
 }
