@@ -21,7 +21,7 @@ is_group() { [[ " $groups " == *" $1 "* ]]; }
 
 cd "$(dirname "$(readlink -f "$0")")/.."
 . deploy/install.sh
-tools=$PWD/target/test-tools
+tools=$(readlink -m target/test-tools)
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR-never}
 # One Node and one npm for all tests, whatever the machine has.
 export PATH="$tools/bin:$PATH"
