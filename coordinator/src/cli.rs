@@ -1,7 +1,7 @@
 //! The program `seedbed`: its command line, and all that it prints.
 //!
 //! In: arguments, settings and signals. Out: tables, progress and errors for people, or JSON lines for machines, and an exit
-//! code (`args` has the list). This is the top floor: nothing below prints. What a kill leaves is
+//! code (`exit` has the table). This is the top floor: nothing below prints. What a kill leaves is
 //! said by the room that does the work.
 
 mod args;
@@ -11,6 +11,7 @@ mod connect;
 mod dispatch;
 mod exit;
 mod output;
+mod patience;
 mod progress;
 
 pub use self::{

@@ -11,6 +11,7 @@
 //!
 //! Rooms, the lowest floor first; each uses only lower floors, those above it in this list:
 //!
+//! * `outage`: which errors of databases pass.
 //! * [`catalog`], [`settings`], `metrics`.
 //! * [`source`]: the list of stores. [`upkeep`]: garbage collection, rebuilding, verifying.
 //! * [`runs`]: lists, publishes, records, controls and supervises.
@@ -26,6 +27,7 @@ pub mod catalog;
 pub mod cli;
 pub mod http;
 mod metrics;
+mod outage;
 pub mod programs;
 pub mod runs;
 pub mod settings;

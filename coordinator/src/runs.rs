@@ -25,15 +25,15 @@ mod record;
 mod supervise;
 mod trigger;
 
-pub(crate) use self::queues::Gauges;
+pub(crate) use self::queues::{Gauges, if_broker_answers};
 pub use self::{
     control::{Cancelled, Runs},
-    error::RunError,
+    error::{RecordError, RunError},
     job::{JobMaker, Misfit},
     list::{StoreFilter, StoreList},
     publish::{Published, Publisher},
     queues::{DeadLetters, Fleet, Parked, Standing, Untaken},
-    record::{RecordError, Recorder},
+    record::Recorder,
     supervise::{LostAfter, Supervisor},
     trigger::{Answer, Asked, Demand, Reseeder, keep_schedule},
 };

@@ -179,7 +179,7 @@ fn commands_that_only_read_make_no_catalog() {
     let seedbed = Seedbed::new();
     for arguments in [&["status"][..], &["snapshots"], &["verify", "7"]] {
         let (code, _, error) = seedbed.run(arguments);
-        assert_eq!(code, 1, "{error}");
+        assert_eq!(code, 3, "{error}");
         assert!(error.contains("seedbed local"), "{error}");
     }
     assert!(

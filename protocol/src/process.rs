@@ -16,11 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::text::visible;
 
-/// Exit code: something failed, and trying again may help.
+/// Exit code: something was started, and some of it failed.
 pub const FAILED: u8 = 1;
 
 /// Exit code: the command line or the settings are wrong, and nothing was started.
 pub const USAGE: u8 = 2;
+
+/// Exit code: a part is away, nothing was started, and the same call may succeed later.
+pub const LATER: u8 = 3;
 
 /// Exit code: stopped by a second signal, as a shell reports a process that Ctrl-C ended.
 pub const INTERRUPTED: u8 = 130;
@@ -77,6 +80,15 @@ impl Signals {
         });
         stop
     }
+}
+
+/// Returns whether a process may listen at an address later, without any change: another one has it, or the network is not
+/// up yet.
+pub fn may_listen_later(refused: &io::Error) -> bool {
+    matches!(
+        refused.kind(),
+        io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable
+    )
 }
 
 /// Ends the process at once, as a second signal asks for.

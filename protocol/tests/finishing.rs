@@ -6,11 +6,13 @@ use seedbed_protocol::{
 };
 
 #[test]
-fn version_1_is_what_it_was() {
+fn what_version_1_does_is_what_it_was() {
     let text = include_str!("../finish/v1.json");
+    // Only the versions that it is tested with may become more.
+    let (_, steps) = text.split_once("\"steps\"").unwrap();
     assert_eq!(
-        sha256_hex(text),
-        "951459833308504a24a7973554053505ace4a7fa21914214e95f6957cd445c7b",
+        sha256_hex(steps),
+        "b505b6cd03c7e551e1915c528894b3fe231adbe058c9ef56f2c481204a3e6eda",
         "client packages have copies of it: another way to finish is another version"
     );
 }

@@ -101,6 +101,7 @@ async fn fill(catalog: &Catalog, stores: u64) -> anyhow::Result<()> {
             allow_fewer: false,
             download: catalog::Download::Changed,
             skip_unchanged: false,
+            quarantine: None,
         })
         .await?;
     for number in 1..=stores {

@@ -195,7 +195,7 @@ test("the settings in manifests, compose.yaml and the image are Seedbed's", () =
     assert.ok(given.length >= 2, name);
     for (const key of given) assert.ok(lines.some((line) => line.includes(key)), `${name}: ${key}`);
     const { status, stderr } = accepts({ ...environment, SEEDBED_CONFIG: file });
-    assert.equal(status, 1, `${name}: ${stderr}`);
+    assert.equal(status, 3, `${name}: ${stderr}`);
     assert.match(stderr, /there is no catalog/, name);
     assert.ok(!effective.includes("demo-only") && !effective.includes("example-only"), `${name}: secrets are not shown`);
   }
@@ -361,10 +361,6 @@ test("the commands that operators are told exist", () => {
     run(seedbed, [...command.split(" ").slice(1), "--help"], { env, cwd: scratch });
   }
   assert.notEqual(spawnSync(seedbed, ["run", "--no-such", "--help"], { env }).status, 0);
-});
-
-test("each alert is explained to operators", () => {
-  for (const { alert } of alerts().flatMap(({ rules }) => rules)) assert.ok(text("OPERATIONS.md").includes(`\`${alert}\``), alert);
 });
 
 test("DNS is reached wherever the cluster has it, and a slow migration is no failure", () => {

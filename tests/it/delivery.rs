@@ -1,6 +1,7 @@
 //! What reaches clients and people: downloads, the API, the dashboard.
 
 mod api;
+mod cores;
 mod dashboard;
 mod download;
 mod limits;

@@ -34,5 +34,5 @@ pub use log::{Accepted, Complete, OpLog, OpLogError, Synced};
 pub use operations::{Batch, Change, Operation, Reason, RowKey, Text, decode};
 pub use schema::{GivenSchema, RawTable, Schema, SchemaError};
 pub use sqlite::{DatabaseError, InterruptOnDrop, core_version, initialize, open, open_in_memory};
-pub(crate) use sqlite::{load_core_extension, quoted};
+pub(crate) use sqlite::{load_core_extension, open_alone, quoted};
 pub use writer::{Applied, SyncOptions};

@@ -2,7 +2,7 @@
 //! away, and takes jobs as soon as that is there.
 //!
 //! Exit codes: 0, it was told to stop and nothing is left undone; 1, something failed; 2, the command line or
-//! the settings are wrong and nothing was started; 130, told to stop twice.
+//! the settings are wrong and nothing was started; 3, nothing was started, and it may start later; 130, told to stop twice.
 
 use std::{io, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use clap::Parser;
 use seedbed_protocol::{
     broker::{self, Broker, BrokerConfig, BrokerError},
     objects::StorageError,
-    process::{FAILED, Signals, USAGE, interrupt, runtime},
+    process::{FAILED, LATER, Signals, USAGE, interrupt, may_listen_later, runtime},
     say,
     settings::{self, CONFIG_VARIABLE, SettingsError},
     snapshots::SnapshotRepository,
@@ -23,7 +23,8 @@ use crate::{
     seed::ConfigError,
     service::{HealthServer, Shutdown, Worker},
     settings::{
-        PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, WorkerConfig, WorkerSettings,
+        PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, VerifyConfig, WorkerConfig,
+        WorkerSettings,
     },
 };
 
@@ -35,7 +36,8 @@ use crate::{
     after_help = "Example:\n  seedbed-worker --config /etc/seedbed.toml --slots 8\n\nSettings come from ./seedbed.toml or --config, and from SEEDBED_* variables, the same as for \
                   `seedbed`.\nSIGTERM or Ctrl-C: takes no more jobs and finishes those it has within \
                   worker.grace; what is left goes back to the queue. The second one stops at once.\n\
-                  Exit codes: 0 stopped, 1 something failed, 2 wrong usage or settings, 130 stopped at once."
+                  Exit codes: 0 stopped, 1 something failed, 2 wrong usage or settings, 3 nothing was started and it may start later,\n\
+                  130 stopped at once."
 )]
 pub struct Arguments {
     /// The settings file [default: ./seedbed.toml if there is one]
@@ -53,6 +55,7 @@ struct Settings {
     token: TokenConfig,
     schema: SchemaConfig,
     snapshots: SnapshotsConfig,
+    verify: VerifyConfig,
     broker: BrokerConfig,
     worker: WorkerConfig,
     log: LogConfig,
@@ -92,8 +95,12 @@ impl WorkerError {
         match self {
             Self::Settings(_) | Self::Telemetry(_) | Self::MemoryBroker | Self::Config(_) => USAGE,
             Self::Snapshots(error) if !error.is_transient() => USAGE,
+            Self::Snapshots(_) | Self::Runtime(_) | Self::Signals(_) => LATER,
             Self::Broker(error) if error.is_configuration() => USAGE,
-            _ => FAILED,
+            // Until RabbitMQ is there, it waits.
+            Self::Broker(_) => FAILED,
+            Self::Listen { source, .. } if may_listen_later(source) => LATER,
+            Self::Listen { .. } => USAGE,
         }
     }
 }
@@ -132,6 +139,7 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
         token,
         schema,
         snapshots,
+        verify,
         broker,
         worker,
         log,
@@ -141,6 +149,7 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
         token,
         schema,
         snapshots,
+        verify,
         worker,
         log,
     };

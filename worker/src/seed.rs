@@ -7,15 +7,17 @@
 //!   `seedbed gc` removes. Nothing refers to either.
 //!
 //! Read `job` first: it is the whole job from top to bottom. `base` decides what can be reused, `download` syncs,
-//! `streams` resumes what breaks off.
+//! `streams` resumes what breaks off, `forms` makes what else is stored of a file.
 
 mod base;
 mod config_error;
 mod download;
 mod download_error;
 mod error;
+mod forms;
 mod job;
 mod patience;
+mod sample;
 mod steps;
 mod streams;
 mod workdir;

@@ -27,6 +27,7 @@ pub struct WorkerSettings {
     pub token: TokenConfig,
     pub schema: SchemaConfig,
     pub snapshots: SnapshotsConfig,
+    pub verify: VerifyConfig,
     pub worker: WorkerConfig,
     pub log: LogConfig,
 }
@@ -170,6 +171,14 @@ pub struct SchemaConfig {
     /// would drop their rows from an older snapshot at the first connection.
     #[serde(deserialize_with = "duration")]
     pub subscription_ttl: Duration,
+}
+
+/// How much is checked again.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyConfig {
+    /// The forms of one in so many jobs are compared; 0 for those of the first job of a generation only.
+    pub forms_every: u32,
 }
 
 /// Limits of this worker: slots, memory, time, retries.

@@ -1,13 +1,14 @@
 //! From a synced database to a verified snapshot in the repository.
 //!
 //! - In: the database that the operation log wrote, and the checkpoint that it is at.
-//! - Out: one file without a client's identity, in order and verified; then its renditions and manifest in the
-//!   repository.
+//! - Out: one file without a client's identity, in order and verified; its other forms; then its renditions and manifest in
+//!   the repository.
 //! - A kill leaves a file in the job's directory, or uploaded objects that no manifest refers to.
 //!
-//! `finish` scrubs and vacuums, `verify` checks, `upload` stores. A bucket checksum is compared in `verify/checksums`.
+//! `finish` scrubs and vacuums, `verify` checks, `forms` makes the other forms, `upload` stores. A bucket checksum is compared in `verify/checksums`.
 
 mod finish;
+pub mod forms;
 mod upload;
 pub mod verify;
 

@@ -32,10 +32,12 @@ export function jobTable(label, { of }) {
   const render = (job) => {
     const name = of === "store" ? storeLink(job.storeId) : runLink(job.runId);
     const properties = { class: "small", "aria-label": `Retry ${job.storeId}` };
-    const retry = job.state === "failed" && retryButton("Retry", job.runId, [job.storeId], properties);
+    const retry = job.state === "failed" && !job.later && retryButton("Retry", job.runId, [job.storeId], properties);
     const actions = h("div", { class: "buttons" }, traceLink(job.traceId), retry);
     const time = job.startedAt ? between(job.startedAt, job.finishedAt) : null;
-    const cells = [name, badge(job.state), way(job), reason(job.failure), count(job.attempt), time, age(job.listedAt), actions];
+    const since = job.state === "failed" && job.later && h("span", { class: "meta" }, `since then: ${job.later}`);
+    const state = h("div", { class: "reason" }, h("span", {}, badge(job.state)), since);
+    const cells = [name, since ? state : badge(job.state), way(job), reason(job.failure), count(job.attempt), time, age(job.listedAt), actions];
     return row(cells, [4, 5]);
   };
   const update = (jobs, fallback) => {
@@ -62,9 +64,12 @@ export function failedJobs(signal) {
     fill(note, "Nothing failed in this run.");
   }
 
-  /** @param {object | null} run */
-  function update(run) {
-    const wanted = run ? `${run.runId} ${run.failed} ${run.stores}` : "none";
+  /**
+   * @param {object | null} run
+   * @param {object | null} newest the run in which some of them may be tried again
+   */
+  function update(run, newest) {
+    const wanted = run ? [run.runId, run.failed, run.stores, newest.runId, newest.seeded, newest.failed].join(" ") : "none";
     if (wanted === known) {
       return;
     }

@@ -16,6 +16,7 @@ const PARTS = [
   ["seeded", "Seeded", (run) => run.seeded],
   ["failed", "Failed", (run) => run.failed],
   ["dropped", "Dropped", (run) => run.cancelled + run.abandoned],
+  ["dropped", "Quarantined", (run) => run.quarantined],
   ["going", "In flight", (run) => run.inFlight],
 ];
 

@@ -41,14 +41,15 @@ export function overview({ signal }) {
     card.update(newest);
     freshness.update(news.freshness, news.stores);
     history.update(news.runs);
-    failures.update(newest);
+    // What a run tells of is not over because some of it was tried again.
+    failures.update(news.runs.find(({ kind }) => kind !== "retry") ?? newest, newest);
     runs.update(news.runs.slice(0, RUNS), runsSection.heading);
   }, signal);
   return { title: "Overview", element };
 }
 
 /** One line on everything that is not a picture. */
-function situation({ stores, broker, waiting, untaken, workers, parked, scheduled, version }) {
+function situation({ stores, broker, waiting, untaken, workers, parked, quarantined, scheduled, version }) {
   const parts = [[counted(stores, "store")]];
   if (broker) {
     parts.push([h("strong", { class: "bad-text" }, broker.message)]);
@@ -68,6 +69,9 @@ function situation({ stores, broker, waiting, untaken, workers, parked, schedule
   const unread = parked ? parked.messages + parked.events : 0;
   if (unread > 0) {
     parts.push([h("strong", { class: "bad-text" }, `${counted(unread, "message")} in the queues of parked messages`)]);
+  }
+  if (quarantined > 0) {
+    parts.push([h("a", { class: "bad-text", href: "#/stores?quarantined=true" }, `${counted(quarantined, "store")} quarantined`)]);
   }
   if (scheduled) {
     parts.push(["next run ", age(scheduled)]);

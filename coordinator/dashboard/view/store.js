@@ -44,10 +44,10 @@ export function store({ id, signal }) {
   function show(store) {
     const job = store.job;
     setAttribute(content, "hidden", false);
-    fill(about, h("span", { class: "aged" }, h("span", { class: `swatch fill-${freshness(store.snapshotAt)}` }), store.snapshotAt ? h("span", {}, "verified ", age(store.snapshotAt)) : "never seeded"), job && badge(job.state), store.retired && badge("retired"));
+    fill(about, h("span", { class: "aged" }, h("span", { class: `swatch fill-${freshness(store.snapshotAt)}` }), store.snapshotAt ? h("span", {}, "verified ", age(store.snapshotAt)) : "never seeded"), job && badge(job.state), store.retired && badge("retired"), store.quarantine && badge("quarantined"));
     const failed = job?.state === "failed" ? job : null;
     setAttribute(failure, "hidden", !failed);
-    fill(failure, failed && h("h2", {}, "Why it failed"), reason(failed?.failure));
+    fill(failure, failed && h("h2", {}, "Why it failed"), reason(failed?.failure), failed && quarantineNote(store.quarantine));
     showButtons(store, failed);
     fill(liveSnapshot, snapshotFacts(store.snapshots.find(({ state }) => state === "live")));
     snapshots.update(store.snapshots);
@@ -73,6 +73,14 @@ export function store({ id, signal }) {
   live.reload(load, PAUSE, signal);
   const back = h("p", { class: "back" }, h("a", { href: "#/stores" }, "All stores"));
   return { title: id, element: h("div", {}, back, h("div", { class: "heading" }, heading, buttons), about, content) };
+}
+
+/** Why sweeps skip the store, and until when. */
+function quarantineNote(quarantine) {
+  return (
+    quarantine &&
+    h("p", {}, `Sweeps skip this store: ${counted(quarantine.sweeps, "sweep")} in a row failed it, the first `, age(quarantine.since), ". The next probe is due ", age(quarantine.probeAt), ". Seeding it by hand is always possible.")
+  );
 }
 
 function snapshotFacts(snapshot) {

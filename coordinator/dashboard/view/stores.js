@@ -25,7 +25,8 @@ export function stores({ parameters, signal }) {
   const search = h("input", { id: "search", type: "search", value: initial("search"), autocomplete: "off", spellcheck: "false" });
   const fresh = select("freshness", [["", "Any age"], ...AGES], initial("freshness"));
   const state = select("state", [["", "Any state"], ...STATES.map((name) => [name, name])], initial("state"));
-  const filters = { search, freshness: fresh, state };
+  const quarantined = select("quarantined", [["", "In or out"], ["true", "Only those in it"]], initial("quarantined"));
+  const filters = { search, freshness: fresh, state, quarantined };
   const found = h("p", { class: "lead", role: "status" }, "Loading…");
   const heading = h("h1", { tabindex: "-1" }, "Stores");
   const list = table("Stores", ["Store", "Snapshot", "#Rows", "#Size", "Newest job", "Reason", "-Actions"]);
@@ -73,6 +74,7 @@ export function stores({ parameters, signal }) {
   });
   fresh.addEventListener("change", changed);
   state.addEventListener("change", changed);
+  quarantined.addEventListener("change", changed);
   live.reload(load, PAUSE, signal);
 
   const form = h(
@@ -81,6 +83,7 @@ export function stores({ parameters, signal }) {
     h("div", { class: "grow" }, h("label", { for: "search" }, "Search by id"), search),
     h("div", {}, h("label", { for: "freshness" }, "Snapshot"), fresh),
     h("div", {}, h("label", { for: "state" }, "Newest job"), state),
+    h("div", {}, h("label", { for: "quarantined" }, "Quarantine"), quarantined),
   );
   return { title: "Stores", element: h("div", {}, heading, form, found, none, list.element, pages.element) };
 }
@@ -91,14 +94,14 @@ function select(id, options, value) {
   return element;
 }
 
-function storeRow({ storeId, snapshotAt, rows, bytes: size, job, retired }) {
+function storeRow({ storeId, snapshotAt, rows, bytes: size, job, retired, quarantine }) {
   const snapshot = h("span", { class: "aged" }, h("span", { class: `swatch fill-${freshness(snapshotAt)}` }), snapshotAt ? age(snapshotAt) : "never");
   const properties = { class: "small" };
   const act =
     job?.state === "failed"
       ? retryButton("Retry", job.runId, [storeId], { ...properties, "aria-label": `Retry ${storeId}` })
       : !retired && seedButton(storeId, { ...properties, "aria-label": `Seed now: ${storeId}` });
-  const state = h("span", { class: "badges" }, job ? badge(job.state) : "none", retired && badge("retired"));
+  const state = h("span", { class: "badges" }, job ? badge(job.state) : "none", retired && badge("retired"), quarantine && badge("quarantined"));
   const cells = [storeLink(storeId), snapshot, count(rows), bytes(size), state, reason(job?.failure), h("div", { class: "buttons" }, act)];
   return row(cells, [2, 3]);
 }

@@ -5,13 +5,14 @@
 
 use chrono::Utc;
 use seedbed_protocol::{
-    Attempt, JobId,
+    Attempt, JobId, StoreId,
     manifest::{Checkpoint, FullReason, Manifest, Way},
     message::{EventKind, Failure, FailureKind, SeedEvent},
 };
 
 use super::{
     database::{Catalog, CatalogError, Lock, Tx, millis, parsed, printable, sql},
+    quarantine::{reason_of, succeeded},
     snapshots::{live_generation, record_snapshot},
     state::{
         IN_FLIGHT,
@@ -70,8 +71,21 @@ impl Catalog {
         for event in events {
             applied.push(apply_event(&mut transaction, event).await?);
         }
+        let ended = events.iter().zip(&applied);
+        let right = ended.filter(|(event, applied)| is_success(event, **applied));
+        let right: Vec<&StoreId> = right.map(|(event, _)| &event.store_id).collect();
+        succeeded(&mut transaction, &right).await?;
         transaction.commit().await?;
         Ok(applied)
+    }
+}
+
+/// Returns whether an event says, even late, that the store has a right snapshot.
+fn is_success(event: &SeedEvent, applied: Applied) -> bool {
+    match event.kind {
+        EventKind::Completed { .. } => applied != Applied::UnknownJob,
+        EventKind::Unchanged { .. } => applied == Applied::Unchanged,
+        EventKind::Started { .. } | EventKind::Failed(_) => false,
     }
 }
 
@@ -103,7 +117,8 @@ async fn apply_event(tx: &mut Tx, event: &SeedEvent) -> Result<Applied, CatalogE
 }
 
 /// Records the start of an attempt. Ignored if an event of this attempt or of a later one came before; but an attempt that
-/// the service was too busy for starts again, not before its retry is due.
+/// the service was too busy for starts again, not before its retry is due, and so does one that was given back, by another
+/// worker.
 async fn started(
     tx: &mut Tx,
     event: &SeedEvent,
@@ -114,7 +129,8 @@ async fn started(
              trace_id = COALESCE($4, trace_id), started_at = COALESCE(started_at, $5), \
              moved_at = $6, retry_at = NULL \
          WHERE id = $1 AND state IN ({IN_FLIGHT}) AND (attempt < $2 \
-             OR attempt = $2 AND state = '{Queued}' AND retry_at <= $5)"
+             OR attempt = $2 AND state = '{Queued}' AND retry_at <= $5 \
+             OR attempt = $2 AND state = '{Running}' AND worker <> $3 AND moved_at <= $5)"
     ))
     .bind(event.job_id.to_string())
     .bind(i64::from(event.attempt.get()))
@@ -242,7 +258,8 @@ async fn failed(
 ) -> Result<Applied, CatalogError> {
     let recorded = sqlx::query(sql!(
         "UPDATE jobs SET failure_kind = $3, failure_step = $4, failure_message = $5, \
-             attempt = $2, worker = $6, state = '{Queued}', moved_at = $7, retry_at = $8 \
+             attempt = $2, worker = $6, state = '{Queued}', moved_at = $7, retry_at = $8, \
+             failure_reason = $9 \
          WHERE id = $1 AND attempt <= $2 AND state IN ({IN_FLIGHT})"
     ))
     .bind(event.job_id.to_string())
@@ -253,6 +270,11 @@ async fn failed(
     .bind(printable(&event.worker))
     .bind(millis(Utc::now()))
     .bind(failure.retry_at.map(millis))
+    .bind(printable(&reason_of(
+        &failure.step,
+        &failure.message,
+        &event.store_id,
+    )))
     .execute(&mut **tx)
     .await?;
     if failure.retry_at.is_some() || recorded.rows_affected() == 0 {

@@ -4,8 +4,9 @@
 //! [`Listing::commit`] leaves nothing. The lock of listings is held until then: two lists cannot give a store two jobs.
 
 mod entry;
+mod lookup;
 mod options;
 mod write;
 
-pub use options::{Covers, Download, InFlight, Listed, RunKind, Sweep};
+pub use options::{Covers, Download, InFlight, Listed, Sweep};
 pub use write::Listing;

@@ -14,6 +14,7 @@ use super::{
         sql, time,
     },
     jobs::{JOB_COLUMNS, JobRecord, job},
+    quarantine::{FAILING_COLUMNS, Failing, failing},
     snapshots::{SNAPSHOT_COLUMNS, SnapshotRecord, snapshot_record},
     state::{JobState, SnapshotState::Live},
 };
@@ -92,6 +93,8 @@ pub struct StoreRecord {
     pub bytes: Option<u64>,
     /// Its newest job.
     pub job: Option<JobRecord>,
+    /// How often in a row it failed alone.
+    pub failing: Option<Failing>,
 }
 
 /// A store with its history, the newest first.
@@ -114,6 +117,8 @@ pub struct StoreSearch {
     pub age: Option<Age>,
     /// Only those whose newest job is in this state.
     pub state: Option<JobState>,
+    /// Only those that failed alone in at least so many sweeps in a row.
+    pub failing_for: Option<u32>,
 }
 
 impl Catalog {
@@ -159,9 +164,9 @@ impl Catalog {
     ) -> Result<(Vec<StoreRecord>, Option<StoreId>), CatalogError> {
         let statement = sql!(
             "SELECT stores.store_id, stores.retired_at, live.verified_at, live.row_count, live.byte_count, \
-                 {JOB_COLUMNS} \
+                 {JOB_COLUMNS}, {FAILING_COLUMNS} \
              {} AND ($3 = '' OR stores.store_id > $3) ORDER BY stores.store_id LIMIT $4",
-            found_stores(search.age, now)
+            found_stores(search, now)
         );
         let rows = bind_search(sqlx::query(statement), search)
             .bind(after.map(ToString::to_string).unwrap_or_default())
@@ -182,7 +187,7 @@ impl Catalog {
         search: &StoreSearch,
         now: DateTime<Utc>,
     ) -> Result<u64, CatalogError> {
-        let statement = sql!("SELECT COUNT(*) AS n {}", found_stores(search.age, now));
+        let statement = sql!("SELECT COUNT(*) AS n {}", found_stores(search, now));
         let row = bind_search(sqlx::query(statement), search)
             .fetch_one(&self.readers)
             .await?;
@@ -199,7 +204,7 @@ impl Catalog {
     ) -> Result<Option<StoreHistory>, CatalogError> {
         let statement = sql!(
             "SELECT stores.store_id, stores.retired_at, live.verified_at, live.row_count, live.byte_count, \
-                 {JOB_COLUMNS} {} WHERE stores.store_id = $1",
+                 {JOB_COLUMNS}, {FAILING_COLUMNS} {} WHERE stores.store_id = $1",
             from_stores()
         );
         let found = sqlx::query(statement)
@@ -239,18 +244,24 @@ fn from_stores() -> String {
     format!(
         "FROM stores \
          LEFT JOIN snapshots live ON live.store_id = stores.store_id AND live.state = '{Live}' \
-         LEFT JOIN jobs job ON job.id = (SELECT MAX(id) FROM jobs WHERE jobs.store_id = stores.store_id)"
+         LEFT JOIN jobs job ON job.id = (SELECT MAX(id) FROM jobs WHERE jobs.store_id = stores.store_id) \
+         LEFT JOIN failing ON failing.store_id = stores.store_id"
     )
 }
 
 /// [`from_stores`] with the conditions of a search. [`bind_search`] binds their parameters.
-fn found_stores(age: Option<Age>, now: DateTime<Utc>) -> String {
+fn found_stores(search: &StoreSearch, now: DateTime<Utc>) -> String {
+    let age = search.age;
     let of_age =
         age.map(|age| format!(" AND stores.retired_at IS NULL AND {}", age.condition(now)));
+    let failing = search
+        .failing_for
+        .map(|sweeps| format!(" AND stores.retired_at IS NULL AND failing.sweeps >= {sweeps}"));
     format!(
-        "{} WHERE LOWER(stores.store_id) LIKE LOWER($1) ESCAPE '\\' AND ($2 = '' OR job.state = $2){}",
+        "{} WHERE LOWER(stores.store_id) LIKE LOWER($1) ESCAPE '\\' AND ($2 = '' OR job.state = $2){}{}",
         from_stores(),
-        of_age.unwrap_or_default()
+        of_age.unwrap_or_default(),
+        failing.unwrap_or_default()
     )
 }
 
@@ -264,6 +275,7 @@ fn store(row: &AnyRow) -> Result<StoreRecord, CatalogError> {
     let snapshot_at: Option<i64> = row.try_get("verified_at")?;
     let retired_at: Option<i64> = row.try_get("retired_at")?;
     let has_job: Option<String> = row.try_get("job_id")?;
+    let is_failing: Option<String> = row.try_get("reason")?;
     Ok(StoreRecord {
         store_id: parsed(row, "store_id", "a store id")?,
         retired: retired_at.is_some(),
@@ -271,5 +283,6 @@ fn store(row: &AnyRow) -> Result<StoreRecord, CatalogError> {
         rows: optional_count(row, "row_count")?,
         bytes: optional_count(row, "byte_count")?,
         job: has_job.map(|_| job(row)).transpose()?,
+        failing: is_failing.map(|_| failing(row)).transpose()?,
     })
 }

@@ -1,8 +1,6 @@
 //! The command line of `seedbed`: every command and option, and the help that they print.
 //!
-//! Exit codes: 0, all is well; 1, something failed (some stores, a check, a database); 2, the command line,
-//! the settings or the list of stores are wrong and nothing was started; 130, interrupted. `local --serve`
-//! ends by a signal, and then with 0.
+//! Exit codes are in `exit.rs`. `local --serve` ends by a signal, and then with 0.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -18,7 +16,8 @@ use crate::source::FileFormat;
     version,
     after_help = "Settings come from ./seedbed.toml or --config, and from SEEDBED_* variables; \
                   `seedbed config` prints all of them with their defaults.\n\
-                  Exit codes: 0 all is well, 1 something failed, 2 wrong usage or settings, 130 interrupted."
+                  Exit codes: 0 all is well, 1 some failed, 2 wrong usage or settings, 3 nothing was started and the\n\
+                  same call may succeed later, 130 interrupted."
 )]
 pub struct Cli {
     /// The settings file [default: ./seedbed.toml if there is one]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use seedbed_protocol::{
     RunId,
-    broker::{self, Broker},
+    broker::{self, Broker, BrokerError},
     process::{FAILED, INTERRUPTED, Signals},
     say,
     snapshots::SnapshotRepository,
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{args::SourceArgs, exit::CliError, progress::ProgressPrinter};
 use crate::{
     catalog::{Catalog, CatalogError},
-    programs::{Awaited, Cluster, FollowOutcome},
+    programs::{Awaited, Cluster, ClusterError, FollowOutcome},
     runs::{Recorder, StoreList},
     settings::Settings,
     source::{SourceError, StoreSource},
@@ -47,6 +47,9 @@ pub(super) fn repeatable_store_list(
 pub(super) fn run_id(text: &str) -> Result<RunId, CliError> {
     text.parse().map_err(|_| CliError::RunId(text.to_owned()))
 }
+
+/// What the first signal is answered with once a run is listed.
+pub(super) const LEAVING: &str = "leaving; the run continues, and `seedbed status` shows it";
 
 /// Cancelled by the first Ctrl-C or SIGTERM, which is answered with `notice`; the second one ends the process at
 /// once.
@@ -80,13 +83,28 @@ where
 pub(super) async fn record_events(settings: &Settings, catalog: &Catalog) -> Result<(), CliError> {
     let broker = broker::connect(&settings.broker).await?;
     let recorder = Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default());
-    recorder.catch_up().await?;
+    let recorded = recorder.catch_up().await;
+    recorded.map_err(|error| ClusterError::NotStarted(error.into()))?;
     broker.close().await;
     Ok(())
 }
 
 /// How long a command that can do without the broker waits for it.
 const BROKER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The broker of a command that changes the catalog first, and needs it only to tell workers sooner: waits for it only a
+/// moment, and goes on without it.
+pub(super) async fn broker_soon(settings: &Settings) -> Result<Arc<dyn Broker>, BrokerError> {
+    let mut config = settings.broker.clone();
+    config.connect_timeout = config.connect_timeout.min(BROKER_PATIENCE);
+    match broker::connect(&config).await {
+        Err(error) if error.may_pass() => {
+            say!("continuing without the broker: {error}");
+            broker::start(&settings.broker)
+        }
+        connected => connected,
+    }
+}
 
 /// What every command on a cluster needs.
 pub(super) struct ClusterParts {
@@ -95,28 +113,6 @@ pub(super) struct ClusterParts {
 }
 
 impl ClusterParts {
-    pub(super) async fn connect(settings: &Settings) -> Result<Self, CliError> {
-        let catalog = Catalog::open(settings.catalog.url.expose()).await?;
-        let broker = broker::connect(&settings.broker).await?;
-        Ok(Self { catalog, broker })
-    }
-
-    /// Connects as a command does that changes the catalog first, and needs the broker only to tell workers sooner: waits
-    /// for it only a moment.
-    pub(super) async fn connect_catalog(settings: &Settings) -> Result<Self, CliError> {
-        let catalog = Catalog::open(settings.catalog.url.expose()).await?;
-        let mut config = settings.broker.clone();
-        config.connect_timeout = config.connect_timeout.min(BROKER_PATIENCE);
-        let broker = match broker::connect(&config).await {
-            Err(error) if error.may_pass() => {
-                say!("continuing without the broker: {error}");
-                broker::start(&settings.broker)?
-            }
-            connected => connected?,
-        };
-        Ok(Self { catalog, broker })
-    }
-
     /// A coordinator for this command.
     pub(super) fn cluster(&self, settings: &Settings, json: bool) -> Result<Cluster, CliError> {
         let (catalog, broker) = (self.catalog.clone(), self.broker.clone());
@@ -130,12 +126,11 @@ impl ClusterParts {
         cluster: &Cluster,
         awaited: &Awaited,
         no_wait: bool,
+        stop: CancellationToken,
     ) -> Result<u8, CliError> {
         let code = if no_wait || awaited.runs.is_empty() {
             0
         } else {
-            let stop =
-                stop_on_signals("leaving; the run continues, and `seedbed status` shows it")?;
             match cluster.follow(awaited, stop).await? {
                 FollowOutcome::Finished { all_well: true } => 0,
                 FollowOutcome::Finished { all_well: false } => FAILED,

@@ -5,6 +5,7 @@ use std::{borrow::Cow, io::Write, net::SocketAddr, time::Duration};
 
 use chrono::TimeDelta;
 use comfy_table::{CellAlignment, Table, presets};
+use indicatif::HumanCount;
 use seedbed_protocol::{
     say,
     text::{self, visible},
@@ -74,7 +75,11 @@ pub(super) fn failure_line(failure: &FailedJob) -> String {
         0 | 1 => String::new(),
         tries => format!(" after {tries} tries"),
     };
-    format!("{} ({step}{tries}): {message}", failure.store_id)
+    let since = match failure.later {
+        Some(state) => format!(" (since then: {state})"),
+        None => String::new(),
+    };
+    format!("{} ({step}{tries}): {message}{since}", failure.store_id)
 }
 
 /// A table, whose cells are made visible when they are added.
@@ -150,6 +155,11 @@ pub(super) fn human_time(elapsed: Duration) -> String {
         0..10 => format!("{:.1}s", elapsed.as_secs_f64()),
         seconds => humantime::format_duration(Duration::from_secs(seconds)).to_string(),
     }
+}
+
+/// How many in a second, if that can be told.
+pub(super) fn shown_rate(rate: Option<u64>) -> String {
+    rate.map_or_else(|| "-".to_owned(), |rate| HumanCount(rate).to_string())
 }
 
 /// The two largest units of an age.

@@ -14,12 +14,14 @@ use serde_json::json;
 
 use super::output::{
     LaidOut, NAMED_FAILURES, failure_line, human_time, lay_out, print_event, print_json,
-    print_lines, table,
+    print_lines, shown_rate, table,
 };
-
-use crate::runs::{
-    Untaken,
-    progress::{Counts, Observer, Progress, ReadProgress, Summary},
+use crate::{
+    catalog::per_second,
+    runs::{
+        Untaken,
+        progress::{Counts, Observer, Progress, ReadProgress, Summary},
+    },
 };
 
 /// Shows progress and summaries.
@@ -50,6 +52,7 @@ impl ProgressPrinter {
 
     async fn show(self, progress: ReadProgress) -> Infallible {
         let meter = Meter {
+            before: progress(),
             progress,
             started: Instant::now(),
         };
@@ -90,9 +93,14 @@ impl Observer for ProgressPrinter {
         }
         print_lines(&summary_table(summary));
         let failures = summary.failures.len() as u64;
-        let unnamed = summary.totals.failed.saturating_sub(failures);
+        let unnamed = summary.totals.all_failed().saturating_sub(failures);
         for failure in &summary.failures {
-            say!("failed: {}", failure_line(failure));
+            let what = if failure.is_probe {
+                "still quarantined"
+            } else {
+                "failed"
+            };
+            say!("{what}: {}", failure_line(failure));
         }
         if unnamed > 0 {
             say!("and {unnamed} more: seedbed status --failures");
@@ -112,19 +120,16 @@ fn summary_table(summary: &Summary) -> LaidOut {
         HumanCount(totals.rows).to_string(),
         HumanBytes(totals.bytes).to_string(),
         human_time(summary.elapsed),
-        HumanCount(per_second(totals.rows, summary.elapsed)).to_string(),
+        shown_rate(summary.rows_per_second),
     ]);
     lay_out(table, &[0, 1, 2, 3, 4, 5, 6])
-}
-
-fn per_second(count: u64, elapsed: Duration) -> u64 {
-    // Whole rows are precise enough.
-    (count as f64 / elapsed.as_secs_f64().max(0.001)) as u64
 }
 
 /// Reads how far runs are.
 struct Meter {
     progress: ReadProgress,
+    /// How far they were then: what others did before says nothing about the pace.
+    before: Progress,
     started: Instant,
 }
 
@@ -135,6 +140,10 @@ struct Reading {
     bytes: u64,
     untaken: Untaken,
     elapsed: Duration,
+    /// Rows in a second.
+    pace: u64,
+    /// Stores that ended since this began.
+    ended: u64,
 }
 
 impl Meter {
@@ -145,12 +154,16 @@ impl Meter {
             bytes,
             untaken,
         } = (self.progress)();
+        let elapsed = self.started.elapsed();
+        let new_rows = rows.saturating_sub(self.before.rows);
         Reading {
             counts,
             rows,
             bytes,
             untaken,
-            elapsed: self.started.elapsed(),
+            elapsed,
+            pace: per_second(new_rows, elapsed).unwrap_or_default(),
+            ended: counts.ended().saturating_sub(self.before.counts.ended()),
         }
     }
 
@@ -176,7 +189,7 @@ async fn show_bar(meter: Meter) -> Infallible {
             bar.0.set_message(format!(
                 "{} failed, {} rows/s, {}{}",
                 HumanCount(reading.counts.failed),
-                HumanCount(per_second(reading.rows, reading.elapsed)),
+                HumanCount(reading.pace),
                 HumanBytes(reading.bytes),
                 reading.warning(),
             ));
@@ -195,9 +208,8 @@ impl Drop for CleanBar {
 
 impl Reading {
     fn left(&self) -> Option<Duration> {
-        let done = self.counts.ended();
-        let left = self.counts.stores.saturating_sub(done);
-        (done > 0).then(|| self.elapsed.mul_f64(left as f64 / done as f64))
+        let left = self.counts.stores.saturating_sub(self.counts.ended());
+        (self.ended > 0).then(|| self.elapsed.mul_f64(left as f64 / self.ended as f64))
     }
 
     fn line(&self) -> String {
@@ -210,7 +222,7 @@ impl Reading {
             self.counts.ended(),
             self.counts.stores,
             self.counts.failed,
-            per_second(self.rows, self.elapsed),
+            self.pace,
             HumanBytes(self.bytes),
             self.warning(),
         )
@@ -233,7 +245,7 @@ impl Reading {
             "rows": self.rows,
             "bytes": self.bytes,
             "untaken": self.untaken,
-            "rows_per_second": per_second(self.rows, self.elapsed),
+            "rows_per_second": self.pace,
             "seconds": self.elapsed.as_secs_f64(),
             "seconds_left": self.left().map(|left| left.as_secs_f64()),
         })

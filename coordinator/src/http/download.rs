@@ -9,6 +9,7 @@
 //! Nothing is written, except that a missing snapshot may be requested on demand. A download that a kill interrupts is
 //! continued by the client with Range.
 
+mod choice;
 mod database;
 pub(super) mod files;
 mod routes;

@@ -4,11 +4,7 @@
 //! or a server, publishes what is left and records what the workers report. A store that is in flight, in whichever run,
 //! is not seeded again; this run waits for the other one.
 
-use std::{
-    convert::Infallible,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use futures::future;
 use seedbed_protocol::{RunId, broker::Broker, settings::SettingsError};
@@ -20,12 +16,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::publishing::{job_maker, publisher, supervisor};
+use super::publishing::{job_maker, publisher, quarantine, supervisor};
 use crate::{
     catalog::{Catalog, CatalogError, Listed, Retried, Sweep},
     runs::{
         Cancelled, DeadLetters, Fleet, Published, Publisher, RecordError, Recorder, RunError, Runs,
-        StoreFilter, StoreList, Supervisor,
+        StoreFilter, StoreList, Supervisor, if_broker_answers,
         progress::{Follower, Observer},
     },
     settings::Settings,
@@ -43,7 +39,10 @@ pub enum ClusterError {
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// The run did not start, or could not be published, retried or cancelled.
+    /// Nothing was started, retried or cancelled.
+    #[error(transparent)]
+    NotStarted(RunError),
+    /// The run could not be published, and continues when it can be.
     #[error(transparent)]
     Run(#[from] RunError),
     /// What workers report can no longer be recorded.
@@ -59,11 +58,14 @@ impl ClusterError {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Settings(_) => true,
-            Self::Catalog(error) => error.is_usage(),
-            Self::Run(error) => error.is_usage(),
-            Self::Record(error) => error.is_usage(),
-            Self::Ended(_) => false,
+            Self::NotStarted(error) => error.is_usage(),
+            Self::Catalog(_) | Self::Run(_) | Self::Record(_) | Self::Ended(_) => false,
         }
+    }
+
+    /// Returns whether nothing was started, and the same call may succeed later.
+    pub fn may_start_later(&self) -> bool {
+        matches!(self, Self::NotStarted(error) if error.is_transient())
     }
 }
 
@@ -85,7 +87,7 @@ pub struct Awaited {
 pub enum FollowOutcome {
     /// Every job ended.
     Finished {
-        /// Whether no job has failed since this command began.
+        /// Whether no job has failed since this command began, but those of quarantined stores, and one succeeded.
         all_well: bool,
     },
     /// It was told to stop watching. The jobs continue.
@@ -120,8 +122,9 @@ impl Cluster {
         let supervisor = supervisor(settings, &catalog, broker.clone(), publisher.clone());
         // This command publishes what it lists itself.
         let listed = Arc::new(Notify::new());
+        let quarantine = quarantine(&settings.sync);
         Ok(Self {
-            runs: Runs::new(jobs, catalog.clone(), broker.clone(), listed),
+            runs: Runs::new(jobs, catalog.clone(), broker.clone(), listed, quarantine),
             follower: Follower::new(catalog.clone(), observer).watching(broker.clone()),
             worker: settings.worker.clone(),
             catalog,
@@ -131,85 +134,105 @@ impl Cluster {
         })
     }
 
-    /// Records what workers have reported so far, lists a run over `stores` and publishes its jobs, together with what
-    /// earlier runs left unpublished.
+    /// Records what workers have reported so far, and lists a run over `stores`.
     ///
     /// # Errors
-    /// [`ClusterError`]. What was listed is not lost: the next command publishes it.
-    pub async fn start(
+    /// [`ClusterError::NotStarted`].
+    pub async fn list(
         &self,
         stores: &StoreList,
         filter: &StoreFilter,
         sweep: Sweep,
-    ) -> Result<(Listed, Awaited), ClusterError> {
-        self.record_waiting_events().await?;
-        let listed = self.runs.start(stores, filter, sweep).await?;
-        let awaited = self.awaited(listed.runs()).await?;
-        if let Some(run_id) = listed.run_id {
-            self.publish(run_id).await?;
-        }
-        self.supervisor.run_once(&CancellationToken::new()).await?;
-        Ok((listed, awaited))
+    ) -> Result<Listed, ClusterError> {
+        let recorded = self.catch_up().await;
+        recorded.map_err(ClusterError::NotStarted)?;
+        let listing = self.runs.start(stores, filter, sweep).await;
+        listing.map_err(ClusterError::NotStarted)
     }
 
-    /// Retries the failed jobs of `run_id`, or of every run.
+    /// Publishes the jobs of the new one of these runs, if there is one, together with what earlier runs left unpublished.
+    /// Ends early, but not within a page, when `stop` is cancelled.
     ///
     /// # Errors
-    /// As [`Self::start`].
-    pub async fn retry(&self, run_id: Option<RunId>) -> Result<(Retried, Awaited), ClusterError> {
-        self.record_events_if_possible().await?;
-        self.settle_parked_if_possible().await?;
-        let retried = self.runs.retry(run_id, &[]).await?;
+    /// [`ClusterError`]. What was listed is not lost: the next command, or a server, publishes it.
+    pub async fn publish_listed(
+        &self,
+        listed: &Listed,
+        stop: &CancellationToken,
+    ) -> Result<Awaited, ClusterError> {
+        let awaited = self.awaited(listed.runs()).await?;
+        if let Some(run_id) = listed.run_id {
+            self.publish(run_id, stop).await?;
+        }
+        self.supervisor.run_once(stop).await?;
+        Ok(awaited)
+    }
+
+    /// Retries the failed jobs of `run_id`, or of every run, in new runs, whatever the broker's state.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotStarted`].
+    pub async fn retry(&self, run_id: Option<RunId>) -> Result<Retried, ClusterError> {
+        self.catch_up_if_possible().await?;
+        // What was parked while nobody recorded is retried as well.
+        let settled = async { self.dead_letters().settle_now().await };
+        self.if_broker_answers("parked jobs are settled", settled)
+            .await?;
+        let retried = self.runs.retry(run_id, &[]).await;
+        retried.map_err(ClusterError::NotStarted)
+    }
+
+    /// Publishes the jobs of a retry. Ends early, but not within a page, when `stop` is cancelled, and leaves them to whoever
+    /// supervises runs while there is trouble with the broker.
+    ///
+    /// # Errors
+    /// As [`Self::publish_listed`].
+    pub async fn publish_retried(
+        &self,
+        retried: &Retried,
+        stop: &CancellationToken,
+    ) -> Result<Awaited, ClusterError> {
         let awaited = self.awaited(retried.runs.iter().copied().collect()).await?;
         for &run_id in &retried.runs {
-            // Otherwise the supervisor of this command, or another process, publishes it later.
             if self.broker.trouble().is_none() {
-                self.publish(run_id).await?;
+                self.publish(run_id, stop).await?;
             }
         }
-        Ok((retried, awaited))
+        Ok(awaited)
     }
 
     /// Cancels every job of `run_id` that no worker has started.
     ///
     /// # Errors
-    /// As [`Self::start`]; calling again continues where this stopped.
+    /// [`ClusterError::NotStarted`]; calling again continues where this stopped.
     pub async fn cancel(&self, run_id: RunId) -> Result<Cancelled, ClusterError> {
-        self.record_events_if_possible().await?;
-        Ok(self.runs.cancel(run_id).await?)
+        self.catch_up_if_possible().await?;
+        let cancelled = self.runs.cancel(run_id).await;
+        cancelled.map_err(ClusterError::NotStarted)
     }
 
-    /// What follows works with what has happened so far.
-    async fn record_waiting_events(&self) -> Result<(), RecordError> {
-        self.recorder().catch_up().await
+    /// Records what workers have reported: what follows works with what has happened so far.
+    async fn catch_up(&self) -> Result<(), RunError> {
+        Ok(self.recorder().catch_up().await?)
     }
 
     /// The same, as far as the broker lets it: for what changes the catalog first.
-    async fn record_events_if_possible(&self) -> Result<(), RecordError> {
-        if self.broker.trouble().is_some() {
-            return Ok(());
-        }
-        match self.record_waiting_events().await {
-            Err(error @ RecordError::Broker(_)) => {
-                warn!("what workers reported is recorded later: {error}");
-                Ok(())
-            }
-            recorded => recorded,
-        }
+    async fn catch_up_if_possible(&self) -> Result<(), ClusterError> {
+        self.if_broker_answers("what workers reported is recorded", self.catch_up())
+            .await
     }
 
-    /// Settles what was parked while nobody recorded, as far as the broker lets it: it is retried as well.
-    async fn settle_parked_if_possible(&self) -> Result<(), RunError> {
-        if self.broker.trouble().is_some() {
-            return Ok(());
+    /// Does `work` with the broker's messages before anything is started; says that it is done later if there is trouble.
+    async fn if_broker_answers(
+        &self,
+        what: &str,
+        work: impl Future<Output = Result<(), RunError>>,
+    ) -> Result<(), ClusterError> {
+        let left = if_broker_answers(self.broker.as_ref(), work).await;
+        if let Some(reason) = left.map_err(ClusterError::NotStarted)? {
+            warn!("{what} later: {reason}");
         }
-        match self.dead_letters().settle_now().await {
-            Err(error @ RunError::Broker(_)) => {
-                warn!("parked jobs are settled later: {error}");
-                Ok(())
-            }
-            settled => settled,
-        }
+        Ok(())
     }
 
     fn recorder(&self) -> Recorder {
@@ -230,23 +253,25 @@ impl Cluster {
     }
 
     async fn awaited(&self, runs: Vec<RunId>) -> Result<Awaited, ClusterError> {
-        let counts = self.follower.progress(&runs).await?.counts;
+        let totals = self.follower.totals(&runs).await?;
         Ok(Awaited {
             runs,
-            unseeded_before: counts.failed + counts.dropped,
+            unseeded_before: totals.unseeded(),
         })
     }
 
     /// Publishes a run to its end. If another process is publishing it, waits for that.
-    async fn publish(&self, run_id: RunId) -> Result<(), ClusterError> {
-        let never = CancellationToken::new();
+    async fn publish(&self, run_id: RunId, stop: &CancellationToken) -> Result<(), ClusterError> {
         loop {
-            let published = self.publisher.publish(run_id, &never).await?;
+            let published = self.publisher.publish(run_id, stop).await?;
             let left = self.catalog.listed_jobs(run_id, None, 1).await?;
             if published == Published::All || left.is_empty() {
                 return Ok(());
             }
-            tokio::time::sleep(LEASE_POLL).await;
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(LEASE_POLL) => {}
+            }
         }
     }
 
@@ -260,7 +285,6 @@ impl Cluster {
         awaited: &Awaited,
         stop: CancellationToken,
     ) -> Result<FollowOutcome, ClusterError> {
-        let started = Instant::now();
         let runs = &awaited.runs;
         let recorder = self.recorder();
         let stop_supervising = CancellationToken::new();
@@ -281,11 +305,11 @@ impl Cluster {
             return Ok(FollowOutcome::Interrupted);
         }
         self.catalog.finish_runs().await?;
-        let summary = self.follower.sum_up(runs, started).await?;
+        let summary = self.follower.sum_up(runs).await?;
         let totals = summary.totals;
-        let unseeded = totals.failed + totals.abandoned + totals.cancelled;
         Ok(FollowOutcome::Finished {
-            all_well: unseeded <= awaited.unseeded_before,
+            all_well: totals.unseeded() <= awaited.unseeded_before
+                && (totals.seeded > 0 || totals.stores == 0),
         })
     }
 }

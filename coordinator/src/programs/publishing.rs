@@ -1,13 +1,14 @@
-//! Makes what every program publishes with from all settings: the maker of jobs, the publisher, and the supervisor.
+//! Makes what every program lists and publishes with from all settings: the maker of jobs, the publisher, the supervisor, and when
+//! stores are quarantined.
 
 use std::sync::Arc;
 
 use seedbed_protocol::{broker::Broker, settings::SettingsError};
 
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, Quarantine},
     runs::{JobMaker, LostAfter, Publisher, Supervisor},
-    settings::Settings,
+    settings::{Settings, SyncConfig},
 };
 
 /// Parses the templates of `settings`.
@@ -21,6 +22,15 @@ pub(crate) fn job_maker(settings: &Settings) -> Result<JobMaker, SettingsError> 
         &settings.sync,
         deadline,
     ))
+}
+
+/// Returns when stores are quarantined.
+pub(crate) fn quarantine(sync: &SyncConfig) -> Quarantine {
+    Quarantine {
+        after: sync.quarantine_after,
+        pause: sync.quarantine_pause,
+        max_pause: sync.quarantine_max_pause,
+    }
 }
 
 /// Publishes `jobs` as `settings` say.

@@ -12,7 +12,7 @@ use seedbed_protocol::{
 use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
 
-use super::publishing::{job_maker, publisher, supervisor};
+use super::publishing::{job_maker, publisher, quarantine, supervisor};
 use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer, Listeners},
@@ -57,6 +57,15 @@ impl ServeError {
             Self::Run(error) => error.is_usage(),
             Self::Record(error) => error.is_usage(),
             Self::Ended(_) => false,
+        }
+    }
+
+    /// Returns whether it could not start, and the same call may succeed later.
+    pub fn may_start_later(&self) -> bool {
+        match self {
+            Self::Http(error) => !error.is_usage(),
+            Self::Snapshots(error) => error.is_transient(),
+            Self::Settings(_) | Self::Run(_) | Self::Record(_) | Self::Ended(_) => false,
         }
     }
 }
@@ -121,7 +130,8 @@ impl Service {
         let publisher = Arc::new(publisher);
         let supervisor = supervisor(settings, &catalog, broker.clone(), publisher);
         let listed = supervisor.listed();
-        let runs = Runs::new(jobs, catalog.clone(), broker.clone(), listed);
+        let quarantine = quarantine(&settings.sync);
+        let runs = Runs::new(jobs, catalog.clone(), broker.clone(), listed, quarantine);
         let runs = Arc::new(runs);
         let demand = settings.download.on_demand.then(|| {
             let pause = settings.download.on_demand_pause;
@@ -149,7 +159,7 @@ impl Service {
         });
         Ok(Self {
             http: HttpServer::new(listeners, sections, parts).await?,
-            gauges: Gauges::new(catalog.clone()),
+            gauges: Gauges::new(catalog.clone(), quarantine),
             dead_letters: DeadLetters::new(catalog.clone(), broker.clone(), &settings.worker),
             fleet: Fleet::new(catalog.clone(), broker.clone()),
             recorder,

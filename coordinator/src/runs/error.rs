@@ -1,4 +1,4 @@
-//! Why a run did not start, or could not be published, retried or cancelled.
+//! Why a run did not start, could not be published, retried or cancelled, or why what workers report is no longer recorded.
 
 use seedbed_protocol::{broker::BrokerError, message::codec::CodecError, settings::TemplateError};
 
@@ -43,6 +43,7 @@ impl RunError {
     /// Returns whether the same call may succeed later without any change.
     pub fn is_transient(&self) -> bool {
         match self {
+            Self::Source(error) => error.is_transient(),
             Self::Catalog(error) => error.is_transient(),
             Self::Broker(error) => error.is_transient(),
             _ => false,
@@ -57,6 +58,44 @@ impl RunError {
             Self::NoStores { .. } | Self::UnknownStore { .. } | Self::Template { .. } => true,
             Self::Broker(error) => error.is_configuration(),
             Self::Job { .. } => false,
+        }
+    }
+}
+
+/// Why events are no longer applied.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The catalog refused; the events were not acknowledged.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The broker failed.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+impl From<RecordError> for RunError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Catalog(error) => Self::Catalog(error),
+            RecordError::Broker(error) => Self::Broker(error),
+        }
+    }
+}
+
+impl RecordError {
+    /// Returns whether the same events may be applied later without any change.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Catalog(error) => error.is_transient(),
+            Self::Broker(error) => error.is_transient(),
+        }
+    }
+
+    /// Returns whether a person has to change the settings before it can succeed.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Catalog(error) => error.is_usage(),
+            Self::Broker(error) => error.is_configuration(),
         }
     }
 }

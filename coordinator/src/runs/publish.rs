@@ -20,6 +20,7 @@ use seedbed_protocol::{
     message::Start,
     telemetry::trace::{TraceContext, fail, trace_id},
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, error, info_span, warn};
 
@@ -152,24 +153,26 @@ impl Publisher {
             })
             .buffer_unordered(self.in_flight());
         let (mut queued, mut unpublished) = (Vec::new(), None);
-        let mut giving_up = std::pin::pin!(self.must_give_up(run_id, stop));
-        loop {
-            let published = tokio::select! {
-                biased;
-                published = publishing.next() => published,
-                () = &mut giving_up => None,
-            };
-            let Some(published) = published else {
-                break;
-            };
-            match published {
-                Ok(Attempted::Queued(job)) => queued.push(job),
-                Ok(Attempted::Unfit(job_id, reason)) => {
-                    error!(job = %job_id, "failed: {reason}");
-                    self.catalog.fail_job(job_id, "publish", &reason).await?;
+        let publishing = async {
+            while let Some(published) = publishing.next().await {
+                match published {
+                    Ok(Attempted::Queued(job)) => queued.push(job),
+                    Ok(Attempted::Unfit(job_id, reason)) => {
+                        error!(job = %job_id, "failed: {reason}");
+                        let failed = self.catalog.fail_job(job_id, "publish", &reason);
+                        if let Err(error) = failed.await {
+                            unpublished = Some(error.into());
+                        }
+                    }
+                    Err(error) => unpublished = Some(error),
                 }
-                Err(error) => unpublished = Some(error),
             }
+        };
+        // Either is always polled or dropped: a renewal that nobody polls would keep the catalog's lock.
+        tokio::select! {
+            biased;
+            () = publishing => {}
+            () = self.must_give_up(run_id, stop) => {}
         }
         self.metrics.published.add(queued.len() as u64, &[]);
         self.catalog.mark_queued(&queued).await?;
@@ -183,7 +186,8 @@ impl Publisher {
     /// this process. On a broker, what was begun is ended if it can be: it would be published again.
     async fn must_give_up(&self, run_id: RunId, stop: &CancellationToken) {
         let lease_is_gone = async {
-            let mut ticks = tokio::time::interval(LEASE / 3);
+            let pause = LEASE / 3;
+            let mut ticks = tokio::time::interval_at(Instant::now() + pause, pause);
             loop {
                 ticks.tick().await;
                 match self.lease(run_id).await {

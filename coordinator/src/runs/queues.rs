@@ -12,7 +12,8 @@ mod parked;
 mod standing;
 
 pub(crate) use self::gauges::Gauges;
-pub(super) use self::messages::{fill_batch, if_broker_answers, job_id, settle_page, take_page};
+pub(crate) use self::messages::if_broker_answers;
+pub(super) use self::messages::{fill_batch, job_id, settle_page, take_page};
 pub use self::{
     dead::DeadLetters,
     fleet::Fleet,

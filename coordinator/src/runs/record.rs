@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::{progress::Counts, queues::fill_batch};
+use super::{error::RecordError, progress::Counts, queues::fill_batch};
 use crate::{
     catalog::{Applied, Catalog, CatalogError, ConfigChange},
     metrics::EventMetrics,
@@ -36,35 +36,6 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long to wait for an event before asking whether the queue is empty.
 const QUIET: Duration = Duration::from_millis(300);
-
-/// Why events are no longer applied.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    /// The catalog refused; the events were not acknowledged.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    /// The broker failed.
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
-}
-
-impl RecordError {
-    /// Returns whether the same events may be applied later without any change.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Catalog(error) => error.is_transient(),
-            Self::Broker(error) => error.is_transient(),
-        }
-    }
-
-    /// Returns whether a person has to change the settings before it can succeed.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Catalog(error) => error.is_usage(),
-            Self::Broker(error) => error.is_configuration(),
-        }
-    }
-}
 
 /// Applies events to the catalog.
 pub struct Recorder {

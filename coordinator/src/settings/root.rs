@@ -8,7 +8,8 @@ use seedbed_protocol::{
     telemetry::LogConfig,
 };
 use seedbed_worker::settings::{
-    PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, WorkerConfig, WorkerSettings,
+    PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, VerifyConfig, WorkerConfig,
+    WorkerSettings,
 };
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub streams: Vec<StreamConfig>,
     /// `[snapshots]`
     pub snapshots: SnapshotsConfig,
+    /// `[verify]`
+    pub verify: VerifyConfig,
     /// `[catalog]`
     pub catalog: CatalogConfig,
     /// `[broker]`
@@ -156,6 +159,7 @@ impl Settings {
             token: self.token.clone(),
             schema: self.schema.clone(),
             snapshots: self.snapshots.clone(),
+            verify: self.verify.clone(),
             worker: self.worker.clone(),
             log: self.log.clone(),
         }

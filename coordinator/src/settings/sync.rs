@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use seedbed_protocol::{
     settings::{ObjectTemplate, TemplateError, TextTemplate},
-    settings::{SettingsError, invalid, optional_duration},
+    settings::{SettingsError, duration, invalid, optional_duration},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -23,6 +23,17 @@ pub struct SyncConfig {
     /// How often every row of a store is downloaded even if its snapshot could be reused; `None` for never.
     #[serde(default, deserialize_with = "optional_duration")]
     pub full_every: Option<Duration>,
+    /// After how many failed sweeps in a row a store is quarantined; 0 for never.
+    pub quarantine_after: u32,
+    /// From the last failure of a quarantined store to its first probe. Doubled after each failed one.
+    #[serde(deserialize_with = "duration")]
+    pub quarantine_pause: Duration,
+    /// The longest of these pauses.
+    #[serde(deserialize_with = "duration")]
+    pub quarantine_max_pause: Duration,
+    /// How long a command waits at its start for parts that do not answer.
+    #[serde(deserialize_with = "duration")]
+    pub wait_for_parts: Duration,
     /// Whether a server seeds all stores again as soon as a job finds that the sync config has changed.
     pub reseed_on_config_change: bool,
 }

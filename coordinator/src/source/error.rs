@@ -2,6 +2,8 @@
 
 use seedbed_protocol::{InvalidStoreId, settings::quoted};
 
+use crate::outage::passes;
+
 /// Why there is no list of stores.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -139,24 +141,17 @@ pub enum RecordProblem {
 
 impl SourceError {
     /// Returns whether a person has to change the list, the query or the settings before it can succeed. A database
-    /// that is down needs no change.
+    /// that is down needs no change, a wrong password does.
     pub fn is_usage(&self) -> bool {
+        !self.is_transient()
+    }
+
+    /// Returns whether the same call may succeed later without any change.
+    pub fn is_transient(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Ended { .. } | Self::MongoAway { .. } => false,
-            Self::Query { source, .. } => is_refusal(source),
-            _ => true,
+            Self::Ended { .. } | Self::MongoAway { .. } => true,
+            Self::Connect { source, .. } | Self::Query { source, .. } => passes(source),
+            _ => false,
         }
     }
-}
-
-/// Whether the database understood the query and refused it. SQLSTATE's classes 08, 53 and 57 are about the
-/// connection and the server.
-fn is_refusal(error: &sqlx::Error) -> bool {
-    let Some(refused) = error.as_database_error() else {
-        return false;
-    };
-    let code = refused.code().unwrap_or_default();
-    !["08", "53", "57"]
-        .iter()
-        .any(|class| code.starts_with(class))
 }

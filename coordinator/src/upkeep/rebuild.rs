@@ -29,8 +29,16 @@ impl RebuildError {
     /// Returns whether a person has to change the settings before it can succeed.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Catalog(_) => false,
+            Self::Catalog(error) => error.is_usage(),
             Self::Snapshots(error) => !error.is_transient(),
+        }
+    }
+
+    /// Returns whether the same call may succeed later, and continue, without any change.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Catalog(error) => error.is_transient(),
+            Self::Snapshots(error) => error.is_transient(),
         }
     }
 }

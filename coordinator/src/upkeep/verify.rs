@@ -1,20 +1,29 @@
 //! Verifies snapshots: that a file can be opened by a client, and that an object is still what was uploaded. Only reads;
 //! copies are in the directory for temporary files, and a kill leaves them there.
 
-use std::{fs::File, io, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use seedbed_protocol::{
     StoreId,
     digest::Hashed,
-    manifest::{Checkpoint, Encoding, Manifest, Rendition, TableRows},
+    manifest::{Checkpoint, Encoding, Form, Manifest, Rendition, TableRows},
     objects::{StorageError, unwrap_to},
     snapshots::{SnapshotRepository, UnreadableRowsPolicy, manifest_key},
 };
 use seedbed_worker::{
     oplog::{Schema, SchemaError},
-    snapshot::verify::{Expected, SnapshotFile, VerifyError as SnapshotError},
+    snapshot::{
+        forms::{FormCheck, FormError},
+        verify::{Expected, SnapshotFile, VerifyError as SnapshotError},
+    },
 };
 use serde::Serialize;
+use tempfile::TempDir;
 
 use crate::catalog::{Catalog, CatalogError};
 
@@ -47,6 +56,9 @@ pub enum VerifyError {
     /// The file is not a good snapshot.
     #[error("{file}: {source}")]
     Bad { file: String, source: SnapshotError },
+    /// The object is not another form of the file.
+    #[error("{file}: {source}")]
+    BadForm { file: String, source: FormError },
     /// The schema, whose raw tables a snapshot may have, cannot be used.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -64,7 +76,20 @@ pub enum VerifyError {
 impl VerifyError {
     /// Returns whether a person has to change the settings before it can succeed.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Schema(_))
+        match self {
+            Self::Schema(_) => true,
+            Self::Catalog(error) => error.is_usage(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether nothing was verified, and the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Catalog(error) => error.is_transient(),
+            Self::Snapshots(error) => error.is_transient(),
+            _ => false,
+        }
     }
 }
 
@@ -148,54 +173,52 @@ impl Verifier {
         manifest: &Manifest,
         snapshots: &SnapshotRepository,
     ) -> Result<Vec<VerifiedFile>, VerifyError> {
-        let mut verified = Vec::with_capacity(manifest.renditions.len());
+        let mut verified = Vec::new();
         let whole = whole_checkpoint(manifest, snapshots).await?;
+        let mut first = None;
         for rendition in &manifest.renditions {
-            let checking = self.verify_rendition(rendition, whole.clone(), snapshots);
+            let object = Unpacked::of(rendition, snapshots).await?;
+            let location = object.location.clone();
+            let checking = self.verify(&object.path, location, Some(whole.clone()));
             let mut file = checking.await?;
             for rows in &mut file.unreadable {
                 *rows = format!("store {:?}, {rows}", manifest.store_id.as_str());
             }
             verified.push(file);
+            first.get_or_insert(object);
+        }
+        if let (Some(file), Some(tables)) =
+            (first, verified.first().map(|file| file.tables.clone()))
+        {
+            for rendition in &manifest.forms {
+                let object = Unpacked::of(rendition, snapshots).await?;
+                self.verify_form(rendition.form, &object, &file.path)
+                    .await?;
+                verified.push(VerifiedFile {
+                    file: object.location,
+                    tables: tables.clone(),
+                    unreadable: Vec::new(),
+                });
+            }
         }
         Ok(verified)
     }
 
-    /// Reads the object where it is, if it is in a directory, since a copy could be larger than what is free
-    /// elsewhere; otherwise, and when it is compressed, works on copies in the directory for temporary files.
-    async fn verify_rendition(
+    /// Does with a form what a device does, and compares the result with the verified `file`.
+    async fn verify_form(
         &self,
-        rendition: &Rendition,
-        checkpoint: Checkpoint,
-        snapshots: &SnapshotRepository,
-    ) -> Result<VerifiedFile, VerifyError> {
-        let location = snapshots.location(&rendition.key);
-        let no_copy = |source| VerifyError::Copy {
-            file: location.clone(),
+        form: Form,
+        object: &Unpacked,
+        file: &Path,
+    ) -> Result<(), VerifyError> {
+        let scratch = object.copies.path().join("finished.sqlite");
+        let (schema, file, path) = (self.schema.clone(), file.to_owned(), object.path.clone());
+        let check = move || FormCheck::open(form, &path, &file, &scratch, &schema)?.run();
+        let checked = blocking(&object.location, check).await?;
+        checked.map_err(|source| VerifyError::BadForm {
+            file: object.location.clone(),
             source,
-        };
-        let copies = tempfile::tempdir().map_err(no_copy)?;
-        let object = match snapshots.local_path(&rendition.key) {
-            Some(path) => {
-                check_unchanged(rendition, &location, hash(&path, &location).await?)?;
-                path
-            }
-            None => {
-                let copy = copies.path().join("object");
-                let fetched = snapshots.fetch(&rendition.key, &copy).await?;
-                check_unchanged(rendition, &location, fetched)?;
-                copy
-            }
-        };
-        let file = match rendition.encoding {
-            Encoding::Identity => object,
-            encoding => {
-                let file = copies.path().join("snapshot.sqlite");
-                unwrap_to(encoding, &object, &file).await.map_err(no_copy)?;
-                file
-            }
-        };
-        self.verify(&file, location, Some(checkpoint)).await
+        })
     }
 
     async fn verify(
@@ -235,6 +258,69 @@ impl Verifier {
     }
 }
 
+/// What an object holds, as it was uploaded.
+struct Unpacked {
+    path: PathBuf,
+    /// Where the object is.
+    location: String,
+    /// Room for copies, which are removed when this is dropped.
+    copies: TempDir,
+}
+
+impl Unpacked {
+    /// Reads the object where it is, if it is in a directory, since a copy could be larger than what is free elsewhere;
+    /// otherwise, and when it is compressed, makes copies in the directory for temporary files.
+    async fn of(
+        rendition: &Rendition,
+        snapshots: &SnapshotRepository,
+    ) -> Result<Self, VerifyError> {
+        let location = snapshots.location(&rendition.key);
+        let copies = tempfile::tempdir().map_err(|source| VerifyError::Copy {
+            file: location.clone(),
+            source,
+        })?;
+        let uploaded = Hashed {
+            bytes: rendition.bytes,
+            sha256: rendition.sha256.clone(),
+        };
+        let path = match snapshots.local_path(&rendition.key) {
+            Some(path) => {
+                check_unchanged(&uploaded, &location, hash(&path, &location).await?)?;
+                path
+            }
+            None => {
+                let copy = copies.path().join("object");
+                let fetched = snapshots.fetch(&rendition.key, &copy).await?;
+                check_unchanged(&uploaded, &location, fetched)?;
+                copy
+            }
+        };
+        let mut unpacked = Self {
+            path,
+            location,
+            copies,
+        };
+        if rendition.encoding != Encoding::Identity {
+            let file = unpacked.copies.path().join("unpacked");
+            let unwrapped = unwrap_to(rendition.encoding, &unpacked.path, &file).await;
+            unwrapped.map_err(|source| unpacked.not_copied(source))?;
+            if let Some(content) = &rendition.unpacked {
+                let location = format!("{}, unpacked,", unpacked.location);
+                check_unchanged(content, &location, hash(&file, &location).await?)?;
+            }
+            unpacked.path = file;
+        }
+        Ok(unpacked)
+    }
+
+    fn not_copied(&self, source: io::Error) -> VerifyError {
+        VerifyError::Copy {
+            file: self.location.clone(),
+            source,
+        }
+    }
+}
+
 /// The checkpoint of a snapshot with all its buckets, which the catalog leaves out if they are very many.
 async fn whole_checkpoint(
     manifest: &Manifest,
@@ -257,17 +343,14 @@ async fn hash(file: &Path, location: &str) -> Result<Hashed, VerifyError> {
     })
 }
 
-fn check_unchanged(
-    rendition: &Rendition,
-    location: &str,
-    found: Hashed,
-) -> Result<(), VerifyError> {
-    let describe = |bytes: u64, sha256: &str| format!("{bytes} bytes and the SHA-256 {sha256}");
-    if (found.bytes, &found.sha256) != (rendition.bytes, &rendition.sha256) {
+fn check_unchanged(expected: &Hashed, location: &str, found: Hashed) -> Result<(), VerifyError> {
+    let describe =
+        |Hashed { bytes, sha256 }: &Hashed| format!("{bytes} bytes and the SHA-256 {sha256}");
+    if found != *expected {
         return Err(VerifyError::Changed {
             file: location.to_owned(),
-            found: describe(found.bytes, &found.sha256),
-            expected: describe(rendition.bytes, &rendition.sha256),
+            found: describe(&found),
+            expected: describe(expected),
         });
     }
     Ok(())
@@ -287,8 +370,6 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use seedbed_protocol::manifest::Form;
-
     use super::*;
 
     #[tokio::test]
@@ -296,19 +377,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("snapshot.sqlite");
         std::fs::write(&file, "abc").unwrap();
-        let mut rendition = Rendition {
-            form: Form::File,
-            encoding: Encoding::Identity,
-            key: "snapshot.sqlite".to_owned(),
+        let mut uploaded = Hashed {
             bytes: 3,
             sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned(),
-            unpacked: None,
-            finish: None,
         };
         let found = hash(&file, "snapshot.sqlite").await.unwrap();
-        check_unchanged(&rendition, "snapshot.sqlite", found.clone()).unwrap();
-        rendition.bytes = 4;
-        let error = check_unchanged(&rendition, "snapshot.sqlite", found).unwrap_err();
+        check_unchanged(&uploaded, "snapshot.sqlite", found.clone()).unwrap();
+        uploaded.bytes = 4;
+        let error = check_unchanged(&uploaded, "snapshot.sqlite", found).unwrap_err();
         let error = error.to_string();
         assert!(
             error.contains("snapshot.sqlite has 3 bytes") && error.contains("says 4 bytes"),

@@ -28,6 +28,9 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// The name of each trouble, for programs.
+    pub const NAMES: [&'static str; 3] = ["away", "refused", "blocked"];
+
     /// Returns the trouble of a lost or missing connection.
     pub fn away(reason: impl ToString) -> Self {
         let reason = shown(&reason.to_string());
@@ -46,12 +49,13 @@ impl Trouble {
         Self::Blocked { reason }
     }
 
-    /// Returns its name for programs: `away`, `refused` or `blocked`.
+    /// Returns its name for programs, one of [`Self::NAMES`].
     pub fn name(&self) -> &'static str {
+        let [away, refused, blocked] = Self::NAMES;
         match self {
-            Self::Away { .. } => "away",
-            Self::Refused { .. } => "refused",
-            Self::Blocked { .. } => "blocked",
+            Self::Away { .. } => away,
+            Self::Refused { .. } => refused,
+            Self::Blocked { .. } => blocked,
         }
     }
 

@@ -1,10 +1,15 @@
 //! How a device finishes a compact file: the versioned description in `protocol/finish/`, which every client package has
 //! a copy of. Its README says how the steps are read.
 
+use std::sync::LazyLock;
+
 use serde::Deserialize;
 
-/// The description of the current version, as JSON.
-const CURRENT: &str = include_str!("../../finish/v1.json");
+/// The description of the current version.
+static CURRENT: LazyLock<Finishing> = LazyLock::new(|| {
+    let json = include_str!("../../finish/v1.json");
+    serde_json::from_str(json).expect("a test reads it")
+});
 
 /// The steps that turn a compact file into one that is ready for its first connection.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -61,7 +66,7 @@ impl Finishing {
     pub const OPLOG: &str = "seedbed_oplog";
 
     /// Returns the current description.
-    pub fn current() -> Self {
-        serde_json::from_str(CURRENT).expect("a test reads it")
+    pub fn current() -> &'static Self {
+        &CURRENT
     }
 }

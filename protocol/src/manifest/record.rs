@@ -174,7 +174,7 @@ impl AddAssign for Download {
 /// How long one step of a job took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepTiming {
-    /// `compare`, `fetch`, `sync`, `scrub`, `vacuum`, `verify`, `compact`, `forms` or `upload`.
+    /// `compare`, `fetch`, `sync`, `scrub`, `vacuum`, `verify`, `compact`, `stream`, `forms` or `upload`.
     pub step: String,
     /// Wall-clock milliseconds.
     pub millis: u64,

@@ -5,7 +5,7 @@ pub const DEFAULTS: &str = include_str!("../../seedbed.toml");
 
 /// Every section of the settings file. An unknown section is an error in both programs; a known section that a program
 /// does not need is ignored.
-pub const SECTIONS: [&str; 15] = [
+pub const SECTIONS: [&str; 16] = [
     "source",
     "powersync",
     "token",
@@ -14,6 +14,7 @@ pub const SECTIONS: [&str; 15] = [
     "parameters",
     "streams",
     "snapshots",
+    "verify",
     "catalog",
     "broker",
     "retention",

@@ -44,9 +44,6 @@ fn renditions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Renditio
     if renditions.iter().enumerate().any(twice) {
         return Err(de::Error::custom("list none twice"));
     }
-    if renditions.iter().any(|kind| kind.form == Form::Stream) {
-        return Err(de::Error::custom("no worker makes \"stream\" yet"));
-    }
     if !renditions.iter().any(|kind| kind.form == Form::File) {
         return Err(de::Error::custom(
             "list at least one of \"file/identity\", \"file/gzip\" and \"file/zstd\": a store's next job starts from it",

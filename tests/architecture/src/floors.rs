@@ -46,6 +46,7 @@ pub const CRATES: &[Crate] = &[
         folder: "coordinator",
         root: "coordinator/src/lib.rs",
         floors: &[
+            "outage",
             "catalog settings metrics",
             "source upkeep",
             "runs",

@@ -29,5 +29,6 @@ mod jobs;
 mod listing;
 mod lost;
 mod opening;
+mod quarantine;
 mod retention;
 mod reuse;

@@ -262,9 +262,10 @@ async fn a_run_without_rabbitmq_gives_up_in_time_and_lists_nothing() {
     let away = format!("amqp://seedbed:hunter2@127.0.0.1:{port}");
     cluster.program.set("BROKER__URL", &away);
     cluster.program.set("BROKER__CONNECT_TIMEOUT", "1s");
+    cluster.program.set("SYNC__WAIT_FOR_PARTS", "1s");
     let started = Instant::now();
     let ended = cluster.run(&[]).await;
-    assert_eq!(ended.code, Some(1), "{ended}");
+    assert_eq!(ended.code, Some(3), "{ended}");
     assert!(ended.error.contains("cannot reach RabbitMQ"), "{ended}");
     assert!(!ended.error.contains("hunter2"), "{ended}");
     assert!(started.elapsed() < Duration::from_secs(45), "1 s");

@@ -2,5 +2,6 @@
 
 mod access;
 mod files;
+mod forms;
 mod keys;
 mod support;

@@ -1,6 +1,7 @@
 //! Jobs of a worker, on a broker in memory.
 
 mod faults;
+mod forms;
 mod loading;
 mod raw_tables;
 mod reader;

@@ -1,5 +1,6 @@
-//! RabbitMQ is away, short of memory, refuses, or has lost what it was given.
+//! RabbitMQ is away, short of memory, refuses, has lost what it was given, or has parked it.
 
 mod alarm;
 mod away;
 mod lost;
+mod parked;

@@ -87,14 +87,16 @@ async fn every_coordinator_knows_the_workers_and_one_that_dies_vanishes() {
         shown["untaken"] == 1
     })
     .await;
-    let metrics = String::from_utf8(servers[0].admin("/metrics").await.body).unwrap();
-    for name in [
+    let measured = [
         "seedbed_jobs_untaken",
         "seedbed_workers",
         "seedbed_workers_slots",
-    ] {
-        assert!(metrics.contains(name), "{name} in {metrics}");
-    }
+    ];
+    wait::until("all of it is measured", async || {
+        let metrics = String::from_utf8(servers[0].admin("/metrics").await.body).unwrap();
+        measured.iter().all(|name| metrics.contains(name))
+    })
+    .await;
     for server in servers {
         server.process.stop().await;
     }

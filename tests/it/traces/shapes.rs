@@ -12,6 +12,8 @@ pub(super) const SEEDED: &str = "\
 publish seed.jobs (seedbed, producer)
   process seed.events started (seedbed, consumer)
   process seed.jobs seeded (seedbed-worker, consumer)
+    compact (seedbed-worker, internal)
+    forms (seedbed-worker, internal)
     publish seed.events started (seedbed-worker, producer)
     report (seedbed-worker, internal)
       publish seed.events completed (seedbed-worker, producer)
@@ -21,6 +23,7 @@ publish seed.jobs (seedbed, producer)
       POST /sync/stream (seedbed-worker, client)
       token (seedbed-worker, internal)
     upload (seedbed-worker, internal)
+      put file (seedbed-worker, client)
       put file (seedbed-worker, client)
       put file (seedbed-worker, client)
     vacuum (seedbed-worker, internal)
@@ -54,6 +57,7 @@ publish seed.jobs (seedbed, producer)
     compare (seedbed-worker, internal)
       POST /sync/stream (seedbed-worker, client)
       head file (seedbed-worker, client)
+      head file (seedbed-worker, client)
       token (seedbed-worker, internal)
     publish seed.events started (seedbed-worker, producer)
     report (seedbed-worker, internal)
@@ -77,7 +81,10 @@ pub(super) fn assert_attributes(trace: &[&Span]) {
     assert_eq!(process.attribute("seedbed.returned"), "0");
     assert_eq!(process.attribute("seedbed.rows"), "5");
     assert_eq!(process.attribute("seedbed.operations"), "5");
-    assert_eq!(process.attribute("seedbed.renditions"), "file/identity");
+    assert_eq!(
+        process.attribute("seedbed.renditions"),
+        "file/identity,compact/gzip"
+    );
     for name in ["seedbed.bytes", "seedbed.downloaded", "seedbed.checkpoint"] {
         let number: u64 = process.attribute(name).parse().unwrap();
         assert!(number > 0, "{name}");

@@ -100,6 +100,8 @@ fn installed() -> Option<PathBuf> {
 /// (<https://cloud.google.com/storage/docs/xml-api/reference-methods>).
 async fn translate(State(gcs): State<Gcs>, request: Request) -> Result<Response, StatusCode> {
     let (mut parts, body) = proxy::read(request).await?;
+    // The emulator knows objects by its own host only.
+    parts.headers.remove(header::HOST);
     let address = unescaped(&parts.uri.to_string());
     parts.uri = address.parse().map_err(|_| StatusCode::BAD_REQUEST)?;
     let query = |name: &str| {

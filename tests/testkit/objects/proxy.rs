@@ -26,10 +26,9 @@ impl Upstream {
         }
     }
 
-    /// Passes the request on as it is, and the answer back.
+    /// Passes the request on as it is, with the host that was asked, which is signed, and the answer back.
     pub(super) async fn forward(&self, parts: Parts, body: Bytes) -> Response {
         let mut headers = parts.headers;
-        headers.remove(header::HOST);
         headers.remove(header::CONTENT_LENGTH);
         headers.remove(header::TRANSFER_ENCODING);
         let address = format!("{}{}", self.url, parts.uri);

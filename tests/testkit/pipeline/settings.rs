@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use seedbed_protocol::{
-    manifest::{Encoding, RenditionKind},
+    manifest::{Encoding, Form, RenditionKind},
     settings::{Secret, keys::SecretEncoding},
     snapshots::UnreadableRowsPolicy,
     telemetry::{LogConfig, LogFormat},
 };
 use seedbed_worker::settings::{
     PowerSyncConfig, SchemaConfig, SnapshotsConfig, StreamCompression, StreamFormat,
-    TokenAlgorithm, TokenConfig, WorkerConfig, WorkerSettings,
+    TokenAlgorithm, TokenConfig, VerifyConfig, WorkerConfig, WorkerSettings,
 };
 use tempfile::TempDir;
 
@@ -45,10 +45,22 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
         },
         snapshots: SnapshotsConfig {
             url: format!("file:{}", directory.path().join("snapshots").display()),
-            renditions: vec![RenditionKind::file(Encoding::Identity)],
+            renditions: vec![
+                RenditionKind::file(Encoding::Identity),
+                RenditionKind {
+                    form: Form::Compact,
+                    encoding: Encoding::Gzip,
+                },
+                RenditionKind {
+                    form: Form::Stream,
+                    encoding: Encoding::Zstd,
+                },
+            ],
             latest: false,
             unreadable_rows: UnreadableRowsPolicy::Warn,
         },
+        // Whatever a test seeds, its forms are compared.
+        verify: VerifyConfig { forms_every: 1 },
         worker: WorkerConfig {
             slots: Some(2),
             directory: directory.path().join("work"),

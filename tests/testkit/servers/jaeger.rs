@@ -24,7 +24,7 @@ impl Jaeger {
     /// # Panics
     /// When it does not start.
     pub fn start() -> Option<Self> {
-        let program = tools("jaeger/all-in-one");
+        let program = tools("jaeger/jaeger");
         if !program.exists() {
             return None;
         }

@@ -62,6 +62,14 @@ impl Server {
         server
     }
 
+    /// Whether it ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child
+            .try_wait()
+            .expect("the server is a child")
+            .is_some()
+    }
+
     /// Its data and its log.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()

@@ -9,12 +9,13 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
+    time::Instant,
 };
 
 use tempfile::TempDir;
 
 use super::{
-    process::{Server, as_user, data_directory, free_port, program, run},
+    process::{START_TIMEOUT, Server, as_user, data_directory, free_port, program, run},
     shared::Shared,
 };
 
@@ -169,11 +170,32 @@ impl RabbitMq {
         self.ctl(&["close_all_connections", "dropped by a test"]);
     }
 
+    /// Starts it again if it has ended by itself, as its service manager would. Answers whether it had.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn revive(&self) -> bool {
+        let has_ended = self.has_ended();
+        if has_ended {
+            self.resume();
+        }
+        has_ended
+    }
+
     /// Runs `rabbitmqctl` on it and answers what it printed.
     ///
     /// # Panics
     /// When it fails.
     pub fn ctl(&self, arguments: &[&str]) -> String {
+        self.try_ctl(arguments)
+            .unwrap_or_else(|failed| panic!("{arguments:?} failed:\n{failed}"))
+    }
+
+    /// Runs `rabbitmqctl` on it.
+    ///
+    /// # Errors
+    /// What it printed, when it fails.
+    pub fn try_ctl(&self, arguments: &[&str]) -> Result<String, String> {
         let mut ctl = self.node.command("rabbitmqctl");
         let Output {
             status,
@@ -186,8 +208,10 @@ impl RabbitMq {
             .expect("rabbitmqctl is beside the server");
         let stdout = String::from_utf8_lossy(&stdout).into_owned();
         let stderr = String::from_utf8_lossy(&stderr);
-        assert!(status.success(), "{arguments:?} failed:\n{stdout}{stderr}");
-        stdout
+        match status.success() {
+            true => Ok(stdout),
+            false => Err(format!("{stdout}{stderr}")),
+        }
     }
 
     /// Kills it as a power failure would; its data stays.
@@ -200,9 +224,29 @@ impl RabbitMq {
     /// # Panics
     /// When it does not start.
     pub fn resume(&self) {
+        let deadline = Instant::now() + START_TIMEOUT;
+        self.launch_server();
+        // It listens before its commands work, and one that was killed just now may still seem to listen.
+        while let Err(failed) = self.try_ctl(&["await_startup"]) {
+            assert!(
+                Instant::now() < deadline,
+                "RabbitMQ does not start:\n{failed}"
+            );
+            if self.has_ended() {
+                self.launch_server();
+            }
+        }
+    }
+
+    fn launch_server(&self) {
         let server = self.node.command("rabbitmq-server");
         let log_directory = data_directory(USER);
+        self.stop();
         *self.server() = Some(Server::start(server, log_directory, self.node.port));
+    }
+
+    fn has_ended(&self) -> bool {
+        self.server().as_mut().is_some_and(Server::has_ended)
     }
 
     /// [`Self::stop`] and [`Self::resume`].

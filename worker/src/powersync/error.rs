@@ -61,6 +61,14 @@ pub enum StreamError {
     /// A line that no PowerSync service sends.
     #[error("the sync stream sent {0}")]
     Malformed(String),
+    /// A line above the limit. The next stream would send the same row.
+    #[error(
+        "the sync stream sent a line of more than {most} bytes; raise powersync.max_line_mib, or make the row smaller"
+    )]
+    LineTooLong {
+        /// `powersync.max_line_mib`, in bytes.
+        most: usize,
+    },
     /// The service treats the token as expired.
     #[error(
         "PowerSync ended the stream because the token expired; if this happens at once, compare this machine's clock with the service's"
@@ -100,7 +108,8 @@ impl StreamError {
             Self::Endpoint { .. }
             | Self::Client(_)
             | Self::Redirected { .. }
-            | Self::NotAStream { .. } => false,
+            | Self::NotAStream { .. }
+            | Self::LineTooLong { .. } => false,
             Self::Refused { status, code, .. } => {
                 // Where it knows better, the code decides.
                 if let Some(passes) = code.as_deref().and_then(passes) {
@@ -152,6 +161,7 @@ impl StreamError {
             Self::Dropped(_) => "stream_dropped",
             Self::Idle(_) => "stream_idle",
             Self::Malformed(_) => "stream_malformed",
+            Self::LineTooLong { .. } => "line_too_long",
             Self::TokenExpired => "token_expired",
             Self::GaveUp { last, .. } => last.as_ref().map_or("stream_silent", |last| last.name()),
         }

@@ -54,7 +54,7 @@ impl LineBuffer {
     /// Cuts one whole line from the front, if there is one. Skips blank lines.
     ///
     /// # Errors
-    /// [`StreamError::Malformed`] when the bytes are no line, or a line of more bytes than are accepted.
+    /// [`StreamError::Malformed`] when the bytes are no line, [`StreamError::LineTooLong`].
     pub fn take(&mut self) -> Result<Option<Line>, StreamError> {
         loop {
             self.skip_blank_lines();
@@ -63,10 +63,7 @@ impl LineBuffer {
                 LineFormat::Ndjson => self.ndjson_length(),
             };
             if whole.unwrap_or(self.bytes.len()) > self.most {
-                let most = self.most;
-                let reason =
-                    format!("a line of more than {most} bytes; see powersync.max_line_mib");
-                return Err(StreamError::Malformed(reason));
+                return Err(StreamError::LineTooLong { most: self.most });
             }
             let Some(length) = whole.filter(|length| *length <= self.bytes.len()) else {
                 return Ok(None);

@@ -68,7 +68,8 @@ impl Lines {
     /// Returns the next line; `None` when the body ended after a whole line.
     ///
     /// # Errors
-    /// [`StreamError::Dropped`], [`StreamError::Idle`] or [`StreamError::Malformed`]; the stream is over then.
+    /// [`StreamError::Dropped`], [`StreamError::Idle`], [`StreamError::Malformed`] or [`StreamError::LineTooLong`]; the stream
+    /// is over then.
     pub async fn next(&mut self) -> Result<Option<Line>, StreamError> {
         loop {
             if let Some(line) = self.buffer.take()? {

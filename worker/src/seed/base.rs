@@ -157,6 +157,7 @@ pub(super) fn blames_the_base(error: &SeedError) -> Option<FullReason> {
         SeedError::Base(_) => Some(FullReason::BaseFile),
         SeedError::Download(DownloadError::Checksum(_) | DownloadError::Database(_))
         | SeedError::Verify(_)
+        | SeedError::Form(_)
         | SeedError::Finish(_) => Some(FullReason::Mismatch),
         _ => None,
     }

@@ -8,7 +8,7 @@ use seedbed_protocol::{
 };
 
 use super::{download_error::DownloadError, workdir::WorkDirectoryError};
-use crate::snapshot::{FinishError, verify::VerifyError};
+use crate::snapshot::{FinishError, forms::FormError, verify::VerifyError};
 
 /// Why an attempt failed.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,9 @@ pub enum SeedError {
     /// The file did not pass verification.
     #[error("the snapshot does not verify: {0}")]
     Verify(#[from] VerifyError),
+    /// Another form of the file was not made, or is not what the file is.
+    #[error(transparent)]
+    Form(#[from] FormError),
     /// The file was not stored.
     #[error(transparent)]
     Upload(#[from] StorageError),
@@ -62,6 +65,7 @@ impl SeedError {
             Self::Download(error) => error.is_transient(),
             Self::Finish(error) => error.is_transient(),
             Self::Verify(error) => error.is_transient(),
+            Self::Form(error) => error.is_transient(),
             Self::Upload(error) | Self::Base(error) => error.is_transient(),
             Self::Deadline
             | Self::Timeout(_)
@@ -100,6 +104,7 @@ impl SeedError {
             Self::Download(error) => error.name(),
             Self::Finish(error) => error.name(),
             Self::Verify(_) => "verify",
+            Self::Form(_) => "form",
             Self::Upload(error) | Self::Base(error) => error.name(),
             Self::Deadline => "deadline",
             Self::Timeout(_) => "timeout",
@@ -118,6 +123,7 @@ impl SeedError {
             Self::Download(_) => "sync",
             Self::Finish(error) => error.step(),
             Self::Verify(_) => "verify",
+            Self::Form(_) => "forms",
             Self::Upload(_) => "upload",
             Self::Base(_) => "fetch",
         }

@@ -18,6 +18,7 @@ use super::{
     config_error::ConfigError,
     download::{Downloaded, Downloader},
     error::SeedError,
+    forms::Forms,
     steps::{Steps, blocking, try_step},
     workdir::{JobDirectory, WorkDirectory},
 };
@@ -53,6 +54,7 @@ pub(crate) struct Seeder {
     schema: Schema,
     work: WorkDirectory,
     unreadable_rows: UnreadableRowsPolicy,
+    forms: Forms,
     metrics: Arc<Metrics>,
 }
 
@@ -76,6 +78,7 @@ impl Seeder {
             schema,
             work: WorkDirectory::open(&settings.worker.directory)?,
             unreadable_rows: settings.snapshots.unreadable_rows,
+            forms: Forms::new(settings),
             metrics,
         })
     }
@@ -294,6 +297,10 @@ impl<'a> Attempt<'a> {
         let target = file.clone();
         let vacuuming = blocking(move || write(connection, dense, &target));
         self.steps.run("vacuum", vacuuming).await?;
+        // Other forms need the room of what it was made of.
+        for made_of in [SYNC_FILE, BASE_FILE] {
+            let _ = std::fs::remove_file(directory.file(made_of));
+        }
         let verifying = async {
             let file = SnapshotFile::open(&file)?;
             let _interrupts = file.interrupts();
@@ -316,9 +323,18 @@ impl<'a> Attempt<'a> {
         for note in &notes {
             warn!(store_id = %self.job.scope.store_id, "{note}");
         }
+        let making = &self.seeder.forms;
+        let making = making.make(
+            &mut self.steps,
+            &self.seeder.schema,
+            file,
+            &directory,
+            &checkpoint,
+        );
+        let forms = making.await?;
         Ok(VerifiedFile {
             _directory: directory,
-            forms: HashMap::from([(Form::File, file)]),
+            forms,
             loose_operations: loose.unwrap_or_default(),
             checkpoint,
             facts,

@@ -35,7 +35,6 @@ pub(crate) struct Uploader {
 impl Uploader {
     pub(crate) fn new(repository: SnapshotRepository, config: &SnapshotsConfig) -> Self {
         let mut renditions = config.renditions.clone();
-        renditions.retain(|kind| kind.form == Form::File);
         renditions.sort_by_key(|kind| kind.encoding == Encoding::Identity);
         Self {
             repository,

@@ -20,4 +20,5 @@ mod structure;
 
 pub use error::VerifyError;
 pub use file::{Expected, FileFacts, SnapshotFile, verify_file};
+pub(super) use identity::check_traces;
 pub use readable::UnreadableRows;

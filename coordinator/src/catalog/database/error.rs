@@ -5,13 +5,10 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use seedbed_protocol::RunId;
 
-use crate::catalog::state::RunState;
+use crate::{catalog::state::RunState, outage::passes};
 
 /// Characters of a damaged value that are shown: a whole manifest would fill screens.
 const SHOWN_CHARS: usize = 80;
-
-/// Length of an error code of Postgres. Those of SQLite are shorter numbers.
-const SQLSTATE_CHARS: usize = 5;
 
 /// Why the catalog did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -139,34 +136,18 @@ impl CatalogError {
                 | Self::FewerStores { .. }
                 | Self::UnknownRun { .. }
                 | Self::RunEnded { .. }
+                | Self::Unstorable { .. }
         )
     }
 
     /// Returns whether a retry may succeed without a change to the settings.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable { .. } => true,
+            Self::Missing { .. } | Self::Unavailable { .. } | Self::InFlight { .. } => true,
             Self::Database(error) => passes(error),
             _ => false,
         }
     }
-}
-
-/// Returns whether a retry may succeed without a change to the settings.
-pub(super) fn passes(error: &sqlx::Error) -> bool {
-    let Some(refused) = error.as_database_error() else {
-        return matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut);
-    };
-    let code = refused.code().unwrap_or_default();
-    if code.len() == SQLSTATE_CHARS {
-        // In this order: the connection failed, an idle transaction was ended, transactions conflict, resources are
-        // short, a lock is not available, the server starts or stops.
-        let passing = ["08", "25P03", "40", "53", "55P03", "57"];
-        return passing.iter().any(|class| code.starts_with(class));
-    }
-    // The lowest byte of an extended code of SQLite: SQLITE_BUSY, _LOCKED, _NOMEM, _IOERR and _FULL.
-    let code: Option<u32> = code.parse().ok();
-    code.is_some_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 10 | 13))
 }
 
 pub(in crate::catalog) fn damaged(

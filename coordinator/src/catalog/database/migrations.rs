@@ -31,6 +31,7 @@ static FILES: &[(&str, &str)] = files![
     "0010_run_traces",
     "0011_reuse",
     "0020_workers",
+    "0030_run_ends_and_quarantine",
     "0040_claims_secrets",
     "0041_listed_jobs",
     "0050_generations",

@@ -9,11 +9,12 @@ use seedbed_protocol::settings::without_secrets;
 use sqlx::{AnyConnection, Connection, any::AnyPoolOptions, migrate::MigrateError};
 
 use super::{
-    error::{CatalogError, passes},
+    error::CatalogError,
     handle::Catalog,
     migrations::MIGRATIONS,
     session::{Connections, Dialect},
 };
+use crate::outage::passes;
 
 /// Connections of one process to Postgres: for events, progress, a listing and requests at the same time.
 const POSTGRES_CONNECTIONS: u32 = 8;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use seedbed_protocol::RunId;
 
 use crate::catalog::{
@@ -21,19 +21,29 @@ const DOUBLINGS: u32 = 10;
 /// Which published jobs should have a message that no worker holds.
 #[derive(Debug, Clone, Copy)]
 pub struct Awaited {
-    /// Jobs that wait, since this moment or longer.
+    /// Jobs that wait, since this moment or longer; and jobs that a worker took up then, if it is gone or works on nothing
+    /// since: the report of how they ended was lost, or their message is back in its queue.
     pub queued_before: DateTime<Utc>,
-    /// Jobs that a worker took up at this moment or earlier: it would have told how that ended.
+    /// Jobs that a worker took up at this moment or earlier, whatever it says: it would have told how that ended.
     pub started_before: DateTime<Utc>,
+    /// How much later than a job's start its worker must have said that it works on nothing: the start is recorded late, and
+    /// by another clock.
+    pub idle_after: TimeDelta,
 }
 
 impl Awaited {
     /// The condition, for the parameters `$1` and `$2`.
-    fn condition() -> String {
+    fn condition(&self) -> String {
+        let idle_after = self.idle_after.num_milliseconds();
+        let started = "COALESCE(moved_at, started_at, listed_at)";
         format!(
             "state IN ({PUBLISHED}) AND ( \
                  state = '{Queued}' AND COALESCE(moved_at, listed_at) <= $1 \
-                 OR state = '{Running}' AND COALESCE(moved_at, started_at, listed_at) <= $2)"
+                 OR state = '{Running}' AND {started} <= $2 \
+                 OR state = '{Running}' AND {started} <= $1 AND EXISTS ( \
+                     SELECT 1 FROM workers WHERE workers.name = jobs.worker AND ( \
+                         workers.expires_at <= $1 \
+                         OR workers.busy = 0 AND workers.seen_at >= {started} + {idle_after})))"
         )
     }
 }
@@ -46,7 +56,7 @@ impl Catalog {
     pub async fn awaited_jobs(&self, awaited: Awaited) -> Result<u64, CatalogError> {
         let count: i64 = sqlx::query_scalar(sql!(
             "SELECT COUNT(*) FROM jobs WHERE {}",
-            Awaited::condition()
+            awaited.condition()
         ))
         .bind(millis(awaited.queued_before))
         .bind(millis(awaited.started_before))
@@ -85,7 +95,7 @@ impl Catalog {
                      AND COALESCE(moved_at, listed_at) + CAST($4 AS BIGINT) * (CAST(1 AS BIGINT) << \
                          CAST(CASE WHEN lost > {DOUBLINGS} THEN {DOUBLINGS} ELSE lost END AS INTEGER)) <= $3 \
                  ORDER BY COALESCE(moved_at, listed_at), id LIMIT $5)",
-            condition = Awaited::condition()
+            condition = awaited.condition()
         ))
         .bind(millis(awaited.queued_before))
         .bind(millis(awaited.started_before))

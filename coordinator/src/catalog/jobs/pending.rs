@@ -174,9 +174,10 @@ impl Catalog {
         step: &'static str,
         reason: &str,
     ) -> Result<(), CatalogError> {
+        // What cannot be published is a matter of its store's claims, or of a template that fits none.
         sqlx::query(sql!(
             "UPDATE jobs SET state = '{Failed}', finished_at = $2, failure_kind = '{permanent}', \
-                 failure_step = $3, failure_message = $4 \
+                 failure_step = $3, failure_message = $4, failure_reason = $3 \
              WHERE id = $1 AND state IN ({IN_FLIGHT})",
             permanent = failure_kind(FailureKind::Permanent)
         ))

@@ -15,7 +15,9 @@ pub(in crate::catalog) const JOB_COLUMNS: &str = "\
      job.id AS job_id, job.run_id AS job_run_id, job.store_id AS job_store_id, \
      job.state AS job_state, job.attempt, job.worker, job.trace_id, job.listed_at, job.started_at, \
      job.finished_at, job.failure_kind, job.failure_step, job.failure_message, job.position, job.way, \
-     job.why";
+     job.why, \
+     (SELECT later.state FROM jobs later WHERE later.store_id = job.store_id AND later.id > job.id \
+      ORDER BY later.id DESC LIMIT 1) AS later_state";
 
 /// One job.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,6 +48,8 @@ pub struct JobRecord {
     pub why: Option<String>,
     /// Why its last attempt failed, unless a later one succeeded.
     pub failure: Option<JobFailure>,
+    /// The state of its store's newest job, if that is a later one, such as a retry.
+    pub later: Option<JobState>,
 }
 
 /// Why an attempt failed.
@@ -86,6 +90,10 @@ pub struct FailedJob {
     pub message: Option<String>,
     /// The trace of the job.
     pub trace_id: Option<String>,
+    /// Whether the store was quarantined when the run was listed.
+    pub is_probe: bool,
+    /// The state of its store's newest job, if that is a later one, such as a retry.
+    pub later: Option<JobState>,
 }
 
 /// When the newest job of a store was listed, and whether it is in flight.
@@ -148,8 +156,8 @@ impl Catalog {
         limit: i64,
     ) -> Result<Vec<FailedJob>, CatalogError> {
         let rows = sqlx::query(sql!(
-            "SELECT store_id, attempt, failure_kind, failure_step, failure_message, trace_id FROM jobs \
-             WHERE run_id = $1 AND state = '{Failed}' ORDER BY position LIMIT $2"
+            "SELECT {JOB_COLUMNS}, job.is_probe FROM jobs job \
+             WHERE job.run_id = $1 AND job.state = '{Failed}' ORDER BY job.position LIMIT $2"
         ))
         .bind(run_id.to_string())
         .bind(limit)
@@ -158,12 +166,14 @@ impl Catalog {
         rows.iter()
             .map(|row| {
                 Ok(FailedJob {
-                    store_id: parsed(row, "store_id", "a store id")?,
+                    store_id: parsed(row, "job_store_id", "a store id")?,
                     attempts: count(row, "attempt")?,
                     kind: row.try_get("failure_kind")?,
                     step: row.try_get("failure_step")?,
                     message: row.try_get("failure_message")?,
                     trace_id: row.try_get("trace_id")?,
+                    is_probe: row.try_get::<Option<i64>, _>("is_probe")?.is_some(),
+                    later: later(row)?,
                 })
             })
             .collect()
@@ -192,6 +202,12 @@ impl Catalog {
         });
         newest.transpose()
     }
+}
+
+fn later(row: &AnyRow) -> Result<Option<JobState>, CatalogError> {
+    let later: Option<String> = row.try_get("later_state")?;
+    let state = later.map(|_| parsed(row, "later_state", "the state of a job"));
+    state.transpose()
 }
 
 pub(in crate::catalog) fn job(row: &AnyRow) -> Result<JobRecord, CatalogError> {
@@ -223,5 +239,6 @@ pub(in crate::catalog) fn job(row: &AnyRow) -> Result<JobRecord, CatalogError> {
         way: row.try_get("way")?,
         why: row.try_get("why")?,
         failure,
+        later: later(row)?,
     })
 }

@@ -1,9 +1,10 @@
 //! Retry of failed jobs, and cancellation of jobs that were not started.
 //!
-//! A retry is a new job in the same run: its id is newer, so that ids still tell which snapshot of a store is the
-//! newer one, and late events about the old job cannot be taken for events about the new one.
+//! A retry is a new job: its id is newer, so that ids still tell which snapshot of a store is the newer one, and late
+//! events about the old job cannot be taken for events about the new one. It is in a run of its own: how the earlier run
+//! ended, and when, stays as it was.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::Utc;
 use seedbed_protocol::{JobId, RunId, StoreId};
@@ -12,10 +13,10 @@ use sqlx::Row;
 
 use crate::catalog::{
     database::{Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, sql, take},
-    runs::{reopen_run, run_state},
+    runs::{NewRun, RunKind, add_run, run_state},
     state::{
-        JobState::{self, Cancelled, Failed, Listed},
-        NOT_RETRIED, needless_retry,
+        JobState::{Cancelled, Failed, Listed},
+        NOT_RETRIED, SUCCEEDED, needless_retry,
     },
 };
 
@@ -24,15 +25,15 @@ use crate::catalog::{
 pub struct Retried {
     /// Jobs that were listed again.
     pub jobs: u64,
-    /// Their runs, which are running again.
+    /// Their runs, which are new.
     pub runs: BTreeSet<RunId>,
-    /// Failed jobs that stay failed, because their store has a later job or is retired.
+    /// Failed jobs without a later success that stay failed, because their store has a later job or is retired.
     pub skipped: u64,
 }
 
 impl Catalog {
-    /// Retries the failed jobs of `run_id`, or of every run; only those of `stores`, unless that is empty. Skips a job
-    /// whose store has a later job, whatever its state, or is retired.
+    /// Retries the failed jobs of `run_id`, or of every run, in a new run; only those of `stores`, unless that is empty.
+    /// Skips a job whose store has a later job, whatever its state, or is retired.
     ///
     /// # Errors
     /// [`CatalogError::UnknownRun`].
@@ -48,14 +49,20 @@ impl Catalog {
         }
         let of_run = run_id.map(|run_id| run_id.to_string()).unwrap_or_default();
         let failed = sqlx::query(sql!(
-            "SELECT id, run_id, store_id, CASE WHEN {} THEN 1 ELSE 0 END AS is_needless \
-             FROM jobs WHERE state = '{Failed}' AND ($1 = '' OR run_id = $1)",
+            "SELECT jobs.id, jobs.store_id, COALESCE(runs.is_full, 0) AS is_full, \
+                 CASE WHEN {} THEN 1 ELSE 0 END AS is_needless \
+             FROM jobs JOIN runs ON runs.id = jobs.run_id \
+             WHERE jobs.state = '{Failed}' AND ($1 = '' OR jobs.run_id = $1) AND NOT EXISTS ( \
+                 SELECT 1 FROM jobs later WHERE later.store_id = jobs.store_id \
+                     AND later.id > jobs.id AND later.state IN ({SUCCEEDED}))",
             needless_retry()
         ))
         .bind(of_run)
         .fetch_all(&mut *transaction)
         .await?;
         let mut retried = Retried::default();
+        // Whether every row is downloaded is said of a run: up to two new ones.
+        let mut new_runs: HashMap<bool, RunId> = HashMap::new();
         for job in failed {
             let store_id: StoreId = parsed(&job, "store_id", "a store id")?;
             if !stores.is_empty() && !stores.contains(&store_id) {
@@ -65,13 +72,19 @@ impl Catalog {
                 retried.skipped += 1;
                 continue;
             }
-            replace(&mut transaction, parsed(&job, "id", "a job id")?).await?;
+            let is_full = job.try_get::<i64, _>("is_full")? != 0;
+            let new_run = match new_runs.get(&is_full) {
+                Some(&new_run) => new_run,
+                None => {
+                    let new_run = new_run(&mut transaction, is_full).await?;
+                    new_runs.insert(is_full, new_run);
+                    new_run
+                }
+            };
+            start_over(&mut transaction, parsed(&job, "id", "a job id")?, new_run).await?;
             retried.jobs += 1;
-            retried.runs.insert(parsed(&job, "run_id", "a run id")?);
         }
-        for run_id in &retried.runs {
-            reopen_run(&mut transaction, *run_id).await?;
-        }
+        retried.runs = new_runs.into_values().collect();
         transaction.commit().await?;
         Ok(retried)
     }
@@ -122,21 +135,33 @@ impl Catalog {
     }
 }
 
-/// Replaces a failed job by a new one.
-async fn replace(transaction: &mut Tx, job_id: JobId) -> Result<(), CatalogError> {
-    sqlx::query("UPDATE jobs SET state = $2 WHERE id = $1")
-        .bind(job_id.to_string())
-        .bind(JobState::Retried.name())
-        .execute(&mut **transaction)
-        .await?;
+/// Adds a run of failed jobs.
+async fn new_run(transaction: &mut Tx, is_full: bool) -> Result<RunId, CatalogError> {
+    let run = NewRun {
+        kind: RunKind::Retry,
+        is_full,
+        is_sweep: false,
+        is_partial: false,
+    };
+    let (run_id, _) = add_run(transaction, run).await?;
+    Ok(run_id)
+}
+
+/// Adds a new job for a failed one.
+async fn start_over(
+    transaction: &mut Tx,
+    job_id: JobId,
+    new_run: RunId,
+) -> Result<(), CatalogError> {
     sqlx::query(sql!(
         "INSERT INTO jobs (id, run_id, store_id, position, claims, state, attempt, listed_at) \
-         SELECT $2, run_id, store_id, position, claims, '{Listed}', 0, CAST($3 AS BIGINT) \
+         SELECT $2, $4, store_id, position, claims, '{Listed}', 0, CAST($3 AS BIGINT) \
          FROM jobs WHERE id = $1"
     ))
     .bind(job_id.to_string())
     .bind(JobId::after(job_id).to_string())
     .bind(millis(Utc::now()))
+    .bind(new_run.to_string())
     .execute(&mut **transaction)
     .await?;
     Ok(())

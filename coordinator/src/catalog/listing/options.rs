@@ -5,36 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use seedbed_protocol::RunId;
 use serde::Serialize;
 
-/// What starts a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunKind {
-    /// `seedbed local`.
-    Local,
-    /// `seedbed run`.
-    Run,
-    /// `serve.schedule`.
-    Schedule,
-    /// A request to the API.
-    Api,
-    /// A client that asked for a snapshot.
-    Demand,
-    /// The sync config has changed (`sync.reseed_on_config_change`). Stores that clients asked for come first.
-    Config,
-}
-
-impl RunKind {
-    /// Returns its name in the catalog.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Run => "run",
-            Self::Schedule => "schedule",
-            Self::Api => "api",
-            Self::Demand => "demand",
-            Self::Config => "config",
-        }
-    }
-}
+use crate::catalog::{quarantine::Quarantine, runs::RunKind};
 
 /// What happens to a listed store that has a job in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +69,9 @@ pub struct Sweep {
     pub download: Download,
     /// Whether the list may leave out stores that have not changed since the last list of all stores.
     pub skip_unchanged: bool,
+    /// Which stores are quarantined and get no job. `None` for stores that were chosen one by one: those are seeded, and
+    /// what fails then does not count towards a quarantine.
+    pub quarantine: Option<Quarantine>,
 }
 
 impl Sweep {
@@ -111,6 +85,7 @@ impl Sweep {
             allow_fewer: false,
             download: Download::Changed,
             skip_unchanged: true,
+            quarantine: None,
         }
     }
 
@@ -151,6 +126,10 @@ pub struct Listed {
     pub retired: u64,
     /// Stores that got a job although the list left them out, because their last one did not succeed.
     pub added: u64,
+    /// Stores that were skipped because they are quarantined, and not to be probed yet.
+    pub quarantined: u64,
+    /// Whether no store of the list can do without a job: all of them are quarantined.
+    pub nothing_but_quarantined: bool,
 }
 
 impl Listed {

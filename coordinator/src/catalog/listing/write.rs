@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{JobId, RunId, message::Scope, telemetry::trace::TraceContext};
+use seedbed_protocol::{JobId, RunId, message::Scope};
 use sqlx::Row;
-use tracing::Span;
 
 use super::{
     entry::{Entry, claims_of, ids},
-    options::{Covers, Download, InFlight, Listed, RunKind, Sweep},
+    lookup::{fresh, in_flight, last_jobs},
+    options::{Covers, Download, InFlight, Listed, Sweep},
 };
 use crate::catalog::{
     database::{
@@ -17,8 +17,9 @@ use crate::catalog::{
         time,
     },
     jobs::claims,
-    runs::{ScheduleClaim, end_claim},
-    state::{IN_FLIGHT, JobState, RunState, SUCCEEDED, SnapshotState::Live, UNSUCCESSFUL},
+    quarantine::{others_are_fine, quarantined},
+    runs::{NewRun, RunKind, ScheduleClaim, add_run, end_claim},
+    state::{JobState, SUCCEEDED, SnapshotState::Live, UNSUCCESSFUL},
 };
 
 /// Stores that are looked up and written together.
@@ -41,6 +42,8 @@ pub struct Listing {
     claim: Option<ScheduleClaim>,
     stores: u64,
     stores_before: u64,
+    /// The quarantined stores, and when each is probed next.
+    quarantined: HashMap<String, DateTime<Utc>>,
     listed: Listed,
     /// Stores that were added and not written yet.
     batch: Vec<Entry>,
@@ -52,7 +55,6 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Database`].
     pub async fn list_run(&self, sweep: Sweep) -> Result<Listing, CatalogError> {
-        let run_id = RunId::new();
         let mut transaction = self.locked(Lock::Listing).await?;
         let stores_before =
             sqlx::query_scalar("SELECT COUNT(*) FROM stores WHERE retired_at IS NULL")
@@ -62,19 +64,18 @@ impl Catalog {
         let last_sweep: i64 = sqlx::query_scalar("SELECT taken FROM locks WHERE name = 'sweep'")
             .fetch_one(&mut *transaction)
             .await?;
-        let started_at = transaction.now().await?;
-        sqlx::query(sql!(
-            "INSERT INTO runs (id, kind, state, started_at, traceparent, is_full) \
-             VALUES ($1, $2, '{running}', $3, $4, $5)",
-            running = RunState::Running
-        ))
-        .bind(run_id.to_string())
-        .bind(sweep.kind.name())
-        .bind(millis(started_at))
-        .bind(TraceContext::of(&Span::current()).traceparent)
-        .bind(i64::from(sweep.download == Download::Everything))
-        .execute(&mut *transaction)
-        .await?;
+        let changes_only = sweep.skip_unchanged && last_sweep > 0;
+        let run = NewRun {
+            kind: sweep.kind,
+            is_full: sweep.download == Download::Everything,
+            is_sweep: sweep.quarantine.is_some() && sweep.kind != RunKind::Demand,
+            is_partial: changes_only,
+        };
+        let (run_id, started_at) = add_run(&mut transaction, run).await?;
+        let quarantined = match sweep.quarantine {
+            Some(quarantine) => quarantined(&mut transaction, quarantine).await?,
+            None => HashMap::new(),
+        };
         Ok(Listing {
             transaction,
             sweep,
@@ -84,6 +85,7 @@ impl Catalog {
             claim: None,
             stores: 0,
             stores_before,
+            quarantined,
             listed: Listed::default(),
             batch: Vec::with_capacity(BATCH_STORES),
         })
@@ -144,6 +146,7 @@ impl Listing {
         if self.listed.jobs > 0 {
             self.listed.run_id = Some(self.run_id);
         } else {
+            self.listed.nothing_but_quarantined = self.nothing_but_quarantined().await?;
             sqlx::query("DELETE FROM runs WHERE id = $1")
                 .bind(self.run_id.to_string())
                 .execute(&mut *self.transaction)
@@ -160,6 +163,23 @@ impl Listing {
         }
         self.transaction.commit().await?;
         Ok(self.listed)
+    }
+
+    /// Returns whether every store of a list without a job is quarantined. What a list of changes leaves out is fine.
+    async fn nothing_but_quarantined(&mut self) -> Result<bool, CatalogError> {
+        let Listed {
+            quarantined,
+            in_flight,
+            fresh,
+            ..
+        } = self.listed;
+        if quarantined == 0 || in_flight + fresh > 0 {
+            return Ok(false);
+        }
+        if self.changed_since().is_none() {
+            return Ok(true);
+        }
+        Ok(!others_are_fine(&mut self.transaction, self.run_id).await?)
     }
 
     /// Orders the jobs by when clients last asked for their stores, the longest ago first, then those never asked for.
@@ -184,8 +204,11 @@ impl Listing {
         }
         self.refuse_duplicates(&stores).await?;
         self.mark_seen(&stores).await?;
-        let busy = self.in_flight(&stores).await?;
-        let fresh = self.fresh(&stores).await?;
+        let busy = in_flight(&mut self.transaction, &stores).await?;
+        let fresh = match self.sweep.only_older_than {
+            Some(age) => fresh(&mut self.transaction, &stores, self.started_at, age).await?,
+            None => HashSet::new(),
+        };
         let mut jobs = Vec::with_capacity(stores.len());
         for store in stores {
             let store_id = store.scope.store_id.as_str();
@@ -200,12 +223,20 @@ impl Listing {
                 self.listed.in_flight_runs.insert(run_id);
             } else if fresh.contains(store_id) {
                 self.listed.fresh += 1;
+            } else if self.is_skipped(store_id) {
+                self.listed.quarantined += 1;
             } else {
                 jobs.push(store);
             }
         }
-        let last_jobs = self.last_jobs(&jobs).await?;
+        let last_jobs = last_jobs(&mut self.transaction, &jobs).await?;
         self.insert_jobs(&jobs, &last_jobs).await
+    }
+
+    /// Returns whether a store is quarantined, and not to be probed yet.
+    fn is_skipped(&self, store_id: &str) -> bool {
+        let probe_at = self.quarantined.get(store_id);
+        probe_at.is_some_and(|&probe_at| self.started_at < probe_at)
     }
 
     /// Refuses stores that this run has listed before.
@@ -254,61 +285,6 @@ impl Listing {
         Ok(())
     }
 
-    /// Returns those of `stores` that have a job in flight, and its run.
-    async fn in_flight(
-        &mut self,
-        stores: &[Entry],
-    ) -> Result<HashMap<String, RunId>, CatalogError> {
-        let statement = sql!(
-            "SELECT store_id, run_id FROM jobs WHERE state IN ({IN_FLIGHT}) AND store_id IN ({})",
-            list_of(1, stores.len())
-        );
-        let query = bind_all(sqlx::query(statement), ids(stores));
-        let rows = query.fetch_all(&mut *self.transaction).await?;
-        rows.iter()
-            .map(|row| Ok((row.try_get("store_id")?, parsed(row, "run_id", "a run id")?)))
-            .collect()
-    }
-
-    /// Returns those of `stores` whose live snapshot is young enough.
-    async fn fresh(&mut self, stores: &[Entry]) -> Result<HashSet<String>, CatalogError> {
-        let Some(age) = self.sweep.only_older_than else {
-            return Ok(HashSet::new());
-        };
-        let statement = sql!(
-            "SELECT store_id FROM snapshots \
-             WHERE state = '{Live}' AND verified_at > $1 AND store_id IN ({})",
-            list_of(2, stores.len())
-        );
-        let oldest = self
-            .started_at
-            .checked_sub_signed(chrono::TimeDelta::from_std(age).unwrap_or(chrono::TimeDelta::MAX));
-        let oldest = millis(oldest.unwrap_or(DateTime::UNIX_EPOCH));
-        let query = bind_all(sqlx::query(statement).bind(oldest), ids(stores));
-        let rows = query.fetch_all(&mut *self.transaction).await?;
-        let fresh = rows.iter().map(|row| Ok(row.try_get("store_id")?));
-        fresh.collect()
-    }
-
-    /// Returns the latest job of each of `stores` that had one.
-    async fn last_jobs(
-        &mut self,
-        stores: &[Entry],
-    ) -> Result<HashMap<String, JobId>, CatalogError> {
-        if stores.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let statement = sql!(
-            "SELECT store_id, MAX(id) AS id FROM jobs WHERE store_id IN ({}) GROUP BY store_id",
-            list_of(1, stores.len())
-        );
-        let query = bind_all(sqlx::query(statement), ids(stores));
-        let rows = query.fetch_all(&mut *self.transaction).await?;
-        rows.iter()
-            .map(|row| Ok((row.try_get("store_id")?, parsed(row, "id", "a job id")?)))
-            .collect()
-    }
-
     async fn insert_jobs(
         &mut self,
         stores: &[Entry],
@@ -318,13 +294,15 @@ impl Listing {
             return Ok(());
         }
         let statement = sql!(
-            "INSERT INTO jobs (id, run_id, store_id, position, claims, state, attempt, listed_at) \
+            "INSERT INTO jobs (id, run_id, store_id, position, claims, state, attempt, listed_at, is_probe) \
              VALUES {}",
-            rows_of(1, stores.len(), 8)
+            rows_of(1, stores.len(), 9)
         );
         let mut query = sqlx::query(statement);
         for store in stores {
-            let last_job = last_jobs.get(store.scope.store_id.as_str());
+            let store_id = store.scope.store_id.as_str();
+            let last_job = last_jobs.get(store_id);
+            let is_probe = self.quarantined.contains_key(store_id);
             let job_id = last_job.map_or_else(JobId::new, |&last_job| JobId::after(last_job));
             query = query
                 .bind(job_id.to_string())
@@ -334,7 +312,8 @@ impl Listing {
                 .bind(claims_of(store)?)
                 .bind(JobState::Listed.name())
                 .bind(0_i64)
-                .bind(millis(self.started_at));
+                .bind(millis(self.started_at))
+                .bind(is_probe.then_some(1_i64));
         }
         query.execute(&mut *self.transaction).await?;
         self.listed.jobs += stores.len() as u64;
@@ -363,6 +342,10 @@ impl Listing {
                 store_id: parsed(row, "store_id", "a store id")?,
                 claims: claims(row)?,
             };
+            if self.is_skipped(scope.store_id.as_str()) {
+                self.listed.quarantined += 1;
+                continue;
+            }
             self.add(scope, position.unsigned_abs()).await?;
             self.listed.added += 1;
         }

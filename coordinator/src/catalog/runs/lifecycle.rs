@@ -1,18 +1,22 @@
-//! Changes of a run: leased by the process that publishes it, cancelled, reopened, ended.
+//! Changes of a run: added, leased by the process that publishes it, cancelled, ended.
 //!
 //! A lease is held by one process at a time, and counted by the database's clock. That of a killed process runs out, and another process takes the run over.
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use seedbed_protocol::{RunId, telemetry::trace::TraceContext};
+use sqlx::Row;
+use tracing::Span;
 
+use super::kind::RunKind;
 use crate::catalog::{
     database::{Catalog, CatalogError, Lock, Tx, millis, parsed, sql},
+    quarantine::judge_sweep,
     state::{
         IN_FLIGHT,
         JobState::{self, Listed},
-        RunState, UNFINISHED,
+        RunState, SUCCEEDED, UNFINISHED,
     },
 };
 
@@ -134,35 +138,107 @@ impl Catalog {
     }
 
     /// Ends every run without a job in flight: as abandoned if a job was abandoned, cancelled if the run was,
-    /// failed if a job failed, else completed.
+    /// failed if a job failed, else completed. A failed probe of a quarantined store fails the run only if no store
+    /// succeeded. Notes which stores failed alone in a sweep. The end is when the last job ended, and never changes.
     ///
     /// # Errors
-    /// [`CatalogError::Database`].
+    /// [`CatalogError`].
     pub async fn finish_runs(&self) -> Result<(), CatalogError> {
-        // The lock: a retry may be adding jobs to a run that would end here.
         let mut transaction = self.locked(Lock::Writer).await?;
-        sqlx::query(sql!(
-            "UPDATE runs SET finished_at = $1, publisher = NULL, lease_until = NULL, state = CASE \
-                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = '{job_abandoned}') \
-                     THEN '{abandoned}' \
-                 WHEN state = '{cancelled}' THEN '{cancelled}' \
-                 WHEN EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = '{job_failed}') \
-                     THEN '{failed}' \
-                 ELSE '{completed}' END \
+        let over = sqlx::query(sql!(
+            "SELECT id, started_at, sweep, \
+                 (SELECT MAX(finished_at) FROM jobs WHERE run_id = runs.id) AS last_end FROM runs \
              WHERE state IN ({UNFINISHED}) AND finished_at IS NULL AND NOT EXISTS ( \
-                 SELECT 1 FROM jobs WHERE run_id = runs.id AND state IN ({IN_FLIGHT}))",
-            job_abandoned = JobState::Abandoned,
-            job_failed = JobState::Failed,
-            abandoned = RunState::Abandoned,
-            cancelled = RunState::Cancelled,
-            failed = RunState::Failed,
-            completed = RunState::Completed
+                 SELECT 1 FROM jobs WHERE run_id = runs.id AND state IN ({IN_FLIGHT}))"
         ))
-        .bind(millis(Utc::now()))
-        .execute(&mut *transaction)
+        .fetch_all(&mut *transaction)
         .await?;
+        for run in &over {
+            let run_id: RunId = parsed(run, "id", "a run id")?;
+            let sweep: Option<String> = run.try_get("sweep")?;
+            if let Some(sweep) = sweep {
+                judge_sweep(&mut transaction, run_id, sweep == CHANGED).await?;
+            }
+            let (started_at, now) = (run.try_get("started_at")?, millis(transaction.now().await?));
+            let last_end: Option<i64> = run.try_get("last_end")?;
+            // Workers have other clocks: the end is never before the start, nor in the future.
+            let ended_at = last_end.unwrap_or(now).min(now).max(started_at);
+            end_run(&mut transaction, run_id, ended_at).await?;
+        }
         Ok(transaction.commit().await?)
     }
+}
+
+/// Ends a run whose jobs have all ended.
+async fn end_run(tx: &mut Tx, run_id: RunId, ended_at: i64) -> Result<(), CatalogError> {
+    let any = |condition: String| {
+        format!("EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND {condition})")
+    };
+    sqlx::query(sql!(
+        "UPDATE runs SET finished_at = $2, ended_at = COALESCE(ended_at, $2), publisher = NULL, \
+             lease_until = NULL, state = CASE \
+             WHEN {abandoned_job} THEN '{abandoned}' \
+             WHEN state = '{cancelled}' THEN '{cancelled}' \
+             WHEN {failed_job} OR {failed_probe} AND NOT {succeeded_job} THEN '{failed}' \
+             ELSE '{completed}' END \
+         WHERE id = $1",
+        abandoned_job = any(format!("state = '{}'", JobState::Abandoned)),
+        failed_job = any(format!(
+            "state = '{}' AND is_probe IS NULL",
+            JobState::Failed
+        )),
+        failed_probe = any(format!("state = '{}'", JobState::Failed)),
+        succeeded_job = any(format!("state IN ({SUCCEEDED})")),
+        abandoned = RunState::Abandoned,
+        cancelled = RunState::Cancelled,
+        failed = RunState::Failed,
+        completed = RunState::Completed
+    ))
+    .bind(run_id.to_string())
+    .bind(ended_at)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// In the column `sweep`: a sweep over a whole list.
+const ALL: &str = "all";
+
+/// In the column `sweep`: a sweep over a list that may leave out what has not changed.
+const CHANGED: &str = "changed";
+
+/// A run that starts now.
+pub(in crate::catalog) struct NewRun {
+    pub(in crate::catalog) kind: RunKind,
+    /// Whether its jobs download every row.
+    pub(in crate::catalog) is_full: bool,
+    /// Whether it is over a list of stores, rather than over chosen ones.
+    pub(in crate::catalog) is_sweep: bool,
+    /// Whether that list may leave out stores that have not changed.
+    pub(in crate::catalog) is_partial: bool,
+}
+
+/// Adds a run, within the trace of the caller. Returns its id and its start.
+pub(in crate::catalog) async fn add_run(
+    tx: &mut Tx,
+    run: NewRun,
+) -> Result<(RunId, DateTime<Utc>), CatalogError> {
+    let (run_id, started_at) = (RunId::new(), tx.now().await?);
+    let sweep = if run.is_partial { CHANGED } else { ALL };
+    sqlx::query(sql!(
+        "INSERT INTO runs (id, kind, state, started_at, traceparent, is_full, sweep) \
+         VALUES ($1, $2, '{running}', $3, $4, $5, $6)",
+        running = RunState::Running
+    ))
+    .bind(run_id.to_string())
+    .bind(run.kind.name())
+    .bind(millis(started_at))
+    .bind(TraceContext::of(&Span::current()).traceparent)
+    .bind(i64::from(run.is_full))
+    .bind(run.is_sweep.then_some(sweep))
+    .execute(&mut **tx)
+    .await?;
+    Ok((run_id, started_at))
 }
 
 pub(in crate::catalog) async fn run_state(
@@ -175,17 +251,4 @@ pub(in crate::catalog) async fn run_state(
         .await?;
     let run = run.ok_or(CatalogError::UnknownRun { run_id })?;
     parsed(&run, "state", "the state of a run")
-}
-
-/// Reopens a run that has ended, since a job was added to it.
-pub(in crate::catalog) async fn reopen_run(
-    transaction: &mut Tx,
-    run_id: RunId,
-) -> Result<(), CatalogError> {
-    sqlx::query("UPDATE runs SET state = $2, finished_at = NULL WHERE id = $1")
-        .bind(run_id.to_string())
-        .bind(RunState::Running.name())
-        .execute(&mut **transaction)
-        .await?;
-    Ok(())
 }

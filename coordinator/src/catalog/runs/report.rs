@@ -1,6 +1,6 @@
 //! Runs as they are shown: pages, the totals of their jobs, and how their snapshots were made.
 
-use std::{collections::HashMap, ops::AddAssign};
+use std::{collections::HashMap, ops::AddAssign, time::Duration};
 
 use chrono::{DateTime, Utc};
 use seedbed_protocol::{RunId, manifest::Way};
@@ -28,8 +28,10 @@ pub struct Totals {
     pub unchanged: u64,
     /// Those of them whose snapshot continues an earlier one.
     pub from_base: u64,
-    /// Stores whose job failed for good.
+    /// Stores whose job failed for good, without those that were quarantined before.
     pub failed: u64,
+    /// Stores in quarantine whose probe failed.
+    pub quarantined: u64,
     /// Stores whose job was cancelled before it started.
     pub cancelled: u64,
     /// Stores whose job was abandoned.
@@ -42,6 +44,23 @@ pub struct Totals {
     pub bytes: u64,
 }
 
+impl Totals {
+    /// Returns whether stores succeeded, and none failed or was dropped but those that were quarantined before.
+    pub fn all_well(&self) -> bool {
+        self.unseeded() + self.in_flight == 0 && (self.seeded > 0 || self.stores == 0)
+    }
+
+    /// Returns how many stores failed, with those that were quarantined before.
+    pub fn all_failed(&self) -> u64 {
+        self.failed + self.quarantined
+    }
+
+    /// Returns how many stores failed or were dropped, without those that were quarantined before.
+    pub fn unseeded(&self) -> u64 {
+        self.failed + self.cancelled + self.abandoned
+    }
+}
+
 impl AddAssign for Totals {
     fn add_assign(&mut self, other: Self) {
         self.stores += other.stores;
@@ -49,6 +68,7 @@ impl AddAssign for Totals {
         self.unchanged += other.unchanged;
         self.from_base += other.from_base;
         self.failed += other.failed;
+        self.quarantined += other.quarantined;
         self.cancelled += other.cancelled;
         self.abandoned += other.abandoned;
         self.in_flight += other.in_flight;
@@ -62,14 +82,18 @@ impl AddAssign for Totals {
 pub struct RunReport {
     /// Its id.
     pub run_id: RunId,
-    /// What started it: `local`, `run`, `schedule`, `api`, `demand`, `config` or `rebuilt`.
+    /// What started it: `local`, `run`, `schedule`, `api`, `demand`, `config`, `retry` or `rebuilt`.
     pub kind: String,
     /// Its state.
     pub state: RunState,
     /// When it was listed.
     pub started_at: DateTime<Utc>,
-    /// When its last job ended.
+    /// When its last job ended. What is retried later does not change it.
     pub finished_at: Option<DateTime<Utc>>,
+    /// From its start to its end.
+    pub seconds: Option<f64>,
+    /// Rows of its snapshots in a second of that; `None` if it was too short to tell.
+    pub rows_per_second: Option<u64>,
     /// The totals of its jobs.
     #[serde(flatten)]
     pub totals: Totals,
@@ -85,6 +109,19 @@ pub struct WayCount {
     pub why: Option<String>,
     /// The jobs.
     pub jobs: u64,
+}
+
+/// The columns of a [`RunReport`].
+const RUN_COLUMNS: &str =
+    "id, kind, state, started_at, COALESCE(ended_at, finished_at) AS finished_at";
+
+/// What is shorter says nothing about a second.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// Returns how many there are in a second of `took`; `None` if that was too short to tell.
+pub fn per_second(count: u64, took: Duration) -> Option<u64> {
+    // Whole ones are precise enough.
+    (took >= SHORTEST).then(|| (count as f64 / took.as_secs_f64()) as u64)
 }
 
 /// A place in the pages of runs: start and id.
@@ -125,11 +162,11 @@ impl Catalog {
             Some((started_at, id)) => (millis(started_at), id.to_string()),
             None => (i64::MAX, String::new()),
         };
-        let rows = sqlx::query(
-            "SELECT id, kind, state, started_at, finished_at FROM runs \
+        let rows = sqlx::query(sql!(
+            "SELECT {RUN_COLUMNS} FROM runs \
              WHERE ($1 = '' OR state = $1) AND (started_at < $2 OR started_at = $2 AND id < $3) \
-             ORDER BY started_at DESC, id DESC LIMIT $4",
-        )
+             ORDER BY started_at DESC, id DESC LIMIT $4"
+        ))
         .bind(state.map_or("", RunState::name))
         .bind(started_at)
         .bind(id)
@@ -144,11 +181,10 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn find_run(&self, run_id: RunId) -> Result<Option<RunReport>, CatalogError> {
-        let rows =
-            sqlx::query("SELECT id, kind, state, started_at, finished_at FROM runs WHERE id = $1")
-                .bind(run_id.to_string())
-                .fetch_all(&self.readers)
-                .await?;
+        let rows = sqlx::query(sql!("SELECT {RUN_COLUMNS} FROM runs WHERE id = $1"))
+            .bind(run_id.to_string())
+            .fetch_all(&self.readers)
+            .await?;
         Ok(self.reports(&rows).await?.pop())
     }
 
@@ -157,14 +193,20 @@ impl Catalog {
         let run_ids: Vec<RunId> = run_ids.collect::<Result<_, _>>()?;
         let mut totals = self.totals_of(&run_ids).await?;
         let report = |(row, run_id): (&AnyRow, RunId)| {
+            let started_at = time(row.try_get("started_at")?)?;
             let finished_at: Option<i64> = row.try_get("finished_at")?;
+            let finished_at = finished_at.map(time).transpose()?;
+            let totals = totals.remove(&run_id).unwrap_or_default();
+            let took = finished_at.map(|end| (end - started_at).to_std().unwrap_or_default());
             Ok(RunReport {
                 run_id,
                 kind: row.try_get("kind")?,
                 state: parsed(row, "state", "the state of a run")?,
-                started_at: time(row.try_get("started_at")?)?,
-                finished_at: finished_at.map(time).transpose()?,
-                totals: totals.remove(&run_id).unwrap_or_default(),
+                started_at,
+                finished_at,
+                seconds: took.map(|took| took.as_secs_f64()),
+                rows_per_second: took.and_then(|took| per_second(totals.rows, took)),
+                totals,
             })
         };
         rows.iter().zip(run_ids).map(report).collect()
@@ -191,8 +233,9 @@ impl Catalog {
         };
         let list = list_of(1, runs.len());
         let states = of_runs(sql!(
-            "SELECT run_id, state, way, COUNT(*) AS n FROM jobs \
-             WHERE run_id IN ({list}) AND state <> '{Retried}' GROUP BY run_id, state, way"
+            "SELECT run_id, state, way, is_probe, COUNT(*) AS n FROM jobs \
+             WHERE run_id IN ({list}) AND state <> '{Retried}' \
+             GROUP BY run_id, state, way, is_probe"
         ));
         for row in states.await? {
             let totals = totals
@@ -212,7 +255,10 @@ impl Catalog {
                     totals.seeded += jobs;
                     totals.unchanged += jobs;
                 }
-                JobState::Failed => totals.failed += jobs,
+                JobState::Failed => match row.try_get::<Option<i64>, _>("is_probe")? {
+                    Some(_) => totals.quarantined += jobs,
+                    None => totals.failed += jobs,
+                },
                 JobState::Cancelled => totals.cancelled += jobs,
                 JobState::Abandoned => totals.abandoned += jobs,
                 JobState::Listed | JobState::Queued | JobState::Running => {

@@ -6,10 +6,7 @@ use seedbed_protocol::say;
 
 use crate::{
     cli::{
-        args::CancelArgs,
-        connect::{ClusterParts, run_id},
-        exit::CliError,
-        output::print_json,
+        args::CancelArgs, connect::run_id, exit::CliError, output::print_json, patience::Patience,
     },
     settings::Settings,
 };
@@ -21,8 +18,11 @@ pub(in crate::cli) async fn cancel(
 ) -> Result<u8, CliError> {
     settings.check_cluster()?;
     let run_id = run_id(&args.run)?;
-    let parts = ClusterParts::connect_catalog(&settings).await?;
-    let cancelled = parts.cluster(&settings, json)?.cancel(run_id).await?;
+    let mut patience = Patience::new(&settings, json)?;
+    let parts = patience.connect_catalog(&settings).await?;
+    let cluster = parts.cluster(&settings, json)?;
+    let cancel = async || cluster.cancel(run_id).await;
+    let cancelled = patience.wait_for("the catalog", cancel).await?;
     if json {
         print_json(&cancelled);
     } else {

@@ -45,10 +45,16 @@ pub(in crate::cli) async fn local(
         ..Sweep::all(RunKind::Local).asking_for(args.full, args.all)
     };
     let stop = stop_on_signals(STOPPING)?;
-    let local = Local::open(settings, ProgressPrinter::observer(json)).await?;
+    let local = open(settings, json).await?;
     Ok(match local.seed(&stores, sweep, stop).await? {
-        LocalOutcome::Finished(summary) if summary.totals.seeded == summary.totals.stores => 0,
+        LocalOutcome::Finished(summary) if summary.totals.all_well() => 0,
         LocalOutcome::Finished(_) => FAILED,
+        LocalOutcome::AllQuarantined => {
+            if !json {
+                say!("every store is quarantined; `seedbed status` says why");
+            }
+            FAILED
+        }
         LocalOutcome::NothingToDo => {
             if !json {
                 say!("no store needs a new job");
@@ -57,6 +63,12 @@ pub(in crate::cli) async fn local(
         }
         LocalOutcome::Interrupted => INTERRUPTED,
     })
+}
+
+/// Everything that `settings` name, for this process.
+async fn open(settings: Settings, json: bool) -> Result<Local, CliError> {
+    let opened = Local::open(settings, ProgressPrinter::observer(json)).await;
+    opened.map_err(CliError::LocalStart)
 }
 
 /// `local --serve`: seeds again and again, and answers requests.
@@ -73,8 +85,9 @@ async fn serve(args: LocalArgs, settings: Settings, json: bool) -> Result<u8, Cl
     let scheduled = settings.serve.schedule.is_some();
     let every = args.interval.or((!scheduled).then_some(INTERVAL));
     let stop = stop_on_signals(STOPPING)?;
-    let local = Local::open(settings, ProgressPrinter::observer(json)).await?;
-    let service = local.listen(stores.clone()).await?;
+    let local = open(settings, json).await?;
+    let service = local.listen(stores.clone()).await;
+    let service = service.map_err(CliError::LocalStart)?;
     tell_addresses(service.address(), service.health_address(), json);
     local.serve(service, &stores, sweep, every, stop).await?;
     Ok(0)

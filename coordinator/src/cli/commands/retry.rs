@@ -8,9 +8,10 @@ use crate::{
     catalog::Retried,
     cli::{
         args::RetryArgs,
-        connect::{ClusterParts, run_id},
+        connect::{LEAVING, run_id},
         exit::CliError,
         output::print_event,
+        patience::Patience,
     },
     settings::Settings,
 };
@@ -22,9 +23,12 @@ pub(in crate::cli) async fn retry(
 ) -> Result<u8, CliError> {
     settings.check_cluster()?;
     let run_id = args.run.as_deref().map(run_id).transpose()?;
-    let parts = ClusterParts::connect_catalog(&settings).await?;
+    let mut patience = Patience::new(&settings, json)?;
+    let parts = patience.connect_catalog(&settings).await?;
     let cluster = parts.cluster(&settings, json)?;
-    let (retried, awaited) = cluster.retry(run_id).await?;
+    let retry = async || cluster.retry(run_id).await;
+    let retried = patience.wait_for("the catalog", retry).await?;
+    let stop = patience.stop_with(LEAVING);
     tell_retried(&retried, json);
     if let Some(trouble) = parts.broker.trouble()
         && retried.jobs > 0
@@ -34,7 +38,8 @@ pub(in crate::cli) async fn retry(
              the next run: {trouble}"
         );
     }
-    parts.follow(&cluster, &awaited, args.no_wait).await
+    let awaited = cluster.publish_retried(&retried, &stop).await?;
+    parts.follow(&cluster, &awaited, args.no_wait, stop).await
 }
 
 fn tell_retried(retried: &Retried, json: bool) {

@@ -1,15 +1,16 @@
 //! `seedbed run`: seeds the stores by the workers of a cluster.
 
 use indicatif::HumanCount;
-use seedbed_protocol::{StoreId, say};
+use seedbed_protocol::{StoreId, process::FAILED, say};
 
 use crate::{
     catalog::{Listed, RunKind, Sweep},
     cli::{
         args::RunArgs,
-        connect::{ClusterParts, store_list},
+        connect::{LEAVING, store_list},
         exit::CliError,
         output::print_event,
+        patience::Patience,
     },
     runs::StoreFilter,
     settings::Settings,
@@ -33,11 +34,20 @@ pub(in crate::cli) async fn run(
         allow_fewer: args.allow_fewer_stores,
         ..Sweep::all(RunKind::Run).asking_for(args.full, args.all)
     };
-    let parts = ClusterParts::connect(&settings).await?;
+    let mut patience = Patience::new(&settings, json)?;
+    let parts = patience.connect(&settings).await?;
+    patience.objects(&settings.snapshots).await?;
     let cluster = parts.cluster(&settings, json)?;
-    let (listed, awaited) = cluster.start(&stores, &filter, sweep).await?;
+    let list = async || cluster.list(&stores, &filter, sweep).await;
+    let listed = patience.wait_for("the list of stores", list).await?;
+    let stop = patience.stop_with(LEAVING);
     tell_listed(&listed, json);
-    parts.follow(&cluster, &awaited, args.no_wait).await
+    if listed.nothing_but_quarantined {
+        parts.close().await;
+        return Ok(FAILED);
+    }
+    let awaited = cluster.publish_listed(&listed, &stop).await?;
+    parts.follow(&cluster, &awaited, args.no_wait, stop).await
 }
 
 fn tell_listed(listed: &Listed, json: bool) {
@@ -55,6 +65,10 @@ fn tell_listed(listed: &Listed, json: bool) {
         (
             listed.added,
             "start over, since their last job did not succeed",
+        ),
+        (
+            listed.quarantined,
+            "are quarantined, since they kept failing: `seedbed status` names them",
         ),
     ] {
         if count > 0 {

@@ -14,7 +14,7 @@ use crate::{
         output::tell_addresses,
     },
     http::Listeners,
-    programs::{ServeError, Service, ServiceParts},
+    programs::{Service, ServiceParts},
     settings::Settings,
 };
 
@@ -31,9 +31,8 @@ pub(in crate::cli) async fn serve(
     let stores = repeatable_store_list(&args, &settings)?;
     let snapshots = SnapshotRepository::open(&settings.snapshots)?;
     let stop = stop_on_signals("stopping; jobs continue")?;
-    let listeners = Listeners::bind(&settings.serve)
-        .await
-        .map_err(ServeError::from)?;
+    let listeners = Listeners::bind(&settings.serve).await;
+    let listeners = listeners.map_err(|error| CliError::ServeStart(error.into()))?;
     let tell = || tell_addresses(listeners.address(), listeners.health_address(), json);
     let mut is_told = false;
     let catalog = match Catalog::open(settings.catalog.url.expose()).await {
@@ -58,7 +57,8 @@ pub(in crate::cli) async fn serve(
         snapshots,
         stores,
     };
-    let service = Service::on(&listeners, &settings, service_parts).await?;
+    let service = Service::on(&listeners, &settings, service_parts).await;
+    let service = service.map_err(CliError::ServeStart)?;
     drop(listeners);
     if !is_told {
         tell_addresses(service.address(), service.health_address(), json);

@@ -1,39 +1,40 @@
-//! `seedbed status`: the last runs, failures of the newest one, how fresh the snapshots are, and what is parked.
+//! `seedbed status`: the last runs, failures of the newest sweep, how fresh the snapshots are, and what is quarantined or parked.
+
+mod broker;
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use indicatif::{HumanBytes, HumanCount};
 use seedbed_protocol::{
-    broker::{self, Queue, Trouble},
+    broker::{Queue, Trouble},
     manifest::Manifest,
-    say,
 };
-use serde_json::{Value, json};
+use serde_json::json;
+
+use self::broker::{BrokerStatus, Queues};
 
 use crate::{
     catalog::{
-        Catalog, CatalogError, ConfigChange, FailedJob, Freshness, JobFilter, JobRecord, RunReport,
-        WayCount, WorkerRecord,
+        Catalog, CatalogError, ConfigChange, FailedJob, Freshness, JobFilter, JobRecord,
+        QuarantinedStore, RunKind, RunReport, WayCount, WorkerRecord,
     },
     cli::{
         args::StatusArgs,
         connect::existing_catalog,
         exit::CliError,
         output::{
-            LaidOut, NAMED_FAILURES, TABLE_ROWS, failure_line, lay_out, print_json, print_lines,
-            table,
+            LaidOut, NAMED_FAILURES, TABLE_ROWS, age, failure_line, human_time, lay_out,
+            print_json, print_lines, shown_rate, table,
         },
     },
-    runs::{Fleet, Parked, RunError, Standing, Untaken},
+    programs::quarantine,
+    runs::{Parked, Standing, Untaken},
     settings::Settings,
 };
 
 /// Runs that are listed.
 const SHOWN_RUNS: i64 = 10;
-
-/// How long to wait for the broker.
-const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(in crate::cli) async fn status(
     args: StatusArgs,
@@ -46,7 +47,7 @@ pub(in crate::cli) async fn status(
         return Ok(0);
     }
     let broker = BrokerStatus::ask(settings, &catalog).await;
-    let status = Status::read(&catalog, args.failures || json).await?;
+    let status = Status::read(&catalog, settings, args.failures || json).await?;
     if json {
         let queues = broker.queues.as_ref();
         print_json(&json!({
@@ -57,6 +58,7 @@ pub(in crate::cli) async fn status(
                 "store_id": manifest.store_id, "notes": manifest.notes,
             })).collect::<Vec<_>>(),
             "failures": status.failures,
+            "quarantined": status.quarantined,
             "parked": queues.map(|queues| queues.parked),
             "queue": queues.map(|queues| queues.standing),
             "untaken": queues.map(|queues| queues.standing.untaken()),
@@ -80,35 +82,39 @@ struct Status {
     changes: Vec<ConfigChange>,
     /// Snapshots of the newest run that a person should look at.
     noted: Vec<Manifest>,
-    /// Failures of the newest run.
+    /// Failures of the newest run that is no retry, and what became of their stores since.
     failures: Vec<FailedJob>,
+    /// Stores that sweeps skip.
+    quarantined: Vec<QuarantinedStore>,
     freshness: Freshness,
     /// The workers that are there.
     workers: Vec<WorkerRecord>,
 }
 
-/// What the broker says.
-struct Queues {
-    parked: Parked,
-    standing: Standing,
-}
-
 impl Status {
-    async fn read(catalog: &Catalog, all_failures: bool) -> Result<Self, CatalogError> {
+    async fn read(
+        catalog: &Catalog,
+        settings: &Settings,
+        all_failures: bool,
+    ) -> Result<Self, CatalogError> {
         let limit = if all_failures {
             i64::MAX
         } else {
             NAMED_FAILURES
         };
+        let quarantine = quarantine(&settings.sync);
         let runs = catalog.runs(SHOWN_RUNS).await?;
-        let (ways, changes, noted, failures) = match runs.first() {
+        let (ways, changes, noted) = match runs.first() {
             Some(newest) => (
                 catalog.ways(newest.run_id).await?,
                 catalog.config_changes(newest.run_id).await?,
                 catalog.noted(newest.run_id, limit).await?,
-                catalog.failed_jobs(newest.run_id, limit).await?,
             ),
             None => Default::default(),
+        };
+        let failures = match last_sweep(&runs) {
+            Some(sweep) => catalog.failed_jobs(sweep.run_id, limit).await?,
+            None => Vec::new(),
         };
         Ok(Self {
             runs,
@@ -116,6 +122,7 @@ impl Status {
             changes,
             noted,
             failures,
+            quarantined: catalog.quarantined_stores(quarantine, limit).await?,
             freshness: catalog.freshness(Utc::now()).await?,
             workers: catalog.workers().await?,
         })
@@ -126,9 +133,9 @@ impl Status {
         {
             print_lines(&trouble.to_string());
         }
-        let Some(newest) = self.runs.first() else {
+        if self.runs.is_empty() {
             return print_lines("no runs yet; `seedbed local` or `seedbed run` starts one");
-        };
+        }
         print_lines(&run_table(&self.runs));
         if !self.ways.is_empty() {
             print_lines(&ways_line(&self.ways));
@@ -148,8 +155,12 @@ impl Status {
         for failure in &self.failures {
             print_lines(&format!("failed: {}", failure_line(failure)));
         }
+        for store in &self.quarantined {
+            print_lines(&quarantine_line(store, Utc::now()));
+        }
         let named = self.failures.len() as u64;
-        let unnamed = newest.totals.failed.saturating_sub(named);
+        let failed = last_sweep(&self.runs).map_or(0, |sweep| sweep.totals.all_failed());
+        let unnamed = failed.saturating_sub(named);
         if unnamed > 0 {
             print_lines(&format!("and {unnamed} more: seedbed status --failures"));
         }
@@ -196,61 +207,10 @@ fn print_parked(parked: Parked) {
     }
 }
 
-/// What the broker says of itself and its queues.
-#[derive(Default)]
-struct BrokerStatus {
-    /// Unknown if there is no broker, or it does not answer soon.
-    queues: Option<Queues>,
-    /// What keeps jobs from being published.
-    trouble: Option<Trouble>,
-}
-
-impl BrokerStatus {
-    /// Asks the broker, if there is one. The heartbeats that wait are recorded.
-    async fn ask(settings: &Settings, catalog: &Catalog) -> Self {
-        if settings.broker.is_memory() {
-            return Self::default();
-        }
-        let mut config = settings.broker.clone();
-        config.connect_timeout = config.connect_timeout.min(BROKER_TIMEOUT);
-        let broker = match broker::connect(&config).await {
-            Ok(broker) => broker,
-            Err(error) => {
-                say!("queues and workers are not shown: {error}");
-                return Self {
-                    queues: None,
-                    trouble: Some(Trouble::away(error)),
-                };
-            }
-        };
-        let trouble = broker.probe().await;
-        let asked = async {
-            let fleet = Fleet::new(catalog.clone(), broker.clone());
-            fleet.catch_up().await?;
-            Ok::<_, RunError>(Queues {
-                parked: Parked::of(catalog, broker.as_ref(), i64::MAX).await?,
-                standing: Standing::of(broker.as_ref()).await?,
-            })
-        };
-        let queues = asked.await;
-        broker.close().await;
-        if let Err(error) = &queues {
-            say!("queues and workers are not shown: {error}");
-        }
-        Self {
-            queues: queues.ok(),
-            trouble,
-        }
-    }
-
-    /// For programs; null if there is nothing to say.
-    fn trouble_json(&self) -> Value {
-        let trouble = self.trouble.as_ref();
-        trouble.map_or(
-            Value::Null,
-            |trouble| json!({"trouble": trouble.name(), "message": trouble.to_string()}),
-        )
-    }
+/// The newest run that is no retry of others: what it tells of is not over because some of it was tried again.
+fn last_sweep(runs: &[RunReport]) -> Option<&RunReport> {
+    let is_retry = |run: &RunReport| run.kind == RunKind::Retry.name();
+    runs.iter().find(|run| !is_retry(run)).or(runs.first())
 }
 
 fn run_table(runs: &[RunReport]) -> LaidOut {
@@ -264,6 +224,8 @@ fn run_table(runs: &[RunReport]) -> LaidOut {
         "FAILED",
         "ROWS",
         "SIZE",
+        "TIME",
+        "ROWS/S",
         "RUN",
     ]);
     for run in runs {
@@ -277,10 +239,31 @@ fn run_table(runs: &[RunReport]) -> LaidOut {
             HumanCount(run.totals.failed).to_string(),
             HumanCount(run.totals.rows).to_string(),
             HumanBytes(run.totals.bytes).to_string(),
+            run.seconds.map_or_else(String::new, |took| {
+                human_time(Duration::from_secs_f64(took))
+            }),
+            shown_rate(run.rows_per_second),
             run.run_id.to_string(),
         ]);
     }
-    lay_out(rows, &[2, 3, 4, 5, 6, 7, 8])
+    lay_out(rows, &[2, 3, 4, 5, 6, 7, 8, 9, 10])
+}
+
+/// One quarantined store, why, and when it is probed, in a line.
+fn quarantine_line(store: &QuarantinedStore, now: DateTime<Utc>) -> String {
+    let failing = &store.failing;
+    let probe = if store.probe_at <= now {
+        "the next sweep probes it".to_owned()
+    } else {
+        format!("probed in {}", age(store.probe_at - now))
+    };
+    format!(
+        "quarantined: {} ({} sweeps in a row, for {}; {probe}): {}",
+        store.store_id,
+        failing.sweeps,
+        age(now - failing.since),
+        failing.reason
+    )
 }
 
 /// How the jobs of the newest run went, in a line.

@@ -109,6 +109,10 @@ impl Api {
             version: env!("CARGO_PKG_VERSION"),
             stores: freshness.stores(),
             freshness: freshness.into(),
+            quarantined: self
+                .catalog
+                .count_quarantined(self.runs.quarantine())
+                .await?,
             broker: self.broker.trouble().map(Into::into),
             parked,
             waiting,

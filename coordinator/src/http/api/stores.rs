@@ -37,6 +37,8 @@ pub(super) struct StoresQuery {
     freshness: Option<Age>,
     /// Only stores whose newest job is in this state.
     state: Option<JobState>,
+    /// With true, only quarantined stores.
+    quarantined: Option<bool>,
     /// Stores on a page.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
@@ -64,7 +66,10 @@ pub(super) async fn list(
     Asked(query): Asked<StoresQuery>,
 ) -> Result<Json<Stores>, Problem> {
     let limit = limit(query.limit)?;
+    let quarantine = api.runs.quarantine();
+    let only_quarantined = query.quarantined == Some(true);
     let wanted = StoreSearch {
+        failing_for: only_quarantined.then(|| quarantine.sweeps()),
         age: query.freshness,
         state: query.state,
         search: search(query.search)?,
@@ -75,7 +80,10 @@ pub(super) async fn list(
     let (stores, next) = page.await?;
     Ok(Json(Stores {
         next: next.map(|next| cursor(&next)),
-        stores: stores.into_iter().map(Store::from).collect(),
+        stores: stores
+            .into_iter()
+            .map(|store| Store::new(store, quarantine))
+            .collect(),
         total: api.catalog.count_stores(&wanted, now).await?,
     }))
 }
@@ -106,7 +114,7 @@ pub(super) async fn show(
         Problem::not_found("unknown_store", message)
     })?;
     Ok(Json(StoreDetail {
-        store: history.store.into(),
+        store: Store::new(history.store, api.runs.quarantine()),
         snapshots: history.snapshots.into_iter().map(Snapshot::from).collect(),
         jobs: history.jobs.into_iter().map(Job::from).collect(),
     }))

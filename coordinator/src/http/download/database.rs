@@ -10,11 +10,13 @@ use axum::{
 use chrono::Utc;
 use seedbed_protocol::{
     StoreId,
-    manifest::{Encoding, Manifest, Rendition},
+    digest::Hashed,
+    manifest::{Encoding, Rendition},
 };
 use tracing::Span;
 
 use super::{
+    choice::Wanted,
     state::Downloads,
     types::{Database, DatabaseQuery},
 };
@@ -43,7 +45,7 @@ use crate::{
         (status = 400, description = "The request is malformed", body = ProblemBody),
         (status = 401, description = "The token is missing, or is not accepted", body = ProblemBody),
         (status = 403, description = "The token is for another store, or downloads are disabled", body = ProblemBody),
-        (status = 404, description = "There is no snapshot, or none that is young enough, or none in this encoding", body = ProblemBody),
+        (status = 404, description = "There is no snapshot, or none that is young enough, or none in this form or encoding", body = ProblemBody),
         RateLimited,
         Failures,
     ),
@@ -56,6 +58,11 @@ pub(super) async fn database(
     let Query(query) = query.map_err(|e| Problem::invalid(e.body_text()))?;
     let store_id = StoreId::new(query.store_id)
         .map_err(|error| Problem::invalid(format!("store_id: {error}")))?;
+    let wanted = Wanted {
+        form: query.form.into(),
+        encodings: query.encoding,
+        core: core_version(query.core)?,
+    };
     downloads.clients.check(bearer(&headers), &store_id).await?;
     Span::current().record("seedbed.store_id", tracing::field::display(&store_id));
 
@@ -69,10 +76,17 @@ pub(super) async fn database(
     }
     let record = snapshot.expect("one that is not there is refused");
     let snapshot = record.manifest;
-    let rendition = rendition(&snapshot, query.encoding)?;
+    let rendition = wanted.choose(&snapshot)?;
+    let unpacked = unpacked(rendition);
     let expires_at = Utc::now() + downloads.lifetime;
     let url = downloads.sign(&rendition.key, &headers, expires_at).await?;
     Ok(Json(Database {
+        store_id: store_id.to_string(),
+        form: rendition.form,
+        unpacked_bytes: unpacked.as_ref().map(|unpacked| unpacked.bytes),
+        unpacked_sha256: unpacked.map(|unpacked| unpacked.sha256),
+        finish: rendition.finish,
+        service_endpoint: snapshot.powersync_endpoint.clone(),
         database_url: url.into(),
         expires_at,
         bytes: rendition.bytes,
@@ -107,19 +121,21 @@ async fn on_demand(
     })
 }
 
-fn rendition(snapshot: &Manifest, encoding: Option<Encoding>) -> Result<&Rendition, Problem> {
-    let find = |wanted: Encoding| {
-        let mut renditions = snapshot.renditions.iter();
-        renditions.find(|rendition| rendition.encoding == wanted)
+/// What the rendition is uncompressed. Manifests of older versions say so of plain files alone.
+fn unpacked(rendition: &Rendition) -> Option<Hashed> {
+    let plain = || Hashed {
+        bytes: rendition.bytes,
+        sha256: rendition.sha256.clone(),
     };
-    let found = match encoding {
-        Some(wanted) => find(wanted),
-        None => find(Encoding::Identity).or(snapshot.renditions.first()),
-    };
-    found.ok_or_else(|| {
-        Problem::not_found(
-            "no_such_encoding",
-            "the snapshot does not come in this encoding (snapshots.renditions); ask for another, or for none",
-        )
-    })
+    let is_plain = rendition.encoding == Encoding::Identity;
+    rendition.unpacked.clone().or_else(|| is_plain.then(plain))
+}
+
+fn core_version(core: Option<String>) -> Result<Option<String>, Problem> {
+    match core {
+        Some(core) if core.is_empty() || core.len() > 64 => Err(Problem::invalid(
+            "core: say the version of the PowerSync core extension, such as 0.5.3",
+        )),
+        core => Ok(core),
+    }
 }

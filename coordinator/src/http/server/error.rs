@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use seedbed_protocol::process::may_listen_later;
 use seedbed_worker::powersync::TokenError;
 
 use crate::http::download::DownloadError;
@@ -30,15 +31,15 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// Returns whether a person has to change the settings before it can succeed. Object storage that is down needs no
-    /// change.
+    /// Returns whether a person has to change the settings before it can succeed. Otherwise the same call may succeed
+    /// later: object storage is down, or another process still listens there.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Downloads(DownloadError::Snapshots(error)) => !error.is_transient(),
-            Self::Listen { .. }
-            | Self::ListenHealth { .. }
-            | Self::Token(_)
-            | Self::Downloads(_) => true,
+            Self::Listen { source, .. } | Self::ListenHealth { source, .. } => {
+                !may_listen_later(source)
+            }
+            Self::Token(_) | Self::Downloads(_) => true,
         }
     }
 }

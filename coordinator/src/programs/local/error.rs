@@ -28,7 +28,10 @@ pub enum LocalError {
     /// The worker's settings are wrong, or what they name is missing.
     #[error(transparent)]
     Worker(#[from] ConfigError),
-    /// The run did not start, or could not be published.
+    /// The run did not start.
+    #[error(transparent)]
+    NotStarted(RunError),
+    /// The run could not be published.
     #[error(transparent)]
     Run(#[from] RunError),
     /// What workers report can no longer be recorded.
@@ -52,12 +55,25 @@ impl LocalError {
             Self::Settings(_) | Self::Worker(_) | Self::Lock(LockError::Unusable { .. }) => true,
             Self::Catalog(error) => error.is_usage(),
             Self::Snapshots(error) => !error.is_transient(),
-            Self::Run(error) => error.is_usage(),
+            Self::NotStarted(error) => error.is_usage(),
+            Self::Run(_) => false,
             Self::Serve(error) => error.is_usage(),
             Self::Lock(LockError::Locked { .. })
             | Self::Record(_)
             | Self::Broker(_)
             | Self::Ended { .. } => false,
+        }
+    }
+
+    /// Returns whether nothing was started, and the same call may succeed later. `is_opening`: no part was open yet.
+    pub fn may_start_later(&self, is_opening: bool) -> bool {
+        match self {
+            Self::Lock(LockError::Locked { .. }) => true,
+            Self::NotStarted(error) => error.is_transient(),
+            Self::Serve(error) => error.may_start_later(),
+            Self::Catalog(error) => is_opening && error.is_transient(),
+            Self::Snapshots(error) => is_opening && error.is_transient(),
+            _ => false,
         }
     }
 }

@@ -17,11 +17,11 @@ use super::{background::Background, error::LocalError, lock::lock};
 use crate::{
     catalog::{Catalog, Sweep},
     programs::{
-        publishing::{job_maker, publisher},
+        publishing::{job_maker, publisher, quarantine},
         serve::{Service, ServiceParts},
     },
     runs::{
-        Publisher, Recorder, RunError, Runs, StoreFilter, StoreList, Untaken,
+        Publisher, Recorder, Runs, StoreFilter, StoreList, Untaken,
         progress::{Counts, Follower, Observer, Progress, ReadProgress, Summary},
     },
     settings::Settings,
@@ -37,6 +37,8 @@ pub enum LocalOutcome {
     Finished(Summary),
     /// No store needed a job.
     NothingToDo,
+    /// Every store of the list is quarantined, and not to be probed yet.
+    AllQuarantined,
     /// It was told to stop.
     Interrupted,
 }
@@ -82,7 +84,8 @@ impl Local {
         let publisher = publisher(&settings, &jobs, &catalog, broker.clone());
         // This process publishes what it lists itself.
         let listed = Arc::new(Notify::new());
-        let runs = Runs::new(jobs, catalog.clone(), broker.clone(), listed);
+        let quarantine = quarantine(&settings.sync);
+        let runs = Runs::new(jobs, catalog.clone(), broker.clone(), listed, quarantine);
         let local = Self {
             follower: Follower::new(catalog.clone(), observer.clone()),
             settings,
@@ -118,9 +121,17 @@ impl Local {
         );
         let background = self.background(|stop| async move { Ok(recorder.run(stop).await?) });
         let seeding = async {
-            let started = Instant::now();
-            match self.list(stores, sweep).await? {
-                Some(run) => Ok(LocalOutcome::Finished(self.finish(&run, started).await?)),
+            let all = StoreFilter::default();
+            let listing = self.runs.start(stores, &all, sweep).await;
+            let listed = listing.map_err(LocalError::NotStarted)?;
+            match listed.run_id {
+                Some(id) => {
+                    let jobs = listed.jobs;
+                    Ok(LocalOutcome::Finished(
+                        self.finish(&LocalRun { id, jobs }).await?,
+                    ))
+                }
+                None if listed.nothing_but_quarantined => Ok(LocalOutcome::AllQuarantined),
                 None => Ok(LocalOutcome::NothingToDo),
             }
         };
@@ -210,7 +221,7 @@ impl Local {
                     if let Some(run_id) = listed.run_id {
                         self.follower.wait_for_end(&[run_id]).await?;
                         self.catalog.finish_runs().await?;
-                        self.follower.sum_up(&[run_id], started).await?;
+                        self.follower.sum_up(&[run_id]).await?;
                     }
                 }
                 Err(error) => {
@@ -224,18 +235,8 @@ impl Local {
         }
     }
 
-    /// A new run, if the list of stores can be used and a store needs a job.
-    async fn list(&self, stores: &StoreList, sweep: Sweep) -> Result<Option<LocalRun>, RunError> {
-        let all = StoreFilter::default();
-        let listed = self.runs.start(stores, &all, sweep).await?;
-        Ok(listed.run_id.map(|id| LocalRun {
-            id,
-            jobs: listed.jobs,
-        }))
-    }
-
     /// Seeds every store of a new run, and sums it up.
-    async fn finish(&self, run: &LocalRun, started: Instant) -> Result<Summary, LocalError> {
+    async fn finish(&self, run: &LocalRun) -> Result<Summary, LocalError> {
         self.counts.send_replace(Counts {
             stores: run.jobs,
             ..Counts::default()
@@ -246,7 +247,7 @@ impl Local {
             Either::Right((never, _)) => match never {},
         }
         self.catalog.finish_runs().await?;
-        Ok(self.follower.sum_up(&[run.id], started).await?)
+        Ok(self.follower.sum_up(&[run.id]).await?)
     }
 
     /// Reads how far the run is that starts now.

@@ -1,17 +1,19 @@
 //! Retries failed jobs.
 //!
-//! A retry is a new job, with an id that sorts after every earlier one: the snapshot of the later job stays the live one,
-//! and nothing that is still reported about the old job can be mistaken for it. The catalog changes first, the queue
+//! A retry is a new job in a new run, with an id that sorts after every earlier one: the snapshot of the later job stays the live
+//! one, and nothing that is still reported about the old job can be mistaken for it. The catalog changes first, the queue
 //! after it. Killed in between, a parked message is left that no job needs: the next retry removes it.
 
 use seedbed_protocol::{
     JobId, RunId, StoreId,
     broker::{Broker, Queue},
+    telemetry::trace::{attribute, fail},
 };
-use tracing::warn;
+use tracing::{Instrument, info_span, warn};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
-    catalog::{Catalog, Retried},
+    catalog::{Catalog, Retried, RunKind},
     runs::{
         error::RunError,
         queues::{if_broker_answers, job_id, settle_page, take_page},
@@ -29,9 +31,17 @@ pub(super) async fn retry(
     run_id: Option<RunId>,
     stores: &[StoreId],
 ) -> Result<Retried, RunError> {
-    let retried = catalog.retry_failed(run_id, stores).await?;
-    let left = if_broker_answers(broker, remove_parked(catalog, broker)).await?;
-    if let Some(reason) = left {
+    let span = info_span!("run", seedbed.kind = RunKind::Retry.name());
+    let retried = catalog.retry_failed(run_id, stores);
+    let retried = retried.instrument(span.clone()).await;
+    if let Err(error) = &retried {
+        fail(&span, "list", error);
+    }
+    let retried = retried?;
+    span.set_attribute("seedbed.jobs", attribute(retried.jobs));
+    // The jobs are listed: whatever happens to these messages does not undo that.
+    let left = if_broker_answers(broker, remove_parked(catalog, broker)).await;
+    if let Some(reason) = left.unwrap_or_else(|error| Some(error.to_string())) {
         warn!("parked messages of the jobs that start over stay until the next retry: {reason}");
     }
     Ok(retried)

@@ -14,7 +14,7 @@ use super::{
     retry,
 };
 use crate::{
-    catalog::{Catalog, Listed, Retried, ScheduleClaim, Sweep},
+    catalog::{Catalog, Listed, Quarantine, Retried, RunKind, ScheduleClaim, Sweep},
     runs::{
         error::RunError,
         job::JobMaker,
@@ -29,25 +29,34 @@ pub struct Runs {
     jobs: JobMaker,
     /// Wakes the loop that publishes.
     listed: Arc<Notify>,
+    quarantine: Quarantine,
     /// Held while stores are listed. Lists wait for each other in the catalog anyway; here they keep no connection.
     listing: Mutex<()>,
 }
 
 impl Runs {
-    /// Controls the runs of `catalog`, and notifies `listed` when there is something to publish.
+    /// Controls the runs of `catalog`, with its stores in `quarantine`, and notifies `listed` when there is something to
+    /// publish.
     pub fn new(
         jobs: JobMaker,
         catalog: Catalog,
         broker: Arc<dyn Broker>,
         listed: Arc<Notify>,
+        quarantine: Quarantine,
     ) -> Self {
         Self {
             catalog,
             broker,
             jobs,
             listed,
+            quarantine,
             listing: Mutex::default(),
         }
+    }
+
+    /// Returns when stores are quarantined.
+    pub fn quarantine(&self) -> Quarantine {
+        self.quarantine
     }
 
     /// Lists a run over all of `stores`, or over those that `filter` lets pass.
@@ -85,6 +94,12 @@ impl Runs {
         claim: Option<&ScheduleClaim>,
     ) -> Result<Listed, RunError> {
         let _listing = self.listing.lock().await;
+        // Who is named is wanted; a device that asks again and again is no person.
+        let is_chosen = !filter.stores.is_empty() && sweep.kind != RunKind::Demand;
+        let sweep = Sweep {
+            quarantine: (!is_chosen).then_some(self.quarantine),
+            ..sweep
+        };
         let listed = list::list(&self.catalog, &self.jobs, stores, filter, sweep, claim).await?;
         self.listed.notify_one();
         Ok(listed)

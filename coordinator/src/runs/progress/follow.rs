@@ -1,11 +1,8 @@
 //! Follows runs to their end, from what the catalog knows.
 
-use std::{
-    convert::Infallible,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use futures::future;
 use seedbed_protocol::{RunId, broker::Broker};
 use tokio::sync::watch;
@@ -16,7 +13,7 @@ use super::{
     observer::Observer,
 };
 use crate::{
-    catalog::{Catalog, CatalogError, Totals},
+    catalog::{Catalog, CatalogError, Totals, per_second},
     runs::queues::{Standing, Untaken},
 };
 
@@ -119,27 +116,40 @@ impl Follower {
     }
 
     /// Tells the observer how these runs ended, under the id of the first.
-    pub(crate) async fn sum_up(
-        &self,
-        runs: &[RunId],
-        started: Instant,
-    ) -> Result<Summary, CatalogError> {
+    pub(crate) async fn sum_up(&self, runs: &[RunId]) -> Result<Summary, CatalogError> {
         let mut failures = Vec::new();
         for &run_id in runs {
             let left = self.observer.named_failures() - failures.len() as i64;
             failures.extend(self.catalog.failed_jobs(run_id, left).await?);
         }
+        let totals = self.totals(runs).await?;
+        let elapsed = self.period(runs).await?;
         let summary = Summary {
             run_id: runs[0],
-            totals: self.totals(runs).await?,
-            elapsed: started.elapsed(),
+            totals,
+            elapsed,
+            rows_per_second: per_second(totals.rows, elapsed),
             failures,
         };
         self.observer.summary(&summary);
         Ok(summary)
     }
 
-    async fn totals(&self, runs: &[RunId]) -> Result<Totals, CatalogError> {
+    /// Returns the time from the start of the first of these runs to the end of the last, whoever watched them.
+    async fn period(&self, runs: &[RunId]) -> Result<Duration, CatalogError> {
+        let now = Utc::now();
+        let (mut start, mut end) = (now, DateTime::UNIX_EPOCH);
+        for &run_id in runs {
+            if let Some(run) = self.catalog.find_run(run_id).await? {
+                start = start.min(run.started_at);
+                end = end.max(run.finished_at.unwrap_or(now));
+            }
+        }
+        Ok((end - start).to_std().unwrap_or_default())
+    }
+
+    /// What the jobs of these runs add up to.
+    pub(crate) async fn totals(&self, runs: &[RunId]) -> Result<Totals, CatalogError> {
         let mut sum = Totals::default();
         for &run_id in runs {
             sum += self.catalog.totals(run_id).await?;

@@ -19,7 +19,7 @@ pub struct Counts {
     pub seeded: u64,
     /// Those that failed for good.
     pub failed: u64,
-    /// Those that were abandoned or cancelled.
+    /// Those that were abandoned or cancelled, and those in quarantine whose probe failed.
     pub dropped: u64,
 }
 
@@ -52,7 +52,7 @@ impl From<Totals> for Counts {
             stores: totals.stores,
             seeded: totals.seeded,
             failed: totals.failed,
-            dropped: totals.abandoned + totals.cancelled,
+            dropped: totals.abandoned + totals.cancelled + totals.quarantined,
         }
     }
 }
@@ -79,9 +79,11 @@ pub struct Summary {
     /// What its jobs add up to.
     #[serde(flatten)]
     pub totals: Totals,
-    /// How long it took.
+    /// How long it took, from its start to its last job's end.
     #[serde(rename = "seconds", serialize_with = "seconds")]
     pub elapsed: Duration,
+    /// Rows in a second of that; `None` if it was too short to tell.
+    pub rows_per_second: Option<u64>,
     /// The failed stores, at most as many as the observer wants named.
     pub failures: Vec<FailedJob>,
 }

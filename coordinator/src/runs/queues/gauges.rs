@@ -10,7 +10,7 @@ use tracing::debug;
 
 use super::standing::{Standing, Untaken};
 use crate::{
-    catalog::{Catalog, CatalogError},
+    catalog::{Catalog, CatalogError, Quarantine},
     metrics::meter,
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct Gauges {
     oldest_job: Gauge<f64>,
     snapshot_age: Gauge<f64>,
     stores: Gauge<u64>,
+    quarantine: Quarantine,
+    quarantined: Gauge<u64>,
     parked: Gauge<u64>,
     untaken: Gauge<u64>,
     workers: Gauge<u64>,
@@ -41,7 +43,7 @@ enum MeasureError {
 }
 
 impl Gauges {
-    pub(crate) fn new(catalog: Catalog) -> Self {
+    pub(crate) fn new(catalog: Catalog, quarantine: Quarantine) -> Self {
         Self {
             catalog,
             messages: meter()
@@ -70,6 +72,12 @@ impl Gauges {
                 .u64_gauge("seedbed.stores")
                 .with_unit("{store}")
                 .with_description("Stores of the source, by whether they have a snapshot")
+                .build(),
+            quarantine,
+            quarantined: meter()
+                .u64_gauge("seedbed.stores.quarantined")
+                .with_unit("{store}")
+                .with_description("Stores that sweeps skip, since they kept failing alone")
                 .build(),
             parked: meter()
                 .u64_gauge("seedbed.jobs.parked")
@@ -117,6 +125,8 @@ impl Gauges {
             self.stores
                 .record(stores, &[KeyValue::new("seedbed.state", state)]);
         }
+        let quarantined = self.catalog.count_quarantined(self.quarantine).await?;
+        self.quarantined.record(quarantined, &[]);
         for (quantile, age) in self.catalog.snapshot_ages(now).await? {
             let quantile = KeyValue::new("seedbed.quantile", quantile);
             self.snapshot_age.record(age.as_secs_f64(), &[quantile]);

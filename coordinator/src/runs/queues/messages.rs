@@ -51,7 +51,7 @@ pub(in crate::runs) async fn settle_page(
 ///
 /// # Errors
 /// Those of the catalog.
-pub(in crate::runs) async fn if_broker_answers(
+pub(crate) async fn if_broker_answers(
     broker: &dyn Broker,
     work: impl Future<Output = Result<(), RunError>>,
 ) -> Result<Option<String>, RunError> {

@@ -1,9 +1,9 @@
 //! Finds jobs whose messages are gone, and has them published again.
 //!
 //! A queue, an exchange or a virtual host that somebody deletes takes its messages along, and a server may be restored
-//! without them. The broker does not say which messages it has, only how many: of the jobs that have waited for a while,
-//! there must be at least as many. What is missing is the oldest of them, since a queue is first in, first out. A wrong guess
-//! makes a job come twice, which counts once; the next look corrects it.
+//! without them. The broker does not say which messages it has, only how many: there must be at least as many as jobs that
+//! have waited for a while, and jobs whose worker is gone or works on nothing. What is missing is the oldest of them, since a
+//! queue is first in, first out. A wrong guess makes a job come twice, which counts once; the next look corrects it.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -95,6 +95,7 @@ impl Lost {
                 .at
                 .checked_sub_signed(longest)
                 .map_or(DateTime::UNIX_EPOCH, |at| at - LATE),
+            idle_after: MARGIN,
         };
         let expected = self.catalog.awaited_jobs(awaited).await?;
         let missing = expected.saturating_sub(last.held);

@@ -1,5 +1,7 @@
 //! Reads stores from a database: runs the configured query, and sends each row on as a store.
 
+use std::{io::ErrorKind, time::Duration};
+
 use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt, stream::BoxStream};
 use sqlx::{
@@ -22,6 +24,9 @@ use crate::source::{
     record::{Columns, scope},
     store::Store,
 };
+
+/// How long a database may take to let this program in.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A query on a database.
 #[derive(Debug)]
@@ -99,8 +104,7 @@ impl Reader {
     async fn read(&self, driver: Driver) -> Result<(), SourceError> {
         match driver {
             Driver::Postgres(options) => {
-                let mut connection: PgConnection =
-                    options.connect().await.map_err(|e| self.unreachable(e))?;
+                let mut connection: PgConnection = self.connected(options.connect()).await?;
                 let (query, times) = self.query.with("$1::timestamptz");
                 let query = rows_as_json(&query, &self.store_id);
                 let mut query = sqlx::query_as::<_, PostgresRow>(AssertSqlSafe(query));
@@ -109,7 +113,7 @@ impl Reader {
                 }
                 // One transaction, and no statement with a name: PgBouncer in transaction mode keeps neither a
                 // connection nor a statement for longer.
-                let mut transaction = connection.begin().await.map_err(|e| self.unreachable(e))?;
+                let mut transaction = self.connected(connection.begin()).await?;
                 let rows = query.persistent(false).fetch(&mut *transaction);
                 let all = self.forward(rows, |row| postgres_columns(row, &self.store_id));
                 if all.await? {
@@ -118,8 +122,7 @@ impl Reader {
                 }
             }
             Driver::MySql(options) => {
-                let mut connection: MySqlConnection =
-                    options.connect().await.map_err(|e| self.unreachable(e))?;
+                let mut connection: MySqlConnection = self.connected(options.connect()).await?;
                 let (query, times) = self.query.with("?");
                 let mut query = sqlx::query(AssertSqlSafe(query));
                 for _ in 0..times {
@@ -134,8 +137,7 @@ impl Reader {
                 }
             }
             Driver::Sqlite(options) => {
-                let mut connection: SqliteConnection =
-                    options.connect().await.map_err(|e| self.unreachable(e))?;
+                let mut connection: SqliteConnection = self.connected(options.connect()).await?;
                 let (query, times) = self.query.with("?");
                 let mut query = sqlx::query(AssertSqlSafe(query));
                 for _ in 0..times {
@@ -188,11 +190,18 @@ impl Reader {
         Ok(true)
     }
 
-    fn unreachable(&self, source: sqlx::Error) -> SourceError {
-        SourceError::Connect {
+    /// The connection, if it comes in time.
+    async fn connected<C>(
+        &self,
+        connecting: impl Future<Output = sqlx::Result<C>>,
+    ) -> Result<C, SourceError> {
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
+        let connected =
+            connected.unwrap_or_else(|_| Err(std::io::Error::from(ErrorKind::TimedOut).into()));
+        connected.map_err(|source| SourceError::Connect {
             database: self.database.clone(),
             source,
-        }
+        })
     }
 
     /// All rows are there; a bad goodbye costs nothing.

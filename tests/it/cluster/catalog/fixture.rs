@@ -23,6 +23,7 @@ pub(super) const REFUSE: Sweep = Sweep {
     allow_fewer: false,
     download: catalog::Download::Changed,
     skip_unchanged: false,
+    quarantine: None,
 };
 
 /// What `seedbed run` asks for.
@@ -183,7 +184,7 @@ pub(super) fn at(seconds: i64) -> DateTime<Utc> {
     Utc.timestamp_opt(1_800_000_000, 0).unwrap() + TimeDelta::seconds(seconds)
 }
 
-fn event(job: &PendingJob, attempt: u32, kind: EventKind) -> SeedEvent {
+pub(super) fn event(job: &PendingJob, attempt: u32, kind: EventKind) -> SeedEvent {
     SeedEvent {
         run_id: job.run_id,
         job_id: job.job_id,

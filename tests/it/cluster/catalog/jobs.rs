@@ -1,12 +1,9 @@
 //! Jobs in flight: leases, deadlines, retries and cancelled runs.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use chrono::{TimeDelta, Utc};
-use seedbed::catalog::{Applied, CatalogError, PendingJob, QueuedJob};
+use seedbed::catalog::{Applied, CatalogError, JobState, PendingJob, QueuedJob};
 use seedbed_protocol::RunId;
 
 use super::fixture::{Fixture, completed, failed, started};
@@ -18,7 +15,7 @@ on_both!(
     a_run_has_one_publisher_until_the_lease_ends,
     the_run_of_a_killed_coordinator_is_found,
     a_job_past_its_deadline_fails_and_its_late_result_counts,
-    a_failed_job_is_retried_as_a_new_job_of_its_run,
+    a_failed_job_is_retried_as_a_new_job_of_a_new_run,
     a_failed_job_whose_store_has_a_newer_job_is_not_retried,
     a_cancelled_run_keeps_what_a_worker_has_begun,
     a_run_that_is_unknown_or_has_ended_is_named,
@@ -112,7 +109,7 @@ async fn a_job_past_its_deadline_fails_and_its_late_result_counts(fixture: Fixtu
     assert_eq!(fixture.live("a").await, Some(jobs[0].job_id));
 }
 
-async fn a_failed_job_is_retried_as_a_new_job_of_its_run(fixture: Fixture) {
+async fn a_failed_job_is_retried_as_a_new_job_of_a_new_run(fixture: Fixture) {
     let (run_id, jobs) = fixture.run(&["a", "b"]).await;
     fixture.apply(failed(&jobs[0], 1, false)).await;
     fixture.apply(completed(&jobs[1], 1)).await;
@@ -120,6 +117,8 @@ async fn a_failed_job_is_retried_as_a_new_job_of_its_run(fixture: Fixture) {
     let both = [jobs[0].job_id, jobs[1].job_id];
     let replaced = fixture.catalog.replaced_among(&both).await.unwrap();
     assert_eq!(replaced, HashSet::from([jobs[1].job_id]));
+    let ended = fixture.catalog.find_run(run_id).await.unwrap();
+    assert_eq!(fixture.run_state(run_id).await, "failed");
 
     let retried = fixture
         .catalog
@@ -127,23 +126,34 @@ async fn a_failed_job_is_retried_as_a_new_job_of_its_run(fixture: Fixture) {
         .await
         .unwrap();
     assert_eq!((retried.jobs, retried.skipped), (1, 0));
-    assert_eq!(retried.runs, BTreeSet::from([run_id]));
+    let new_run = *retried.runs.first().unwrap();
+    assert_ne!(new_run, run_id);
     let replaced = fixture.catalog.replaced_among(&both).await.unwrap();
     assert_eq!(replaced, HashSet::from(both));
-    assert_eq!(fixture.state(&jobs[0]).await, "retried");
-    assert_eq!(fixture.run_state(run_id).await, "running");
-    let again = fixture.listed(run_id).await;
+    assert_eq!(fixture.run_state(new_run).await, "running");
+    let again = fixture.listed(new_run).await;
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].scope, jobs[0].scope);
     assert!(again[0].job_id > jobs[0].job_id);
-    let totals = fixture.catalog.totals(run_id).await.unwrap();
-    assert_eq!((totals.stores, totals.in_flight, totals.failed), (2, 1, 0));
+    let totals = fixture.catalog.totals(new_run).await.unwrap();
+    assert_eq!((totals.stores, totals.in_flight, totals.failed), (1, 1, 0));
 
     fixture.apply(completed(&again[0], 1)).await;
+    fixture.catalog.finish_runs().await.unwrap();
+    assert_eq!(fixture.run_state(new_run).await, "completed");
+    let later = fixture.catalog.find_run(run_id).await.unwrap();
+    assert_eq!(later, ended, "what was retried is the same run as before");
+    let failures = fixture.catalog.failed_jobs(run_id, 10).await.unwrap();
+    assert_eq!(
+        failures[0].later,
+        Some(JobState::Completed),
+        "the job tells"
+    );
+    // The first job's snapshot, late, is older.
     fixture.apply(completed(&jobs[0], 1)).await;
     assert_eq!(fixture.live("a").await, Some(again[0].job_id));
-    fixture.catalog.finish_runs().await.unwrap();
-    assert_eq!(fixture.run_state(run_id).await, "completed");
+    let retried = fixture.catalog.retry_failed(None, &[]).await.unwrap();
+    assert_eq!((retried.jobs, retried.skipped), (0, 0));
 }
 
 async fn a_failed_job_whose_store_has_a_newer_job_is_not_retried(fixture: Fixture) {
@@ -154,7 +164,9 @@ async fn a_failed_job_whose_store_has_a_newer_job_is_not_retried(fixture: Fixtur
     assert_eq!((retried.jobs, retried.skipped), (0, 1));
     fixture.apply(failed(&jobs[0], 1, false)).await;
     let retried = fixture.catalog.retry_failed(None, &[]).await.unwrap();
-    assert_eq!((retried.jobs, retried.runs), (1, BTreeSet::from([later])));
+    assert_eq!((retried.jobs, retried.skipped), (1, 1));
+    let runs = [earlier, later];
+    assert!(retried.runs.iter().all(|run| !runs.contains(run)));
     let retried = fixture
         .catalog
         .retry_failed(Some(earlier), &[])
@@ -253,7 +265,8 @@ async fn more_jobs_than_fit_a_statement_are_queued_and_retried(fixture: Fixture)
     assert_eq!(fixture.run_state(run_id).await, "failed");
     let retried = fixture.catalog.retry_failed(None, &[]).await.unwrap();
     assert_eq!((retried.jobs, retried.skipped), (600, 0));
-    assert_eq!(fixture.listed(run_id).await.len(), 600);
-    let totals = fixture.catalog.totals(run_id).await.unwrap();
+    let new_run = *retried.runs.first().unwrap();
+    assert_eq!(fixture.listed(new_run).await.len(), 600);
+    let totals = fixture.catalog.totals(new_run).await.unwrap();
     assert_eq!((totals.stores, totals.in_flight), (600, 600));
 }

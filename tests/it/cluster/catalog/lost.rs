@@ -5,13 +5,15 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use seedbed::catalog::{Applied, Awaited, PendingJob, QueuedJob};
 
-use seedbed_protocol::message::{EventKind, SeedEvent};
+use seedbed_protocol::message::{EventKind, Heartbeat, SeedEvent};
 
 use super::fixture::{Fixture, completed, failed, started};
 
 on_both!(
     the_oldest_jobs_that_wait_are_listed_again_and_go_on_with_the_next_attempt,
     a_job_that_is_worked_on_is_lost_only_after_its_time,
+    a_job_whose_worker_is_gone_or_works_on_nothing_should_have_a_message,
+    a_job_that_nobody_works_on_is_listed_again,
     a_lost_job_of_a_cancelled_run_is_cancelled,
     an_attempt_that_the_service_was_too_busy_for_starts_again_when_it_is_due,
 );
@@ -40,6 +42,7 @@ fn awaited() -> Awaited {
     Awaited {
         queued_before: Utc::now() + TimeDelta::seconds(1),
         started_before: DateTime::UNIX_EPOCH,
+        idle_after: TimeDelta::zero(),
     }
 }
 
@@ -89,6 +92,55 @@ async fn a_job_that_is_worked_on_is_lost_only_after_its_time(fixture: Fixture) {
     // The worker had it, and is only slow.
     fixture.apply(completed(&jobs[0], 1)).await;
     assert_eq!(fixture.state(&jobs[0]).await, "completed");
+}
+
+fn heartbeat(worker: &str, busy: u16, lifetime_millis: u64) -> Heartbeat {
+    Heartbeat {
+        worker: worker.to_owned(),
+        host: "host".to_owned(),
+        version: "0.1.0".to_owned(),
+        slots: 2,
+        busy,
+        started_at: Utc::now(),
+        lifetime_millis,
+    }
+}
+
+async fn a_job_whose_worker_is_gone_or_works_on_nothing_should_have_a_message(fixture: Fixture) {
+    let (_, jobs) = fixture.run(&["a"]).await;
+    publish(&fixture, &jobs).await;
+    let mut start = started(&jobs[0], 1);
+    start.at = Utc::now() - TimeDelta::minutes(1);
+    let worker = start.worker.clone();
+    fixture.apply(start.clone()).await;
+    let says = async |busy, lifetime_millis| {
+        let heartbeats = [heartbeat(&worker, busy, lifetime_millis)];
+        let recorded = fixture.catalog.record_heartbeats(&heartbeats);
+        recorded.await.unwrap();
+        fixture.catalog.awaited_jobs(awaited()).await.unwrap()
+    };
+    assert_eq!(says(1, 60_000).await, 0, "it works on the job");
+    assert_eq!(says(0, 60_000).await, 1, "it is idle");
+    assert_eq!(says(2, 60_000).await, 0, "perhaps it is slow");
+    assert_eq!(says(2, 1).await, 1, "its time is over");
+    let mut given_back = started(&jobs[0], 1);
+    given_back.worker = "another".to_owned();
+    given_back.at = Utc::now() + TimeDelta::seconds(1);
+    assert_eq!(fixture.apply(given_back).await, Applied::Noted);
+    assert_eq!(says(0, 1).await, 0, "another worker has it");
+    let delivered_again = fixture.apply(start).await;
+    assert_eq!(delivered_again, Applied::Ignored);
+}
+
+async fn a_job_that_nobody_works_on_is_listed_again(fixture: Fixture) {
+    let (_, jobs) = fixture.run(&["a"]).await;
+    publish(&fixture, &jobs).await;
+    let start = started(&jobs[0], 1);
+    let gone = heartbeat(&start.worker, 2, 1);
+    fixture.apply(start).await;
+    fixture.catalog.record_heartbeats(&[gone]).await.unwrap();
+    assert_eq!(lost(&fixture, Duration::ZERO, 5).await, 1);
+    assert_eq!(fixture.state(&jobs[0]).await, "listed");
 }
 
 async fn a_lost_job_of_a_cancelled_run_is_cancelled(fixture: Fixture) {

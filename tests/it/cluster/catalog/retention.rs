@@ -142,8 +142,8 @@ async fn manifests_rebuild_the_catalog_in_any_order(fixture: Fixture) {
     let (run_id, jobs) = fixture.run(&["a", "b"]).await;
     fixture.apply(failed(&jobs[0], 1, false)).await;
     fixture.apply(completed(&jobs[1], 1)).await;
-    fixture.catalog.retry_failed(None, &[]).await.unwrap();
-    let again = fixture.listed(run_id).await;
+    let retried = fixture.catalog.retry_failed(None, &[]).await.unwrap();
+    let again = fixture.listed(*retried.runs.first().unwrap()).await;
 
     // Also the job that was retried has left a snapshot: its event was lost.
     let manifests = [&again[0], &old[0], &jobs[1], &jobs[0]].map(|job| manifest(job, 1));

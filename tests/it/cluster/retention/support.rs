@@ -11,6 +11,9 @@ use testkit::{
     servers::RabbitMq,
 };
 
+/// Objects of a snapshot: the file, the compact file and the manifest.
+pub(super) const OBJECTS: usize = 3;
+
 /// A cluster for each kind of place that snapshots go to.
 pub(super) async fn clusters() -> [Cluster; 2] {
     [

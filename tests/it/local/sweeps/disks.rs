@@ -46,10 +46,13 @@ async fn a_full_disk_is_named_and_a_run_with_room_again_succeeds() {
     let path = disk.path().display().to_string();
     let filler = disk.path().join("filler");
     // No room for anything; for the catalog and the list, but not for a store.
-    for (free, named) in [(0, path.as_str()), (1_500_000, "worker.directory is full")] {
+    for (free, named, code) in [
+        (0, path.as_str(), 3),
+        (1_500_000, "worker.directory is full", 1),
+    ] {
         std::fs::write(&filler, vec![0; 20 * 1024 * 1024 - free]).unwrap();
         let ended = program.run(&LOCAL).await;
-        assert_eq!(ended.code, Some(1), "{free}: {ended}");
+        assert_eq!(ended.code, Some(code), "{free}: {ended}");
         assert!(ended.error.contains(named), "{free}: {ended}");
         std::fs::remove_file(&filler).unwrap();
     }

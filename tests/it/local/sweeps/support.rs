@@ -119,7 +119,9 @@ pub(super) async fn assert_nothing_is_left(program: &Program) {
     assert!(work.is_empty(), "left: {work:?}");
     let listed = assert_catalog_is_true(program).await;
     let known = listed.iter().flat_map(|Listed { manifest, .. }| {
-        [file_of(program, manifest), manifest_path(program, manifest)]
+        let stored = manifest.all_renditions();
+        let stored = stored.map(|rendition| objects(program).join(&rendition.key));
+        stored.chain([manifest_path(program, manifest)])
     });
     let known: BTreeSet<_> = known.collect();
     let found = files_below(&objects(program));

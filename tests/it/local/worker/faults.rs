@@ -305,7 +305,11 @@ async fn a_token_that_expires_in_the_middle_is_renewed() {
     })
     .await;
     let manifest = pipeline.seed("7").await.unwrap();
-    assert_eq!(manifest.download.connections, 2);
+    let served = service.metrics().total.streams;
+    assert_eq!(
+        manifest.download.connections, 2,
+        "{manifest:?}, {served} streams"
+    );
     assert_eq!(manifest.download.operations, u64::from(ROWS));
     same_rows(&service, "7", &pipeline.file(&manifest));
 }

@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use rusqlite::Connection;
-use seedbed_protocol::message::FailureKind;
+use seedbed_protocol::{
+    manifest::{Form, RenditionKind},
+    message::FailureKind,
+};
 use seedbed_worker::{settings::WorkerSettings, snapshot::verify::verify_file};
 use serde_json::json;
 use testkit::{
@@ -71,6 +74,10 @@ async fn whatever_is_changed_in_a_snapshot_is_found() {
         (
             "INSERT INTO ps_kv (key, value) VALUES ('client_id', 'x')",
             "client_id",
+        ),
+        (
+            "INSERT INTO ps_kv (key, value) VALUES ('last_seen_checkpoint_request_id', '3')",
+            "last_seen_checkpoint_request_id",
         ),
         ("DELETE FROM ps_kv", "powersync_js_migrated_subkeys"),
         (
@@ -168,6 +175,9 @@ async fn a_full_disk_is_a_named_failure_and_leaves_nothing() {
         // So little that everything spills at once.
         settings.worker.cache_mib = 1;
         settings.worker.load_memory_mib = 1;
+        // Other forms would need more room.
+        let is_file = |kind: &RenditionKind| kind.form == Form::File;
+        settings.snapshots.renditions.retain(is_file);
     };
     let mut pipeline = Pipeline::start_with(&service, |settings| {
         in_small_memory(settings);

@@ -161,14 +161,14 @@ async fn cancel_and_retry_work_while_rabbitmq_is_away() {
 
     let server = Serving::start(&cluster.program, &SERVE).await;
     tokio::task::block_in_place(|| rabbitmq.resume());
-    // Of the two runs, only the retried job is left.
+    // Only the retried job is left.
     until_waiting(&cluster, 1).await;
     let workers = cluster.start_workers(1);
     let catalog = cluster.catalog().await;
-    wait::until("both runs end", async || {
+    wait::until("all runs end", async || {
         let runs = catalog.runs(10).await.unwrap();
         let states: Vec<_> = runs.iter().map(|run| run.state).collect();
-        states == [RunState::Cancelled, RunState::Completed]
+        states == [RunState::Completed, RunState::Cancelled, RunState::Failed]
     })
     .await;
     catalog.close().await;

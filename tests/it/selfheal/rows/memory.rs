@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use testkit::program::Program;
 
 use super::huge::{Rows, Service};
@@ -60,7 +61,7 @@ async fn many_huge_rows_take_no_more_memory_than_a_few() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_above_the_limit_fails_its_job_and_names_the_setting() {
+async fn a_row_above_the_limit_fails_its_job_at_once_and_names_the_setting() {
     let rows = Rows {
         count: 1,
         bytes: 3 << 20,
@@ -69,12 +70,17 @@ async fn a_row_above_the_limit_fails_its_job_and_names_the_setting() {
     let service = Service::start(rows).await;
     let mut program = Program::new(service.access.clone());
     program.set("POWERSYNC__MAX_LINE_MIB", "2");
-    program.set("POWERSYNC__GIVE_UP_AFTER", "1s");
-    program.set("WORKER__MAX_ATTEMPTS", "1");
     program.write("stores.csv", "store_id\n1\n");
     let ended = program
         .run(&["local", "--json", "--stores", "stores.csv"])
         .await;
     assert_eq!(ended.code, Some(1), "{ended}");
-    assert!(ended.error.contains("powersync.max_line_mib"), "{ended}");
+    let failure = &ended.objects().pop().unwrap()["failures"][0];
+    let message = failure["message"].as_str().unwrap();
+    assert!(message.contains("powersync.max_line_mib"), "{message}");
+    assert_eq!(
+        (&failure["kind"], &failure["attempts"]),
+        (&json!("permanent"), &json!(1)),
+        "the next stream would send the same row"
+    );
 }

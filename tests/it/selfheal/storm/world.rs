@@ -1,6 +1,12 @@
 //! What the storm rages over: servers that start a sweep every few seconds, workers, and real parts behind relays.
 
-use std::{process::Command, sync::Arc};
+use std::{
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+};
 
 use rand::{Rng, rngs::StdRng};
 use seedbed::catalog::Catalog;
@@ -40,6 +46,8 @@ pub(super) struct World {
     pub(super) service: Relay,
     /// Where that leads.
     pub(super) service_port: u16,
+    /// How often RabbitMQ ended by itself.
+    pub(super) revivals: AtomicU32,
     catalog: Catalog,
     changes: u32,
 }
@@ -87,6 +95,7 @@ impl World {
             standby: Some(standby),
             service,
             service_port,
+            revivals: AtomicU32::default(),
             changes: 0,
         }
     }
@@ -104,6 +113,7 @@ impl World {
                 process.error()
             );
         }
+        self.revive_rabbitmq();
         let runs = self.catalog.runs(10_000).await.unwrap_or_default();
         runs.iter().map(|run| run.totals.seeded).sum()
     }
@@ -164,6 +174,35 @@ impl World {
         self.servers = (0..SERVERS)
             .map(|_| self.cluster.program.start(&SERVE))
             .collect();
+    }
+
+    /// Starts RabbitMQ again if it has ended by itself, as 3.10 may when virtual hosts are deleted under load. Answers
+    /// whether it had.
+    pub(super) fn revive_rabbitmq(&self) -> bool {
+        let had_ended = self.cluster.rabbitmq.revive();
+        self.revivals.fetch_add(u32::from(had_ended), Relaxed);
+        had_ended
+    }
+
+    /// Runs `rabbitmqctl`, again if RabbitMQ ended meanwhile. Then it may have been carried out before, and fail.
+    pub(super) fn ctl(&self, arguments: &[&str]) {
+        let mut had_ended = false;
+        while let Err(failed) = self.cluster.rabbitmq.try_ctl(arguments) {
+            if !self.revive_rabbitmq() {
+                assert!(had_ended, "{arguments:?} failed:\n{failed}");
+                return;
+            }
+            had_ended = true;
+        }
+    }
+
+    /// The name of the virtual host.
+    pub(super) fn vhost(&self) -> &str {
+        self.cluster
+            .broker_url
+            .rsplit_once('/')
+            .expect("it has a path")
+            .1
     }
 
     /// No more faults and no more scheduled sweeps.

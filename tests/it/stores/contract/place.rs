@@ -14,7 +14,7 @@ use seedbed_protocol::{
     snapshots::{SnapshotName, SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy},
 };
 use tempfile::TempDir;
-use testkit::objects::ObjectServer;
+use testkit::{machine::leave_out, objects::ObjectServer};
 
 /// Three whole parts and a bit.
 pub(super) const LARGE: usize = 3 * PART_BYTES + 4711;
@@ -48,6 +48,18 @@ impl Place {
             server: Some(server),
             directory: tempfile::tempdir().unwrap(),
         }
+    }
+
+    /// On MinIO; `None` where it is not installed.
+    pub(super) async fn on_minio() -> Option<Self> {
+        let Some(server) = ObjectServer::minio().await else {
+            leave_out(
+                "snapshots in MinIO",
+                "install Go 1.24 or newer, which builds MinIO once: https://go.dev/dl",
+            );
+            return None;
+        };
+        Some(Self::on(server))
     }
 
     /// A file of `bytes` that no compression and no mixed-up parts leave alike.

@@ -16,8 +16,8 @@ pub enum VerifyError {
     #[error("its journal mode is {0:?} instead of \"delete\"")]
     JournalMode(String),
     /// The file identifies a client.
-    #[error("it still holds a client_id")]
-    ClientId,
+    #[error("ps_kv still has {0:?} of the client that made it")]
+    Client(String),
     /// A JavaScript SDK would rewrite its operations' keys, and lose them.
     #[error(
         "ps_kv lacks {KEY_FORMAT_MARKER}, so that a JavaScript SDK would destroy the keys of ps_oplog"

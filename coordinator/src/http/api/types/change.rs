@@ -21,6 +21,8 @@ pub(in crate::http::api) struct Started {
     fresh: u64,
     /// Stores that are no longer in the source.
     retired: u64,
+    /// Stores that are quarantined, and not to be probed yet.
+    quarantined: u64,
 }
 
 impl From<Listed> for Started {
@@ -31,6 +33,7 @@ impl From<Listed> for Started {
             in_flight: listed.in_flight,
             fresh: listed.fresh,
             retired: listed.retired,
+            quarantined: listed.quarantined,
         }
     }
 }
@@ -38,6 +41,7 @@ impl From<Listed> for Started {
 /// The result of a retry.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http::api) struct StartedOver {
+    /// The new runs of these jobs.
     runs: Vec<String>,
     /// Jobs that are started again.
     jobs: u64,

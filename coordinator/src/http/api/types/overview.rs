@@ -22,6 +22,8 @@ pub(in crate::http::api) struct Overview {
     /// Stores in the source.
     pub(in crate::http::api) stores: u64,
     pub(in crate::http::api) freshness: Ages,
+    /// Stores that sweeps skip, since they kept failing alone.
+    pub(in crate::http::api) quarantined: u64,
     /// What keeps jobs from being published; null if nothing does.
     pub(in crate::http::api) broker: Option<BrokerTrouble>,
     /// What is parked; null if the broker does not answer.

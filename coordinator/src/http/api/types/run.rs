@@ -11,18 +11,26 @@ use crate::catalog::{ConfigChange, JobRecord, JobState, RunReport, RunState};
 #[serde(rename_all = "camelCase")]
 pub(in crate::http::api) struct Run {
     run_id: String,
-    /// What started it: local, run, schedule, api, demand, config or rebuilt.
+    /// What started it: local, run, schedule, api, demand, config, retry or rebuilt.
     kind: String,
     state: RunState,
     started_at: DateTime<Utc>,
+    /// When its last job ended. What is retried later does not change it.
     finished_at: Option<DateTime<Utc>>,
+    /// From its start to its end.
+    seconds: Option<f64>,
+    /// Rows of its snapshots in a second of that; null if it was too short to tell.
+    rows_per_second: Option<u64>,
     stores: u64,
     seeded: u64,
     /// Seeded stores whose snapshot was still current.
     unchanged: u64,
     /// Seeded stores whose snapshot continues an earlier one.
     from_base: u64,
+    /// Without those that were quarantined before.
     failed: u64,
+    /// Stores in quarantine whose probe failed.
+    quarantined: u64,
     cancelled: u64,
     abandoned: u64,
     in_flight: u64,
@@ -42,11 +50,14 @@ impl From<RunReport> for Run {
             state: run.state,
             started_at: run.started_at,
             finished_at: run.finished_at,
+            seconds: run.seconds,
+            rows_per_second: run.rows_per_second,
             stores: totals.stores,
             seeded: totals.seeded,
             unchanged: totals.unchanged,
             from_base: totals.from_base,
             failed: totals.failed,
+            quarantined: totals.quarantined,
             cancelled: totals.cancelled,
             abandoned: totals.abandoned,
             in_flight: totals.in_flight,
@@ -91,6 +102,8 @@ pub(in crate::http::api) struct Job {
     /// Why every row was downloaded.
     why: Option<String>,
     failure: Option<Failure>,
+    /// The state of the store's newest job, if that is a later one, such as a retry; else null.
+    later: Option<JobState>,
 }
 
 /// Why the last attempt failed.
@@ -117,6 +130,7 @@ impl From<JobRecord> for Job {
             finished_at: job.finished_at,
             way: job.way,
             why: job.why,
+            later: job.later,
             failure: job.failure.map(|failure| Failure {
                 kind: failure.kind,
                 step: failure.step,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{run::Job, snapshot::Snapshot};
-use crate::catalog::StoreRecord;
+use crate::catalog::{Quarantine, StoreRecord};
 
 /// A store as it is now.
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,11 +20,36 @@ pub(in crate::http::api) struct Store {
     bytes: Option<u64>,
     /// Its newest job.
     job: Option<Job>,
+    /// Why sweeps skip it; null if they do not.
+    quarantine: Option<StoreQuarantine>,
 }
 
-impl From<StoreRecord> for Store {
-    fn from(store: StoreRecord) -> Self {
+/// Why sweeps skip a store, and until when.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http::api) struct StoreQuarantine {
+    /// What fails, without what differs from store to store.
+    reason: String,
+    /// Sweeps in a row that it failed.
+    sweeps: u64,
+    /// When the first of them failed it.
+    since: DateTime<Utc>,
+    /// From when on a sweep probes it.
+    probe_at: DateTime<Utc>,
+}
+
+impl Store {
+    pub(in crate::http::api) fn new(store: StoreRecord, quarantine: Quarantine) -> Self {
+        let quarantined = store.failing.and_then(|failing| {
+            Some(StoreQuarantine {
+                probe_at: quarantine.probe_at(&failing)?,
+                reason: failing.reason,
+                sweeps: failing.sweeps,
+                since: failing.since,
+            })
+        });
         Self {
+            quarantine: quarantined,
             store_id: store.store_id.to_string(),
             retired: store.retired,
             snapshot_at: store.snapshot_at,

@@ -54,7 +54,8 @@ async fn a_changed_store_costs_its_change_and_becomes_what_a_full_download_makes
     assert_eq!(made.full_at(), reuse.first.created_at);
     let steps: Vec<_> = made.steps.iter().map(|step| step.step.as_str()).collect();
     let expected = [
-        "compare", "fetch", "sync", "scrub", "vacuum", "verify", "upload",
+        "compare", "fetch", "sync", "scrub", "vacuum", "verify", "compact", "stream", "forms",
+        "upload",
     ];
     assert_eq!(steps, expected);
     same_rows(&reuse.service, STORE, &reuse.pipeline.file(&made));

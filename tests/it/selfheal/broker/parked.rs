@@ -222,11 +222,23 @@ async fn what_cannot_be_read_stays_and_the_job_that_it_names_has_failed() {
     assert_eq!(broker.waiting(Queue::ParkedJobs).await, Ok(2));
     let overview = server.admin("/api/overview").await.json();
     assert_eq!(overview["parked"]["messages"], 2, "{overview}");
-    server.process.stop().await;
     let shown = cluster.program.run(&["status"]).await;
     assert!(
         shown.output.contains("messages in seed.jobs.dead: 2"),
         "{shown}"
     );
+    // What names a store goes when a later job of it succeeds.
+    let workers = cluster.start_workers(1);
+    let ended = cluster.run(&[]).await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    wait::until("one message is left", async || {
+        broker.waiting(Queue::ParkedJobs).await == Ok(1)
+    })
+    .await;
+    let left = broker.take(Queue::ParkedJobs).await.unwrap().unwrap();
+    assert_eq!(&left.message.body[..], b"garbage");
+    left.ack().await.unwrap();
+    server.process.stop().await;
+    stop(workers).await;
     broker.close().await;
 }

@@ -1,0 +1,71 @@
+//! What the catalog knows of stores that are being listed.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use seedbed_protocol::{JobId, RunId};
+use sqlx::Row;
+
+use super::entry::{Entry, ids};
+use crate::catalog::{
+    database::{CatalogError, Tx, bind_all, list_of, millis, parsed, sql},
+    state::{IN_FLIGHT, SnapshotState::Live},
+};
+
+/// Returns those of `stores` that have a job in flight, and its run.
+pub(super) async fn in_flight(
+    tx: &mut Tx,
+    stores: &[Entry],
+) -> Result<HashMap<String, RunId>, CatalogError> {
+    let statement = sql!(
+        "SELECT store_id, run_id FROM jobs WHERE state IN ({IN_FLIGHT}) AND store_id IN ({})",
+        list_of(1, stores.len())
+    );
+    let query = bind_all(sqlx::query(statement), ids(stores));
+    let rows = query.fetch_all(&mut **tx).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("store_id")?, parsed(row, "run_id", "a run id")?)))
+        .collect()
+}
+
+/// Returns those of `stores` whose live snapshot is younger than `age` at `now`.
+pub(super) async fn fresh(
+    tx: &mut Tx,
+    stores: &[Entry],
+    now: DateTime<Utc>,
+    age: Duration,
+) -> Result<HashSet<String>, CatalogError> {
+    let statement = sql!(
+        "SELECT store_id FROM snapshots \
+         WHERE state = '{Live}' AND verified_at > $1 AND store_id IN ({})",
+        list_of(2, stores.len())
+    );
+    let oldest = now.checked_sub_signed(TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX));
+    let oldest = millis(oldest.unwrap_or(DateTime::UNIX_EPOCH));
+    let query = bind_all(sqlx::query(statement).bind(oldest), ids(stores));
+    let rows = query.fetch_all(&mut **tx).await?;
+    let fresh = rows.iter().map(|row| Ok(row.try_get("store_id")?));
+    fresh.collect()
+}
+
+/// Returns the latest job of each of `stores` that had one.
+pub(super) async fn last_jobs(
+    tx: &mut Tx,
+    stores: &[Entry],
+) -> Result<HashMap<String, JobId>, CatalogError> {
+    if stores.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let statement = sql!(
+        "SELECT store_id, MAX(id) AS id FROM jobs WHERE store_id IN ({}) GROUP BY store_id",
+        list_of(1, stores.len())
+    );
+    let query = bind_all(sqlx::query(statement), ids(stores));
+    let rows = query.fetch_all(&mut **tx).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("store_id")?, parsed(row, "id", "a job id")?)))
+        .collect()
+}
