@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { device } from './device.js';
 import { seedbed } from './seedbed.js';
-import { makeRenditions, renditions, service, setUp, STORE } from './service.js';
+import { makeRenditions, renditions, service, setUp } from './service.js';
 
 const HUNDRED_K = 100 * 1024;
 
@@ -113,7 +113,7 @@ for (const [what, fault, twice] of healing) {
 
 test('a newer snapshot that takes the place of the old one in the middle is downloaded instead', async (t) => {
   const server = await seedbed(t, { downloads: [{ expireAfter: HUNDRED_K }] });
-  const newer = await makeRenditions(setUp.snapshots[STORE].file, (db) => db.exec('PRAGMA user_version = 7'));
+  const newer = await makeRenditions((db) => db.exec('PRAGMA user_version = 7'));
   const app = await (await device(t)).app();
   const launch = app.open({ url: server.url });
   await app.until(({ stage, bytes }) => stage === 'downloading' && bytes > 0);
@@ -123,9 +123,7 @@ test('a newer snapshot that takes the place of the old one in the middle is down
 });
 
 test("a file whose own schema is newer than the SDK's is refused", async (t) => {
-  const future = await makeRenditions(setUp.snapshots[STORE].file, (db) =>
-    db.exec("INSERT INTO ps_migration (id, down_migrations) VALUES (99, '[]')")
-  );
+  const future = await makeRenditions((db) => db.exec("INSERT INTO ps_migration (id, down_migrations) VALUES (99, '[]')"));
   const server = await seedbed(t, { renditions: future });
   const phone = await device(t);
   const app = await phone.app();
@@ -231,7 +229,7 @@ test('a cancelled launch ends at once, and the next one goes on where it was', a
 
 test('a device whose disk is full syncs as far as it can, and installs once there is room', async (t) => {
   if (!setUp.smallDisk) return t.skip('no disk of its own');
-  const large = await makeRenditions(setUp.snapshots[STORE].file, (db) =>
+  const large = await makeRenditions((db) =>
     db.exec('CREATE TABLE ps_data__large (id TEXT, data TEXT); INSERT INTO ps_data__large VALUES (1, hex(randomblob(2000000)))')
   );
   const server = await seedbed(t, { renditions: { 'file/identity': large['file/identity'] } });

@@ -1,15 +1,15 @@
 /** What `tests/it/first_launch` has set up: the PowerSync service, its snapshots, and the driver. */
 
 import { DatabaseSync } from 'node:sqlite';
-import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { orders, products } from './schema.js';
 
 /**
  * `endpoint`: the service. `control`: where it can be changed and counted. `snapshots`: the file of each store's
- * snapshot. `driver`: the program of the package. `smallDisk`: a folder with 2 MiB, if there is one.
+ * snapshot, and its compact form in gzip (`compact`). `driver`: the program of the package. `smallDisk`: a folder with 2 MiB, if there is one.
  */
 export const setUp = JSON.parse(process.env.SEEDBED_CLIENT_TESTS);
 
@@ -36,30 +36,27 @@ async function control(path) {
   return answer.json();
 }
 
-/** The snapshot's bytes as a file, compact, and both with gzip. */
-export const renditions = await makeRenditions(setUp.snapshots[STORE].file);
+/** What the worker has made of the store, as a file and compact, and both with and without gzip. */
+export const renditions = await makeRenditions();
 
-/** @returns what is served, by `FORM/ENCODING`. */
-export async function makeRenditions(snapshot, change = () => {}) {
-  const file = await edited(snapshot, change);
-  const compact = await edited(snapshot, (db) => {
-    change(db);
-    makeCompact(db);
-  });
-  return {
-    'file/identity': file,
-    'file/gzip': gzipSync(file),
-    'compact/identity': compact,
-    'compact/gzip': gzipSync(compact)
-  };
+/** @returns what is served, by `FORM/ENCODING`, after a change of both databases. */
+export async function makeRenditions(change) {
+  const { file, compact } = setUp.snapshots[STORE];
+  const packed = await readFile(compact);
+  const all = { 'file/identity': await readFile(file), 'compact/identity': gunzipSync(packed), 'compact/gzip': packed };
+  if (change) {
+    for (const form of ['file', 'compact']) all[`${form}/identity`] = await edited(all[`${form}/identity`], change);
+    all['compact/gzip'] = gzipSync(all['compact/identity']);
+  }
+  return { ...all, 'file/gzip': gzipSync(all['file/identity']) };
 }
 
-/** The bytes of a snapshot after a change. */
-async function edited(snapshot, change) {
+/** The bytes of a database after a change. */
+async function edited(bytes, change) {
   const directory = await mkdtemp(join(tmpdir(), 'seedbed-rendition-'));
   try {
     const path = join(directory, 'snapshot.db');
-    await copyFile(snapshot, path);
+    await writeFile(path, bytes);
     const db = new DatabaseSync(path);
     change(db);
     db.exec('VACUUM');
@@ -68,15 +65,4 @@ async function edited(snapshot, change) {
   } finally {
     await rm(directory, { recursive: true });
   }
-}
-
-/** Leaves what a device cannot make by itself. */
-function makeCompact(db) {
-  const all = db.prepare("SELECT type, name FROM sqlite_schema WHERE type IN ('view', 'trigger', 'table')").all();
-  for (const { type, name } of all) {
-    if (type === 'view') db.exec(`DROP VIEW "${name}"`);
-    if (type === 'table' && name.startsWith('ps_data__')) db.exec(`DROP TABLE "${name}"`);
-  }
-  for (const index of ['ps_oplog_row', 'ps_oplog_opid', 'ps_oplog_key']) db.exec(`DROP INDEX ${index}`);
-  db.exec('DELETE FROM ps_untyped; DELETE FROM ps_sync_state; ALTER TABLE ps_oplog RENAME TO seedbed_oplog');
 }

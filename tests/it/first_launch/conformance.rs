@@ -16,7 +16,7 @@ async fn a_package_for_node_installs_each_form() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_for_node_survives_every_fault_of_the_network() {
-    hold_to_the_contract(NODE, "faults.test.js", 300).await;
+    hold_to_the_contract(NODE, "faults.test.js", 1000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,8 +48,8 @@ async fn a_package_for_react_native_finds_the_directory_as_its_sdk_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_for_react_native_survives_every_fault_of_the_network() {
-    hold_to_the_contract(EXPO, "faults.test.js", 300).await;
-    hold_to_the_contract(BARE, "faults.test.js", 300).await;
+    hold_to_the_contract(EXPO, "faults.test.js", 1000).await;
+    hold_to_the_contract(BARE, "faults.test.js", 1000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,7 +27,11 @@ export const FINISHES = {
     "version": 1,
     "form": "compact",
     "core_versions": [
+      "0.4.11",
+      "0.4.12",
       "0.4.14",
+      "0.5.1",
+      "0.5.2",
       "0.5.3"
     ],
     "steps": [

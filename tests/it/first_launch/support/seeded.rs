@@ -66,15 +66,20 @@ impl Seeded {
     }
 }
 
-/// The snapshot file of each store.
+/// The snapshot of each store: its file, and its compact form in gzip.
 async fn files(program: &Program) -> Map<String, Value> {
     let listed = program.run(&["snapshots", "--json"]).await;
     assert_eq!(listed.code, Some(0), "{listed}");
     let directory = program.path("seedbed-data/snapshots");
     let files = listed.output.lines().map(|line| {
         let Listed { manifest } = serde_json::from_str(line).expect("a snapshot");
-        let file = directory.join(&manifest.renditions[0].key);
-        (manifest.store_id.to_string(), json!({"file": file}))
+        let path = |kind: &str| {
+            let kind = kind.parse().expect("a kind of rendition");
+            let rendition = manifest.rendition(kind).expect("it is made");
+            directory.join(&rendition.key)
+        };
+        let paths = json!({"file": path("file/identity"), "compact": path("compact/gzip")});
+        (manifest.store_id.to_string(), paths)
     });
     files.collect()
 }
