@@ -7,7 +7,7 @@ import { seedbed } from './seedbed.js';
 import { STORE, renditions, service } from './service.js';
 
 for (const form of ['file', 'compact']) {
-  for (const encoding of ['identity', 'gzip']) {
+  for (const encoding of ['identity', 'gzip', 'zstd']) {
     test(`${form}/${encoding}: every row is there offline, and connecting downloads nothing`, async (t) => {
       const name = `${form}/${encoding}`;
       const only = { [name]: renditions[name], [`${form}/identity`]: renditions[`${form}/identity`] };

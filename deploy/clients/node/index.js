@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LogLevels, PowerSyncDatabase } from '@powersync/node';
 import { SeedbedError, openAfter } from 'seedbed-client-core';
-import { nodeFiles } from './files.js';
+import { encodings, nodeFiles } from './files.js';
 import { fetchStored } from './request.js';
 import { SqliteThread } from './sqlite.js';
 
@@ -44,7 +44,7 @@ export async function openSeeded(options, source) {
     files: nodeFiles,
     openSqlite: (path) => sqlite.open(path),
     fetch: fetchStored,
-    encodings: ['gzip', 'identity'],
+    encodings,
     // The SDK's way to set a key. Whatever else it does, no row is written in plain text then.
     encrypted: options.database.initializeConnection !== undefined,
     schema: () => JSON.stringify(options.schema.toJSON())

@@ -6,7 +6,7 @@ import { logger, run, schemaOf } from './app.js';
 
 const schema = schemaOf(sdk);
 
-const about = { platform: 'node', forms: ['file', 'compact'], encodings: ['gzip', 'identity'], softClear: true };
+const about = { platform: 'node', forms: ['file', 'compact'], encodings: ['zstd', 'gzip', 'identity'], softClear: true };
 
 run(about, (dbLocation, source) => {
   const database = { dbFilename: 'app.db', dbLocation, implementation: { type: 'node:sqlite' }, readWorkerCount: 1 };

@@ -5,6 +5,7 @@ import { FINISH, FINISHES } from '../database/finishes.js';
 import { removeDatabase, removeLeftovers } from '../platform.js';
 import { SeedbedError, asSeedbedError } from '../reasons.js';
 import { SILENCE_LIMIT, WAIT_LIMIT } from '../source.js';
+import { UnpackedAhead } from './ahead.js';
 import { ask } from './ask.js';
 import { downloadAll } from './download.js';
 
@@ -59,8 +60,8 @@ export class Staging {
       }
       const resumed = (await platform.files.size(paths.part)) ?? 0;
       try {
-        await this.download(snapshot);
-        await this.unpack(rendition);
+        const ahead = await this.download(snapshot);
+        await this.unpack(rendition, ahead);
         return rendition;
       } catch (error) {
         const { code } = asSeedbedError(error, 'cut', 'the download failed');
@@ -120,9 +121,10 @@ export class Staging {
   }
 
   /**
-   * DOWNLOADING: leaves the note, and a part that ends anywhere.
+   * DOWNLOADING: leaves the note, a part that ends anywhere, and perhaps a staged file that ends anywhere too.
    *
    * @param {import('./ask.js').Snapshot} snapshot
+   * @returns {Promise<UnpackedAhead | undefined>} What was unpacked meanwhile, where the platform can.
    */
   async download({ rendition, databaseUrl }) {
     const { platform, paths, source, course, note, signal } = this;
@@ -130,47 +132,75 @@ export class Staging {
     const there = (await platform.files.size(paths.part)) ?? 0;
     await this.needDisk(rendition, total - there);
     course.enter('downloading', there, total);
-    const received = await downloadAll({
-      platform,
-      part: paths.part,
-      rendition,
-      databaseUrl,
-      etag: note.etag,
-      silenceLimit: source.silenceLimit ?? SILENCE_LIMIT,
-      signal,
-      renew: async () => {
-        const renewed = await this.ask();
-        if (note.isOf(renewed.rendition, this.record)) return renewed.databaseUrl;
-        throw new Replaced('expired', 'there is another snapshot now');
-      },
-      onEtag: (etag) => note.setEtag(etag),
-      onBytes: (bytes) => course.progress(bytes, total)
-    });
-    course.outcome.bytes += received.bytes;
-    course.outcome.resumes += received.resumes;
+    const ahead = await UnpackedAhead.start(platform.files, paths, rendition, there);
+    try {
+      const received = await downloadAll({
+        platform,
+        part: paths.part,
+        rendition,
+        databaseUrl,
+        etag: note.etag,
+        silenceLimit: source.silenceLimit ?? SILENCE_LIMIT,
+        signal,
+        renew: async () => {
+          const renewed = await this.ask();
+          if (note.isOf(renewed.rendition, this.record)) return renewed.databaseUrl;
+          throw new Replaced('expired', 'there is another snapshot now');
+        },
+        onEtag: (etag) => note.setEtag(etag),
+        onBytes: (bytes) => {
+          ahead?.grow(bytes);
+          course.progress(bytes, total);
+        }
+      });
+      course.outcome.bytes += received.bytes;
+      course.outcome.resumes += received.resumes;
+      return ahead;
+    } catch (error) {
+      await ahead?.stop();
+      throw error;
+    }
   }
 
   /**
    * UNPACKING: leaves the part, and perhaps a staged file that is not whole.
    *
    * @param {import('./ask.js').Rendition} rendition
+   * @param {UnpackedAhead | undefined} ahead
    */
-  async unpack({ encoding, bytes, sha256, unpackedBytes, unpackedSha256 }) {
-    const { note, course, signal } = this;
+  async unpack(rendition, ahead) {
+    const { note } = this;
     const { files } = this.platform;
     const { part, staged } = this.paths;
+    const { encoding, sha256, unpackedBytes, unpackedSha256 } = rendition;
     if ((await files.sha256(part)) !== sha256) {
+      await ahead?.stop();
       throw new SeedbedError('corrupt', 'the snapshot was altered on the way: its sha256 differs');
     }
-    await removeDatabase(files, staged);
     if (encoding === 'identity') {
+      await removeDatabase(files, staged);
       await files.sync(part);
       // Before the rename: a process that is killed in between has a part, which is checked and renamed again.
       await note.setStaged();
       await files.replace(part, staged);
       return;
     }
-    course.enter('unpacking', 0, unpackedBytes);
+    this.course.enter('unpacking', 0, unpackedBytes);
+    if (!(await ahead?.done)) await this.unpackAll(rendition);
+    const right =
+      (unpackedBytes === undefined || (await files.size(staged)) === unpackedBytes) &&
+      (unpackedSha256 === undefined || (await files.sha256(staged)) === unpackedSha256);
+    if (!right) throw new SeedbedError('corrupt', 'the unpacked snapshot is not what the answer says');
+    await note.setStaged();
+    await files.remove(part);
+  }
+
+  /** @param {import('./ask.js').Rendition} rendition */
+  async unpackAll({ encoding, bytes, unpackedBytes }) {
+    const { course, signal } = this;
+    const { files } = this.platform;
+    const { part, staged } = this.paths;
+    await removeDatabase(files, staged);
     const limit = unpackedBytes ?? 100 * bytes;
     try {
       await files.unpack(encoding, part, staged, limit, (there) => course.progress(there, unpackedBytes), signal);
@@ -178,12 +208,6 @@ export class Staging {
       if (signal.aborted) throw reasonOf(signal);
       throw asSeedbedError(error, 'corrupt', 'the snapshot cannot be unpacked');
     }
-    const right =
-      (unpackedBytes === undefined || (await files.size(staged)) === unpackedBytes) &&
-      (unpackedSha256 === undefined || (await files.sha256(staged)) === unpackedSha256);
-    if (!right) throw new SeedbedError('corrupt', 'the unpacked snapshot is not what the answer says');
-    await note.setStaged();
-    await files.remove(part);
   }
 
   /**

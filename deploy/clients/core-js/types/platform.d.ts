@@ -30,8 +30,10 @@
  *   size, or 0: then what is there goes.
  * @property {(path: string) => Promise<string>} sha256 Hexadecimal.
  * @property {(encoding: Encoding, from: string, to: string, limit: number, onBytes: (bytes: number) => void,
- *   signal: AbortSignal) => Promise<void>} unpack Writes a new file `to`, and brings it to the disk. Fails beyond `limit`
- *   bytes.
+ *   signal: AbortSignal, more?: (at: number) => Promise<number>) => Promise<void>} unpack Writes a new file `to`, and brings it
+ *   to the disk. Fails beyond `limit` bytes. `more`, where the platform `follows`: waits until there are bytes beyond those
+ *   that have been read, and says how many there are; no more come if it says the same.
+ * @property {boolean} [follows] Whether `unpack` can read a file that still grows.
  * @property {(path: string) => Promise<void>} sync Brings a file to the disk.
  * @property {(path: string) => Promise<number | undefined>} free Bytes that are free for `path`; undefined if the platform
  *   does not say.
@@ -158,10 +160,15 @@ export type Files = {
      */
     sha256: (path: string) => Promise<string>;
     /**
-     * Writes a new file `to`, and brings it to the disk. Fails beyond `limit`
-     * bytes.
+     * Writes a new file `to`, and brings it
+     * to the disk. Fails beyond `limit` bytes. `more`, where the platform `follows`: waits until there are bytes beyond those
+     * that have been read, and says how many there are; no more come if it says the same.
      */
-    unpack: (encoding: Encoding, from: string, to: string, limit: number, onBytes: (bytes: number) => void, signal: AbortSignal) => Promise<void>;
+    unpack: (encoding: Encoding, from: string, to: string, limit: number, onBytes: (bytes: number) => void, signal: AbortSignal, more?: (at: number) => Promise<number>) => Promise<void>;
+    /**
+     * Whether `unpack` can read a file that still grows.
+     */
+    follows?: boolean | undefined;
     /**
      * Brings a file to the disk.
      */
