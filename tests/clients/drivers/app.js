@@ -23,11 +23,13 @@ const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
  *
  * @param {object} about What `hello` says.
  * @param {(directory: string, source: object) => Promise<any>} open Opens `app.db` in the directory by the package.
+ * @param {(connector: object, source: object) => object} seededConnector The package's.
  */
-export function run(about, open) {
+export function run(about, open, seededConnector) {
   let db;
   let launch;
   let subscription;
+  let choices = [];
 
   const commands = {
     hello: async () => about,
@@ -59,12 +61,26 @@ export function run(about, open) {
 
     status: async () => ({ hasSynced: db.currentStatus.hasSynced === true }),
 
-    async connect({ endpoint, token }) {
+    async connect({ endpoint, token, seeded, wait = true, uploads = false, ...options }) {
       const before = db.currentStatus.lastSyncedAt?.getTime() ?? 0;
       subscription = await db.syncStream('orders_by_status', { status: 'open' }).subscribe();
-      await db.connect({ fetchCredentials: async () => ({ endpoint, token }), uploadData: async () => {} });
-      await db.waitForStatus(({ lastSyncedAt }) => (lastSyncedAt?.getTime() ?? 0) > before);
+      const own = {
+        fetchCredentials: async () => ({ endpoint, token }),
+        uploadData: async (db) => {
+          if (uploads) for (let it = await db.getNextCrudTransaction(); it; it = await db.getNextCrudTransaction()) await it.complete();
+        }
+      };
+      choices = [];
+      const onChoice = ({ endpoint, reason }) => choices.push(`${endpoint}: ${reason}`);
+      const getToken = seeded?.token && (async () => seeded.token);
+      const connector = seeded ? seededConnector(own, { ...seeded, getToken, database: db, onChoice }) : own;
+      await db.connect(connector, { ...(seeded ? { connectionMethod: 'http' } : {}), ...options });
+      if (wait) await db.waitForStatus(({ lastSyncedAt }) => (lastSyncedAt?.getTime() ?? 0) > before);
     },
+
+    disconnect: async () => db.disconnect(),
+
+    choices: async () => ({ choices }),
 
     clear: async ({ soft }) => db.disconnectAndClear({ clearLocal: true, soft }),
 

@@ -1,0 +1,34 @@
+/**
+ * @typedef {object} Start
+ * @property {boolean} here Whether Seedbed has the stream.
+ * @property {string} reason
+ * @property {string | undefined} generation Of the snapshot.
+ */
+/**
+ * Where Seedbed answers, without a path of its own: an SDK adds `/sync/stream`.
+ *
+ * @param {string} url Of `GET /database`, as in the other options of a package, or without that path.
+ */
+export function endpointOf(url: string): string;
+/**
+ * Asks once, and answers whatever happens: without an answer, PowerSync is the place to go.
+ *
+ * @param {typeof globalThis.fetch} fetch
+ * @param {string} endpoint
+ * @param {string} storeId
+ * @param {string} token
+ * @param {number} limit Milliseconds.
+ * @returns {Promise<Start>}
+ */
+export function askStart(fetch: typeof globalThis.fetch, endpoint: string, storeId: string, token: string, limit: number): Promise<Start>;
+export type Start = {
+    /**
+     * Whether Seedbed has the stream.
+     */
+    here: boolean;
+    reason: string;
+    /**
+     * Of the snapshot.
+     */
+    generation: string | undefined;
+};
