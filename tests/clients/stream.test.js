@@ -179,3 +179,70 @@ test('after a change of generation the new one comes from Seedbed, and no row is
   await app.untilChoices('seedbed: another_generation', 'powersync: synced');
   assert.equal(stream.served, 1);
 });
+
+/** `openSeeded` in the form `stream`, which waits for the first sync. */
+async function launch(t, faults) {
+  const stream = new Stream(faults);
+  const server = await seedbed(t, { stream });
+  const phone = await device(t);
+  const app = await phone.app();
+  return { stream, server, phone, app, open: (more) => app.tryToOpen({ url: server.url, form: 'stream', subscribe: true, ...more }) };
+}
+
+test('a launch in this form opens a database with every row, and connecting downloads nothing', async (t) => {
+  const { stream, server, app, phone, open } = await launch(t, { line: 50 });
+  const { outcome } = await open();
+  assert.deepEqual([outcome.outcome, outcome.form, outcome.reason ?? null], ['installed', 'stream', null]);
+  await assertWhole(app);
+  assert.equal(await app.sync(), 0);
+  assert.equal(stream.served, 1);
+  assert.ok(app.progress.some(({ stage, bytes }) => stage === 'downloading' && bytes > 0));
+  await app.tell('disconnect');
+  await app.quit();
+  const again = await phone.app();
+  const kept = await again.open({ url: server.url, form: 'stream' });
+  assert.deepEqual([kept.outcome, kept.reason], ['kept', 'synced']);
+  assert.equal(stream.served, 1);
+});
+
+for (const [what, faults, reason] of [
+  ['no snapshot', { starts: [{ status: 404, error: 'no_snapshot' }] }, 'no_snapshot'],
+  ['a silent server', { starts: ['silence'] }, 'stalled'],
+  ['a stream that is an error', { streams: [{ status: 503 }], ever: true }, 'stalled'],
+  ['a stream that falls silent', { line: 50, streams: [{ stall: 4 }] }, 'stalled'],
+  ['a refusal', { streams: [{ status: 401 }] }, 'unauthorized']
+]) {
+  test(`a launch in this form with ${what} goes on with the normal sync, or fails if it must`, async (t) => {
+    const strict = await launch(t, structuredClone(faults));
+    const failed = await strict.open({ whenUnavailable: 'fail', silenceLimit: 400 });
+    assert.equal(failed.code, reason);
+    const { app, open } = await launch(t, structuredClone(faults));
+    const { outcome } = await open({ silenceLimit: 400 });
+    assert.deepEqual([outcome.outcome, outcome.reason], ['sync', reason]);
+    await app.sync();
+    await assertWhole(app);
+  });
+}
+
+test('a launch in this form waits for a stream', async (t) => {
+  const { open } = await launch(t, { starts: [{ status: 404, error: 'no_snapshot' }, { status: 503 }] });
+  const { outcome } = await open({ whenUnavailable: 'wait', silenceLimit: 600 });
+  assert.equal(outcome.outcome, 'installed');
+});
+
+test('a launch in this form is cancelled', async (t) => {
+  const { app, open } = await launch(t, { line: 50, streams: [{ stall: 4 }] });
+  const opening = open({ silenceLimit: 60000 });
+  await app.until(({ stage, bytes }) => stage === 'downloading' && bytes > 0);
+  await app.tell('cancel');
+  assert.equal((await opening).code, 'cancelled');
+});
+
+test('a database with a key takes this form, whatever is asked for', async (t) => {
+  const { stream, app, open } = await launch(t);
+  if (!app.about.keys) return t.skip('not in this package');
+  const { outcome } = await open({ form: 'compact', key: 'a key' });
+  assert.deepEqual([outcome.outcome, outcome.form], ['installed', 'stream']);
+  await assertWhole(app);
+  assert.equal(stream.served, 1);
+});

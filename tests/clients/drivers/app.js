@@ -31,15 +31,21 @@ export function run(about, open, seededConnector) {
   let subscription;
   let choices = [];
 
+  /** What the snapshot has been subscribed to. */
+  const subscribeTo = async (db) => {
+    subscription = await db.syncStream('orders_by_status', { status: 'open' }).subscribe();
+  };
+
   const commands = {
     hello: async () => about,
 
-    async open({ directory, token, progress, ...source }) {
+    async open({ directory, token, progress, subscribe, ...source }) {
       launch = new AbortController();
       let outcome;
       const whole = {
         ...source,
         getToken: async () => token,
+        subscribe: subscribe && subscribeTo,
         signal: launch.signal,
         onProgress: progress ? (now) => say({ progress: now }) : undefined,
         onOutcome: (it) => (outcome = it)
@@ -63,7 +69,7 @@ export function run(about, open, seededConnector) {
 
     async connect({ endpoint, token, seeded, wait = true, uploads = false, ...options }) {
       const before = db.currentStatus.lastSyncedAt?.getTime() ?? 0;
-      subscription = await db.syncStream('orders_by_status', { status: 'open' }).subscribe();
+      await subscribeTo(db);
       const own = {
         fetchCredentials: async () => ({ endpoint, token }),
         uploadData: async (db) => {

@@ -118,7 +118,7 @@ function refusal(answer, body) {
  * @param {unknown} error
  * @returns {import('../reasons.js').Reason}
  */
-function reasonOf(status, error) {
+export function reasonOf(status, error) {
   switch (status) {
     case 202:
       return 'being_seeded';

@@ -1,11 +1,13 @@
 /** `GET /start`: whether a store's stream can be had from Seedbed now. Rule 14 of CONTRACT.md. */
 
 import { messageOf } from '../reasons.js';
+import { reasonOf } from '../snapshot/ask.js';
 
 /**
  * @typedef {object} Start
  * @property {boolean} here Whether Seedbed has the stream.
- * @property {string} reason
+ * @property {string} reason For logs.
+ * @property {import('../reasons.js').Reason} code Why it has not.
  * @property {string | undefined} generation Of the snapshot.
  */
 
@@ -38,15 +40,16 @@ export async function askStart(fetch, endpoint, storeId, token, limit) {
     });
     /** @type {any} */
     const body = await answer.json().catch(() => ({}));
-    if (answer.status !== 200) return elsewhere(`${answer.status} ${body?.error ?? ''}`.trimEnd());
+    if (answer.status !== 200) return elsewhere(`${answer.status} ${body?.error ?? ''}`.trimEnd(), reasonOf(answer.status, body?.error));
     const { endpoint: where, reason, generation } = body;
     return {
       here: where === 'seedbed',
       reason: String(reason ?? where),
+      code: 'no_snapshot',
       generation: generation == null ? undefined : String(generation)
     };
   } catch (error) {
-    return elsewhere(controller.signal.aborted ? 'no answer in time' : messageOf(error));
+    return controller.signal.aborted ? elsewhere('no answer in time', 'stalled') : elsewhere(messageOf(error), 'offline');
   } finally {
     clearTimeout(timer);
   }
@@ -54,8 +57,9 @@ export async function askStart(fetch, endpoint, storeId, token, limit) {
 
 /**
  * @param {string} reason
+ * @param {import('../reasons.js').Reason} code
  * @returns {Start}
  */
-function elsewhere(reason) {
-  return { here: false, reason, generation: undefined };
+function elsewhere(reason, code) {
+  return { here: false, reason, code, generation: undefined };
 }

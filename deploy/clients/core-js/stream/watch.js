@@ -16,16 +16,17 @@
 export class Watch {
   /**
    * @param {Connecting} database
-   * @param {{ tries: number, silenceLimit: number }} limits
+   * @param {{ tries: number, silenceLimit: number, connecting?: boolean }} limits `connecting`: whether the SDK is; it is when it
+   *   asks for credentials.
    * @param {() => void} giveUp
    */
-  constructor(database, { tries, silenceLimit }, giveUp) {
+  constructor(database, { tries, silenceLimit, connecting = true }, giveUp) {
     this.tries = tries;
     this.left = tries;
     this.silenceLimit = silenceLimit;
     this.giveUp = giveUp;
-    /** Whether the SDK was connecting when it was last heard of. It is when it asks for credentials. */
-    this.connecting = true;
+    /** Whether the SDK was connecting when it was last heard of. */
+    this.connecting = connecting;
     /** Operations that have arrived, at the most: a connection that brings none is a fruitless one. */
     this.most = 0;
     /** Whether all have, and are being applied: that says nothing for as long as it takes. */

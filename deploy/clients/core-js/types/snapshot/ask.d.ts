@@ -41,6 +41,12 @@
  */
 export function ask(fetch: typeof globalThis.fetch, wanted: Wanted, signal: AbortSignal): Promise<Snapshot>;
 /**
+ * @param {number} status
+ * @param {unknown} error
+ * @returns {import('../reasons.js').Reason}
+ */
+export function reasonOf(status: number, error: unknown): import("../reasons.js").Reason;
+/**
  * Whether a version `1.2.3` is newer than another.
  *
  * @param {string} version

@@ -1,7 +1,8 @@
 /**
  * @typedef {object} Start
  * @property {boolean} here Whether Seedbed has the stream.
- * @property {string} reason
+ * @property {string} reason For logs.
+ * @property {import('../reasons.js').Reason} code Why it has not.
  * @property {string | undefined} generation Of the snapshot.
  */
 /**
@@ -26,7 +27,14 @@ export type Start = {
      * Whether Seedbed has the stream.
      */
     here: boolean;
+    /**
+     * For logs.
+     */
     reason: string;
+    /**
+     * Why it has not.
+     */
+    code: import("../reasons.js").Reason;
     /**
      * Of the snapshot.
      */

@@ -14,18 +14,20 @@
 export class Watch {
     /**
      * @param {Connecting} database
-     * @param {{ tries: number, silenceLimit: number }} limits
+     * @param {{ tries: number, silenceLimit: number, connecting?: boolean }} limits `connecting`: whether the SDK is; it is when it
+     *   asks for credentials.
      * @param {() => void} giveUp
      */
-    constructor(database: Connecting, { tries, silenceLimit }: {
+    constructor(database: Connecting, { tries, silenceLimit, connecting }: {
         tries: number;
         silenceLimit: number;
+        connecting?: boolean;
     }, giveUp: () => void);
     tries: number;
     left: number;
     silenceLimit: number;
     giveUp: () => void;
-    /** Whether the SDK was connecting when it was last heard of. It is when it asks for credentials. */
+    /** Whether the SDK was connecting when it was last heard of. */
     connecting: boolean;
     /** Operations that have arrived, at the most: a connection that brings none is a fruitless one. */
     most: number;
