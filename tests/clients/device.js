@@ -38,6 +38,8 @@ export async function device(t, parent = tmpdir()) {
     },
     /** What there is but for the database itself and SQLite's files of it. */
     async leftovers() {
+      const files = async () => (await apps.at(-1).tell('files')).files.filter((name) => !name.startsWith('.'));
+      if (apps.at(-1)?.about.files) return (await files()).filter((name) => !/^app\.db(-journal|-wal|-wa0|-wa1)?$/.test(name)).sort();
       return (await readdir(directory)).filter((name) => !/^(app\.db(-wal|-shm)?|files)$/.test(name)).sort();
     }
   };

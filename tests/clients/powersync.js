@@ -5,10 +5,17 @@
 
 import { createServer } from 'node:http';
 import { Readable } from 'node:stream';
-import { setUp } from './service.js';
 
 /** Serves until the test ends: its URL. */
 export async function powersync(t) {
+  const { setUp } = await import('./service.js');
+  const { url, stop } = await inFrontOf(setUp.endpoint);
+  t.after(stop);
+  return url;
+}
+
+/** Serves until it is stopped. */
+export async function inFrontOf(endpoint) {
   const open = new Set();
   let checkpoint = 0;
   const server = createServer(async (request, response) => {
@@ -21,7 +28,7 @@ export async function powersync(t) {
       for (const stream of open) stream.end();
       return;
     }
-    const answer = await fetch(`${setUp.endpoint}${request.url}`, {
+    const answer = await fetch(`${endpoint}${request.url}`, {
       method: request.method,
       headers: { 'content-type': 'application/json', authorization: request.headers.authorization ?? '', accept: 'application/x-ndjson' },
       body: request.method === 'POST' ? Readable.toWeb(request) : undefined,
@@ -33,11 +40,11 @@ export async function powersync(t) {
     await relay(answer, response, checkpoint);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(async () => {
+  const stop = async () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
-  });
-  return `http://127.0.0.1:${server.address().port}`;
+  };
+  return { url: `http://127.0.0.1:${server.address().port}`, stop };
 }
 
 /** @param {import('node:http').ServerResponse} response */

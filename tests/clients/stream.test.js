@@ -14,10 +14,10 @@ const retryDelayMs = 100;
 /** An app that has opened an empty database, and a Seedbed with a stream. */
 async function begin(t, faults) {
   const stream = new Stream(faults);
-  const server = await seedbed(t, { stream, answers: [{ status: 404, error: 'no_snapshot' }] });
+  const server = await seedbed(t, { stream });
   const phone = await device(t);
   const app = await phone.app();
-  assert.equal((await app.open({ url: server.url })).outcome, 'sync');
+  assert.equal((await app.open({ url: 'http://127.0.0.1:9/database' })).outcome, 'sync', 'nobody answers there');
   const seeded = { url: server.url, storeId: STORE };
   return { stream, server, phone, app, seeded, sync: (more = {}) => app.sync({ seeded: { ...seeded, ...more }, retryDelayMs }) };
 }

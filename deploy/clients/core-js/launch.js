@@ -154,7 +154,7 @@ export class Launch {
     const staging = new Staging({ ...this, note, signal });
     const rendition = await staging.run();
     this.outcome.form = rendition.form;
-    this.outcome.encoding = rendition.encoding;
+    this.outcome.encoding = staging.encoding ?? rendition.encoding;
     this.course.enter('finishing');
     try {
       await finish(this.platform, this.paths.staged, { rendition, record: this.record, prepare: this.source.prepare });

@@ -5,7 +5,7 @@ import { FINISH, FINISHES } from '../database/finishes.js';
 import { removeDatabase, removeLeftovers } from '../platform.js';
 import { SeedbedError, asSeedbedError } from '../reasons.js';
 import { SILENCE_LIMIT, WAIT_LIMIT } from '../source.js';
-import { ask } from './ask.js';
+import { ask, decoded } from './ask.js';
 import { downloadAll } from './download.js';
 
 /**
@@ -38,6 +38,8 @@ export class Staging {
     this.signal = signal;
     /** @type {import('../platform.js').Encoding[]} */
     this.encodings = platform.encodings;
+    /** How the bytes have come. */
+    this.encoding = /** @type {import('../platform.js').Encoding | undefined} */ (undefined);
   }
 
   /**
@@ -69,7 +71,7 @@ export class Staging {
           note.forget();
         }
         // A machine that lost its power may have kept the size of a file and not its bytes.
-        const damaged = ['corrupt', 'cut'].includes(code) && rendition.encoding !== 'identity';
+        const damaged = ['corrupt', 'cut'].includes(code) && (snapshot.packed ?? rendition.encoding) !== 'identity';
         // Libraries and proxies unpack what is called gzip, some in the middle of a range: the plain file has no such name.
         if (damaged && resumed === 0) this.encodings = ['identity'];
         const again = error instanceof Replaced || damaged || (code === 'corrupt' && resumed > 0);
@@ -110,7 +112,8 @@ export class Staging {
         core,
         finish: FINISH
       };
-      return await ask(platform.fetch, wanted, silence.signal);
+      const snapshot = await ask(platform.fetch, wanted, silence.signal);
+      return platform.decodes ? decoded(snapshot) : snapshot;
     } catch (error) {
       if (signal.aborted) throw reasonOf(signal);
       throw silence.stalled ? silence.signal.reason : error;
@@ -124,7 +127,7 @@ export class Staging {
    *
    * @param {import('./ask.js').Snapshot} snapshot
    */
-  async download({ rendition, databaseUrl }) {
+  async download({ rendition, databaseUrl, packed }) {
     const { platform, paths, source, course, note, signal } = this;
     const total = rendition.bytes;
     const there = (await platform.files.size(paths.part)) ?? 0;
@@ -135,19 +138,33 @@ export class Staging {
       part: paths.part,
       rendition,
       databaseUrl,
+      packed,
       etag: note.etag,
       silenceLimit: source.silenceLimit ?? SILENCE_LIMIT,
       signal,
       renew: async () => {
         const renewed = await this.ask();
-        if (note.isOf(renewed.rendition, this.record)) return renewed.databaseUrl;
+        if (note.isOf(renewed.rendition, this.record)) return renewed;
         throw new Replaced('expired', 'there is another snapshot now');
       },
+      plain: () => this.askForPlain(),
       onEtag: (etag) => note.setEtag(etag),
       onBytes: (bytes) => course.progress(bytes, total)
     });
+    this.encoding = packed ?? rendition.encoding;
     course.outcome.bytes += received.bytes;
     course.outcome.resumes += received.resumes;
+  }
+
+  /**
+   * The same bytes without an encoding, so that they can be gone on with. The same again, if there is no such rendition.
+   */
+  async askForPlain() {
+    const { encodings } = this;
+    this.encodings = ['identity'];
+    const plain = await this.ask().catch(() => undefined);
+    this.encodings = encodings;
+    return plain && !plain.packed && this.note.isOf(plain.rendition, this.record) ? plain : undefined;
   }
 
   /**

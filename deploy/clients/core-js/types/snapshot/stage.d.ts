@@ -11,6 +11,8 @@ export class Staging {
     signal: AbortSignal;
     /** @type {import('../platform.js').Encoding[]} */
     encodings: import("../platform.js").Encoding[];
+    /** How the bytes have come. */
+    encoding: import("../platform.js").Encoding | undefined;
     /**
      * Does what an earlier launch has not done.
      *
@@ -27,7 +29,11 @@ export class Staging {
      *
      * @param {import('./ask.js').Snapshot} snapshot
      */
-    download({ rendition, databaseUrl }: import("./ask.js").Snapshot): Promise<void>;
+    download({ rendition, databaseUrl, packed }: import("./ask.js").Snapshot): Promise<void>;
+    /**
+     * The same bytes without an encoding, so that they can be gone on with. The same again, if there is no such rendition.
+     */
+    askForPlain(): Promise<import("./ask.js").Snapshot | undefined>;
     /**
      * UNPACKING: leaves the part, and perhaps a staged file that is not whole.
      *
