@@ -47,9 +47,9 @@ export class Stream {
       if (next?.status) return refuse(next.status, next.error);
       if (user !== url.searchParams.get('store_id')) return refuse(user ? 403 : 401, user ? 'wrong_store' : 'no_token');
       response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-      return response.end(JSON.stringify(next ?? { endpoint: 'seedbed', reason: 'snapshot', generation: this.content.generation }));
+      return response.end(JSON.stringify(next ?? this.start(url, request.headers.host)));
     }
-    if (url.pathname !== '/sync/stream') return refuse(401, 'not_here');
+    if (url.pathname !== `/stores/${STORE}/sync/stream`) return refuse(401, 'not_here');
     record.body = await bodyOf(request);
     const fault = (this.ever && this.streams.length === 1 ? this.streams[0] : this.streams.shift()) ?? {};
     if (fault.unreachable) return request.socket.destroy();
@@ -68,9 +68,25 @@ export class Stream {
     if (fault.stall === undefined) response.end();
   }
 
+  /** As `seedbed serve` says it. */
+  start({ searchParams }, host) {
+    const [own, device] = [this.content.generation, searchParams.get('generation')];
+    const why = device === null ? 'first_sync' : Number(device) < Number(own) ? 'new_config' : 'own_positions';
+    const here = why !== 'own_positions';
+    return {
+      storeId: searchParams.get('store_id'),
+      from: here ? 'seedbed' : 'powersync',
+      endpoint: here ? `http://${host}/stores/${STORE}` : null,
+      serviceEndpoint: null,
+      why,
+      message: 'as seedbed serve says it',
+      generation: own
+    };
+  }
+
   /** Streams that were begun and not refused. */
   get served() {
-    return this.requests.filter(({ path, status }) => path === '/sync/stream' && status === 200).length;
+    return this.requests.filter(({ path, status }) => path.endsWith('/sync/stream') && status === 200).length;
   }
 }
 

@@ -51,7 +51,7 @@ test('the next launch asks PowerSync alone', async (t) => {
   const again = await phone.app();
   assert.equal((await again.open({ url: server.url })).reason, 'synced');
   assert.equal(await again.sync({ seeded, retryDelayMs }), 0);
-  assert.deepEqual(await again.choices(), ['powersync: synced']);
+  assert.deepEqual(await again.choices(), ['powersync: own_positions']);
   assert.equal(stream.served, 1);
 });
 
@@ -100,8 +100,9 @@ for (const [what, fault] of [
     const { stream, app, sync } = await begin(t, { streams: [fault], ever: true });
     await sync({ tries: 2 });
     assert.deepEqual(await app.choices(), [FIRST, 'powersync: tried']);
-    const asked = stream.requests.filter(({ path }) => path === '/sync/stream').length;
-    assert.equal(asked, 2);
+    const asked = stream.requests.filter(({ path }) => path.endsWith('/sync/stream')).length;
+    // A browser asks once more by itself when a connection is lost.
+    assert.ok(fault.unreachable ? asked >= 2 : asked === 2, `${asked} times`);
     await assertWhole(app);
   });
 }
@@ -140,7 +141,7 @@ test('a stream that falls silent is left for the service', async (t) => {
 for (const [what, starts, reason] of [
   ['has no snapshot', [{ status: 404, error: 'no_snapshot' }], '404 no_snapshot'],
   ['is silent', ['silence'], 'no answer in time'],
-  ['sends the device to PowerSync', [{ endpoint: 'powersync', reason: 'no_stream' }], 'no_stream'],
+  ['sends the device to PowerSync', [{ from: 'powersync', endpoint: null, why: 'no_stream' }], 'no_stream'],
   ['is an older one', [{ status: 404 }], '404']
 ]) {
   test(`PowerSync is asked if Seedbed ${what}`, async (t) => {
@@ -174,9 +175,9 @@ test('after a change of generation the new one comes from Seedbed, and no row is
   await app.sync({ retryDelayMs });
   await app.tell('disconnect');
   await app.sync({ seeded, retryDelayMs });
-  assert.equal((await app.choices())[0], 'seedbed: another_generation');
+  assert.equal((await app.choices())[0], 'seedbed: new_config');
   assert.deepEqual(await app.rows(), await service.rows());
-  await app.untilChoices('seedbed: another_generation', 'powersync: synced');
+  await app.untilChoices('seedbed: new_config', 'powersync: synced');
   assert.equal(stream.served, 1);
 });
 
@@ -186,7 +187,9 @@ async function launch(t, faults) {
   const server = await seedbed(t, { stream });
   const phone = await device(t);
   const app = await phone.app();
-  return { stream, server, phone, app, open: (more) => app.tryToOpen({ url: server.url, form: 'stream', subscribe: true, ...more }) };
+  // Workers take their time to start.
+  const silence = app.about.platform === 'web' ? 2000 : 400;
+  return { stream, server, phone, app, silence, open: (more) => app.tryToOpen({ url: server.url, form: 'stream', subscribe: true, ...more }) };
 }
 
 test('a launch in this form opens a database with every row, and connecting downloads nothing', async (t) => {
@@ -214,10 +217,10 @@ for (const [what, faults, reason] of [
 ]) {
   test(`a launch in this form with ${what} goes on with the normal sync, or fails if it must`, async (t) => {
     const strict = await launch(t, structuredClone(faults));
-    const failed = await strict.open({ whenUnavailable: 'fail', silenceLimit: 400 });
+    const failed = await strict.open({ whenUnavailable: 'fail', silenceLimit: strict.silence });
     assert.equal(failed.code, reason);
-    const { app, open } = await launch(t, structuredClone(faults));
-    const { outcome } = await open({ silenceLimit: 400 });
+    const { app, open, silence } = await launch(t, structuredClone(faults));
+    const { outcome } = await open({ silenceLimit: silence });
     assert.deepEqual([outcome.outcome, outcome.reason], ['sync', reason]);
     await app.sync();
     await assertWhole(app);

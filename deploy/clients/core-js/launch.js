@@ -7,7 +7,7 @@ import { cancelling, pause, reasonOf } from './clock.js';
 import { finish } from './database/finish.js';
 import { inspect, install, isSameStore, service } from './database/inspect.js';
 import { takeLock } from './database/lock.js';
-import { Paths, removeLeftovers } from './platform.js';
+import { Paths, removeDatabase, removeLeftovers } from './platform.js';
 import { SeedbedError, asSeedbedError } from './reasons.js';
 import { Note } from './snapshot/note.js';
 import { Staging } from './snapshot/stage.js';
@@ -169,6 +169,8 @@ export class Launch {
       await removeLeftovers(this.platform.files, this.paths);
       return this.keep(kept);
     }
+    // What its virtual file system has left of it.
+    await removeDatabase(this.platform.files, this.paths.staged);
     await note.remove();
     this.outcome.outcome = 'installed';
     return undefined;

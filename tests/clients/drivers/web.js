@@ -82,6 +82,7 @@ const about = {
   softClear: true,
   decodes: true,
   files: true,
+  single: true,
   keys: true
 };
 
@@ -101,7 +102,10 @@ answer(async (line) => {
       browser.page = await tab();
       return { id: line.id, ok: true };
     }
-    return await browser.page.evaluate((line) => globalThis.command(line), line);
+    const said = await browser.page.evaluate((line) => globalThis.command(line), line);
+    // Another process may open the profile next.
+    if (line.do === 'close') await end();
+    return said;
   } catch (error) {
     return { id: line.id, ok: false, code: null, message: String(error) };
   }

@@ -92,12 +92,12 @@ class Chooser {
     const own = await this.connector.fetchCredentials();
     // Signed out.
     if (!own) return own;
-    /** @type {{ reason: string, token?: string }} */
-    const { reason, token } = await this.choose(own).catch((error) => ({ reason: messageOf(error) }));
+    /** @type {{ reason: string, credentials?: Credentials }} */
+    const { reason, credentials } = await this.choose(own).catch((error) => ({ reason: messageOf(error) }));
     this.watch?.end();
-    this.watch = token === undefined ? undefined : this.watched();
-    this.source.onChoice?.({ endpoint: token === undefined ? 'powersync' : 'seedbed', reason });
-    return token === undefined ? own : { ...own, endpoint: this.endpoint, token };
+    this.watch = credentials && this.watched();
+    this.source.onChoice?.({ endpoint: credentials ? 'seedbed' : 'powersync', reason });
+    return credentials ? { ...own, ...credentials } : own;
   }
 
   /** An SDK calls it after a 401, and at the end of Seedbed's stream: either way there is no more for this device. */
@@ -123,7 +123,7 @@ class Chooser {
 
   /**
    * @param {Credentials} own
-   * @returns {Promise<{ reason: string, token?: string }>} With a token for Seedbed, if it is Seedbed's turn.
+   * @returns {Promise<{ reason: string, credentials?: Credentials }>} With those for Seedbed, if it is Seedbed's turn.
    */
   async choose(own) {
     const { database, storeId, getToken, tries = TRIES, startLimit = START_LIMIT, fetch = globalThis.fetch } = this.source;
@@ -131,19 +131,19 @@ class Chooser {
     // What comes after a clear is another first sync.
     if (device.synced) this.tried = 0;
     if (device.writes) return { reason: 'local_writes' };
-    if (device.synced && device.generations.size === 0) return { reason: 'synced' };
+    if (device.synced && !device.begun) return { reason: 'synced' };
     if (this.tried >= tries) return { reason: 'tried' };
     if (device.synced && Date.now() < this.quietUntil) return { reason: 'synced' };
+    // It goes on where it is, at the service: a stream of Seedbed's begins at the start.
+    if (device.begun && device.generation === undefined) return { reason: 'own_positions' };
     const token = getToken ? await getToken() : own.token;
-    const start = await askStart(fetch, this.endpoint, storeId, token, startLimit);
-    // A device that goes on at the service does not ask before each of its connections.
-    if (!start.here) this.quietUntil = Date.now() + REMEMBERED;
-    if (!start.here) return { reason: start.reason };
-    // It goes on at the service, where it is: a stream of Seedbed's begins at the start.
-    const begun = start.generation === undefined ? device.generations.size > 0 : device.generations.has(start.generation);
-    if (begun) this.quietUntil = Date.now() + REMEMBERED;
-    if (begun) return { reason: device.synced ? 'synced' : 'begun' };
+    const { endpoint, reason } = await askStart(fetch, this.endpoint, { storeId, token, generation: device.generation, limit: startLimit });
+    if (endpoint === undefined) {
+      // A device that goes on at the service does not ask before each of its connections.
+      this.quietUntil = Date.now() + REMEMBERED;
+      return { reason };
+    }
     this.tried++;
-    return { reason: device.synced ? 'another_generation' : 'first_sync', token };
+    return { reason, credentials: { endpoint, token } };
   }
 }

@@ -11,7 +11,8 @@
  * @typedef {object} Device
  * @property {boolean} synced Whether a sync has completed.
  * @property {boolean} writes Whether there is a local write that the service has not confirmed: then no checkpoint is applied.
- * @property {Set<string>} generations Of the buckets that it has positions in: the number before the `#` of their names.
+ * @property {boolean} begun Whether it has a position in any bucket.
+ * @property {string | undefined} generation The newest of them: the number before the `#` of their names. Undefined if one has none.
  */
 
 /** PowerSync's own tables and keys, up to core extension 0.5. */
@@ -26,8 +27,7 @@ const OPEN_BEFORE = "SELECT 1 AS open FROM ps_buckets WHERE name = '$local' AND 
 const HAS_TARGETS = "SELECT 1 AS it FROM pragma_table_info('ps_buckets') WHERE name = 'target_op'";
 
 const GENERATIONS = `
-  SELECT DISTINCT CASE instr(name, '#') WHEN 0 THEN '' ELSE substr(name, 1, instr(name, '#') - 1) END AS generation
-  FROM ps_buckets WHERE last_op > 0 AND name <> '$local'`;
+  SELECT DISTINCT substr(name, 1, instr(name, '#') - 1) AS generation FROM ps_buckets WHERE last_op > 0 AND name <> '$local'`;
 
 /**
  * @param {Reader} database
@@ -36,10 +36,11 @@ const GENERATIONS = `
 export async function read(database) {
   const [{ synced, crud, uploaded }] = await database.getAll(STATE);
   const older = (await database.getAll(HAS_TARGETS)).length > 0 && (await database.getAll(OPEN_BEFORE)).length > 0;
-  const generations = await database.getAll(GENERATIONS);
+  const generations = (await database.getAll(GENERATIONS)).map(({ generation }) => generation);
   return {
     synced: Boolean(synced),
     writes: Boolean(crud) || Boolean(uploaded) || older,
-    generations: new Set(generations.map(({ generation }) => generation))
+    begun: generations.length > 0,
+    generation: generations.every((it) => /^\d+$/.test(it)) ? generations.sort((a, b) => Number(b) - Number(a))[0] : undefined
   };
 }

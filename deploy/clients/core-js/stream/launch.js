@@ -70,12 +70,13 @@ export class StreamLaunch extends Launch {
     const { url, storeId, getToken, silenceLimit = SILENCE_LIMIT, subscribe } = this.source;
     this.course.enter('waiting');
     await subscribe?.(db);
-    const endpoint = endpointOf(url);
     const token = await getToken().catch((error) => {
       throw asSeedbedError(error, 'no_token', 'the app has no token');
     });
-    const start = await unlessAborted(askStart(this.platform.fetch, endpoint, storeId, token, silenceLimit), signal);
-    if (!start.here) throw new SeedbedError(start.code, `Seedbed has no stream of the store: ${start.reason}`);
+    const { generation } = await read(db);
+    const asked = askStart(this.platform.fetch, endpointOf(url), { storeId, token, generation, limit: silenceLimit });
+    const { endpoint, code, reason } = await unlessAborted(asked, signal);
+    if (endpoint === undefined) throw new SeedbedError(code, `Seedbed has no stream for the device: ${reason}`);
     this.course.enter('downloading');
     const connection = new Connection(db, { silenceLimit, onProgress: (done, total) => this.course.progress(done, total) });
     try {

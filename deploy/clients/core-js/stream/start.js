@@ -5,10 +5,9 @@ import { reasonOf } from '../snapshot/ask.js';
 
 /**
  * @typedef {object} Start
- * @property {boolean} here Whether Seedbed has the stream.
- * @property {string} reason For logs.
+ * @property {string | undefined} endpoint For the SDK's credentials, if Seedbed has a stream for the device.
+ * @property {string} reason In a word, for logs.
  * @property {import('../reasons.js').Reason} code Why it has not.
- * @property {string | undefined} generation Of the snapshot.
  */
 
 /**
@@ -25,29 +24,25 @@ export function endpointOf(url) {
  *
  * @param {typeof globalThis.fetch} fetch
  * @param {string} endpoint
- * @param {string} storeId
- * @param {string} token
- * @param {number} limit Milliseconds.
+ * @param {{ storeId: string, token: string, generation?: string, limit: number }} device `generation`: the newest that it has positions
+ *   of. `limit`: milliseconds.
  * @returns {Promise<Start>}
  */
-export async function askStart(fetch, endpoint, storeId, token, limit) {
+export async function askStart(fetch, endpoint, { storeId, token, generation, limit }) {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), limit);
   try {
-    const answer = await fetch(`${endpoint}/start?store_id=${encodeURIComponent(storeId)}`, {
+    const known = generation === undefined ? '' : `&generation=${encodeURIComponent(generation)}`;
+    const answer = await fetch(`${endpoint}/start?store_id=${encodeURIComponent(storeId)}${known}`, {
       headers: { authorization: `Bearer ${token}` },
       signal: controller.signal
     });
     /** @type {any} */
     const body = await answer.json().catch(() => ({}));
     if (answer.status !== 200) return elsewhere(`${answer.status} ${body?.error ?? ''}`.trimEnd(), reasonOf(answer.status, body?.error));
-    const { endpoint: where, reason, generation } = body;
-    return {
-      here: where === 'seedbed',
-      reason: String(reason ?? where),
-      code: 'no_snapshot',
-      generation: generation == null ? undefined : String(generation)
-    };
+    const why = String(body?.why ?? 'bad_answer');
+    if (body?.from !== 'seedbed') return elsewhere(why, why === 'snapshot_too_old' ? 'too_old' : 'no_snapshot');
+    return { endpoint: String(body.endpoint ?? endpoint).replace(/\/+$/, ''), reason: why, code: 'no_snapshot' };
   } catch (error) {
     return controller.signal.aborted ? elsewhere('no answer in time', 'stalled') : elsewhere(messageOf(error), 'offline');
   } finally {
@@ -61,5 +56,5 @@ export async function askStart(fetch, endpoint, storeId, token, limit) {
  * @returns {Start}
  */
 function elsewhere(reason, code) {
-  return { here: false, reason, code, generation: undefined };
+  return { endpoint: undefined, reason, code };
 }

@@ -22,7 +22,11 @@ export type Device = {
      */
     writes: boolean;
     /**
-     * Of the buckets that it has positions in: the number before the `#` of their names.
+     * Whether it has a position in any bucket.
      */
-    generations: Set<string>;
+    begun: boolean;
+    /**
+     * The newest of them: the number before the `#` of their names. Undefined if one has none.
+     */
+    generation: string | undefined;
 };

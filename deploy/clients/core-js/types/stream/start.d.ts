@@ -1,9 +1,8 @@
 /**
  * @typedef {object} Start
- * @property {boolean} here Whether Seedbed has the stream.
- * @property {string} reason For logs.
+ * @property {string | undefined} endpoint For the SDK's credentials, if Seedbed has a stream for the device.
+ * @property {string} reason In a word, for logs.
  * @property {import('../reasons.js').Reason} code Why it has not.
- * @property {string | undefined} generation Of the snapshot.
  */
 /**
  * Where Seedbed answers, without a path of its own: an SDK adds `/sync/stream`.
@@ -16,27 +15,27 @@ export function endpointOf(url: string): string;
  *
  * @param {typeof globalThis.fetch} fetch
  * @param {string} endpoint
- * @param {string} storeId
- * @param {string} token
- * @param {number} limit Milliseconds.
+ * @param {{ storeId: string, token: string, generation?: string, limit: number }} device `generation`: the newest that it has positions
+ *   of. `limit`: milliseconds.
  * @returns {Promise<Start>}
  */
-export function askStart(fetch: typeof globalThis.fetch, endpoint: string, storeId: string, token: string, limit: number): Promise<Start>;
+export function askStart(fetch: typeof globalThis.fetch, endpoint: string, { storeId, token, generation, limit }: {
+    storeId: string;
+    token: string;
+    generation?: string;
+    limit: number;
+}): Promise<Start>;
 export type Start = {
     /**
-     * Whether Seedbed has the stream.
+     * For the SDK's credentials, if Seedbed has a stream for the device.
      */
-    here: boolean;
+    endpoint: string | undefined;
     /**
-     * For logs.
+     * In a word, for logs.
      */
     reason: string;
     /**
      * Why it has not.
      */
     code: import("../reasons.js").Reason;
-    /**
-     * Of the snapshot.
-     */
-    generation: string | undefined;
 };
