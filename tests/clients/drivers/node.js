@@ -1,7 +1,7 @@
 /** The package for Node as the suite drives it. */
 
 import * as sdk from '@powersync/node';
-import { openSeeded } from '../../../deploy/clients/node/index.js';
+import { openSeeded, seededConnector } from '../../../deploy/clients/node/index.js';
 import { logger, run, schemaOf } from './app.js';
 
 const schema = schemaOf(sdk);
@@ -11,4 +11,4 @@ const about = { platform: 'node', forms: ['file', 'compact'], encodings: ['zstd'
 run(about, (dbLocation, source) => {
   const database = { dbFilename: 'app.db', dbLocation, implementation: { type: 'node:sqlite' }, readWorkerCount: 1 };
   return openSeeded({ schema, database, logger }, source);
-});
+}, seededConnector);

@@ -6,7 +6,7 @@ import { removeDatabase, removeLeftovers } from '../platform.js';
 import { SeedbedError, asSeedbedError } from '../reasons.js';
 import { SILENCE_LIMIT, WAIT_LIMIT } from '../source.js';
 import { UnpackedAhead } from './ahead.js';
-import { ask } from './ask.js';
+import { ask, decoded } from './ask.js';
 import { downloadAll } from './download.js';
 
 /**
@@ -39,6 +39,8 @@ export class Staging {
     this.signal = signal;
     /** @type {import('../platform.js').Encoding[]} */
     this.encodings = platform.encodings;
+    /** How the bytes have come. */
+    this.encoding = /** @type {import('../platform.js').Encoding | undefined} */ (undefined);
   }
 
   /**
@@ -70,7 +72,7 @@ export class Staging {
           note.forget();
         }
         // A machine that lost its power may have kept the size of a file and not its bytes.
-        const damaged = ['corrupt', 'cut'].includes(code) && rendition.encoding !== 'identity';
+        const damaged = ['corrupt', 'cut'].includes(code) && (snapshot.packed ?? rendition.encoding) !== 'identity';
         // Libraries and proxies unpack what is called gzip, some in the middle of a range: the plain file has no such name.
         if (damaged && resumed === 0) this.encodings = ['identity'];
         const again = error instanceof Replaced || damaged || (code === 'corrupt' && resumed > 0);
@@ -111,7 +113,8 @@ export class Staging {
         core,
         finish: FINISH
       };
-      return await ask(platform.fetch, wanted, silence.signal);
+      const snapshot = await ask(platform.fetch, wanted, silence.signal);
+      return platform.decodes ? decoded(snapshot) : snapshot;
     } catch (error) {
       if (signal.aborted) throw reasonOf(signal);
       throw silence.stalled ? silence.signal.reason : error;
@@ -126,7 +129,7 @@ export class Staging {
    * @param {import('./ask.js').Snapshot} snapshot
    * @returns {Promise<UnpackedAhead | undefined>} What was unpacked meanwhile, where the platform can.
    */
-  async download({ rendition, databaseUrl }) {
+  async download({ rendition, databaseUrl, packed }) {
     const { platform, paths, source, course, note, signal } = this;
     const total = rendition.bytes;
     const there = (await platform.files.size(paths.part)) ?? 0;
@@ -139,20 +142,23 @@ export class Staging {
         part: paths.part,
         rendition,
         databaseUrl,
+        packed,
         etag: note.etag,
         silenceLimit: source.silenceLimit ?? SILENCE_LIMIT,
         signal,
         renew: async () => {
           const renewed = await this.ask();
-          if (note.isOf(renewed.rendition, this.record)) return renewed.databaseUrl;
+          if (note.isOf(renewed.rendition, this.record)) return renewed;
           throw new Replaced('expired', 'there is another snapshot now');
         },
+        plain: () => this.askForPlain(),
         onEtag: (etag) => note.setEtag(etag),
         onBytes: (bytes) => {
           ahead?.grow(bytes);
           course.progress(bytes, total);
         }
       });
+      this.encoding = packed ?? rendition.encoding;
       course.outcome.bytes += received.bytes;
       course.outcome.resumes += received.resumes;
       return ahead;
@@ -160,6 +166,17 @@ export class Staging {
       await ahead?.stop();
       throw error;
     }
+  }
+
+  /**
+   * The same bytes without an encoding, so that they can be gone on with. The same again, if there is no such rendition.
+   */
+  async askForPlain() {
+    const { encodings } = this;
+    this.encodings = ['identity'];
+    const plain = await this.ask().catch(() => undefined);
+    this.encodings = encodings;
+    return plain && !plain.packed && this.note.isOf(plain.rendition, this.record) ? plain : undefined;
   }
 
   /**
@@ -172,7 +189,7 @@ export class Staging {
     const { note } = this;
     const { files } = this.platform;
     const { part, staged } = this.paths;
-    const { encoding, sha256, unpackedBytes, unpackedSha256 } = rendition;
+    const { encoding, sha256, unpackedBytes } = rendition;
     if ((await files.sha256(part)) !== sha256) {
       await ahead?.stop();
       throw new SeedbedError('corrupt', 'the snapshot was altered on the way: its sha256 differs');
@@ -186,13 +203,27 @@ export class Staging {
       return;
     }
     this.course.enter('unpacking', 0, unpackedBytes);
-    if (!(await ahead?.done)) await this.unpackAll(rendition);
-    const right =
-      (unpackedBytes === undefined || (await files.size(staged)) === unpackedBytes) &&
-      (unpackedSha256 === undefined || (await files.sha256(staged)) === unpackedSha256);
-    if (!right) throw new SeedbedError('corrupt', 'the unpacked snapshot is not what the answer says');
+    const whole = (await ahead?.done) && (await this.isWhole(rendition));
+    if (!whole) {
+      await this.unpackAll(rendition);
+      if (!(await this.isWhole(rendition))) throw new SeedbedError('corrupt', 'the unpacked snapshot is not what the answer says');
+    }
     await note.setStaged();
     await files.remove(part);
+  }
+
+  /**
+   * Whether the staged file is what the answer says, as far as it says something.
+   *
+   * @param {import('./ask.js').Rendition} rendition
+   */
+  async isWhole({ unpackedBytes, unpackedSha256 }) {
+    const { files } = this.platform;
+    const { staged } = this.paths;
+    return (
+      (unpackedBytes === undefined || (await files.size(staged)) === unpackedBytes) &&
+      (unpackedSha256 === undefined || (await files.sha256(staged)) === unpackedSha256)
+    );
   }
 
   /** @param {import('./ask.js').Rendition} rendition */

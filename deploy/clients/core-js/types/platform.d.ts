@@ -12,6 +12,12 @@
  *   SDK uses in this app, with PowerSync's core extension and the app's key. It waits for no lock.
  * @property {typeof globalThis.fetch} fetch With streams, unless `chunk` is set.
  * @property {number} [chunk] Bytes to ask for at a time, where `fetch` has no streams.
+ * @property {boolean} [decodes] Whether `fetch` unpacks what an answer calls gzip, and cannot be told not to: a browser's.
+ * @property {(path: string, signal: AbortSignal) => Promise<import('./database/lock.js').Lock>} [lock] Takes the launch lock, where
+ *   SQLite's own do not serve.
+ * @property {(path: string, work: () => Promise<import('./reasons.js').Kept | undefined>) =>
+ *   Promise<import('./reasons.js').Kept | undefined>} [alone] Does it while nothing has the database open, or says `in_use`, where
+ *   SQLite's own locks do not serve.
  * @property {Encoding[]} encodings What it can unpack, best first; `identity` is always among them.
  * @property {boolean} [encrypted] Whether the app opens its database with a key.
  * @property {() => string} schema The app's schema as JSON, as the SDK gives it to `powersync_replace_schema`.
@@ -113,6 +119,20 @@ export type Platform = {
      * Bytes to ask for at a time, where `fetch` has no streams.
      */
     chunk?: number | undefined;
+    /**
+     * Whether `fetch` unpacks what an answer calls gzip, and cannot be told not to: a browser's.
+     */
+    decodes?: boolean | undefined;
+    /**
+     * Takes the launch lock, where
+     * SQLite's own do not serve.
+     */
+    lock?: ((path: string, signal: AbortSignal) => Promise<import("./database/lock.js").Lock>) | undefined;
+    /**
+     * Does it while nothing has the database open, or says `in_use`, where
+     * SQLite's own locks do not serve.
+     */
+    alone?: ((path: string, work: () => Promise<import("./reasons.js").Kept | undefined>) => Promise<import("./reasons.js").Kept | undefined>) | undefined;
     /**
      * What it can unpack, best first; `identity` is always among them.
      */

@@ -11,6 +11,8 @@ export class Staging {
     signal: AbortSignal;
     /** @type {import('../platform.js').Encoding[]} */
     encodings: import("../platform.js").Encoding[];
+    /** How the bytes have come. */
+    encoding: import("../platform.js").Encoding | undefined;
     /**
      * Does what an earlier launch has not done.
      *
@@ -28,7 +30,11 @@ export class Staging {
      * @param {import('./ask.js').Snapshot} snapshot
      * @returns {Promise<UnpackedAhead | undefined>} What was unpacked meanwhile, where the platform can.
      */
-    download({ rendition, databaseUrl }: import("./ask.js").Snapshot): Promise<UnpackedAhead | undefined>;
+    download({ rendition, databaseUrl, packed }: import("./ask.js").Snapshot): Promise<UnpackedAhead | undefined>;
+    /**
+     * The same bytes without an encoding, so that they can be gone on with. The same again, if there is no such rendition.
+     */
+    askForPlain(): Promise<import("./ask.js").Snapshot | undefined>;
     /**
      * UNPACKING: leaves the part, and perhaps a staged file that is not whole.
      *
@@ -36,6 +42,12 @@ export class Staging {
      * @param {UnpackedAhead | undefined} ahead
      */
     unpack(rendition: import("./ask.js").Rendition, ahead: UnpackedAhead | undefined): Promise<void>;
+    /**
+     * Whether the staged file is what the answer says, as far as it says something.
+     *
+     * @param {import('./ask.js').Rendition} rendition
+     */
+    isWhole({ unpackedBytes, unpackedSha256 }: import("./ask.js").Rendition): Promise<boolean>;
     /** @param {import('./ask.js').Rendition} rendition */
     unpackAll({ encoding, bytes, unpackedBytes }: import("./ask.js").Rendition): Promise<void>;
     /**
