@@ -76,6 +76,7 @@ impl Settings {
     /// [`SettingsError::Invalid`] names the setting.
     pub fn check_catalog(&self) -> Result<(), SettingsError> {
         self.retention.check()?;
+        self.snapshots.check()?;
         self.catalog.check()
     }
 
