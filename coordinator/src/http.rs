@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   server ─┬─▶ download (/database, /snapshots/…) ─▶ auth: the app's JWT ─▶ catalog ─▶ a signed URL
+//!           ├─▶ reports (/reports) ─▶ auth: the app's JWT ─▶ catalog
 //!           ├─▶ api (/api/…) ─▶ auth: the admin token ─▶ catalog, runs
 //!           ├─▶ dashboard (/, /assets/…), which asks /api/…
 //!           └─▶ probes (/healthz, /readyz, /metrics)
@@ -18,6 +19,7 @@ mod download;
 mod json;
 mod probes;
 mod problem;
+mod reports;
 mod responses;
 mod server;
 

@@ -6,6 +6,7 @@
 
 mod catalog;
 mod download;
+mod reports;
 mod root;
 mod schedule;
 mod serve;
@@ -17,6 +18,7 @@ mod tests;
 pub use self::{
     catalog::{CatalogConfig, RetentionConfig},
     download::DownloadConfig,
+    reports::ReportsConfig,
     root::Settings,
     schedule::{InvalidSchedule, Schedule},
     serve::ServeConfig,

@@ -17,6 +17,7 @@ use serde_json::Value as Json;
 use super::{
     catalog::{CatalogConfig, RetentionConfig},
     download::DownloadConfig,
+    reports::ReportsConfig,
     serve::ServeConfig,
     source::SourceConfig,
     sync::{StreamConfig, SyncConfig, Templates},
@@ -55,6 +56,8 @@ pub struct Settings {
     pub serve: ServeConfig,
     /// `[download]`
     pub download: DownloadConfig,
+    /// `[reports]`
+    pub reports: ReportsConfig,
     /// `[worker]`
     pub worker: WorkerConfig,
     /// `[log]`
@@ -76,6 +79,8 @@ impl Settings {
     /// [`SettingsError::Invalid`] names the setting.
     pub fn check_catalog(&self) -> Result<(), SettingsError> {
         self.retention.check()?;
+        self.snapshots.check()?;
+        self.reports.check()?;
         self.catalog.check()
     }
 

@@ -55,10 +55,24 @@ pub struct RenditionKind {
 }
 
 impl RenditionKind {
-    /// Every kind: the plainest form first, and of each form the plain one.
+    /// Every kind: the plainest form first, and of each form the plain one. Only databases can be sealed.
     pub fn all() -> impl Iterator<Item = Self> {
         let of_form = |form| Encoding::ALL.map(|encoding| Self { form, encoding });
-        Form::ALL.into_iter().flat_map(of_form)
+        let kinds = Form::ALL.into_iter().flat_map(of_form);
+        kinds.filter(|kind| kind.form != Form::Stream || !kind.is_sealed())
+    }
+
+    /// Returns whether it is encrypted.
+    pub fn is_sealed(self) -> bool {
+        self.encoding.is_sealed()
+    }
+
+    /// Returns the media type of the object.
+    pub fn media_type(self) -> &'static str {
+        match self.is_sealed() {
+            true => "application/octet-stream",
+            false => self.form.media_type(),
+        }
     }
 
     /// Returns the kind of the SQLite file itself in this encoding.
@@ -113,7 +127,15 @@ mod tests {
         for kind in RenditionKind::all() {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
-        for unknown in ["", "file", "gzip", "file/brotli", "FILE/gzip", "file/gzip/"] {
+        for unknown in [
+            "",
+            "file",
+            "gzip",
+            "file/brotli",
+            "FILE/gzip",
+            "file/gzip/",
+            "stream/chacha20",
+        ] {
             assert!(unknown.parse::<RenditionKind>().is_err(), "{unknown:?}");
         }
     }

@@ -40,7 +40,7 @@ pub enum DownloadError {
 /// What downloads are answered from.
 pub(crate) struct Downloads {
     pub(super) catalog: Catalog,
-    pub(super) clients: Clients,
+    pub(super) clients: Arc<Clients>,
     snapshots: SnapshotRepository,
     /// For snapshots in a directory. Object storage signs its URLs itself.
     signer: Option<SharedSigner>,
@@ -60,6 +60,7 @@ impl Downloads {
         serve: &ServeConfig,
         place: &SnapshotsConfig,
         catalog: Catalog,
+        clients: Arc<Clients>,
         snapshots: SnapshotRepository,
         demand: Option<Arc<Demand>>,
     ) -> Result<Self, DownloadError> {
@@ -73,7 +74,7 @@ impl Downloads {
         Ok(Self {
             asked: Asked::new(catalog.clone()),
             catalog,
-            clients: Clients::new(download)?,
+            clients,
             snapshots,
             signer: is_directory.then_some(signer),
             public_url: serve.public_url.clone(),

@@ -24,13 +24,14 @@ use crate::{
     catalog::Catalog,
     http::{
         api::{Api, Overviews},
-        auth::AdminAccess,
-        download::Downloads,
+        auth::{AdminAccess, Clients},
+        download::{DownloadError, Downloads},
         probes::{self, Probes},
+        reports::Reports,
     },
     metrics::RequestMetrics,
     runs::{Demand, Runs, StoreList},
-    settings::{DownloadConfig, ServeConfig},
+    settings::{DownloadConfig, ReportsConfig, ServeConfig},
 };
 
 /// The parts of the process that requests reach.
@@ -54,6 +55,7 @@ pub struct HttpParts {
 pub struct HttpSections<'a> {
     pub serve: &'a ServeConfig,
     pub download: &'a DownloadConfig,
+    pub reports: &'a ReportsConfig,
     pub snapshots: &'a SnapshotsConfig,
     pub token: &'a TokenConfig,
 }
@@ -147,11 +149,15 @@ fn states(
 ) -> Result<States, HttpError> {
     let serve = sections.serve;
     let (catalog, broker) = (parts.catalog, parts.broker);
+    let clients = Clients::new(sections.download).map_err(DownloadError::from)?;
+    let clients = Arc::new(clients);
+    let reports = Reports::new(sections.reports, catalog.clone(), clients.clone());
     let downloads = Downloads::new(
         sections.download,
         serve,
         sections.snapshots,
         catalog.clone(),
+        clients,
         parts.snapshots,
         parts.demand,
     )?;
@@ -183,6 +189,7 @@ fn states(
     };
     Ok(States {
         downloads: Arc::new(downloads),
+        reports: Arc::new(reports),
         api: Arc::new(api),
         probes: Arc::new(probes),
         admin: Arc::new(AdminAccess::new(serve)),

@@ -88,13 +88,18 @@ impl ResponseForPanic for Panicked {
     }
 }
 
-/// Lets web pages of these origins ask for downloads.
+/// Lets web pages of these origins ask for downloads, and report how they went.
 pub(super) fn cross_origin(origins: &[String]) -> CorsLayer {
     let origins = origins.iter().filter_map(|origin| origin.parse().ok());
     CorsLayer::new()
         .allow_origin(origins.collect::<Vec<HeaderValue>>())
-        .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers([header::AUTHORIZATION, header::RANGE, header::IF_RANGE])
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::RANGE,
+            header::IF_RANGE,
+        ])
         .expose_headers([
             header::RETRY_AFTER,
             header::ETAG,
