@@ -19,13 +19,12 @@ async function begin(t, faults) {
 }
 
 test('a tab that is left in the middle of a download costs at most a MiB', async (t) => {
-  const { server, phone, app, plain } = await begin(t, { pace: 5 });
+  const { server, phone, app, plain } = await begin(t, { downloads: [{ stall: 40_000 }] });
   if (!plain) return t.skip('not with this virtual file system');
-  const launch = app.tryToOpen({ url: server.url });
+  const launch = app.tryToOpen({ url: server.url, silenceLimit: 60_000 });
   await app.until(({ stage, bytes }) => stage === 'downloading' && bytes > 32 * 1024);
   await app.tell('leave');
   assert.equal((await launch).ok, false);
-  server.pace = 0;
   const outcome = await app.open({ url: server.url });
   assert.deepEqual([outcome.outcome, outcome.form], ['installed', 'file']);
   assert.deepEqual(await app.rows(), await service.rows());
@@ -81,13 +80,12 @@ test('what was altered on the way is not installed, and nothing of it stays', as
 });
 
 test('a cancelled launch ends at once, and the next one goes on', async (t) => {
-  const { server, app, plain } = await begin(t, { pace: 5 });
+  const { server, app, plain } = await begin(t, { downloads: [{ stall: 40_000 }] });
   if (!plain) return t.skip('not with this virtual file system');
-  const launch = app.tryToOpen({ url: server.url });
+  const launch = app.tryToOpen({ url: server.url, silenceLimit: 60_000 });
   await app.until(({ stage, bytes }) => stage === 'downloading' && bytes > 32 * 1024);
   await app.tell('cancel');
   assert.equal((await launch).code, 'cancelled');
-  server.pace = 0;
   assert.equal((await app.open({ url: server.url })).outcome, 'installed');
 });
 
