@@ -57,6 +57,7 @@ needs_of() {
       ;;
     first_launch)
       need "installs Node" python3-venv
+      need "opens the web package" chromium-headless-shell
       need "an old client's clock" faketime
       ;;
     traces)

@@ -117,6 +117,7 @@ class App {
       token,
       progress: true,
       silenceLimit: 2000,
+      form: 'file',
       ...source
     });
     this.isOpen = answer.ok;

@@ -72,8 +72,41 @@ async fn a_connector_for_react_native_takes_the_first_sync_from_seedbed() {
     hold_to_the_contract(EXPO, "stream.test.js", 300).await;
 }
 
+/// The package for the web in Debian's Chromium, on the file system that the SDK takes by itself, in IndexedDB.
+const WEB: &str = "drivers/web.js IDBBatchAtomicVFS";
+
+/// The same on one whose databases are plain files.
+const WEB_FILES: &str = "drivers/web.js OPFSCoopSyncVFS";
+
+/// The one with a write-ahead log.
+const WEB_LOG: &str = "drivers/web.js OPFSWriteAheadVFS";
+
+/// A browser takes seconds to start: what is the same on all platforms is left to the others.
+const IN_BROWSERS: &str = "comes from Seedbed, and|local write|while the stream|in the middle|falls silent is|generation|opens a database|with a key";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_for_the_web_takes_the_first_sync_from_seedbed() {
+    hold_some_to_the_contract(WEB, "stream.test.js", 300, IN_BROWSERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_the_web_installs_each_form() {
+    hold_some_to_the_contract(WEB_FILES, "forms.test.js", 300, "every row|two devices|Clear").await;
+    hold_some_to_the_contract(WEB_LOG, "forms.test.js", 300, "gzip").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_the_web_lives_with_tabs() {
+    hold_to_the_contract(WEB_FILES, "web.test.js", 300).await;
+}
+
 /// Runs a file of the suite with a package's driver, and a store of this many products.
 async fn hold_to_the_contract(driver: &str, file: &str, products: u32) {
+    hold_some_to_the_contract(driver, file, products, ".").await;
+}
+
+/// Runs those tests of a file whose names match.
+async fn hold_some_to_the_contract(driver: &str, file: &str, products: u32, names: &str) {
     let seeded = Seeded::with_sizes(vec![("store", products)]).await;
     let small = Tmpfs::mount("size=2m");
     let mut set_up = seeded.set_up.clone();
@@ -86,8 +119,10 @@ async fn hold_to_the_contract(driver: &str, file: &str, products: u32) {
     set_up["driver"] = json!(program);
     set_up["smallDisk"] = json!(small.as_ref().map(Tmpfs::path));
     let file = format!("tests/clients/{file}");
+    let names = format!("--test-name-pattern={names}");
     let node = [
         &*node(),
+        &*names,
         "--test-timeout=60000",
         "--test-reporter=spec",
         &*file,

@@ -8,7 +8,11 @@ use testkit::machine::{assert_same_types, node};
 use super::support::run;
 
 /// The packages whose types are made of their JavaScript.
-const PACKAGES: [&str; 2] = ["deploy/clients/core-js", "deploy/clients/node"];
+const PACKAGES: [&str; 3] = [
+    "deploy/clients/core-js",
+    "deploy/clients/node",
+    "deploy/clients/web",
+];
 
 /// What is only checked.
 const CHECKED: [&str; 1] = ["tests/client/tsconfig.react-native.json"];
