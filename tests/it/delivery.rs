@@ -6,3 +6,4 @@ mod cores;
 mod dashboard;
 mod download;
 mod limits;
+mod reports;
