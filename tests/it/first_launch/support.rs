@@ -5,9 +5,7 @@ pub(super) mod kotlin;
 mod rows;
 mod run;
 mod seeded;
-mod workspace;
 
 pub(super) use rows::change_50_rows;
 pub(super) use run::run;
 pub(super) use seeded::Seeded;
-pub(super) use workspace::assert_same_types;

@@ -3,9 +3,9 @@
 use std::{path::Path, process::Command};
 
 use serde_json::{Value, json};
-use testkit::machine::node;
+use testkit::machine::{assert_same_types, node};
 
-use super::support::{assert_same_types, run};
+use super::support::run;
 
 /// The packages whose types are made of their JavaScript.
 const PACKAGES: [&str; 2] = ["deploy/clients/core-js", "deploy/clients/node"];

@@ -4,9 +4,8 @@ use std::{process::Stdio, time::Duration};
 
 use serde_json::Value;
 use tempfile::NamedTempFile;
+use testkit::machine::client_packages;
 use tokio::process::Command;
-
-use super::workspace;
 
 /// Longer than all tests of a file take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -19,7 +18,7 @@ pub(in super::super) async fn run(command: &[&str], set_up: &Value) {
     let open = || printed.as_file().try_clone().expect("the file is there");
     let child = Command::new(program)
         .args(arguments)
-        .current_dir(workspace::installed())
+        .current_dir(client_packages())
         .env("SEEDBED_CLIENT_TESTS", set_up.to_string())
         .stdin(Stdio::null())
         .stdout(open())

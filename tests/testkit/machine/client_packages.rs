@@ -1,4 +1,4 @@
-//! Where the clients' code and its tests find the packages that they import: a copy of both next to `node_modules`.
+//! The client packages where they find what they import: a copy of them next to `node_modules`.
 
 use std::{
     fs,
@@ -7,15 +7,25 @@ use std::{
     sync::OnceLock,
 };
 
+use super::tools::tools;
+
 /// What is copied: the directories of the repository that the tests use, with the places that they have in it.
-const COPIED: [&str; 3] = ["deploy/clients", "tests/client", "tests/clients"];
+const COPIED: [&str; 4] = [
+    "deploy/clients",
+    "tests/client",
+    "tests/clients",
+    "tests/bench/first_launch",
+];
 
 /// The directory with the copies and the packages, which `tests/run.sh` has installed.
-pub(super) fn installed() -> &'static Path {
+///
+/// # Panics
+/// When they are not.
+pub fn client_packages() -> &'static Path {
     static WORKSPACE: OnceLock<PathBuf> = OnceLock::new();
     WORKSPACE.get_or_init(|| {
         let repository = repository();
-        let workspace = repository.join("target/test-tools/client");
+        let workspace = tools("client");
         assert!(
             workspace.join("node_modules").exists(),
             "the packages are not installed; tests/run.sh first_launch does it"
@@ -35,8 +45,11 @@ pub(super) fn installed() -> &'static Path {
 }
 
 /// Compares the types that were just made of a package's copy with those of the package, which apps get.
-pub(in super::super) fn assert_same_types(package: &str) {
-    let made = installed().join(package).join("types");
+///
+/// # Panics
+/// When they differ.
+pub fn assert_same_types(package: &str) {
+    let made = client_packages().join(package).join("types");
     for entry in fs::read_dir(&made).expect("they were made") {
         let name = entry.expect("a file").file_name();
         let read = |directory: &Path| fs::read_to_string(directory.join(&name)).unwrap_or_default();
