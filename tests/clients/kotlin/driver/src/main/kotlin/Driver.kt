@@ -60,6 +60,8 @@ private val about =
         "forms" to words("file", "compact"),
         "encodings" to words("gzip", "identity"),
         "softClear" to JsonPrimitive(true),
+        // The core extension 0.5.1 keeps statements of a connection that is closed.
+        "holds" to JsonPrimitive(true),
     )
 
 /** What a command answers. */
