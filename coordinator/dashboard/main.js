@@ -4,6 +4,7 @@ import { onRefused, session } from "./api.js";
 import { fill, h, visible } from "./dom.js";
 import { live } from "./live.js";
 import { message } from "./ui.js";
+import { launches } from "./view/launches.js";
 import { overview } from "./view/overview.js";
 import { run } from "./view/run.js";
 import { runs } from "./view/runs.js";
@@ -22,6 +23,7 @@ const routes = [
   [/^\/stores\/([^/]+)$/, "stores", store],
   [/^\/runs$/, "runs", runs],
   [/^\/runs\/([^/]+)$/, "runs", run],
+  [/^\/launches$/, "launches", launches],
 ];
 
 const [main, navigation, connection, signOut, skip] = ["main", "navigation", "connection", "sign-out", "skip"].map(

@@ -151,8 +151,9 @@ for (const [what, source] of [
     await app.tell('execute', { sql: "INSERT INTO drafts (id, text) VALUES ('1', 'mine')" });
     await app.quit();
     const before = content(phone.file);
+    const other = await phone.app();
     for (const whenUnavailable of ['sync', 'fail', 'wait']) {
-      const refused = await app.tryToOpen({ ...first, ...source, whenUnavailable });
+      const refused = await other.tryToOpen({ ...first, ...source, whenUnavailable });
       assert.deepEqual([refused.ok, refused.code], [false, 'wrong_store']);
     }
     assert.equal(content(phone.file), before);

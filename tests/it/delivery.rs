@@ -5,3 +5,4 @@ mod cores;
 mod dashboard;
 mod download;
 mod limits;
+mod reports;
