@@ -18,7 +18,9 @@ async fn server(change: impl FnOnce(&mut Program)) -> (PowerSync, Program, Servi
 /// All that is in the files of the catalog, as far as it is text.
 fn catalog_of(program: &Program) -> String {
     let read = |name| std::fs::read(program.path(name)).unwrap_or_default();
-    let files = ["seedbed-data/catalog.db", "seedbed-data/catalog.db-wal"].map(read).concat();
+    let files = ["seedbed-data/catalog.db", "seedbed-data/catalog.db-wal"]
+        .map(read)
+        .concat();
     String::from_utf8_lossy(&files).into_owned()
 }
 
