@@ -43,7 +43,10 @@ pub use reports::{
     LaunchDay, LaunchGroup, LaunchReport, Outcome, Platform, Reason, Received, Stage,
 };
 pub use runs::{RunCursor, RunKind, RunReport, ScheduleClaim, Totals, WayCount, per_second};
-pub use snapshots::{ConfigChange, JobObjects, Retention, SnapshotRecord, SnapshotRef};
+pub use snapshots::{
+    ConfigChange, HandedOut, JobObjects, Retention, SizeDay, SizeOrder, SizeTotals, SnapshotRecord,
+    SnapshotRef, StoreSize,
+};
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};
 pub use workers::WorkerRecord;

@@ -5,6 +5,7 @@
 //! (`Settings::check_*`): nothing here opens a file or a connection, so a kill leaves nothing.
 
 mod catalog;
+mod cost;
 mod download;
 mod reports;
 mod root;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use self::{
     catalog::{CatalogConfig, RetentionConfig},
+    cost::CostConfig,
     download::DownloadConfig,
     reports::ReportsConfig,
     root::Settings,

@@ -3,13 +3,9 @@
 import { api } from "../api.js";
 import { fill, h, setAttribute } from "../dom.js";
 import { bytes, count, duration } from "../format.js";
-import { live } from "../live.js";
-import { facts, message, section, table } from "../ui.js";
+import { facts, section, table } from "../ui.js";
 import { dayChart } from "../part/days.js";
-import { exportButton, periodFilter } from "../part/period.js";
-
-/** Between two looks for news, in milliseconds. */
-const PAUSE = 5_000;
+import { figuresPage } from "../part/period.js";
 
 /** What the codes of CONTRACT.md mean, for those who see them for the first time. */
 const REASONS = {
@@ -38,46 +34,18 @@ const REASONS = {
   cancelled: "The app or its user ended it",
 };
 
-export function launches({ parameters, signal }) {
-  const heading = h("h1", { tabindex: "-1" }, "First launches");
-  const period = periodFilter("#/launches", parameters, () => load());
-  const note = message("Loading…");
+export function launches(context) {
   const numbers = h("div");
   const chart = h("div", { class: "charts" });
   const summary = section("Launches", { class: "card" }, numbers, chart);
   const times = table("Time by platform and form", ["Platform", "Form", "#Launches", "#Median", "#95 % within", "#Bytes each"]);
   const why = table("Reasons for falling back", ["Reason", "Code", "#Launches", "#Share", "Platforms"]);
-  const timesPart = section("Time to a usable snapshot", {}, h("p", { class: "about" }, "From the first request to a database that the SDK can open."), times.element);
+  const timesPart = section("Time to a usable snapshot", {}, times.element);
   const whyPart = section("Reasons for falling back", {}, why.element);
-  const content = h("div", { class: "parts", hidden: true }, summary.element, timesPart.element, whyPart.element);
-  let shown = "";
-  let asked = 0;
-
-  async function load() {
-    const turn = (asked += 1);
-    try {
-      const query = period.query();
-      const answer = await api.launches(query, signal);
-      const news = JSON.stringify([query, answer.days, answer.groups]);
-      if (turn === asked && news !== shown) {
-        shown = news;
-        show(answer, Number(query.days));
-      }
-    } catch (error) {
-      if (!signal.aborted) {
-        setAttribute(note, "hidden", false);
-        fill(note, error.message);
-      }
-    }
-  }
 
   function show({ days, groups }, length) {
-    const isEmpty = groups.length === 0;
-    setAttribute(content, "hidden", isEmpty);
-    setAttribute(note, "hidden", !isEmpty);
-    fill(note, nothing());
-    if (isEmpty) {
-      return;
+    if (groups.length === 0) {
+      return nothing();
     }
     fill(numbers, facts(totals(groups)));
     fill(chart, picture(days, length));
@@ -87,11 +55,17 @@ export function launches({ parameters, signal }) {
     const reasons = byReason(groups.filter(({ outcome }) => outcome !== "installed"));
     fill(why.body, ...reasons.map((of) => why.row(reasonCells(of, sum(groups)))));
     setAttribute(whyPart.element, "hidden", reasons.length === 0);
+    return null;
   }
 
-  live.reload(load, PAUSE, signal);
-  const buttons = h("div", { class: "buttons" }, exportButton("/api/launches.csv", period.query));
-  return { title: "First launches", element: h("div", {}, h("div", { class: "heading" }, heading, buttons), period.element, note, content) };
+  return figuresPage(context, {
+    title: "First launches",
+    route: "#/launches",
+    path: "/api/launches",
+    load: api.launches,
+    parts: [summary.element, timesPart.element, whyPart.element],
+    show,
+  });
 }
 
 function nothing() {

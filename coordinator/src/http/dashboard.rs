@@ -54,11 +54,13 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "part/workers.js",
     "stream.js",
     "ui.js",
+    "view/costs.js",
     "view/launches.js",
     "view/overview.js",
     "view/run.js",
     "view/runs.js",
     "view/sign-in.js",
+    "view/sizes.js",
     "view/store.js",
     "view/stores.js",
 ];

@@ -150,6 +150,7 @@ impl Service {
             serve: &settings.serve,
             download: &settings.download,
             reports: &settings.reports,
+            cost: &settings.cost,
             snapshots: &settings.snapshots,
             token: &settings.token,
         };

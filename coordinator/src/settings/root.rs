@@ -16,6 +16,7 @@ use serde_json::Value as Json;
 
 use super::{
     catalog::{CatalogConfig, RetentionConfig},
+    cost::CostConfig,
     download::DownloadConfig,
     reports::ReportsConfig,
     serve::ServeConfig,
@@ -58,6 +59,8 @@ pub struct Settings {
     pub download: DownloadConfig,
     /// `[reports]`
     pub reports: ReportsConfig,
+    /// `[cost]`
+    pub cost: CostConfig,
     /// `[worker]`
     pub worker: WorkerConfig,
     /// `[log]`
@@ -141,6 +144,7 @@ impl Settings {
     /// [`SettingsError::Invalid`] names the first setting that makes no sense.
     pub fn check_serve(&self) -> Result<(), SettingsError> {
         self.serve.check()?;
+        self.cost.check()?;
         self.download.check(self.retention.min_age)
     }
 

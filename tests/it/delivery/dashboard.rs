@@ -4,10 +4,11 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use axum::{Router, routing::post};
+use serde_json::json;
 use testkit::{
     machine::run_node_tests,
     powersync::{Fault, PowerSync},
-    serving::{ADMIN_TOKEN, LOCAL_SERVE, Serving, prepared},
+    serving::{ADMIN_TOKEN, LOCAL_SERVE, Serving, client_token, now, prepared},
 };
 use tokio::net::TcpListener;
 
@@ -36,6 +37,8 @@ async fn people_follow_a_run_find_what_failed_and_have_it_tried_again() {
     let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let heal = healing(service.clone()).await;
 
+    let claims = json!({"store_id": "store-0001", "exp": now() + 3_600});
+    let client = client_token(claims);
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard");
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     let variables = [
@@ -43,6 +46,7 @@ async fn people_follow_a_run_find_what_failed_and_have_it_tried_again() {
         ("DASHBOARD_TOKEN", Path::new(ADMIN_TOKEN)),
         ("DASHBOARD_HOSTILE_STORE", Path::new(HOSTILE)),
         ("DASHBOARD_HEAL_URL", Path::new(&heal)),
+        ("DASHBOARD_CLIENT_TOKEN", Path::new(&client)),
         ("DASHBOARD_MODULES", &target.join("test-tools/dashboard")),
         ("DASHBOARD_SCREENSHOTS", &target.join("screenshots")),
     ];

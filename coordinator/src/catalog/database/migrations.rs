@@ -37,6 +37,7 @@ static FILES: &[(&str, &str)] = files![
     "0050_generations",
     "0060_lost_jobs",
     "0070_reports",
+    "0071_sizes",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

@@ -12,7 +12,7 @@ use seedbed_protocol::{
 use tokio::time::timeout;
 use url::Url;
 
-use super::{signed_url::Signature, signer::SharedSigner};
+use super::{handed::Handed, signed_url::Signature, signer::SharedSigner};
 use crate::{
     catalog::{Catalog, SnapshotRecord},
     http::{
@@ -50,6 +50,8 @@ pub(crate) struct Downloads {
     pub(super) max_age: Option<Duration>,
     /// Remembers which stores were asked for.
     pub(super) asked: Asked,
+    /// Counts what clients are told to download.
+    pub(super) handed: Handed,
     /// `None` when nothing is seeded on demand.
     pub(super) demand: Option<Arc<Demand>>,
 }
@@ -73,6 +75,7 @@ impl Downloads {
         };
         Ok(Self {
             asked: Asked::new(catalog.clone()),
+            handed: Handed::new(catalog.clone()),
             catalog,
             clients,
             snapshots,

@@ -31,7 +31,7 @@ use crate::{
     },
     metrics::RequestMetrics,
     runs::{Demand, Runs, StoreList},
-    settings::{DownloadConfig, ReportsConfig, ServeConfig},
+    settings::{CostConfig, DownloadConfig, ReportsConfig, ServeConfig},
 };
 
 /// The parts of the process that requests reach.
@@ -56,6 +56,7 @@ pub struct HttpSections<'a> {
     pub serve: &'a ServeConfig,
     pub download: &'a DownloadConfig,
     pub reports: &'a ReportsConfig,
+    pub cost: &'a CostConfig,
     pub snapshots: &'a SnapshotsConfig,
     pub token: &'a TokenConfig,
 }
@@ -170,6 +171,7 @@ fn states(
         overviews: Overviews::new(),
         schedule: serve.schedule.clone(),
         trace_url: serve.trace_url.clone(),
+        cost: sections.cost.clone(),
         stopping: stopping.clone(),
     };
     let probes = Probes {
