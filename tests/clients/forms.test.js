@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { device } from './device.js';
-import { seedbed } from './seedbed.js';
+import { seedbed } from './servers/seedbed.js';
 import { STORE, renditions, service } from './service.js';
 
 for (const form of ['file', 'compact']) {

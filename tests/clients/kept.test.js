@@ -5,7 +5,7 @@ import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { device } from './device.js';
-import { seedbed, sha256 } from './seedbed.js';
+import { seedbed, sha256 } from './servers/seedbed.js';
 import { STORE, service } from './service.js';
 
 /** A device whose first launch failed, so that it has an empty database; `plant` writes to it by the app. */

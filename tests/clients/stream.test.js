@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { device } from './device.js';
-import { powersync } from './powersync.js';
-import { seedbed } from './seedbed.js';
+import { powersync } from './servers/powersync.js';
+import { seedbed } from './servers/seedbed.js';
 import { STORE, service, setUp } from './service.js';
-import { Stream } from './stream.js';
+import { Stream } from './servers/stream.js';
 
 /** An SDK waits for 5 seconds between two connections, unless it is told otherwise. */
 const retryDelayMs = 100;

@@ -5,9 +5,9 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { device } from './device.js';
-import { seedbed } from './seedbed.js';
+import { seedbed } from './servers/seedbed.js';
 import { renditions, service } from './service.js';
-import { Stream } from './stream.js';
+import { Stream } from './servers/stream.js';
 
 const MIB = 1024 * 1024;
 

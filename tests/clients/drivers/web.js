@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import { readFile, writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { inFrontOf } from '../powersync.js';
+import { inFrontOf } from '../servers/powersync.js';
 import { answer, say } from './app.js';
 
 const [vfs] = process.argv.slice(2);

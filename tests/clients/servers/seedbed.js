@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import { allowAll } from './powersync.js';
-import { renditions as healthy } from './service.js';
+import { renditions as healthy } from '../service.js';
 
 /** Bytes that are written at a time. */
 const PIECE = 16 * 1024;
