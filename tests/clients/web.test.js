@@ -33,8 +33,8 @@ test('a tab that is left in the middle of a download costs at most a MiB', async
   assert.ok(server.sent <= renditions['file/identity'].length + MIB, `${server.sent} bytes`);
 });
 
-test('a download that broke off is gone on with where it was, without an encoding', async (t) => {
-  const { server, app, plain } = await begin(t, { downloads: [{ cut: 40_000 }] });
+test('a download that stands still is gone on with where it was, without an encoding', async (t) => {
+  const { server, app, plain } = await begin(t, { downloads: [{ stall: 40_000 }] });
   if (!plain) return t.skip('not with this virtual file system');
   const outcome = await app.open({ url: server.url });
   assert.equal(outcome.outcome, 'installed');

@@ -72,6 +72,17 @@ async fn a_connector_for_react_native_takes_the_first_sync_from_seedbed() {
     hold_to_the_contract(EXPO, "stream.test.js", 300).await;
 }
 
+/// The package for Capacitor with its real JavaScript, on stand-ins for Capacitor and its SQLite.
+const CAPACITOR: &str = "drivers/capacitor.js";
+
+/// The SDK (0.8.2 with the JavaScript of 2.4) uploads nothing on the stand-in, with and without the package: no local writes.
+const ON_CAPACITOR: &str = "comes from Seedbed|asks PowerSync|tried again|the end of it|in the middle|silent|PowerSync is asked|generation|in this form";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_capacitor_takes_the_first_sync_from_seedbed() {
+    hold_some_to_the_contract(CAPACITOR, "stream.test.js", 300, ON_CAPACITOR).await;
+}
+
 /// The package for the web in Debian's Chromium, on the file system that the SDK takes by itself, in IndexedDB.
 const WEB: &str = "drivers/web.js IDBBatchAtomicVFS";
 

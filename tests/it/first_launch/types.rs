@@ -8,10 +8,11 @@ use testkit::machine::{assert_same_types, node};
 use super::support::run;
 
 /// The packages whose types are made of their JavaScript.
-const PACKAGES: [&str; 3] = [
+const PACKAGES: [&str; 4] = [
     "deploy/clients/core-js",
     "deploy/clients/node",
     "deploy/clients/web",
+    "deploy/clients/capacitor",
 ];
 
 /// What is only checked.
@@ -45,7 +46,12 @@ fn the_clients_finish_by_the_steps_of_the_protocol() {
 
 #[test]
 fn the_clients_name_the_version_of_their_package() {
-    for (package, file) in [("node", "index.js"), ("react-native", "open.ts")] {
+    for (package, file) in [
+        ("node", "index.js"),
+        ("react-native", "open.ts"),
+        ("web", "index.js"),
+        ("capacitor", "index.js"),
+    ] {
         let manifest = read(&format!("deploy/clients/{package}/package.json"));
         let manifest: Value = serde_json::from_str(&manifest).unwrap();
         let line = format!(
