@@ -5,5 +5,6 @@ mod clients;
 mod cores;
 mod dashboard;
 mod download;
+mod figures;
 mod limits;
 mod reports;
