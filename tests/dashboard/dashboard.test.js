@@ -168,6 +168,8 @@ test("figures of first launches are empty at first, and then seen and saved", as
     const answer = await fetch(`${url}/reports?store_id=store-0001`, { method: "POST", headers, body: JSON.stringify(body) });
     assert.equal(answer.status, 204, await answer.text());
   }
+  const download = await fetch(`${url}/database?store_id=store-0001`, { headers: { authorization: `Bearer ${clientToken}` } });
+  assert.equal(download.status, 200);
   await page.reload();
   await page.getByText("10 (77 %)").waitFor();
   const times = rowOf("react-native").filter({ hasText: "compact/gzip" });
@@ -184,6 +186,14 @@ test("figures of first launches are empty at first, and then seen and saved", as
     assert.equal(saved.suggestedFilename(), file);
     assert.ok(readFileSync(await saved.path(), "utf8").startsWith(columns), file);
   }
+});
+
+test("what is handed out is shown with its price", async () => {
+  await page.goto(`${url}/#/costs`);
+  const row = rowOf("file/identity");
+  await row.waitFor();
+  assert.match((await row.innerText()).replace(/\s+/g, " "), /file\/identity 1 92 KiB 0\.00\d+ USD/);
+  await page.getByText("23 USD for a GiB stored for a month, 90 USD for a GiB handed out").waitFor();
 });
 
 test("every view is accessible and fits, light and dark, wide and narrow", async () => {

@@ -28,7 +28,9 @@ async fn people_follow_a_run_find_what_failed_and_have_it_tried_again() {
     let numbered = (1..STORES).map(|number| format!("store-{number:04}"));
     let others = [HOSTILE.to_owned(), RTL.to_owned()];
     let stores: Vec<String> = numbered.chain(others).collect();
-    let (service, program) = prepared(&stores, 5).await;
+    let (service, mut program) = prepared(&stores, 5).await;
+    program.set("COST__STORAGE", "23");
+    program.set("COST__TRANSFER", "90");
     let service = Arc::new(service);
     for store in ["store-0007", "store-0042", HOSTILE] {
         let refused = Fault::Error {
