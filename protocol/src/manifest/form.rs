@@ -66,6 +66,18 @@ impl RenditionKind {
         let form = Form::File;
         Self { form, encoding }
     }
+
+    /// Returns what HTTP clients are told of its object: the media type, and as Content-Encoding only what they may undo by
+    /// themselves. iOS and browsers always do, and then the hash of what is stored fails: that is done to the file alone,
+    /// as clients of older versions expect it.
+    pub fn described(self) -> (&'static str, Encoding) {
+        match (self.form, self.encoding) {
+            (Form::File, _) | (_, Encoding::Identity) => (self.form.media_type(), self.encoding),
+            // RFC 6713 and RFC 8878.
+            (_, Encoding::Gzip) => ("application/gzip", Encoding::Identity),
+            (_, Encoding::Zstd) => ("application/zstd", Encoding::Identity),
+        }
+    }
 }
 
 impl fmt::Display for RenditionKind {
