@@ -14,6 +14,7 @@ mod notes;
 mod order;
 mod record;
 mod sealed;
+mod selection;
 mod way;
 
 pub use checkpoint::{BucketCheckpoint, Checkpoint};
@@ -24,4 +25,5 @@ pub use notes::Notes;
 pub use order::{Dated, DisagreeingClocks, SnapshotOrder};
 pub use record::{Download, Manifest, Rendition, StepTiming, TableRows};
 pub use sealed::WrappedKey;
+pub use selection::{Subscribed, selection};
 pub use way::{FullReason, Origin, Way};

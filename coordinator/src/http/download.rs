@@ -22,6 +22,6 @@ mod types;
 pub use self::state::DownloadError;
 pub(super) use self::{
     routes::routes,
-    state::Downloads,
+    state::{Downloads, is_older},
     types::{Encodings, Forms},
 };

@@ -153,6 +153,7 @@ impl Service {
             cost: &settings.cost,
             snapshots: &settings.snapshots,
             token: &settings.token,
+            powersync: &settings.powersync.endpoint,
         };
         let recorder = Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default());
         let reseeder = settings.sync.reseed_on_config_change.then(|| {

@@ -135,7 +135,7 @@ impl SnapshotRepository {
     ) -> Result<Rendition, StorageError> {
         let RenditionKind { form, encoding } = kind;
         let key = name.key(SnapshotPart::Rendition(kind));
-        let put = self.put_file(&key, kind.media_type(), encoding, file);
+        let put = self.put_file(&key, kind.described(), encoding, file);
         let Hashed { bytes, sha256 } = put.await?;
         Ok(Rendition {
             form,
@@ -145,6 +145,7 @@ impl SnapshotRepository {
             sha256,
             unpacked: None,
             finish: None,
+            selection: None,
         })
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use seedbed_protocol::{
-    manifest::{Checkpoint, Encoding, Form, RenditionKind},
+    manifest::{self, Checkpoint, Encoding, Form, RenditionKind, Subscribed},
     message::SeedJob,
     snapshots::{SealingKeys, SnapshotKey},
 };
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     oplog::Schema,
+    powersync::LineFormat,
     settings::WorkerSettings,
     snapshot::{
         SnapshotFiles,
@@ -32,6 +33,9 @@ const COMPACT_FILE: &str = "compact.sqlite";
 
 /// The stream form.
 const STREAM_FILE: &str = "stream.ndjson";
+
+/// The same as BSON.
+const BSON_FILE: &str = "stream.bson";
 
 /// What a device makes of a form.
 const FINISHED_FILE: &str = "finished.sqlite";
@@ -52,7 +56,7 @@ impl Forms {
     pub(super) fn new(settings: &WorkerSettings) -> Self {
         let kinds = &settings.snapshots.renditions;
         let is_wanted = |form: &Form| kinds.iter().any(|kind| kind.form == *form);
-        let others = [Form::Compact, Form::Stream].into_iter();
+        let others = [Form::Compact, Form::Stream, Form::StreamBson].into_iter();
         Self {
             wanted: others.filter(is_wanted).collect(),
             sealed: kinds
@@ -84,12 +88,14 @@ impl Forms {
         for &form in &self.wanted {
             let (step, name) = match form {
                 Form::Stream => ("stream", STREAM_FILE),
+                Form::StreamBson => ("stream", BSON_FILE),
                 _ => ("compact", COMPACT_FILE),
             };
             let target = directory.file(name);
             let (from, to, checkpoint) = (file.clone(), target.clone(), checkpoint.clone());
             let writing = blocking(move || match form {
-                Form::Stream => write_stream(&from, &checkpoint, &to),
+                Form::Stream => write_stream(&from, &checkpoint, LineFormat::Ndjson, &to),
+                Form::StreamBson => write_stream(&from, &checkpoint, LineFormat::Bson, &to),
                 _ => write_compact(&from, &to),
             });
             steps.run(step, writing).await?;
@@ -186,4 +192,14 @@ impl Copies {
         }
         Ok(())
     }
+}
+
+/// Returns what a client has to ask for to get what this job does.
+pub(super) fn selection(job: &SeedJob) -> String {
+    let subscriptions = job.subscriptions.iter().map(|subscription| Subscribed {
+        stream: &subscription.stream,
+        parameters: subscription.parameters.as_ref().map(|object| &object.0),
+        priority: subscription.priority,
+    });
+    manifest::selection(&job.parameters.0, job.default_streams, subscriptions)
 }

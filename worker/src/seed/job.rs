@@ -18,7 +18,7 @@ use super::{
     config_error::ConfigError,
     download::{Downloaded, Downloader},
     error::SeedError,
-    forms::Forms,
+    forms::{Forms, selection},
     steps::{Steps, blocking, try_step},
     workdir::{JobDirectory, WorkDirectory},
 };
@@ -374,7 +374,8 @@ impl<'a> Attempt<'a> {
             sealed: Vec::new(),
             sealed_key: None,
         };
-        let upload = seeder.uploader.snapshot(&file.files, manifest);
+        let selection = selection(job);
+        let upload = (seeder.uploader).snapshot(&file.files, &selection, manifest);
         let manifest = try_step(&seeder.metrics, "upload", upload).await?;
         Ok(Seeded::Snapshot(Box::new(manifest)))
     }

@@ -126,10 +126,11 @@ impl Object {
             SnapshotPart::Manifest => return None,
         };
         let (_, name) = key.rsplit_once('/')?;
+        let (media_type, encoding) = kind.described();
         Some(Self {
             etag: HeaderValue::from_str(&format!("\"{name}\"")).ok()?,
-            media_type: kind.form.media_type(),
-            encoding: match kind.encoding {
+            media_type,
+            encoding: match encoding {
                 Encoding::Identity => None,
                 compressed => Some(HeaderValue::from_static(compressed.name())),
             },

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     catalog::Received,
     http::{
-        auth::bearer,
+        auth::client_token,
         problem::{Problem, ProblemBody},
         responses::Failures,
     },
@@ -61,7 +61,7 @@ pub(super) async fn report(
     let Query(query) = query.map_err(|e| Problem::invalid(e.body_text()))?;
     let store_id = StoreId::new(query.store_id)
         .map_err(|error| Problem::invalid(format!("store_id: {error}")))?;
-    let token = bearer(&headers);
+    let token = client_token(&headers);
     reports.clients.check(token, &store_id).await?;
     let Some(token) = token.filter(|_| !reports.clients.is_anonymous()) else {
         return Err(disabled(

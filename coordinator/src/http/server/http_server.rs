@@ -26,6 +26,7 @@ use crate::{
         api::{Api, Overviews},
         auth::{AdminAccess, Clients},
         download::{DownloadError, Downloads},
+        first_sync::FirstSyncs,
         probes::{self, Probes},
         reports::Reports,
     },
@@ -59,6 +60,8 @@ pub struct HttpSections<'a> {
     pub cost: &'a CostConfig,
     pub snapshots: &'a SnapshotsConfig,
     pub token: &'a TokenConfig,
+    /// `powersync.endpoint`; may be empty.
+    pub powersync: &'a str,
 }
 
 /// A server that listens.
@@ -159,9 +162,17 @@ fn states(
         sections.snapshots,
         catalog.clone(),
         clients,
-        parts.snapshots,
+        parts.snapshots.clone(),
         parts.demand,
     )?;
+    let downloads = Arc::new(downloads);
+    let first_syncs = FirstSyncs::new(
+        sections.download,
+        sections.powersync,
+        catalog.clone(),
+        parts.snapshots,
+        downloads.clone(),
+    );
     let own_keys = probes::own_keys(sections.token)?;
     let api = Api {
         catalog: catalog.clone(),
@@ -190,7 +201,8 @@ fn states(
         metrics: RequestMetrics::new(),
     };
     Ok(States {
-        downloads: Arc::new(downloads),
+        downloads,
+        first_syncs: Arc::new(first_syncs),
         reports: Arc::new(reports),
         api: Arc::new(api),
         probes: Arc::new(probes),

@@ -88,7 +88,13 @@ impl ResponseForPanic for Panicked {
     }
 }
 
-/// Lets web pages of these origins ask for downloads, and report how they went.
+/// How long browsers remember what pages may ask for.
+const PREFLIGHT: Duration = Duration::from_secs(600);
+
+/// What PowerSync's web SDK names itself in: pages cannot set User-Agent.
+const SDK_AGENT: HeaderName = HeaderName::from_static("x-user-agent");
+
+/// Lets web pages of these origins ask for downloads and first syncs, and report how they went.
 pub(super) fn cross_origin(origins: &[String]) -> CorsLayer {
     let origins = origins.iter().filter_map(|origin| origin.parse().ok());
     CorsLayer::new()
@@ -99,7 +105,9 @@ pub(super) fn cross_origin(origins: &[String]) -> CorsLayer {
             header::CONTENT_TYPE,
             header::RANGE,
             header::IF_RANGE,
+            SDK_AGENT,
         ])
+        .max_age(PREFLIGHT)
         .expose_headers([
             header::RETRY_AFTER,
             header::ETAG,

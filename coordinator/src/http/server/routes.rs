@@ -15,6 +15,7 @@ use crate::http::{
     auth::{AdminAccess, require_admin},
     dashboard,
     download::{self, Downloads},
+    first_sync::{self, FirstSyncs},
     probes::{self, Probes},
     reports::{self, Reports},
 };
@@ -23,6 +24,7 @@ use crate::http::{
 pub(super) struct States {
     pub(super) downloads: Arc<Downloads>,
     pub(super) reports: Arc<Reports>,
+    pub(super) first_syncs: Arc<FirstSyncs>,
     pub(super) api: Arc<Api>,
     pub(super) probes: Arc<Probes>,
     pub(super) admin: Arc<AdminAccess>,
@@ -41,6 +43,7 @@ pub(super) fn health_routes(states: &States) -> Router {
 pub(super) fn routes(states: &States, cors_origins: &[String]) -> Router {
     let limits = states.limits.clone();
     let (devices, described) = download::routes(states.downloads.clone())
+        .merge(first_sync::routes(states.first_syncs.clone()))
         .merge(reports::routes(states.reports.clone()))
         .split_for_parts();
     // Outside of all that may refuse, so that a page of another origin can also read why it was refused.

@@ -8,6 +8,7 @@ use seedbed_protocol::manifest::{Finishing, Form};
 use super::{compare::compare, error::FormError, finishing::finish, replay::replay};
 use crate::{
     oplog::{InterruptOnDrop, Schema, initialize, open_alone},
+    powersync::LineFormat,
     snapshot::verify::check_traces,
 };
 
@@ -36,7 +37,7 @@ impl FormCheck {
         scratch: &Path,
         schema: &Schema,
     ) -> Result<Self, FormError> {
-        if form != Form::Stream {
+        if !form.is_stream() {
             std::fs::copy(path, scratch).map_err(|source| FormError::Write {
                 path: scratch.to_owned(),
                 source,
@@ -73,11 +74,15 @@ impl FormCheck {
                 create_app_tables(connection)?;
                 finish(connection, &schema)?;
             }
-            Form::Stream => {
+            Form::Stream | Form::StreamBson => {
+                let format = match self.form {
+                    Form::StreamBson => LineFormat::Bson,
+                    _ => LineFormat::Ndjson,
+                };
                 initialize(connection)?;
                 create_app_tables(connection)?;
                 take_what_no_stream_has(connection)?;
-                replay(connection, &self.path, &schema)?;
+                replay(connection, format, &self.path, &schema)?;
             }
         }
         compare(connection, self.form, self.schema.raw_tables())
