@@ -157,10 +157,15 @@ private class App {
         subscription = db.syncStream("orders_by_status", mapOf("status" to JsonParam.String("open"))).subscribe()
         db.connect(
             object : PowerSyncBackendConnector() {
-                override suspend fun fetchCredentials() = PowerSyncCredentials(fields.text("endpoint"), fields.text("token"))
+                override suspend fun fetchCredentials(): PowerSyncCredentials {
+                    // As the package's README has it, but for the count of tries.
+                    val first = "first" in fields && db.currentStatus.hasSynced != true && db.getCrudBatch(1) == null
+                    return PowerSyncCredentials(fields.text(if (first) "first" else "endpoint"), fields.text("token"))
+                }
 
                 override suspend fun uploadData(database: PowerSyncDatabase) = Unit
             },
+            retryDelayMs = 100,
         )
         db.currentStatus.asFlow().first { status -> status.lastSyncedAt?.let { before == null || it > before } ?: false }
         return emptyMap()

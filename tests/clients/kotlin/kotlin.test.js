@@ -1,11 +1,13 @@
-/** Kotlin only: how the package finds out that a database has a key, and what it reports. */
+/** Kotlin only: how the package finds out that a database has a key, what it reports, and the lines of its README for the stream form. */
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { text } from 'node:stream/consumers';
-import { device } from './device.js';
-import { seedbed } from './seedbed.js';
+import { device } from '../device.js';
+import { seedbed } from '../seedbed.js';
+import { STORE, service, setUp } from '../service.js';
+import { Stream } from '../stream.js';
 
 test('a database with a key takes no snapshot, and nothing of one touches the disk', async (t) => {
   const server = await seedbed(t);
@@ -43,4 +45,18 @@ test('a report says how the launch went, with the token of the user', async (t) 
   assert.ok(seconds.waiting >= 0);
   assert.match(core, /^\d+\.\d+\.\d+$/);
   assert.match(version, /^\d+\.\d+\.\d+$/);
+});
+
+test('fetchCredentials alone takes the first sync from Seedbed, and the service sends nothing', async (t) => {
+  const stream = new Stream();
+  const server = await seedbed(t, { stream });
+  const app = await (await device(t)).app();
+  await app.open({ url: 'http://127.0.0.1:9/database' });
+  const before = await service.counters(STORE);
+  const first = `${server.address}/stores/${STORE}`;
+  await app.tell('connect', { endpoint: setUp.endpoint, first, token: await service.token(STORE) });
+  assert.deepEqual(await app.rows(), await service.rows());
+  while ((await service.counters(STORE)).streams === before.streams) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal((await service.counters(STORE)).operations, before.operations, 'it goes on at its position');
+  assert.equal(stream.served, 1);
 });
