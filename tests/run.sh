@@ -133,6 +133,7 @@ install_for() {
       install_node
       # The SDKs' peers, whole mobile platforms, are not needed for types.
       install_npm client tests/client --legacy-peer-deps
+      build_kotlin
       ;;
     cluster) install_ferretdb ;;
     traces) install_go jaeger github.com/jaegertracing/jaeger/cmd/all-in-one v1.57.0 ;;
@@ -144,6 +145,14 @@ install_for() {
       install_python deploy/python "${requirements[@]}"
       ;;
   esac
+}
+
+# The package for Kotlin with its driver, where there are a JDK and Maven. A test builds it again when it has changed, and says so
+# when it is left out.
+build_kotlin() {
+  command -v javac >/dev/null && command -v mvn >/dev/null || return 0
+  [ -e "$tools/kotlin/built.txt" ] || echo "Building the package for Kotlin: half a minute"
+  tests/clients/kotlin/build.sh "$tools/kotlin" || echo "The package for Kotlin could not be built" >&2
 }
 
 # A package for AWS that has kubectl in it.

@@ -7,13 +7,13 @@ set -euo pipefail
 
 folder=$(readlink -m "$1")
 here=$(dirname "$(readlink -f "$0")")
-package=$here/../../../deploy/clients/kotlin
+package=../../../deploy/clients/kotlin
 
-sources=$(cd "$here" && find . "$package" -type f -not -path '*/target/*' -exec sha256sum {} + | sort)
+sources=$(cd "$here" && find build.sh pom.xml driver "$package" -type f -not -path "*/target/*" -exec sha256sum {} + | sort)
 [ "$(cat "$folder/built.txt" 2>/dev/null)" != "$sources" ] || exit 0
 rm -rf "$folder/package" "$folder/driver" "$folder/built.txt"
 mkdir -p "$folder"
-cp -r "$package" "$folder/package"
+cp -r "$here/$package" "$folder/package"
 cp -r "$here/pom.xml" "$here/driver" "$folder"
 mvn --file "$folder/pom.xml" --batch-mode --quiet --no-transfer-progress -Dmaven.repo.local="$folder/repository" package
 echo "$sources" >"$folder/built.txt"

