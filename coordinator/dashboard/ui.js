@@ -90,7 +90,7 @@ export function announce(text) {
 /**
  * A button that does one thing at a time and says how that went. It keeps the focus while it is busy.
  * @param {string} label
- * @param {() => Promise<string | null>} act resolves to what there is to say
+ * @param {() => Promise<string | Child[] | null>} act resolves to what there is to say
  */
 export function actionButton(label, act, properties = {}) {
   const button = h("button", { type: "button", ...properties }, label);
@@ -126,7 +126,7 @@ export function retryButton(label, runId, stores, properties = {}) {
 export function seedButton(storeId, properties = {}) {
   const seed = async () => {
     const { jobs } = await api.seed(storeId);
-    return jobs > 0 ? `${storeId} will be seeded.` : `${storeId} is being seeded already.`;
+    return [h("bdi", {}, storeId), jobs > 0 ? " will be seeded." : " is being seeded already."];
   };
   return actionButton("Seed now", seed, properties);
 }

@@ -10,6 +10,7 @@ const {
   DASHBOARD_URL: url,
   DASHBOARD_TOKEN: token,
   DASHBOARD_HOSTILE_STORE: hostile,
+  DASHBOARD_RTL_STORE: rtl,
   DASHBOARD_HEAL_URL: healUrl,
   DASHBOARD_CLIENT_TOKEN: clientToken,
   DASHBOARD_MODULES: modules,
@@ -126,6 +127,32 @@ test("a store's id is a text, whatever it looks like", async () => {
   await page.locator(".lead .badge.completed").waitFor();
 });
 
+test("an id that is read from the right turns nothing else around", async () => {
+  await page.goto(`${url}/#/stores?search=${encodeURIComponent(rtl)}`);
+  const link = page.getByRole("link", { name: rtl, exact: true });
+  await link.waitFor();
+  const directions = await link.evaluate((of) => [of.querySelector("bdi"), of.closest("td")].map((element) => getComputedStyle(element).direction));
+  assert.deepEqual(directions, ["rtl", "ltr"]);
+});
+
+test("the keyboard chooses a period on a narrow screen", async () => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.goto(`${url}/#/sizes`);
+  await page.getByRole("heading", { name: "The largest stores" }).waitFor();
+  const focused = () => page.evaluate(() => document.activeElement.id);
+  for (let tabs = 0; (await focused()) !== "period"; tabs += 1) {
+    assert.ok(tabs < 20, "20 tabs do not lead to the period");
+    await page.keyboard.press("Tab");
+  }
+  await page.keyboard.press("ArrowUp");
+  await page.waitForURL(/days=7$/);
+  // Rows are cards, and are read out as rows all the same.
+  const card = rowOf("store-0001");
+  assert.equal(await card.getByRole("cell").count(), 5);
+  assert.equal(await card.evaluate((of) => getComputedStyle(of).display), "block");
+  await page.setViewportSize({ width: 1280, height: 860 });
+});
+
 test("figures of first launches are empty at first, and then seen and saved", async () => {
   await page.goto(`${url}/#/launches?days=7`);
   await page.getByText("No launch was reported in this period.").waitFor();
@@ -141,6 +168,8 @@ test("figures of first launches are empty at first, and then seen and saved", as
     const answer = await fetch(`${url}/reports?store_id=store-0001`, { method: "POST", headers, body: JSON.stringify(body) });
     assert.equal(answer.status, 204, await answer.text());
   }
+  const download = await fetch(`${url}/database?store_id=store-0001`, { headers: { authorization: `Bearer ${clientToken}` } });
+  assert.equal(download.status, 200);
   await page.reload();
   await page.getByText("10 (77 %)").waitFor();
   const times = rowOf("react-native").filter({ hasText: "compact/gzip" });
@@ -157,6 +186,14 @@ test("figures of first launches are empty at first, and then seen and saved", as
     assert.equal(saved.suggestedFilename(), file);
     assert.ok(readFileSync(await saved.path(), "utf8").startsWith(columns), file);
   }
+});
+
+test("what is handed out is shown with its price", async () => {
+  await page.goto(`${url}/#/costs`);
+  const row = rowOf("file/identity");
+  await row.waitFor();
+  assert.match((await row.innerText()).replace(/\s+/g, " "), /file\/identity 1 92 KiB 0\.00\d+ USD/);
+  await page.getByText("23 USD for a GiB stored for a month, 90 USD for a GiB handed out").waitFor();
 });
 
 test("every view is accessible and fits, light and dark, wide and narrow", async () => {
@@ -185,6 +222,8 @@ test("every view is accessible and fits, light and dark, wide and narrow", async
       assert.ok(overflow <= 0, `${name} is ${overflow} px too wide for ${width}`);
       const cut = await page.evaluate(() => [...document.querySelectorAll(".scroll")].filter((of) => of.scrollWidth > of.clientWidth).length);
       assert.ok(width > 600 || cut === 0, `${cut} tables of ${name} have to be scrolled`);
+      const moving = await page.evaluate(() => document.getAnimations().length);
+      assert.equal(moving, 0, `something of ${name} moves`);
       // Evaluated by the debugger, which the page's policy does not keep from it.
       await page.evaluate(axe);
       const { violations } = await page.evaluate(() => globalThis.axe.run());

@@ -19,18 +19,18 @@ const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: 
 export function dayChart({ name, newest, days, values, show }) {
   const first = Math.floor(now() / DAY) - days + 1;
   const sum = ({ parts }) => parts.reduce((total, [, value]) => total + value, 0);
-  const most = Math.max(...values.map(sum), 1);
+  const most = Math.max(...values.map(sum), 0);
   const step = 100 / days;
   const bars = values.flatMap((value) => {
     const place = Math.floor(Date.parse(value.day) / DAY) - first;
-    return place < 0 ? [] : bar(value, { x: place * step + step * 0.1, width: step * 0.8, most, title: `${day.format(new Date(value.day))}: ${show(sum(value))}` });
+    return place < 0 || most === 0 ? [] : bar(value, { x: place * step + step * 0.1, width: step * 0.8, most, title: `${day.format(new Date(value.day))}: ${show(sum(value))}` });
   });
   const label = `${name}, a bar a day for ${days} days: at most ${show(most)}. The tables below have the numbers.`;
   return h(
     "figure",
     { class: "chart" },
     h("figcaption", {}, h("span", {}, name), h("strong", {}, newest)),
-    h("div", { class: "axis", "aria-hidden": "true" }, h("span", {}, show(most)), h("span", {}, "0")),
+    h("div", { class: "axis", "aria-hidden": "true" }, h("span", {}, most > 0 && show(most)), h("span", {}, "0")),
     svg("svg", { role: "img", "aria-label": label }, gridLine(0), gridLine(50), gridLine(100), ...bars),
     h("div", { class: "ends", "aria-hidden": "true" }, h("span", {}, day.format(new Date(first * DAY))), h("span", {}, "today")),
   );

@@ -36,9 +36,9 @@ const REASONS = {
 
 export function launches(context) {
   const numbers = h("div");
-  const chart = h("div", { class: "charts" });
+  const chart = h("div", { class: "charts below" });
   const summary = section("Launches", { class: "card" }, numbers, chart);
-  const times = table("Time by platform and form", ["Platform", "Form", "#Launches", "#Median", "#95 % within", "#Bytes each"]);
+  const times = table("Time by platform and form", ["Platform", "Form", "#Launches", "#Median (p50)", "#p95", "#Bytes each"]);
   const why = table("Reasons for falling back", ["Reason", "Code", "#Launches", "#Share", "Platforms"]);
   const timesPart = section("Time to a usable snapshot", {}, times.element);
   const whyPart = section("Reasons for falling back", {}, why.element);

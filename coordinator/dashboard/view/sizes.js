@@ -11,7 +11,7 @@ const COLUMNS = ["Store", "#Size", "#Growth", "#Rows", "Made"];
 
 export function sizes(context) {
   const numbers = h("div");
-  const chart = h("div", { class: "charts" });
+  const chart = h("div", { class: "charts below" });
   const summary = section("All stores", { class: "card" }, numbers, chart);
   const [largest, growing] = [sizeTable("The largest stores"), sizeTable("The stores that grew most")];
 

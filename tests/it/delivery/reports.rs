@@ -1,8 +1,11 @@
 //! `POST /reports`: who may report a first launch, what a report may hold, and what is kept of it.
 
+use std::path::Path;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::{
+    machine::run_node_tests,
     powersync::PowerSync,
     program::Program,
     serving::{Answer, LOCAL_SERVE, Serving, client_token, launch_report, prepared, report_path},
@@ -89,6 +92,35 @@ async fn a_launch_is_reported_by_a_client_of_the_store_and_counts_once() {
         .lines()
         .filter(|line| line.starts_with("seedbed_launches_total{"));
     assert_eq!(counted.count(), 2, "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_report_of_the_client_packages_is_taken_as_they_send_it() {
+    let (_service, _program, serving) = server(|_| {}).await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
+    let token = client_token(json!({"store_id": "1"}));
+    let variables = [
+        ("REPORT_URL", Path::new(&serving.url)),
+        ("REPORT_TOKEN", Path::new(&token)),
+    ];
+    run_node_tests(&folder, "report.test.js", variables).await;
+    let launches = serving.admin("/api/launches").await.json();
+    let groups = launches["groups"].as_array().unwrap();
+    let of = |outcome: &str| {
+        let group = groups.iter().find(|group| group["outcome"] == outcome);
+        group.map(|group| (group["launches"].clone(), group["reason"].clone()))
+    };
+    assert_eq!(of("installed"), Some((json!(1), json!(null))), "{launches}");
+    assert_eq!(
+        of("sync"),
+        Some((json!(1), json!("no_snapshot"))),
+        "{launches}"
+    );
+    assert_eq!(
+        of("cancelled"),
+        Some((json!(1), json!("cancelled"))),
+        "{launches}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

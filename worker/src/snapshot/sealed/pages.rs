@@ -171,7 +171,7 @@ mod tests {
              CREATE VIEW names AS SELECT name FROM rows;
              CREATE TRIGGER deleted AFTER DELETE ON rows BEGIN DELETE FROM keyed; END;
              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000)
-             INSERT INTO rows (name) SELECT printf('row %d %s', i, hex(randomblob(30))) FROM n;
+             INSERT INTO rows (name) SELECT printf('row %d %s', i, hex(randomblob(100))) FROM n;
              INSERT INTO keyed SELECT name, id FROM rows;
              INSERT INTO words SELECT name FROM rows WHERE id < 100;
              DELETE FROM rows WHERE id = 6000;

@@ -140,7 +140,7 @@ pub(super) async fn costs_csv(
     let monthly = cost(costs.stored_bytes, costs.storage_price);
     let snapshots = costs.stored_snapshots.to_string();
     row(
-        "stored, a month",
+        "stored a month",
         costs.until,
         ["", ""],
         snapshots,
