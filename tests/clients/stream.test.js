@@ -33,8 +33,8 @@ async function assertWhole(app) {
 
 test('the first sync comes from Seedbed, and the service sends nothing', async (t) => {
   const { stream, app, sync } = await begin(t);
-  assert.equal(await sync(), 0);
   const before = await service.counters(STORE);
+  assert.equal(await sync(), 0);
   await app.untilChoices(FIRST, 'powersync: synced');
   await assertWhole(app);
   assert.equal(stream.served, 1);
