@@ -120,7 +120,8 @@ fn a_misspelt_setting_exits_with_2_and_names_the_variable() {
     let (code, _, error) = shown(command.output().unwrap());
     assert_eq!(code, 2);
     assert!(
-        error.contains("SEEDBED_WORKER__SLOT") && error.contains("did you mean slots?"),
+        error.contains("SEEDBED_WORKER__SLOT;")
+            && error.contains("did you mean SEEDBED_WORKER__SLOTS?"),
         "{error}"
     );
     assert!(
@@ -186,6 +187,47 @@ fn commands_that_only_read_make_no_catalog() {
         is_untouched(seedbed.directory.path()),
         "something was created"
     );
+}
+
+#[test]
+fn a_store_that_was_never_listed_exits_with_2_and_is_named_with_others() {
+    let seedbed = Seedbed::new();
+    seedbed.write("stores.ndjson", "{\"store_id\": \"berlin\"}\n");
+    seedbed.run(&["local", "--stores", "stores.ndjson"]);
+    for arguments in [
+        &["snapshots", "--store", "nosuch"][..],
+        &["verify", "nosuch"],
+    ] {
+        let (code, output, error) = seedbed.run(arguments);
+        assert_eq!((code, output.as_str()), (2, ""), "{error}");
+        assert!(
+            error.contains("\"nosuch\"") && error.contains("\"berlin\""),
+            "{error}"
+        );
+    }
+    let (code, output, error) = seedbed.run(&["snapshots", "--store", "berlin"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(output.contains("no snapshots yet"), "{output}");
+}
+
+#[test]
+fn a_wrong_value_exits_with_2_whatever_the_command_and_is_named_with_its_source() {
+    let seedbed = Seedbed::new();
+    let settings = "[powersync]\nendpoint = \"http://127.0.0.1:1\"\n\n[worker]\nslots = 0\n";
+    seedbed.write("wrong.toml", settings);
+    for command in ["status", "snapshots", "gc", "local", "check", "serve"] {
+        let mut asked = seedbed.command(&[command, "--config", "wrong.toml"]);
+        let (code, _, error) = shown(asked.output().unwrap());
+        assert_eq!(code, 2, "{command}: {error}");
+        let said = "worker.slots is 0; with no slot, no job would ever start (set to 0 in wrong.toml, line 5)";
+        assert!(error.contains(said), "{command}: {error}");
+        let mut asked = seedbed.command(&[command]);
+        asked.env("SEEDBED_LOG__LEVEL", "loud");
+        let (code, _, error) = shown(asked.output().unwrap());
+        assert_eq!(code, 2, "{command}: {error}");
+        let said = "log.level = \"loud\" in the environment variable SEEDBED_LOG__LEVEL: ";
+        assert!(error.contains(said), "{command}: {error}");
+    }
 }
 
 #[test]

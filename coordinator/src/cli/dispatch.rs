@@ -22,7 +22,12 @@ use crate::settings::Settings;
 /// Runs one command; prints what went wrong as `error: …`, or for machines as JSON.
 pub fn main(cli: Cli) -> ExitCode {
     let json = cli.json;
-    let code = match execute(cli) {
+    let file = cli.config.clone();
+    let located = |error| match error {
+        CliError::Config(error) => settings::locate(file.as_deref(), error).into(),
+        error => error,
+    };
+    let code = match execute(cli).map_err(located) {
         Ok(code) => code,
         Err(error) => {
             let (message, code) = (chain(&error), error.exit_code());

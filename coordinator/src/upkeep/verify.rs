@@ -157,10 +157,10 @@ impl Verifier {
     ) -> Result<Vec<VerifiedFile>, VerifyError> {
         let no_snapshot = || VerifyError::NoSnapshot(store.to_owned());
         let store_id = StoreId::new(store).map_err(|_| no_snapshot())?;
-        let live = catalog
-            .live_snapshot(&store_id)
-            .await?
-            .ok_or_else(no_snapshot)?;
+        let Some(live) = catalog.live_snapshot(&store_id).await? else {
+            catalog.check_store(&store_id).await?;
+            return Err(no_snapshot());
+        };
         self.verify_snapshot(&live.manifest, snapshots).await
     }
 

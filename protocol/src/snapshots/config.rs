@@ -4,7 +4,8 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::{
     manifest::{Form, RenditionKind},
-    settings::list,
+    objects::{StorageError, check_url},
+    settings::{SettingsError, invalid, list},
 };
 
 /// `[snapshots]` of the settings, for the worker that writes and the coordinator that reads.
@@ -22,6 +23,22 @@ pub struct SnapshotsConfig {
     pub latest: bool,
     /// What happens to a snapshot with rows that no client can read.
     pub unreadable_rows: UnreadableRowsPolicy,
+}
+
+impl SnapshotsConfig {
+    /// Checks that the URL names a place.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] when it does not.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        match check_url(&self.url) {
+            Err(StorageError::Url { reason, .. }) => invalid(
+                "snapshots.url",
+                format!("is not a place for snapshots: {reason}"),
+            ),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What happens to a snapshot with rows that no client can read.
