@@ -263,9 +263,96 @@ fn the_printed_settings_are_a_settings_file() {
 }
 
 #[test]
+fn init_writes_settings_that_work_and_replaces_none() {
+    let seedbed = Seedbed::new();
+    let arguments = [
+        "init",
+        "--config",
+        "new.toml",
+        "--endpoint",
+        "http://127.0.0.1:1",
+        "--source",
+        "postgres://reader@db/app",
+        "--query",
+        "SELECT id AS \"store_id\" FROM stores",
+        "--kid",
+        "seedbed",
+    ];
+    let (code, output, error) = seedbed.run(&arguments);
+    assert_eq!(code, 0, "{error}");
+    for said in [
+        "wrote new.toml",
+        "SEEDBED_TOKEN__SECRET",
+        "seedbed check --config new.toml",
+    ] {
+        assert!(output.contains(said), "{output}");
+    }
+    let (code, settings, error) = seedbed.run(&["config", "--json", "--config", "new.toml"]);
+    assert_eq!(code, 0, "{error}");
+    for said in [
+        "http://127.0.0.1:1",
+        "postgres://db/app",
+        "SELECT id AS",
+        "new.toml, line ",
+    ] {
+        assert!(settings.contains(said), "{settings}");
+    }
+    let (code, _, error) = seedbed.run(&arguments);
+    assert_eq!(code, 2, "{error}");
+    assert!(
+        error.contains("new.toml exists") && error.contains("--force"),
+        "{error}"
+    );
+    for (option, value, said) in [
+        (
+            "--source",
+            "postgres://me:hunter2@db/app",
+            "SEEDBED_SOURCE__URL",
+        ),
+        ("--endpoint", "nowhere", "powersync.endpoint"),
+        ("--algorithm", "HS1024", "token.algorithm"),
+    ] {
+        let (code, _, error) = seedbed.run(&["init", "--config", "other.toml", option, value]);
+        assert_eq!(code, 2, "{error}");
+        assert!(
+            error.contains(said) && !error.contains("hunter2"),
+            "{error}"
+        );
+        assert!(!seedbed.path("other.toml").exists(), "{option}");
+    }
+}
+
+#[test]
+fn the_schema_names_every_setting() {
+    let seedbed = Seedbed::new();
+    let (code, schema, _) = seedbed.run(&["schema"]);
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert_eq!(code, 0);
+    let format = &schema["properties"]["powersync"]["properties"]["format"];
+    assert_eq!(format["enum"], serde_json::json!(["auto", "ndjson"]));
+    for setting in seedbed_protocol::settings::known() {
+        let section = &schema["properties"][setting.section];
+        let section = section.get("items").unwrap_or(section);
+        assert!(
+            section["properties"][setting.name].is_object(),
+            "{setting:?}"
+        );
+    }
+}
+
+#[test]
 fn every_command_shows_an_example() {
     let seedbed = Seedbed::new();
-    for command in ["local", "status", "snapshots", "verify", "check", "config"] {
+    for command in [
+        "local",
+        "status",
+        "snapshots",
+        "verify",
+        "check",
+        "config",
+        "init",
+        "schema",
+    ] {
         let (code, help, _) = seedbed.run(&[command, "--help"]);
         assert_eq!(code, 0);
         assert!(help.contains("Example"), "{help}");

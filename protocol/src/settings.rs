@@ -21,7 +21,7 @@ mod value;
 pub use database::check_tls_files;
 pub use defaults::{DEFAULTS, SECTIONS};
 pub use error::{SettingsError, invalid};
-pub use known::{Kind, Known, known};
+pub use known::{Kind, Known, known, schema};
 pub use load::{Effective, effective, load, locate, locate_in, merge, warnings};
 pub use reference::reference;
 pub use secret::{Secret, optional_secret, without_secrets};

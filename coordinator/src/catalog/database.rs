@@ -8,6 +8,7 @@ mod migrations;
 mod open;
 mod session;
 mod sql;
+mod survey;
 
 pub use error::CatalogError;
 pub(super) use error::damaged;
@@ -19,3 +20,4 @@ pub(super) use sql::{
     AnyQuery, bind_all, count, cut_page, elapsed, list_of, millis, optional_count, parsed, pattern,
     printable, rows_of, sql, stored, time,
 };
+pub use survey::{Connections, Survey};

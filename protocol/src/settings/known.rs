@@ -6,6 +6,7 @@
 mod kind;
 mod layout;
 mod nearest;
+mod schema;
 
 use std::sync::LazyLock;
 
@@ -75,6 +76,11 @@ static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
 /// Returns every setting, in the order of the commented default. Sync parameters are not among them: the app names them.
 pub fn known() -> &'static [Known] {
     &KNOWN
+}
+
+/// Returns a JSON schema of the settings file.
+pub fn schema() -> serde_json::Value {
+    schema::schema_of(&sections(DEFAULTS))
 }
 
 /// Returns the setting of this full name; of a list of tables, as in `streams.stream`.
