@@ -38,6 +38,8 @@ export async function device(t, parent = tmpdir()) {
     },
     /** What there is but for the database itself and SQLite's files of it. */
     async leftovers() {
+      const files = async () => (await apps.at(-1).tell('files')).files.filter((name) => !name.startsWith('.'));
+      if (apps.at(-1)?.about.files) return (await files()).filter((name) => !/^app\.db(-journal|-wal|-wa0|-wa1)?$/.test(name)).sort();
       return (await readdir(directory)).filter((name) => !/^(app\.db(-wal|-shm)?|files)$/.test(name)).sort();
     }
   };
@@ -145,11 +147,30 @@ class App {
     return lines.sort();
   }
 
-  /** Connects to the service, and syncs: the number of operations that were downloaded. */
-  async sync() {
+  /** Connects to the service, and syncs: the number of operations that were downloaded from it. */
+  async sync(more = {}) {
     const before = await service.counters(STORE);
-    await this.tell('connect', { endpoint: setUp.endpoint, token: await service.token(STORE) });
+    await this.tell('connect', { endpoint: setUp.endpoint, token: await service.token(STORE), ...more });
     return (await service.counters(STORE)).operations - before.operations;
+  }
+
+  /** Where the SDK was sent since it connected, and why. */
+  async choices() {
+    return (await this.tell('choices')).choices;
+  }
+
+  /** Waits until a query has a row. */
+  async untilRow(sql) {
+    while ((await this.tell('query', { sql })).rows.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
+  /** Waits until it was sent somewhere for the last of these reasons: all of them, in order. */
+  async untilChoices(...expected) {
+    for (;;) {
+      const choices = await this.choices();
+      if (choices.at(-1) === expected.at(-1) && choices.length >= expected.length) return assert.deepEqual(choices, expected);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   /** Ends the process at once, as the system does with an app. */

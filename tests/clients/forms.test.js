@@ -7,7 +7,7 @@ import { seedbed } from './seedbed.js';
 import { STORE, renditions, service } from './service.js';
 
 for (const form of ['file', 'compact']) {
-  for (const encoding of ['identity', 'gzip']) {
+  for (const encoding of ['identity', 'gzip', 'zstd']) {
     test(`${form}/${encoding}: every row is there offline, and connecting downloads nothing`, async (t) => {
       const name = `${form}/${encoding}`;
       const only = { [name]: renditions[name], [`${form}/identity`]: renditions[`${form}/identity`] };
@@ -19,7 +19,8 @@ for (const form of ['file', 'compact']) {
       const outcome = await app.open({ url: server.url, form });
       assert.equal(outcome.outcome, 'installed', JSON.stringify(outcome));
       assert.equal(`${outcome.form}/${outcome.encoding}`, name);
-      assert.equal(outcome.bytes, renditions[name].length);
+      // A browser counts what it has unpacked.
+      assert.equal(outcome.bytes, renditions[app.about.decodes ? `${form}/identity` : name].length);
       assert.deepEqual(await phone.leftovers(), []);
       assert.equal(server.served[0].authorization, undefined, 'a signed URL takes no token');
 
@@ -106,6 +107,7 @@ test('of two launches at once one downloads, and both have every row', async (t)
   const server = await seedbed(t, { pace: 2 });
   const phone = await device(t);
   const apps = [await phone.app(), await phone.app()];
+  if (apps[0].about.single) return t.skip('one process has all tabs');
   const outcomes = await Promise.all(apps.map((app) => app.open({ url: server.url })));
   assert.deepEqual(outcomes.map(({ outcome }) => outcome).sort(), ['installed', 'kept']);
   for (const app of apps) assert.deepEqual(await app.rows(), await service.rows());

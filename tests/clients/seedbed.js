@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
+import { allowAll } from './powersync.js';
 import { renditions as healthy } from './service.js';
 
 /** Bytes that are written at a time. */
@@ -20,6 +21,7 @@ const PIECE = 16 * 1024;
  * @property {boolean} [transcoded] Something on the way unpacks what is compressed.
  * @property {number} [pace] Milliseconds between two pieces of 16 KiB.
  * @property {Record<string, Buffer>} [renditions]
+ * @property {import('./stream.js').Stream} [stream] What answers `/start` and `/sync/stream`.
  */
 
 /**
@@ -74,8 +76,12 @@ class Seedbed {
 
   serve(request, response) {
     const url = new URL(request.url, this.address);
+    // As for the browsers of an app that is elsewhere.
+    allowAll(response);
+    if (request.method === 'OPTIONS') return response.writeHead(204).end();
     if (url.pathname === '/database') this.answer(request, response, url.searchParams);
     else if (url.pathname.startsWith('/objects/')) this.send(request, response, url);
+    else if (this.stream) this.stream.serve(request, response, url);
     else response.writeHead(404).end();
   }
 
@@ -183,7 +189,7 @@ function flipped(bytes) {
 }
 
 /** The store that the claims of a bearer token name. */
-function storeOf(authorization) {
+export function storeOf(authorization) {
   const claims = authorization?.split('.')[1];
   return claims && JSON.parse(Buffer.from(claims, 'base64url')).store_id;
 }

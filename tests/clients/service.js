@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { orders, products } from './schema.js';
 
 /**
@@ -36,19 +36,24 @@ async function control(path) {
   return answer.json();
 }
 
-/** What the worker has made of the store, as a file and compact, and both with and without gzip. */
+/** What the worker has made of the store, as a file and compact, plain, in gzip and in zstd. */
 export const renditions = await makeRenditions();
 
 /** @returns what is served, by `FORM/ENCODING`, after a change of both databases. */
 export async function makeRenditions(change) {
   const { file, compact } = setUp.snapshots[STORE];
   const packed = await readFile(compact);
-  const all = { 'file/identity': await readFile(file), 'compact/identity': gunzipSync(packed), 'compact/gzip': packed };
-  if (change) {
-    for (const form of ['file', 'compact']) all[`${form}/identity`] = await edited(all[`${form}/identity`], change);
-    all['compact/gzip'] = gzipSync(all['compact/identity']);
+  const plain = { file: await readFile(file), compact: gunzipSync(packed) };
+  const all = {};
+  for (const form of ['file', 'compact']) {
+    const bytes = change ? await edited(plain[form], change) : plain[form];
+    all[`${form}/identity`] = bytes;
+    all[`${form}/gzip`] = gzipSync(bytes);
+    all[`${form}/zstd`] = zstdCompressSync(bytes);
   }
-  return { ...all, 'file/gzip': gzipSync(all['file/identity']) };
+  // The worker's own.
+  if (!change) all['compact/gzip'] = packed;
+  return all;
 }
 
 /** The bytes of a database after a change. */

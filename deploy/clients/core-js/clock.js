@@ -88,3 +88,22 @@ export function unlessAborted(work, signal) {
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted));
   });
 }
+
+/**
+ * Aborts when the app does, or after the `timeLimit`.
+ *
+ * @param {{ signal?: AbortSignal, timeLimit?: number }} source
+ */
+export function cancelling({ signal, timeLimit }) {
+  const controller = new AbortController();
+  const follow = () => controller.abort(new SeedbedError('cancelled', 'the launch was cancelled', { cause: signal?.reason }));
+  signal?.addEventListener('abort', follow);
+  if (signal?.aborted) follow();
+  const late = () => controller.abort(new SeedbedError('stalled', `it took longer than ${timeLimit} ms (timeout)`));
+  const timer = timeLimit === undefined ? undefined : setTimeout(late, timeLimit);
+  const end = () => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', follow);
+  };
+  return { signal: controller.signal, end };
+}

@@ -3,11 +3,14 @@
 export { Launch } from './launch.js';
 export { openAfter } from './open.js';
 export { SeedbedError } from './reasons.js';
+export { seededConnector } from './stream/connector.js';
 
 /**
  * @typedef {import('./source.js').SnapshotSource} SnapshotSource
  * @typedef {import('./source.js').Progress} Progress
  * @typedef {import('./source.js').Outcome} Outcome
+ * @typedef {import('./stream/connector.js').StreamSource} StreamSource
+ * @typedef {import('./stream/connector.js').Choice} Choice
  * @typedef {import('./reasons.js').Reason} Reason
  * @typedef {import('./reasons.js').Kept} Kept
  * @typedef {import('./platform.js').Platform} Platform

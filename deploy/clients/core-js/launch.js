@@ -3,19 +3,19 @@
  * a process leaves that is killed in it.
  */
 
-import { pause, reasonOf } from './clock.js';
+import { cancelling, pause, reasonOf } from './clock.js';
 import { finish } from './database/finish.js';
 import { inspect, install, isSameStore, service } from './database/inspect.js';
 import { takeLock } from './database/lock.js';
-import { Paths, removeLeftovers } from './platform.js';
+import { Paths, removeDatabase, removeLeftovers } from './platform.js';
 import { SeedbedError, asSeedbedError } from './reasons.js';
 import { Note } from './snapshot/note.js';
 import { Staging } from './snapshot/stage.js';
 import { Course, SILENCE_LIMIT } from './source.js';
 
 /** Pauses of `wait`: the first is a sixth of the silence limit, 5 seconds; the longest twice the limit, a minute. */
-const FIRST = 1 / 6;
-const LONGEST = 2;
+export const FIRST = 1 / 6;
+export const LONGEST = 2;
 
 /** One launch. */
 export class Launch {
@@ -43,7 +43,7 @@ export class Launch {
    * @throws {SeedbedError} As `whenUnavailable` says; if it is another store's; if cancelled.
    */
   async run() {
-    const cancel = this.cancelling();
+    const cancel = cancelling(this.source);
     try {
       const { kept } = await this.inspect();
       // In use for a moment: another launch is about to replace it.
@@ -150,14 +150,11 @@ export class Launch {
    * @returns {Promise<undefined>}
    */
   async attempt(signal) {
-    if (this.platform.encrypted) {
-      throw new SeedbedError('encrypted', "the app's database has a key, and a snapshot would lie on the disk in plain text");
-    }
     const note = await Note.read(this.platform.files, this.paths);
     const staging = new Staging({ ...this, note, signal });
     const rendition = await staging.run();
     this.outcome.form = rendition.form;
-    this.outcome.encoding = rendition.encoding;
+    this.outcome.encoding = staging.encoding ?? rendition.encoding;
     this.course.enter('finishing');
     try {
       await finish(this.platform, this.paths.staged, { rendition, record: this.record, prepare: this.source.prepare });
@@ -172,24 +169,10 @@ export class Launch {
       await removeLeftovers(this.platform.files, this.paths);
       return this.keep(kept);
     }
+    // What its virtual file system has left of it.
+    await removeDatabase(this.platform.files, this.paths.staged);
     await note.remove();
     this.outcome.outcome = 'installed';
     return undefined;
-  }
-
-  /** Aborts when the app does, or after `timeLimit`. */
-  cancelling() {
-    const controller = new AbortController();
-    const { signal, timeLimit } = this.source;
-    const follow = () => controller.abort(new SeedbedError('cancelled', 'the launch was cancelled', { cause: signal?.reason }));
-    signal?.addEventListener('abort', follow);
-    if (signal?.aborted) follow();
-    const late = () => controller.abort(new SeedbedError('stalled', `it took longer than ${timeLimit} ms (timeout)`));
-    const timer = timeLimit === undefined ? undefined : setTimeout(late, timeLimit);
-    const end = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', follow);
-    };
-    return { signal: controller.signal, end };
   }
 }

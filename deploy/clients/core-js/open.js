@@ -1,16 +1,17 @@
 /** From a launch to a database that the app can use. Rules 9 and 10 of CONTRACT.md. */
 
 import { Launch } from './launch.js';
+import { StreamLaunch } from './stream/launch.js';
 import { removeDatabase } from './platform.js';
 import { writeRecord } from './database/finish.js';
+import { RECORD_KEY } from './database/inspect.js';
 import { report } from './report.js';
 import { SeedbedError, messageOf } from './reasons.js';
 
 /**
  * What is needed of the SDK's database object.
  *
- * @typedef {object} Database
- * @property {(sql: string, parameters?: any[]) => Promise<unknown>} execute
+ * @typedef {import('./stream/launch.js').StreamDatabase} Database
  */
 
 /**
@@ -25,6 +26,8 @@ import { SeedbedError, messageOf } from './reasons.js';
  * @returns {Promise<D>}
  */
 export async function openAfter(platform, database, source, open, warn) {
+  // Any other form would lie on the disk in plain text.
+  if (source.form === 'stream' || platform.encrypted) return openStreamed(platform, database, source, open, warn);
   const launch = new Launch(platform, database, source);
   const { outcome } = launch;
   try {
@@ -46,8 +49,7 @@ export async function openAfter(platform, database, source, open, warn) {
       outcome.reason = failure.code;
       db = await open();
     }
-    await db.execute(INSERT_CLIENT_ID);
-    await writeRecord({ query: (sql, parameters) => /** @type {any} */ (db.execute(sql, parameters)) }, launch.record);
+    await claim(db, launch.record);
     if (failure) warn(db, failure);
     return db;
   } finally {
@@ -55,6 +57,54 @@ export async function openAfter(platform, database, source, open, warn) {
     source.onOutcome?.(outcome);
     void report(platform, source, outcome);
   }
+}
+
+/**
+ * Opens the database, and has the SDK take its first sync from Seedbed, before the app gets it.
+ *
+ * @template {Database} D
+ * @param {import('./platform.js').Platform} platform
+ * @param {string} database
+ * @param {import('./source.js').SnapshotSource} source
+ * @param {() => Promise<D>} open
+ * @param {(db: D, error: SeedbedError) => void} warn
+ * @returns {Promise<D>}
+ */
+async function openStreamed(platform, database, source, open, warn) {
+  const launch = new StreamLaunch(platform, database, source);
+  const { outcome } = launch;
+  /** @type {D | undefined} */
+  let db;
+  try {
+    const { kept } = await launch.inspect();
+    db = await open();
+    // What there is may be the beginning of another store's.
+    if (!kept) await db.execute('DELETE FROM ps_kv WHERE key = ?', [RECORD_KEY]);
+    await claim(db, launch.record);
+    if (kept) launch.keep(kept);
+    const failure = kept ? undefined : await launch.fill(db);
+    if (failure) warn(db, failure);
+    return db;
+  } catch (error) {
+    outcome.outcome = 'failed';
+    if (error instanceof SeedbedError) outcome.reason = error.code;
+    await db?.close();
+    throw error;
+  } finally {
+    source.onOutcome?.(outcome);
+    void report(platform, source, outcome);
+  }
+}
+
+/**
+ * Says whose database it is, and that it is a client of its own.
+ *
+ * @param {Database} db
+ * @param {import('./database/inspect.js').Record} record
+ */
+async function claim(db, record) {
+  await db.execute(INSERT_CLIENT_ID);
+  await writeRecord({ query: (sql, parameters) => /** @type {any} */ (db.execute(sql, parameters)) }, record);
 }
 
 /**

@@ -13,6 +13,12 @@
  *   SDK uses in this app, with PowerSync's core extension and the app's key. It waits for no lock.
  * @property {typeof globalThis.fetch} fetch With streams, unless `chunk` is set.
  * @property {number} [chunk] Bytes to ask for at a time, where `fetch` has no streams.
+ * @property {boolean} [decodes] Whether `fetch` unpacks what an answer calls gzip, and cannot be told not to: a browser's.
+ * @property {(path: string, signal: AbortSignal) => Promise<import('./database/lock.js').Lock>} [lock] Takes the launch lock, where
+ *   SQLite's own do not serve.
+ * @property {(path: string, work: () => Promise<import('./reasons.js').Kept | undefined>) =>
+ *   Promise<import('./reasons.js').Kept | undefined>} [alone] Does it while nothing has the database open, or says `in_use`, where
+ *   SQLite's own locks do not serve.
  * @property {Encoding[]} encodings What it can unpack, best first; `identity` is always among them.
  * @property {boolean} [encrypted] Whether the app opens its database with a key.
  * @property {() => string} schema The app's schema as JSON, as the SDK gives it to `powersync_replace_schema`.
@@ -33,8 +39,10 @@
  *   size, or 0: then what is there goes.
  * @property {(path: string) => Promise<string>} sha256 Hexadecimal.
  * @property {(encoding: Encoding, from: string, to: string, limit: number, onBytes: (bytes: number) => void,
- *   signal: AbortSignal) => Promise<void>} unpack Writes a new file `to`, and brings it to the disk. Fails beyond `limit`
- *   bytes.
+ *   signal: AbortSignal, more?: (at: number) => Promise<number>) => Promise<void>} unpack Writes a new file `to`, and brings it
+ *   to the disk. Fails beyond `limit` bytes. `more`, where the platform `follows`: waits until there are bytes beyond those
+ *   that have been read, and says how many there are; no more come if it says the same.
+ * @property {boolean} [follows] Whether `unpack` can read a file that still grows.
  * @property {(path: string) => Promise<void>} sync Brings a file to the disk.
  * @property {(path: string) => Promise<number | undefined>} free Bytes that are free for `path`; undefined if the platform
  *   does not say.
@@ -83,6 +91,9 @@ export class Paths {
   }
 }
 
+/** What SQLite, and its virtual file systems in browsers, keep beside a database. */
+const COMPANIONS = ['-wal', '-shm', '-journal', '-wa0', '-wa1'];
+
 /**
  * Removes a database with SQLite's other files.
  *
@@ -101,7 +112,7 @@ export async function removeDatabase(files, database) {
  * @param {string} database
  */
 export async function removeCompanions(files, database) {
-  for (const suffix of ['-wal', '-shm', '-journal']) await files.remove(database + suffix);
+  for (const suffix of COMPANIONS) await files.remove(database + suffix);
 }
 
 /**

@@ -6,7 +6,9 @@
  * @property {string} storeId The store whose snapshot is wanted.
  * @property {() => Promise<string>} getToken The user's token, which must allow the store. Not asked for when the database
  *   is kept.
- * @property {'file' | 'compact'} [form] `file` by default. `compact` is a fraction of the bytes; the device finishes it.
+ * @property {'file' | 'compact' | 'stream'} [form] `file` by default. `compact` is a fraction of the bytes; the device finishes it.
+ *   `stream` is a first sync from Seedbed by the SDK's own connection, and the form of a database with a key, whatever is asked for.
+ * @property {(db: any) => unknown} [subscribe] Subscribes to the streams that the snapshot has, beyond the default ones: `stream` only.
  * @property {'sync' | 'wait' | 'fail'} [whenUnavailable] What to do without a snapshot: open an empty database, so that
  *   `connect` does the normal initial sync (default); keep trying; or throw a `SeedbedError`.
  * @property {(progress: Progress) => void} [onProgress]
@@ -29,7 +31,7 @@
 /**
  * @typedef {object} Progress
  * @property {'waiting' | 'downloading' | 'unpacking' | 'finishing'} stage
- * @property {number} bytes
+ * @property {number} bytes In the form `stream`, operations.
  * @property {number | undefined} total
  */
 
@@ -37,7 +39,7 @@
  * @typedef {object} Outcome
  * @property {'kept' | 'installed' | 'sync' | 'failed'} outcome
  * @property {import('./reasons.js').Kept | import('./reasons.js').Reason | undefined} reason
- * @property {'file' | 'compact' | undefined} form
+ * @property {'file' | 'compact' | 'stream' | undefined} form
  * @property {import('./platform.js').Encoding | undefined} encoding
  * @property {number} bytes That came over the network.
  * @property {number} resumes

@@ -5,7 +5,17 @@ import { createReadStream } from 'node:fs';
 import { link, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
+import * as zlib from 'node:zlib';
+
+/**
+ * What can be unpacked, by its encoding: Zstandard from Node.js 22.15 on.
+ *
+ * @type {Partial<Record<import('seedbed-client-core').Encoding, () => import('node:stream').Transform>>}
+ */
+const decoders = { gzip: () => zlib.createGunzip(), ...(zlib.createZstdDecompress && { zstd: () => zlib.createZstdDecompress() }) };
+
+/** The better one first. @type {import('seedbed-client-core').Encoding[]} */
+export const encodings = [...(decoders.zstd ? [/** @type {const} */ ('zstd')] : []), 'gzip', 'identity'];
 
 /** @type {import('seedbed-client-core').Files} */
 export const nodeFiles = {
@@ -68,8 +78,9 @@ export const nodeFiles = {
     await pipeline(createReadStream(path), hash);
     return hash.digest('hex');
   },
-  unpack: async (encoding, from, to, limit, onBytes, signal) => {
-    if (encoding !== 'gzip') throw new Error(`${encoding} cannot be unpacked here`);
+  unpack: async (encoding, from, to, limit, onBytes, signal, more) => {
+    const decoder = decoders[encoding];
+    if (!decoder) throw new Error(`${encoding} cannot be unpacked here`);
     let there = 0;
     const counted = async function* (/** @type {AsyncIterable<Uint8Array>} */ chunks) {
       for await (const chunk of chunks) {
@@ -80,8 +91,10 @@ export const nodeFiles = {
       }
     };
     const target = await open(to, 'wx');
-    await pipeline(createReadStream(from), createGunzip(), counted, target.createWriteStream({ flush: true }), { signal });
+    const source = more ? growing(from, more) : createReadStream(from);
+    await pipeline(source, decoder(), counted, target.createWriteStream({ flush: true }), { signal });
   },
+  follows: true,
   sync: async (path) => {
     const file = await open(path, 'r+');
     try {
@@ -96,6 +109,32 @@ export const nodeFiles = {
   },
   closeFirst: process.platform === 'win32'
 };
+
+/** Bytes that are read of a growing file at a time. */
+const PIECE = 64 * 1024;
+
+/**
+ * A file's bytes as they come. It may not be there before its first.
+ *
+ * @param {string} path
+ * @param {(at: number) => Promise<number>} more
+ */
+async function* growing(path, more) {
+  let at = 0;
+  let size = await more(at);
+  const file = await open(path);
+  try {
+    while (size > at) {
+      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(PIECE), 0, Math.min(PIECE, size - at), at);
+      if (bytesRead === 0) throw new Error('the file has become shorter');
+      at += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+      if (at === size) size = await more(at);
+    }
+  } finally {
+    await file.close();
+  }
+}
 
 /**
  * Brings a new name to the disk, where directories can be opened.

@@ -3,12 +3,12 @@
 import { join, resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LogLevels, PowerSyncDatabase } from '@powersync/node';
-import { SeedbedError, openAfter } from 'seedbed-client-core';
-import { nodeFiles } from './files.js';
+import { SeedbedError, openAfter, seededConnector } from 'seedbed-client-core';
+import { encodings, nodeFiles } from './files.js';
 import { fetchStored } from './request.js';
 import { SqliteThread } from './sqlite.js';
 
-export { SeedbedError };
+export { SeedbedError, seededConnector };
 
 /**
  * @typedef {import('@powersync/node').NodePowerSyncDatabaseOptions & {
@@ -20,7 +20,7 @@ export { SeedbedError };
 /** @typedef {import('seedbed-client-core').SnapshotSource} SnapshotSource */
 
 /** Also in package.json: a test compares them. */
-const VERSION = '0.2.0';
+const VERSION = '0.3.0';
 
 /**
  * Opens the database, after installing the store's snapshot if there is none yet, or one that never completed a sync and
@@ -44,7 +44,7 @@ export async function openSeeded(options, source) {
     files: nodeFiles,
     openSqlite: (path) => sqlite.open(path),
     fetch: fetchStored,
-    encodings: ['gzip', 'identity'],
+    encodings,
     // The SDK's way to set a key. Whatever else it does, no row is written in plain text then.
     encrypted: options.database.initializeConnection !== undefined,
     schema: () => JSON.stringify(options.schema.toJSON())

@@ -16,7 +16,7 @@ import type { DatabaseOptions, Unpacking } from './options.ts';
 import { fetchWhole } from './request.ts';
 import { unpackWith, type Gunzip } from './unpack.ts';
 
-export { SeedbedError } from 'seedbed-client-core';
+export { SeedbedError, seededConnector } from 'seedbed-client-core';
 export type { DatabaseOptions, SnapshotSource };
 
 /** What is used of `@dr.pogodin/react-native-fs` 2.40. */

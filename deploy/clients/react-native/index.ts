@@ -11,7 +11,7 @@ import { expoFiles, pathOf } from './expo.ts';
 import { openWith } from './open.ts';
 import type { DatabaseOptions, Unpacking } from './options.ts';
 
-export { SeedbedError } from 'seedbed-client-core';
+export { SeedbedError, seededConnector } from 'seedbed-client-core';
 export type { DatabaseOptions, SnapshotSource };
 
 /**

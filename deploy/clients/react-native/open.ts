@@ -6,7 +6,7 @@ import { openBare, pathOfDatabase } from './location.ts';
 import type { DatabaseOptions, Unpacking } from './options.ts';
 
 /** Also in package.json: a test compares them. */
-const VERSION = '0.2.0';
+const VERSION = '0.3.0';
 
 /** What Expo's modules, or others, bring. */
 export interface Parts {

@@ -1,90 +1,21 @@
-/** What the drivers in JavaScript have in common: commands on standard input, answers on standard output, a line each. */
+/** The drivers' side of the pipe: commands on standard input, answers on standard output, a line each. */
 
 import { createInterface } from 'node:readline';
-import { orders, products } from '../schema.js';
+import { app } from './commands.js';
 
-/** The app's schema, by the classes of a platform's SDK. */
-export function schemaOf({ Schema, Table, column }) {
-  const table = (columns, options) => new Table(Object.fromEntries(columns.map(([name, type]) => [name, column[type]])), options);
-  return new Schema({
-    products: table(products),
-    orders: table(orders),
-    drafts: table([['text', 'text']], { localOnly: true })
-  });
-}
+export { logger, schemaOf } from './commands.js';
 
-/** Seen when a test fails. */
-export const logger = { log: ({ level, message, error }) => level >= 40 && console.error(message, `${error ?? ''}`) };
+export const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
-
-/**
- * Answers commands until there are no more.
- *
- * @param {object} about What `hello` says.
- * @param {(directory: string, source: object) => Promise<any>} open Opens `app.db` in the directory by the package.
- */
-export function run(about, open) {
-  let db;
-  let launch;
-  let subscription;
-
-  const commands = {
-    hello: async () => about,
-
-    async open({ directory, token, progress, ...source }) {
-      launch = new AbortController();
-      let outcome;
-      const whole = {
-        ...source,
-        getToken: async () => token,
-        signal: launch.signal,
-        onProgress: progress ? (now) => say({ progress: now }) : undefined,
-        onOutcome: (it) => (outcome = it)
-      };
-      db = await open(directory, whole).catch((error) => {
-        error.outcome = outcome;
-        throw error;
-      });
-      return { outcome };
-    },
-
-    cancel: async () => launch.abort(),
-
-    query: async ({ sql, parameters = [] }) => ({ rows: await db.getAll(sql, parameters) }),
-
-    execute: async ({ sql, parameters = [] }) => {
-      await db.execute(sql, parameters);
-    },
-
-    status: async () => ({ hasSynced: db.currentStatus.hasSynced === true }),
-
-    async connect({ endpoint, token }) {
-      const before = db.currentStatus.lastSyncedAt?.getTime() ?? 0;
-      subscription = await db.syncStream('orders_by_status', { status: 'open' }).subscribe();
-      await db.connect({ fetchCredentials: async () => ({ endpoint, token }), uploadData: async () => {} });
-      await db.waitForStatus(({ lastSyncedAt }) => (lastSyncedAt?.getTime() ?? 0) > before);
-    },
-
-    clear: async ({ soft }) => db.disconnectAndClear({ clearLocal: true, soft }),
-
-    async close() {
-      subscription?.unsubscribe();
-      subscription = undefined;
-      await db.close();
-      db = undefined;
-    }
-  };
-
+/** Answers commands until there are no more. */
+export function answer(command) {
   // Not one after the other: `cancel` comes while `open` is at work.
   const lines = createInterface({ input: process.stdin });
-  lines.on('line', async (line) => {
-    const { id, do: what, ...rest } = JSON.parse(line);
-    try {
-      say({ id, ok: true, ...(await commands[what](rest)) });
-    } catch (error) {
-      say({ id, ok: false, code: error.code ?? null, message: String(error.message ?? error), outcome: error.outcome });
-    }
-  });
+  lines.on('line', async (line) => say(await command(JSON.parse(line))));
   lines.on('close', () => process.exit());
+}
+
+/** An app in this process, as `app` has it. */
+export function run(about, open, seededConnector) {
+  answer(app(about, open, seededConnector, say));
 }

@@ -16,7 +16,7 @@ globalThis.XMLHttpRequest = XMLHttpRequest;
 const sdk = await import('@powersync/react-native');
 const { Gunzip } = await import('fflate');
 const fs = await import('../react-native/react-native-fs.js');
-const { openSeeded } = await import(`../../../deploy/clients/react-native/${kind === 'bare' ? 'bare' : 'index'}.ts`);
+const { openSeeded, seededConnector } = await import(`../../../deploy/clients/react-native/${kind === 'bare' ? 'bare' : 'index'}.ts`);
 
 const schema = schemaOf(sdk);
 // As with `expo/fetch`, which the SDK looks for by `require`.
@@ -35,4 +35,4 @@ run(about, (directory, { location, former, ...source }) => {
   const whole = { ...source, gunzip: Gunzip, ...(kind === 'bare' ? { fs } : {}) };
   if (former) return openSeeded(schema, 'app.db', whole);
   return openSeeded({ schema, database: { dbFilename: 'app.db', dbLocation: location }, logger, remote }, whole);
-});
+}, seededConnector);

@@ -29,6 +29,11 @@ async fn a_package_for_node_goes_on_after_each_kill() {
     hold_to_the_contract(NODE, "kills.test.js", 4000).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_for_node_takes_the_first_sync_from_seedbed() {
+    hold_to_the_contract(NODE, "stream.test.js", 300).await;
+}
+
 /// The package for React Native with its real JavaScript, on stand-ins for what is native on a phone.
 const EXPO: &str = "drivers/react-native.js expo";
 
@@ -60,6 +65,11 @@ async fn a_package_for_react_native_never_replaces_what_only_the_device_has() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_for_react_native_goes_on_after_each_kill() {
     hold_to_the_contract(EXPO, "kills.test.js", 4000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_for_react_native_takes_the_first_sync_from_seedbed() {
+    hold_to_the_contract(EXPO, "stream.test.js", 300).await;
 }
 
 /// Runs a file of the suite with a package's driver, and a store of this many products.

@@ -57,10 +57,20 @@ export async function inspect(platform, database) {
  * @param {Paths} paths
  * @returns {Promise<import('../reasons.js').Kept | undefined>} Why it was kept; undefined if it was replaced.
  */
-export async function install({ files, openSqlite }, paths) {
+export async function install(platform, paths) {
+  const { files, openSqlite, alone } = platform;
   if ((await files.size(paths.database)) === undefined) {
     await removeCompanions(files, paths.database);
     return (await files.place(paths.staged, paths.database)) ? undefined : 'in_use';
+  }
+  if (alone) {
+    return alone(paths.database, async () => {
+      const { kept } = await inspect(platform, paths.database);
+      if (kept) return kept;
+      await removeCompanions(files, paths.database);
+      await files.replace(paths.staged, paths.database);
+      return undefined;
+    });
   }
   let connection;
   try {

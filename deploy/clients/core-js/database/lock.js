@@ -25,6 +25,7 @@ const AGAIN = 50;
  * @returns {Promise<Lock>}
  */
 export async function takeLock(platform, path, signal) {
+  if (platform.lock) return platform.lock(path, signal);
   for (;;) {
     const held = await tryToTake(platform, path);
     if (held) return held;

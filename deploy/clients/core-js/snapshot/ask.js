@@ -9,6 +9,8 @@ import { service } from '../database/inspect.js';
  * @typedef {object} Snapshot
  * @property {string} databaseUrl Signed: anyone who has it can download the snapshot until it expires.
  * @property {Rendition} rendition
+ * @property {import('../platform.js').Encoding} [packed] How the bytes come, where `fetch` unpacks them: they arrive as those of the
+ *   rendition without an encoding, and no range can be asked for.
  */
 
 /**
@@ -59,6 +61,18 @@ export async function ask(fetch, wanted, signal) {
   }
   if (!answer) throw new Error('there is always a question');
   throw refusal(answer, body);
+}
+
+/**
+ * What arrives where `fetch` unpacks by itself.
+ *
+ * @param {Snapshot} snapshot
+ * @returns {Snapshot}
+ */
+export function decoded(snapshot) {
+  const { encoding, unpackedBytes: bytes, unpackedSha256: sha256 } = snapshot.rendition;
+  if (encoding === 'identity' || bytes === undefined || sha256 === undefined) return snapshot;
+  return { ...snapshot, packed: encoding, rendition: { ...snapshot.rendition, encoding: 'identity', bytes, sha256 } };
 }
 
 /**
@@ -118,7 +132,7 @@ function refusal(answer, body) {
  * @param {unknown} error
  * @returns {import('../reasons.js').Reason}
  */
-function reasonOf(status, error) {
+export function reasonOf(status, error) {
   switch (status) {
     case 202:
       return 'being_seeded';

@@ -10,10 +10,12 @@ import { SeedbedError, asSeedbedError } from '../reasons.js';
  * @property {string} part
  * @property {import('./ask.js').Rendition} rendition
  * @property {string} databaseUrl
+ * @property {import('../platform.js').Encoding} [packed] What `fetch` unpacks: nothing can be asked for but the whole.
  * @property {string | undefined} etag Of an earlier request for the same bytes.
  * @property {number} silenceLimit Milliseconds.
  * @property {AbortSignal} signal
- * @property {() => Promise<string>} renew A new URL of the same rendition; throws if there is another one now.
+ * @property {() => Promise<import('./ask.js').Snapshot>} renew A new URL of the same rendition; throws if there is another one now.
+ * @property {() => Promise<import('./ask.js').Snapshot | undefined>} plain The same bytes without an encoding, if they can be had.
  * @property {(etag: string) => Promise<void>} onEtag The bytes have this strong ETag.
  * @property {(bytes: number) => void} onBytes How many are there now.
  */
@@ -43,7 +45,7 @@ const REFUSED = 3;
  */
 export async function downloadAll(download) {
   const { platform, part, rendition, signal } = download;
-  let { databaseUrl, etag } = download;
+  let { databaseUrl, packed, etag } = download;
   let size = (await platform.files.size(part)) ?? 0;
   const received = { bytes: 0, resumes: 0 };
   // The most there ever was: a server without ranges starts anew each time, and that is no progress.
@@ -53,7 +55,8 @@ export async function downloadAll(download) {
   while (size < rendition.bytes) {
     if (signal.aborted) throw reasonOf(signal);
     if (interrupted) received.resumes++;
-    const end = await request(download, databaseUrl, { size, etag, chunk });
+    if (packed && size > 0) ({ databaseUrl, packed } = (await download.plain()) ?? { databaseUrl, packed });
+    const end = await request(download, databaseUrl, { size: packed ? 0 : size, etag, chunk });
     received.bytes += end.bytes;
     etag = end.etag ?? etag;
     size = (await platform.files.size(part)) ?? 0;
@@ -65,7 +68,7 @@ export async function downloadAll(download) {
       chunk = chunk && Math.min(2 * chunk, platform.chunk ?? chunk);
     } else if (end.refused) {
       if (++refused === REFUSED) throw new SeedbedError('expired', 'the URL of the snapshot is refused again and again');
-      databaseUrl = await download.renew();
+      ({ databaseUrl, packed } = await download.renew());
     } else {
       // Where an answer comes as a whole or not at all, a bad connection may still bring a smaller one.
       chunk = chunk && Math.max(SMALLEST, chunk / 4);

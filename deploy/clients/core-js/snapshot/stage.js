@@ -5,7 +5,8 @@ import { FINISH, FINISHES } from '../database/finishes.js';
 import { removeDatabase, removeLeftovers } from '../platform.js';
 import { SeedbedError, asSeedbedError } from '../reasons.js';
 import { SILENCE_LIMIT, WAIT_LIMIT } from '../source.js';
-import { ask } from './ask.js';
+import { UnpackedAhead } from './ahead.js';
+import { ask, decoded } from './ask.js';
 import { downloadAll } from './download.js';
 
 /**
@@ -38,6 +39,8 @@ export class Staging {
     this.signal = signal;
     /** @type {import('../platform.js').Encoding[]} */
     this.encodings = platform.encodings;
+    /** How the bytes have come. */
+    this.encoding = /** @type {import('../platform.js').Encoding | undefined} */ (undefined);
   }
 
   /**
@@ -59,8 +62,8 @@ export class Staging {
       }
       const resumed = (await platform.files.size(paths.part)) ?? 0;
       try {
-        await this.download(snapshot);
-        await this.unpack(rendition);
+        const ahead = await this.download(snapshot);
+        await this.unpack(rendition, ahead);
         return rendition;
       } catch (error) {
         const { code } = asSeedbedError(error, 'cut', 'the download failed');
@@ -69,7 +72,7 @@ export class Staging {
           note.forget();
         }
         // A machine that lost its power may have kept the size of a file and not its bytes.
-        const damaged = ['corrupt', 'cut'].includes(code) && rendition.encoding !== 'identity';
+        const damaged = ['corrupt', 'cut'].includes(code) && (snapshot.packed ?? rendition.encoding) !== 'identity';
         // Libraries and proxies unpack what is called gzip, some in the middle of a range: the plain file has no such name.
         if (damaged && resumed === 0) this.encodings = ['identity'];
         const again = error instanceof Replaced || damaged || (code === 'corrupt' && resumed > 0);
@@ -110,7 +113,8 @@ export class Staging {
         core,
         finish: FINISH
       };
-      return await ask(platform.fetch, wanted, silence.signal);
+      const snapshot = await ask(platform.fetch, wanted, silence.signal);
+      return platform.decodes ? decoded(snapshot) : snapshot;
     } catch (error) {
       if (signal.aborted) throw reasonOf(signal);
       throw silence.stalled ? silence.signal.reason : error;
@@ -120,57 +124,114 @@ export class Staging {
   }
 
   /**
-   * DOWNLOADING: leaves the note, and a part that ends anywhere.
+   * DOWNLOADING: leaves the note, a part that ends anywhere, and perhaps a staged file that ends anywhere too.
    *
    * @param {import('./ask.js').Snapshot} snapshot
+   * @returns {Promise<UnpackedAhead | undefined>} What was unpacked meanwhile, where the platform can.
    */
-  async download({ rendition, databaseUrl }) {
+  async download({ rendition, databaseUrl, packed }) {
     const { platform, paths, source, course, note, signal } = this;
     const total = rendition.bytes;
     const there = (await platform.files.size(paths.part)) ?? 0;
     await this.needDisk(rendition, total - there);
     course.enter('downloading', there, total);
-    const received = await downloadAll({
-      platform,
-      part: paths.part,
-      rendition,
-      databaseUrl,
-      etag: note.etag,
-      silenceLimit: source.silenceLimit ?? SILENCE_LIMIT,
-      signal,
-      renew: async () => {
-        const renewed = await this.ask();
-        if (note.isOf(renewed.rendition, this.record)) return renewed.databaseUrl;
-        throw new Replaced('expired', 'there is another snapshot now');
-      },
-      onEtag: (etag) => note.setEtag(etag),
-      onBytes: (bytes) => course.progress(bytes, total)
-    });
-    course.outcome.bytes += received.bytes;
-    course.outcome.resumes += received.resumes;
+    const ahead = await UnpackedAhead.start(platform.files, paths, rendition, there);
+    try {
+      const received = await downloadAll({
+        platform,
+        part: paths.part,
+        rendition,
+        databaseUrl,
+        packed,
+        etag: note.etag,
+        silenceLimit: source.silenceLimit ?? SILENCE_LIMIT,
+        signal,
+        renew: async () => {
+          const renewed = await this.ask();
+          if (note.isOf(renewed.rendition, this.record)) return renewed;
+          throw new Replaced('expired', 'there is another snapshot now');
+        },
+        plain: () => this.askForPlain(),
+        onEtag: (etag) => note.setEtag(etag),
+        onBytes: (bytes) => {
+          ahead?.grow(bytes);
+          course.progress(bytes, total);
+        }
+      });
+      this.encoding = packed ?? rendition.encoding;
+      course.outcome.bytes += received.bytes;
+      course.outcome.resumes += received.resumes;
+      return ahead;
+    } catch (error) {
+      await ahead?.stop();
+      throw error;
+    }
+  }
+
+  /**
+   * The same bytes without an encoding, so that they can be gone on with. The same again, if there is no such rendition.
+   */
+  async askForPlain() {
+    const { encodings } = this;
+    this.encodings = ['identity'];
+    const plain = await this.ask().catch(() => undefined);
+    this.encodings = encodings;
+    return plain && !plain.packed && this.note.isOf(plain.rendition, this.record) ? plain : undefined;
   }
 
   /**
    * UNPACKING: leaves the part, and perhaps a staged file that is not whole.
    *
    * @param {import('./ask.js').Rendition} rendition
+   * @param {UnpackedAhead | undefined} ahead
    */
-  async unpack({ encoding, bytes, sha256, unpackedBytes, unpackedSha256 }) {
-    const { note, course, signal } = this;
+  async unpack(rendition, ahead) {
+    const { note } = this;
     const { files } = this.platform;
     const { part, staged } = this.paths;
+    const { encoding, sha256, unpackedBytes } = rendition;
     if ((await files.sha256(part)) !== sha256) {
+      await ahead?.stop();
       throw new SeedbedError('corrupt', 'the snapshot was altered on the way: its sha256 differs');
     }
-    await removeDatabase(files, staged);
     if (encoding === 'identity') {
+      await removeDatabase(files, staged);
       await files.sync(part);
       // Before the rename: a process that is killed in between has a part, which is checked and renamed again.
       await note.setStaged();
       await files.replace(part, staged);
       return;
     }
-    course.enter('unpacking', 0, unpackedBytes);
+    this.course.enter('unpacking', 0, unpackedBytes);
+    const whole = (await ahead?.done) && (await this.isWhole(rendition));
+    if (!whole) {
+      await this.unpackAll(rendition);
+      if (!(await this.isWhole(rendition))) throw new SeedbedError('corrupt', 'the unpacked snapshot is not what the answer says');
+    }
+    await note.setStaged();
+    await files.remove(part);
+  }
+
+  /**
+   * Whether the staged file is what the answer says, as far as it says something.
+   *
+   * @param {import('./ask.js').Rendition} rendition
+   */
+  async isWhole({ unpackedBytes, unpackedSha256 }) {
+    const { files } = this.platform;
+    const { staged } = this.paths;
+    return (
+      (unpackedBytes === undefined || (await files.size(staged)) === unpackedBytes) &&
+      (unpackedSha256 === undefined || (await files.sha256(staged)) === unpackedSha256)
+    );
+  }
+
+  /** @param {import('./ask.js').Rendition} rendition */
+  async unpackAll({ encoding, bytes, unpackedBytes }) {
+    const { course, signal } = this;
+    const { files } = this.platform;
+    const { part, staged } = this.paths;
+    await removeDatabase(files, staged);
     const limit = unpackedBytes ?? 100 * bytes;
     try {
       await files.unpack(encoding, part, staged, limit, (there) => course.progress(there, unpackedBytes), signal);
@@ -178,12 +239,6 @@ export class Staging {
       if (signal.aborted) throw reasonOf(signal);
       throw asSeedbedError(error, 'corrupt', 'the snapshot cannot be unpacked');
     }
-    const right =
-      (unpackedBytes === undefined || (await files.size(staged)) === unpackedBytes) &&
-      (unpackedSha256 === undefined || (await files.sha256(staged)) === unpackedSha256);
-    if (!right) throw new SeedbedError('corrupt', 'the unpacked snapshot is not what the answer says');
-    await note.setStaged();
-    await files.remove(part);
   }
 
   /**

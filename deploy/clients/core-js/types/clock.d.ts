@@ -22,6 +22,18 @@ export function reasonOf(signal: AbortSignal): SeedbedError;
  */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T>;
 /**
+ * Aborts when the app does, or after the `timeLimit`.
+ *
+ * @param {{ signal?: AbortSignal, timeLimit?: number }} source
+ */
+export function cancelling({ signal, timeLimit }: {
+    signal?: AbortSignal;
+    timeLimit?: number;
+}): {
+    signal: AbortSignal;
+    end: () => void;
+};
+/**
  * A signal that follows another one, and is aborted by itself when nothing happens for a while.
  */
 export class Silence {

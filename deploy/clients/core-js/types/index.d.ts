@@ -1,9 +1,12 @@
 export { Launch } from "./launch.js";
 export { openAfter } from "./open.js";
 export { SeedbedError } from "./reasons.js";
+export { seededConnector } from "./stream/connector.js";
 export type SnapshotSource = import("./source.js").SnapshotSource;
 export type Progress = import("./source.js").Progress;
 export type Outcome = import("./source.js").Outcome;
+export type StreamSource = import("./stream/connector.js").StreamSource;
+export type Choice = import("./stream/connector.js").Choice;
 export type Reason = import("./reasons.js").Reason;
 export type Kept = import("./reasons.js").Kept;
 export type Platform = import("./platform.js").Platform;

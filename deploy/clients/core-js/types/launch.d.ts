@@ -1,3 +1,6 @@
+/** Pauses of `wait`: the first is a sixth of the silence limit, 5 seconds; the longest twice the limit, a minute. */
+export const FIRST: number;
+export const LONGEST: 2;
 /** One launch. */
 export class Launch {
     /**
@@ -52,11 +55,6 @@ export class Launch {
      * @returns {Promise<undefined>}
      */
     attempt(signal: AbortSignal): Promise<undefined>;
-    /** Aborts when the app does, or after `timeLimit`. */
-    cancelling(): {
-        signal: AbortSignal;
-        end: () => void;
-    };
 }
 import { Paths } from './platform.js';
 import { Course } from './source.js';

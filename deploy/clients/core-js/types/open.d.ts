@@ -1,8 +1,7 @@
 /**
  * What is needed of the SDK's database object.
  *
- * @typedef {object} Database
- * @property {(sql: string, parameters?: any[]) => Promise<unknown>} execute
+ * @typedef {import('./stream/launch.js').StreamDatabase} Database
  */
 /**
  * Runs the launch, opens the database, and says what has come of it.
@@ -19,7 +18,5 @@ export function openAfter<D extends Database>(platform: import("./platform.js").
 /**
  * What is needed of the SDK's database object.
  */
-export type Database = {
-    execute: (sql: string, parameters?: any[]) => Promise<unknown>;
-};
+export type Database = import("./stream/launch.js").StreamDatabase;
 import { SeedbedError } from './reasons.js';

@@ -5,7 +5,9 @@
  * @property {string} storeId The store whose snapshot is wanted.
  * @property {() => Promise<string>} getToken The user's token, which must allow the store. Not asked for when the database
  *   is kept.
- * @property {'file' | 'compact'} [form] `file` by default. `compact` is a fraction of the bytes; the device finishes it.
+ * @property {'file' | 'compact' | 'stream'} [form] `file` by default. `compact` is a fraction of the bytes; the device finishes it.
+ *   `stream` is a first sync from Seedbed by the SDK's own connection, and the form of a database with a key, whatever is asked for.
+ * @property {(db: any) => unknown} [subscribe] Subscribes to the streams that the snapshot has, beyond the default ones: `stream` only.
  * @property {'sync' | 'wait' | 'fail'} [whenUnavailable] What to do without a snapshot: open an empty database, so that
  *   `connect` does the normal initial sync (default); keep trying; or throw a `SeedbedError`.
  * @property {(progress: Progress) => void} [onProgress]
@@ -27,14 +29,14 @@
 /**
  * @typedef {object} Progress
  * @property {'waiting' | 'downloading' | 'unpacking' | 'finishing'} stage
- * @property {number} bytes
+ * @property {number} bytes In the form `stream`, operations.
  * @property {number | undefined} total
  */
 /**
  * @typedef {object} Outcome
  * @property {'kept' | 'installed' | 'sync' | 'failed'} outcome
  * @property {import('./reasons.js').Kept | import('./reasons.js').Reason | undefined} reason
- * @property {'file' | 'compact' | undefined} form
+ * @property {'file' | 'compact' | 'stream' | undefined} form
  * @property {import('./platform.js').Encoding | undefined} encoding
  * @property {number} bytes That came over the network.
  * @property {number} resumes
@@ -84,8 +86,13 @@ export type SnapshotSource = {
     getToken: () => Promise<string>;
     /**
      * `file` by default. `compact` is a fraction of the bytes; the device finishes it.
+     * `stream` is a first sync from Seedbed by the SDK's own connection, and the form of a database with a key, whatever is asked for.
      */
-    form?: "compact" | "file" | undefined;
+    form?: "compact" | "file" | "stream" | undefined;
+    /**
+     * Subscribes to the streams that the snapshot has, beyond the default ones: `stream` only.
+     */
+    subscribe?: ((db: any) => unknown) | undefined;
     /**
      * What to do without a snapshot: open an empty database, so that
      * `connect` does the normal initial sync (default); keep trying; or throw a `SeedbedError`.
@@ -142,13 +149,16 @@ export type SnapshotSource = {
 };
 export type Progress = {
     stage: "waiting" | "downloading" | "unpacking" | "finishing";
+    /**
+     * In the form `stream`, operations.
+     */
     bytes: number;
     total: number | undefined;
 };
 export type Outcome = {
     outcome: "kept" | "installed" | "sync" | "failed";
     reason: import("./reasons.js").Kept | import("./reasons.js").Reason | undefined;
-    form: "file" | "compact" | undefined;
+    form: "file" | "compact" | "stream" | undefined;
     encoding: import("./platform.js").Encoding | undefined;
     /**
      * That came over the network.

@@ -11,7 +11,6 @@
  * @throws What the SDK throws, when it cannot open the database, with or without a snapshot.
  */
 export function openSeeded(options: DatabaseOptions, source: SnapshotSource): Promise<PowerSyncDatabase>;
-export { SeedbedError };
 /**
  * What `new PowerSyncDatabase(…)` takes, with the database as options. Each store and account needs a file of its own.
  */
@@ -21,3 +20,5 @@ export type DatabaseOptions = import("@powersync/node").NodePowerSyncDatabaseOpt
 export type SnapshotSource = import("seedbed-client-core").SnapshotSource;
 import { PowerSyncDatabase } from '@powersync/node';
 import { SeedbedError } from 'seedbed-client-core';
+import { seededConnector } from 'seedbed-client-core';
+export { SeedbedError, seededConnector };

@@ -13,7 +13,7 @@ export function inspect(platform: import("../platform.js").Platform, database: s
  * @param {Paths} paths
  * @returns {Promise<import('../reasons.js').Kept | undefined>} Why it was kept; undefined if it was replaced.
  */
-export function install({ files, openSqlite }: import("../platform.js").Platform, paths: Paths): Promise<import("../reasons.js").Kept | undefined>;
+export function install(platform: import("../platform.js").Platform, paths: Paths): Promise<import("../reasons.js").Kept | undefined>;
 /**
  * @param {Connection} connection
  * @returns {Promise<Inspection>}

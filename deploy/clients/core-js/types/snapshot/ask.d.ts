@@ -4,6 +4,8 @@
  * @typedef {object} Snapshot
  * @property {string} databaseUrl Signed: anyone who has it can download the snapshot until it expires.
  * @property {Rendition} rendition
+ * @property {import('../platform.js').Encoding} [packed] How the bytes come, where `fetch` unpacks them: they arrive as those of the
+ *   rendition without an encoding, and no range can be asked for.
  */
 /**
  * What identifies the bytes of a rendition, and what is needed to make a database of them. It is kept in the note.
@@ -41,6 +43,19 @@
  */
 export function ask(fetch: typeof globalThis.fetch, wanted: Wanted, signal: AbortSignal): Promise<Snapshot>;
 /**
+ * What arrives where `fetch` unpacks by itself.
+ *
+ * @param {Snapshot} snapshot
+ * @returns {Snapshot}
+ */
+export function decoded(snapshot: Snapshot): Snapshot;
+/**
+ * @param {number} status
+ * @param {unknown} error
+ * @returns {import('../reasons.js').Reason}
+ */
+export function reasonOf(status: number, error: unknown): import("../reasons.js").Reason;
+/**
  * Whether a version `1.2.3` is newer than another.
  *
  * @param {string} version
@@ -56,6 +71,11 @@ export type Snapshot = {
      */
     databaseUrl: string;
     rendition: Rendition;
+    /**
+     * How the bytes come, where `fetch` unpacks them: they arrive as those of the
+     * rendition without an encoding, and no range can be asked for.
+     */
+    packed?: import("../platform.js").Encoding | undefined;
 };
 /**
  * What identifies the bytes of a rendition, and what is needed to make a database of them. It is kept in the note.

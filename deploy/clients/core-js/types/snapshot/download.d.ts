@@ -28,6 +28,10 @@ export type Download = {
     rendition: import("./ask.js").Rendition;
     databaseUrl: string;
     /**
+     * What `fetch` unpacks: nothing can be asked for but the whole.
+     */
+    packed?: import("../platform.js").Encoding | undefined;
+    /**
      * Of an earlier request for the same bytes.
      */
     etag: string | undefined;
@@ -39,7 +43,11 @@ export type Download = {
     /**
      * A new URL of the same rendition; throws if there is another one now.
      */
-    renew: () => Promise<string>;
+    renew: () => Promise<import("./ask.js").Snapshot>;
+    /**
+     * The same bytes without an encoding, if they can be had.
+     */
+    plain: () => Promise<import("./ask.js").Snapshot | undefined>;
     /**
      * The bytes have this strong ETag.
      */
