@@ -37,9 +37,15 @@ fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error>
              \"warn,seedbed=debug\"{reason}"
         ))
     };
-    let is_unclear = |word: &&str| !word.contains(['=', '[']) && !is_level(word);
+    let is_unclear = |word: &&str| match word.split_once('=') {
+        _ if word.contains('[') => false,
+        Some((target, _)) => target.contains(char::is_whitespace),
+        None => !is_level(word),
+    };
     if let Some(word) = text.split(',').map(str::trim).find(is_unclear) {
-        return Err(wrong(format!(": {word:?} is no level")));
+        return Err(wrong(format!(
+            ": {word:?} is neither a level nor a target with one"
+        )));
     }
     match EnvFilter::try_new(&text) {
         Ok(_) => Ok(text),
