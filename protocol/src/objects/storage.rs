@@ -91,7 +91,7 @@ pub struct ObjectStorage {
 
 impl ObjectStorage {
     /// Opens what `url` names. A directory is made if it is missing; whether a bucket exists and can be used,
-    /// [`Self::check`] finds out. Credentials and endpoints come from the environment (`AWS_…`, `AZURE_…`,
+    /// [`Self::write_check_object`] finds out. Credentials and endpoints come from the environment (`AWS_…`, `AZURE_…`,
     /// `GOOGLE_…`) and the platform's usual chain.
     ///
     /// # Errors
