@@ -195,6 +195,7 @@ test("what is handed out is shown with its price", async () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   await page.goto(`${url}/#/costs`);
+  await page.reload();
   const row = rowOf("file/identity");
   await row.waitFor();
   assert.match((await row.innerText()).replace(/\s+/g, " "), /file\/identity 1 92 KiB 0\.00\d+ USD/);
