@@ -6,7 +6,7 @@
 //! modules is not measured. The ways take turns in one run, and each figure is the median of so many launches
 //! (`SEEDBED_BENCH_LAUNCHES`, 1 by default): bytes as they came over the link with headers, seconds, and CPU of the whole process.
 //! `SEEDBED_BENCH_SIZES=1000,100000,500000` sets the sizes, `SEEDBED_BENCH_WAYS=sync,compact` the ways (guide, sync, file, gzip,
-//! compact; the initial sync is always among them). `SEEDBED_BENCH_CPU=25` gives the device a quarter of a core,
+//! compact, stream; the initial sync is always among them). `SEEDBED_BENCH_CPU=25` gives the device a quarter of a core,
 //! by `cpulimit`, which Debian has.
 //!
 //! The packages are those of `tests/run.sh first_launch`; without them the benchmark says so and ends.
@@ -41,6 +41,9 @@ const ROUND_TRIP: Duration = Duration::from_millis(50);
 /// Longer than all launches take, in seconds.
 const TOKEN_LIFETIME: u64 = 6 * 3600;
 
+/// What Seedbed hands out.
+const RENDITIONS: &str = "file/identity,file/gzip,compact/gzip,stream-bson/zstd,stream-bson/gzip,stream/gzip";
+
 /// How an app gets its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Way {
@@ -54,15 +57,18 @@ enum Way {
     FileGzip,
     /// The package, which finishes the compact form.
     Compact,
+    /// The SDK's own first sync, from Seedbed.
+    Stream,
 }
 
 impl Way {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Guide,
         Self::Sync,
         Self::File,
         Self::FileGzip,
         Self::Compact,
+        Self::Stream,
     ];
 
     fn name(self) -> &'static str {
@@ -72,6 +78,7 @@ impl Way {
             Self::File => "file",
             Self::FileGzip => "file, gzip",
             Self::Compact => "compact",
+            Self::Stream => "stream",
         }
     }
 
@@ -90,6 +97,7 @@ impl Way {
             Self::Sync => "sync",
             Self::File | Self::FileGzip => "file",
             Self::Compact => "compact",
+            Self::Stream => "stream",
         }
     }
 }
@@ -118,7 +126,7 @@ async fn main() -> anyhow::Result<()> {
     let launches = numbers("SEEDBED_BENCH_LAUNCHES")?.map_or(1, |numbers| numbers[0]);
     let cpu = numbers("SEEDBED_BENCH_CPU")?.map(|numbers| numbers[0]);
     let wanted = std::env::var("SEEDBED_BENCH_WAYS")
-        .unwrap_or_else(|_| "guide,sync,file,gzip,compact".to_owned());
+        .unwrap_or_else(|_| "guide,sync,file,gzip,compact,stream".to_owned());
     let ways = Way::ALL.into_iter();
     let ways: Vec<_> = ways
         .filter(|way| *way == Way::Sync || wanted.split(',').any(|short| short == way.short()))
@@ -201,7 +209,7 @@ impl World {
     async fn start(stores: &[(String, u32)]) -> anyhow::Result<Self> {
         let service = StandIn::start(stores.iter().map(|(store, rows)| (&**store, *rows)));
         let access = service.access();
-        let all = seedbed(&access, stores, "file/identity,file/gzip,compact/gzip").await;
+        let all = seedbed(&access, stores, RENDITIONS).await;
         let plain = seedbed(&access, stores, "file/identity").await;
         Ok(Self {
             access,
@@ -223,7 +231,7 @@ impl World {
         let mut link = Link::new(BITS_PER_SECOND, ROUND_TRIP);
         let serving = match way {
             Way::Guide | Way::File => &self.plain,
-            Way::Sync | Way::FileGzip | Way::Compact => &self.all,
+            Way::Sync | Way::FileGzip | Way::Compact | Way::Stream => &self.all,
         };
         let endpoint = over(&mut link, &self.access.endpoint).await?;
         let seedbed = over(&mut link, &serving.url).await?;
