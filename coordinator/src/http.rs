@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   server ─┬─▶ download (/database, /snapshots/…) ─▶ auth: the app's JWT ─▶ catalog ─▶ a signed URL
+//!           ├─▶ first_sync (/start, /sync/stream) ─▶ auth: the app's JWT ─▶ the object itself, as PowerSync would say it
 //!           ├─▶ api (/api/…) ─▶ auth: the admin token ─▶ catalog, runs
 //!           ├─▶ dashboard (/, /assets/…), which asks /api/…
 //!           └─▶ probes (/healthz, /readyz, /metrics)
@@ -15,6 +16,7 @@ mod api;
 mod auth;
 mod dashboard;
 mod download;
+mod first_sync;
 mod json;
 mod probes;
 mod problem;

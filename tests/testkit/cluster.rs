@@ -279,6 +279,7 @@ pub fn manifest(job: &PendingJob, attempt: Attempt) -> Manifest {
             sha256: "00".to_owned(),
             unpacked: None,
             finish: None,
+            selection: None,
         }],
         store_id,
         download: Download::default(),

@@ -21,6 +21,6 @@ mod types;
 pub use self::state::DownloadError;
 pub(super) use self::{
     routes::routes,
-    state::Downloads,
+    state::{Downloads, is_older},
     types::{Encodings, Forms},
 };

@@ -151,6 +151,7 @@ impl Service {
             download: &settings.download,
             snapshots: &settings.snapshots,
             token: &settings.token,
+            powersync: &settings.powersync.endpoint,
         };
         let recorder = Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default());
         let reseeder = settings.sync.reseed_on_config_change.then(|| {

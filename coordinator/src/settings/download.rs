@@ -49,6 +49,13 @@ pub struct DownloadConfig {
     pub signing_secret: Option<Secret>,
     /// The endpoint of the object storage as clients reach it.
     pub store_endpoint: Option<Url>,
+    /// The PowerSync service as devices reach it.
+    pub service_endpoint: Option<Url>,
+    /// How many first syncs are sent at a time.
+    pub max_streams: usize,
+    /// How long a server answers by what it knows of a store's snapshot.
+    #[serde(deserialize_with = "duration")]
+    pub start_max_age: Duration,
     /// Snapshots that are older are not handed out.
     #[serde(default, deserialize_with = "optional_duration")]
     pub max_age: Option<Duration>,

@@ -17,11 +17,14 @@ pub enum Form {
     Compact,
     /// One checkpoint in PowerSync's own protocol, as NDJSON.
     Stream,
+    /// The same as BSON documents, which an SDK reads with less work.
+    #[serde(rename = "stream-bson")]
+    StreamBson,
 }
 
 impl Form {
     /// Every form, the plainest first.
-    pub const ALL: [Self; 3] = [Self::File, Self::Compact, Self::Stream];
+    pub const ALL: [Self; 4] = [Self::File, Self::Compact, Self::Stream, Self::StreamBson];
 
     /// Returns the name, as manifests and settings have it.
     pub fn name(self) -> &'static str {
@@ -29,6 +32,7 @@ impl Form {
             Self::File => "file",
             Self::Compact => "compact",
             Self::Stream => "stream",
+            Self::StreamBson => "stream-bson",
         }
     }
 
@@ -38,7 +42,13 @@ impl Form {
             // https://www.iana.org/assignments/media-types/application/vnd.sqlite3
             Self::File | Self::Compact => "application/vnd.sqlite3",
             Self::Stream => "application/x-ndjson",
+            Self::StreamBson => "application/vnd.powersync.bson-stream",
         }
+    }
+
+    /// Returns whether it is PowerSync's own protocol, in either format.
+    pub fn is_stream(self) -> bool {
+        matches!(self, Self::Stream | Self::StreamBson)
     }
 
     /// Returns whether it is [`Self::File`], which older manifests do not say.

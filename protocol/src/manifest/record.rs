@@ -140,6 +140,9 @@ pub struct Rendition {
     /// The version of the [`Finishing`](super::Finishing) that it needs before it can be used; `None` if it needs none.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "json_only")]
     pub finish: Option<u32>,
+    /// Of a stream: what a client has to ask for to be given it, see [`selection`](super::selection()).
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "json_only")]
+    pub selection: Option<String>,
 }
 
 impl Rendition {

@@ -53,6 +53,7 @@ impl SnapshotPart {
             Form::File => ".sqlite",
             Form::Compact => ".compact.sqlite",
             Form::Stream => ".ndjson",
+            Form::StreamBson => ".bson",
         };
         let encoding = match encoding {
             Encoding::Identity => "",

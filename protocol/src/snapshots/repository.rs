@@ -109,6 +109,7 @@ impl SnapshotRepository {
             sha256,
             unpacked: None,
             finish: None,
+            selection: None,
         })
     }
 

@@ -53,6 +53,7 @@ pub(crate) fn rendition() -> Rendition {
         sha256: "ab".repeat(32),
         unpacked: None,
         finish: None,
+        selection: None,
     }
 }
 

@@ -48,6 +48,7 @@ fn with_forms(manifest: &mut Manifest) {
         sha256: "ef".repeat(32),
         unpacked: Some(unpacked("01")),
         finish: Some(1),
+        selection: None,
     }];
 }
 

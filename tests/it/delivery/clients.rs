@@ -48,6 +48,13 @@ async fn the_node_client_falls_back_to_the_initial_sync_whatever_fails() {
     run_in_node(&seeded, &[], "refusals.test.js").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unmodified_sdk_takes_its_first_sync_from_seedbed_and_goes_on_at_the_service() {
+    let streams = "file/identity,stream/gzip,stream-bson/gzip";
+    let seeded = seed_with(&["fresh", "shared"], streams).await;
+    run_in_node(&seeded, &[], "first-sync.test.js").await;
+}
+
 #[tokio::test]
 async fn the_clients_have_no_type_errors() {
     for config in ["tsconfig.json", "tsconfig.react-native.json"] {
@@ -68,6 +75,10 @@ struct Seeded {
 }
 
 async fn seed(stores: &[&str]) -> Seeded {
+    seed_with(stores, "file/identity,compact/gzip").await
+}
+
+async fn seed_with(stores: &[&str], renditions: &str) -> Seeded {
     let service = PowerSync::builder().config(streams()).start().await;
     let service = Arc::new(service.expect("a port is free"));
     for store in stores {
@@ -76,6 +87,7 @@ async fn seed(stores: &[&str]) -> Seeded {
     let mut program = Program::new(&*service);
     // The user's token is one for both, as it is in an app.
     program.set("DOWNLOAD__SECRET", service.secret());
+    program.set("SNAPSHOTS__RENDITIONS", renditions);
     program.write("seedbed.toml", STREAM);
     program.write("stores.csv", format!("store_id\n{}\n", stores.join("\n")));
     let local = ["local", "--serve", "--stores", "stores.csv"];
@@ -87,6 +99,7 @@ async fn seed(stores: &[&str]) -> Seeded {
         "endpoint": service.endpoint(),
         "control": control.url,
         "database": format!("{}/database", serving.url),
+        "seedbed": serving.url,
         "snapshots": files(&program).await,
     });
     Seeded {

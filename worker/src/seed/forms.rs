@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use seedbed_protocol::manifest::{Checkpoint, Form};
+use seedbed_protocol::{
+    manifest::{self, Checkpoint, Form, Subscribed},
+    message::SeedJob,
+};
 
 use super::{
     error::SeedError,
@@ -15,6 +18,7 @@ use super::{
 };
 use crate::{
     oplog::Schema,
+    powersync::LineFormat,
     settings::WorkerSettings,
     snapshot::forms::{FormCheck, write_compact, write_stream},
 };
@@ -24,6 +28,9 @@ const COMPACT_FILE: &str = "compact.sqlite";
 
 /// The stream form.
 const STREAM_FILE: &str = "stream.ndjson";
+
+/// The same as BSON.
+const BSON_FILE: &str = "stream.bson";
 
 /// What a device makes of a form.
 const FINISHED_FILE: &str = "finished.sqlite";
@@ -39,7 +46,7 @@ impl Forms {
     pub(super) fn new(settings: &WorkerSettings) -> Self {
         let kinds = &settings.snapshots.renditions;
         let is_wanted = |form: &Form| kinds.iter().any(|kind| kind.form == *form);
-        let others = [Form::Compact, Form::Stream].into_iter();
+        let others = [Form::Compact, Form::Stream, Form::StreamBson].into_iter();
         Self {
             wanted: others.filter(is_wanted).collect(),
             sample: Sample::new(settings.verify.forms_every),
@@ -60,12 +67,14 @@ impl Forms {
         for &form in &self.wanted {
             let (step, name) = match form {
                 Form::Stream => ("stream", STREAM_FILE),
+                Form::StreamBson => ("stream", BSON_FILE),
                 _ => ("compact", COMPACT_FILE),
             };
             let target = directory.file(name);
             let (from, to, checkpoint) = (file.clone(), target.clone(), checkpoint.clone());
             let writing = blocking(move || match form {
-                Form::Stream => write_stream(&from, &checkpoint, &to),
+                Form::Stream => write_stream(&from, &checkpoint, LineFormat::Ndjson, &to),
+                Form::StreamBson => write_stream(&from, &checkpoint, LineFormat::Bson, &to),
                 _ => write_compact(&from, &to),
             });
             steps.run(step, writing).await?;
@@ -79,6 +88,16 @@ impl Forms {
         forms.insert(Form::File, file);
         Ok(forms)
     }
+}
+
+/// Returns what a client has to ask for to get what this job does.
+pub(super) fn selection(job: &SeedJob) -> String {
+    let subscriptions = job.subscriptions.iter().map(|subscription| Subscribed {
+        stream: &subscription.stream,
+        parameters: subscription.parameters.as_ref().map(|object| &object.0),
+        priority: subscription.priority,
+    });
+    manifest::selection(&job.parameters.0, job.default_streams, subscriptions)
 }
 
 /// Does with each form what a device does, in a database at `finished`, and compares the result with the file.

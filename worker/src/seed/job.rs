@@ -18,7 +18,7 @@ use super::{
     config_error::ConfigError,
     download::{Downloaded, Downloader},
     error::SeedError,
-    forms::Forms,
+    forms::{Forms, selection},
     steps::{Steps, blocking, try_step},
     workdir::{JobDirectory, WorkDirectory},
 };
@@ -371,7 +371,8 @@ impl<'a> Attempt<'a> {
             forms: Vec::new(),
             notes: Notes(file.notes),
         };
-        let upload = seeder.uploader.snapshot(&file.forms, manifest);
+        let selection = selection(job);
+        let upload = (seeder.uploader).snapshot(&file.forms, &selection, manifest);
         let manifest = try_step(&seeder.metrics, "upload", upload).await?;
         Ok(Seeded::Snapshot(Box::new(manifest)))
     }

@@ -109,16 +109,17 @@ impl Uploader {
         files.chain(latest).collect()
     }
 
-    /// Stores each rendition of the `forms`, each in its file, then the manifest that refers to them, then the copies below `latest/`. On
+    /// Stores each rendition of the `forms`, each in its file, streams for clients that ask for `selection`, then the manifest that refers to them, then the copies below `latest/`. On
     /// failure removes what was stored; no manifest refers to anything that may be left.
     pub(crate) async fn snapshot(
         &self,
         forms: &HashMap<Form, PathBuf>,
+        selection: &str,
         mut manifest: Manifest,
     ) -> Result<Manifest, StorageError> {
         let started = Instant::now();
         let name = SnapshotName::new(&manifest.store_id, manifest.job_id, manifest.attempt);
-        let stored = self.files_and_manifest(&name, forms, &mut manifest, started);
+        let stored = self.files_and_manifest(&name, (forms, selection), &mut manifest, started);
         if let Err(error) = stored.await {
             // Files without a manifest are of no use, and the next attempt needs the room. The manifest is removed
             // first: it may have been stored although no answer confirmed it.
@@ -141,7 +142,7 @@ impl Uploader {
     async fn files_and_manifest(
         &self,
         name: &SnapshotName,
-        forms: &HashMap<Form, PathBuf>,
+        (forms, selection): (&HashMap<Form, PathBuf>, &str),
         manifest: &mut Manifest,
         started: Instant,
     ) -> Result<(), StorageError> {
@@ -157,6 +158,7 @@ impl Uploader {
             }
             let mut rendition = self.repository.put(name, kind, file).await?;
             rendition.finish = (kind.form == Form::Compact).then(|| Finishing::current().version);
+            rendition.selection = kind.form.is_stream().then(|| selection.to_owned());
             if kind.encoding == Encoding::Identity {
                 let content = Hashed {
                     bytes: rendition.bytes,
@@ -166,7 +168,7 @@ impl Uploader {
             }
             match kind.form {
                 Form::File => manifest.renditions.push(rendition),
-                Form::Compact | Form::Stream => manifest.forms.push(rendition),
+                Form::Compact | Form::Stream | Form::StreamBson => manifest.forms.push(rendition),
             }
         }
         for renditions in [&mut manifest.renditions, &mut manifest.forms] {

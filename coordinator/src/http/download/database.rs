@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     http::{
-        auth::bearer,
+        auth::client_token,
         json::Json,
         problem::{Problem, ProblemBody},
         responses::{Failures, RateLimited},
@@ -63,7 +63,10 @@ pub(super) async fn database(
         encodings: query.encoding,
         core: core_version(query.core)?,
     };
-    downloads.clients.check(bearer(&headers), &store_id).await?;
+    downloads
+        .clients
+        .check(client_token(&headers), &store_id)
+        .await?;
     Span::current().record("seedbed.store_id", tracing::field::display(&store_id));
 
     downloads.asked.note(&store_id);

@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use axum::http::{HeaderMap, header};
 use chrono::{DateTime, Utc};
 use seedbed_protocol::{
+    StoreId,
     error::chain,
     objects::StorageError,
     snapshots::{SnapshotRepository, SnapshotsConfig},
@@ -35,6 +36,11 @@ pub enum DownloadError {
     /// URLs of the object storage cannot be signed.
     #[error(transparent)]
     Snapshots(#[from] StorageError),
+}
+
+/// Returns whether what was true at `verified_at` is longer ago than `most`.
+pub(crate) fn is_older(verified_at: DateTime<Utc>, most: Duration) -> bool {
+    (Utc::now() - verified_at).to_std().unwrap_or_default() > most
 }
 
 /// What downloads are answered from.
@@ -112,10 +118,8 @@ impl Downloads {
                 "there is no snapshot of this store; let the app do its initial sync",
             ));
         };
-        let age = (Utc::now() - snapshot.verified_at)
-            .to_std()
-            .unwrap_or_default();
-        self.max_age.filter(|most| age > *most).map(|most| {
+        let too_old = |most: &Duration| is_older(snapshot.verified_at, *most);
+        self.max_age.filter(too_old).map(|most| {
             Problem::not_found(
                 "snapshot_too_old",
                 format!(
@@ -146,8 +150,18 @@ impl Downloads {
         Ok(url.expect("what is no directory signs URLs"))
     }
 
+    /// How clients authenticate themselves.
+    pub(crate) fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// Remembers that a client asks for this store.
+    pub(crate) fn note(&self, store_id: &StoreId) {
+        self.asked.note(store_id);
+    }
+
     /// This server as the client has reached it.
-    fn base(&self, headers: &HeaderMap) -> Result<Url, Problem> {
+    pub(crate) fn base(&self, headers: &HeaderMap) -> Result<Url, Problem> {
         if let Some(url) = &self.public_url {
             return Ok(url.clone());
         }

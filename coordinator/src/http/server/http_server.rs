@@ -26,6 +26,7 @@ use crate::{
         api::{Api, Overviews},
         auth::AdminAccess,
         download::Downloads,
+        first_sync::FirstSyncs,
         probes::{self, Probes},
     },
     metrics::RequestMetrics,
@@ -56,6 +57,8 @@ pub struct HttpSections<'a> {
     pub download: &'a DownloadConfig,
     pub snapshots: &'a SnapshotsConfig,
     pub token: &'a TokenConfig,
+    /// `powersync.endpoint`; may be empty.
+    pub powersync: &'a str,
 }
 
 /// A server that listens.
@@ -152,9 +155,17 @@ fn states(
         serve,
         sections.snapshots,
         catalog.clone(),
-        parts.snapshots,
+        parts.snapshots.clone(),
         parts.demand,
     )?;
+    let downloads = Arc::new(downloads);
+    let first_syncs = FirstSyncs::new(
+        sections.download,
+        sections.powersync,
+        catalog.clone(),
+        parts.snapshots,
+        downloads.clone(),
+    );
     let own_keys = probes::own_keys(sections.token)?;
     let api = Api {
         catalog: catalog.clone(),
@@ -182,7 +193,8 @@ fn states(
         metrics: RequestMetrics::new(),
     };
     Ok(States {
-        downloads: Arc::new(downloads),
+        downloads,
+        first_syncs: Arc::new(first_syncs),
         api: Arc::new(api),
         probes: Arc::new(probes),
         admin: Arc::new(AdminAccess::new(serve)),

@@ -15,12 +15,14 @@ use crate::http::{
     auth::{AdminAccess, require_admin},
     dashboard,
     download::{self, Downloads},
+    first_sync::{self, FirstSyncs},
     probes::{self, Probes},
 };
 
 /// What each group of endpoints is answered from. None knows that of another.
 pub(super) struct States {
     pub(super) downloads: Arc<Downloads>,
+    pub(super) first_syncs: Arc<FirstSyncs>,
     pub(super) api: Arc<Api>,
     pub(super) probes: Arc<Probes>,
     pub(super) admin: Arc<AdminAccess>,
@@ -38,7 +40,9 @@ pub(super) fn health_routes(states: &States) -> Router {
 /// For everything else.
 pub(super) fn routes(states: &States, cors_origins: &[String]) -> Router {
     let limits = states.limits.clone();
-    let (downloads, described) = download::routes(states.downloads.clone()).split_for_parts();
+    let first_syncs = first_sync::routes(states.first_syncs.clone());
+    let downloads = download::routes(states.downloads.clone()).merge(first_syncs);
+    let (downloads, described) = downloads.split_for_parts();
     // Outside of all that may refuse, so that a page of another origin can also read why it was refused.
     let downloads = within_limits(downloads, &limits).layer(limits::cross_origin(cors_origins));
     let administrators = middleware::from_fn_with_state(states.admin.clone(), require_admin);

@@ -53,6 +53,7 @@ fn rendition() -> Rendition {
         sha256: "ab".repeat(32),
         unpacked: None,
         finish: Some(1),
+        selection: None,
     }
 }
 

@@ -8,6 +8,7 @@ use seedbed_protocol::manifest::{Finishing, Form};
 use super::{compare::compare, error::FormError, finishing::finish, replay::replay};
 use crate::{
     oplog::{InterruptOnDrop, Schema, initialize, open_alone},
+    powersync::LineFormat,
     snapshot::verify::check_traces,
 };
 
@@ -18,7 +19,7 @@ const CACHE_KIB: u32 = 16 * 1024;
 pub struct FormCheck {
     connection: Connection,
     /// The stream to replay; `None` if the database is a compact file to finish.
-    stream: Option<PathBuf>,
+    stream: Option<(Form, PathBuf)>,
     schema: Schema,
 }
 
@@ -35,7 +36,7 @@ impl FormCheck {
         scratch: &Path,
         schema: &Schema,
     ) -> Result<Self, FormError> {
-        if form != Form::Stream {
+        if !form.is_stream() {
             std::fs::copy(path, scratch).map_err(|source| FormError::Write {
                 path: scratch.to_owned(),
                 source,
@@ -45,7 +46,7 @@ impl FormCheck {
         connection.execute("ATTACH ?1 AS file", [file.to_string_lossy()])?;
         Ok(Self {
             connection,
-            stream: (form == Form::Stream).then(|| path.to_owned()),
+            stream: form.is_stream().then(|| (form, path.to_owned())),
             schema: schema.clone(),
         })
     }
@@ -70,12 +71,16 @@ impl FormCheck {
                 finish(connection, &schema)?;
                 Form::Compact
             }
-            Some(stream) => {
+            &Some((form, ref stream)) => {
+                let format = match form {
+                    Form::StreamBson => LineFormat::Bson,
+                    _ => LineFormat::Ndjson,
+                };
                 initialize(connection)?;
                 create_app_tables(connection)?;
                 take_what_no_stream_has(connection)?;
-                replay(connection, stream, &schema)?;
-                Form::Stream
+                replay(connection, format, stream, &schema)?;
+                form
             }
         };
         compare(connection, form, self.schema.raw_tables())
