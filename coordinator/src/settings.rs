@@ -5,7 +5,9 @@
 //! (`Settings::check_*`): nothing here opens a file or a connection, so a kill leaves nothing.
 
 mod catalog;
+mod cost;
 mod download;
+mod reports;
 mod root;
 mod schedule;
 mod serve;
@@ -16,7 +18,9 @@ mod tests;
 
 pub use self::{
     catalog::{CatalogConfig, RetentionConfig},
+    cost::CostConfig,
     download::DownloadConfig,
+    reports::ReportsConfig,
     root::Settings,
     schedule::{InvalidSchedule, Schedule},
     serve::ServeConfig,

@@ -50,6 +50,7 @@ impl WorkerSettings {
         }
         positive("powersync.give_up_after", self.powersync.give_up_after)?;
         check_token(&self.token)?;
+        self.snapshots.check()?;
         positive("schema.subscription_ttl", self.schema.subscription_ttl)?;
         check_worker(&self.worker)
     }

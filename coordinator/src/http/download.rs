@@ -12,6 +12,7 @@
 mod choice;
 mod database;
 pub(super) mod files;
+mod handed;
 mod routes;
 mod signed_url;
 mod signer;

@@ -16,7 +16,9 @@ use serde_json::Value as Json;
 
 use super::{
     catalog::{CatalogConfig, RetentionConfig},
+    cost::CostConfig,
     download::DownloadConfig,
+    reports::ReportsConfig,
     serve::ServeConfig,
     source::SourceConfig,
     sync::{StreamConfig, SyncConfig, Templates},
@@ -55,6 +57,10 @@ pub struct Settings {
     pub serve: ServeConfig,
     /// `[download]`
     pub download: DownloadConfig,
+    /// `[reports]`
+    pub reports: ReportsConfig,
+    /// `[cost]`
+    pub cost: CostConfig,
     /// `[worker]`
     pub worker: WorkerConfig,
     /// `[log]`
@@ -76,6 +82,8 @@ impl Settings {
     /// [`SettingsError::Invalid`] names the setting.
     pub fn check_catalog(&self) -> Result<(), SettingsError> {
         self.retention.check()?;
+        self.snapshots.check()?;
+        self.reports.check()?;
         self.catalog.check()
     }
 
@@ -136,6 +144,7 @@ impl Settings {
     /// [`SettingsError::Invalid`] names the first setting that makes no sense.
     pub fn check_serve(&self) -> Result<(), SettingsError> {
         self.serve.check()?;
+        self.cost.check()?;
         self.download.check(self.retention.min_age)
     }
 

@@ -65,10 +65,16 @@ pub struct RenditionKind {
 }
 
 impl RenditionKind {
-    /// Every kind: the plainest form first, and of each form the plain one.
+    /// Every kind: the plainest form first, and of each form the plain one. Only databases can be sealed.
     pub fn all() -> impl Iterator<Item = Self> {
         let of_form = |form| Encoding::ALL.map(|encoding| Self { form, encoding });
-        Form::ALL.into_iter().flat_map(of_form)
+        let kinds = Form::ALL.into_iter().flat_map(of_form);
+        kinds.filter(|kind| !kind.form.is_stream() || !kind.is_sealed())
+    }
+
+    /// Returns whether it is encrypted.
+    pub fn is_sealed(self) -> bool {
+        self.encoding.is_sealed()
     }
 
     /// Returns the kind of the SQLite file itself in this encoding.
@@ -82,6 +88,9 @@ impl RenditionKind {
     /// as clients of older versions expect it.
     pub fn described(self) -> (&'static str, Encoding) {
         match (self.form, self.encoding) {
+            (_, Encoding::Sqlcipher4 | Encoding::Chacha20) => {
+                ("application/octet-stream", Encoding::Identity)
+            }
             (Form::File, _) | (_, Encoding::Identity) => (self.form.media_type(), self.encoding),
             // RFC 6713 and RFC 8878.
             (_, Encoding::Gzip) => ("application/gzip", Encoding::Identity),
@@ -135,7 +144,15 @@ mod tests {
         for kind in RenditionKind::all() {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
-        for unknown in ["", "file", "gzip", "file/brotli", "FILE/gzip", "file/gzip/"] {
+        for unknown in [
+            "",
+            "file",
+            "gzip",
+            "file/brotli",
+            "FILE/gzip",
+            "file/gzip/",
+            "stream/chacha20",
+        ] {
             assert!(unknown.parse::<RenditionKind>().is_err(), "{unknown:?}");
         }
     }

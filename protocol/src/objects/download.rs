@@ -86,9 +86,9 @@ impl ObjectStorage {
         uploaded: &Hashed,
         file: &Path,
     ) -> Result<(), StorageError> {
-        let object = match encoding {
-            Encoding::Identity => file.to_owned(),
-            Encoding::Gzip | Encoding::Zstd => file.with_extension("object"),
+        let object = match encoding.is_compressed() {
+            false => file.to_owned(),
+            true => file.with_extension("object"),
         };
         let fetched = self.traced("get", key, self.fetch(key, &object)).await?;
         if fetched != *uploaded {
@@ -98,7 +98,7 @@ impl ObjectStorage {
                 bytes: uploaded.bytes,
             });
         }
-        if encoding != Encoding::Identity {
+        if encoding.is_compressed() {
             let unwrapped = unwrap_to(encoding, &object, file).await;
             unwrapped.map_err(|source| StorageError::File {
                 action: "unwrap",

@@ -23,7 +23,8 @@ const READ_BYTES: usize = 1 << 16;
 
 impl ObjectStorage {
     /// Stores `file` in this encoding as the new object `key`, in constant memory, and hashes what is stored. HTTP clients are
-    /// told `described`, a media type and a Content-Encoding. The file itself is gone afterwards if it could be moved there, which only [`Encoding::Identity`] allows.
+    /// told `described`, a media type and a Content-Encoding. The file itself is gone afterwards if it could be moved there,
+    /// which only what is not compressed allows.
     ///
     /// When the returned future is dropped, a move continues, and anything else is stopped and taken back;
     /// [`Self::settled`] waits for either.
@@ -38,9 +39,9 @@ impl ObjectStorage {
         file: &Path,
     ) -> Result<Hashed, StorageError> {
         let putting = async {
-            let moved = match encoding {
-                Encoding::Identity => self.try_move(file, key).await?,
-                Encoding::Gzip | Encoding::Zstd => None,
+            let moved = match encoding.is_compressed() {
+                false => self.try_move(file, key).await?,
+                true => None,
             };
             let sent = match moved {
                 Some(sent) => sent,

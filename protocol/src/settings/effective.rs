@@ -46,7 +46,7 @@ fn list_effective(figment: &Figment, name: String, value: &Value, into: &mut Vec
     let shown = serde_json::to_value(value).unwrap_or_default();
     into.push(Effective {
         value: match (&name, shown.as_str()) {
-            (name, Some(text)) if is_secret(name) && !text.is_empty() => "(secret)".into(),
+            (name, text) if is_secret(name) && text != Some("") => "(secret)".into(),
             (name, Some(text)) if is_url(name) && text.contains("://") => {
                 without_secrets(text).into()
             }

@@ -8,7 +8,9 @@ use url::Url;
 /// Returns whether the value of a setting must not be shown. Decided by the end of its name, so that a new one is not
 /// forgotten.
 pub(super) fn is_secret(name: &str) -> bool {
-    name.ends_with("secret") || name.ends_with("admin_token")
+    ["secret", "admin_token", "sealing_key"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }
 
 /// Returns whether the value of a setting may contain a password.

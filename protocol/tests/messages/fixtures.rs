@@ -134,6 +134,8 @@ pub(crate) fn manifest() -> Manifest {
         }],
         trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
         forms: Vec::new(),
+        sealed: Vec::new(),
+        sealed_key: None,
         notes: Notes::default(),
     }
 }

@@ -6,8 +6,9 @@ use std::{
 };
 
 use seedbed_protocol::{
-    manifest::{self, Checkpoint, Form, Subscribed},
+    manifest::{self, Checkpoint, Encoding, Form, RenditionKind, Subscribed},
     message::SeedJob,
+    snapshots::{SealingKeys, SnapshotKey},
 };
 
 use super::{
@@ -20,7 +21,11 @@ use crate::{
     oplog::Schema,
     powersync::LineFormat,
     settings::WorkerSettings,
-    snapshot::forms::{FormCheck, write_compact, write_stream},
+    snapshot::{
+        SnapshotFiles,
+        forms::{FormCheck, write_compact, write_stream},
+        sealed::{SealError, open_copy, seal},
+    },
 };
 
 /// The compact form, in a job's directory.
@@ -35,9 +40,14 @@ const BSON_FILE: &str = "stream.bson";
 /// What a device makes of a form.
 const FINISHED_FILE: &str = "finished.sqlite";
 
+/// A sealed file that was opened again.
+const UNSEALED_FILE: &str = "unsealed.sqlite";
+
 /// What is made of each verified file.
 pub(super) struct Forms {
     wanted: Vec<Form>,
+    sealed: Vec<RenditionKind>,
+    sealing_keys: SealingKeys,
     /// The jobs whose forms are compared.
     sample: Sample,
 }
@@ -49,21 +59,32 @@ impl Forms {
         let others = [Form::Compact, Form::Stream, Form::StreamBson].into_iter();
         Self {
             wanted: others.filter(is_wanted).collect(),
+            sealed: kinds
+                .iter()
+                .filter(|kind| kind.is_sealed())
+                .copied()
+                .collect(),
+            sealing_keys: settings.snapshots.sealing_key.clone(),
             sample: Sample::new(settings.verify.forms_every),
         }
     }
 
-    /// Makes the forms that are wanted of the verified `file`, and compares them with it if this job is picked for that.
-    /// Returns the file of each form.
+    /// Makes the forms that are wanted of the verified `file`, seals what is wanted sealed, and compares all of it with the
+    /// file if this job is picked for that.
     pub(super) async fn make(
         &self,
         steps: &mut Steps<'_>,
         schema: &Schema,
+        job: &SeedJob,
         file: PathBuf,
         directory: &JobDirectory,
         checkpoint: &Checkpoint,
-    ) -> Result<HashMap<Form, PathBuf>, SeedError> {
-        let mut forms = HashMap::new();
+    ) -> Result<SnapshotFiles, SeedError> {
+        let mut files = SnapshotFiles {
+            plain: HashMap::from([(Form::File, file.clone())]),
+            sealed: HashMap::new(),
+            sealed_key: None,
+        };
         for &form in &self.wanted {
             let (step, name) = match form {
                 Form::Stream => ("stream", STREAM_FILE),
@@ -78,15 +99,98 @@ impl Forms {
                 _ => write_compact(&from, &to),
             });
             steps.run(step, writing).await?;
-            forms.insert(form, target);
+            files.plain.insert(form, target);
+        }
+        let mut forms = Copies::of(&files);
+        if !self.sealed.is_empty() {
+            let key = SnapshotKey::random().map_err(SealError::from)?;
+            let sealing = self.seal(&key, job, directory, &mut files);
+            steps.run("seal", sealing).await?;
+            forms.add_sealed(&files, key);
         }
         if !forms.is_empty() && self.sample.picks(checkpoint.generation()) {
-            let finished = directory.file(FINISHED_FILE);
-            let checking = check(schema, &forms, &file, &finished);
+            let checking = forms.check(schema, &file, directory);
             steps.run("forms", checking).await?;
         }
-        forms.insert(Form::File, file);
-        Ok(forms)
+        Ok(files)
+    }
+
+    /// Seals what is wanted sealed.
+    async fn seal(
+        &self,
+        key: &SnapshotKey,
+        job: &SeedJob,
+        directory: &JobDirectory,
+        files: &mut SnapshotFiles,
+    ) -> Result<(), SeedError> {
+        let wrapped = self.sealing_keys.wrap(key, &job.scope.store_id, job.job_id);
+        files.sealed_key = Some(wrapped.map_err(SealError::from)?);
+        for &kind in &self.sealed {
+            let target = directory.file(&format!("{}.{}", kind.form.name(), kind.encoding.name()));
+            let (key, from, to) = (key.clone(), files.plain[&kind.form].clone(), target.clone());
+            blocking(move || seal(kind.encoding, &key, &from, &to)).await?;
+            files.sealed.insert(kind, target);
+        }
+        Ok(())
+    }
+}
+
+/// What a job made of its file, to be compared with it.
+struct Copies {
+    files: Vec<(RenditionKind, PathBuf)>,
+    key: Option<SnapshotKey>,
+}
+
+impl Copies {
+    /// Returns the other forms.
+    fn of(files: &SnapshotFiles) -> Self {
+        let others = files.plain.iter().filter(|(form, _)| **form != Form::File);
+        let encoding = Encoding::Identity;
+        let others = others.map(|(&form, path)| (RenditionKind { form, encoding }, path.clone()));
+        Self {
+            files: others.collect(),
+            key: None,
+        }
+    }
+
+    /// Adds the sealed files, and their key.
+    fn add_sealed(&mut self, files: &SnapshotFiles, key: SnapshotKey) {
+        let sealed = files.sealed.iter();
+        self.files
+            .extend(sealed.map(|(&kind, path)| (kind, path.clone())));
+        self.key = Some(key);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Does with each what a device does, and compares the result with the file.
+    async fn check(
+        self,
+        schema: &Schema,
+        file: &Path,
+        directory: &JobDirectory,
+    ) -> Result<(), SeedError> {
+        let (finished, unsealed) = (directory.file(FINISHED_FILE), directory.file(UNSEALED_FILE));
+        for (kind, path) in self.files {
+            let path = match &self.key {
+                Some(key) if kind.is_sealed() => {
+                    let (key, to) = (key.clone(), unsealed.clone());
+                    blocking(move || open_copy(kind.encoding, &key, &path, &to)).await?;
+                    unsealed.clone()
+                }
+                _ => path,
+            };
+            let check = FormCheck::open(kind.form, &path, file, &finished, schema)?;
+            let _interrupt = check.interrupt();
+            blocking(move || check.run()).await?;
+            // Each takes as much room as the file.
+            for made in [&finished, &unsealed] {
+                let _ = tokio::fs::remove_file(made).await;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -98,21 +202,4 @@ pub(super) fn selection(job: &SeedJob) -> String {
         priority: subscription.priority,
     });
     manifest::selection(&job.parameters.0, job.default_streams, subscriptions)
-}
-
-/// Does with each form what a device does, in a database at `finished`, and compares the result with the file.
-async fn check(
-    schema: &Schema,
-    forms: &HashMap<Form, PathBuf>,
-    file: &Path,
-    finished: &Path,
-) -> Result<(), SeedError> {
-    for (&form, path) in forms {
-        let check = FormCheck::open(form, path, file, finished, schema)?;
-        let _interrupt = check.interrupt();
-        blocking(move || check.run()).await?;
-        // It takes as much room as the file.
-        let _ = tokio::fs::remove_file(finished).await;
-    }
-    Ok(())
 }

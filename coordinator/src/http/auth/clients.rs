@@ -88,6 +88,11 @@ impl Clients {
         self.anonymous || !self.keys.is_empty() || self.jwks.is_some()
     }
 
+    /// Returns whether any caller is let in, whatever the token.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.anonymous
+    }
+
     /// Returns whether the caller with `token` may download `store_id`.
     pub(crate) async fn check(
         &self,

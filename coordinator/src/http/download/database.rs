@@ -83,6 +83,7 @@ pub(super) async fn database(
     let unpacked = unpacked(rendition);
     let expires_at = Utc::now() + downloads.lifetime;
     let url = downloads.sign(&rendition.key, &headers, expires_at).await?;
+    downloads.handed.note(rendition);
     Ok(Json(Database {
         store_id: store_id.to_string(),
         form: rendition.form,

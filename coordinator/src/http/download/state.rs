@@ -13,7 +13,7 @@ use seedbed_protocol::{
 use tokio::time::timeout;
 use url::Url;
 
-use super::{signed_url::Signature, signer::SharedSigner};
+use super::{handed::Handed, signed_url::Signature, signer::SharedSigner};
 use crate::{
     catalog::{Catalog, SnapshotRecord},
     http::{
@@ -46,7 +46,7 @@ pub(crate) fn is_older(verified_at: DateTime<Utc>, most: Duration) -> bool {
 /// What downloads are answered from.
 pub(crate) struct Downloads {
     pub(super) catalog: Catalog,
-    pub(super) clients: Clients,
+    pub(super) clients: Arc<Clients>,
     snapshots: SnapshotRepository,
     /// For snapshots in a directory. Object storage signs its URLs itself.
     signer: Option<SharedSigner>,
@@ -56,6 +56,8 @@ pub(crate) struct Downloads {
     pub(super) max_age: Option<Duration>,
     /// Remembers which stores were asked for.
     pub(super) asked: Asked,
+    /// Counts what clients are told to download.
+    pub(super) handed: Handed,
     /// `None` when nothing is seeded on demand.
     pub(super) demand: Option<Arc<Demand>>,
 }
@@ -66,6 +68,7 @@ impl Downloads {
         serve: &ServeConfig,
         place: &SnapshotsConfig,
         catalog: Catalog,
+        clients: Arc<Clients>,
         snapshots: SnapshotRepository,
         demand: Option<Arc<Demand>>,
     ) -> Result<Self, DownloadError> {
@@ -78,8 +81,9 @@ impl Downloads {
         };
         Ok(Self {
             asked: Asked::new(catalog.clone()),
+            handed: Handed::new(catalog.clone()),
             catalog,
-            clients: Clients::new(download)?,
+            clients,
             snapshots,
             signer: is_directory.then_some(signer),
             public_url: serve.public_url.clone(),

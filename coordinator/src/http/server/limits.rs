@@ -94,7 +94,7 @@ const PREFLIGHT: Duration = Duration::from_secs(600);
 /// What PowerSync's web SDK names itself in: pages cannot set User-Agent.
 const SDK_AGENT: HeaderName = HeaderName::from_static("x-user-agent");
 
-/// Lets web pages of these origins ask for downloads and first syncs.
+/// Lets web pages of these origins ask for downloads and first syncs, and report how they went.
 pub(super) fn cross_origin(origins: &[String]) -> CorsLayer {
     let origins = origins.iter().filter_map(|origin| origin.parse().ok());
     CorsLayer::new()

@@ -18,8 +18,9 @@ const CACHE_KIB: u32 = 16 * 1024;
 /// A form under check.
 pub struct FormCheck {
     connection: Connection,
-    /// The stream to replay; `None` if the database is a compact file to finish.
-    stream: Option<(Form, PathBuf)>,
+    form: Form,
+    /// The form itself: the stream to replay; the databases were copied.
+    path: PathBuf,
     schema: Schema,
 }
 
@@ -46,7 +47,8 @@ impl FormCheck {
         connection.execute("ATTACH ?1 AS file", [file.to_string_lossy()])?;
         Ok(Self {
             connection,
-            stream: form.is_stream().then(|| (form, path.to_owned())),
+            form,
+            path: path.to_owned(),
             schema: schema.clone(),
         })
     }
@@ -56,34 +58,34 @@ impl FormCheck {
         InterruptOnDrop::of(&self.connection)
     }
 
-    /// Finishes or replays the form, and compares the result with the file, row by row. Blocks.
+    /// Finishes or replays the form, if that has to be done, and compares the result with the file, row by row. Blocks.
     ///
     /// # Errors
     /// [`FormError`] names the first thing that is wrong.
     pub fn run(self) -> Result<(), FormError> {
         let connection = &self.connection;
         let schema = self.schema.start_payload().to_string();
-        let form = match &self.stream {
-            None => {
+        match self.form {
+            // It came another way, and has to be the same.
+            Form::File => {}
+            Form::Compact => {
                 check_contents(connection)?;
                 initialize(connection)?;
                 create_app_tables(connection)?;
                 finish(connection, &schema)?;
-                Form::Compact
             }
-            &Some((form, ref stream)) => {
-                let format = match form {
+            Form::Stream | Form::StreamBson => {
+                let format = match self.form {
                     Form::StreamBson => LineFormat::Bson,
                     _ => LineFormat::Ndjson,
                 };
                 initialize(connection)?;
                 create_app_tables(connection)?;
                 take_what_no_stream_has(connection)?;
-                replay(connection, format, stream, &schema)?;
-                form
+                replay(connection, format, &self.path, &schema)?;
             }
-        };
-        compare(connection, form, self.schema.raw_tables())
+        }
+        compare(connection, self.form, self.schema.raw_tables())
     }
 }
 

@@ -1,0 +1,188 @@
+//! The keys of sealed snapshots: each snapshot has a random one, which its manifest holds wrapped.
+//!
+//! A key is wrapped with AES-256-GCM by the first key of `snapshots.sealing_key`, and unwrapped by any of them; so a new
+//! one is put in front of the list, and an old one is removed when no snapshot needs it any more. Store and job are
+//! authenticated with it: no key can be moved to another manifest. No key is ever printed.
+
+use std::fmt;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    rand,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer, de};
+
+use crate::{
+    digest::{hex, sha256_hex},
+    ids::{JobId, StoreId},
+    manifest::{Manifest, WrappedKey},
+    settings::list,
+};
+
+/// The bytes of every key.
+const KEY_BYTES: usize = 32;
+
+/// The bytes of a digest that tell which key wrapped another.
+const ID_BYTES: usize = 8;
+
+/// Why a sealed snapshot cannot be opened, or a new one not be sealed. Repeats no key.
+#[derive(Debug, thiserror::Error)]
+pub enum SealingError {
+    /// No key can be wrapped or unwrapped.
+    #[error("snapshots.sealing_key is missing: set it to the key that the workers have")]
+    NoSealingKey,
+    /// The list lacks the key.
+    #[error(
+        "snapshots.sealing_key lacks the key {by:?}, which wrapped the key of this snapshot: add it to the end of the list"
+    )]
+    UnknownKey { by: String },
+    /// The manifest has no key.
+    #[error("the manifest of this sealed snapshot has no key; seed the store again")]
+    NoKey,
+    /// The wrapped key is not what was wrapped for this snapshot.
+    #[error("the key in the manifest is damaged, or of another snapshot; seed the store again")]
+    Damaged,
+    /// The system has no random numbers, or the library fails.
+    #[error("cannot make or wrap a key")]
+    Failed,
+}
+
+/// The key of one sealed snapshot.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SnapshotKey([u8; KEY_BYTES]);
+
+impl SnapshotKey {
+    /// Returns a random key.
+    ///
+    /// # Errors
+    /// [`SealingError::Failed`] when the system has no random numbers.
+    pub fn random() -> Result<Self, SealingError> {
+        let mut key = [0; KEY_BYTES];
+        rand::fill(&mut key).map_err(|_| SealingError::Failed)?;
+        Ok(Self(key))
+    }
+
+    /// Returns its bytes. Keep them out of logs, errors and messages.
+    pub fn bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+
+    /// Returns it in hex, as clients get it. Keep it out of logs, errors and messages.
+    pub fn expose_hex(&self) -> String {
+        hex(&self.0)
+    }
+}
+
+impl fmt::Debug for SnapshotKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SnapshotKey(…)")
+    }
+}
+
+/// `snapshots.sealing_key`: the first key wraps, each of them unwraps.
+#[derive(Clone, Default)]
+pub struct SealingKeys(Vec<[u8; KEY_BYTES]>);
+
+impl SealingKeys {
+    /// Returns whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Wraps the key of a snapshot with the first key.
+    ///
+    /// # Errors
+    /// [`SealingError`]
+    pub fn wrap(
+        &self,
+        key: &SnapshotKey,
+        store_id: &StoreId,
+        job_id: JobId,
+    ) -> Result<WrappedKey, SealingError> {
+        let sealing = self.0.first().ok_or(SealingError::NoSealingKey)?;
+        let mut wrapped = key.0.to_vec();
+        let nonce = cipher(sealing)?
+            .seal_in_place_append_tag(subject(store_id, job_id), &mut wrapped)
+            .map_err(|_| SealingError::Failed)?;
+        Ok(WrappedKey {
+            by: id(sealing),
+            key: STANDARD.encode([&nonce.as_ref()[..], &wrapped].concat()),
+        })
+    }
+
+    /// Returns the key of the snapshot that `manifest`, as it is in object storage, describes.
+    ///
+    /// # Errors
+    /// [`SealingError`]
+    pub fn unwrap(&self, manifest: &Manifest) -> Result<SnapshotKey, SealingError> {
+        let wrapped = manifest.sealed_key.as_ref().ok_or(SealingError::NoKey)?;
+        if self.is_empty() {
+            return Err(SealingError::NoSealingKey);
+        }
+        let sealing = self.0.iter().find(|key| id(key) == wrapped.by);
+        let sealing = sealing.ok_or_else(|| SealingError::UnknownKey {
+            by: wrapped.by.clone(),
+        })?;
+        let damaged = |()| SealingError::Damaged;
+        let bytes = STANDARD.decode(&wrapped.key).map_err(|_| damaged(()))?;
+        let (nonce, key) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(damaged(()))?;
+        let mut key = key.to_vec();
+        let subject = subject(&manifest.store_id, manifest.job_id);
+        let opened = cipher(sealing)?
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), subject, &mut key)
+            .map_err(|_| damaged(()))?;
+        let key: [u8; KEY_BYTES] = (&*opened).try_into().map_err(|_| damaged(()))?;
+        Ok(SnapshotKey(key))
+    }
+}
+
+impl fmt::Debug for SealingKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealingKeys({} …)", self.0.len())
+    }
+}
+
+impl<'de> Deserialize<'de> for SealingKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let keys = list(deserializer)?;
+        let keys = keys.iter().enumerate().map(|(index, key)| {
+            decoded(key).ok_or_else(|| {
+                de::Error::custom(format!(
+                    "key {} of the list is not {KEY_BYTES} bytes in hex or base64; `openssl rand -hex {KEY_BYTES}` makes one",
+                    index + 1
+                ))
+            })
+        });
+        keys.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Reads a key that is written as 64 hex digits or in base64.
+fn decoded(text: &str) -> Option<[u8; KEY_BYTES]> {
+    let text = text.trim();
+    let digits = || {
+        let pairs = text.as_bytes().chunks(2);
+        let bytes = pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok());
+        bytes.collect::<Option<Vec<u8>>>()
+    };
+    let bytes = match text.len() == 2 * KEY_BYTES {
+        true => digits()?,
+        false => STANDARD.decode(text).ok()?,
+    };
+    bytes.try_into().ok()
+}
+
+fn cipher(key: &[u8; KEY_BYTES]) -> Result<RandomizedNonceKey, SealingError> {
+    RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| SealingError::Failed)
+}
+
+/// Returns what is authenticated with a wrapped key.
+fn subject(store_id: &StoreId, job_id: JobId) -> Aad<String> {
+    Aad::from(format!("seedbed snapshot key 1\n{job_id}\n{store_id}"))
+}
+
+/// Returns what tells a key without telling anything of it.
+fn id(key: &[u8; KEY_BYTES]) -> String {
+    sha256_hex(key)[..2 * ID_BYTES].to_owned()
+}
