@@ -30,7 +30,7 @@ mod state;
 mod stores;
 mod workers;
 
-pub use database::{Catalog, CatalogError, file_of, name_of};
+pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of};
 pub use events::Applied;
 pub use history::{Forgotten, HistoryCursor};
 pub use jobs::{

@@ -139,6 +139,10 @@ test("the keyboard chooses a period on a narrow screen", async () => {
   await page.setViewportSize({ width: 360, height: 740 });
   await page.goto(`${url}/#/sizes`);
   await page.getByRole("heading", { name: "The largest stores" }).waitFor();
+  // Rows are cards, and are read out as rows all the same.
+  const card = rowOf("store-0001");
+  assert.equal(await card.getByRole("cell").count(), 5);
+  assert.equal(await card.evaluate((of) => getComputedStyle(of).display), "block");
   const focused = () => page.evaluate(() => document.activeElement.id);
   for (let tabs = 0; (await focused()) !== "period"; tabs += 1) {
     assert.ok(tabs < 20, "20 tabs do not lead to the period");
@@ -146,10 +150,6 @@ test("the keyboard chooses a period on a narrow screen", async () => {
   }
   await page.keyboard.press("ArrowUp");
   await page.waitForURL(/days=7$/);
-  // Rows are cards, and are read out as rows all the same.
-  const card = rowOf("store-0001");
-  assert.equal(await card.getByRole("cell").count(), 5);
-  assert.equal(await card.evaluate((of) => getComputedStyle(of).display), "block");
   await page.setViewportSize({ width: 1280, height: 860 });
 });
 
@@ -189,7 +189,13 @@ test("figures of first launches are empty at first, and then seen and saved", as
 });
 
 test("what is handed out is shown with its price", async () => {
+  const headers = { Authorization: `Bearer ${token}` };
+  const isRecorded = async () => (await (await fetch(`${url}/api/costs`, { headers })).json()).handedOut.length > 0;
+  while (!(await isRecorded())) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
   await page.goto(`${url}/#/costs`);
+  await page.reload();
   const row = rowOf("file/identity");
   await row.waitFor();
   assert.match((await row.innerText()).replace(/\s+/g, " "), /file\/identity 1 92 KiB 0\.00\d+ USD/);

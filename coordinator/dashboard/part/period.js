@@ -8,6 +8,9 @@ import { actionButton, message } from "../ui.js";
 /** Between two looks for news, in milliseconds. */
 const PAUSE = 10_000;
 
+/** How often there is a look although the overview does not change. */
+const LOOK = 30_000;
+
 const PERIODS = [
   ["1", "The last day"],
   ["7", "The last 7 days"],
@@ -68,6 +71,9 @@ export function figuresPage({ parameters, signal }, page) {
     load();
   });
   live.reload(load, PAUSE, signal);
+  // Devices change nothing that the overview tells of.
+  const timer = setInterval(load, LOOK);
+  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
   const buttons = h("div", { class: "buttons" }, exportButton(`${page.path}.csv`, () => ({ days: select.value })));
   const filters = h("form", { class: "filters", onsubmit: (event) => event.preventDefault() }, h("div", {}, h("label", { for: "period" }, "Period"), select));
   return { title: page.title, element: h("div", {}, h("div", { class: "heading" }, heading, buttons), filters, note, content) };

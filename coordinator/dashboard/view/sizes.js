@@ -1,7 +1,7 @@
 /** How large stores are: all of them over a period, the largest, and those that grow most. */
 
 import { api } from "../api.js";
-import { fill, h, setAttribute } from "../dom.js";
+import { fill, h, setAttribute, showAll } from "../dom.js";
 import { age, bytes, count } from "../format.js";
 import { facts, section, storeLink, table } from "../ui.js";
 import { dayChart } from "../part/days.js";
@@ -49,10 +49,11 @@ function factsOf(totals, days) {
 
 function sizeTable(label) {
   const { element: list, body, row } = table(label, COLUMNS);
-  const { element } = section(label, {}, list);
+  const { element, heading } = section(label, {}, list);
+  const render = (of) => row([storeLink(of.storeId), bytes(of.bytes), growth(of.bytes - of.bytesBefore), count(of.rows), age(of.createdAt)]);
   const update = (stores) => {
     setAttribute(element, "hidden", stores.length === 0);
-    fill(body, ...stores.map((of) => row([storeLink(of.storeId), bytes(of.bytes), growth(of.bytes - of.bytesBefore), count(of.rows), age(of.createdAt)])));
+    showAll(body, stores, (of) => of.storeId, render, heading);
   };
   return { element, update };
 }

@@ -145,6 +145,9 @@ impl IntoResponse for Problem {
 impl From<CatalogError> for Problem {
     fn from(error: CatalogError) -> Self {
         match error {
+            CatalogError::UnknownStore { .. } => {
+                Self::not_found("unknown_store", error.to_string())
+            }
             CatalogError::UnknownRun { .. } => Self::not_found("unknown_run", error.to_string()),
             CatalogError::RunEnded { .. } => {
                 Self::new(StatusCode::CONFLICT, "run_ended", error.to_string())

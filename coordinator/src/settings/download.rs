@@ -69,12 +69,7 @@ pub struct DownloadConfig {
 impl DownloadConfig {
     /// `min_age` is how long a snapshot stays that is no longer handed out.
     pub(crate) fn check(&self, min_age: Duration) -> Result<(), SettingsError> {
-        if self.store_claim.trim().is_empty() {
-            return invalid(
-                "download.store_claim",
-                "is empty; name the claim of a client's token that holds its store id",
-            );
-        }
+        self.check_values()?;
         if self.anonymous && self.has_keys() {
             return invalid(
                 "download.anonymous",
@@ -88,19 +83,38 @@ impl DownloadConfig {
                  and again; leave one of them out",
             );
         }
+        if self.url_lifetime >= min_age {
+            return invalid(
+                "download.url_lifetime",
+                "is not shorter than retention.min_age: a snapshot could be deleted while a client may still \
+                 download it",
+            );
+        }
+        Ok(())
+    }
+
+    /// Checks each value by itself.
+    pub(super) fn check_values(&self) -> Result<(), SettingsError> {
+        if self.store_claim.trim().is_empty() {
+            return invalid(
+                "download.store_claim",
+                "is empty; name the claim of a client's token that holds its store id",
+            );
+        }
+        if let Some(url) = &self.store_endpoint
+            && !matches!(url.scheme(), "http" | "https")
+        {
+            return invalid(
+                "download.store_endpoint",
+                "must be an http:// or https:// URL",
+            );
+        }
         positive("download.jwks_max_age", self.jwks_max_age)?;
         positive("download.url_lifetime", self.url_lifetime)?;
         if self.url_lifetime > MAX_URL_LIFETIME {
             return invalid(
                 "download.url_lifetime",
                 "is longer than 7d, which no object storage signs",
-            );
-        }
-        if self.url_lifetime >= min_age {
-            return invalid(
-                "download.url_lifetime",
-                "is not shorter than retention.min_age: a snapshot could be deleted while a client may still \
-                 download it",
             );
         }
         if let Some(url) = &self.jwks_url {

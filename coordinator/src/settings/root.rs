@@ -71,9 +71,24 @@ impl Settings {
     /// Reads the settings of this process, see [`settings::load`].
     ///
     /// # Errors
-    /// [`SettingsError`] names the first setting that is unknown or of the wrong type.
+    /// [`SettingsError`] names the first setting that is unknown, of the wrong type, or has no sensible value.
     pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
-        settings::load(file)
+        let settings: Self = settings::load(file)?;
+        settings.check_values()?;
+        Ok(settings)
+    }
+
+    /// Checks every value by itself, whatever the command needs: a wrong one is refused before anything is started.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the first setting that has no sensible value.
+    pub fn check_values(&self) -> Result<(), SettingsError> {
+        self.check_catalog()?;
+        self.worker_settings().check_values()?;
+        self.source.check()?;
+        self.serve.check()?;
+        self.download.check_values()?;
+        self.templates().map(drop)
     }
 
     /// Checks what every command needs: where the catalog and the snapshots are, and what stays of them.

@@ -1,6 +1,8 @@
 //! Verifies snapshots: that a file can be opened by a client, and that an object is still what was uploaded. Only reads;
 //! copies are in the directory for temporary files, and a kill leaves them there.
 
+mod error;
+
 use std::{
     fs::File,
     io,
@@ -12,86 +14,21 @@ use seedbed_protocol::{
     StoreId,
     digest::Hashed,
     manifest::{Checkpoint, Encoding, Form, Manifest, Rendition, TableRows},
-    objects::{StorageError, unwrap_to},
+    objects::unwrap_to,
     snapshots::{SnapshotRepository, UnreadableRowsPolicy, manifest_key},
 };
 use seedbed_worker::{
-    oplog::{Schema, SchemaError},
+    oplog::Schema,
     snapshot::{
-        forms::{FormCheck, FormError},
-        verify::{Expected, SnapshotFile, VerifyError as SnapshotError},
+        forms::FormCheck,
+        verify::{Expected, SnapshotFile},
     },
 };
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::catalog::{Catalog, CatalogError};
-
-/// Why a snapshot must not be handed out.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// The catalog failed.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    /// There is nothing to verify.
-    #[error(
-        "the store {0:?} has no live snapshot, and there is no file of this name; seed it first"
-    )]
-    NoSnapshot(String),
-    /// There is nothing to pick from.
-    #[error("no store has a live snapshot yet")]
-    NoSnapshots,
-    /// The object storage failed.
-    #[error(transparent)]
-    Snapshots(#[from] StorageError),
-    /// The object is not what was uploaded.
-    #[error(
-        "{file} has {found}, but its manifest says {expected}: it was damaged or replaced after its upload"
-    )]
-    Changed {
-        file: String,
-        found: String,
-        expected: String,
-    },
-    /// The file is not a good snapshot.
-    #[error("{file}: {source}")]
-    Bad { file: String, source: SnapshotError },
-    /// The object is not another form of the file.
-    #[error("{file}: {source}")]
-    BadForm { file: String, source: FormError },
-    /// The schema, whose raw tables a snapshot may have, cannot be used.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// The file cannot be read.
-    #[error("cannot read {file}: {source}")]
-    Unreadable { file: String, source: io::Error },
-    /// There is no room for a copy to look into.
-    #[error("cannot copy {file} to {} for the check: {source}; TMPDIR names another place", std::env::temp_dir().display())]
-    Copy { file: String, source: io::Error },
-    /// The check itself broke.
-    #[error("the check of {file} ended unexpectedly: {reason}")]
-    Ended { file: String, reason: String },
-}
-
-impl VerifyError {
-    /// Returns whether a person has to change the settings before it can succeed.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Schema(_) => true,
-            Self::Catalog(error) => error.is_usage(),
-            _ => false,
-        }
-    }
-
-    /// Returns whether nothing was verified, and the same call may succeed later.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Catalog(error) => error.is_transient(),
-            Self::Snapshots(error) => error.is_transient(),
-            _ => false,
-        }
-    }
-}
+pub use self::error::VerifyError;
+use crate::catalog::Catalog;
 
 /// A file that can be handed out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -157,10 +94,10 @@ impl Verifier {
     ) -> Result<Vec<VerifiedFile>, VerifyError> {
         let no_snapshot = || VerifyError::NoSnapshot(store.to_owned());
         let store_id = StoreId::new(store).map_err(|_| no_snapshot())?;
-        let live = catalog
-            .live_snapshot(&store_id)
-            .await?
-            .ok_or_else(no_snapshot)?;
+        let Some(live) = catalog.live_snapshot(&store_id).await? else {
+            catalog.check_store(&store_id).await?;
+            return Err(no_snapshot());
+        };
         self.verify_snapshot(&live.manifest, snapshots).await
     }
 

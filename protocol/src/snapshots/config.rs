@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, de};
 use super::sealing::SealingKeys;
 use crate::{
     manifest::{Form, RenditionKind},
+    objects::{StorageError, check_url},
     settings::{SettingsError, invalid, list},
 };
 
@@ -32,11 +33,15 @@ pub struct SnapshotsConfig {
 }
 
 impl SnapshotsConfig {
-    /// Checks what one value alone does not tell.
+    /// Checks that the URL names a place, and what one value alone does not tell.
     ///
     /// # Errors
     /// [`SettingsError::Invalid`] names the setting.
     pub fn check(&self) -> Result<(), SettingsError> {
+        if let Err(StorageError::Url { reason, .. }) = check_url(&self.url) {
+            let problem = format!("is not a place for snapshots: {reason}");
+            return invalid("snapshots.url", problem);
+        }
         if let Some(plain) = self.renditions.iter().find(|kind| !kind.is_sealed())
             && self.sealed
         {

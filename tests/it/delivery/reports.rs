@@ -97,7 +97,7 @@ async fn a_launch_is_reported_by_a_client_of_the_store_and_counts_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_report_of_the_client_packages_is_taken_as_they_send_it() {
     let (_service, _program, serving) = server(|_| {}).await;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/reports");
     let token = client_token(json!({"store_id": "1"}));
     let variables = [
         ("REPORT_URL", Path::new(&serving.url)),

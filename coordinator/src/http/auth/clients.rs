@@ -117,7 +117,7 @@ impl Clients {
     pub(crate) async fn store_of(&self, token: Option<&str>) -> Result<StoreId, Problem> {
         let only = match self.anonymous {
             true => None,
-            false => only(&*self.claims_of(token).await?, &self.store_claim),
+            false => only(&self.claims_of(token).await?, &self.store_claim),
         };
         only.ok_or_else(|| {
             Problem::invalid(

@@ -1,7 +1,23 @@
 //! Whether a device may be given a snapshot: never what it has already, nothing older than what it has, and nothing that it
 //! did not ask for.
 
-use super::{offers::Offer, request::StreamRequest};
+use chrono::{DateTime, Utc};
+use seedbed_protocol::manifest::Rendition;
+
+use super::request::StreamRequest;
+
+/// What a device can be given now.
+#[derive(Debug)]
+pub(super) struct Offer {
+    /// The snapshot in PowerSync's own protocol, in each of its formats and encodings.
+    pub(super) streams: Vec<Rendition>,
+    /// The sync config that named its buckets; `None` if their names do not say.
+    pub(super) generation: Option<String>,
+    /// The op id of its checkpoint.
+    pub(super) checkpoint: i64,
+    /// When PowerSync was last known to hold exactly this.
+    pub(super) verified_at: DateTime<Utc>,
+}
 
 /// Why a device is sent to one endpoint and not to the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,8 +135,7 @@ fn number(generation: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::Utc;
-    use seedbed_protocol::manifest::{Encoding, Form, Rendition};
+    use seedbed_protocol::manifest::{Encoding, Form};
     use serde_json::{Value, json};
 
     use super::*;

@@ -8,9 +8,9 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{StoreId, manifest::Rendition};
+use seedbed_protocol::StoreId;
 
-use super::decision::Why;
+use super::decision::{Offer, Why};
 use crate::{
     catalog::{Catalog, CatalogError, SnapshotRecord},
     http::download::is_older,
@@ -18,19 +18,6 @@ use crate::{
 
 /// Stores that are remembered at a time.
 const MOST: usize = 10_000;
-
-/// What a device can be given now.
-#[derive(Debug)]
-pub(super) struct Offer {
-    /// The snapshot in PowerSync's own protocol, in each of its formats and encodings.
-    pub(super) streams: Vec<Rendition>,
-    /// The sync config that named its buckets; `None` if their names do not say.
-    pub(super) generation: Option<String>,
-    /// The op id of its checkpoint.
-    pub(super) checkpoint: i64,
-    /// When PowerSync was last known to hold exactly this.
-    pub(super) verified_at: DateTime<Utc>,
-}
 
 /// An offer, or why there is none. The service is known all the same, if there is any snapshot.
 #[derive(Debug, Clone)]

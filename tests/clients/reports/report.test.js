@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { report } from '../../deploy/clients/core-js/report.js';
+import { report } from '../../../deploy/clients/core-js/report.js';
 
 const { REPORT_URL: url, REPORT_TOKEN: token } = process.env;
 
