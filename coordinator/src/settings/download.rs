@@ -101,13 +101,15 @@ impl DownloadConfig {
                 "is empty; name the claim of a client's token that holds its store id",
             );
         }
-        if let Some(url) = &self.store_endpoint
-            && !matches!(url.scheme(), "http" | "https")
-        {
-            return invalid(
-                "download.store_endpoint",
-                "must be an http:// or https:// URL",
-            );
+        for (setting, url) in [
+            ("download.store_endpoint", &self.store_endpoint),
+            ("download.service_endpoint", &self.service_endpoint),
+        ] {
+            if let Some(url) = url
+                && !matches!(url.scheme(), "http" | "https")
+            {
+                return invalid(setting, "must be an http:// or https:// URL");
+            }
         }
         positive("download.jwks_max_age", self.jwks_max_age)?;
         positive("download.url_lifetime", self.url_lifetime)?;

@@ -34,6 +34,8 @@ pub(super) fn choose<'a>(streams: &'a [Rendition], headers: &HeaderMap) -> Optio
         (accepted, rank, rendition.bytes)
     });
     let candidates = candidates.filter(|(_, (_, format, _), _)| *format > 0.0);
+    // Of equals the one that is listed first, as `snapshots.renditions` has them: `max_by` takes the last.
+    let candidates = candidates.rev();
     let best = candidates.max_by(|(_, one, bytes), (_, other, more)| {
         let order = one.partial_cmp(other).unwrap_or(std::cmp::Ordering::Equal);
         order.then(more.cmp(bytes))
