@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PowerSyncDatabase } from '@powersync/node';
-import { connector, device, operationsDuring, rowsIn, schema, service, setUp, subscribe, until } from './support.js';
+import { schema } from './schema.js';
+import { connector, device, operationsDuring, rowsIn, service, setUp, subscribe, until } from './support.js';
 
 /** How long an SDK waits between two tries; by default 5 s. */
 const RETRY = { retryDelayMs: 100, crudUploadThrottleMs: 50 };

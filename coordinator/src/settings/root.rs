@@ -88,6 +88,7 @@ impl Settings {
         self.source.check()?;
         self.serve.check()?;
         self.download.check_values()?;
+        self.cost.check()?;
         self.templates().map(drop)
     }
 

@@ -145,7 +145,11 @@ impl fmt::Debug for SealingKeys {
 
 impl<'de> Deserialize<'de> for SealingKeys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let keys = list(deserializer)?;
+        #[derive(Deserialize)]
+        struct Texts(#[serde(deserialize_with = "list")] Vec<String>);
+        // An empty variable is none.
+        let keys = Option::<Texts>::deserialize(deserializer)?;
+        let keys = keys.map_or_else(Vec::new, |Texts(keys)| keys);
         let keys = keys.iter().enumerate().map(|(index, key)| {
             decoded(key).ok_or_else(|| {
                 de::Error::custom(format!(
