@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Seeds 60 stores from a stand-in PowerSync service, with nothing but the embedded defaults.
 #
-#   deploy/demo.sh          seeds, shows a snapshot, and goes on seeding until Ctrl-C
-#   deploy/demo.sh --once   seeds, shows a snapshot, and ends with the exit code of seedbed
+#   deploy/demo.sh          seeds, shows a snapshot, opens it as a device does, and goes on seeding until Ctrl-C
+#   deploy/demo.sh --once   seeds, shows a snapshot, opens it as a device does, and ends with the exit code of seedbed
+#
+# The device is the client package for Node, which needs a Node.js with node:sqlite; without one that is left out.
 set -euo pipefail
 
 usage() {
@@ -16,6 +18,7 @@ case "${1-}" in
 esac
 
 cd "$(dirname "$(readlink -f "$0")")/.."
+repository=$PWD
 . deploy/install.sh
 require_rust
 need "compiles the programs" gcc libc6-dev libclang-dev
@@ -71,11 +74,43 @@ if [ ${#snapshots[@]} -gt 0 ]; then
     "SELECT count(*) AS products, (SELECT count(*) FROM ps_kv WHERE key = 'client_id') AS client_ids FROM products" \
     "SELECT id, substr(name, 1, 30) AS name, price, quantity FROM products LIMIT 3"
 fi
-if [ "${1-}" = --once ] || [ "$seeded" -ne 0 ]; then
-  exit "$seeded"
+[ "$seeded" -eq 0 ] || exit "$seeded"
+
+export SEEDBED_SERVE__OPEN_ADMIN=true SEEDBED_DOWNLOAD__ANONYMOUS=true
+# without REASON: why no device opened a snapshot.
+without() { echo "No device opened a snapshot: $1"; }
+
+# device STORE: opens the store's compact snapshot with the client package, from a server of its own.
+device() {
+  # What the tests have installed, or the machine's.
+  PATH=$repository/target/test-tools/bin:$PATH
+  node --eval "new (require('node:sqlite').DatabaseSync)(':memory:', { allowExtension: true })" 2>/dev/null ||
+    { without "it needs a Node.js of 22.13 or newer, and npm"; return; }
+  mkdir device
+  cp "$repository"/deploy/demo/{open.js,package.json,package-lock.json} device
+  mkdir device/clients
+  cp -r "$repository"/deploy/clients/{core-js,node} device/clients
+  npm install --prefix device --ignore-scripts --legacy-peer-deps --no-audit --no-fund --loglevel=error >npm.log 2>&1 ||
+    { without "npm cannot install @powersync/node: $(grep -m 1 . npm.log)"; return; }
+  # Any free port.
+  SEEDBED_SERVE__LISTEN=127.0.0.1:0 start "$programs/seedbed" local --stores stores.ndjson --serve --json >serving.ndjson 2>serving.log
+  local server=${started[-1]} url=''
+  until [ -n "$url" ]; do
+    kill -0 "$server" 2>/dev/null || { without "the server did not start"; return; }
+    sleep 0.1
+    url=$(sed -nE 's/.*"type":"listening".*"url":"([^"]*)\/".*/\1/p' serving.ndjson)
+  done
+  node --no-warnings device/open.js "$url" "$1" "$data" || without "the launch failed"
+  kill "$server" 2>/dev/null
+  wait "$server" || true
+}
+
+if [ ${#snapshots[@]} -gt 0 ]; then
+  echo
+  device "$(basename "$(dirname "${snapshots[0]}")")"
 fi
+[ "${1-}" != --once ] || exit 0
 echo
 echo "Seeding again every 10 minutes; Ctrl-C ends it. Nobody but this machine reaches the dashboard, which needs no token."
-export SEEDBED_SERVE__OPEN_ADMIN=true SEEDBED_DOWNLOAD__ANONYMOUS=true
 start "$programs/seedbed" local --stores stores.ndjson --serve --interval 10m
-wait "${started[2]}"
+wait "${started[-1]}"

@@ -7,7 +7,7 @@
 #   tests/run.sh --list [GROUP]  their paths; compiles, but runs none
 set -euo pipefail
 
-groups='unit local cluster selfheal stores delivery traces deploy'
+groups='unit local cluster selfheal stores delivery first_launch traces deploy'
 
 usage() {
   {
@@ -21,7 +21,7 @@ is_group() { [[ " $groups " == *" $1 "* ]]; }
 
 cd "$(dirname "$(readlink -f "$0")")/.."
 . deploy/install.sh
-tools=$PWD/target/test-tools
+tools=$(readlink -m target/test-tools)
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR-never}
 # One Node and one npm for all tests, whatever the machine has.
 export PATH="$tools/bin:$PATH"
@@ -54,6 +54,9 @@ needs_of() {
       need "installs Node, schemathesis" python3-venv
       need "reads snapshots" sqlite3
       need "opens the dashboard" chromium-headless-shell
+      ;;
+    first_launch)
+      need "installs Node" python3-venv
       need "an old client's clock" faketime
       ;;
     traces)
@@ -120,12 +123,15 @@ install_for() {
       ;;
     delivery)
       install_node
-      # The SDKs' peers, whole mobile platforms, are not needed for types.
-      install_npm client tests/client --legacy-peer-deps
       # For the core extensions in them.
       install_npm cores tests/cores --legacy-peer-deps --omit=optional
       install_npm dashboard tests/dashboard
       install_python schemathesis schemathesis==4.32.5
+      ;;
+    first_launch)
+      install_node
+      # The SDKs' peers, whole mobile platforms, are not needed for types.
+      install_npm client tests/client --legacy-peer-deps
       ;;
     cluster) install_ferretdb ;;
     traces) install_go jaeger github.com/jaegertracing/jaeger/cmd/all-in-one v1.57.0 ;;
@@ -253,8 +259,9 @@ if [ "${1-}" = --list ]; then
   shift
 fi
 if [ $# -gt 0 ]; then
-  if is_group "$1"; then
-    asked=groups selected=$*
+  # A group may be written with a dash: first-launch.
+  if is_group "${1//-/_}"; then
+    asked=groups selected=${*//-/_}
     for group in $selected; do is_group "$group" || usage; done
   else
     [[ $# -eq 1 && "$1" =~ [a-zA-Z0-9] && "$1" != -* ]] || usage

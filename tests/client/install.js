@@ -1,6 +1,9 @@
-/** Installs a snapshot and nothing more, to be killed meanwhile: `node install.js FILE URL STORE TOKEN`. */
+/** Opens a database as an app does and closes it, to be killed meanwhile: `node install.js DIRECTORY URL STORE TOKEN`. */
 
-import { installSnapshot } from '../../deploy/clients/node/snapshot.js';
+import { openSeeded } from '../../deploy/clients/node/index.js';
+import { schema } from './schema.js';
 
-const [file, url, storeId, token] = process.argv.slice(2);
-await installSnapshot(file, { url, storeId, getToken: async () => token });
+const [dbLocation, url, storeId, token] = process.argv.slice(2);
+const database = { dbFilename: 'app.db', dbLocation, implementation: { type: 'node:sqlite' }, readWorkerCount: 1 };
+const db = await openSeeded({ schema, database }, { url, storeId, getToken: async () => token });
+await db.close();

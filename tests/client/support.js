@@ -8,8 +8,8 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Schema, Table, column } from '@powersync/node';
 import { openSeeded } from '../../deploy/clients/node/index.js';
+import { columns, schema } from './schema.js';
 
 /**
  * `endpoint`: the PowerSync service. `control`: where it can be changed and counted. `database`: Seedbed's
@@ -19,19 +19,6 @@ export const setUp = JSON.parse(process.env.SEEDBED_CLIENT_TESTS ?? '{}');
 
 /** Longer than anything takes that a test waits for. */
 const PATIENCE = 60_000;
-
-const PRODUCTS = {
-  store_id: column.text,
-  name: column.text,
-  description: column.text,
-  price: column.text,
-  quantity: column.integer,
-  created_at: column.text,
-  image_url: column.text
-};
-const ORDERS = { store_id: column.text, status: column.text, total: column.integer };
-
-export const schema = new Schema({ products: new Table(PRODUCTS), orders: new Table(ORDERS) });
 
 /** The service, seen from behind. */
 export const service = {
@@ -138,7 +125,6 @@ export async function rowsIn(db) {
 }
 
 function tables(rows) {
-  const columns = { products: ['id', ...Object.keys(PRODUCTS)], orders: ['id', ...Object.keys(ORDERS)] };
   const line = ([table, row]) => [table, ...columns[table].map((name) => row[name])].join('|');
   return rows
     .filter(([table]) => table in columns)

@@ -1,7 +1,6 @@
-//! What reaches clients and people: downloads, the API, the clients' packages, the dashboard.
+//! What reaches clients and people: downloads, the API, the dashboard.
 
 mod api;
-mod clients;
 mod cores;
 mod dashboard;
 mod download;

@@ -3,6 +3,7 @@
 mod cluster;
 mod delivery;
 mod deploy;
+mod first_launch;
 mod local;
 mod selfheal;
 mod stores;

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod jaeger;
+mod link;
 mod mariadb;
 mod mongodb;
 mod pgbouncer;
@@ -13,6 +14,7 @@ mod shared;
 
 pub use certificates::Authority;
 pub use jaeger::Jaeger;
+pub use link::Link;
 pub use mariadb::MariaDb;
 pub use mongodb::MongoDb;
 pub use pgbouncer::PgBouncer;

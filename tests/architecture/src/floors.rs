@@ -79,7 +79,7 @@ pub const CRATES: &[Crate] = &[
         folder: "tests",
         root: "tests/it/main.rs",
         // Groups share what is in testkit, and nothing else.
-        floors: &["cluster delivery deploy local selfheal stores traces"],
+        floors: &["cluster delivery deploy first_launch local selfheal stores traces"],
         may_use: ALL,
     },
     Crate {

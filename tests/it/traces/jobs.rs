@@ -171,7 +171,7 @@ async fn jaeger_finds_a_job_by_its_store() {
     // As many as in the tree above, and those of the failed try.
     let has_all = |answer: &Value| {
         let spans = answer["data"][0]["spans"].as_array();
-        spans.is_some_and(|spans| spans.len() == 27)
+        spans.is_some_and(|spans| spans.len() == 29)
     };
     let answer = jaeger.search_until("seedbed-worker", tag, has_all).await;
     let traces = answer["data"].as_array().unwrap();

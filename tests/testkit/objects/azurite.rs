@@ -11,9 +11,8 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::{
-    faults::Faults,
     proxy::{self, Upstream},
-    server::{BUCKET, ObjectServer, serve, tool, variables},
+    server::{Address, BUCKET, ObjectServer, tool, variables},
 };
 use crate::{
     machine::{node, tools},
@@ -80,23 +79,20 @@ impl ObjectServer {
             let (parts, body) = proxy::read(request).await?;
             Ok::<Response, StatusCode>(upstream.forward(parts, body).await)
         };
-        let faults = Faults::default();
-        let (port, accept) = serve(Router::new().fallback(forward), &faults).await;
-        let endpoint = format!("http://127.0.0.1:{port}/{ACCOUNT}");
-        Self {
-            url: format!("az://{BUCKET}/some/prefix"),
-            variables: variables([
-                ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT),
-                credential,
-                ("AZURE_STORAGE_ENDPOINT", &endpoint),
-            ]),
-            faults,
-            reader: None,
-            data: None,
-            public: format!("{endpoint}/{BUCKET}/some/prefix"),
-            accept,
-            _keep: keep,
-        }
+        let router = Router::new().fallback(forward);
+        let address = |url: String| {
+            let endpoint = format!("{url}/{ACCOUNT}");
+            Address {
+                scheme: "az",
+                variables: variables([
+                    ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT),
+                    credential,
+                    ("AZURE_STORAGE_ENDPOINT", &endpoint),
+                ]),
+                endpoint,
+            }
+        };
+        Self::behind(router, keep, address).await
     }
 }
 

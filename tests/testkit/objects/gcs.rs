@@ -18,9 +18,8 @@ use axum::{
 use serde_json::json;
 
 use super::{
-    faults::Faults,
     proxy::{self, Upstream},
-    server::{BUCKET, ObjectServer, serve, tool, variables},
+    server::{Address, BUCKET, ObjectServer, tool, variables},
 };
 use crate::machine::tools;
 use crate::servers::process::{Server, free_port, subdirectories};
@@ -65,20 +64,13 @@ impl ObjectServer {
             upstream,
             uploads: Arc::default(),
         };
-        let faults = Faults::default();
         let router = Router::new().fallback(translate).with_state(gcs);
-        let (port, accept) = serve(router, &faults).await;
-        let endpoint = format!("http://127.0.0.1:{port}");
-        Self {
-            url: format!("gs://{BUCKET}/some/prefix"),
+        let address = |endpoint: String| Address {
+            scheme: "gs",
             variables: variables([("STORAGE_EMULATOR_HOST", &endpoint)]),
-            faults,
-            reader: None,
-            data: None,
-            public: format!("{endpoint}/{BUCKET}/some/prefix"),
-            accept,
-            _keep: Box::new(server),
-        }
+            endpoint,
+        };
+        Self::behind(router, server, address).await
     }
 }
 

@@ -13,9 +13,8 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use super::{
-    faults::Faults,
     proxy::{self, Upstream},
-    server::{BUCKET, ObjectServer, serve, variables},
+    server::{Address, BUCKET, ObjectServer, variables},
 };
 use crate::{
     machine::tools,
@@ -61,24 +60,18 @@ impl ObjectServer {
             let (parts, body) = proxy::read(request).await?;
             Ok::<Response, StatusCode>(upstream.forward(parts, body).await)
         };
-        let faults = Faults::default();
-        let (port, accept) = serve(Router::new().fallback(forward), &faults).await;
-        let endpoint = format!("http://127.0.0.1:{port}");
-        Some(Self {
-            url: format!("s3://{BUCKET}/some/prefix"),
+        let router = Router::new().fallback(forward);
+        let address = |endpoint: String| Address {
+            scheme: "s3",
             variables: variables([
                 ("AWS_ACCESS_KEY_ID", USER),
                 ("AWS_SECRET_ACCESS_KEY", SECRET),
                 ("AWS_REGION", REGION),
                 ("AWS_ENDPOINT_URL", &endpoint),
             ]),
-            faults,
-            reader: None,
-            data: None,
-            public: format!("{endpoint}/{BUCKET}/some/prefix"),
-            accept,
-            _keep: Box::new(server),
-        })
+            endpoint,
+        };
+        Some(Self::behind(router, server, address).await)
     }
 }
 

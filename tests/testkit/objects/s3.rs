@@ -23,10 +23,7 @@ use s3s::{
 use s3s_fs::FileSystem;
 use tokio::sync::Mutex;
 
-use super::{
-    faults::Faults,
-    server::{BUCKET, ObjectServer, serve, variables},
-};
+use super::server::{Address, BUCKET, ObjectServer, variables};
 
 const WRITER: &str = "writer";
 const READER: &str = "reader";
@@ -51,27 +48,21 @@ impl ObjectServer {
         let router = Router::new()
             .fallback_service(HandleError::new(service.build(), failed))
             .layer(from_fn_with_state(Arc::default(), one_conditional_write));
-        let faults = Faults::default();
-        let (port, accept) = serve(router, &faults).await;
-        let endpoint = format!("http://127.0.0.1:{port}");
-        let with_key = |key: &str| {
-            variables([
-                ("AWS_ACCESS_KEY_ID", key),
+        let data = directory.path().to_owned();
+        let address = |endpoint: String| Address {
+            scheme: "s3",
+            variables: variables([
+                ("AWS_ACCESS_KEY_ID", WRITER),
                 ("AWS_SECRET_ACCESS_KEY", SECRET),
                 ("AWS_REGION", "eu-central-1"),
                 ("AWS_ENDPOINT_URL", &endpoint),
-            ])
+            ]),
+            endpoint,
         };
-        Self {
-            url: format!("s3://{BUCKET}/some/prefix"),
-            variables: with_key(WRITER),
-            faults,
-            reader: Some(with_key(READER)),
-            data: Some(directory.path().to_owned()),
-            public: format!("{endpoint}/{BUCKET}/some/prefix"),
-            accept,
-            _keep: Box::new(directory),
-        }
+        let mut server = Self::behind(router, directory, address).await;
+        server.reader = Some(server.variables_with("AWS_ACCESS_KEY_ID", READER));
+        server.data = Some(data);
+        server
     }
 }
 

@@ -27,12 +27,46 @@ pub struct ObjectServer {
     pub reader: Option<Vec<(String, String)>>,
     /// Where an S3 server keeps objects and the parts of uploads.
     pub data: Option<PathBuf>,
-    pub(super) public: String,
-    pub(super) accept: JoinHandle<()>,
-    pub(super) _keep: Box<dyn Any + Send + Sync>,
+    public: String,
+    accept: JoinHandle<()>,
+    _keep: Box<dyn Any + Send + Sync>,
+}
+
+/// Where a server is: what differs from kind to kind.
+pub(super) struct Address {
+    /// `s3`, `az` or `gs`.
+    pub(super) scheme: &'static str,
+    /// With what the bucket's name follows upon.
+    pub(super) endpoint: String,
+    pub(super) variables: Vec<(String, String)>,
 }
 
 impl ObjectServer {
+    /// Serves `router` behind faults, as the server that `address` makes of its endpoint.
+    pub(super) async fn behind(
+        router: Router,
+        keep: impl Any + Send + Sync,
+        address: impl FnOnce(String) -> Address,
+    ) -> Self {
+        let faults = Faults::default();
+        let (port, accept) = serve(router, &faults).await;
+        let Address {
+            scheme,
+            endpoint,
+            variables,
+        } = address(format!("http://127.0.0.1:{port}"));
+        Self {
+            url: format!("{scheme}://{BUCKET}/some/prefix"),
+            variables,
+            faults,
+            reader: None,
+            data: None,
+            public: format!("{endpoint}/{BUCKET}/some/prefix"),
+            accept,
+            _keep: Box::new(keep),
+        }
+    }
+
     /// Opens its bucket, or what else `url` names on it, with these variables.
     ///
     /// # Errors
@@ -74,7 +108,7 @@ impl Drop for ObjectServer {
 }
 
 /// Serves `router` behind `faults` on a free port of loopback.
-pub(super) async fn serve(router: Router, faults: &Faults) -> (u16, JoinHandle<()>) {
+async fn serve(router: Router, faults: &Faults) -> (u16, JoinHandle<()>) {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await;
     let listener = listener.expect("loopback has a free port");
     let port = listener

@@ -1,7 +1,8 @@
 //! Answers liveness and readiness probes, and Prometheus.
 //!
 //! `GET /healthz`: the process is alive. `GET /readyz`: it takes jobs; 503 with the reason when the broker cannot be
-//! reached or the worker was told to stop; a note when the broker takes no messages, since it has no memory or disk left. `GET /metrics`: every metric of the process.
+//! reached or the worker was told to stop; a note when the broker takes no messages, since it has no memory or disk left.
+//! `GET /metrics`: every metric of the process.
 
 use std::{borrow::Cow, io, net::SocketAddr, sync::Arc};
 

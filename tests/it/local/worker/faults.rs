@@ -302,6 +302,8 @@ async fn a_token_that_expires_in_the_middle_is_renewed() {
     let mut pipeline = Pipeline::start_with(&service, |settings| {
         settings.token.lifetime = Duration::from_secs(1);
         settings.powersync.idle_timeout = Duration::from_secs(2);
+        // A token of whole seconds lasts up to two: the attempt has to outlast it.
+        settings.powersync.give_up_after = Duration::from_secs(20);
     })
     .await;
     let manifest = pipeline.seed("7").await.unwrap();

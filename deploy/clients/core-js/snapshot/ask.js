@@ -1,0 +1,222 @@
+/** `GET /database`: which snapshot there is, and whether this app can use it. Rules 4 and 5 of CONTRACT.md. */
+
+import { SeedbedError, asSeedbedError } from '../reasons.js';
+import { service } from '../database/inspect.js';
+
+/**
+ * What the answer says, as far as it is used.
+ *
+ * @typedef {object} Snapshot
+ * @property {string} databaseUrl Signed: anyone who has it can download the snapshot until it expires.
+ * @property {Rendition} rendition
+ * @property {import('../platform.js').Encoding} [packed] How the bytes come, where `fetch` unpacks them: they arrive as those of the
+ *   rendition without an encoding, and no range can be asked for.
+ */
+
+/**
+ * What identifies the bytes of a rendition, and what is needed to make a database of them. It is kept in the note.
+ *
+ * @typedef {object} Rendition
+ * @property {'file' | 'compact'} form
+ * @property {import('../platform.js').Encoding} encoding
+ * @property {number} bytes
+ * @property {string} sha256 Hexadecimal, over the bytes as they are stored.
+ * @property {number} [unpackedBytes]
+ * @property {string} [unpackedSha256]
+ * @property {number} [finish] The version of finishing.
+ */
+
+/**
+ * @typedef {object} Wanted
+ * @property {string} url
+ * @property {string} storeId
+ * @property {() => Promise<string>} getToken
+ * @property {'file' | 'compact'} form
+ * @property {import('../platform.js').Encoding[]} encodings
+ * @property {string} [endpoint]
+ * @property {string | number} [generation]
+ * @property {number} [maxAge] Seconds.
+ * @property {string} core The version of the SDK's core extension.
+ * @property {number} finish The newest version of finishing that this package has.
+ */
+
+/**
+ * Asks once.
+ *
+ * @param {typeof globalThis.fetch} fetch
+ * @param {Wanted} wanted
+ * @param {AbortSignal} signal
+ * @returns {Promise<Snapshot>}
+ * @throws {SeedbedError} With `retryAfter` for 202, 429 and 503.
+ */
+export async function ask(fetch, wanted, signal) {
+  let answer;
+  let body;
+  for (const question of questions(wanted)) {
+    ({ answer, body } = await request(fetch, wanted, question, signal));
+    if (answer.status === 200) return checked(body, wanted);
+    // 400: it does not know a parameter. 404: it has no such form or encoding; with another error, no snapshot at all.
+    const older = answer.status === 400 || (answer.status === 404 && String(body.error).startsWith('no_such_'));
+    if (!older) break;
+  }
+  if (!answer) throw new Error('there is always a question');
+  throw refusal(answer, body);
+}
+
+/**
+ * What arrives where `fetch` unpacks by itself.
+ *
+ * @param {Snapshot} snapshot
+ * @returns {Snapshot}
+ */
+export function decoded(snapshot) {
+  const { encoding, unpackedBytes: bytes, unpackedSha256: sha256 } = snapshot.rendition;
+  if (encoding === 'identity' || bytes === undefined || sha256 === undefined) return snapshot;
+  return { ...snapshot, packed: encoding, rendition: { ...snapshot.rendition, encoding: 'identity', bytes, sha256 } };
+}
+
+/**
+ * What to ask for, one after the other.
+ *
+ * @param {Wanted} wanted
+ * @returns {Record<string, string>[]}
+ */
+function questions({ form, encodings, core }) {
+  const encoding = encodings.join(',');
+  const all = [{ form, encoding, core }];
+  if (form !== 'file') all.push({ form: 'file', encoding, core });
+  return [...all, /** @type {any} */ ({ encoding: 'identity' })];
+}
+
+/**
+ * @param {typeof globalThis.fetch} fetch
+ * @param {Wanted} wanted
+ * @param {Record<string, string>} question
+ * @param {AbortSignal} signal
+ */
+async function request(fetch, { url, storeId, getToken }, question, signal) {
+  let token;
+  try {
+    token = await getToken();
+  } catch (error) {
+    throw asSeedbedError(error, 'no_token', 'the app has no token');
+  }
+  const query = Object.entries({ store_id: storeId, ...question }).map(([key, value]) => `${key}=${encodeURIComponent(value)}`);
+  try {
+    const answer = await fetch(`${url}${url.includes('?') ? '&' : '?'}${query.join('&')}`, {
+      headers: { authorization: `Bearer ${token}` },
+      signal
+    });
+    /** @type {any} */
+    const body = await answer.json().catch(() => ({}));
+    return { answer, body: body ?? {} };
+  } catch (error) {
+    throw asSeedbedError(error, 'offline', 'Seedbed does not answer');
+  }
+}
+
+/**
+ * @param {Response} answer
+ * @param {any} body
+ */
+function refusal(answer, body) {
+  const { status } = answer;
+  const seconds = Number(answer.headers.get('retry-after') ?? NaN);
+  const retryAfter = [202, 429, 503].includes(status) && seconds >= 0 ? Math.max(1, seconds) * 1000 : undefined;
+  const message = `no snapshot of the store: ${status} ${body.error ?? ''} ${body.message ?? ''}`.trimEnd();
+  return new SeedbedError(reasonOf(status, body.error), message, { retryAfter });
+}
+
+/**
+ * @param {number} status
+ * @param {unknown} error
+ * @returns {import('../reasons.js').Reason}
+ */
+export function reasonOf(status, error) {
+  switch (status) {
+    case 202:
+      return 'being_seeded';
+    case 429:
+    case 503:
+      return 'busy';
+    case 401:
+      return 'unauthorized';
+    case 403:
+      return error === 'downloads_disabled' ? 'downloads_disabled' : 'wrong_store';
+    case 404:
+      return error === 'snapshot_too_old' ? 'too_old' : 'no_snapshot';
+    case 400:
+      return 'bad_answer';
+    default:
+      return 'server_error';
+  }
+}
+
+/**
+ * @param {any} body
+ * @param {Wanted} wanted
+ * @returns {Snapshot}
+ */
+function checked(body, wanted) {
+  const { databaseUrl, bytes, sha256, form = 'file', encoding = 'identity' } = body;
+  // Without these a damaged file would not be noticed.
+  if (!Number.isSafeInteger(bytes) || !/^[0-9a-f]{64}$/i.test(sha256) || !/^https?:\/\//i.test(databaseUrl)) {
+    throw new SeedbedError('bad_answer', 'the answer names no snapshot: is the URL that of GET /database?');
+  }
+  if (!['file', wanted.form].includes(form) || !['identity', ...wanted.encodings].includes(encoding)) {
+    throw new SeedbedError('bad_answer', `the answer has ${form}/${encoding}, which was not asked for`);
+  }
+  /** @type {Rendition} */
+  const rendition = {
+    form,
+    encoding,
+    bytes,
+    sha256: sha256.toLowerCase(),
+    unpackedBytes: body.unpackedBytes ?? undefined,
+    unpackedSha256: body.unpackedSha256?.toLowerCase(),
+    finish: form === 'compact' ? (body.finish ?? undefined) : undefined
+  };
+  identity(body, rendition, wanted);
+  return { databaseUrl, rendition };
+}
+
+/**
+ * Refuses what is not for this app, before anything is downloaded.
+ *
+ * @param {any} body
+ * @param {Rendition} rendition
+ * @param {Wanted} wanted
+ */
+function identity(body, { form, finish }, wanted) {
+  const refuse = (/** @type {import('../reasons.js').Reason} */ reason, /** @type {string} */ message) => {
+    throw new SeedbedError(reason, message);
+  };
+  if (body.storeId != null && body.storeId !== wanted.storeId) refuse('wrong_store', 'the snapshot is of another store');
+  const [its, own] = [service(body.serviceEndpoint), service(wanted.endpoint)];
+  if (its && own && its !== own) refuse('wrong_service', `the snapshot is of ${its}, and the app connects to ${own}`);
+  if (wanted.generation != null && body.generation != null && String(wanted.generation) !== String(body.generation)) {
+    refuse('wrong_generation', `the snapshot is of generation ${body.generation}, not ${wanted.generation}`);
+  }
+  const limit = Math.min(wanted.maxAge ?? Infinity, body.maxAge ?? Infinity);
+  const age = (Date.now() - Date.parse(body.verifiedAt ?? body.createdAt)) / 1000;
+  if (age > limit) refuse('too_old', `the snapshot was verified ${Math.round(age)} s ago, and may be ${limit} s old`);
+  if (body.coreVersion && isNewer(body.coreVersion, wanted.core)) {
+    refuse('newer_core', `the snapshot is of core ${body.coreVersion}, and the SDK has ${wanted.core}`);
+  }
+  if (form === 'compact' && !(Number(finish) >= 1 && Number(finish) <= wanted.finish)) {
+    refuse('unknown_finish', `the snapshot needs version ${finish} of finishing, and this package has ${wanted.finish}`);
+  }
+}
+
+/**
+ * Whether a version `1.2.3` is newer than another.
+ *
+ * @param {string} version
+ * @param {string} than
+ */
+export function isNewer(version, than) {
+  const numbers = (/** @type {string} */ text) => text.split(/[^0-9]+/, 3).map(Number);
+  const [a, b] = [numbers(version), numbers(than)];
+  const index = a.findIndex((number, index) => number !== b[index]);
+  return index >= 0 && a[index] > b[index];
+}

@@ -1,0 +1,16 @@
+export { Launch } from "./launch.js";
+export { openAfter } from "./open.js";
+export { SeedbedError } from "./reasons.js";
+export { seededConnector } from "./stream/connector.js";
+export type SnapshotSource = import("./source.js").SnapshotSource;
+export type Progress = import("./source.js").Progress;
+export type Outcome = import("./source.js").Outcome;
+export type StreamSource = import("./stream/connector.js").StreamSource;
+export type Choice = import("./stream/connector.js").Choice;
+export type Reason = import("./reasons.js").Reason;
+export type Kept = import("./reasons.js").Kept;
+export type Platform = import("./platform.js").Platform;
+export type Files = import("./platform.js").Files;
+export type Sink = import("./platform.js").Sink;
+export type Connection = import("./platform.js").Connection;
+export type Encoding = import("./platform.js").Encoding;

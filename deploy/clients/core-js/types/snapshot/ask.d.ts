@@ -1,0 +1,118 @@
+/**
+ * What the answer says, as far as it is used.
+ *
+ * @typedef {object} Snapshot
+ * @property {string} databaseUrl Signed: anyone who has it can download the snapshot until it expires.
+ * @property {Rendition} rendition
+ * @property {import('../platform.js').Encoding} [packed] How the bytes come, where `fetch` unpacks them: they arrive as those of the
+ *   rendition without an encoding, and no range can be asked for.
+ */
+/**
+ * What identifies the bytes of a rendition, and what is needed to make a database of them. It is kept in the note.
+ *
+ * @typedef {object} Rendition
+ * @property {'file' | 'compact'} form
+ * @property {import('../platform.js').Encoding} encoding
+ * @property {number} bytes
+ * @property {string} sha256 Hexadecimal, over the bytes as they are stored.
+ * @property {number} [unpackedBytes]
+ * @property {string} [unpackedSha256]
+ * @property {number} [finish] The version of finishing.
+ */
+/**
+ * @typedef {object} Wanted
+ * @property {string} url
+ * @property {string} storeId
+ * @property {() => Promise<string>} getToken
+ * @property {'file' | 'compact'} form
+ * @property {import('../platform.js').Encoding[]} encodings
+ * @property {string} [endpoint]
+ * @property {string | number} [generation]
+ * @property {number} [maxAge] Seconds.
+ * @property {string} core The version of the SDK's core extension.
+ * @property {number} finish The newest version of finishing that this package has.
+ */
+/**
+ * Asks once.
+ *
+ * @param {typeof globalThis.fetch} fetch
+ * @param {Wanted} wanted
+ * @param {AbortSignal} signal
+ * @returns {Promise<Snapshot>}
+ * @throws {SeedbedError} With `retryAfter` for 202, 429 and 503.
+ */
+export function ask(fetch: typeof globalThis.fetch, wanted: Wanted, signal: AbortSignal): Promise<Snapshot>;
+/**
+ * What arrives where `fetch` unpacks by itself.
+ *
+ * @param {Snapshot} snapshot
+ * @returns {Snapshot}
+ */
+export function decoded(snapshot: Snapshot): Snapshot;
+/**
+ * @param {number} status
+ * @param {unknown} error
+ * @returns {import('../reasons.js').Reason}
+ */
+export function reasonOf(status: number, error: unknown): import("../reasons.js").Reason;
+/**
+ * Whether a version `1.2.3` is newer than another.
+ *
+ * @param {string} version
+ * @param {string} than
+ */
+export function isNewer(version: string, than: string): boolean;
+/**
+ * What the answer says, as far as it is used.
+ */
+export type Snapshot = {
+    /**
+     * Signed: anyone who has it can download the snapshot until it expires.
+     */
+    databaseUrl: string;
+    rendition: Rendition;
+    /**
+     * How the bytes come, where `fetch` unpacks them: they arrive as those of the
+     * rendition without an encoding, and no range can be asked for.
+     */
+    packed?: import("../platform.js").Encoding | undefined;
+};
+/**
+ * What identifies the bytes of a rendition, and what is needed to make a database of them. It is kept in the note.
+ */
+export type Rendition = {
+    form: "file" | "compact";
+    encoding: import("../platform.js").Encoding;
+    bytes: number;
+    /**
+     * Hexadecimal, over the bytes as they are stored.
+     */
+    sha256: string;
+    unpackedBytes?: number | undefined;
+    unpackedSha256?: string | undefined;
+    /**
+     * The version of finishing.
+     */
+    finish?: number | undefined;
+};
+export type Wanted = {
+    url: string;
+    storeId: string;
+    getToken: () => Promise<string>;
+    form: "file" | "compact";
+    encodings: import("../platform.js").Encoding[];
+    endpoint?: string | undefined;
+    generation?: string | number | undefined;
+    /**
+     * Seconds.
+     */
+    maxAge?: number | undefined;
+    /**
+     * The version of the SDK's core extension.
+     */
+    core: string;
+    /**
+     * The newest version of finishing that this package has.
+     */
+    finish: number;
+};

@@ -1,0 +1,1 @@
+export function fetchStored(input: string | URL | Request, init?: RequestInit): Promise<Response>;

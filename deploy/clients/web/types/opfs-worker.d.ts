@@ -1,0 +1,5 @@
+export type Sink = {
+    handle: any;
+    at: number;
+    unflushed: number;
+};

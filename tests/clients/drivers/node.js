@@ -1,0 +1,14 @@
+/** The package for Node as the suite drives it. */
+
+import * as sdk from '@powersync/node';
+import { openSeeded, seededConnector } from '../../../deploy/clients/node/index.js';
+import { logger, run, schemaOf } from './app.js';
+
+const schema = schemaOf(sdk);
+
+const about = { platform: 'node', forms: ['file', 'compact'], encodings: ['zstd', 'gzip', 'identity'], softClear: true };
+
+run(about, (dbLocation, source) => {
+  const database = { dbFilename: 'app.db', dbLocation, implementation: { type: 'node:sqlite' }, readWorkerCount: 1 };
+  return openSeeded({ schema, database, logger }, source);
+}, seededConnector);

@@ -1,0 +1,10 @@
+//! A service, Seedbed, and Node where the packages are.
+
+mod control;
+mod rows;
+mod run;
+mod seeded;
+
+pub(super) use rows::change_50_rows;
+pub(super) use run::run;
+pub(super) use seeded::Seeded;
