@@ -14,11 +14,13 @@ use testkit::{
     machine::tools,
     objects::ObjectServer,
     pipeline::{Pipeline, job, same_rows, starting_from},
-    powersync::PowerSync,
+    powersync::{Fault, PowerSync},
     program::Program,
     serving::{Answer, LOCAL_SERVE, Serving, client_token, prepared},
 };
 use tokio::process::Command;
+
+const NOWHERE: [PathBuf; 0] = [];
 
 const STORE: &str = "7";
 
@@ -273,10 +275,10 @@ async fn nothing_but_the_answer_has_the_key_and_no_object_has_a_row() {
         files(&bucket).len() >= 10,
         "five objects, and latest/ of each"
     );
-    assert_eq!(holding(&bucket, &[TEXT]), [""; 0].map(PathBuf::from));
+    assert_eq!(holding(&bucket, &[TEXT]), NOWHERE);
     let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
     for folder in [&bucket, &program.path(".")] {
-        assert_eq!(holding(folder, &secrets), [""; 0].map(PathBuf::from));
+        assert_eq!(holding(folder, &secrets), NOWHERE);
     }
     // The wrapped key is in the manifest alone.
     let wrapped = holding(&bucket, &["sealed_key"]);
@@ -284,10 +286,7 @@ async fn nothing_but_the_answer_has_the_key_and_no_object_has_a_row() {
         wrapped.len() == 2 && wrapped.iter().all(|f| f.extension().unwrap() == "json"),
         "{wrapped:?}"
     );
-    assert_eq!(
-        holding(&program.path("."), &["sealed_key", TEXT]),
-        [""; 0].map(PathBuf::from)
-    );
+    assert_eq!(holding(&program.path("."), &["sealed_key", TEXT]), NOWHERE);
     let said = [
         &ended.output,
         &ended.error,
@@ -311,67 +310,56 @@ async fn a_sealing_key_is_rotated_and_a_catalog_is_rebuilt_without_any_key() {
     let seed = ["local", "--stores", "stores.ndjson"];
     let seeded = program.run(&seed).await;
     assert_eq!(seeded.code, Some(0), "{seeded}");
-    let serve = ["serve", "--stores", "stores.ndjson"];
     let query = "&encoding=sqlcipher4";
 
     program.set("CATALOG__URL", "sqlite:rebuilt.db");
     let rebuilt = program.run(&["rebuild-catalog", "--json"]).await;
-    assert_eq!(
-        rebuilt.objects(),
-        [json!({"added": 1, "known": 0, "damaged": 0})]
-    );
-    assert_eq!(
-        holding(&program.path("."), &["sealed_key"]),
-        [""; 0].map(PathBuf::from)
+    let added = json!({"added": 1, "known": 0, "damaged": 0});
+    assert_eq!(rebuilt.objects(), [added]);
+    assert_eq!(holding(&program.path("."), &["sealed_key"]), NOWHERE);
+    program.set(
+        "SNAPSHOTS__SEALING_KEY",
+        format!("{NEXT_KEY}, {SEALING_KEY}"),
     );
     let old = {
-        program.set(
-            "SNAPSHOTS__SEALING_KEY",
-            format!("{NEXT_KEY}, {SEALING_KEY}"),
-        );
-        let serving = Serving::start(&program, &serve).await;
+        let serving = Serving::start(&program, &LOCAL_SERVE).await;
         ask(&serving, query).await.json()["key"].clone()
     };
     assert_eq!(old.as_str().unwrap().len(), 64);
 
-    // A snapshot that is not made again keeps what wrapped it; the next one has the first key of the list.
-    plant_another(&service);
+    // The next snapshot has the first key of the list.
+    remove_one(&service);
     let seeded = program.run(&seed).await;
     assert_eq!(seeded.code, Some(0), "{seeded}");
     program.set("SNAPSHOTS__SEALING_KEY", NEXT_KEY);
     let verified = program.run(&["verify", STORE]).await;
     assert_eq!(verified.code, Some(0), "{verified}");
-    let serving = Serving::start(&program, &serve).await;
-    let new = ask(&serving, query).await.json()["key"].clone();
-    assert!(
-        new.is_string() && new != old,
-        "each snapshot has a key of its own"
-    );
 
+    // Without that key it cannot be opened, until the store is seeded again.
     program.set("SNAPSHOTS__SEALING_KEY", SEALING_KEY);
     let verified = program.run(&["verify", STORE]).await;
     assert_eq!(verified.code, Some(2), "{verified}");
-    assert!(
-        verified
-            .error
-            .contains("snapshots.sealing_key lacks the key"),
-        "{verified}"
-    );
-    let serving = Serving::start(&program, &serve).await;
-    let refusal = ask(&serving, query).await;
-    assert_eq!(
-        (refusal.status.as_u16(), refusal.refusal().1.as_str()),
-        (500, "failed")
-    );
-    assert!(
-        serving
-            .process
-            .error()
-            .contains("snapshots.sealing_key lacks the key")
-    );
+    let lacks = "snapshots.sealing_key lacks the key";
+    assert!(verified.error.contains(lacks), "{verified}");
+    let refused = Fault::Error {
+        status: 400,
+        code: "PSYNC_S2305",
+    };
+    service.faults().always_for(STORE, refused);
+    {
+        let serving = Serving::start(&program, &LOCAL_SERVE).await;
+        let refusal = ask(&serving, query).await.refusal();
+        assert_eq!(refusal, (500, "failed".to_owned()));
+        assert!(serving.process.error().contains(lacks));
+    }
+    service.faults().clear();
+    let seeded = program.run(&seed).await;
+    assert_eq!(seeded.code, Some(0), "{seeded}");
+    let verified = program.run(&["verify", STORE]).await;
+    assert_eq!(verified.code, Some(0), "{verified}");
 }
 
-fn plant_another(service: &PowerSync) {
+fn remove_one(service: &PowerSync) {
     let row = service.rows(STORE).find(|row| &*row.table == "products");
     assert!(service.remove("products", &row.unwrap().id));
 }
