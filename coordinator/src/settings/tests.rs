@@ -194,6 +194,7 @@ fn what_makes_no_sense_is_named() {
         ("snapshots.renditions", "brotli"),
         ("snapshots.renditions", "gzip,gzip"),
         ("snapshots.renditions", "compact/gzip"),
+        ("snapshots.sealing_key", "0123"),
         ("snapshots.latest", "sometimes"),
         ("broker.url", "carrier-pigeon:"),
     ] {

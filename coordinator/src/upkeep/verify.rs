@@ -2,19 +2,14 @@
 //! copies are in the directory for temporary files, and a kill leaves them there.
 
 mod error;
+mod unpacked;
 
-use std::{
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
+pub use error::VerifyError;
 use seedbed_protocol::{
     StoreId,
-    digest::Hashed,
-    manifest::{Checkpoint, Encoding, Form, Manifest, Rendition, TableRows},
-    objects::unwrap_to,
+    manifest::{Checkpoint, Form, Manifest, Rendition, TableRows},
     snapshots::{SnapshotRepository, UnreadableRowsPolicy, manifest_key},
 };
 use seedbed_worker::{
@@ -25,9 +20,8 @@ use seedbed_worker::{
     },
 };
 use serde::Serialize;
-use tempfile::TempDir;
+use unpacked::{Unpacked, blocking};
 
-pub use self::error::VerifyError;
 use crate::catalog::Catalog;
 
 /// A file that can be handed out.
@@ -113,8 +107,9 @@ impl Verifier {
         let mut verified = Vec::new();
         let whole = whole_checkpoint(manifest, snapshots).await?;
         let mut first = None;
-        for rendition in &manifest.renditions {
-            let object = Unpacked::of(rendition, snapshots).await?;
+        let is_file = |rendition: &&Rendition| rendition.form == Form::File;
+        for rendition in manifest.all_renditions().filter(is_file) {
+            let object = Unpacked::of(manifest, rendition, snapshots).await?;
             let location = object.location.clone();
             let checking = self.verify(&object.path, location, Some(whole.clone()));
             let mut file = checking.await?;
@@ -127,8 +122,8 @@ impl Verifier {
         if let (Some(file), Some(tables)) =
             (first, verified.first().map(|file| file.tables.clone()))
         {
-            for rendition in &manifest.forms {
-                let object = Unpacked::of(rendition, snapshots).await?;
+            for rendition in manifest.all_renditions().filter(|r| !is_file(r)) {
+                let object = Unpacked::of(manifest, rendition, snapshots).await?;
                 self.verify_form(rendition.form, &object, &file.path)
                     .await?;
                 verified.push(VerifiedFile {
@@ -195,140 +190,15 @@ impl Verifier {
     }
 }
 
-/// What an object holds, as it was uploaded.
-struct Unpacked {
-    path: PathBuf,
-    /// Where the object is.
-    location: String,
-    /// Room for copies, which are removed when this is dropped.
-    copies: TempDir,
-}
-
-impl Unpacked {
-    /// Reads the object where it is, if it is in a directory, since a copy could be larger than what is free elsewhere;
-    /// otherwise, and when it is compressed, makes copies in the directory for temporary files.
-    async fn of(
-        rendition: &Rendition,
-        snapshots: &SnapshotRepository,
-    ) -> Result<Self, VerifyError> {
-        let location = snapshots.location(&rendition.key);
-        let copies = tempfile::tempdir().map_err(|source| VerifyError::Copy {
-            file: location.clone(),
-            source,
-        })?;
-        let uploaded = Hashed {
-            bytes: rendition.bytes,
-            sha256: rendition.sha256.clone(),
-        };
-        let path = match snapshots.local_path(&rendition.key) {
-            Some(path) => {
-                check_unchanged(&uploaded, &location, hash(&path, &location).await?)?;
-                path
-            }
-            None => {
-                let copy = copies.path().join("object");
-                let fetched = snapshots.fetch(&rendition.key, &copy).await?;
-                check_unchanged(&uploaded, &location, fetched)?;
-                copy
-            }
-        };
-        let mut unpacked = Self {
-            path,
-            location,
-            copies,
-        };
-        if rendition.encoding != Encoding::Identity {
-            let file = unpacked.copies.path().join("unpacked");
-            let unwrapped = unwrap_to(rendition.encoding, &unpacked.path, &file).await;
-            unwrapped.map_err(|source| unpacked.not_copied(source))?;
-            if let Some(content) = &rendition.unpacked {
-                let location = format!("{}, unpacked,", unpacked.location);
-                check_unchanged(content, &location, hash(&file, &location).await?)?;
-            }
-            unpacked.path = file;
-        }
-        Ok(unpacked)
-    }
-
-    fn not_copied(&self, source: io::Error) -> VerifyError {
-        VerifyError::Copy {
-            file: self.location.clone(),
-            source,
-        }
-    }
-}
-
 /// The checkpoint of a snapshot with all its buckets, which the catalog leaves out if they are very many.
 async fn whole_checkpoint(
     manifest: &Manifest,
     snapshots: &SnapshotRepository,
 ) -> Result<Checkpoint, VerifyError> {
-    match manifest_key(&manifest.renditions) {
+    match manifest_key(manifest.all_renditions()) {
         Some(key) if !manifest.checkpoint.is_whole() => {
             Ok(snapshots.get_manifest(&key).await?.checkpoint)
         }
         _ => Ok(manifest.checkpoint.clone()),
-    }
-}
-
-async fn hash(file: &Path, location: &str) -> Result<Hashed, VerifyError> {
-    let path = file.to_owned();
-    let hashed = blocking(location, move || Hashed::of(File::open(path)?));
-    hashed.await?.map_err(|source| VerifyError::Unreadable {
-        file: location.to_owned(),
-        source,
-    })
-}
-
-fn check_unchanged(expected: &Hashed, location: &str, found: Hashed) -> Result<(), VerifyError> {
-    let describe =
-        |Hashed { bytes, sha256 }: &Hashed| format!("{bytes} bytes and the SHA-256 {sha256}");
-    if found != *expected {
-        return Err(VerifyError::Changed {
-            file: location.to_owned(),
-            found: describe(&found),
-            expected: describe(expected),
-        });
-    }
-    Ok(())
-}
-
-/// Runs what blocks for long.
-async fn blocking<T: Send + 'static>(
-    location: &str,
-    check: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, VerifyError> {
-    let ended = tokio::task::spawn_blocking(check).await;
-    ended.map_err(|error| VerifyError::Ended {
-        file: location.to_owned(),
-        reason: error.to_string(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_file_that_is_not_what_was_uploaded_is_named() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("snapshot.sqlite");
-        std::fs::write(&file, "abc").unwrap();
-        let mut uploaded = Hashed {
-            bytes: 3,
-            sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned(),
-        };
-        let found = hash(&file, "snapshot.sqlite").await.unwrap();
-        check_unchanged(&uploaded, "snapshot.sqlite", found.clone()).unwrap();
-        uploaded.bytes = 4;
-        let error = check_unchanged(&uploaded, "snapshot.sqlite", found).unwrap_err();
-        let error = error.to_string();
-        assert!(
-            error.contains("snapshot.sqlite has 3 bytes") && error.contains("says 4 bytes"),
-            "{error}"
-        );
-        std::fs::remove_file(&file).unwrap();
-        let error = hash(&file, "snapshot.sqlite").await.unwrap_err();
-        assert!(error.to_string().contains("cannot read"), "{error}");
     }
 }

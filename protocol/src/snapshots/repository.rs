@@ -56,6 +56,16 @@ pub enum SealedError {
     Sealing(#[from] SealingError),
 }
 
+impl SealedError {
+    /// Returns whether a person has to change the settings before it can succeed.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Sealing(SealingError::NoSealingKey | SealingError::UnknownKey { .. })
+        )
+    }
+}
+
 /// The snapshots of all stores. Everything else that can be done with its objects is done as with any
 /// [`ObjectStorage`].
 #[derive(Debug, Clone)]

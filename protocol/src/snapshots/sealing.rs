@@ -4,7 +4,7 @@
 //! one is put in front of the list, and an old one is removed when no snapshot needs it any more. Store and job are
 //! authenticated with it: no key can be moved to another manifest. No key is ever printed.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
@@ -74,6 +74,15 @@ impl SnapshotKey {
     }
 }
 
+impl FromStr for SnapshotKey {
+    type Err = SealingError;
+
+    /// Reads it as [`Self::expose_hex`] writes it, or in base64.
+    fn from_str(text: &str) -> Result<Self, SealingError> {
+        decoded(text).map(Self).ok_or(SealingError::Damaged)
+    }
+}
+
 impl fmt::Debug for SnapshotKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SnapshotKey(…)")
@@ -117,6 +126,15 @@ impl SealingKeys {
     /// [`SealingError`]
     pub fn unwrap(&self, manifest: &Manifest) -> Result<SnapshotKey, SealingError> {
         let wrapped = manifest.sealed_key.as_ref().ok_or(SealingError::NoKey)?;
+        self.unwrap_key(wrapped, &manifest.store_id, manifest.job_id)
+    }
+
+    fn unwrap_key(
+        &self,
+        wrapped: &WrappedKey,
+        store_id: &StoreId,
+        job_id: JobId,
+    ) -> Result<SnapshotKey, SealingError> {
         if self.is_empty() {
             return Err(SealingError::NoSealingKey);
         }
@@ -128,9 +146,12 @@ impl SealingKeys {
         let bytes = STANDARD.decode(&wrapped.key).map_err(|_| damaged(()))?;
         let (nonce, key) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(damaged(()))?;
         let mut key = key.to_vec();
-        let subject = subject(&manifest.store_id, manifest.job_id);
         let opened = cipher(sealing)?
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), subject, &mut key)
+            .open_in_place(
+                Nonce::assume_unique_for_key(*nonce),
+                subject(store_id, job_id),
+                &mut key,
+            )
             .map_err(|_| damaged(()))?;
         let key: [u8; KEY_BYTES] = (&*opened).try_into().map_err(|_| damaged(()))?;
         Ok(SnapshotKey(key))
@@ -189,4 +210,85 @@ fn subject(store_id: &StoreId, job_id: JobId) -> Aad<String> {
 /// Returns what tells a key without telling anything of it.
 fn id(key: &[u8; KEY_BYTES]) -> String {
     sha256_hex(key)[..2 * ID_BYTES].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const OLD: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    const NEW: &str = "/+7dzLuqmYh3ZlVEMyIRAP/u3cy7qpmId2ZVRDMiEQA=";
+
+    fn keys(value: serde_json::Value) -> SealingKeys {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn wrapped(keys: &SealingKeys, key: &SnapshotKey) -> (StoreId, JobId, WrappedKey) {
+        let (store, job) = (StoreId::new("7").unwrap(), JobId::new());
+        let wrapped = keys.wrap(key, &store, job).unwrap();
+        (store, job, wrapped)
+    }
+
+    #[test]
+    fn the_first_key_wraps_and_each_of_them_unwraps() {
+        let key = SnapshotKey::random().unwrap();
+        let (store, job, wrapped) = wrapped(&keys(json!(OLD)), &key);
+        let rotated = keys(json!(format!("{NEW}, {OLD}")));
+        assert_eq!(rotated.unwrap_key(&wrapped, &store, job).unwrap(), key);
+        let again = rotated.wrap(&key, &store, job).unwrap();
+        assert_ne!(again.by, wrapped.by);
+        let new = keys(json!([NEW]));
+        assert_eq!(new.unwrap_key(&again, &store, job).unwrap(), key);
+        let refused = new.unwrap_key(&wrapped, &store, job).unwrap_err();
+        assert!(refused.to_string().contains(&wrapped.by), "{refused}");
+        let none = SealingKeys::default();
+        assert!(matches!(
+            none.unwrap_key(&again, &store, job),
+            Err(SealingError::NoSealingKey)
+        ));
+        assert!(matches!(
+            none.wrap(&key, &store, job),
+            Err(SealingError::NoSealingKey)
+        ));
+    }
+
+    #[test]
+    fn a_wrapped_key_is_good_for_its_own_snapshot_alone_and_unchanged() {
+        let keys = keys(json!(OLD));
+        let key = SnapshotKey::random().unwrap();
+        let (store, job, wrapped) = wrapped(&keys, &key);
+        let damaged = |wrapped: &WrappedKey, store: &StoreId, job| {
+            let found = keys.unwrap_key(wrapped, store, job);
+            assert!(matches!(found, Err(SealingError::Damaged)), "{found:?}");
+        };
+        damaged(&wrapped, &store, JobId::new());
+        damaged(&wrapped, &StoreId::new("8").unwrap(), job);
+        let mut bytes = STANDARD.decode(&wrapped.key).unwrap();
+        bytes[20] ^= 1;
+        for key in [
+            STANDARD.encode(&bytes),
+            STANDARD.encode(&bytes[..11]),
+            "?".to_owned(),
+        ] {
+            let by = wrapped.by.clone();
+            damaged(&WrappedKey { by, key }, &store, job);
+        }
+    }
+
+    #[test]
+    fn no_key_is_printed() {
+        let key: SnapshotKey = OLD.parse().unwrap();
+        assert_eq!(key.expose_hex(), OLD);
+        assert!(!format!("{key:?} {:?}", keys(json!(OLD))).contains("0011"));
+        for malformed in [
+            json!("0123"),
+            json!(format!("{OLD},{}", &OLD[2..])),
+            json!([1, 2]),
+        ] {
+            let refused = serde_json::from_value::<SealingKeys>(malformed).unwrap_err();
+            assert!(!refused.to_string().contains("2233"), "{refused}");
+        }
+    }
 }

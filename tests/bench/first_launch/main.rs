@@ -42,7 +42,8 @@ const ROUND_TRIP: Duration = Duration::from_millis(50);
 const TOKEN_LIFETIME: u64 = 6 * 3600;
 
 /// What Seedbed hands out.
-const RENDITIONS: &str = "file/identity,file/gzip,compact/gzip,stream-bson/zstd,stream-bson/gzip,stream/gzip";
+const RENDITIONS: &str =
+    "file/identity,file/gzip,compact/gzip,stream-bson/zstd,stream-bson/gzip,stream/gzip";
 
 /// How an app gets its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

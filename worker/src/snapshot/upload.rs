@@ -97,8 +97,8 @@ impl Uploader {
             && kinds.all(|kind| self.renditions.contains(&kind))
     }
 
-    /// Returns whether every object that clients need of a snapshot of `store_id` is still in the repository; else
-    /// logs why not.
+    /// Returns whether every object that clients need of a snapshot of `store_id` is still in the repository, and its key,
+    /// if it is sealed, can be had; else logs why not.
     pub(crate) async fn is_complete(&self, store_id: &StoreId, base: &BaseSnapshot) -> bool {
         for (key, bytes) in self.keys(store_id, base) {
             match self.repository.look_up(&key).await {
@@ -112,6 +112,12 @@ impl Uploader {
                     return false;
                 }
             }
+        }
+        if !base.sealed.is_empty()
+            && let Err(error) = self.repository.key_of(base.all_renditions()).await
+        {
+            info!("downloading all rows: {error}");
+            return false;
         }
         true
     }

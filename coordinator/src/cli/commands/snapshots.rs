@@ -62,8 +62,8 @@ fn snapshot_table(
     } in records
     {
         let file = manifest
-            .renditions
-            .first()
+            .all_renditions()
+            .next()
             .map(|r| storage.location(&r.key));
         rows.add_row([
             manifest.store_id.to_string(),

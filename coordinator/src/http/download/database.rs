@@ -82,6 +82,7 @@ pub(super) async fn database(
     let rendition = wanted.choose(&snapshot)?;
     let unpacked = unpacked(rendition);
     let expires_at = Utc::now() + downloads.lifetime;
+    let key = downloads.key_of(&snapshot, rendition).await?;
     let url = downloads.sign(&rendition.key, &headers, expires_at).await?;
     downloads.handed.note(rendition);
     Ok(Json(Database {
@@ -96,6 +97,7 @@ pub(super) async fn database(
         bytes: rendition.bytes,
         sha256: rendition.sha256.clone(),
         encoding: rendition.encoding,
+        key,
         created_at: snapshot.created_at,
         verified_at: record.verified_at,
         checkpoint: snapshot.checkpoint.last_op_id.to_string(),

@@ -11,10 +11,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use seedbed_protocol::{
-    manifest::Encoding,
-    snapshots::{SnapshotName, SnapshotPart},
-};
+use seedbed_protocol::snapshots::{SnapshotName, SnapshotPart};
 use tower_http::services::ServeFile;
 
 use super::{signed_url::Signature, state::Downloads};
@@ -130,10 +127,9 @@ impl Object {
         Some(Self {
             etag: HeaderValue::from_str(&format!("\"{name}\"")).ok()?,
             media_type,
-            encoding: match encoding {
-                Encoding::Identity => None,
-                compressed => Some(HeaderValue::from_static(compressed.name())),
-            },
+            encoding: encoding
+                .is_compressed()
+                .then(|| HeaderValue::from_static(encoding.name())),
         })
     }
 

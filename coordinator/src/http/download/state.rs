@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use seedbed_protocol::{
     StoreId,
     error::chain,
+    manifest::{Manifest, Rendition},
     objects::StorageError,
-    snapshots::{SnapshotRepository, SnapshotsConfig},
+    snapshots::{SealedError, SnapshotRepository, SnapshotsConfig},
 };
 use tokio::time::timeout;
 use url::Url;
@@ -47,7 +48,10 @@ pub(crate) fn is_older(verified_at: DateTime<Utc>, most: Duration) -> bool {
 pub(crate) struct Downloads {
     pub(super) catalog: Catalog,
     pub(super) clients: Arc<Clients>,
+    /// As clients reach it.
     snapshots: SnapshotRepository,
+    /// As this server reaches it.
+    manifests: SnapshotRepository,
     /// For snapshots in a directory. Object storage signs its URLs itself.
     signer: Option<SharedSigner>,
     public_url: Option<Url>,
@@ -74,6 +78,7 @@ impl Downloads {
     ) -> Result<Self, DownloadError> {
         let is_directory = snapshots.local_path("").is_some();
         let signer = SharedSigner::new(catalog.clone(), download.signing_secret.as_ref())?;
+        let manifests = snapshots.clone();
         // A signature covers the host: it has to be the one that clients use.
         let snapshots = match &download.store_endpoint {
             Some(endpoint) => SnapshotRepository::open_at(place, endpoint)?,
@@ -85,6 +90,7 @@ impl Downloads {
             catalog,
             clients,
             snapshots,
+            manifests,
             signer: is_directory.then_some(signer),
             public_url: serve.public_url.clone(),
             behind_proxy: serve.behind_proxy,
@@ -132,6 +138,27 @@ impl Downloads {
                 ),
             )
         })
+    }
+
+    /// The key of `rendition`, in hex, if it is sealed. It is read from the manifest in object storage and kept nowhere.
+    pub(super) async fn key_of(
+        &self,
+        manifest: &Manifest,
+        rendition: &Rendition,
+    ) -> Result<Option<String>, Problem> {
+        if !rendition.kind().is_sealed() {
+            return Ok(None);
+        }
+        let key = self.manifests.key_of(manifest.all_renditions()).await;
+        let key = key.map_err(|error| match &error {
+            SealedError::Storage(source) => {
+                Problem::failed("the object storage", source, source.is_transient())
+            }
+            SealedError::Sealing(source) => {
+                Problem::failed("the key of the snapshot", source, false)
+            }
+        })?;
+        Ok(Some(key.expose_hex()))
     }
 
     pub(super) async fn sign(

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use seedbed_protocol::objects::StorageError;
+use seedbed_protocol::{objects::StorageError, snapshots::SealedError};
 use seedbed_worker::{
     oplog::SchemaError,
-    snapshot::{forms::FormError, verify::VerifyError as SnapshotError},
+    snapshot::{forms::FormError, sealed::SealError, verify::VerifyError as SnapshotError},
 };
 
 use crate::catalog::CatalogError;
@@ -42,6 +42,12 @@ pub enum VerifyError {
     /// The object is not another form of the file.
     #[error("{file}: {source}")]
     BadForm { file: String, source: FormError },
+    /// The object is sealed, and its key cannot be had.
+    #[error("{file}: {source}")]
+    Key { file: String, source: SealedError },
+    /// The object is sealed, and cannot be opened with its key.
+    #[error("{file}: {source}")]
+    Sealed { file: String, source: SealError },
     /// The schema, whose raw tables a snapshot may have, cannot be used.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -62,6 +68,7 @@ impl VerifyError {
         match self {
             Self::Schema(_) => true,
             Self::Copy { source, .. } => !is_full(source),
+            Self::Key { source, .. } => source.is_usage(),
             Self::Catalog(error) => error.is_usage(),
             _ => false,
         }
@@ -73,6 +80,10 @@ impl VerifyError {
             Self::Catalog(error) => error.is_transient(),
             Self::Snapshots(error) => error.is_transient(),
             Self::Copy { source, .. } => is_full(source),
+            Self::Key {
+                source: SealedError::Storage(error),
+                ..
+            } => error.is_transient(),
             _ => false,
         }
     }
@@ -81,7 +92,11 @@ impl VerifyError {
     pub fn is_bad(&self) -> bool {
         matches!(
             self,
-            Self::Changed { .. } | Self::Bad { .. } | Self::BadForm { .. } | Self::NoSnapshot(_)
+            Self::Changed { .. }
+                | Self::Bad { .. }
+                | Self::BadForm { .. }
+                | Self::Sealed { .. }
+                | Self::NoSnapshot(_)
         ) || matches!(self, Self::Snapshots(error) if !error.is_transient())
     }
 }
