@@ -138,7 +138,7 @@ impl SealingKeys {
         if self.is_empty() {
             return Err(SealingError::NoSealingKey);
         }
-        let sealing = self.0.iter().find(|key| id(*key) == wrapped.by);
+        let sealing = self.0.iter().find(|key| id(key) == wrapped.by);
         let sealing = sealing.ok_or_else(|| SealingError::UnknownKey {
             by: wrapped.by.clone(),
         })?;

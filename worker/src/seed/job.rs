@@ -121,7 +121,7 @@ impl Seeder {
                         full_at: base.full_at,
                         loose_operations: file.loose_operations,
                     };
-                    return attempt.upload(file, origin).await;
+                    return attempt.upload(*file, origin).await;
                 }
                 Reused::Nothing(because) => because,
             },
@@ -152,7 +152,7 @@ pub(crate) enum Seeded {
 /// The result of reusing a base.
 enum Reused {
     Unchanged(Checkpoint),
-    Verified(VerifiedFile),
+    Verified(Box<VerifiedFile>),
     Nothing(FullReason),
 }
 
@@ -209,7 +209,7 @@ impl<'a> Attempt<'a> {
             Reuse::Resume => {}
         }
         match self.resume(base).await {
-            Ok(file) => Ok(Reused::Verified(file)),
+            Ok(file) => Ok(Reused::Verified(Box::new(file))),
             Err(error) => {
                 let Some(because) = blames_the_base(&error) else {
                     return Err(error);
