@@ -170,7 +170,10 @@ async fn a_sealing_key_is_rotated_and_a_catalog_is_rebuilt_without_any_key() {
     );
     let old = {
         let serving = Serving::start(&program, &LOCAL_SERVE).await;
-        ask(&serving, query).await.json()["key"].clone()
+        let key = ask(&serving, query).await.json()["key"].clone();
+        // The catalog is free again only when the process has ended.
+        serving.process.kill().await;
+        key
     };
     assert_eq!(old.as_str().unwrap().len(), 64);
 
@@ -198,6 +201,7 @@ async fn a_sealing_key_is_rotated_and_a_catalog_is_rebuilt_without_any_key() {
         let refusal = ask(&serving, query).await.refusal();
         assert_eq!(refusal, (500, "failed".to_owned()));
         assert!(serving.process.error().contains(lacks));
+        serving.process.kill().await;
     }
     service.faults().clear();
     let seeded = program.run(&seed).await;
