@@ -18,7 +18,7 @@ use super::{
 };
 
 /// So many pages are read and written at a time.
-const BATCH_PAGES: usize = 256;
+const BATCH_PAGES: usize = 64;
 
 /// Writes the database `file` to `target`, sealed with `key` in this encoding; in any other, as it is. Blocks.
 ///
@@ -213,8 +213,8 @@ mod tests {
             let bytes = std::fs::read(&sealed).unwrap();
             assert!(!bytes.windows(6).any(|part| part == b"row 77"));
             assert!(!bytes.starts_with(b"SQLite"));
-            let mut magic = bytes.chunks(PAGE_BYTES);
-            assert!(magic.len() > BATCH_PAGES && magic.all(|page| page.len() == PAGE_BYTES));
+            let mut pages = bytes.chunks(PAGE_BYTES);
+            assert!(pages.len() > BATCH_PAGES && pages.all(|page| page.len() == PAGE_BYTES));
             unseal(encoding, &key, &sealed).unwrap();
             assert_eq!(dump(&sealed), dump(&file));
             // What has the room is sealed as it is.
