@@ -73,6 +73,8 @@ impl World {
             ("POWERSYNC__ENDPOINT", endpoint.as_str()),
             ("CATALOG__URL", &catalog_url),
             ("SERVE__SCHEDULE", "*/5 * * * * *"),
+            // Queues are deleted one after the other, and each time the wait doubles.
+            ("BROKER__LOST_AFTER", "5s"),
             ("RETENTION__KEEP", "1"),
             ("RETENTION__ORPHAN_AGE", "0s"),
         ] {
