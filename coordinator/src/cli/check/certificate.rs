@@ -1,0 +1,20 @@
+//! Checks the certificate that `seedbed serve` speaks TLS by.
+
+use chrono::Utc;
+
+use super::report::Checked;
+use crate::{http::certificate_expires, settings::TlsFiles};
+
+/// Says how long the certificate is good.
+pub(super) fn check(files: &TlsFiles) -> Checked<String> {
+    let expires = certificate_expires(files)?;
+    let day = expires.format("%Y-%m-%d %H:%M UTC");
+    if expires <= Utc::now() {
+        return Err(format!(
+            "the certificate in {} has expired on {day}; renew it, servers read it again by themselves",
+            files.certificate.display()
+        )
+        .into());
+    }
+    Ok(format!("fits its key and is good until {day}"))
+}
