@@ -65,11 +65,20 @@ pub struct TlsFiles {
 
 impl ServeConfig {
     /// Returns the files to speak TLS by, if it does.
-    pub fn tls(&self) -> Option<TlsFiles> {
-        Some(TlsFiles {
-            certificate: self.tls_certificate_file.clone()?,
-            key: self.tls_key_file.clone()?,
-        })
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the one that is missing.
+    pub fn tls(&self) -> Result<Option<TlsFiles>, SettingsError> {
+        let together = "is missing; a certificate and its key go together";
+        match (&self.tls_certificate_file, &self.tls_key_file) {
+            (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
+                certificate: certificate.clone(),
+                key: key.clone(),
+            })),
+            (None, None) => Ok(None),
+            (Some(_), None) => invalid("serve.tls_key_file", together).map(|()| None),
+            (None, Some(_)) => invalid("serve.tls_certificate_file", together).map(|()| None),
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
@@ -86,22 +95,6 @@ impl ServeConfig {
                 "serve.open_admin",
                 "is true although serve.admin_token is set; leave one of them out",
             );
-        }
-        for (given, missing, setting) in [
-            (
-                &self.tls_certificate_file,
-                &self.tls_key_file,
-                "serve.tls_key_file",
-            ),
-            (
-                &self.tls_key_file,
-                &self.tls_certificate_file,
-                "serve.tls_certificate_file",
-            ),
-        ] {
-            if given.is_some() && missing.is_none() {
-                return invalid(setting, "is missing; a certificate and its key go together");
-            }
         }
         if let Some(url) = &self.public_url
             && (!matches!(url.scheme(), "http" | "https") || url.query().is_some())

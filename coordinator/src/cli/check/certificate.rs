@@ -3,11 +3,14 @@
 use chrono::Utc;
 
 use super::report::Checked;
-use crate::{http::certificate_expires, settings::TlsFiles};
+use crate::{http::certificate_expires, settings::ServeConfig};
 
-/// Says how long the certificate is good.
-pub(super) fn check(files: &TlsFiles) -> Checked<String> {
-    let expires = certificate_expires(files)?;
+/// Says how long the certificate is good; `None` without one.
+pub(super) fn check(serve: &ServeConfig) -> Checked<Option<String>> {
+    let Some(files) = serve.tls()? else {
+        return Ok(None);
+    };
+    let expires = certificate_expires(&files)?;
     let day = expires.format("%Y-%m-%d %H:%M UTC");
     if expires <= Utc::now() {
         return Err(format!(
@@ -16,5 +19,5 @@ pub(super) fn check(files: &TlsFiles) -> Checked<String> {
         )
         .into());
     }
-    Ok(format!("fits its key and is good until {day}"))
+    Ok(Some(format!("fits its key and is good until {day}")))
 }

@@ -56,8 +56,8 @@ pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Ve
     if let Some(downloads) = downloads {
         parts.note("downloads", downloads, Clone::clone);
     }
-    if let Some(files) = settings.serve.tls() {
-        parts.note("certificate", certificate::check(&files), Clone::clone);
+    if let Some(certificate) = certificate::check(&settings.serve).transpose() {
+        parts.note("certificate", certificate, Clone::clone);
     }
     let catalog = catalog::check(settings).await;
     let catalog = parts.note("catalog", catalog, |found| found.told.clone());

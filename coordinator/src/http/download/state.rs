@@ -95,7 +95,7 @@ impl Downloads {
             manifests,
             signer: is_directory.then_some(signer),
             public_url: serve.public_url.clone(),
-            by_tls: serve.tls().is_some(),
+            by_tls: serve.tls_certificate_file.is_some(),
             behind_proxy: serve.behind_proxy,
             lifetime: download.url_lifetime,
             max_age: download.max_age,

@@ -45,7 +45,7 @@ impl Listeners {
             address: serve.listen,
             source,
         };
-        let tls = serve.tls().map(|files| Tls::open(&files)).transpose()?;
+        let tls = serve.tls()?.map(|files| Tls::open(&files)).transpose()?;
         let (listener, address) = bind(serve.listen).await.map_err(listening)?;
         let health = match serve.health_listen {
             Some(address) => {
