@@ -23,7 +23,8 @@ use crate::{
     seed::ConfigError,
     service::{HealthServer, Shutdown, Worker},
     settings::{
-        PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, VerifyConfig, WorkerConfig,
+        BucketsConfig, PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, VerifyConfig,
+        WorkerConfig,
         WorkerSettings,
     },
 };
@@ -56,6 +57,7 @@ struct Settings {
     schema: SchemaConfig,
     snapshots: SnapshotsConfig,
     verify: VerifyConfig,
+    buckets: BucketsConfig,
     broker: BrokerConfig,
     worker: WorkerConfig,
     log: LogConfig,
