@@ -147,6 +147,7 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
         schema,
         snapshots,
         verify,
+        buckets,
         broker,
         worker,
         log,
@@ -157,6 +158,7 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
         schema,
         snapshots,
         verify,
+        buckets,
         worker,
         log,
     };

@@ -1,6 +1,7 @@
 //! `seedbed gc`: removes snapshots that are no longer needed.
 
 use indicatif::{HumanBytes, HumanCount};
+use seedbed_worker::buckets::{self, CollectedBuckets};
 use serde::Serialize;
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
         output::{print_json, print_lines},
     },
     settings::Settings,
-    upkeep::{Collected, Collector, Keep, forget},
+    upkeep::{Collected, Collector, GcError, Keep, forget},
 };
 
 /// What `--json` prints.
@@ -21,6 +22,7 @@ struct Report {
     #[serde(flatten)]
     collected: Collected,
     forgotten: Forgotten,
+    buckets: CollectedBuckets,
 }
 
 pub(in crate::cli) async fn gc(
@@ -35,6 +37,14 @@ pub(in crate::cli) async fn gc(
     }
     let collector = Collector::new(&catalog, &snapshots, &settings.retention, args.dry_run);
     let collected = collector.collect().await?;
+    let keep = buckets::Keep {
+        age: settings.buckets.keep,
+        bytes: u64::from(settings.buckets.stored_mib) << 20,
+        unnamed: settings.retention.orphan_age,
+    };
+    let now = catalog.now().await?;
+    let of_buckets = buckets::collect(&snapshots, keep, now, args.dry_run).await;
+    let of_buckets = of_buckets.map_err(GcError::from)?;
     let keep = Keep {
         history: settings.catalog.keep_history,
         reports: settings.reports.keep,
@@ -45,6 +55,7 @@ pub(in crate::cli) async fn gc(
         print_json(&Report {
             collected,
             forgotten,
+            buckets: of_buckets,
         });
         return Ok(0);
     }
@@ -59,6 +70,13 @@ pub(in crate::cli) async fn gc(
         HumanCount(collected.orphans),
         HumanBytes(collected.bytes)
     ));
+    if of_buckets.objects > 0 {
+        print_lines(&format!(
+            "{verb} {} objects of the bucket cache, {}",
+            HumanCount(of_buckets.objects),
+            HumanBytes(of_buckets.bytes)
+        ));
+    }
     if forgotten != Forgotten::default() {
         print_lines(&format!(
             "{verb} {} jobs, {} runs, {} retired stores and {} reports of first launches from the catalog",
