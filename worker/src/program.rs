@@ -24,8 +24,7 @@ use crate::{
     service::{HealthServer, Shutdown, Worker},
     settings::{
         BucketsConfig, PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, VerifyConfig,
-        WorkerConfig,
-        WorkerSettings,
+        WorkerConfig, WorkerSettings,
     },
 };
 

@@ -93,7 +93,9 @@ impl BucketCache {
     }
 
     fn candidates(&self) -> MutexGuard<'_, Candidates> {
-        self.candidates.lock().unwrap_or_else(PoisonError::into_inner)
+        self.candidates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn filling(&self) -> MutexGuard<'_, HashMap<String, watch::Receiver<()>>> {
@@ -144,7 +146,11 @@ impl BucketCache {
     pub(super) fn claims(&self) -> Vec<Kept> {
         let keep = self.keep;
         let mut near = self.near();
-        near.forget(|entry| (Utc::now() - entry.made_at).to_std().is_ok_and(|age| age > keep));
+        near.forget(|entry| {
+            (Utc::now() - entry.made_at)
+                .to_std()
+                .is_ok_and(|age| age > keep)
+        });
         near.latest(MOST_CLAIMED)
     }
 
@@ -184,7 +190,8 @@ impl BucketCache {
     pub(super) fn used(&self, entry: &Entry) {
         self.near().get(&entry.bucket);
         self.candidates().used(&entry.bucket);
-        self.metrics.bucket_used(entry.operations, entry.content.bytes);
+        self.metrics
+            .bucket_used(entry.operations, entry.content.bytes);
     }
 
     /// Removes an entry that is of no use.
@@ -195,7 +202,8 @@ impl BucketCache {
         let is_stored = removed.is_none_or(|kept| kept.entry.stored.is_some());
         if let Some(shared) = self.shared.clone().filter(|_| is_stored) {
             let bucket = bucket.to_owned();
-            self.tasks.spawn(async move { shared.remove(&bucket).await });
+            self.tasks
+                .spawn(async move { shared.remove(&bucket).await });
         }
     }
 

@@ -52,7 +52,9 @@ impl Candidates {
 
 /// Returns the part of a bucket's name that says which rows it has, before its parameters.
 fn definition(bucket: &str) -> &str {
-    bucket.split_once('[').map_or(bucket, |(definition, _)| definition)
+    bucket
+        .split_once('[')
+        .map_or(bucket, |(definition, _)| definition)
 }
 
 /// Returns whether one of a bucket's parameters is this store's id.

@@ -60,10 +60,13 @@ pub async fn collect(
 ) -> Result<CollectedBuckets, StorageError> {
     let listed: Vec<StoredObject> = (**objects).list(Some(DIRECTORY)).try_collect().await?;
     let older = |object: &StoredObject, age: Duration| {
-        (now - object.last_modified).to_std().is_ok_and(|is| is > age)
+        (now - object.last_modified)
+            .to_std()
+            .is_ok_and(|is| is > age)
     };
-    let (entries, mut rest): (Vec<_>, Vec<_>) =
-        listed.into_iter().partition(|object| object.key.ends_with(ENTRY));
+    let (entries, mut rest): (Vec<_>, Vec<_>) = listed
+        .into_iter()
+        .partition(|object| object.key.ends_with(ENTRY));
     let mut found = Vec::new();
     let mut gone = Vec::new();
     for object in entries {
@@ -77,8 +80,15 @@ pub async fn collect(
         let place = named.and_then(|named| rest.iter().position(|object| object.key == named.key));
         found.push(Found {
             lines: place.map(|place| rest.swap_remove(place)),
-            service: object.key.rsplit_once('/').map_or("", |(service, _)| service).to_owned(),
-            generation: entry.bucket.split_once('#').and_then(|(number, _)| number.parse().ok()),
+            service: object
+                .key
+                .rsplit_once('/')
+                .map_or("", |(service, _)| service)
+                .to_owned(),
+            generation: entry
+                .bucket
+                .split_once('#')
+                .and_then(|(number, _)| number.parse().ok()),
             object,
         });
     }

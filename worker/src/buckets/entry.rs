@@ -105,7 +105,11 @@ impl Entry {
     /// Returns its JSON with the HMAC by `key`.
     pub(super) fn sign(&mut self, key: &MacKey) -> Vec<u8> {
         let tag = hmac::sign(&key.0, &self.authenticated());
-        self.mac = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.mac = tag
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         serde_json::to_vec(self).expect("texts and numbers are JSON")
     }
 
@@ -146,7 +150,10 @@ pub(super) struct MacKey(hmac::Key);
 
 impl MacKey {
     pub(super) fn new(secret: &Secret) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()))
+        Self(hmac::Key::new(
+            hmac::HMAC_SHA256,
+            secret.expose().as_bytes(),
+        ))
     }
 }
 
@@ -185,6 +192,9 @@ mod tests {
             let read = Entry::read(changed.to_string().as_bytes(), &key);
             assert_eq!(read, Err(EntryError::Mac), "{field}");
         }
-        assert_eq!(Entry::read(&signed[..20], &key), Err(EntryError::Unreadable));
+        assert_eq!(
+            Entry::read(&signed[..20], &key),
+            Err(EntryError::Unreadable)
+        );
     }
 }

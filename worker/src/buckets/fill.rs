@@ -61,7 +61,12 @@ impl Fill {
     pub(super) fn add(&mut self, bucket: &str, batch: &Batch) -> io::Result<bool> {
         let last = self.next.as_ref().map_or(self.after, |next| next.op_id);
         let mut operations: Vec<Written> = self.next.take().into_iter().collect();
-        operations.extend(batch.operations.iter().map(|operation| Written::of(batch, operation)));
+        operations.extend(
+            batch
+                .operations
+                .iter()
+                .map(|operation| Written::of(batch, operation)),
+        );
         let ids = batch.operations.iter().map(|operation| operation.op_id);
         if !std::iter::once(last).chain(ids).is_sorted_by(|a, b| a < b) {
             return Ok(false);
@@ -112,7 +117,12 @@ impl Fill {
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub(super) fn joined(self, entry: &Entry, base: &CachedFile, file: CachedFile) -> io::Result<Option<Filled>> {
+    pub(super) fn joined(
+        self,
+        entry: &Entry,
+        base: &CachedFile,
+        file: CachedFile,
+    ) -> io::Result<Option<Filled>> {
         let Some(tail) = self.finish()? else {
             return Ok(None);
         };

@@ -55,7 +55,10 @@ impl Lease {
     ///
     /// # Errors
     /// [`StorageError`]
-    pub(super) async fn is_held(objects: &SnapshotRepository, key: &str) -> Result<bool, StorageError> {
+    pub(super) async fn is_held(
+        objects: &SnapshotRepository,
+        key: &str,
+    ) -> Result<bool, StorageError> {
         let read = objects.read_version(key).await?;
         Ok(read.is_some_and(|(held, _)| is_live(&held)))
     }

@@ -63,7 +63,9 @@ impl Written {
 /// Writes a data line with these operations of `bucket`, which follow the operation `after`.
 pub(super) fn data_line(bucket: &str, after: i64, operations: &[Written]) -> Vec<u8> {
     let name = serde_json::to_string(bucket).expect("a text is JSON");
-    let mut line = format!(r#"{{"data":{{"bucket":{name},"after":"{after}","has_more":true,"data":["#).into_bytes();
+    let mut line =
+        format!(r#"{{"data":{{"bucket":{name},"after":"{after}","has_more":true,"data":["#)
+            .into_bytes();
     for (place, operation) in operations.iter().enumerate() {
         if place > 0 {
             line.push(b',');

@@ -124,11 +124,15 @@ impl Session {
         }
         self.is_decided = true;
         let buckets = target.checkpoint(|_| OpId(0)).buckets;
-        let is_open = |bucket: &String| !self.claims.contains_key(bucket) && !self.arrived.contains(bucket);
+        let is_open =
+            |bucket: &String| !self.claims.contains_key(bucket) && !self.arrived.contains(bucket);
         let wanted: Vec<String> = buckets
             .into_iter()
             .filter(|bucket| is_open(&bucket.bucket))
-            .filter(|bucket| self.cache.is_candidate(&bucket.bucket, bucket.operations, &self.store))
+            .filter(|bucket| {
+                self.cache
+                    .is_candidate(&bucket.bucket, bucket.operations, &self.store)
+            })
             .map(|bucket| bucket.bucket)
             .collect();
         if wanted.is_empty() {
@@ -181,7 +185,11 @@ impl Session {
     ///
     /// # Errors
     /// [`OpLogError`] of the log.
-    pub(crate) async fn before(&mut self, line: &Line, log: &mut OpLog) -> Result<Next, OpLogError> {
+    pub(crate) async fn before(
+        &mut self,
+        line: &Line,
+        log: &mut OpLog,
+    ) -> Result<Next, OpLogError> {
         if self.claims.is_empty() && self.fills.is_empty() {
             return Ok(Next::Take);
         }
@@ -243,7 +251,8 @@ impl Session {
         let bucket = batch.bucket().to_owned();
         if let Some(kept) = self.claims.remove(&bucket) {
             let first = batch.operations.first();
-            let proven = first.is_some_and(|first| Written::of(batch, first).digest() == kept.entry.next);
+            let proven =
+                first.is_some_and(|first| Written::of(batch, first).digest() == kept.entry.next);
             let file = match proven {
                 true => self.cache.lines(&kept).await,
                 false => Err(EntryError::Proof),
@@ -274,7 +283,12 @@ impl Session {
         let mut lines = BufReader::with_capacity(1 << 20, lines);
         loop {
             let mut line = Vec::new();
-            if lines.read_until(b'\n', &mut line).await.map_err(unreadable)? == 0 {
+            if lines
+                .read_until(b'\n', &mut line)
+                .await
+                .map_err(unreadable)?
+                == 0
+            {
                 break;
             }
             line.pop();
@@ -312,7 +326,8 @@ impl Session {
             };
             let keeping = cache.clone();
             cache.spawn(async move {
-                let joining = tokio::task::spawn_blocking(move || fill.joined(&entry, &file, whole));
+                let joining =
+                    tokio::task::spawn_blocking(move || fill.joined(&entry, &file, whole));
                 if let Ok(Ok(Some(filled))) = joining.await {
                     keeping.keep(&bucket, filled, None);
                 }
@@ -334,5 +349,6 @@ impl Session {
 
 /// A file whose digest was right a moment ago is gone: the disk fails.
 fn unreadable(error: std::io::Error) -> OpLogError {
-    crate::powersync::StreamError::Dropped(format!("the bucket cache cannot be read: {error}")).into()
+    crate::powersync::StreamError::Dropped(format!("the bucket cache cannot be read: {error}"))
+        .into()
 }

@@ -122,7 +122,9 @@ impl Shared {
         let entry = Entry::read(&json, &self.key).and_then(|entry| self.fits(entry, bucket));
         if let Err(error) = entry {
             debug!("dropping {key:?} of the bucket cache: {error}");
-            self.objects.delete(futures::stream::iter([key.to_owned()])).await?;
+            self.objects
+                .delete(futures::stream::iter([key.to_owned()]))
+                .await?;
             return Ok(Err(error));
         }
         Ok(entry.map(Some))

@@ -139,7 +139,8 @@ impl Downloader {
         positions: &Checkpoint,
     ) -> Result<Compared, DownloadError> {
         let mut log = self.comparing_log(job, positions.clone()).await?;
-        let download = self.streams
+        let download = self
+            .streams
             .follow(job, &mut log, Until::Target, None)
             .await?;
         Ok(Compared {

@@ -67,8 +67,12 @@ impl Seeder {
     ) -> Result<Self, ConfigError> {
         let schema = Schema::load(settings.schema.file.as_deref())?;
         let work = WorkDirectory::open(&settings.worker.directory)?;
-        let buckets =
-            BucketCache::new(settings, repository.clone(), work.buckets(), metrics.clone());
+        let buckets = BucketCache::new(
+            settings,
+            repository.clone(),
+            work.buckets(),
+            metrics.clone(),
+        );
         Ok(Self {
             downloader: Downloader::new(settings, schema.clone(), buckets, metrics.clone())?,
             base_policy: BasePolicy {

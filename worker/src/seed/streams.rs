@@ -183,8 +183,7 @@ impl Following<'_> {
                     continue;
                 }
                 Ok(Ended::Refused(reason)) => {
-                    let cache_is_at_fault =
-                        self.buckets.as_mut().is_some_and(Session::distrust);
+                    let cache_is_at_fault = self.buckets.as_mut().is_some_and(Session::distrust);
                     wrong_checksums += u32::from(!cache_is_at_fault);
                     if wrong_checksums > self.checksum_retries() {
                         return Err(DownloadError::Checksum(reason));

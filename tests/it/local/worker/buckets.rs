@@ -8,6 +8,7 @@ use std::{
 
 use chrono::Utc;
 use seedbed_protocol::{
+    digest::sha256_hex,
     manifest::{Encoding, Manifest},
     settings::Secret,
     snapshots::{SnapshotRepository, unwrap, wrap},
@@ -104,7 +105,8 @@ impl Fleet {
         let Ok(services) = std::fs::read_dir(self.directory.path().join("_buckets")) else {
             return Vec::new();
         };
-        let files = services.flat_map(|service| std::fs::read_dir(service.unwrap().path()).unwrap());
+        let files =
+            services.flat_map(|service| std::fs::read_dir(service.unwrap().path()).unwrap());
         files
             .map(|file| file.unwrap().path())
             .filter(|path| path.to_str().unwrap().ends_with(ending))
@@ -122,7 +124,9 @@ impl Fleet {
     /// The object with the lines that the entry names.
     fn lines(&self) -> PathBuf {
         let entry = self.read_entry();
-        self.directory.path().join(entry["stored"]["key"].as_str().unwrap())
+        self.directory
+            .path()
+            .join(entry["stored"]["key"].as_str().unwrap())
     }
 
     /// Seeds `store` in a new worker. Its rows have to be right in any case; returns how many operations were downloaded.
@@ -149,7 +153,7 @@ const CACHED: u64 = OWN as u64 + 1;
 const WHOLE: u64 = (OWN + SHARED) as u64;
 
 fn sha256(path: &Path) -> String {
-    seedbed_protocol::sha256_hex(std::fs::read(path).unwrap())
+    sha256_hex(std::fs::read(path).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,7 +169,11 @@ async fn what_stores_share_is_downloaded_once_by_a_worker() {
         "{fetched} operations for {distinct} distinct ones"
     );
     for manifest in &manifests {
-        same_rows(&service, manifest.store_id.as_str(), &pipeline.file(manifest));
+        same_rows(
+            &service,
+            manifest.store_id.as_str(),
+            &pipeline.file(manifest),
+        );
     }
 }
 
@@ -176,10 +184,17 @@ async fn workers_share_it_by_the_repository_and_keep_up_with_the_service() {
     fleet.fill(&service).await;
     assert_eq!(fleet.seed_anew(&service, "2").await, CACHED);
     // An older position: only what is newer is downloaded, and it is added when it has become a twentieth.
-    let old = (fleet.read_entry(), std::fs::read(fleet.lines()).unwrap(), fleet.lines());
+    let old = (
+        fleet.read_entry(),
+        std::fs::read(fleet.lines()).unwrap(),
+        fleet.lines(),
+    );
     service.write(|rows| {
         for row in 0..200 {
-            rows.put("products", json!({ "id": format!("new-{row}"), "store_id": "shared" }));
+            rows.put(
+                "products",
+                json!({ "id": format!("new-{row}"), "store_id": "shared" }),
+            );
         }
     });
     assert_eq!(fleet.seed_anew(&service, "3").await, CACHED + 200);
@@ -194,7 +209,10 @@ async fn workers_share_it_by_the_repository_and_keep_up_with_the_service() {
     // Compaction changes the operation that proves the entry: the bucket is downloaded again.
     service.write(|rows| {
         for row in 0..200 {
-            rows.put("products", json!({ "id": format!("new-{row}"), "store_id": "shared", "name": "x" }));
+            rows.put(
+                "products",
+                json!({ "id": format!("new-{row}"), "store_id": "shared", "name": "x" }),
+            );
         }
     });
     service.compact();
@@ -253,10 +271,13 @@ async fn forge(fleet: &Fleet) {
     assert_ne!(text, altered);
     let mut object = Vec::new();
     let wrapped = std::io::Cursor::new(altered.clone().into_bytes());
-    wrap(Encoding::Zstd, wrapped).read_to_end(&mut object).await.unwrap();
+    wrap(Encoding::Zstd, wrapped)
+        .read_to_end(&mut object)
+        .await
+        .unwrap();
     std::fs::write(&lines, &object).unwrap();
     let mut entry = fleet.read_entry();
-    entry["content"] = json!({ "bytes": altered.len(), "sha256": seedbed_protocol::sha256_hex(&altered) });
+    entry["content"] = json!({ "bytes": altered.len(), "sha256": sha256_hex(&altered) });
     entry["stored"]["object"] = json!({ "bytes": object.len(), "sha256": sha256(&lines) });
     std::fs::write(fleet.entry(), entry.to_string()).unwrap();
 }
@@ -264,7 +285,12 @@ async fn forge(fleet: &Fleet) {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_service_behind_the_same_url_is_found_out() {
     let service = service(2, 1).await;
-    let address: SocketAddr = service.endpoint().strip_prefix("http://").unwrap().parse().unwrap();
+    let address: SocketAddr = service
+        .endpoint()
+        .strip_prefix("http://")
+        .unwrap()
+        .parse()
+        .unwrap();
     let fleet = Fleet::new();
     fleet.fill(&service).await;
     service.shutdown().await;
@@ -286,13 +312,16 @@ async fn another_service_behind_the_same_url_is_found_out() {
 async fn a_name_alone_brings_nothing() {
     let region = Source::claim("region");
     let config = SyncConfig::streams([
-        StreamDefinition::new("region", "products").parameter("region", region),
+        StreamDefinition::new("region", "products").parameter("region", region)
     ]);
     let service = PowerSync::builder().config(config).start().await.unwrap();
     service.write(|rows| {
         for (region, count) in [("north", 1_500), ("south", 10)] {
             for row in 0..count {
-                rows.put("products", json!({ "id": format!("{region}-{row}"), "region": region }));
+                rows.put(
+                    "products",
+                    json!({ "id": format!("{region}-{row}"), "region": region }),
+                );
             }
         }
     });
@@ -331,7 +360,11 @@ async fn nothing_plain_is_shared_beside_sealed_snapshots_or_without_a_secret_or_
         worker.stopped().await;
         assert!(!fleet.directory.path().join("_buckets").exists(), "{case}");
         let fetched: u64 = manifests.iter().map(|m| m.download.operations).sum();
-        let expected = if case == "off" { 2 * WHOLE } else { WHOLE + CACHED };
+        let expected = if case == "off" {
+            2 * WHOLE
+        } else {
+            WHOLE + CACHED
+        };
         assert_eq!(fetched, expected, "{case}");
     }
 }
@@ -374,7 +407,9 @@ async fn gc_leaves_what_is_in_use() {
     assert_eq!(removed(keep, now + 2 * hour).await, 1);
     assert!(!orphan.exists() && fleet.lines().exists());
     assert_eq!(fleet.seed_anew(&service, "1").await, CACHED);
-    let dry = collect(objects, Keep { bytes: 1, ..keep }, now, true).await.unwrap();
+    let dry = collect(objects, Keep { bytes: 1, ..keep }, now, true)
+        .await
+        .unwrap();
     assert_eq!((dry.objects, fleet.files("").len()), (2, 2));
     assert_eq!(removed(Keep { bytes: 1, ..keep }, now).await, 2);
     assert_eq!(fleet.files("").len(), 0);
