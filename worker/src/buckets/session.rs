@@ -181,6 +181,11 @@ impl Session {
         self.fills.clear();
     }
 
+    /// Returns whether lines have to be looked at: something is claimed or filled.
+    pub(crate) fn is_watching(&self) -> bool {
+        !self.claims.is_empty() || !self.fills.is_empty()
+    }
+
     /// Looks at a line before `log` gets it, and hands it what the cache has of the line's bucket.
     ///
     /// # Errors
@@ -190,9 +195,6 @@ impl Session {
         line: &Line,
         log: &mut OpLog,
     ) -> Result<Next, OpLogError> {
-        if self.claims.is_empty() && self.fills.is_empty() {
-            return Ok(Next::Take);
-        }
         let bucket = bucket_of(line);
         if let Some(bucket) = &bucket
             && !self.claims.contains_key(bucket)

@@ -117,7 +117,9 @@ impl Downloader {
         buckets: Option<Session>,
     ) -> Result<Downloaded, DownloadError> {
         let until = Until::Complete { checksum_retries };
-        let mut download = self.streams.follow(job, &mut log, until, buckets).await?;
+        // On the heap: it is the largest part of a job, whose steps are each other's.
+        let following = Box::pin(self.streams.follow(job, &mut log, until, buckets));
+        let mut download = following.await?;
         let without_bucket = log.without_bucket();
         let database = log.finish().await?;
         download.waited_millis = database.waited.as_millis().try_into().unwrap_or(u64::MAX);

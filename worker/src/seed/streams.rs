@@ -257,7 +257,7 @@ impl Following<'_> {
     /// Opens a stream with `request`, and follows it.
     async fn stream_once(&mut self, request: String) -> Result<Ended, DownloadError> {
         let request = match &mut self.buckets {
-            Some(buckets) => buckets.request(request).await,
+            Some(buckets) => Box::pin(buckets.request(request)).await,
             None => request,
         };
         let token = self.streams.sign(self.job)?;
@@ -301,7 +301,8 @@ impl Following<'_> {
             self.download.bytes += bytes;
             let took = opened.elapsed();
             if let Some(buckets) = &mut self.buckets
-                && buckets.before(&line, self.log).await? == Next::AskAgain
+                && buckets.is_watching()
+                && Box::pin(buckets.before(&line, self.log)).await? == Next::AskAgain
             {
                 return Ok(Ended::AskAgain);
             }
@@ -323,7 +324,7 @@ impl Following<'_> {
                 Accepted::Target => {
                     check_streams(self.log.target(), self.job)?;
                     if let Some(buckets) = &mut self.buckets
-                        && buckets.targeted(self.log.target()).await == Next::AskAgain
+                        && Box::pin(buckets.targeted(self.log.target())).await == Next::AskAgain
                     {
                         return Ok(Ended::AskAgain);
                     }
