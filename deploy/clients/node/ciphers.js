@@ -1,5 +1,7 @@
 /** Keys of databases, for `better-sqlite3-multiple-ciphers` (SQLite3MultipleCiphers) in a worker of the app's. */
 
+import { Worker } from 'node:worker_threads';
+
 /** @typedef {import('@powersync/node').NodeSQLOpenOptions} OpenOptions */
 /** @typedef {import('seedbed-client-core').Connection} Connection */
 /** @typedef {(sql: string) => Promise<any[]>} Run Returns the rows. */
@@ -26,14 +28,17 @@ export class Ciphers {
   }
 
   /**
-   * The options of the app's database, whose connections begin with the key.
+   * The options of the app's database, whose connections begin with the key: in the worker (`worker.js`), and once more by the SDK.
    *
    * @param {OpenOptions} database
    * @returns {OpenOptions}
    */
   keyed(database) {
+    const open = database.openWorker ?? ((url, options) => new Worker(url, options));
+    const workerData = { seedbedKey: this.statements(this.key) };
     return {
       ...database,
+      openWorker: (url, options) => open(url, /** @type {any} */ ({ ...options, workerData })),
       initializeConnection: async (connection, isWriter) => {
         await this.unlock((sql) => connection.getAll(sql), this.key);
         await database.initializeConnection?.(connection, isWriter);
@@ -54,6 +59,11 @@ export class Ciphers {
     return { ...database, initializeConnection };
   }
 
+  /** @param {string} key */
+  statements(key) {
+    return [...CIPHERS[this.format], `PRAGMA key = ${quoted(key)}`];
+  }
+
   /** @param {Connection} connection */
   async rekey(connection) {
     await connection.query(`PRAGMA rekey = ${quoted(this.key)}`);
@@ -65,13 +75,12 @@ export class Ciphers {
    */
   async unlock(run, key) {
     // Nothing is read before the key is there: the schema alone would do.
-    const [cipher, ...more] = CIPHERS[this.format];
+    const [cipher, ...more] = this.statements(key);
     if ((await run(cipher)).length === 0) {
       // Any other SQLite takes a key for a setting that it does not know, and writes plain text.
       throw new Error('this SQLite encrypts nothing: have openWorker start a worker with better-sqlite3-multiple-ciphers');
     }
     for (const statement of more) await run(statement);
-    await run(`PRAGMA key = ${quoted(key)}`);
   }
 }
 

@@ -39,7 +39,8 @@ export async function openSeeded(options, source) {
   const ciphers = source.encryption && new Ciphers(source.encryption);
   const database = ciphers?.keyed(options.database) ?? options.database;
   const file = resolve(join(database.dbLocation ?? '', database.dbFilename));
-  const sqlite = new SqliteThread(database);
+  // Its worker has no key of its own: it opens sealed files too.
+  const sqlite = new SqliteThread({ ...database, openWorker: options.database.openWorker });
   /** @type {import('seedbed-client-core').Platform} */
   const platform = {
     name: 'node',

@@ -6,7 +6,7 @@ export class Ciphers {
     /** @type {import('seedbed-client-core').Cipher} */
     format: import("seedbed-client-core").Cipher;
     /**
-     * The options of the app's database, whose connections begin with the key.
+     * The options of the app's database, whose connections begin with the key: in the worker (`worker.js`), and once more by the SDK.
      *
      * @param {OpenOptions} database
      * @returns {OpenOptions}
@@ -20,6 +20,8 @@ export class Ciphers {
      * @returns {OpenOptions}
      */
     sealed(database: OpenOptions, key: string): OpenOptions;
+    /** @param {string} key */
+    statements(key: string): string[];
     /** @param {Connection} connection */
     rekey(connection: Connection): Promise<void>;
     /**
