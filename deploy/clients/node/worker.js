@@ -16,7 +16,7 @@ import { workerData } from 'node:worker_threads';
 /**
  * Returns the same class, whose databases begin with the key that `openSeeded` has given to the worker.
  *
- * @template {new (path: string, options?: any) => any} D
+ * @template {new (...args: any[]) => any} D
  * @param {D} Database
  * @returns {D}
  */

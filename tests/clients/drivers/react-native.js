@@ -12,6 +12,7 @@ import { XMLHttpRequest } from '../react-native/xml-http-request.js';
 import { logger, run, schemaOf } from './app.js';
 
 const [kind, key] = process.argv.slice(2);
+phone.sqlcipher = Boolean(key);
 globalThis.XMLHttpRequest = XMLHttpRequest;
 
 const sdk = await import('@powersync/react-native');

@@ -1,6 +1,6 @@
 /**
- * `@op-engineering/op-sqlite` 17.2 as far as it is used: on Node's SQLite, and with a key on SQLite3MultipleCiphers, which writes
- * SQLCipher's files too.
+ * `@op-engineering/op-sqlite` 17.2 as far as it is used: on Node's SQLite, or, as if it were built with SQLCipher, on
+ * SQLite3MultipleCiphers, which writes the same files.
  */
 
 import { createRequire } from 'node:module';
@@ -13,13 +13,14 @@ const CORE = join(dirname(createRequire(import.meta.url).resolve('@powersync/nod
 
 export const getDylibPath = () => CORE;
 
-export const isSQLCipher = () => true;
+export const isSQLCipher = () => phone.sqlcipher;
 
 export function open({ name, location = '', readOnly = false, encryptionKey }) {
   // `OPSqlite.cpp`: an absolute location, or one below where op-sqlite is at home.
   const folder = location.startsWith('/') ? location : join(phone.databases, location);
   const path = location === ':memory:' ? location : join(folder, name);
-  const [db, run] = encryptionKey ? keyed(path, readOnly, encryptionKey) : plain(path, readOnly);
+  // One of them in a process: the core extension knows one SQLite alone.
+  const [db, run] = phone.sqlcipher ? withCiphers(path, readOnly, encryptionKey) : plain(path, readOnly);
   return {
     close: () => db.close(),
     execute: async (sql, parameters) => ({ rowsAffected: 0, rows: run(sql, parameters).rows }),
@@ -49,10 +50,11 @@ function plain(path, readOnly) {
   return [db, run];
 }
 
-/** `sqlite3_key_v2` of SQLCipher 4. */
-function keyed(path, readOnly, key) {
+/** The key as `sqlite3_key_v2` of SQLCipher 4 takes it. */
+function withCiphers(path, readOnly, key) {
   const db = new Ciphers(path, { readonly: readOnly });
-  for (const pragma of ["cipher = 'sqlcipher'", 'legacy = 4', `key = '${key.replaceAll("'", "''")}'`]) db.pragma(pragma);
+  const pragmas = key ? ["cipher = 'sqlcipher'", 'legacy = 4', `key = '${key.replaceAll("'", "''")}'`] : [];
+  for (const pragma of pragmas) db.pragma(pragma);
   const run = (sql, parameters = [], arrays = false) => {
     const statement = db.prepare(sql);
     if (!statement.reader) return statement.run(...parameters.map(bound)), { rows: [], columnNames: [] };
