@@ -145,7 +145,7 @@ test('a plain file is refused, whoever sends it', async (t) => {
 });
 
 /** Kills in all, on one device each before its launch may finish. */
-const KILLS = Number(process.env.SEEDBED_KILLS ?? 20);
+const KILLS = Number(process.env.SEEDBED_KILLS ?? 12);
 const IN_A_ROW = 4;
 
 test(`after ${KILLS} kills no row is readable, and nothing is lost`, { timeout: 110_000 }, async (t) => {
