@@ -40,7 +40,8 @@ const NODE_WITH_A_KEY: &str = "drivers/node.js chacha20";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_for_node_opens_sealed_files() {
     hold_to_the_contract(NODE_WITH_A_KEY, "sealed.test.js", 1000).await;
-    hold_to_the_contract("drivers/node.js sqlcipher4", "sealed.test.js", 300).await;
+    let sqlcipher = "drivers/node.js sqlcipher4";
+    hold_some_to_the_contract(sqlcipher, "sealed.test.js", 300, "encrypted database").await;
 }
 
 /// The package for React Native with its real JavaScript, on stand-ins for what is native on a phone.
@@ -78,7 +79,7 @@ async fn a_package_for_react_native_goes_on_after_each_kill() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_for_react_native_opens_sealed_files() {
-    hold_to_the_contract("drivers/react-native.js expo key", "sealed.test.js", 1000).await;
+    hold_to_the_contract("drivers/react-native.js expo key", "sealed.test.js", 300).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
