@@ -15,7 +15,6 @@ mod limits;
 mod listen;
 mod listeners;
 mod patience;
-mod peer;
 mod rate_limit;
 mod routes;
 

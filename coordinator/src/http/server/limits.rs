@@ -13,8 +13,8 @@ use tower_http::{
     cors::CorsLayer,
 };
 
-use super::{peer::client_address, rate_limit::RateLimit};
-use crate::http::problem::Problem;
+use super::rate_limit::RateLimit;
+use crate::http::{peer::client_address, problem::Problem};
 
 /// The largest request body: a few thousand store ids.
 const MAX_BODY_BYTES: usize = 256 * 1024;

@@ -11,7 +11,8 @@ use hyper_util::{
 use tokio::{net::TcpListener, sync::Semaphore};
 use tracing::{debug, warn};
 
-use super::{patience::Patient, peer::Peer};
+use super::patience::Patient;
+use crate::http::peer::Peer;
 
 /// Connections at a time. More wait in the system's queue.
 const MAX_CONNECTIONS: usize = 4096;

@@ -10,7 +10,7 @@ use seedbed_protocol::message::Heartbeat;
 use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
 
-use super::database::{
+use crate::catalog::database::{
     Catalog, CatalogError, bind_all, count, list_of, millis, printable, rows_of, sql, time,
 };
 
