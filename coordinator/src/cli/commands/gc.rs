@@ -3,6 +3,7 @@
 use indicatif::{HumanBytes, HumanCount};
 use seedbed_worker::buckets::{self, CollectedBuckets};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     catalog::{Catalog, Forgotten},
@@ -10,6 +11,7 @@ use crate::{
         args::GcArgs,
         connect::{catalog_and_snapshots, record_events},
         exit::CliError,
+        on_record::{deed, on_record},
         output::{print_json, print_lines},
     },
     settings::Settings,
@@ -35,21 +37,28 @@ pub(in crate::cli) async fn gc(
         // A snapshot whose event still waits must not be taken for an orphan.
         record_events(settings, &catalog).await?;
     }
-    let collector = Collector::new(&catalog, &snapshots, &settings.retention, args.dry_run);
-    let collected = collector.collect().await?;
-    let keep = buckets::Keep {
+    let of_cache = buckets::Keep {
         age: settings.buckets.keep,
         bytes: u64::from(settings.buckets.stored_mib) << 20,
         unnamed: settings.retention.orphan_age,
     };
-    let now = catalog.now().await?;
-    let of_buckets = buckets::collect(&snapshots, keep, now, args.dry_run).await;
-    let of_buckets = of_buckets.map_err(GcError::from)?;
     let keep = Keep {
         history: settings.catalog.keep_history,
         reports: settings.reports.keep,
+        audit: settings.catalog.keep_audit,
     };
-    let forgotten = forget(&catalog, keep, args.dry_run).await?;
+    let collector = Collector::new(&catalog, &snapshots, &settings.retention, args.dry_run);
+    let collecting = async {
+        let collected = collector.collect().await?;
+        let forgotten = forget(&catalog, keep, args.dry_run).await?;
+        let now = catalog.now().await?;
+        let of_buckets = buckets::collect(&snapshots, of_cache, now, args.dry_run).await;
+        Ok::<_, CliError>((collected, forgotten, of_buckets.map_err(GcError::from)?))
+    };
+    let (collected, forgotten, of_buckets) = match args.dry_run {
+        true => collecting.await?,
+        false => on_record(&catalog, deed("gc", "", &Value::Null), collecting).await?,
+    };
     catalog.close().await;
     if json {
         print_json(&Report {
@@ -79,11 +88,12 @@ pub(in crate::cli) async fn gc(
     }
     if forgotten != Forgotten::default() {
         print_lines(&format!(
-            "{verb} {} jobs, {} runs, {} retired stores and {} reports of first launches from the catalog",
+            "{verb} {} jobs, {} runs, {} retired stores, {} reports of first launches and {} entries of the audit log from the catalog",
             HumanCount(forgotten.jobs),
             HumanCount(forgotten.runs),
             HumanCount(forgotten.stores),
-            HumanCount(forgotten.reports)
+            HumanCount(forgotten.reports),
+            HumanCount(forgotten.audit)
         ));
     }
     if collected.lost > 0 {
