@@ -1,7 +1,7 @@
 //! Removes what the shared level of the cache needs no more.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap},
     time::Duration,
 };
 
@@ -64,42 +64,19 @@ pub async fn collect(
             .to_std()
             .is_ok_and(|is| is > age)
     };
-    let (entries, mut rest): (Vec<_>, Vec<_>) = listed
-        .into_iter()
-        .partition(|object| object.key.ends_with(ENTRY));
-    let mut found = Vec::new();
-    let mut gone = Vec::new();
-    for object in entries {
-        let json = objects.read_version(&object.key).await?;
-        let entry = json.and_then(|(json, _)| serde_json::from_slice::<Entry>(&json).ok());
-        let Some(entry) = entry else {
-            gone.push(object);
-            continue;
-        };
-        let named = entry.stored.as_ref();
-        let place = named.and_then(|named| rest.iter().position(|object| object.key == named.key));
-        found.push(Found {
-            lines: place.map(|place| rest.swap_remove(place)),
-            service: object
-                .key
-                .rsplit_once('/')
-                .map_or("", |(service, _)| service)
-                .to_owned(),
-            generation: entry
-                .bucket
-                .split_once('#')
-                .and_then(|(number, _)| number.parse().ok()),
-            object,
-        });
-    }
+    let Read {
+        mut entries,
+        unreadable: mut gone,
+        unnamed,
+    } = read(objects, listed).await?;
     let mut newest: BTreeMap<String, Option<u64>> = BTreeMap::new();
-    for entry in &found {
+    for entry in &entries {
         let generation = newest.entry(entry.service.clone()).or_default();
         *generation = (*generation).max(entry.generation);
     }
-    found.sort_by_key(|entry| std::cmp::Reverse(entry.object.last_modified));
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.object.last_modified));
     let mut bytes = 0;
-    for entry in found {
+    for entry in entries {
         let is_of_old_generation =
             newest[&entry.service] > entry.generation && older(&entry.object, keep.unnamed);
         let of_lines = entry.lines.as_ref().map_or(0, |lines| lines.bytes);
@@ -114,20 +91,64 @@ pub async fn collect(
             bytes += of_lines;
         }
     }
-    let is_named_in_time = |object: &StoredObject| !older(object, keep.unnamed);
-    gone.extend(rest.into_iter().filter(|object| !is_named_in_time(object)));
+    let old = unnamed
+        .into_iter()
+        .filter(|object| older(object, keep.unnamed));
+    gone.extend(old);
     let collected = CollectedBuckets {
         objects: gone.len() as u64,
         bytes: gone.iter().map(|object| object.bytes).sum(),
     };
     if !dry_run && !gone.is_empty() {
         // The entries first: then nothing names the lines.
-        let (lines, entries): (HashSet<String>, HashSet<String>) = gone
-            .into_iter()
-            .map(|object| object.key)
-            .partition(|key| key.ends_with(LINES));
-        let keys: Vec<String> = entries.into_iter().chain(lines).collect();
+        gone.sort_by_key(|object| object.key.ends_with(LINES));
+        let keys: Vec<String> = gone.into_iter().map(|object| object.key).collect();
         objects.delete(stream::iter(keys)).await?;
     }
     Ok(collected)
+}
+
+/// What is below `_buckets/`.
+struct Read {
+    entries: Vec<Found>,
+    unreadable: Vec<StoredObject>,
+    /// Lines that no entry names, and leases.
+    unnamed: Vec<StoredObject>,
+}
+
+/// Reads the entries among the objects of the cache.
+async fn read(
+    objects: &SnapshotRepository,
+    listed: Vec<StoredObject>,
+) -> Result<Read, StorageError> {
+    let (of_entries, others): (Vec<_>, Vec<_>) = listed
+        .into_iter()
+        .partition(|object| object.key.ends_with(ENTRY));
+    let mut others: HashMap<String, StoredObject> = others
+        .into_iter()
+        .map(|object| (object.key.clone(), object))
+        .collect();
+    let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
+    for object in of_entries {
+        let json = objects.read_version(&object.key).await?;
+        let entry = json.and_then(|(json, _)| serde_json::from_slice::<Entry>(&json).ok());
+        let Some(entry) = entry else {
+            unreadable.push(object);
+            continue;
+        };
+        let lines = entry.stored.and_then(|named| others.remove(&named.key));
+        let (service, _) = object.key.rsplit_once('/').unwrap_or_default();
+        let number = entry.bucket.split_once('#');
+        entries.push(Found {
+            lines,
+            service: service.to_owned(),
+            generation: number.and_then(|(number, _)| number.parse().ok()),
+            object,
+        });
+    }
+    Ok(Read {
+        entries,
+        unreadable,
+        unnamed: others.into_values().collect(),
+    })
 }

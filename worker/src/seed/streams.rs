@@ -320,14 +320,8 @@ impl Following<'_> {
                     check_target(self.log.target(), self.job)?;
                     return Ok(Ended::Enough);
                 }
-                // Before any row is downloaded.
-                Accepted::Target => {
-                    check_streams(self.log.target(), self.job)?;
-                    if let Some(buckets) = &mut self.buckets
-                        && Box::pin(buckets.targeted(self.log.target())).await == Next::AskAgain
-                    {
-                        return Ok(Ended::AskAgain);
-                    }
+                Accepted::Target if self.targeted().await? == Next::AskAgain => {
+                    return Ok(Ended::AskAgain);
                 }
                 Accepted::PartiallyComplete(Applied::No(reason)) => {
                     return Ok(Ended::Refused(reason));
@@ -335,9 +329,7 @@ impl Following<'_> {
                 Accepted::Complete(complete) => {
                     check_target(self.log.target(), self.job)?;
                     let applied = self.log.apply(complete).await?;
-                    if let Some(buckets) = &mut self.buckets
-                        && applied == Applied::Yes
-                    {
+                    if let (Some(buckets), Applied::Yes) = (&mut self.buckets, &applied) {
                         buckets.applied();
                     }
                     return Ok(applied.into());
@@ -350,6 +342,15 @@ impl Following<'_> {
         }
         let early = "the service ended it before the checkpoint was complete";
         Err(StreamError::Dropped(early.to_owned()).into())
+    }
+
+    /// Checks the target before any row is downloaded, and returns whether to go on towards it.
+    async fn targeted(&mut self) -> Result<Next, DownloadError> {
+        check_streams(self.log.target(), self.job)?;
+        Ok(match &mut self.buckets {
+            Some(buckets) => Box::pin(buckets.targeted(self.log.target())).await,
+            None => Next::Take,
+        })
     }
 
     /// Counts what has arrived; returns whether there are operations.
