@@ -284,7 +284,7 @@ impl BucketCache {
             }
         }
         let lease = shared.lease(bucket).await?;
-        Ok(lease.map_or(Leased::Other, Leased::Mine))
+        Ok(lease.map_or(Leased::Other, |lease| Leased::Mine(Box::new(lease))))
     }
 
     /// Waits until another job, or another worker, is done with what it fills, or has given up.
@@ -350,7 +350,7 @@ impl BucketCache {
 
 /// Whose lease it is.
 enum Leased {
-    Mine(Lease),
+    Mine(Box<Lease>),
     Other,
     /// There is an entry.
     Done,
@@ -370,7 +370,7 @@ pub(super) enum Wait {
 pub(super) struct Filler {
     cache: Arc<BucketCache>,
     pub(super) bucket: String,
-    lease: Option<Lease>,
+    lease: Option<Box<Lease>>,
     _done: watch::Sender<()>,
 }
 

@@ -63,7 +63,8 @@ fn names(bucket: &str, store: &str) -> bool {
     match serde_json::from_str::<Vec<serde_json::Value>>(parameters) {
         Ok(parameters) => parameters.iter().any(|parameter| match parameter {
             serde_json::Value::String(text) => text == store,
-            other => other.to_string() == store,
+            serde_json::Value::Number(number) => number.to_string() == store,
+            _ => false,
         }),
         Err(_) => false,
     }
