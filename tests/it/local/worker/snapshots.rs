@@ -110,8 +110,9 @@ async fn whatever_is_changed_in_a_snapshot_is_found() {
             "Invalid column type Blob",
         ),
         (
-            "UPDATE ps_data__products SET data = (SELECT data FROM ps_data__products AS other
-             WHERE other.rowid = 3 - ps_data__products.rowid) WHERE rowid IN (1, 2)",
+            "CREATE TEMP TABLE swapped AS SELECT 3 - rowid AS other, data FROM ps_data__products WHERE rowid IN (1, 2);
+             UPDATE ps_data__products SET data = (SELECT data FROM swapped WHERE other = ps_data__products.rowid)
+             WHERE rowid IN (1, 2)",
             "2 rows differ",
         ),
         (
