@@ -134,6 +134,11 @@ async fn a_package_for_kotlin_never_replaces_what_only_the_device_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connector_for_kotlin_takes_the_first_sync_from_seedbed() {
+    hold_kotlin_to_the_contract("stream.test.js", 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_package_for_kotlin_knows_a_database_with_a_key_and_reports() {
     hold_kotlin_to_the_contract("kotlin/kotlin.test.js", 300).await;
 }

@@ -4,6 +4,7 @@ import kotlinx.coroutines.withTimeoutOrNull
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonObject
 import seedbed.client.Reason
+import seedbed.client.SeedbedException
 import seedbed.client.platform.Exchange
 import seedbed.client.platform.Http
 import seedbed.client.platform.Request
@@ -55,11 +56,14 @@ internal suspend fun askStart(
     val exchange = Exchange(http, Request(url, headers, silenceLimit = question.limit.toInt()))
     return try {
         val answered = withTimeoutOrNull(question.limit) { exchange.head().status to exchange.text(LONGEST_ANSWER) }
-        val (status, text) = answered ?: return Start(null, "no answer in time", Reason.STALLED)
+        val (status, text) = answered ?: return Start(null, NO_ANSWER, Reason.STALLED)
         val body = runCatching { Json.parseToJsonElement(text) }.getOrNull() as? JsonObject ?: JsonObject(emptyMap())
         if (status == 200) said(body, endpoint) else refused(status, body.text("error").orEmpty())
     } catch (error: CancellationException) {
         throw error
+    } catch (error: SeedbedException) {
+        // It was silent.
+        Start(null, NO_ANSWER, error.reason)
     } catch (error: Exception) {
         Start(null, error.message ?: "$error", Reason.OFFLINE)
     } finally {
@@ -81,6 +85,8 @@ private fun refused(
     status: Int,
     error: String,
 ) = Start(null, "$status $error".trimEnd(), reasonOf(status, error))
+
+private const val NO_ANSWER = "no answer in time"
 
 /** Bytes. */
 private const val LONGEST_ANSWER = 64 * 1024
