@@ -6,7 +6,7 @@
 //! modules is not measured. The ways take turns in one run, and each figure is the median of so many launches
 //! (`SEEDBED_BENCH_LAUNCHES`, 1 by default): bytes as they came over the link with headers, seconds, and CPU of the whole process.
 //! `SEEDBED_BENCH_SIZES=1000,100000,500000` sets the sizes, `SEEDBED_BENCH_WAYS=sync,compact` the ways (guide, sync, file, gzip,
-//! compact, stream; the initial sync is always among them). `SEEDBED_BENCH_CPU=25` gives the device a quarter of a core,
+//! compact, pages, stream; the initial sync is always among them). `SEEDBED_BENCH_CPU=25` gives the device a quarter of a core,
 //! by `cpulimit`, which Debian has.
 //!
 //! The packages are those of `tests/run.sh first_launch`; without them the benchmark says so and ends.
@@ -38,6 +38,9 @@ const SIZES: [u32; 2] = [1_000, 100_000];
 const BITS_PER_SECOND: u32 = 10_000_000;
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 
+/// 160 KiB: SQLite itself has 2 MB by default.
+const FEW_PAGES: u32 = 40;
+
 /// Longer than all launches take, in seconds.
 const TOKEN_LIFETIME: u64 = 6 * 3600;
 
@@ -58,17 +61,20 @@ enum Way {
     FileGzip,
     /// The package, which finishes the compact form.
     Compact,
+    /// The same on a device with little memory: SQLite finishes it with [`FEW_PAGES`] pages in its cache.
+    FewPages,
     /// The SDK's own first sync, from Seedbed.
     Stream,
 }
 
 impl Way {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Guide,
         Self::Sync,
         Self::File,
         Self::FileGzip,
         Self::Compact,
+        Self::FewPages,
         Self::Stream,
     ];
 
@@ -79,6 +85,7 @@ impl Way {
             Self::File => "file",
             Self::FileGzip => "file, gzip",
             Self::Compact => "compact",
+            Self::FewPages => "compact, small",
             Self::Stream => "stream",
         }
     }
@@ -87,6 +94,7 @@ impl Way {
     fn short(self) -> &'static str {
         match self {
             Self::FileGzip => "gzip",
+            Self::FewPages => "pages",
             other => other.of_script(),
         }
     }
@@ -97,7 +105,7 @@ impl Way {
             Self::Guide => "guide",
             Self::Sync => "sync",
             Self::File | Self::FileGzip => "file",
-            Self::Compact => "compact",
+            Self::Compact | Self::FewPages => "compact",
             Self::Stream => "stream",
         }
     }
@@ -127,7 +135,7 @@ async fn main() -> anyhow::Result<()> {
     let launches = numbers("SEEDBED_BENCH_LAUNCHES")?.map_or(1, |numbers| numbers[0]);
     let cpu = numbers("SEEDBED_BENCH_CPU")?.map(|numbers| numbers[0]);
     let wanted = std::env::var("SEEDBED_BENCH_WAYS")
-        .unwrap_or_else(|_| "guide,sync,file,gzip,compact,stream".to_owned());
+        .unwrap_or_else(|_| "guide,sync,file,gzip,compact,pages,stream".to_owned());
     let ways = Way::ALL.into_iter();
     let ways: Vec<_> = ways
         .filter(|way| *way == Way::Sync || wanted.split(',').any(|short| short == way.short()))
@@ -232,7 +240,7 @@ impl World {
         let mut link = Link::new(BITS_PER_SECOND, ROUND_TRIP);
         let serving = match way {
             Way::Guide | Way::File => &self.plain,
-            Way::Sync | Way::FileGzip | Way::Compact | Way::Stream => &self.all,
+            Way::Sync | Way::FileGzip | Way::Compact | Way::FewPages | Way::Stream => &self.all,
         };
         let endpoint = over(&mut link, &self.access.endpoint).await?;
         let seedbed = over(&mut link, &serving.url).await?;
@@ -256,6 +264,7 @@ impl World {
             "token": token(claims, &header, &EncodingKey::from_secret(&key)),
             "store": store,
             "rows": rows,
+            "cachePages": (way == Way::FewPages).then_some(FEW_PAGES),
             "directory": directory.path(),
         });
         let ran = tokio::task::spawn_blocking(move || run(&task.to_string(), cpu)).await?;
