@@ -1,6 +1,7 @@
 //! Jobs of a worker, on a broker in memory.
 
 mod buckets;
+mod damage;
 mod faults;
 mod forms;
 mod loading;
