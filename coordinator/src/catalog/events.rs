@@ -9,9 +9,10 @@ use seedbed_protocol::{
     manifest::{Checkpoint, FullReason, Manifest, Way},
     message::{EventKind, Failure, FailureKind, SeedEvent},
 };
+use sqlx::Row;
 
 use super::{
-    database::{Catalog, CatalogError, Lock, Tx, millis, parsed, printable, sql},
+    database::{Catalog, CatalogError, Lock, Tx, millis, parsed, printable, sql, stored},
     quarantine::{reason_of, succeeded},
     snapshots::{live_generation, record_snapshot},
     state::{
@@ -32,6 +33,8 @@ pub enum Applied {
         rows: u64,
         /// Bytes of the snapshot.
         bytes: u64,
+        /// Operations that were downloaded for it.
+        operations: u64,
     },
     /// The job ended: the live snapshot is still right.
     Unchanged,
@@ -159,8 +162,10 @@ async fn completed(
     let seeded = Applied::Seeded {
         rows: manifest.rows(),
         bytes: manifest.bytes(),
+        operations: manifest.download.operations,
     };
-    record_way(tx, event.job_id, manifest.way()).await?;
+    let size = (stored(manifest.rows()), stored(manifest.bytes()));
+    record_way(tx, event.job_id, manifest.way(), size).await?;
     if let (Some(from), Some(to)) = (before, manifest.checkpoint.generation())
         && from != to
         && matches!(manifest.way(), Way::Full(_))
@@ -198,13 +203,13 @@ async fn unchanged(
     .bind(checkpoint.generation().map(printable))
     .execute(&mut **tx)
     .await?;
-    let live: i64 = sqlx::query_scalar(sql!(
-        "SELECT COUNT(*) FROM snapshots WHERE store_id = $1 AND state = '{Live}'"
+    let live = sqlx::query(sql!(
+        "SELECT row_count, byte_count FROM snapshots WHERE store_id = $1 AND state = '{Live}'"
     ))
     .bind(event.store_id.to_string())
-    .fetch_one(&mut **tx)
+    .fetch_optional(&mut **tx)
     .await?;
-    if live == 0 {
+    let Some(live) = live else {
         let removed = Failure {
             kind: FailureKind::Transient,
             step: "compare".to_owned(),
@@ -213,19 +218,29 @@ async fn unchanged(
             retry_at: None,
         };
         return failed(tx, event, &removed).await;
-    }
-    record_way(tx, event.job_id, Way::Unchanged).await?;
+    };
+    let size = (live.try_get("row_count")?, live.try_get("byte_count")?);
+    record_way(tx, event.job_id, Way::Unchanged, size).await?;
     finish(tx, event, JobState::Unchanged, Applied::Unchanged).await
 }
 
-/// Records how the snapshot of a job was made.
-async fn record_way(tx: &mut Tx, job_id: JobId, way: Way) -> Result<(), CatalogError> {
-    sqlx::query("UPDATE jobs SET way = $2, why = $3 WHERE id = $1")
-        .bind(job_id.to_string())
-        .bind(way.name())
-        .bind(way.why())
-        .execute(&mut **tx)
-        .await?;
+/// Records how the snapshot of a job was made, and its rows and bytes.
+async fn record_way(
+    tx: &mut Tx,
+    job_id: JobId,
+    way: Way,
+    (rows, bytes): (i64, i64),
+) -> Result<(), CatalogError> {
+    sqlx::query(
+        "UPDATE jobs SET way = $2, why = $3, row_count = $4, byte_count = $5 WHERE id = $1",
+    )
+    .bind(job_id.to_string())
+    .bind(way.name())
+    .bind(way.why())
+    .bind(rows)
+    .bind(bytes)
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

@@ -105,9 +105,12 @@ impl Publisher {
         let mut after = None;
         let mut span = None;
         while self.lease(run_id).await? {
-            let page = self.catalog.listed_jobs(run_id, after, self.page()).await?;
-            let last = page.last().map(|last| (last.position, last.job_id));
-            // A retry may meanwhile have added jobs at any position.
+            let page = self
+                .catalog
+                .listed_jobs(run_id, after.as_ref(), self.page())
+                .await?;
+            let last = page.last().cloned();
+            // Jobs whose messages were lost may meanwhile be listed again, at any turn.
             let nothing_left = last.is_none() && after.is_none();
             if nothing_left || stop.is_cancelled() {
                 self.catalog.release_run(run_id, &self.holder).await?;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, ops::AddAssign, time::Duration};
 use chrono::{DateTime, Utc};
 use seedbed_protocol::{RunId, manifest::Way};
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+use sqlx::{Row, any::AnyRow};
 
 use crate::catalog::{
     database::{
@@ -38,9 +38,12 @@ pub struct Totals {
     pub abandoned: u64,
     /// Stores whose job is in flight.
     pub in_flight: u64,
-    /// Rows in the run's snapshots.
+    /// Rows of the seeded stores: in the run's snapshots, and in those that it found to be still right.
     pub rows: u64,
-    /// Bytes of the run's snapshots.
+    /// Rows of the stores whose job is in flight: of their snapshots until now; for a store without one, the mean of the
+    /// run's other stores. 0 when nothing is known of any.
+    pub rows_left: u64,
+    /// Bytes of the same snapshots as `rows`.
     pub bytes: u64,
 }
 
@@ -73,6 +76,7 @@ impl AddAssign for Totals {
         self.abandoned += other.abandoned;
         self.in_flight += other.in_flight;
         self.rows += other.rows;
+        self.rows_left += other.rows_left;
         self.bytes += other.bytes;
     }
 }
@@ -92,7 +96,7 @@ pub struct RunReport {
     pub finished_at: Option<DateTime<Utc>>,
     /// From its start to its end.
     pub seconds: Option<f64>,
-    /// Rows of its snapshots in a second of that; `None` if it was too short to tell.
+    /// Rows of its seeded stores in a second of that; `None` if it was too short to tell.
     pub rows_per_second: Option<u64>,
     /// The totals of its jobs.
     #[serde(flatten)]
@@ -122,6 +126,64 @@ const SHORTEST: Duration = Duration::from_millis(100);
 pub fn per_second(count: u64, took: Duration) -> Option<u64> {
     // Whole ones are precise enough.
     (took >= SHORTEST).then(|| (count as f64 / took.as_secs_f64()) as u64)
+}
+
+/// Jobs of a run that are counted, and how many rows their stores have.
+#[derive(Default)]
+struct Sums {
+    totals: Totals,
+    /// Jobs whose rows are known, and those rows.
+    known: u64,
+    rows: u64,
+    /// Jobs in flight whose rows are not known.
+    unknown_in_flight: u64,
+}
+
+impl Sums {
+    /// Adds a group of jobs in one state.
+    fn add(&mut self, row: &AnyRow) -> Result<(), CatalogError> {
+        let (jobs, known) = (count(row, "jobs")?, count(row, "known")?);
+        let (rows, bytes) = (count(row, "row_count")?, count(row, "byte_count")?);
+        self.known += known;
+        self.rows += rows;
+        let totals = &mut self.totals;
+        totals.stores += jobs;
+        let state: JobState = parsed(row, "state", "the state of a job")?;
+        if state.succeeded() {
+            totals.seeded += jobs;
+            totals.rows += rows;
+            totals.bytes += bytes;
+        }
+        match state {
+            JobState::Completed => {
+                let way: Option<String> = row.try_get("way")?;
+                if way.as_deref() == Some(Way::Base.name()) {
+                    totals.from_base += jobs;
+                }
+            }
+            JobState::Unchanged => totals.unchanged += jobs,
+            JobState::Failed => match row.try_get::<Option<i64>, _>("is_probe")? {
+                Some(_) => totals.quarantined += jobs,
+                None => totals.failed += jobs,
+            },
+            JobState::Cancelled => totals.cancelled += jobs,
+            JobState::Abandoned => totals.abandoned += jobs,
+            JobState::Listed | JobState::Queued | JobState::Running => {
+                totals.in_flight += jobs;
+                totals.rows_left += rows;
+                self.unknown_in_flight += jobs - known;
+            }
+            // Another job stands for it; the query leaves it out.
+            JobState::Retried => {}
+        }
+        Ok(())
+    }
+
+    fn totals(mut self) -> Totals {
+        let mean = self.rows.checked_div(self.known).unwrap_or_default();
+        self.totals.rows_left += self.unknown_in_flight * mean;
+        self.totals
+    }
 }
 
 /// A place in the pages of runs: start and id.
@@ -223,65 +285,26 @@ impl Catalog {
 
     /// Returns the totals of each of these runs. A run without jobs may be missing.
     async fn totals_of(&self, runs: &[RunId]) -> Result<HashMap<RunId, Totals>, CatalogError> {
-        let mut totals: HashMap<RunId, Totals> = HashMap::new();
         if runs.is_empty() {
-            return Ok(totals);
-        }
-        let of_runs = async |statement: AssertSqlSafe<String>| {
-            let query = bind_all(sqlx::query(statement), runs);
-            query.fetch_all(&self.readers).await
-        };
-        let list = list_of(1, runs.len());
-        let states = of_runs(sql!(
-            "SELECT run_id, state, way, is_probe, COUNT(*) AS n FROM jobs \
-             WHERE run_id IN ({list}) AND state <> '{Retried}' \
-             GROUP BY run_id, state, way, is_probe"
-        ));
-        for row in states.await? {
-            let totals = totals
-                .entry(parsed(&row, "run_id", "a run id")?)
-                .or_default();
-            let jobs = count(&row, "n")?;
-            totals.stores += jobs;
-            match parsed(&row, "state", "the state of a job")? {
-                JobState::Completed => {
-                    totals.seeded += jobs;
-                    if row.try_get::<Option<String>, _>("way")?.as_deref() == Some(Way::Base.name())
-                    {
-                        totals.from_base += jobs;
-                    }
-                }
-                JobState::Unchanged => {
-                    totals.seeded += jobs;
-                    totals.unchanged += jobs;
-                }
-                JobState::Failed => match row.try_get::<Option<i64>, _>("is_probe")? {
-                    Some(_) => totals.quarantined += jobs,
-                    None => totals.failed += jobs,
-                },
-                JobState::Cancelled => totals.cancelled += jobs,
-                JobState::Abandoned => totals.abandoned += jobs,
-                JobState::Listed | JobState::Queued | JobState::Running => {
-                    totals.in_flight += jobs;
-                }
-                // Another job stands for it; the query leaves it out.
-                JobState::Retried => {}
-            }
+            return Ok(HashMap::new());
         }
         // Postgres sums BIGINT to NUMERIC, hence the casts.
-        let sums = of_runs(sql!(
-            "SELECT run_id, CAST(SUM(row_count) AS BIGINT) AS row_count, \
-                 CAST(SUM(byte_count) AS BIGINT) AS byte_count \
-             FROM snapshots WHERE run_id IN ({list}) GROUP BY run_id"
-        ));
-        for row in sums.await? {
-            let totals = totals
-                .entry(parsed(&row, "run_id", "a run id")?)
-                .or_default();
-            totals.rows = count(&row, "row_count")?;
-            totals.bytes = count(&row, "byte_count")?;
+        let statement = sql!(
+            "SELECT run_id, state, way, is_probe, COUNT(*) AS jobs, COUNT(row_count) AS known, \
+                 CAST(COALESCE(SUM(row_count), 0) AS BIGINT) AS row_count, \
+                 CAST(COALESCE(SUM(byte_count), 0) AS BIGINT) AS byte_count FROM jobs \
+             WHERE run_id IN ({}) AND state <> '{Retried}' \
+             GROUP BY run_id, state, way, is_probe",
+            list_of(1, runs.len())
+        );
+        let groups = bind_all(sqlx::query(statement), runs);
+        let mut sums: HashMap<RunId, Sums> = HashMap::new();
+        for row in groups.fetch_all(&self.readers).await? {
+            let sums = sums.entry(parsed(&row, "run_id", "a run id")?).or_default();
+            sums.add(&row)?;
         }
-        Ok(totals)
+        let totals = sums.into_iter().map(|(run, sums)| (run, sums.totals()));
+        Ok(totals.collect())
     }
 
     /// Counts the jobs of a run by way and reason, the most frequent first.

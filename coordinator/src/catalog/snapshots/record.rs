@@ -210,8 +210,8 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     let json = stored_manifest(manifest)?;
     let inserted = sqlx::query(sql!(
         "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
-             last_op_id, created_at, verified_at, state, superseded_at, generation) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', {now}, $10) \
+             last_op_id, created_at, verified_at, state, superseded_at, generation, took) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', {now}, $10, $11) \
          ON CONFLICT DO NOTHING",
         now = tx.dialect().now()
     ))
@@ -225,6 +225,7 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     .bind(manifest.checkpoint.last_op_id.0)
     .bind(millis(manifest.created_at))
     .bind(manifest.checkpoint.generation().map(printable))
+    .bind(stored(manifest.steps.iter().map(|step| step.millis).sum()))
     .execute(&mut **tx)
     .await?;
     Ok(inserted.rows_affected() == 1)

@@ -92,7 +92,9 @@ impl Fixture {
     /// A new run with these stores, and its jobs in the same order.
     pub(super) async fn run(&self, stores: &[&str]) -> (RunId, Vec<PendingJob>) {
         let run_id = self.list(stores, REFUSE).await.run_id.unwrap();
-        (run_id, self.listed(run_id).await)
+        let mut jobs = self.listed(run_id).await;
+        jobs.sort_by_key(|job| job.position);
+        (run_id, jobs)
     }
 
     pub(super) async fn listed(&self, run_id: RunId) -> Vec<PendingJob> {
