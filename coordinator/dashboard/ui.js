@@ -45,23 +45,26 @@ export function section(title, { actions = [], ...properties } = {}, ...children
 }
 
 /**
- * A table that scrolls sideways where it does not fit. A column whose name starts with `#` holds numbers; one without
- * a name is named for screen readers by what follows the `-`.
+ * A table, or on a narrow screen a card for each row. A column whose name starts with `#` holds numbers; one without a name
+ * is named for screen readers by what follows the `-`. `row` makes a row of cells, in the order of the columns.
  */
 export function table(label, columns) {
-  const head = columns.map((name) => {
-    const text = name.replace(/^[#-]/, "");
-    const number = name.startsWith("#") ? "number" : null;
-    return h("th", { scope: "col", class: number }, name.startsWith("-") ? h("span", { class: "hidden" }, text) : text);
+  const names = columns.map((name) => name.replace(/^[#-]/, ""));
+  const isNumber = columns.map((name) => name.startsWith("#"));
+  const head = columns.map((name, index) => {
+    const hidden = name.startsWith("-") && h("span", { class: "hidden" }, names[index]);
+    return h("th", { scope: "col", role: "columnheader", class: isNumber[index] ? "number" : null }, hidden || names[index]);
   });
-  const body = h("tbody");
-  const content = h("table", {}, h("caption", { class: "hidden" }, label), h("thead", {}, h("tr", {}, ...head)), body);
-  return { element: h("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" }, content), body };
-}
-
-/** A row of cells; `numbers` tells which of them are numbers. */
-export function row(cells, numbers = []) {
-  return h("tr", {}, ...cells.map((cell, index) => h("td", { class: numbers.includes(index) ? "number" : null }, cell)));
+  // Said once more, since a browser forgets what a table is when its rows are shown as cards.
+  const body = h("tbody", { role: "rowgroup" });
+  const caption = h("caption", { class: "hidden" }, label);
+  const content = h("table", { role: "table" }, caption, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...head)), body);
+  const cell = (content, index) => {
+    const name = columns[index].startsWith("-") ? null : names[index];
+    return h("td", { role: "cell", class: isNumber[index] ? "number" : null, "data-label": name }, h("div", {}, content));
+  };
+  const row = (cells) => h("tr", { role: "row" }, ...cells.map(cell));
+  return { element: h("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" }, content), body, row };
 }
 
 /** Names with their values. */
@@ -87,7 +90,7 @@ export function announce(text) {
 /**
  * A button that does one thing at a time and says how that went. It keeps the focus while it is busy.
  * @param {string} label
- * @param {() => Promise<string | null>} act resolves to what there is to say
+ * @param {() => Promise<string | Child[] | null>} act resolves to what there is to say
  */
 export function actionButton(label, act, properties = {}) {
   const button = h("button", { type: "button", ...properties }, label);
@@ -123,7 +126,7 @@ export function retryButton(label, runId, stores, properties = {}) {
 export function seedButton(storeId, properties = {}) {
   const seed = async () => {
     const { jobs } = await api.seed(storeId);
-    return jobs > 0 ? `${storeId} will be seeded.` : `${storeId} is being seeded already.`;
+    return [h("bdi", {}, storeId), jobs > 0 ? " will be seeded." : " is being seeded already."];
   };
   return actionButton("Seed now", seed, properties);
 }

@@ -23,14 +23,14 @@ mod history;
 mod jobs;
 mod listing;
 mod quarantine;
+mod reports;
 mod runs;
-mod secrets;
 mod snapshots;
 mod state;
 mod stores;
 mod workers;
 
-pub use database::{Catalog, CatalogError, file_of, name_of};
+pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of};
 pub use events::Applied;
 pub use history::{Forgotten, HistoryCursor};
 pub use jobs::{
@@ -39,8 +39,14 @@ pub use jobs::{
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, Sweep};
 pub use quarantine::{Failing, Quarantine, QuarantinedStore};
+pub use reports::{
+    LaunchDay, LaunchGroup, LaunchReport, Outcome, Platform, Reason, Received, Stage,
+};
 pub use runs::{RunCursor, RunKind, RunReport, ScheduleClaim, Totals, WayCount, per_second};
-pub use snapshots::{ConfigChange, JobObjects, Retention, SnapshotRecord, SnapshotRef};
+pub use snapshots::{
+    ConfigChange, HandedOut, JobObjects, Retention, SizeDay, SizeOrder, SizeTotals, SnapshotRecord,
+    SnapshotRef, StoreSize,
+};
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};
 pub use workers::WorkerRecord;

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //!   server ─┬─▶ download (/database, /snapshots/…) ─▶ auth: the app's JWT ─▶ catalog ─▶ a signed URL
+//!           ├─▶ reports (/reports) ─▶ auth: the app's JWT ─▶ catalog
+//!           ├─▶ first_sync (/start, /sync/stream) ─▶ auth: the app's JWT ─▶ the object itself, as PowerSync would say it
 //!           ├─▶ api (/api/…) ─▶ auth: the admin token ─▶ catalog, runs
 //!           ├─▶ dashboard (/, /assets/…), which asks /api/…
 //!           └─▶ probes (/healthz, /readyz, /metrics)
@@ -15,9 +17,11 @@ mod api;
 mod auth;
 mod dashboard;
 mod download;
+mod first_sync;
 mod json;
 mod probes;
 mod problem;
+mod reports;
 mod responses;
 mod server;
 

@@ -8,7 +8,9 @@ use opentelemetry::{
     KeyValue, global,
     metrics::{Counter, Histogram, Meter},
 };
-use seedbed_protocol::{message::SeedEvent, telemetry::SCOPE};
+use seedbed_protocol::{manifest::Form, message::SeedEvent, telemetry::SCOPE};
+
+use crate::catalog::{LaunchReport, Outcome};
 
 /// Seconds from a worker's report to the catalog.
 const LAG: [f64; 12] = [
@@ -19,6 +21,9 @@ const LAG: [f64; 12] = [
 const REQUESTS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
+
+/// Seconds of a first launch.
+const LAUNCHES: [f64; 10] = [0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 600.0];
 
 /// Where instruments of this program are made.
 pub(crate) fn meter() -> Meter {
@@ -92,6 +97,43 @@ impl EventMetrics {
             // Clocks differ.
             let lag = (now - event.at).to_std().unwrap_or_default();
             self.lag.record(lag.as_secs_f64(), &[]);
+        }
+    }
+}
+
+/// First launches, as devices report them. Every label is a word of a fixed list.
+pub(crate) struct LaunchMetrics {
+    launches: Counter<u64>,
+    duration: Histogram<f64>,
+}
+
+impl LaunchMetrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            launches: meter()
+                .u64_counter("seedbed.launches")
+                .with_unit("{launch}")
+                .with_description("First launches that devices have reported")
+                .build(),
+            duration: meter()
+                .f64_histogram("seedbed.launch.duration")
+                .with_unit("s")
+                .with_description("How long a first launch took that used a snapshot")
+                .with_boundaries(LAUNCHES.to_vec())
+                .build(),
+        }
+    }
+
+    /// Counts a report that was not known before.
+    pub(crate) fn reported(&self, report: &LaunchReport) {
+        let platform = KeyValue::new("seedbed.platform", report.platform.name());
+        let form = KeyValue::new("seedbed.form", report.form.map_or("none", Form::name));
+        let outcome = KeyValue::new("seedbed.outcome", report.outcome.name());
+        let labels = [platform.clone(), form.clone(), outcome];
+        self.launches.add(1, &labels);
+        if report.outcome == Outcome::Installed {
+            let total: Duration = report.stages.values().sum();
+            self.duration.record(total.as_secs_f64(), &[platform, form]);
         }
     }
 }

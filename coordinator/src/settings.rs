@@ -4,8 +4,12 @@
 //! other rooms take one by one. Each command checks once, at its start, that what it needs makes sense
 //! (`Settings::check_*`): nothing here opens a file or a connection, so a kill leaves nothing.
 
+#[cfg(test)]
+mod bad_values;
 mod catalog;
+mod cost;
 mod download;
+mod reports;
 mod root;
 mod schedule;
 mod serve;
@@ -16,7 +20,9 @@ mod tests;
 
 pub use self::{
     catalog::{CatalogConfig, RetentionConfig},
+    cost::CostConfig,
     download::DownloadConfig,
+    reports::ReportsConfig,
     root::Settings,
     schedule::{InvalidSchedule, Schedule},
     serve::ServeConfig,

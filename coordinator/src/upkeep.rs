@@ -10,7 +10,7 @@ mod verify;
 
 pub use self::{
     gc::{Collected, Collector, GcError},
-    history::{forget, keep_short},
+    history::{Keep, forget, keep_short},
     rebuild::{RebuildError, Rebuilt, rebuild},
     verify::{VerifiedFile, Verifier, VerifyError},
 };

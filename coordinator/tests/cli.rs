@@ -120,7 +120,8 @@ fn a_misspelt_setting_exits_with_2_and_names_the_variable() {
     let (code, _, error) = shown(command.output().unwrap());
     assert_eq!(code, 2);
     assert!(
-        error.contains("SEEDBED_WORKER__SLOT") && error.contains("did you mean slots?"),
+        error.contains("SEEDBED_WORKER__SLOT;")
+            && error.contains("did you mean SEEDBED_WORKER__SLOTS?"),
         "{error}"
     );
     assert!(
@@ -189,6 +190,47 @@ fn commands_that_only_read_make_no_catalog() {
 }
 
 #[test]
+fn a_store_that_was_never_listed_exits_with_2_and_is_named_with_others() {
+    let seedbed = Seedbed::new();
+    seedbed.write("stores.ndjson", "{\"store_id\": \"berlin\"}\n");
+    seedbed.run(&["local", "--stores", "stores.ndjson"]);
+    for arguments in [
+        &["snapshots", "--store", "nosuch"][..],
+        &["verify", "nosuch"],
+    ] {
+        let (code, output, error) = seedbed.run(arguments);
+        assert_eq!((code, output.as_str()), (2, ""), "{error}");
+        assert!(
+            error.contains("\"nosuch\"") && error.contains("\"berlin\""),
+            "{error}"
+        );
+    }
+    let (code, output, error) = seedbed.run(&["snapshots", "--store", "berlin"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(output.contains("no snapshots yet"), "{output}");
+}
+
+#[test]
+fn a_wrong_value_exits_with_2_whatever_the_command_and_is_named_with_its_source() {
+    let seedbed = Seedbed::new();
+    let settings = "[powersync]\nendpoint = \"http://127.0.0.1:1\"\n\n[worker]\nslots = 0\n";
+    seedbed.write("wrong.toml", settings);
+    for command in ["status", "snapshots", "gc", "local", "check", "serve"] {
+        let mut asked = seedbed.command(&[command, "--config", "wrong.toml"]);
+        let (code, _, error) = shown(asked.output().unwrap());
+        assert_eq!(code, 2, "{command}: {error}");
+        let said = "worker.slots is 0; with no slot, no job would ever start (set to 0 in wrong.toml, line 5)";
+        assert!(error.contains(said), "{command}: {error}");
+        let mut asked = seedbed.command(&[command]);
+        asked.env("SEEDBED_LOG__LEVEL", "loud");
+        let (code, _, error) = shown(asked.output().unwrap());
+        assert_eq!(code, 2, "{command}: {error}");
+        let said = "log.level = \"loud\" in the environment variable SEEDBED_LOG__LEVEL: ";
+        assert!(error.contains(said), "{command}: {error}");
+    }
+}
+
+#[test]
 fn a_check_says_what_is_wrong_and_leaves_nothing_behind() {
     let seedbed = Seedbed::new();
     let mut command = seedbed.command(&["check", "--json"]);
@@ -221,9 +263,96 @@ fn the_printed_settings_are_a_settings_file() {
 }
 
 #[test]
+fn init_writes_settings_that_work_and_replaces_none() {
+    let seedbed = Seedbed::new();
+    let arguments = [
+        "init",
+        "--config",
+        "new.toml",
+        "--endpoint",
+        "http://127.0.0.1:1",
+        "--source",
+        "postgres://reader@db/app",
+        "--query",
+        "SELECT id AS \"store_id\" FROM stores",
+        "--kid",
+        "seedbed",
+    ];
+    let (code, output, error) = seedbed.run(&arguments);
+    assert_eq!(code, 0, "{error}");
+    for said in [
+        "wrote new.toml",
+        "SEEDBED_TOKEN__SECRET",
+        "seedbed check --config new.toml",
+    ] {
+        assert!(output.contains(said), "{output}");
+    }
+    let (code, settings, error) = seedbed.run(&["config", "--json", "--config", "new.toml"]);
+    assert_eq!(code, 0, "{error}");
+    for said in [
+        "http://127.0.0.1:1",
+        "postgres://db/app",
+        "SELECT id AS",
+        "new.toml, line ",
+    ] {
+        assert!(settings.contains(said), "{settings}");
+    }
+    let (code, _, error) = seedbed.run(&arguments);
+    assert_eq!(code, 2, "{error}");
+    assert!(
+        error.contains("new.toml exists") && error.contains("--force"),
+        "{error}"
+    );
+    for (option, value, said) in [
+        (
+            "--source",
+            "postgres://me:hunter2@db/app",
+            "SEEDBED_SOURCE__URL",
+        ),
+        ("--endpoint", "nowhere", "powersync.endpoint"),
+        ("--algorithm", "HS1024", "token.algorithm"),
+    ] {
+        let (code, _, error) = seedbed.run(&["init", "--config", "other.toml", option, value]);
+        assert_eq!(code, 2, "{error}");
+        assert!(
+            error.contains(said) && !error.contains("hunter2"),
+            "{error}"
+        );
+        assert!(!seedbed.path("other.toml").exists(), "{option}");
+    }
+}
+
+#[test]
+fn the_schema_names_every_setting() {
+    let seedbed = Seedbed::new();
+    let (code, schema, _) = seedbed.run(&["schema"]);
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert_eq!(code, 0);
+    let format = &schema["properties"]["powersync"]["properties"]["format"];
+    assert_eq!(format["enum"], serde_json::json!(["auto", "ndjson"]));
+    for setting in seedbed_protocol::settings::known() {
+        let section = &schema["properties"][setting.section];
+        let section = section.get("items").unwrap_or(section);
+        assert!(
+            section["properties"][setting.name].is_object(),
+            "{setting:?}"
+        );
+    }
+}
+
+#[test]
 fn every_command_shows_an_example() {
     let seedbed = Seedbed::new();
-    for command in ["local", "status", "snapshots", "verify", "check", "config"] {
+    for command in [
+        "local",
+        "status",
+        "snapshots",
+        "verify",
+        "check",
+        "config",
+        "init",
+        "schema",
+    ] {
         let (code, help, _) = seedbed.run(&[command, "--help"]);
         assert_eq!(code, 0);
         assert!(help.contains("Example"), "{help}");

@@ -68,7 +68,8 @@ impl Write for Hasher {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Returns bytes in hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         let _ = write!(text, "{byte:02x}");

@@ -13,6 +13,8 @@ mod json_only;
 mod notes;
 mod order;
 mod record;
+mod sealed;
+mod selection;
 mod way;
 
 pub use checkpoint::{BucketCheckpoint, Checkpoint};
@@ -22,4 +24,6 @@ pub use form::{Form, RenditionKind, UnknownKind};
 pub use notes::Notes;
 pub use order::{Dated, DisagreeingClocks, SnapshotOrder};
 pub use record::{Download, Manifest, Rendition, StepTiming, TableRows};
+pub use sealed::WrappedKey;
+pub use selection::{Subscribed, selection};
 pub use way::{FullReason, Origin, Way};

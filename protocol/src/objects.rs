@@ -21,6 +21,9 @@ mod upload;
 
 pub use compression::{unwrap, unwrap_to, wrap};
 pub use error::StorageError;
+pub use open::check_url;
 pub use replace::Version;
-pub use storage::{CHECK_CONTENT, ObjectStorage, StoredObject};
+pub use storage::{
+    CHECK_CONTENT, CheckObject, Conditions, Limitations, ObjectStorage, StoredObject,
+};
 pub use transfer::PART_BYTES;

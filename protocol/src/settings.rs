@@ -7,10 +7,10 @@
 
 mod database;
 mod defaults;
-mod effective;
 mod error;
 mod explain;
 pub mod keys;
+mod known;
 mod load;
 mod reference;
 mod secret;
@@ -20,9 +20,9 @@ mod value;
 
 pub use database::check_tls_files;
 pub use defaults::{DEFAULTS, SECTIONS};
-pub use effective::{Effective, effective};
 pub use error::{SettingsError, invalid};
-pub use load::{load, merge, warnings};
+pub use known::{Kind, Known, known, schema};
+pub use load::{Effective, effective, load, locate, locate_in, merge, warnings};
 pub use reference::reference;
 pub use secret::{Secret, optional_secret, without_secrets};
 pub use sources::{CONFIG_VARIABLE, ENV_PREFIX, RETIRED, Retired};

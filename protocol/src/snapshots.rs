@@ -11,10 +11,12 @@ mod config;
 mod latest;
 mod name;
 mod repository;
+mod sealing;
 
 pub use config::{SnapshotsConfig, UnreadableRowsPolicy};
 pub use name::{SnapshotName, SnapshotPart, keys_of, latest_key, manifest_key};
-pub use repository::{SnapshotObject, SnapshotRepository};
+pub use repository::{SealedError, SnapshotObject, SnapshotRepository};
+pub use sealing::{SealingError, SealingKeys, SnapshotKey};
 
 pub use crate::{
     digest::Hashed as Fetched,

@@ -162,8 +162,8 @@ async fn put(
 async fn open(encoding: Encoding, object: &Path, unpacked: &Path) -> anyhow::Result<u32> {
     let file = match encoding {
         // The client opens what it has downloaded.
-        Encoding::Identity => object,
-        Encoding::Gzip | Encoding::Zstd => {
+        encoding if !encoding.is_compressed() => object,
+        _ => {
             let object = BufReader::with_capacity(PIECE_BYTES, File::open(object).await?);
             let mut pieces = BufReader::with_capacity(PIECE_BYTES, unwrap(encoding, object));
             let mut output = File::create(unpacked).await?;

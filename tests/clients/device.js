@@ -117,6 +117,7 @@ class App {
       token,
       progress: true,
       silenceLimit: 2000,
+      form: 'file',
       ...source
     });
     this.isOpen = answer.ok;
@@ -184,13 +185,19 @@ class App {
   async quit() {
     await this.tell('close');
     this.isOpen = false;
+    // An SDK that still has a closed database open counts as an open connection.
+    if (!this.about.holds) return;
+    this.child.stdin.end();
+    await this.exited;
+    this.killed = true;
   }
 
   /** At the end of a test: the process may serve another one, unless it is in the middle of something. */
   async giveBack() {
     if (this.killed || idle.includes(this)) return;
     if (this.isOpen === undefined) return this.kill();
-    if (this.isOpen) await this.quit();
+    // Ends with its device, whose files nobody needs any more.
+    if (this.isOpen) await this.tell('close');
     idle.push(this);
   }
 }

@@ -5,7 +5,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { device } from './device.js';
-import { seedbed } from './seedbed.js';
+import { seedbed } from './servers/seedbed.js';
 import { makeRenditions, renditions, service, setUp } from './service.js';
 
 const HUNDRED_K = 100 * 1024;

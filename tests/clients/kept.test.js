@@ -5,7 +5,7 @@ import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { device } from './device.js';
-import { seedbed, sha256 } from './seedbed.js';
+import { seedbed, sha256 } from './servers/seedbed.js';
 import { STORE, service } from './service.js';
 
 /** A device whose first launch failed, so that it has an empty database; `plant` writes to it by the app. */
@@ -151,8 +151,9 @@ for (const [what, source] of [
     await app.tell('execute', { sql: "INSERT INTO drafts (id, text) VALUES ('1', 'mine')" });
     await app.quit();
     const before = content(phone.file);
+    const other = await phone.app();
     for (const whenUnavailable of ['sync', 'fail', 'wait']) {
-      const refused = await app.tryToOpen({ ...first, ...source, whenUnavailable });
+      const refused = await other.tryToOpen({ ...first, ...source, whenUnavailable });
       assert.deepEqual([refused.ok, refused.code], [false, 'wrong_store']);
     }
     assert.equal(content(phone.file), before);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { device } from './device.js';
-import { seedbed } from './seedbed.js';
+import { seedbed } from './servers/seedbed.js';
 import { renditions, service } from './service.js';
 
 /** Kills in all, and on one device before a launch may finish. */

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { device } from './device.js';
-import { seedbed } from './seedbed.js';
+import { seedbed } from './servers/seedbed.js';
 import { service } from './service.js';
 
 test('by default it is where op-sqlite is at home', async (t) => {

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { device } from './device.js';
-import { powersync } from './powersync.js';
-import { seedbed } from './seedbed.js';
+import { powersync } from './servers/powersync.js';
+import { seedbed } from './servers/seedbed.js';
 import { STORE, service, setUp } from './service.js';
-import { Stream } from './stream.js';
+import { Stream } from './servers/stream.js';
 
 /** An SDK waits for 5 seconds between two connections, unless it is told otherwise. */
 const retryDelayMs = 100;
@@ -33,8 +33,8 @@ async function assertWhole(app) {
 
 test('the first sync comes from Seedbed, and the service sends nothing', async (t) => {
   const { stream, app, sync } = await begin(t);
-  assert.equal(await sync(), 0);
   const before = await service.counters(STORE);
+  assert.equal(await sync(), 0);
   await app.untilChoices(FIRST, 'powersync: synced');
   await assertWhole(app);
   assert.equal(stream.served, 1);
@@ -248,4 +248,17 @@ test('a database with a key takes this form, whatever is asked for', async (t) =
   assert.deepEqual([outcome.outcome, outcome.form], ['installed', 'stream']);
   await assertWhole(app);
   assert.equal(stream.served, 1);
+});
+
+test('the stream of a real Seedbed is taken, and the service sends nothing', async (t) => {
+  const known = await fetch(setUp.database.replace(/database$/, `start?store_id=${STORE}`), {
+    headers: { authorization: `Bearer ${await service.token(STORE)}` }
+  });
+  if (known.status === 404) return t.skip('it hands out no streams');
+  const app = await (await device(t)).app();
+  if (app.about.platform === 'web') return t.skip('it lets in no other origins');
+  await app.open({ url: 'http://127.0.0.1:9/database' });
+  assert.equal(await app.sync({ seeded: { url: setUp.database, storeId: STORE }, retryDelayMs }), 0);
+  await app.untilChoices(FIRST, 'powersync: synced');
+  await assertWhole(app);
 });

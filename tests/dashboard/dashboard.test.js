@@ -10,7 +10,9 @@ const {
   DASHBOARD_URL: url,
   DASHBOARD_TOKEN: token,
   DASHBOARD_HOSTILE_STORE: hostile,
+  DASHBOARD_RTL_STORE: rtl,
   DASHBOARD_HEAL_URL: healUrl,
+  DASHBOARD_CLIENT_TOKEN: clientToken,
   DASHBOARD_MODULES: modules,
   DASHBOARD_SCREENSHOTS: screenshots,
 } = process.env;
@@ -125,6 +127,81 @@ test("a store's id is a text, whatever it looks like", async () => {
   await page.locator(".lead .badge.completed").waitFor();
 });
 
+test("an id that is read from the right turns nothing else around", async () => {
+  await page.goto(`${url}/#/stores?search=${encodeURIComponent(rtl)}`);
+  const link = page.getByRole("link", { name: rtl, exact: true });
+  await link.waitFor();
+  const directions = await link.evaluate((of) => [of.querySelector("bdi"), of.closest("td")].map((element) => getComputedStyle(element).direction));
+  assert.deepEqual(directions, ["rtl", "ltr"]);
+});
+
+test("the keyboard chooses a period on a narrow screen", async () => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.goto(`${url}/#/sizes`);
+  await page.getByRole("heading", { name: "The largest stores" }).waitFor();
+  // Rows are cards, and are read out as rows all the same.
+  const card = rowOf("store-0001");
+  assert.equal(await card.getByRole("cell").count(), 5);
+  assert.equal(await card.evaluate((of) => getComputedStyle(of).display), "block");
+  const focused = () => page.evaluate(() => document.activeElement.id);
+  for (let tabs = 0; (await focused()) !== "period"; tabs += 1) {
+    assert.ok(tabs < 20, "20 tabs do not lead to the period");
+    await page.keyboard.press("Tab");
+  }
+  await page.keyboard.press("ArrowUp");
+  await page.waitForURL(/days=7$/);
+  await page.setViewportSize({ width: 1280, height: 860 });
+});
+
+test("figures of first launches are empty at first, and then seen and saved", async () => {
+  await page.goto(`${url}/#/launches?days=7`);
+  await page.getByText("No launch was reported in this period.").waitFor();
+  const launch = (number, more) => ({
+    v: 1, launch: `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`, platform: "react-native", outcome: "installed", form: "compact",
+    encoding: "gzip", bytes: 13_400_000, seconds: { waiting: 0.3, downloading: number, finishing: 2.5 }, ...more,
+  });
+  const fallback = { outcome: "sync", reason: "no_snapshot", form: null, encoding: null, bytes: 0, seconds: { waiting: 0.2 } };
+  const launches = Array.from({ length: 12 }, (_, number) => launch(number, number < 9 ? {} : { ...fallback, reason: number === 9 ? "wrong_generation" : "no_snapshot" }));
+  launches.push(launch(12, { platform: "web", form: "file", encoding: "identity", resumes: 2 }));
+  for (const body of launches) {
+    const headers = { authorization: `Bearer ${clientToken}`, "content-type": "application/json" };
+    const answer = await fetch(`${url}/reports?store_id=store-0001`, { method: "POST", headers, body: JSON.stringify(body) });
+    assert.equal(answer.status, 204, await answer.text());
+  }
+  const download = await fetch(`${url}/database?store_id=store-0001`, { headers: { authorization: `Bearer ${clientToken}` } });
+  assert.equal(download.status, 200);
+  await page.reload();
+  await page.getByText("10 (77 %)").waitFor();
+  const times = rowOf("react-native").filter({ hasText: "compact/gzip" });
+  assert.match((await times.innerText()).replace(/\s+/g, " "), /react-native compact\/gzip 9 6\.8 s 10\.8 s 12\.8 MiB/);
+  assert.match((await rowOf("no_snapshot").innerText()).replace(/\s+/g, " "), /There was no snapshot of the store no_snapshot 2 15 % react-native/);
+  assert.equal(await page.getByLabel("Period").inputValue(), "7");
+  for (const [route, file, columns] of [
+    ["launches", "launches.csv", "platform,outcome,"],
+    ["sizes", "sizes.csv", "store_id,bytes,"],
+    ["costs", "costs.csv", "what,day,"],
+  ]) {
+    await page.goto(`${url}/#/${route}`);
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Export as CSV" }).click()]);
+    assert.equal(saved.suggestedFilename(), file);
+    assert.ok(readFileSync(await saved.path(), "utf8").startsWith(columns), file);
+  }
+});
+
+test("what is handed out is shown with its price", async () => {
+  const headers = { Authorization: `Bearer ${token}` };
+  const isRecorded = async () => (await (await fetch(`${url}/api/costs`, { headers })).json()).handedOut.length > 0;
+  while (!(await isRecorded())) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await page.goto(`${url}/#/costs`);
+  await page.reload();
+  const row = rowOf("file/identity");
+  await row.waitFor();
+  assert.match((await row.innerText()).replace(/\s+/g, " "), /file\/identity 1 92 KiB 0\.00\d+ USD/);
+  await page.getByText("23 USD for a GiB stored for a month, 90 USD for a GiB handed out").waitFor();
+});
+
 test("every view is accessible and fits, light and dark, wide and narrow", async () => {
   const headers = { Authorization: `Bearer ${token}` };
   const { runs } = await (await fetch(`${url}/api/runs`, { headers })).json();
@@ -134,6 +211,10 @@ test("every view is accessible and fits, light and dark, wide and narrow", async
     store: ["#/stores/store-0042", "Snapshots"],
     runs: ["#/runs", "Runs"],
     run: [`#/runs/${runs[0].runId}`, "Jobs"],
+    hostile: [`#/stores/${encodeURIComponent(hostile)}`, "Snapshots"],
+    launches: ["#/launches", "Reasons for falling back"],
+    sizes: ["#/sizes", "The largest stores"],
+    costs: ["#/costs", "Storage and traffic"],
   };
   for (const [theme, width] of [["light", 1280], ["dark", 1280], ["light", 360]]) {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
@@ -145,6 +226,10 @@ test("every view is accessible and fits, light and dark, wide and narrow", async
       await page.screenshot({ path: join(screenshots, `dashboard-${name}-${theme}-${width}.png`), fullPage: true });
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(overflow <= 0, `${name} is ${overflow} px too wide for ${width}`);
+      const cut = await page.evaluate(() => [...document.querySelectorAll(".scroll")].filter((of) => of.scrollWidth > of.clientWidth).length);
+      assert.ok(width > 600 || cut === 0, `${cut} tables of ${name} have to be scrolled`);
+      const moving = await page.evaluate(() => document.getAnimations().length);
+      assert.equal(moving, 0, `something of ${name} moves`);
       // Evaluated by the debugger, which the page's policy does not keep from it.
       await page.evaluate(axe);
       const { violations } = await page.evaluate(() => globalThis.axe.run());

@@ -4,4 +4,6 @@ mod api;
 mod cores;
 mod dashboard;
 mod download;
+mod figures;
 mod limits;
+mod reports;

@@ -4,4 +4,5 @@ mod azure;
 mod compatible;
 mod contract;
 mod refusals;
+mod sealed;
 mod worker;

@@ -18,7 +18,7 @@ use seedbed_protocol::{
         Checkpoint, Download, Encoding, Form, Manifest, Notes, Origin, Rendition, RenditionKind,
         TableRows,
     },
-    snapshots::{SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy, keys_of},
+    snapshots::{SealingKeys, SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy, keys_of},
 };
 use seedbed_stand_in::PowerSync;
 use serde_json::Value;
@@ -164,6 +164,8 @@ impl Cluster {
             renditions: vec![RenditionKind::file(Encoding::Identity)],
             latest: false,
             unreadable_rows: UnreadableRowsPolicy::Warn,
+            sealed: false,
+            sealing_key: SealingKeys::default(),
         };
         let variables = self.objects.iter().flat_map(|o| o.variables.clone());
         let store = SnapshotRepository::open_with(&config, variables);
@@ -279,12 +281,15 @@ pub fn manifest(job: &PendingJob, attempt: Attempt) -> Manifest {
             sha256: "00".to_owned(),
             unpacked: None,
             finish: None,
+            selection: None,
         }],
         store_id,
         download: Download::default(),
         steps: Vec::new(),
         trace_id: None,
         forms: Vec::new(),
+        sealed: Vec::new(),
+        sealed_key: None,
         notes: Notes::default(),
     }
 }

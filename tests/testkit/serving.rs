@@ -190,6 +190,17 @@ impl Serving {
         self.get(&database_path(store), Some(&token)).await
     }
 
+    /// `POST /reports` for `store`, with a token for it.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn report(&self, store: &str, report: Value) -> Answer {
+        let token = client_token(json!({ "store_id": store }));
+        let path = report_path(store);
+        self.send(Method::POST, &path, Some(&token), Some(report))
+            .await
+    }
+
     /// Asks for `store` until `accepted` likes the answer.
     pub async fn database_until(&self, store: &str, accepted: impl Fn(&Answer) -> bool) -> Answer {
         wait::for_some("the answer is accepted", async || {
@@ -221,9 +232,37 @@ pub async fn prepared(stores: &[impl AsRef<str>], rows: u32) -> (PowerSync, Prog
 
 /// The path that asks for `store`.
 pub fn database_path(store: &str) -> String {
-    let mut query = reqwest::Url::parse("http://localhost/database").expect("it is a URL");
-    query.query_pairs_mut().append_pair("store_id", store);
-    format!("/database?{}", query.query().expect("it has a query"))
+    path_of("/database", store)
+}
+
+/// The path that takes a report of a first launch of `store`.
+pub fn report_path(store: &str) -> String {
+    path_of("/reports", store)
+}
+
+fn path_of(path: &str, store: &str) -> String {
+    let mut url = reqwest::Url::parse("http://localhost/").expect("it is a URL");
+    url.query_pairs_mut().append_pair("store_id", store);
+    format!("{path}?{}", url.query().expect("it has a query"))
+}
+
+/// A report of a first launch that installed a compact file, as the client packages send it. `number` makes its launch.
+pub fn launch_report(number: u32) -> Value {
+    json!({
+        "v": 1,
+        "launch": format!("00000000-0000-4000-8000-{number:012x}"),
+        "platform": "react-native",
+        "outcome": "installed",
+        "reason": null,
+        "form": "compact",
+        "encoding": "gzip",
+        "bytes": 13_400_000,
+        "resumes": 0,
+        "seconds": {"waiting": 0.5, "downloading": 9, "unpacking": 0.5, "finishing": 2.25},
+        "sdk": "1.14.0",
+        "package": "0.2.0-beta.1",
+        "core": "0.5.3/8f2a4bc1",
+    })
 }
 
 /// A client's token with these claims, valid for five minutes unless they say otherwise.

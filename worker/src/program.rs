@@ -107,7 +107,12 @@ impl WorkerError {
 
 /// Runs the program; prints what went wrong as `error: …`.
 pub fn main(arguments: Arguments) -> ExitCode {
-    match run(arguments) {
+    let file = arguments.config.clone();
+    let located = |error| match error {
+        WorkerError::Settings(error) => settings::locate(file.as_deref(), error).into(),
+        error => error,
+    };
+    match run(arguments).map_err(located) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say!("error: {error}");

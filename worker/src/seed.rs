@@ -27,4 +27,4 @@ pub use download_error::DownloadError;
 pub use error::SeedError;
 pub(crate) use job::{Seeded, Seeder};
 pub(crate) use steps::step;
-pub use workdir::WorkDirectoryError;
+pub use workdir::{WorkDirectoryError, available_space};

@@ -38,6 +38,22 @@ impl WorkerSettings {
     /// # Errors
     /// [`SettingsError::Invalid`] names the first setting that is missing or has no sensible value.
     pub fn check(&self) -> Result<(), SettingsError> {
+        if self.powersync.endpoint.is_empty() {
+            return invalid(
+                "powersync.endpoint",
+                "is missing; set it to the URL of your PowerSync service, in the settings file or as \
+                 SEEDBED_POWERSYNC__ENDPOINT",
+            );
+        }
+        check_key(&self.token)?;
+        self.check_values()
+    }
+
+    /// Checks every value that there is. What a worker needs may be missing: other commands can do without.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the first setting that has no sensible value.
+    pub fn check_values(&self) -> Result<(), SettingsError> {
         check_endpoint(&self.powersync.endpoint)?;
         positive("powersync.connect_timeout", self.powersync.connect_timeout)?;
         positive("powersync.idle_timeout", self.powersync.idle_timeout)?;
@@ -48,8 +64,14 @@ impl WorkerSettings {
                 "is less than 2; PowerSync sends lines of about 1 MiB",
             );
         }
-        positive("powersync.give_up_after", self.powersync.give_up_after)?;
+        if self.powersync.max_streams == Some(0) {
+            return invalid(
+                "powersync.max_streams",
+                "is 0; with no stream, no job would ever sync",
+            );
+        }
         check_token(&self.token)?;
+        self.snapshots.check()?;
         positive("schema.subscription_ttl", self.schema.subscription_ttl)?;
         check_worker(&self.worker)
     }
@@ -242,11 +264,7 @@ impl WorkerConfig {
 fn check_endpoint(endpoint: &str) -> Result<(), SettingsError> {
     let setting = "powersync.endpoint";
     if endpoint.is_empty() {
-        return invalid(
-            setting,
-            "is missing; set it to the URL of your PowerSync service, in the settings file or as \
-             SEEDBED_POWERSYNC__ENDPOINT",
-        );
+        return Ok(());
     }
     match Url::parse(endpoint) {
         Err(e) => invalid(setting, format!("is not a URL: {e}")),
@@ -268,25 +286,53 @@ fn check_endpoint(endpoint: &str) -> Result<(), SettingsError> {
     }
 }
 
-fn check_token(token: &TokenConfig) -> Result<(), SettingsError> {
-    if token.algorithm == TokenAlgorithm::HS256 {
-        check_secret(token)?;
-    } else if token.key_file.is_none() {
+/// Checks that there is a key to sign with, the one that the algorithm takes.
+fn check_key(token: &TokenConfig) -> Result<(), SettingsError> {
+    let (algorithm, secret) = (token.algorithm, secret_of(token));
+    if algorithm != TokenAlgorithm::HS256 {
+        if token.key_file.is_none() {
+            return invalid(
+                "token.key_file",
+                format!("is missing; {algorithm:?} signs with a private key in a PEM file"),
+            );
+        }
+        if secret.is_some() {
+            return invalid(
+                "token.secret",
+                format!(
+                    "is only for HS256, but token.algorithm is {algorithm:?}; remove one of the two"
+                ),
+            );
+        }
+        return Ok(());
+    }
+    if token.key_file.is_some() {
         return invalid(
             "token.key_file",
-            format!(
-                "is missing; {:?} signs with a private key in a PEM file",
-                token.algorithm
-            ),
+            "is not for HS256; set token.algorithm to the key's algorithm, or remove it",
         );
-    } else if token.secret.is_some() {
+    }
+    if secret.is_none() {
         return invalid(
             "token.secret",
-            format!(
-                "is only for HS256, but token.algorithm is {:?}; remove one of the two",
-                token.algorithm
-            ),
+            "is missing; set it to the shared secret of your PowerSync service, in base64url or as \
+             plain text, best as SEEDBED_TOKEN__SECRET",
         );
+    }
+    Ok(())
+}
+
+fn secret_of(token: &TokenConfig) -> Option<&str> {
+    let secret = token.secret.as_ref().map(Secret::expose);
+    secret.filter(|secret| !secret.is_empty())
+}
+
+fn check_token(token: &TokenConfig) -> Result<(), SettingsError> {
+    if token.algorithm == TokenAlgorithm::HS256
+        && let Some(secret) = secret_of(token)
+        && let Err(reason) = token.secret_encoding.signing_key(secret)
+    {
+        return invalid("token.secret", reason);
     }
     positive("token.lifetime", token.lifetime)?;
     if token.lifetime > MAX_TOKEN_LIFETIME {
@@ -297,26 +343,6 @@ fn check_token(token: &TokenConfig) -> Result<(), SettingsError> {
         );
     }
     Ok(())
-}
-
-fn check_secret(token: &TokenConfig) -> Result<(), SettingsError> {
-    if token.key_file.is_some() {
-        return invalid(
-            "token.key_file",
-            "is not for HS256; set token.algorithm to the key's algorithm, or remove it",
-        );
-    }
-    let Some(secret) = token.secret.as_ref().filter(|s| !s.expose().is_empty()) else {
-        return invalid(
-            "token.secret",
-            "is missing; set it to the shared secret of your PowerSync service, in base64url or as \
-             plain text, best as SEEDBED_TOKEN__SECRET",
-        );
-    };
-    match token.secret_encoding.signing_key(secret.expose()) {
-        Ok(_) => Ok(()),
-        Err(reason) => invalid("token.secret", reason),
-    }
 }
 
 fn check_worker(worker: &WorkerConfig) -> Result<(), SettingsError> {

@@ -5,12 +5,14 @@
 //!   the repository.
 //! - A kill leaves a file in the job's directory, or uploaded objects that no manifest refers to.
 //!
-//! `finish` scrubs and vacuums, `verify` checks, `forms` makes the other forms, `upload` stores. A bucket checksum is compared in `verify/checksums`.
+//! `finish` scrubs and vacuums, `verify` checks, `forms` makes the other forms, `sealed` encrypts, `upload` stores. A bucket checksum is compared in `verify/checksums`.
 
 mod finish;
 pub mod forms;
+pub mod sealed;
 mod upload;
 pub mod verify;
 
 pub use finish::{FinishError, scrub, vacuum_into, write};
-pub(crate) use upload::{Uploader, smallest};
+pub use upload::FetchError;
+pub(crate) use upload::{SnapshotFiles, Uploader, smallest};

@@ -2,7 +2,7 @@
 
 import { fill, h, svg } from "../dom.js";
 import { age, bytes, count, duration } from "../format.js";
-import { message, row, runLink, section, table } from "../ui.js";
+import { message, runLink, section, table } from "../ui.js";
 
 /** What is drawn of a run. */
 const MEASURES = [
@@ -35,7 +35,7 @@ export function historyCharts() {
       list.body,
       ...ended.map((run) => {
         const [time, size] = MEASURES.map(([, of, show]) => show(of(run)));
-        return row([runLink(run.runId), age(run.finishedAt), time, size, count(run.stores)], [2, 3, 4]);
+        return list.row([runLink(run.runId), age(run.finishedAt), time, size, count(run.stores)]);
       }),
     );
   }

@@ -3,7 +3,7 @@
 import { api } from "../api.js";
 import { h, fill, setAttribute, showAll } from "../dom.js";
 import { age, between, count } from "../format.js";
-import { badge, message, retryButton, row, runLink, runRoute, section, storeLink, table, traceLink } from "../ui.js";
+import { badge, message, retryButton, runLink, runRoute, section, storeLink, table, traceLink } from "../ui.js";
 
 /** Failures that the overview shows; the run's page has all. */
 const FAILURES = 20;
@@ -28,7 +28,7 @@ function way(job) {
  */
 export function jobTable(label, { of }) {
   const first = of === "store" ? "Store" : "Run";
-  const { element, body } = table(label, [first, "State", "Way", "Reason", "#Attempts", "#Time", "Listed", "-Actions"]);
+  const { element, body, row } = table(label, [first, "State", "Way", "Reason", "#Attempts", "#Time", "Listed", "-Actions"]);
   const render = (job) => {
     const name = of === "store" ? storeLink(job.storeId) : runLink(job.runId);
     const properties = { class: "small", "aria-label": `Retry ${job.storeId}` };
@@ -38,7 +38,7 @@ export function jobTable(label, { of }) {
     const since = job.state === "failed" && job.later && h("span", { class: "meta" }, `since then: ${job.later}`);
     const state = h("div", { class: "reason" }, h("span", {}, badge(job.state)), since);
     const cells = [name, since ? state : badge(job.state), way(job), reason(job.failure), count(job.attempt), time, age(job.listedAt), actions];
-    return row(cells, [4, 5]);
+    return row(cells);
   };
   const update = (jobs, fallback) => {
     setAttribute(element, "hidden", jobs.length === 0);

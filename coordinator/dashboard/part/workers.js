@@ -4,19 +4,19 @@ import { api } from "../api.js";
 import { fill, h, setAttribute, showAll } from "../dom.js";
 import { age, count } from "../format.js";
 import { live } from "../live.js";
-import { message, row, section, table } from "../ui.js";
+import { message, section, table } from "../ui.js";
 
 /** Between two looks for news, in milliseconds. */
 const PAUSE = 5_000;
 
 export function workerList(signal) {
   const note = message("Loading…");
-  const { element: list, body } = table("Workers", ["Worker", "Host", "Version", "#Slots", "#Busy", "Started", "Last heartbeat"]);
+  const { element: list, body, row } = table("Workers", ["Worker", "Host", "Version", "#Slots", "#Busy", "Started", "Last heartbeat"]);
   const { element, heading } = section("Workers", {}, note, list);
   const render = (worker) => {
     const name = h("bdi", {}, worker.name);
     const numbers = [count(worker.slots), count(worker.busy)];
-    return row([name, h("bdi", {}, worker.host), worker.version, ...numbers, age(worker.startedAt), age(worker.seenAt)], [3, 4]);
+    return row([name, h("bdi", {}, worker.host), worker.version, ...numbers, age(worker.startedAt), age(worker.seenAt)]);
   };
 
   async function load() {

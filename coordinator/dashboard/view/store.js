@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { fill, h, setAttribute } from "../dom.js";
 import { age, bytes, count, counted, freshness, NOTHING } from "../format.js";
 import { live } from "../live.js";
-import { badge, facts, message, retryButton, row, runLink, section, seedButton, table, traceLink } from "../ui.js";
+import { badge, facts, message, retryButton, runLink, section, seedButton, table, traceLink } from "../ui.js";
 import { jobTable, reason } from "../part/jobs.js";
 import { stepBar, stepsInWords } from "../part/steps.js";
 
@@ -88,7 +88,7 @@ function snapshotFacts(snapshot) {
     return message("There is none: clients of this store sync by themselves.");
   }
   const rows = table("Rows of each table", ["Table", "#Rows"]);
-  fill(rows.body, ...snapshot.tables.map((of) => row([h("code", {}, of.table), count(of.rows)], [1])));
+  fill(rows.body, ...snapshot.tables.map((of) => rows.row([h("code", {}, of.table), count(of.rows)])));
   const pairs = [
     ["Made", age(snapshot.createdAt)],
     ["Checkpoint", h("code", {}, snapshot.checkpoint), snapshot.buckets === null ? " of very many buckets" : ` of ${counted(snapshot.buckets, "bucket")}`],
@@ -101,7 +101,7 @@ function snapshotFacts(snapshot) {
     ["Trace", traceLink(snapshot.traceId) ?? h("code", {}, snapshot.traceId ?? NOTHING)],
   ];
   const files = table("Files of the live snapshot", ["Encoding", "#Size", "SHA-256"]);
-  fill(files.body, ...snapshot.renditions.map(({ form, encoding, bytes: size, sha256 }) => row([`${form}/${encoding}`, bytes(size), h("code", {}, sha256)], [1])));
+  fill(files.body, ...snapshot.renditions.map(({ form, encoding, bytes: size, sha256 }) => files.row([`${form}/${encoding}`, bytes(size), h("code", {}, sha256)])));
   return h(
     "div",
     { class: "parts" },
@@ -112,12 +112,12 @@ function snapshotFacts(snapshot) {
 }
 
 function snapshotTable() {
-  const { element, body } = table("Snapshots, the newest first", ["Made", "State", "#Checkpoint", "#Rows", "#Size", "Steps", "Run", "-Trace"]);
+  const { element, body, row } = table("Snapshots, the newest first", ["Made", "State", "#Checkpoint", "#Rows", "#Size", "Steps", "Run", "-Trace"]);
   const update = (snapshots) => {
     const rows = snapshots.map((snapshot) => {
       const steps = h("details", { class: "steps" }, h("summary", {}, stepBar(snapshot.steps)), stepsInWords(snapshot.steps));
       const cells = [age(snapshot.createdAt), badge(snapshot.state), snapshot.checkpoint, count(snapshot.rows), bytes(snapshot.bytes), steps];
-      return row([...cells, runLink(snapshot.runId), traceLink(snapshot.traceId)], [2, 3, 4]);
+      return row([...cells, runLink(snapshot.runId), traceLink(snapshot.traceId)]);
     });
     fill(body, ...rows);
   };

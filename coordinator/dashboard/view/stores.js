@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { fill, h, setAttribute, showAll } from "../dom.js";
 import { age, bytes, count, counted, freshness } from "../format.js";
 import { live } from "../live.js";
-import { announce, badge, message, retryButton, row, seedButton, storeLink, table } from "../ui.js";
+import { announce, badge, message, retryButton, seedButton, storeLink, table } from "../ui.js";
 import { AGES } from "../part/freshness.js";
 import { reason } from "../part/jobs.js";
 import { pager } from "../part/pager.js";
@@ -55,7 +55,7 @@ export function stores({ parameters, signal }) {
     setAttribute(list.element, "hidden", page.length === 0);
     setAttribute(none, "hidden", page.length > 0);
     fill(none, isFiltered ? "No store is like that. Try less of its id, or another filter." : "No store is known yet: start a run.");
-    showAll(list.body, page, (store) => store.storeId, storeRow, heading);
+    showAll(list.body, page, (store) => store.storeId, (store) => list.row(storeCells(store)), heading);
     pages.update(next);
   }
 
@@ -94,7 +94,7 @@ function select(id, options, value) {
   return element;
 }
 
-function storeRow({ storeId, snapshotAt, rows, bytes: size, job, retired, quarantine }) {
+function storeCells({ storeId, snapshotAt, rows, bytes: size, job, retired, quarantine }) {
   const snapshot = h("span", { class: "aged" }, h("span", { class: `swatch fill-${freshness(snapshotAt)}` }), snapshotAt ? age(snapshotAt) : "never");
   const properties = { class: "small" };
   const act =
@@ -103,5 +103,5 @@ function storeRow({ storeId, snapshotAt, rows, bytes: size, job, retired, quaran
       : !retired && seedButton(storeId, { ...properties, "aria-label": `Seed now: ${storeId}` });
   const state = h("span", { class: "badges" }, job ? badge(job.state) : "none", retired && badge("retired"), quarantine && badge("quarantined"));
   const cells = [storeLink(storeId), snapshot, count(rows), bytes(size), state, reason(job?.failure), h("div", { class: "buttons" }, act)];
-  return row(cells, [2, 3]);
+  return cells;
 }

@@ -6,8 +6,10 @@ mod error;
 mod handle;
 mod migrations;
 mod open;
+mod secrets;
 mod session;
 mod sql;
+mod survey;
 
 pub use error::CatalogError;
 pub(super) use error::damaged;
@@ -19,3 +21,4 @@ pub(super) use sql::{
     AnyQuery, bind_all, count, cut_page, elapsed, list_of, millis, optional_count, parsed, pattern,
     printable, rows_of, sql, stored, time,
 };
+pub use survey::{Connections, Survey};

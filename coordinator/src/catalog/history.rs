@@ -1,4 +1,4 @@
-//! Forgets what is long over: jobs, runs, records of deleted snapshots, retired stores. Old rows go in small batches, each
+//! Forgets what is long over: jobs, runs, records of deleted snapshots, retired stores with their reports. Old rows go in small batches, each
 //! a short transaction, so that events are applied in between. Several processes may do so at once.
 //!
 //! What stays, whatever its age: jobs in flight, jobs whose snapshot still exists, and the newest jobs of each store that
@@ -33,6 +33,8 @@ pub struct Forgotten {
     pub runs: u64,
     /// Retired stores.
     pub stores: u64,
+    /// Reports of first launches.
+    pub reports: u64,
 }
 
 impl AddAssign for Forgotten {
@@ -41,6 +43,7 @@ impl AddAssign for Forgotten {
         self.snapshots += other.snapshots;
         self.runs += other.runs;
         self.stores += other.stores;
+        self.reports += other.reports;
     }
 }
 
@@ -193,6 +196,15 @@ impl Catalog {
             bind_all(sqlx::query(remove), &found)
                 .execute(&mut *transaction)
                 .await?;
+            if table == "stores" {
+                let reports = sql!(
+                    "DELETE FROM reports WHERE store_id IN ({})",
+                    list_of(1, found.len())
+                );
+                bind_all(sqlx::query(reports), &found)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
         }
         transaction.commit().await?;
         Ok(found.len() as u64)

@@ -3,7 +3,7 @@
 //! A listing writes this table (`listing.rs`).
 
 use chrono::{DateTime, TimeDelta, Utc};
-use seedbed_protocol::StoreId;
+use seedbed_protocol::{StoreId, settings::quoted};
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, any::AnyRow};
 use utoipa::ToSchema;
@@ -192,6 +192,26 @@ impl Catalog {
             .fetch_one(&self.readers)
             .await?;
         count(&row, "n")
+    }
+
+    /// Checks that a store was ever listed.
+    ///
+    /// # Errors
+    /// [`CatalogError::UnknownStore`] names some others.
+    pub async fn check_store(&self, store_id: &StoreId) -> Result<(), CatalogError> {
+        let found = sqlx::query("SELECT 1 FROM stores WHERE store_id = $1")
+            .bind(store_id.to_string())
+            .fetch_optional(&self.readers);
+        if found.await?.is_some() {
+            return Ok(());
+        }
+        let others = sqlx::query_scalar("SELECT store_id FROM stores ORDER BY store_id LIMIT 4");
+        let others: Vec<String> = others.fetch_all(&self.readers).await?;
+        let more = if others.len() > 3 { ", …" } else { "" };
+        Err(CatalogError::UnknownStore {
+            store_id: store_id.to_string(),
+            others: format!("{}{more}", quoted(others.iter().take(3))),
+        })
     }
 
     /// Returns a store with its history; `None` if it was never listed.

@@ -84,6 +84,16 @@ pub(super) enum Command {
         after_help = "Example:\n  seedbed config > seedbed.toml\n  seedbed config --json | grep broker"
     )]
     Config,
+    /// Write a commented settings file, and say what to do next; asks on a terminal for what no option gives
+    #[command(
+        after_help = "Example:\n  seedbed init\n  seedbed init --endpoint https://powersync.example.com \\\n    \
+        --source postgres://reader@db.example.com/app --query 'SELECT id AS store_id FROM stores'"
+    )]
+    Init(InitArgs),
+    /// Print a JSON schema of the settings file, for editors
+    #[command(after_help = "Example:\n  seedbed schema > seedbed.schema.json\n  \
+        (and `#:schema ./seedbed.schema.json` as the first line of seedbed.toml)")]
+    Schema,
     /// Print shell completions for this program's commands and options
     #[command(
         after_help = "Example:\n  seedbed completions bash > /etc/bash_completion.d/seedbed\n  \
@@ -209,4 +219,35 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "N", conflicts_with = "target",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) sample: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// The URL of the PowerSync service, as an app uses it
+    #[arg(long, value_name = "URL")]
+    pub(super) endpoint: Option<String>,
+    /// Where the list of stores comes from, see source.url; without a password
+    #[arg(long, value_name = "URL")]
+    pub(super) source: Option<String>,
+    /// The query with one row per store, for an SQL database
+    #[arg(long, value_name = "SQL", requires = "source")]
+    pub(super) query: Option<String>,
+    /// A private key in PEM to sign tokens with, instead of a shared secret
+    #[arg(long, value_name = "FILE", requires = "algorithm")]
+    pub(super) key_file: Option<String>,
+    /// The algorithm of the key
+    #[arg(long, value_name = "NAME")]
+    pub(super) algorithm: Option<String>,
+    /// The key id in the token's header
+    #[arg(long, value_name = "ID")]
+    pub(super) kid: Option<String>,
+    /// The `aud` claim of tokens
+    #[arg(long, value_name = "TEXT")]
+    pub(super) audience: Option<String>,
+    /// The client SDK's schema as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(super) schema: Option<String>,
+    /// Replace the settings file if there is one
+    #[arg(long)]
+    pub(super) force: bool,
 }

@@ -3,11 +3,14 @@
 //! In: settings and the list of stores. Out: one line a part, with what was found or what to do. It writes a small object
 //! and removes it again; killed in between, that object stays, which the next check overwrites or leaves alone.
 
+mod catalog;
 mod clock;
 mod command;
 mod directories;
 mod downloads;
+mod objects;
 mod parts;
 mod report;
+mod worker;
 
 pub(super) use self::command::check;

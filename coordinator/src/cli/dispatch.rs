@@ -22,7 +22,12 @@ use crate::settings::Settings;
 /// Runs one command; prints what went wrong as `error: …`, or for machines as JSON.
 pub fn main(cli: Cli) -> ExitCode {
     let json = cli.json;
-    let code = match execute(cli) {
+    let file = cli.config.clone();
+    let located = |error| match error {
+        CliError::Config(error) => settings::locate(file.as_deref(), error).into(),
+        error => error,
+    };
+    let code = match execute(cli).map_err(located) {
         Ok(code) => code,
         Err(error) => {
             let (message, code) = (chain(&error), error.exit_code());
@@ -58,14 +63,19 @@ pub fn refuse(error: &clap::Error) -> ExitCode {
 }
 
 fn execute(cli: Cli) -> Result<u8, CliError> {
-    // These two need no settings that make sense.
-    match cli.command {
+    // These need no settings that make sense.
+    match &cli.command {
         Command::Config => {
             config::config(cli.config.as_deref(), cli.json)?;
             return Ok(0);
         }
+        Command::Init(args) => return config::init(args, cli.config.as_deref(), cli.json),
+        Command::Schema => {
+            config::schema();
+            return Ok(0);
+        }
         Command::Completions { shell } => {
-            config::completions(shell);
+            config::completions(*shell);
             return Ok(0);
         }
         _ => {}
@@ -97,6 +107,6 @@ async fn command(command: Command, settings: Settings, json: bool) -> Result<u8,
         Command::RebuildCatalog => rebuild::rebuild(&settings, json).await,
         Command::Check(args) => check::check(&args, &settings, json).await,
         // Printed before the settings were read.
-        Command::Config | Command::Completions { .. } => Ok(0),
+        Command::Config | Command::Init(_) | Command::Schema | Command::Completions { .. } => Ok(0),
     }
 }

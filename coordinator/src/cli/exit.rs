@@ -67,6 +67,17 @@ pub(super) enum CliError {
         "--stores - can be read only once, but `serve` and --serve read the list again for every run; give a file"
     )]
     StdinTwice,
+    #[error("{path} exists; --force replaces it, and --config FILE writes another")]
+    SettingsExist { path: String },
+    #[error("cannot write {path}: {source}")]
+    SettingsNotWritten {
+        path: String,
+        source: std::io::Error,
+    },
+    #[error(
+        "--source has a password in it, which does not belong into a file: leave it out, and set SEEDBED_SOURCE__URL"
+    )]
+    PasswordInFile,
     #[error("--interval must be longer than 0 s")]
     NoInterval,
     #[error("{0:?} is not the id of a run; `seedbed status` shows them")]
@@ -129,6 +140,9 @@ impl CliError {
             Self::Config(_)
             | Self::Telemetry(_)
             | Self::StdinTwice
+            | Self::SettingsExist { .. }
+            | Self::SettingsNotWritten { .. }
+            | Self::PasswordInFile
             | Self::NoInterval
             | Self::RunId(_)
             | Self::StoreId(_) => Outcome::Usage,

@@ -5,6 +5,7 @@
 
 mod control;
 mod extract;
+mod figures;
 mod overview;
 mod routes;
 mod runs;

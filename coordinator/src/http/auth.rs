@@ -16,6 +16,6 @@ pub(crate) use self::clients::check_keys;
 pub use self::key::KeyError;
 pub(super) use self::{
     admin::{AdminAccess, require_admin},
-    bearer::bearer,
+    bearer::client_token,
     clients::Clients,
 };

@@ -12,6 +12,7 @@
 mod choice;
 mod database;
 pub(super) mod files;
+mod handed;
 mod routes;
 mod signed_url;
 mod signer;
@@ -21,6 +22,6 @@ mod types;
 pub use self::state::DownloadError;
 pub(super) use self::{
     routes::routes,
-    state::Downloads,
+    state::{Downloads, is_older},
     types::{Encodings, Forms},
 };

@@ -63,6 +63,31 @@ impl Problem {
         }
     }
 
+    /// The same, with this for programs.
+    pub(crate) fn because(mut self, error: &'static str) -> Self {
+        self.body.error = error;
+        self
+    }
+
+    /// The same as 401, the one status after which PowerSync's SDKs ask the app for credentials, and so for the endpoint, anew.
+    /// One that says when to come back stays as it is, unless something failed.
+    pub(crate) fn sends_elsewhere(self) -> Self {
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::BAD_REQUEST => self,
+            _ => Self {
+                status: StatusCode::UNAUTHORIZED,
+                retry_after: None,
+                challenge: true,
+                ..self
+            },
+        }
+    }
+
+    /// Returns what is wrong, for programs.
+    pub(crate) fn error(&self) -> &'static str {
+        self.body.error
+    }
+
     /// 404.
     pub(crate) fn not_found(error: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, error, message)
@@ -120,6 +145,9 @@ impl IntoResponse for Problem {
 impl From<CatalogError> for Problem {
     fn from(error: CatalogError) -> Self {
         match error {
+            CatalogError::UnknownStore { .. } => {
+                Self::not_found("unknown_store", error.to_string())
+            }
             CatalogError::UnknownRun { .. } => Self::not_found("unknown_run", error.to_string()),
             CatalogError::RunEnded { .. } => {
                 Self::new(StatusCode::CONFLICT, "run_ended", error.to_string())

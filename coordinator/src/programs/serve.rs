@@ -3,7 +3,7 @@
 //!
 //! Several processes may do so at once, and need no leader: each step is one that only one of them can make.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use futures::future;
 use seedbed_protocol::{
@@ -21,7 +21,7 @@ use crate::{
         StoreList, Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
-    upkeep::keep_short,
+    upkeep::{Keep, keep_short},
 };
 
 /// Why serving stopped.
@@ -97,7 +97,7 @@ pub struct Service {
     reseeder: Option<Reseeder>,
     schedule: Option<Schedule>,
     catalog: Catalog,
-    keep_history: Duration,
+    keep: Keep,
 }
 
 impl Service {
@@ -149,8 +149,11 @@ impl Service {
         let sections = HttpSections {
             serve: &settings.serve,
             download: &settings.download,
+            reports: &settings.reports,
+            cost: &settings.cost,
             snapshots: &settings.snapshots,
             token: &settings.token,
+            powersync: &settings.powersync.endpoint,
         };
         let recorder = Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default());
         let reseeder = settings.sync.reseed_on_config_change.then(|| {
@@ -171,7 +174,10 @@ impl Service {
             demand,
             schedule: settings.serve.schedule.clone(),
             catalog,
-            keep_history: settings.catalog.keep_history,
+            keep: Keep {
+                history: settings.catalog.keep_history,
+                reports: settings.reports.keep,
+            },
         })
     }
 
@@ -230,7 +236,7 @@ impl Service {
         };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
         let queues = future::join(self.dead_letters.run(&stop), self.fleet.run(&stop));
-        let forgetting = keep_short(&self.catalog, self.keep_history, &stop);
+        let forgetting = keep_short(&self.catalog, self.keep, &stop);
         let triggers = future::join5(
             future::join(seeding_on_demand, reseeding),
             starting_as_scheduled,

@@ -49,6 +49,13 @@ pub struct DownloadConfig {
     pub signing_secret: Option<Secret>,
     /// The endpoint of the object storage as clients reach it.
     pub store_endpoint: Option<Url>,
+    /// The PowerSync service as devices reach it.
+    pub service_endpoint: Option<Url>,
+    /// How many first syncs are sent at a time.
+    pub max_streams: usize,
+    /// How long a server answers by what it knows of a store's snapshot.
+    #[serde(deserialize_with = "duration")]
+    pub start_max_age: Duration,
     /// Snapshots that are older are not handed out.
     #[serde(default, deserialize_with = "optional_duration")]
     pub max_age: Option<Duration>,
@@ -62,12 +69,7 @@ pub struct DownloadConfig {
 impl DownloadConfig {
     /// `min_age` is how long a snapshot stays that is no longer handed out.
     pub(crate) fn check(&self, min_age: Duration) -> Result<(), SettingsError> {
-        if self.store_claim.trim().is_empty() {
-            return invalid(
-                "download.store_claim",
-                "is empty; name the claim of a client's token that holds its store id",
-            );
-        }
+        self.check_values()?;
         if self.anonymous && self.has_keys() {
             return invalid(
                 "download.anonymous",
@@ -81,19 +83,40 @@ impl DownloadConfig {
                  and again; leave one of them out",
             );
         }
+        if self.url_lifetime >= min_age {
+            return invalid(
+                "download.url_lifetime",
+                "is not shorter than retention.min_age: a snapshot could be deleted while a client may still \
+                 download it",
+            );
+        }
+        Ok(())
+    }
+
+    /// Checks each value by itself.
+    pub(super) fn check_values(&self) -> Result<(), SettingsError> {
+        if self.store_claim.trim().is_empty() {
+            return invalid(
+                "download.store_claim",
+                "is empty; name the claim of a client's token that holds its store id",
+            );
+        }
+        for (setting, url) in [
+            ("download.store_endpoint", &self.store_endpoint),
+            ("download.service_endpoint", &self.service_endpoint),
+        ] {
+            if let Some(url) = url
+                && !matches!(url.scheme(), "http" | "https")
+            {
+                return invalid(setting, "must be an http:// or https:// URL");
+            }
+        }
         positive("download.jwks_max_age", self.jwks_max_age)?;
         positive("download.url_lifetime", self.url_lifetime)?;
         if self.url_lifetime > MAX_URL_LIFETIME {
             return invalid(
                 "download.url_lifetime",
                 "is longer than 7d, which no object storage signs",
-            );
-        }
-        if self.url_lifetime >= min_age {
-            return invalid(
-                "download.url_lifetime",
-                "is not shorter than retention.min_age: a snapshot could be deleted while a client may still \
-                 download it",
             );
         }
         if let Some(url) = &self.jwks_url {

@@ -16,7 +16,9 @@ use serde_json::Value as Json;
 
 use super::{
     catalog::{CatalogConfig, RetentionConfig},
+    cost::CostConfig,
     download::DownloadConfig,
+    reports::ReportsConfig,
     serve::ServeConfig,
     source::SourceConfig,
     sync::{StreamConfig, SyncConfig, Templates},
@@ -55,6 +57,10 @@ pub struct Settings {
     pub serve: ServeConfig,
     /// `[download]`
     pub download: DownloadConfig,
+    /// `[reports]`
+    pub reports: ReportsConfig,
+    /// `[cost]`
+    pub cost: CostConfig,
     /// `[worker]`
     pub worker: WorkerConfig,
     /// `[log]`
@@ -65,9 +71,25 @@ impl Settings {
     /// Reads the settings of this process, see [`settings::load`].
     ///
     /// # Errors
-    /// [`SettingsError`] names the first setting that is unknown or of the wrong type.
+    /// [`SettingsError`] names the first setting that is unknown, of the wrong type, or has no sensible value.
     pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
-        settings::load(file)
+        let settings: Self = settings::load(file)?;
+        settings.check_values()?;
+        Ok(settings)
+    }
+
+    /// Checks every value by itself, whatever the command needs: a wrong one is refused before anything is started.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the first setting that has no sensible value.
+    pub fn check_values(&self) -> Result<(), SettingsError> {
+        self.check_catalog()?;
+        self.worker_settings().check_values()?;
+        self.source.check()?;
+        self.serve.check()?;
+        self.download.check_values()?;
+        self.cost.check()?;
+        self.templates().map(drop)
     }
 
     /// Checks what every command needs: where the catalog and the snapshots are, and what stays of them.
@@ -76,6 +98,8 @@ impl Settings {
     /// [`SettingsError::Invalid`] names the setting.
     pub fn check_catalog(&self) -> Result<(), SettingsError> {
         self.retention.check()?;
+        self.snapshots.check()?;
+        self.reports.check()?;
         self.catalog.check()
     }
 
@@ -136,6 +160,7 @@ impl Settings {
     /// [`SettingsError::Invalid`] names the first setting that makes no sense.
     pub fn check_serve(&self) -> Result<(), SettingsError> {
         self.serve.check()?;
+        self.cost.check()?;
         self.download.check(self.retention.min_age)
     }
 

@@ -4,6 +4,19 @@ use std::collections::BTreeMap;
 
 use seedbed_protocol::settings::{Secret, SettingsError, check_tls_files, invalid};
 use serde::Deserialize;
+use serde_json::Value as Json;
+
+/// What `source.url` may begin with.
+const SCHEMES: [&str; 8] = [
+    "postgres",
+    "postgresql",
+    "mysql",
+    "mariadb",
+    "mongodb",
+    "mongodb+srv",
+    "sqlite",
+    "file",
+];
 
 /// Where the list of stores comes from.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,9 +45,25 @@ impl SourceConfig {
                 "is empty; name the column with the store's id",
             );
         }
-        match &self.url {
-            Some(url) => check_tls_files("source.url", url.expose()),
-            None => Ok(()),
+        if let Some(filter) = &self.filter
+            && let Err(error) = serde_json::from_str::<serde_json::Map<String, Json>>(filter)
+        {
+            return invalid(
+                "source.filter",
+                format!("is not a JSON object such as {{\"active\": true}}: {error}"),
+            );
         }
+        let Some(url) = &self.url else {
+            return Ok(());
+        };
+        let scheme = url.expose().split_once(':').map(|(scheme, _)| scheme);
+        if !scheme.is_some_and(|scheme| SCHEMES.contains(&scheme)) {
+            // All of it may be a password.
+            return invalid(
+                "source.url",
+                format!("must begin with {}:", SCHEMES.join(":, ")),
+            );
+        }
+        check_tls_files("source.url", url.expose())
     }
 }

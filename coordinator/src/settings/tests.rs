@@ -92,7 +92,7 @@ fn a_misspelt_setting_is_named_with_its_file_and_the_nearest_name() {
         error.contains("worker.slot ") && error.contains("my.toml"),
         "{error}"
     );
-    assert!(error.contains("did you mean slots?"), "{error}");
+    assert!(error.contains("did you mean worker.slots?"), "{error}");
     let error = refused(&format!("{GOOD}\n[workr]\nslots = 3"), &[]);
     assert!(
         error.contains("workr") && error.contains("did you mean worker?"),
@@ -113,12 +113,12 @@ fn an_unknown_variable_is_named() {
     let error = refused(GOOD, &[("SEEDBED_TOKEN__SECRT", "x")]);
     assert!(error.contains("SEEDBED_TOKEN__SECRT"), "{error}");
     assert!(
-        error.contains("token.secrt") && error.contains("did you mean secret?"),
+        error.contains("token.secrt") && error.contains("did you mean SEEDBED_TOKEN__SECRET?"),
         "{error}"
     );
     let error = refused(GOOD, &[("SEEDBED_SECRET", "hunter2")]);
     assert!(
-        error.contains("SEEDBED_SECRET") && error.contains("powersync"),
+        error.contains("SEEDBED_SECRET") && error.contains("SEEDBED_TOKEN__SECRET"),
         "{error}"
     );
     assert!(!error.contains("hunter2"), "{error}");
@@ -194,6 +194,7 @@ fn what_makes_no_sense_is_named() {
         ("snapshots.renditions", "brotli"),
         ("snapshots.renditions", "gzip,gzip"),
         ("snapshots.renditions", "compact/gzip"),
+        ("snapshots.sealing_key", "0123"),
         ("snapshots.latest", "sometimes"),
         ("broker.url", "carrier-pigeon:"),
     ] {

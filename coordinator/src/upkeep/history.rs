@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -15,19 +15,27 @@ const PAUSE: Duration = Duration::from_secs(3_600);
 /// Between two batches, so that events are applied in between.
 const BREATH: Duration = Duration::from_millis(20);
 
-/// Removes from `catalog` what is over for longer than `keep`; with `dry_run`, counts the jobs and snapshots.
+/// For how long what is over stays in the catalog.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// Jobs, runs, records of snapshots, retired stores: `catalog.keep_history`.
+    pub history: Duration,
+    /// Reports of first launches: `reports.keep`.
+    pub reports: Duration,
+}
+
+/// Removes from `catalog` what is over for longer than `keep`; with `dry_run`, counts jobs, snapshots and reports.
 ///
 /// # Errors
 /// [`CatalogError`]; what was removed until then stays removed.
 pub async fn forget(
     catalog: &Catalog,
-    keep: Duration,
+    keep: Keep,
     dry_run: bool,
 ) -> Result<Forgotten, CatalogError> {
-    let keep = TimeDelta::from_std(keep).unwrap_or(TimeDelta::MAX);
-    let before = catalog.now().await?.checked_sub_signed(keep);
-    let before = before.unwrap_or(DateTime::UNIX_EPOCH);
-    let mut forgotten = Forgotten::default();
+    let now = catalog.now().await?;
+    let before = ago(now, keep.history);
+    let mut forgotten = forget_reports(catalog, ago(now, keep.reports), dry_run).await?;
     let mut cursor = Some(HistoryCursor::default());
     while let Some(after) = cursor {
         let (removed, next) = catalog.forget_jobs(before, after, dry_run).await?;
@@ -50,16 +58,37 @@ pub async fn forget(
     }
 }
 
+async fn forget_reports(
+    catalog: &Catalog,
+    before: DateTime<Utc>,
+    dry_run: bool,
+) -> Result<Forgotten, CatalogError> {
+    let mut forgotten = Forgotten::default();
+    loop {
+        let reports = catalog.forget_reports(before, dry_run).await?;
+        forgotten.reports += reports;
+        if dry_run || reports == 0 {
+            return Ok(forgotten);
+        }
+        tokio::time::sleep(BREATH).await;
+    }
+}
+
+fn ago(now: DateTime<Utc>, keep: Duration) -> DateTime<Utc> {
+    let keep = TimeDelta::from_std(keep).unwrap_or(TimeDelta::MAX);
+    now.checked_sub_signed(keep).unwrap_or(DateTime::UNIX_EPOCH)
+}
+
 /// Keeps `catalog` short until `stop` is cancelled. Errors are left to the next round.
-pub async fn keep_short(catalog: &Catalog, keep: Duration, stop: &CancellationToken) {
+pub async fn keep_short(catalog: &Catalog, keep: Keep, stop: &CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             forgotten = forget(catalog, keep, false) => match forgotten {
                 Ok(forgotten) if forgotten == Forgotten::default() => {}
-                Ok(Forgotten { jobs, snapshots, runs, stores }) => info!(
-                    jobs, snapshots, runs, stores,
-                    "removed what is over for longer than catalog.keep_history"
+                Ok(Forgotten { jobs, snapshots, runs, stores, reports }) => info!(
+                    jobs, snapshots, runs, stores, reports,
+                    "removed what is over for longer than catalog.keep_history and reports.keep"
                 ),
                 Err(error) => warn!("the catalog is kept short later: {error}"),
             },

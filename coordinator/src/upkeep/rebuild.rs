@@ -108,7 +108,11 @@ async fn rebuild_store(
     } in found
     {
         let manifest = match snapshots.get_manifest(key).await {
-            Ok(manifest) => manifest,
+            // Keys stay in object storage, where downloads read them.
+            Ok(manifest) => Manifest {
+                sealed_key: None,
+                ..manifest
+            },
             Err(error @ StorageError::Content { .. }) => {
                 warn!("left out: {error}");
                 rebuilt.damaged += 1;

@@ -1,97 +1,28 @@
 //! Verifies snapshots: that a file can be opened by a client, and that an object is still what was uploaded. Only reads;
 //! copies are in the directory for temporary files, and a kill leaves them there.
 
-use std::{
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+mod error;
+mod unpacked;
 
+use std::{path::Path, sync::Arc};
+
+pub use error::VerifyError;
 use seedbed_protocol::{
     StoreId,
-    digest::Hashed,
-    manifest::{Checkpoint, Encoding, Form, Manifest, Rendition, TableRows},
-    objects::{StorageError, unwrap_to},
+    manifest::{Checkpoint, Form, Manifest, Rendition, TableRows},
     snapshots::{SnapshotRepository, UnreadableRowsPolicy, manifest_key},
 };
 use seedbed_worker::{
-    oplog::{Schema, SchemaError},
+    oplog::Schema,
     snapshot::{
-        forms::{FormCheck, FormError},
-        verify::{Expected, SnapshotFile, VerifyError as SnapshotError},
+        forms::FormCheck,
+        verify::{Expected, SnapshotFile},
     },
 };
 use serde::Serialize;
-use tempfile::TempDir;
+use unpacked::{Unpacked, blocking};
 
-use crate::catalog::{Catalog, CatalogError};
-
-/// Why a snapshot must not be handed out.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// The catalog failed.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    /// There is nothing to verify.
-    #[error(
-        "the store {0:?} has no live snapshot, and there is no file of this name; seed it first"
-    )]
-    NoSnapshot(String),
-    /// There is nothing to pick from.
-    #[error("no store has a live snapshot yet")]
-    NoSnapshots,
-    /// The object storage failed.
-    #[error(transparent)]
-    Snapshots(#[from] StorageError),
-    /// The object is not what was uploaded.
-    #[error(
-        "{file} has {found}, but its manifest says {expected}: it was damaged or replaced after its upload"
-    )]
-    Changed {
-        file: String,
-        found: String,
-        expected: String,
-    },
-    /// The file is not a good snapshot.
-    #[error("{file}: {source}")]
-    Bad { file: String, source: SnapshotError },
-    /// The object is not another form of the file.
-    #[error("{file}: {source}")]
-    BadForm { file: String, source: FormError },
-    /// The schema, whose raw tables a snapshot may have, cannot be used.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// The file cannot be read.
-    #[error("cannot read {file}: {source}")]
-    Unreadable { file: String, source: io::Error },
-    /// There is no room for a copy to look into.
-    #[error("cannot copy {file} to {} for the check: {source}; TMPDIR names another place", std::env::temp_dir().display())]
-    Copy { file: String, source: io::Error },
-    /// The check itself broke.
-    #[error("the check of {file} ended unexpectedly: {reason}")]
-    Ended { file: String, reason: String },
-}
-
-impl VerifyError {
-    /// Returns whether a person has to change the settings before it can succeed.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Schema(_) => true,
-            Self::Catalog(error) => error.is_usage(),
-            _ => false,
-        }
-    }
-
-    /// Returns whether nothing was verified, and the same call may succeed later.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Catalog(error) => error.is_transient(),
-            Self::Snapshots(error) => error.is_transient(),
-            _ => false,
-        }
-    }
-}
+use crate::catalog::Catalog;
 
 /// A file that can be handed out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -157,10 +88,10 @@ impl Verifier {
     ) -> Result<Vec<VerifiedFile>, VerifyError> {
         let no_snapshot = || VerifyError::NoSnapshot(store.to_owned());
         let store_id = StoreId::new(store).map_err(|_| no_snapshot())?;
-        let live = catalog
-            .live_snapshot(&store_id)
-            .await?
-            .ok_or_else(no_snapshot)?;
+        let Some(live) = catalog.live_snapshot(&store_id).await? else {
+            catalog.check_store(&store_id).await?;
+            return Err(no_snapshot());
+        };
         self.verify_snapshot(&live.manifest, snapshots).await
     }
 
@@ -176,8 +107,9 @@ impl Verifier {
         let mut verified = Vec::new();
         let whole = whole_checkpoint(manifest, snapshots).await?;
         let mut first = None;
-        for rendition in &manifest.renditions {
-            let object = Unpacked::of(rendition, snapshots).await?;
+        let is_file = |rendition: &&Rendition| rendition.form == Form::File;
+        for rendition in manifest.all_renditions().filter(is_file) {
+            let object = Unpacked::of(manifest, rendition, snapshots).await?;
             let location = object.location.clone();
             let checking = self.verify(&object.path, location, Some(whole.clone()));
             let mut file = checking.await?;
@@ -190,8 +122,8 @@ impl Verifier {
         if let (Some(file), Some(tables)) =
             (first, verified.first().map(|file| file.tables.clone()))
         {
-            for rendition in &manifest.forms {
-                let object = Unpacked::of(rendition, snapshots).await?;
+            for rendition in manifest.all_renditions().filter(|r| !is_file(r)) {
+                let object = Unpacked::of(manifest, rendition, snapshots).await?;
                 self.verify_form(rendition.form, &object, &file.path)
                     .await?;
                 verified.push(VerifiedFile {
@@ -258,140 +190,15 @@ impl Verifier {
     }
 }
 
-/// What an object holds, as it was uploaded.
-struct Unpacked {
-    path: PathBuf,
-    /// Where the object is.
-    location: String,
-    /// Room for copies, which are removed when this is dropped.
-    copies: TempDir,
-}
-
-impl Unpacked {
-    /// Reads the object where it is, if it is in a directory, since a copy could be larger than what is free elsewhere;
-    /// otherwise, and when it is compressed, makes copies in the directory for temporary files.
-    async fn of(
-        rendition: &Rendition,
-        snapshots: &SnapshotRepository,
-    ) -> Result<Self, VerifyError> {
-        let location = snapshots.location(&rendition.key);
-        let copies = tempfile::tempdir().map_err(|source| VerifyError::Copy {
-            file: location.clone(),
-            source,
-        })?;
-        let uploaded = Hashed {
-            bytes: rendition.bytes,
-            sha256: rendition.sha256.clone(),
-        };
-        let path = match snapshots.local_path(&rendition.key) {
-            Some(path) => {
-                check_unchanged(&uploaded, &location, hash(&path, &location).await?)?;
-                path
-            }
-            None => {
-                let copy = copies.path().join("object");
-                let fetched = snapshots.fetch(&rendition.key, &copy).await?;
-                check_unchanged(&uploaded, &location, fetched)?;
-                copy
-            }
-        };
-        let mut unpacked = Self {
-            path,
-            location,
-            copies,
-        };
-        if rendition.encoding != Encoding::Identity {
-            let file = unpacked.copies.path().join("unpacked");
-            let unwrapped = unwrap_to(rendition.encoding, &unpacked.path, &file).await;
-            unwrapped.map_err(|source| unpacked.not_copied(source))?;
-            if let Some(content) = &rendition.unpacked {
-                let location = format!("{}, unpacked,", unpacked.location);
-                check_unchanged(content, &location, hash(&file, &location).await?)?;
-            }
-            unpacked.path = file;
-        }
-        Ok(unpacked)
-    }
-
-    fn not_copied(&self, source: io::Error) -> VerifyError {
-        VerifyError::Copy {
-            file: self.location.clone(),
-            source,
-        }
-    }
-}
-
 /// The checkpoint of a snapshot with all its buckets, which the catalog leaves out if they are very many.
 async fn whole_checkpoint(
     manifest: &Manifest,
     snapshots: &SnapshotRepository,
 ) -> Result<Checkpoint, VerifyError> {
-    match manifest_key(&manifest.renditions) {
+    match manifest_key(manifest.all_renditions()) {
         Some(key) if !manifest.checkpoint.is_whole() => {
             Ok(snapshots.get_manifest(&key).await?.checkpoint)
         }
         _ => Ok(manifest.checkpoint.clone()),
-    }
-}
-
-async fn hash(file: &Path, location: &str) -> Result<Hashed, VerifyError> {
-    let path = file.to_owned();
-    let hashed = blocking(location, move || Hashed::of(File::open(path)?));
-    hashed.await?.map_err(|source| VerifyError::Unreadable {
-        file: location.to_owned(),
-        source,
-    })
-}
-
-fn check_unchanged(expected: &Hashed, location: &str, found: Hashed) -> Result<(), VerifyError> {
-    let describe =
-        |Hashed { bytes, sha256 }: &Hashed| format!("{bytes} bytes and the SHA-256 {sha256}");
-    if found != *expected {
-        return Err(VerifyError::Changed {
-            file: location.to_owned(),
-            found: describe(&found),
-            expected: describe(expected),
-        });
-    }
-    Ok(())
-}
-
-/// Runs what blocks for long.
-async fn blocking<T: Send + 'static>(
-    location: &str,
-    check: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, VerifyError> {
-    let ended = tokio::task::spawn_blocking(check).await;
-    ended.map_err(|error| VerifyError::Ended {
-        file: location.to_owned(),
-        reason: error.to_string(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_file_that_is_not_what_was_uploaded_is_named() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("snapshot.sqlite");
-        std::fs::write(&file, "abc").unwrap();
-        let mut uploaded = Hashed {
-            bytes: 3,
-            sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned(),
-        };
-        let found = hash(&file, "snapshot.sqlite").await.unwrap();
-        check_unchanged(&uploaded, "snapshot.sqlite", found.clone()).unwrap();
-        uploaded.bytes = 4;
-        let error = check_unchanged(&uploaded, "snapshot.sqlite", found).unwrap_err();
-        let error = error.to_string();
-        assert!(
-            error.contains("snapshot.sqlite has 3 bytes") && error.contains("says 4 bytes"),
-            "{error}"
-        );
-        std::fs::remove_file(&file).unwrap();
-        let error = hash(&file, "snapshot.sqlite").await.unwrap_err();
-        assert!(error.to_string().contains("cannot read"), "{error}");
     }
 }

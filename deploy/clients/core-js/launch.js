@@ -82,7 +82,14 @@ export class Launch {
 
   /** INSPECT: leaves the database as it was. */
   async inspect() {
-    const inspection = await inspect(this.platform, this.paths.database);
+    return this.checked(await inspect(this.platform, this.paths.database));
+  }
+
+  /**
+   * @param {import('./database/inspect.js').Inspection} inspection
+   * @throws {SeedbedError} `wrong_store`.
+   */
+  checked(inspection) {
     if (inspection.kept && !isSameStore(inspection.record, this.record)) {
       throw new SeedbedError(
         'wrong_store',

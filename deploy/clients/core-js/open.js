@@ -76,8 +76,9 @@ async function openStreamed(platform, database, source, open, warn) {
   /** @type {D | undefined} */
   let db;
   try {
-    const { kept } = await launch.inspect();
+    const before = platform.bare === false ? undefined : await launch.inspect();
     db = await open();
+    const { kept } = before ?? (await launch.inspectIn(db));
     // What there is may be the beginning of another store's.
     if (!kept) await db.execute('DELETE FROM ps_kv WHERE key = ?', [RECORD_KEY]);
     await claim(db, launch.record);

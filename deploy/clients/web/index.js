@@ -41,7 +41,7 @@ export async function openSeeded(options, source) {
   const plain = isPlain(database);
   const { files, end } = opfsFiles();
   const path = database.dbFilename;
-  const isOwn = (/** @type {string} */ name) => name !== path;
+  const isBeside = (/** @type {string} */ name) => name !== path;
   /** @type {import('seedbed-client-core').Platform} */
   const platform = {
     name: 'web',
@@ -49,7 +49,7 @@ export async function openSeeded(options, source) {
     // Elsewhere the database is no file, and opening is the way to find out.
     files: plain ? files : { ...files, size: async () => 0 },
     // A launch's own files have their whole content in one file, and no write-ahead log of the app's virtual file system.
-    openSqlite: (name) => openBare(database, logger, plain && isOwn(name) ? WASQLiteVFS.OPFSCoopSyncVFS : database.vfs, name),
+    openSqlite: (name) => openBare(database, logger, plain && isBeside(name) ? WASQLiteVFS.OPFSCoopSyncVFS : database.vfs, name),
     fetch: (...args) => fetch(...args),
     decodes: true,
     encodings: ['gzip', 'identity'],

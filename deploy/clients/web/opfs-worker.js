@@ -17,6 +17,9 @@ const PIECE = 1 << 20;
 const sinks = new Map();
 let next = 1;
 
+/** @type {Set<number>} Commands that are no longer wanted. */
+const cancelled = new Set();
+
 /** @type {Record<string, (...args: any[]) => Promise<unknown>>} */
 const commands = {
   size: async (path) => (await fileOf(path))?.size,
@@ -98,6 +101,37 @@ const commands = {
     }
   },
 
+  unpack: async (encoding, from, to, limit, id) => {
+    const file = await fileOf(from);
+    if (!file) throw new Error(`no such file: ${from}`);
+    const handle = await open(to);
+    try {
+      handle.truncate(0);
+      const reader = file.stream().pipeThrough(new DecompressionStream(encoding)).getReader();
+      let there = 0;
+      for (let said = 0; ; ) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        if (there + value.length > limit) throw new Error(`it has more than ${limit} bytes`);
+        if (cancelled.has(id)) throw new Error('cancelled');
+        if (handle.write(value, { at: there }) < value.length) throw new DOMException('the disk is full', 'QuotaExceededError');
+        there += value.length;
+        if (there - said < PIECE) continue;
+        said = there;
+        self.postMessage({ id, bytes: there });
+      }
+      self.postMessage({ id, bytes: there });
+      handle.flush();
+    } finally {
+      cancelled.delete(id);
+      handle.close();
+    }
+  },
+
+  cancel: async (id) => {
+    cancelled.add(id);
+  },
+
   free: async () => {
     const { quota, usage } = await navigator.storage.estimate();
     return quota === undefined || usage === undefined ? undefined : quota - usage;
@@ -106,7 +140,7 @@ const commands = {
 
 self.addEventListener('message', async ({ data: { id, command, args } }) => {
   try {
-    self.postMessage({ id, value: await commands[command](...args) });
+    self.postMessage({ id, value: await commands[command](...args, id) });
   } catch (error) {
     const { name, message } = /** @type {Error} */ (error);
     self.postMessage({ id, error: name === 'QuotaExceededError' ? `${name}: no space left` : `${name}: ${message}` });

@@ -4,14 +4,15 @@
 export function opfsFiles() {
   /** @type {Worker | undefined} */
   let worker;
-  /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void }>} */
+  /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void, onBytes?: (bytes: number) => void }>} */
   const waiting = new Map();
   let next = 1;
 
   const start = () => {
     const started = new Worker(new URL('./opfs-worker.js', import.meta.url), { type: 'module', name: 'seedbed' });
-    started.addEventListener('message', ({ data: { id, value, error } }) => {
+    started.addEventListener('message', ({ data: { id, value, error, bytes } }) => {
       const answer = waiting.get(id);
+      if (bytes !== undefined) return answer?.onBytes?.(bytes);
       waiting.delete(id);
       if (error === undefined) answer?.resolve(value);
       else answer?.reject(new Error(error));
@@ -25,12 +26,20 @@ export function opfsFiles() {
 
   /** @returns {Promise<any>} */
   const ask = (/** @type {string} */ command, /** @type {any[]} */ ...args) =>
-    new Promise((resolve, reject) => {
-      worker ??= start();
-      const id = next++;
-      waiting.set(id, { resolve, reject });
-      worker.postMessage({ id, command, args });
-    });
+    new Promise((resolve, reject) => send(command, args, { resolve, reject }));
+
+  /**
+   * @param {string} command
+   * @param {any[]} args
+   * @param {{ resolve: (value: any) => void, reject: (error: Error) => void, onBytes?: (bytes: number) => void }} answer
+   */
+  const send = (command, args, answer) => {
+    worker ??= start();
+    const id = next++;
+    waiting.set(id, answer);
+    worker.postMessage({ id, command, args });
+    return id;
+  };
 
   return {
     files: {
@@ -45,10 +54,11 @@ export function opfsFiles() {
         return { write: (bytes) => ask('put', sink, bytes), close: () => ask('close', sink) };
       },
       sha256: (path) => ask('sha256', path),
-      unpack: async () => {
-        // Never asked for: browsers unpack what the answer calls gzip.
-        throw new Error('nothing is unpacked here');
-      },
+      unpack: (encoding, from, to, limit, onBytes, signal) =>
+        new Promise((resolve, reject) => {
+          const id = send('unpack', [encoding, from, to, limit], { resolve, reject, onBytes });
+          signal.addEventListener('abort', () => void ask('cancel', id));
+        }),
       sync: async () => {
         // Closing has flushed it.
       },

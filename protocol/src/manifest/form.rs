@@ -17,11 +17,14 @@ pub enum Form {
     Compact,
     /// One checkpoint in PowerSync's own protocol, as NDJSON.
     Stream,
+    /// The same as BSON documents, which an SDK reads with less work.
+    #[serde(rename = "stream-bson")]
+    StreamBson,
 }
 
 impl Form {
     /// Every form, the plainest first.
-    pub const ALL: [Self; 3] = [Self::File, Self::Compact, Self::Stream];
+    pub const ALL: [Self; 4] = [Self::File, Self::Compact, Self::Stream, Self::StreamBson];
 
     /// Returns the name, as manifests and settings have it.
     pub fn name(self) -> &'static str {
@@ -29,6 +32,7 @@ impl Form {
             Self::File => "file",
             Self::Compact => "compact",
             Self::Stream => "stream",
+            Self::StreamBson => "stream-bson",
         }
     }
 
@@ -38,7 +42,13 @@ impl Form {
             // https://www.iana.org/assignments/media-types/application/vnd.sqlite3
             Self::File | Self::Compact => "application/vnd.sqlite3",
             Self::Stream => "application/x-ndjson",
+            Self::StreamBson => "application/vnd.powersync.bson-stream",
         }
+    }
+
+    /// Returns whether it is PowerSync's own protocol, in either format.
+    pub fn is_stream(self) -> bool {
+        matches!(self, Self::Stream | Self::StreamBson)
     }
 
     /// Returns whether it is [`Self::File`], which older manifests do not say.
@@ -55,16 +65,37 @@ pub struct RenditionKind {
 }
 
 impl RenditionKind {
-    /// Every kind: the plainest form first, and of each form the plain one.
+    /// Every kind: the plainest form first, and of each form the plain one. Only databases can be sealed.
     pub fn all() -> impl Iterator<Item = Self> {
         let of_form = |form| Encoding::ALL.map(|encoding| Self { form, encoding });
-        Form::ALL.into_iter().flat_map(of_form)
+        let kinds = Form::ALL.into_iter().flat_map(of_form);
+        kinds.filter(|kind| !kind.form.is_stream() || !kind.is_sealed())
+    }
+
+    /// Returns whether it is encrypted.
+    pub fn is_sealed(self) -> bool {
+        self.encoding.is_sealed()
     }
 
     /// Returns the kind of the SQLite file itself in this encoding.
     pub const fn file(encoding: Encoding) -> Self {
         let form = Form::File;
         Self { form, encoding }
+    }
+
+    /// Returns what HTTP clients are told of its object: the media type, and as Content-Encoding only what they may undo by
+    /// themselves. iOS and browsers always do, and then the hash of what is stored fails: that is done to the file alone,
+    /// as clients of older versions expect it.
+    pub fn described(self) -> (&'static str, Encoding) {
+        match (self.form, self.encoding) {
+            (_, Encoding::Sqlcipher4 | Encoding::Chacha20) => {
+                ("application/octet-stream", Encoding::Identity)
+            }
+            (Form::File, _) | (_, Encoding::Identity) => (self.form.media_type(), self.encoding),
+            // RFC 6713 and RFC 8878.
+            (_, Encoding::Gzip) => ("application/gzip", Encoding::Identity),
+            (_, Encoding::Zstd) => ("application/zstd", Encoding::Identity),
+        }
     }
 }
 
@@ -113,7 +144,15 @@ mod tests {
         for kind in RenditionKind::all() {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
-        for unknown in ["", "file", "gzip", "file/brotli", "FILE/gzip", "file/gzip/"] {
+        for unknown in [
+            "",
+            "file",
+            "gzip",
+            "file/brotli",
+            "FILE/gzip",
+            "file/gzip/",
+            "stream/chacha20",
+        ] {
             assert!(unknown.parse::<RenditionKind>().is_err(), "{unknown:?}");
         }
     }

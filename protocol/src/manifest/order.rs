@@ -185,6 +185,8 @@ mod tests {
             steps: Vec::new(),
             trace_id: None,
             forms: Vec::new(),
+            sealed: Vec::new(),
+            sealed_key: None,
             notes: crate::manifest::Notes::default(),
         }
     }

@@ -11,6 +11,7 @@ use super::{
     form::{Form, RenditionKind},
     json_only,
     notes::Notes,
+    sealed::WrappedKey,
     way::{Origin, Way},
 };
 use crate::{
@@ -45,7 +46,7 @@ pub struct Manifest {
     pub checkpoint: Checkpoint,
     /// Rows of each table, sorted by name.
     pub tables: Vec<TableRows>,
-    /// The SQLite file in each of its encodings, at least one: every rendition whose form is `file`.
+    /// The SQLite file in each of its encodings: every rendition whose form is `file`, but the sealed ones.
     pub renditions: Vec<Rendition>,
     /// Bytes and operations that were downloaded for it.
     pub download: Download,
@@ -59,6 +60,12 @@ pub struct Manifest {
     /// What a person should know of it.
     #[serde(default, skip_serializing_if = "Notes::is_empty")]
     pub notes: Notes,
+    /// Its sealed renditions. Older readers know of none, and would hand them out as databases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "json_only")]
+    pub sealed: Vec<Rendition>,
+    /// The key of its sealed renditions. Only in the manifest in object storage: it travels in no message.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "json_only")]
+    pub sealed_key: Option<WrappedKey>,
 }
 
 impl Manifest {
@@ -67,9 +74,10 @@ impl Manifest {
         self.tables.iter().map(|table| table.rows).sum()
     }
 
-    /// Returns its renditions in every form, the plainest first.
+    /// Returns its renditions in every form, the plainest first and the sealed ones last.
     pub fn all_renditions(&self) -> impl Iterator<Item = &Rendition> {
-        self.renditions.iter().chain(&self.forms)
+        let plain = self.renditions.iter().chain(&self.forms);
+        plain.chain(&self.sealed)
     }
 
     /// Returns the rendition of this kind.
@@ -84,7 +92,8 @@ impl Manifest {
             .renditions
             .iter()
             .find(|r| r.encoding == Encoding::Identity);
-        identity.or(self.renditions.first()).map_or(0, |r| r.bytes)
+        let first = identity.or(self.all_renditions().next());
+        first.map_or(0, |r| r.bytes)
     }
 
     /// Returns when every row of it was downloaded: with it, or with a base of it.
@@ -140,6 +149,9 @@ pub struct Rendition {
     /// The version of the [`Finishing`](super::Finishing) that it needs before it can be used; `None` if it needs none.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "json_only")]
     pub finish: Option<u32>,
+    /// Of a stream: what a client has to ask for to be given it, see [`selection`](super::selection()).
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "json_only")]
+    pub selection: Option<String>,
 }
 
 impl Rendition {
@@ -174,7 +186,7 @@ impl AddAssign for Download {
 /// How long one step of a job took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepTiming {
-    /// `compare`, `fetch`, `sync`, `scrub`, `vacuum`, `verify`, `compact`, `stream`, `forms` or `upload`.
+    /// `compare`, `fetch`, `sync`, `scrub`, `vacuum`, `verify`, `compact`, `stream`, `seal`, `forms` or `upload`.
     pub step: String,
     /// Wall-clock milliseconds.
     pub millis: u64,

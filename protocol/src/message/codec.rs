@@ -8,10 +8,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     event::{EventKind, SeedEvent},
     heartbeat::Heartbeat,
-    job::{SeedJob, Start},
+    job::{BaseSnapshot, SeedJob, Start},
     v1,
 };
-use crate::manifest::{Form, Notes, Rendition};
+use crate::manifest::{Form, Manifest, Notes, Rendition};
 
 /// The largest body that is written, in bytes: small enough for every broker and for a queue of many. A checkpoint of
 /// 1,000 buckets, PowerSync's limit unless it is raised, takes a few hundredths of it. A message that would be larger
@@ -74,7 +74,13 @@ impl Body for SeedJob {
 
     fn add_renditions(&mut self, renditions: Vec<Rendition>) {
         if let Start::Base(base) = &mut self.start {
-            add(renditions, &mut base.renditions, &mut base.forms);
+            let BaseSnapshot {
+                renditions: files,
+                forms,
+                sealed,
+                ..
+            } = &mut **base;
+            add(renditions, files, forms, sealed);
         }
     }
 
@@ -110,7 +116,13 @@ impl Body for SeedEvent {
 
     fn add_renditions(&mut self, renditions: Vec<Rendition>) {
         if let EventKind::Completed { manifest } = &mut self.kind {
-            add(renditions, &mut manifest.renditions, &mut manifest.forms);
+            let Manifest {
+                renditions: files,
+                forms,
+                sealed,
+                ..
+            } = &mut **manifest;
+            add(renditions, files, forms, sealed);
         }
     }
 
@@ -126,10 +138,18 @@ impl Body for Heartbeat {
     type V1 = Self;
 }
 
-/// Completes `files`, the renditions that a body has, by the same ones of a header, and adds the others to `forms`.
-fn add(renditions: Vec<Rendition>, files: &mut [Rendition], forms: &mut Vec<Rendition>) {
+/// Completes `files`, the renditions that a body has, by the same ones of a header, and adds the others to `forms` or
+/// `sealed`.
+fn add(
+    renditions: Vec<Rendition>,
+    files: &mut [Rendition],
+    forms: &mut Vec<Rendition>,
+    sealed: &mut Vec<Rendition>,
+) {
     for rendition in renditions {
-        if rendition.form != Form::File {
+        if rendition.kind().is_sealed() {
+            sealed.push(rendition);
+        } else if rendition.form != Form::File {
             forms.push(rendition);
         } else if let Some(file) = files.iter_mut().find(|file| file.key == rendition.key) {
             file.unpacked = rendition.unpacked;

@@ -87,12 +87,16 @@ pub struct BaseSnapshot {
     /// The body has no room for them: they travel as a header.
     #[serde(skip)]
     pub forms: Vec<Rendition>,
+    /// They travel as a header, too.
+    #[serde(skip)]
+    pub sealed: Vec<Rendition>,
 }
 
 impl BaseSnapshot {
     /// Returns its renditions in every form.
     pub fn all_renditions(&self) -> impl Iterator<Item = &Rendition> {
-        self.renditions.iter().chain(&self.forms)
+        let plain = self.renditions.iter().chain(&self.forms);
+        plain.chain(&self.sealed)
     }
 }
 
@@ -112,6 +116,7 @@ impl From<Manifest> for BaseSnapshot {
             download: manifest.download,
             renditions: manifest.renditions,
             forms: manifest.forms,
+            sealed: manifest.sealed,
         }
     }
 }

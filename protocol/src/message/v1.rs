@@ -168,6 +168,8 @@ impl From<Manifest> for manifest::Manifest {
             trace_id: manifest.trace_id,
             forms: Vec::new(),
             notes: Notes::default(),
+            sealed: Vec::new(),
+            sealed_key: None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Compresses a file as an object and decompresses it again, a piece at a time.
+//! Compresses a file as an object and decompresses it again, a piece at a time. A sealed file is an object as it is.
 
 use std::{io, path::Path};
 
@@ -16,7 +16,7 @@ pub fn wrap(
     file: impl AsyncBufRead + Send + Unpin + 'static,
 ) -> Box<dyn AsyncRead + Send + Unpin> {
     match encoding {
-        Encoding::Identity => Box::new(file),
+        Encoding::Identity | Encoding::Sqlcipher4 | Encoding::Chacha20 => Box::new(file),
         Encoding::Gzip => Box::new(GzipEncoder::new(file)),
         Encoding::Zstd => Box::new(ZstdEncoder::new(file)),
     }
@@ -28,7 +28,7 @@ pub fn unwrap(
     object: impl AsyncBufRead + Send + Unpin + 'static,
 ) -> Box<dyn AsyncRead + Send + Unpin> {
     match encoding {
-        Encoding::Identity => Box::new(object),
+        Encoding::Identity | Encoding::Sqlcipher4 | Encoding::Chacha20 => Box::new(object),
         Encoding::Gzip => Box::new(GzipDecoder::new(object)),
         Encoding::Zstd => Box::new(ZstdDecoder::new(object)),
     }

@@ -3,7 +3,10 @@
 use std::{fs::File, io, io::Write, path::Path, sync::mpsc as blocking, thread};
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use object_store::{GetResultPayload, ObjectStoreExt, path::Path as Key};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::io::ReaderStream;
@@ -17,7 +20,39 @@ use crate::{
 /// How much of a local object is read at a time, in bytes.
 const FILE_CHUNK_BYTES: usize = 1024 * 1024;
 
+/// How much of an object is asked for at a time where a client takes it at its own pace, in bytes.
+const PIECE_BYTES: u64 = 256 * 1024;
+
 impl ObjectStorage {
+    /// Returns the object `key` of so many bytes, in order. Each piece is asked for when the one before it was taken: a
+    /// reader, however slow, costs the memory of one piece and no connection to the storage.
+    ///
+    /// A piece is a [`StorageError`] when it cannot be read; nothing follows it.
+    pub fn pieces(&self, key: &str, bytes: u64) -> BoxStream<'static, Result<Bytes, StorageError>> {
+        let (storage, name) = (self.clone(), key.to_owned());
+        let pieces = stream::try_unfold(0, move |start| {
+            let (storage, name) = (storage.clone(), name.clone());
+            async move {
+                let end = bytes.min(start + PIECE_BYTES);
+                if start == end {
+                    return Ok(None);
+                }
+                let key = Key::from(name.as_str());
+                let piece = storage.objects.get_range(&key, start..end).await;
+                let piece = piece.map_err(|e| storage.place.failed("read", &name, &e))?;
+                if piece.len() as u64 != end - start {
+                    return Err(StorageError::Altered {
+                        url: storage.url().to_owned(),
+                        key: name,
+                        bytes,
+                    });
+                }
+                Ok(Some((piece, end)))
+            }
+        });
+        pieces.boxed()
+    }
+
     /// Downloads the object `key` to `file` as it is stored.
     ///
     /// # Errors
@@ -51,9 +86,9 @@ impl ObjectStorage {
         uploaded: &Hashed,
         file: &Path,
     ) -> Result<(), StorageError> {
-        let object = match encoding {
-            Encoding::Identity => file.to_owned(),
-            Encoding::Gzip | Encoding::Zstd => file.with_extension("object"),
+        let object = match encoding.is_compressed() {
+            false => file.to_owned(),
+            true => file.with_extension("object"),
         };
         let fetched = self.traced("get", key, self.fetch(key, &object)).await?;
         if fetched != *uploaded {
@@ -63,7 +98,7 @@ impl ObjectStorage {
                 bytes: uploaded.bytes,
             });
         }
-        if encoding != Encoding::Identity {
+        if encoding.is_compressed() {
             let unwrapped = unwrap_to(encoding, &object, file).await;
             unwrapped.map_err(|source| StorageError::File {
                 action: "unwrap",

@@ -57,40 +57,19 @@ pub(super) fn open(
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Opened, StorageError> {
     if let Some(path) = url.strip_prefix("file:") {
-        return open_directory(url, path.strip_prefix("//").unwrap_or(path));
+        return open_directory(url, directory_of(url, path)?);
     }
-    let bad = |reason: &str| StorageError::Url {
-        url: without_secrets(url),
-        reason: reason.to_owned(),
-    };
-    let parsed = Url::parse(url).ok();
-    let service = parsed
-        .as_ref()
-        .and_then(|url| Service::of_scheme(url.scheme()));
-    let (Some(parsed), Some(service)) = (parsed, service) else {
-        return Err(bad(
-            "it must be file:DIRECTORY, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX or gs://BUCKET/PREFIX",
-        ));
-    };
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(bad(&format!(
-            "credentials do not belong into it; set {}",
-            service.variables()
-        )));
-    }
-    if parsed.query().is_some() || parsed.fragment().is_some() || parsed.port().is_some() {
-        return Err(bad("it may only have a bucket and a prefix"));
-    }
-    let bucket = parsed.host_str().filter(|bucket| !bucket.is_empty());
-    let bucket = bucket.ok_or_else(|| bad("the bucket is missing after ://"))?;
-    let prefix = Key::from_url_path(parsed.path().trim_end_matches('/'))
-        .map_err(|_| bad("its prefix is not a key"))?;
+    let Bucket {
+        service,
+        name: bucket,
+        prefix,
+    } = bucket_of(url)?;
     let Client {
         objects,
         singly,
         signer,
         azure_signer,
-    } = services::open(service, bucket, variables).map_err(|error| StorageError::Environment {
+    } = services::open(service, &bucket, variables).map_err(|error| StorageError::Environment {
         url: url.to_owned(),
         reason: chain(&error),
         variables: service.variables(),
@@ -120,13 +99,70 @@ pub(super) fn open(
     })
 }
 
-fn open_directory(url: &str, path: &str) -> Result<Opened, StorageError> {
+/// A bucket of a service, and the prefix of its keys.
+struct Bucket {
+    service: Service,
+    name: String,
+    prefix: Key,
+}
+
+/// Checks that `url` names a place, without looking whether it is there.
+///
+/// # Errors
+/// [`StorageError::Url`].
+pub fn check_url(url: &str) -> Result<(), StorageError> {
+    match url.strip_prefix("file:") {
+        Some(path) => directory_of(url, path).map(drop),
+        None => bucket_of(url).map(drop),
+    }
+}
+
+fn bucket_of(url: &str) -> Result<Bucket, StorageError> {
+    let bad = |reason: &str| StorageError::Url {
+        url: without_secrets(url),
+        reason: reason.to_owned(),
+    };
+    let parsed = Url::parse(url).ok();
+    let service = parsed
+        .as_ref()
+        .and_then(|url| Service::of_scheme(url.scheme()));
+    let (Some(parsed), Some(service)) = (parsed, service) else {
+        return Err(bad(
+            "it must be file:DIRECTORY, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX or gs://BUCKET/PREFIX",
+        ));
+    };
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(bad(&format!(
+            "credentials do not belong into it; set {}",
+            service.variables()
+        )));
+    }
+    if parsed.query().is_some() || parsed.fragment().is_some() || parsed.port().is_some() {
+        return Err(bad("it may only have a bucket and a prefix"));
+    }
+    let bucket = parsed.host_str().filter(|bucket| !bucket.is_empty());
+    let bucket = bucket.ok_or_else(|| bad("the bucket is missing after ://"))?;
+    let prefix = Key::from_url_path(parsed.path().trim_end_matches('/'))
+        .map_err(|_| bad("its prefix is not a key"))?;
+    Ok(Bucket {
+        service,
+        name: bucket.to_owned(),
+        prefix,
+    })
+}
+
+fn directory_of<'u>(url: &str, path: &'u str) -> Result<&'u str, StorageError> {
+    let path = path.strip_prefix("//").unwrap_or(path);
     if path.is_empty() {
         return Err(StorageError::Url {
             url: url.to_owned(),
             reason: "the directory is missing after file:".to_owned(),
         });
     }
+    Ok(path)
+}
+
+fn open_directory(url: &str, path: &str) -> Result<Opened, StorageError> {
     let cannot_use = |source| StorageError::Directory {
         path: path.into(),
         source,

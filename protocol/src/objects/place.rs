@@ -72,7 +72,7 @@ impl Place {
             return attributes;
         }
         attributes.insert(Attribute::ContentType, media_type.into());
-        if encoding != Encoding::Identity {
+        if encoding.is_compressed() {
             attributes.insert(Attribute::ContentEncoding, encoding.name().into());
             // Google Cloud Storage unwraps gzip for clients that do not ask for it, which breaks the hash.
             attributes.insert(Attribute::CacheControl, "no-transform".into());

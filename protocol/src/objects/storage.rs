@@ -48,6 +48,32 @@ impl From<ObjectMeta> for StoredObject {
     }
 }
 
+/// A small object that was written for a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckObject {
+    pub stored: StoredObject,
+    ignores_conditions: bool,
+}
+
+/// What a service does with writes that have a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conditions {
+    /// It writes only if the condition holds.
+    Kept,
+    /// It says that it has none; objects are written without.
+    Refused,
+    /// It writes all the same, and says nothing.
+    Ignored,
+}
+
+/// What a service turned out to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limitations {
+    pub conditions: Conditions,
+    /// Whether several objects can be deleted by one request.
+    pub bulk_delete: bool,
+}
+
 /// The objects of a directory or a bucket.
 #[derive(Debug, Clone)]
 pub struct ObjectStorage {
@@ -65,7 +91,7 @@ pub struct ObjectStorage {
 
 impl ObjectStorage {
     /// Opens what `url` names. A directory is made if it is missing; whether a bucket exists and can be used,
-    /// [`Self::check`] finds out. Credentials and endpoints come from the environment (`AWS_…`, `AZURE_…`,
+    /// [`Self::write_check_object`] finds out. Credentials and endpoints come from the environment (`AWS_…`, `AZURE_…`,
     /// `GOOGLE_…`) and the platform's usual chain.
     ///
     /// # Errors
@@ -238,70 +264,61 @@ impl ObjectStorage {
         self.delete(futures::stream::iter(keys)).await
     }
 
-    /// Writes, reads and deletes a small object.
+    /// Writes a small object as snapshots are written, reads it, and returns what the storage knows of it. A bucket is asked
+    /// to write it once more, on the condition that it is not there.
     ///
     /// # Errors
-    /// [`StorageError`] of the first of them that fails.
-    pub async fn check(&self) -> Result<(), StorageError> {
-        let written = self.write_check_object().await?;
-        self.remove_check_object(&written).await
+    /// [`StorageError`] of the first of them that fails; then the object is removed, as far as that is possible.
+    pub async fn write_check_object(&self) -> Result<CheckObject, StorageError> {
+        let name = format!("seedbed-check-{}", Uuid::now_v7());
+        let written = self.write_and_read(&name).await;
+        if written.is_err() {
+            // What failed says more than that this fails too.
+            let _ = self.delete_batch(&[name]).await;
+        }
+        written
     }
 
-    /// Writes a small object, reads it, and returns what the storage knows of it.
-    ///
-    /// # Errors
-    /// [`StorageError`] of the first of them that fails.
-    pub async fn write_check_object(&self) -> Result<StoredObject, StorageError> {
-        let name = format!("seedbed-check-{}", Uuid::now_v7());
-        let key = Key::from(name.as_str());
-        let written = self.objects.put(&key, CHECK_CONTENT.into()).await;
-        written.map_err(|e| self.place.failed("write", &name, &e))?;
-        self.read(&name).await?;
+    async fn write_and_read(&self, name: &str) -> Result<CheckObject, StorageError> {
+        let key = Key::from(name);
+        let content = || bytes::Bytes::from_static(CHECK_CONTENT.as_bytes());
+        let mut ignores_conditions = false;
+        if self.is_directory() {
+            let written = self.objects.put(&key, content().into()).await;
+            written.map_err(|e| self.place.failed("write", name, &e))?;
+        } else {
+            self.replace(name, "text/plain", content(), None).await?;
+            let again = self.replace(name, "text/plain", content(), None).await?;
+            ignores_conditions = again && !self.lacks.conditions();
+        }
+        self.read(name).await?;
         let known = self.objects.head(&key).await;
-        let known = known.map_err(|e| self.place.failed("look up", &name, &e))?;
-        Ok(known.into())
+        let known = known.map_err(|e| self.place.failed("look up", name, &e))?;
+        Ok(CheckObject {
+            stored: known.into(),
+            ignores_conditions,
+        })
     }
 
     /// Removes what [`Self::write_check_object`] wrote.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn remove_check_object(&self, object: &StoredObject) -> Result<(), StorageError> {
-        self.delete_batch(std::slice::from_ref(&object.key)).await
+    pub async fn remove_check_object(&self, object: &CheckObject) -> Result<(), StorageError> {
+        let key = std::slice::from_ref(&object.stored.key);
+        self.delete_batch(key).await
     }
 
-    /// Returns what the service turns out not to have, in words for people: Seedbed works without. Writes a small object
-    /// twice, and deletes it.
-    ///
-    /// # Errors
-    /// [`StorageError`] of what has to work.
-    pub async fn limitations(&self) -> Result<Vec<&'static str>, StorageError> {
-        let mut lacking = Vec::new();
-        if self.is_directory() {
-            return Ok(lacking);
+    /// Returns what the service turned out not to have when `object` was written and removed.
+    pub fn limitations(&self, object: &CheckObject) -> Limitations {
+        Limitations {
+            conditions: match (self.lacks.conditions(), object.ignores_conditions) {
+                (true, _) => Conditions::Refused,
+                (false, true) => Conditions::Ignored,
+                (false, false) => Conditions::Kept,
+            },
+            bulk_delete: !self.lacks.bulk_delete(),
         }
-        let key = format!("seedbed-check-{}", Uuid::now_v7());
-        let content = || bytes::Bytes::from_static(CHECK_CONTENT.as_bytes());
-        self.replace(&key, "text/plain", content(), None).await?;
-        let replaced = self.replace(&key, "text/plain", content(), None).await?;
-        self.delete_batch(&[key]).await?;
-        if self.lacks.conditions() {
-            lacking.push(
-                "no conditional writes (AWS_CONDITIONAL_PUT=disabled saves the refused requests); keep snapshots.latest to \
-                 one run at a time",
-            );
-        } else if replaced {
-            lacking.push(
-                "conditional writes are ignored (set AWS_CONDITIONAL_PUT=disabled); keep snapshots.latest to one run at a \
-                 time",
-            );
-        }
-        if self.lacks.bulk_delete() {
-            lacking.push(
-                "no deletes of several objects at once (AWS_DISABLE_BULK_DELETE=true saves the refused requests)",
-            );
-        }
-        Ok(lacking)
     }
 
     /// Does `work` on the object `key` within a span of its own.

@@ -22,8 +22,9 @@ use crate::{digest::Hashed, manifest::Encoding, telemetry::trace::attribute};
 const READ_BYTES: usize = 1 << 16;
 
 impl ObjectStorage {
-    /// Stores `file` in this encoding as the new object `key`, in constant memory, and hashes what is stored. The file
-    /// itself is gone afterwards if it could be moved there, which only [`Encoding::Identity`] allows.
+    /// Stores `file` in this encoding as the new object `key`, in constant memory, and hashes what is stored. HTTP clients are
+    /// told `described`, a media type and a Content-Encoding. The file itself is gone afterwards if it could be moved there,
+    /// which only what is not compressed allows.
     ///
     /// When the returned future is dropped, a move continues, and anything else is stopped and taken back;
     /// [`Self::settled`] waits for either.
@@ -33,18 +34,18 @@ impl ObjectStorage {
     pub async fn put_file(
         &self,
         key: &str,
-        media_type: &'static str,
+        described: (&'static str, Encoding),
         encoding: Encoding,
         file: &Path,
     ) -> Result<Hashed, StorageError> {
         let putting = async {
-            let moved = match encoding {
-                Encoding::Identity => self.try_move(file, key).await?,
-                Encoding::Gzip | Encoding::Zstd => None,
+            let moved = match encoding.is_compressed() {
+                false => self.try_move(file, key).await?,
+                true => None,
             };
             let sent = match moved {
                 Some(sent) => sent,
-                None => self.send(key, media_type, encoding, file).await?,
+                None => self.send(key, described, encoding, file).await?,
             };
             let span = Span::current();
             span.set_attribute("seedbed.encoding", encoding.name());
@@ -108,7 +109,7 @@ impl ObjectStorage {
     async fn send(
         &self,
         key: &str,
-        media_type: &'static str,
+        (media_type, announced): (&'static str, Encoding),
         encoding: Encoding,
         file: &Path,
     ) -> Result<Hashed, StorageError> {
@@ -120,7 +121,7 @@ impl ObjectStorage {
         let input = tokio::fs::File::open(file).await.map_err(unreadable)?;
         let input = wrap(encoding, BufReader::with_capacity(READ_BYTES, input));
         let (objects, target) = (self.objects.clone(), Key::from(key));
-        let attributes = self.place.attributes(media_type, encoding);
+        let attributes = self.place.attributes(media_type, announced);
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let _stop = stop.drop_guard();

@@ -5,7 +5,7 @@ pub const DEFAULTS: &str = include_str!("../../seedbed.toml");
 
 /// Every section of the settings file. An unknown section is an error in both programs; a known section that a program
 /// does not need is ignored.
-pub const SECTIONS: [&str; 16] = [
+pub const SECTIONS: [&str; 18] = [
     "source",
     "powersync",
     "token",
@@ -20,6 +20,8 @@ pub const SECTIONS: [&str; 16] = [
     "retention",
     "serve",
     "download",
+    "reports",
+    "cost",
     "worker",
     "log",
 ];

@@ -30,9 +30,11 @@ pub enum SettingsError {
         advice: String,
     },
     /// The value has the wrong type or form.
-    #[error("{setting} in {origin}: {reason}")]
+    #[error("{setting}{} in {origin}: {reason}", value.as_ref().map_or_else(String::new, |value| format!(" = {value}")))]
     Value {
         setting: String,
+        /// The value; `None` if it may be a secret.
+        value: Option<String>,
         origin: String,
         reason: String,
     },

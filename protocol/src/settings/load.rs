@@ -1,15 +1,16 @@
 //! Reads the settings of one program into its own type.
 
+mod effective;
+
 use std::path::Path;
 
-use figment::{Figment, value::Dict};
 use serde::de::DeserializeOwned;
 
+pub use self::effective::{Effective, effective};
 use super::{
-    defaults::SECTIONS,
     error::SettingsError,
-    explain::{advice, explain, origin},
-    sources::{beside, retired_in, sources, unicode},
+    explain::{check_names, explain, located},
+    sources::{Sources, beside, retired_in, unicode},
 };
 
 /// Reads the settings from `file` or, without one, from `./seedbed.toml` if that exists, and from the variables of this
@@ -29,10 +30,32 @@ pub fn merge<T: DeserializeOwned>(
     file: Option<&Path>,
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<T, SettingsError> {
-    let figment = sources(file, variables)?;
-    check_sections(&figment)?;
+    let sources = Sources::read(file, variables)?;
+    check_names(&sources)?;
     // Lossy: values from the environment are text, also where a number is meant.
-    figment.extract_lossy().map_err(explain)
+    let read = sources.figment.extract_lossy();
+    read.map_err(|error| explain(&sources, error))
+}
+
+/// Adds to the error of a value that makes no sense what it is and where it was set, read as [`load`] reads it.
+pub fn locate(file: Option<&Path>, error: SettingsError) -> SettingsError {
+    match unicode(std::env::vars_os()) {
+        Ok(variables) => locate_in(beside(file), variables, error),
+        // They have changed since.
+        Err(_) => error,
+    }
+}
+
+/// As [`locate`], for what [`merge`] has read.
+pub fn locate_in(
+    file: Option<&Path>,
+    variables: impl IntoIterator<Item = (String, String)>,
+    error: SettingsError,
+) -> SettingsError {
+    match Sources::read(file, variables) {
+        Ok(sources) => located(&sources, error),
+        Err(_) => error,
+    }
 }
 
 /// Returns a warning for each retired setting in `file` and in the variables of this process, read as [`load`] reads them.
@@ -45,19 +68,4 @@ pub fn warnings(file: Option<&Path>) -> Result<Vec<String>, SettingsError> {
         .iter()
         .map(|(retired, origin)| format!("{origin}: {retired}"));
     Ok(warnings.collect())
-}
-
-/// Refuses a section that neither program knows.
-fn check_sections(figment: &Figment) -> Result<(), SettingsError> {
-    let sections: Dict = figment.extract().map_err(explain)?;
-    let unknown = |name: &String| !SECTIONS.contains(&name.as_str());
-    let Some(setting) = sections.into_keys().find(unknown) else {
-        return Ok(());
-    };
-    let metadata = figment.find_metadata(&setting);
-    Err(SettingsError::Unknown {
-        origin: origin(metadata),
-        advice: advice(&setting, &SECTIONS),
-        setting,
-    })
 }

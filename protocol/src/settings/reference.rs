@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     defaults::DEFAULTS,
+    known::{Section, Setting, sections},
     sources::{RETIRED, variable_name},
 };
 
@@ -23,21 +24,6 @@ This page is generated from [the commented default](../protocol/seedbed.toml); a
 
 /// What a cell without content shows.
 const NONE: &str = "–";
-
-struct Section {
-    name: &'static str,
-    /// Whether it is a list of tables, which no variable can set.
-    is_list: bool,
-    about: String,
-    settings: Vec<Setting>,
-}
-
-struct Setting {
-    name: &'static str,
-    default: Option<&'static str>,
-    example: Option<&'static str>,
-    about: String,
-}
 
 /// Returns a page with a table for each section: every setting with its default, its variable and its meaning.
 pub fn reference() -> String {
@@ -70,82 +56,7 @@ fn write_retired(page: &mut String) {
     }
 }
 
-/// Reads the layout that `seedbed.toml` keeps to: a comment, then the section or the setting that it is about. A
-/// setting without a default is a comment itself, and its value an example.
-fn sections(text: &'static str) -> Vec<Section> {
-    let mut sections: Vec<Section> = Vec::new();
-    let mut about = String::new();
-    for line in text.lines() {
-        let uncommented = line.strip_prefix("# ");
-        let code = uncommented.unwrap_or(line);
-        if line.is_empty() {
-            about.clear();
-        } else if let Some((name, is_list)) = section_name(code) {
-            sections.push(Section {
-                name,
-                is_list,
-                about: std::mem::take(&mut about),
-                settings: Vec::new(),
-            });
-        } else if let Some((name, value)) = assignment(code)
-            && let Some(section) = sections.last_mut()
-        {
-            section.add(name, value, uncommented.is_some(), &mut about);
-        } else {
-            let separator = if about.is_empty() { "" } else { " " };
-            about.push_str(separator);
-            about.push_str(code);
-        }
-    }
-    sections
-}
-
-/// Returns the name in `[name]` or `[[name]]`, and whether it is the second.
-fn section_name(code: &'static str) -> Option<(&'static str, bool)> {
-    let name = code.strip_prefix('[')?.strip_suffix(']')?;
-    match name
-        .strip_prefix('[')
-        .and_then(|name| name.strip_suffix(']'))
-    {
-        Some(name) => Some((name, true)),
-        None => Some((name, false)),
-    }
-}
-
-/// Splits `name = value`.
-fn assignment(code: &'static str) -> Option<(&'static str, &'static str)> {
-    let (name, value) = code.split_once(" = ")?;
-    let is_name = name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-    is_name.then_some((name, value))
-}
-
 impl Section {
-    fn add(
-        &mut self,
-        name: &'static str,
-        value: &'static str,
-        is_example: bool,
-        about: &mut String,
-    ) {
-        // An example may stand above the default.
-        if let Some(last) = self.settings.last_mut()
-            && last.name == name
-        {
-            last.default = Some(value);
-            return;
-        }
-        let (default, example) = match is_example {
-            true => (None, Some(value)),
-            false => (Some(value), None),
-        };
-        self.settings.push(Setting {
-            name,
-            default,
-            example,
-            about: std::mem::take(about),
-        });
-    }
-
     fn write(&self, page: &mut String) {
         let title = if self.is_list {
             format!("[[{}]]", self.name)

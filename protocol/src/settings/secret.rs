@@ -5,12 +5,6 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-/// Returns whether the value of a setting must not be shown. Decided by the end of its name, so that a new one is not
-/// forgotten.
-pub(super) fn is_secret(name: &str) -> bool {
-    name.ends_with("secret") || name.ends_with("admin_token")
-}
-
 /// Returns whether the value of a setting may contain a password.
 pub(super) fn is_url(name: &str) -> bool {
     name.ends_with("url") || name.ends_with("endpoint")

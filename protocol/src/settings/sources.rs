@@ -1,5 +1,6 @@
 //! Where settings come from, lowest first: the defaults, the settings file, the environment.
 
+mod lines;
 mod retired;
 
 use std::{
@@ -11,11 +12,12 @@ use std::{
 use figment::{
     Figment, Metadata, Profile, Provider,
     providers::{Format, Toml},
-    value::{Dict, Map, Value},
+    value::{Dict, Empty, Map, Tag, Value},
 };
 
+use self::lines::{line_at, line_of};
 pub use self::retired::{RETIRED, Retired};
-use super::{defaults::DEFAULTS, error::SettingsError};
+use super::{defaults::DEFAULTS, error::SettingsError, known::known};
 
 /// The prefix of every environment variable that is a setting.
 pub const ENV_PREFIX: &str = "SEEDBED_";
@@ -23,7 +25,7 @@ pub const ENV_PREFIX: &str = "SEEDBED_";
 /// The environment variable that names the settings file.
 pub const CONFIG_VARIABLE: &str = "SEEDBED_CONFIG";
 
-pub(super) const DEFAULT_ORIGIN: &str = "the defaults";
+const DEFAULT_ORIGIN: &str = "the defaults";
 
 const SECTION_SEPARATOR: &str = "__";
 
@@ -33,20 +35,61 @@ pub(super) fn beside(file: Option<&Path>) -> Option<&Path> {
     file.or_else(|| beside.exists().then_some(beside))
 }
 
-pub(super) fn sources(
-    file: Option<&Path>,
-    variables: impl IntoIterator<Item = (String, String)>,
-) -> Result<Figment, SettingsError> {
-    let mut figment = Figment::from(Defaults);
-    if let Some(file) = file {
-        figment = figment.merge(UserFile::read(file)?);
-    }
-    for (name, value) in variables {
-        if let Some(variable) = Variable::of(name, value) {
-            figment = figment.merge(variable);
+/// All that was read, merged, and what is needed to say where a value came from.
+pub(super) struct Sources {
+    pub(super) figment: Figment,
+    file: Option<UserFile>,
+}
+
+impl Sources {
+    /// Reads the file and the variables above the defaults.
+    pub(super) fn read(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let mut figment = Figment::from(Defaults);
+        let file = file.map(UserFile::read).transpose()?;
+        if let Some(file) = &file {
+            figment = figment.merge(file);
         }
+        for (name, value) in variables {
+            if let Some(variable) = Variable::of(name, value) {
+                figment = figment.merge(variable);
+            }
+        }
+        Ok(Self { figment, file })
     }
-    Ok(figment)
+
+    /// Returns the value of a setting, or of an entry of a list in it.
+    pub(super) fn value_of(&self, setting: &str) -> Option<Value> {
+        let (section, rest) = match setting.split_once('.') {
+            Some((section, rest)) => (section, rest.split('.').collect()),
+            None => (setting, Vec::new()),
+        };
+        let mut value = self.figment.find_value(section).ok()?;
+        for part in rest {
+            value = match value {
+                Value::Dict(_, mut entries) => entries.remove(part)?,
+                Value::Array(_, items) => items.into_iter().nth(part.parse().ok()?)?,
+                _ => return None,
+            };
+        }
+        Some(value)
+    }
+
+    /// Returns the file with the line, or the variable, that a value came from; `None` for a default.
+    pub(super) fn origin_of(&self, tag: Tag, setting: &str) -> Option<String> {
+        let name = &self.figment.get_metadata(tag)?.name;
+        if name == DEFAULT_ORIGIN {
+            return None;
+        }
+        let file = self.file.as_ref().filter(|file| file.name() == *name);
+        let line = file.and_then(|file| line_of(&file.text, setting.split('.')));
+        Some(match line {
+            Some(line) => format!("{name}, line {line}"),
+            None => name.to_string(),
+        })
+    }
 }
 
 /// Returns the retired settings in the file and the variables, each with where it is set.
@@ -103,25 +146,46 @@ impl UserFile {
         })?;
         let path = path.to_owned();
         if let Err(error) = toml::from_str::<toml::Table>(&text) {
-            let start = error.span().map_or(0, |span| span.start);
             return Err(SettingsError::Syntax {
-                line: 1 + text.bytes().take(start).filter(|&b| b == b'\n').count(),
+                line: line_at(&text, error.span().map_or(0, |span| span.start)),
                 reason: error.message().to_owned(),
                 path,
             });
         }
         Ok(Self { path, text })
     }
+
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
 }
 
-impl Provider for UserFile {
+impl Provider for &UserFile {
     fn metadata(&self) -> Metadata {
-        Metadata::named(self.path.display().to_string())
+        Metadata::named(self.name())
     }
 
     fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
-        Ok(retired::replaced(Toml::string(&self.text).data()?))
+        Ok(without_empty(retired::replaced(
+            Toml::string(&self.text).data()?,
+        )))
     }
+}
+
+/// Unsets each setting without a default whose text is empty: `NAME=` is how a shell, a compose file or a manifest says
+/// "none".
+fn without_empty(mut profiles: Map<Profile, Dict>) -> Map<Profile, Dict> {
+    for settings in profiles.values_mut() {
+        for known in known().iter().filter(|known| known.is_optional()) {
+            if let Some(Value::Dict(_, section)) = settings.get_mut(known.section)
+                && let Some(value) = section.get_mut(known.name)
+                && value.as_str() == Some("")
+            {
+                *value = Value::Empty(value.tag(), Empty::None);
+            }
+        }
+    }
+    profiles
 }
 
 /// Returns the variables that could be settings.
@@ -209,7 +273,7 @@ impl Provider for Variable {
 
     fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
         let profiles = BTreeMap::from([(Profile::Default, self.dict())]);
-        Ok(retired::replaced(profiles))
+        Ok(without_empty(retired::replaced(profiles)))
     }
 }
 

@@ -24,7 +24,8 @@ pub fn positive(setting: &str, duration: Duration) -> Result<(), SettingsError> 
 pub fn optional_duration<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
-    duration(deserializer).map(Some)
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| parsed(&text)).transpose()
 }
 
 /// Reads `"90s"`, `"5m"` or `"1h 30m"`.
@@ -32,9 +33,12 @@ pub fn optional_duration<'de, D: Deserializer<'de>>(
 /// # Errors
 /// When the text is not a duration; shows it.
 pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map_err(|e| {
-        de::Error::custom(format!(
+    parsed(&String::deserialize(deserializer)?)
+}
+
+fn parsed<E: de::Error>(text: &str) -> Result<Duration, E> {
+    humantime::parse_duration(text).map_err(|e| {
+        E::custom(format!(
             "{text:?} is not a duration such as \"90s\" or \"5m\": {e}"
         ))
     })
@@ -51,7 +55,10 @@ pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D
         List(Vec<String>),
         Text(String),
     }
-    Ok(match Names::deserialize(deserializer)? {
+    let names = Names::deserialize(deserializer);
+    // serde's own message names the variants of this enum.
+    let names = names.map_err(|_| de::Error::custom("it must be a list of texts"))?;
+    Ok(match names {
         Names::List(names) => names,
         Names::Text(text) => {
             let names = text.split(',').map(|name| name.trim().to_owned());

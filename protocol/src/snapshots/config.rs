@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::sealing::SealingKeys;
 use crate::{
     manifest::{Form, RenditionKind},
-    settings::list,
+    objects::{StorageError, check_url},
+    settings::{SettingsError, invalid, list},
 };
 
 /// `[snapshots]` of the settings, for the worker that writes and the coordinator that reads.
@@ -22,6 +24,48 @@ pub struct SnapshotsConfig {
     pub latest: bool,
     /// What happens to a snapshot with rows that no client can read.
     pub unreadable_rows: UnreadableRowsPolicy,
+    /// Whether every object with rows is encrypted: then each of the renditions is a sealed one.
+    #[serde(default)]
+    pub sealed: bool,
+    /// Wraps the keys of sealed snapshots. Needed if any of the renditions is sealed.
+    #[serde(default)]
+    pub sealing_key: SealingKeys,
+}
+
+impl SnapshotsConfig {
+    /// Checks that the URL names a place, and what one value alone does not tell.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the setting.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        if let Err(StorageError::Url { reason, .. }) = check_url(&self.url) {
+            let problem = format!("is not a place for snapshots: {reason}");
+            return invalid("snapshots.url", problem);
+        }
+        if let Some(plain) = self.renditions.iter().find(|kind| !kind.is_sealed())
+            && self.sealed
+        {
+            return invalid(
+                "snapshots.renditions",
+                format!(
+                    "has {plain}, which is not encrypted, and snapshots.sealed is true: list only file/sqlcipher4, \
+                     file/chacha20, compact/sqlcipher4 and compact/chacha20"
+                ),
+            );
+        }
+        if let Some(sealed) = self.renditions.iter().find(|kind| kind.is_sealed())
+            && self.sealing_key.is_empty()
+        {
+            return invalid(
+                "snapshots.sealing_key",
+                format!(
+                    "is missing, and snapshots.renditions has {sealed}: set it to a key of 32 bytes, better in the \
+                     environment, as SEEDBED_SNAPSHOTS__SEALING_KEY; `openssl rand -hex 32` makes one"
+                ),
+            );
+        }
+        Ok(())
+    }
 }
 
 /// What happens to a snapshot with rows that no client can read.
@@ -46,7 +90,7 @@ fn renditions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Renditio
     }
     if !renditions.iter().any(|kind| kind.form == Form::File) {
         return Err(de::Error::custom(
-            "list at least one of \"file/identity\", \"file/gzip\" and \"file/zstd\": a store's next job starts from it",
+            "list at least one of \"file/identity\", \"file/gzip\", \"file/zstd\", \"file/sqlcipher4\" and \"file/chacha20\": a store's next job starts from it",
         ));
     }
     Ok(renditions)

@@ -82,7 +82,7 @@ impl SnapshotRepository {
         for rendition in manifest.all_renditions() {
             let part = SnapshotPart::Rendition(rendition.kind());
             let target = latest_key(&manifest.store_id, part);
-            let content = (rendition.form.media_type(), rendition.encoding);
+            let content = rendition.kind().described();
             self.copy(&rendition.key, &target, rendition.bytes, content)
                 .await?;
         }

@@ -53,11 +53,14 @@ impl SnapshotPart {
             Form::File => ".sqlite",
             Form::Compact => ".compact.sqlite",
             Form::Stream => ".ndjson",
+            Form::StreamBson => ".bson",
         };
         let encoding = match encoding {
             Encoding::Identity => "",
             Encoding::Gzip => ".gz",
             Encoding::Zstd => ".zst",
+            Encoding::Sqlcipher4 => ".sqlcipher4",
+            Encoding::Chacha20 => ".chacha20",
         };
         format!("{form}{encoding}")
     }
@@ -128,15 +131,14 @@ impl fmt::Display for SnapshotName {
 /// Returns the keys of all objects of a snapshot, the manifest first: once that is gone, nothing refers to the others.
 pub fn keys_of(manifest: &Manifest) -> Vec<String> {
     let files = manifest.all_renditions().map(|r| r.key.clone());
-    let of_manifest = manifest_key(&manifest.renditions);
+    let of_manifest = manifest_key(manifest.all_renditions());
     of_manifest.into_iter().chain(files).collect()
 }
 
 /// Returns the key of the manifest that is next to these files of a snapshot.
-pub fn manifest_key(renditions: &[Rendition]) -> Option<String> {
-    let mut names = renditions
-        .iter()
-        .filter_map(|r| SnapshotName::of_key(&r.key));
+pub fn manifest_key<'a>(renditions: impl IntoIterator<Item = &'a Rendition>) -> Option<String> {
+    let renditions = renditions.into_iter();
+    let mut names = renditions.filter_map(|r| SnapshotName::of_key(&r.key));
     names
         .next()
         .map(|(name, _)| name.key(SnapshotPart::Manifest))

@@ -9,7 +9,8 @@ use url::Url;
 
 use super::{
     config::SnapshotsConfig,
-    name::{SnapshotName, SnapshotPart, directory_of},
+    name::{SnapshotName, SnapshotPart, directory_of, manifest_key},
+    sealing::{SealingError, SealingKeys, SnapshotKey},
 };
 use crate::{
     digest::Hashed,
@@ -44,11 +45,33 @@ impl From<StoredObject> for SnapshotObject {
     }
 }
 
+/// Why the key of a sealed snapshot cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SealedError {
+    /// The manifest cannot be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The key in it cannot be unwrapped.
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
+}
+
+impl SealedError {
+    /// Returns whether a person has to change the settings before it can succeed.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Sealing(SealingError::NoSealingKey | SealingError::UnknownKey { .. })
+        )
+    }
+}
+
 /// The snapshots of all stores. Everything else that can be done with its objects is done as with any
 /// [`ObjectStorage`].
 #[derive(Debug, Clone)]
 pub struct SnapshotRepository {
     objects: ObjectStorage,
+    keys: SealingKeys,
 }
 
 impl Deref for SnapshotRepository {
@@ -64,7 +87,7 @@ impl SnapshotRepository {
     /// # Errors
     /// As [`ObjectStorage::open`].
     pub fn open(config: &SnapshotsConfig) -> Result<Self, StorageError> {
-        ObjectStorage::open(&config.url).map(|objects| Self { objects })
+        ObjectStorage::open(&config.url).map(|objects| Self::of(objects, config))
     }
 
     /// Opens it at an endpoint that others reach it by, see [`ObjectStorage::open_at`].
@@ -72,7 +95,7 @@ impl SnapshotRepository {
     /// # Errors
     /// As [`ObjectStorage::open`].
     pub fn open_at(config: &SnapshotsConfig, endpoint: &Url) -> Result<Self, StorageError> {
-        ObjectStorage::open_at(&config.url, endpoint).map(|objects| Self { objects })
+        ObjectStorage::open_at(&config.url, endpoint).map(|objects| Self::of(objects, config))
     }
 
     /// Opens it with other environment variables, see [`ObjectStorage::open_with`].
@@ -83,10 +106,33 @@ impl SnapshotRepository {
         config: &SnapshotsConfig,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, StorageError> {
-        ObjectStorage::open_with(&config.url, variables).map(|objects| Self { objects })
+        ObjectStorage::open_with(&config.url, variables).map(|objects| Self::of(objects, config))
     }
 
-    /// Stores `file`, which has the form of this kind, in its encoding as one of the renditions of `name`, see
+    fn of(objects: ObjectStorage, config: &SnapshotsConfig) -> Self {
+        let keys = config.sealing_key.clone();
+        Self { objects, keys }
+    }
+
+    /// Returns what wraps the keys of sealed snapshots.
+    pub fn sealing_keys(&self) -> &SealingKeys {
+        &self.keys
+    }
+
+    /// Reads the key of a sealed snapshot, which is in its manifest in object storage alone.
+    ///
+    /// # Errors
+    /// [`SealedError`]
+    pub async fn key_of<'a>(
+        &self,
+        renditions: impl IntoIterator<Item = &'a Rendition>,
+    ) -> Result<SnapshotKey, SealedError> {
+        let key = manifest_key(renditions).unwrap_or_default();
+        let manifest = self.get_manifest(&key).await?;
+        Ok(self.keys.unwrap(&manifest)?)
+    }
+
+    /// Stores `file`, which has the form of this kind, and is sealed if the kind is, in its encoding as one of the renditions of `name`, see
     /// [`ObjectStorage::put_file`]. What the object is unpacked, and whether it has to be finished, is left open.
     ///
     /// # Errors
@@ -99,7 +145,7 @@ impl SnapshotRepository {
     ) -> Result<Rendition, StorageError> {
         let RenditionKind { form, encoding } = kind;
         let key = name.key(SnapshotPart::Rendition(kind));
-        let put = self.put_file(&key, form.media_type(), encoding, file);
+        let put = self.put_file(&key, kind.described(), encoding, file);
         let Hashed { bytes, sha256 } = put.await?;
         Ok(Rendition {
             form,
@@ -109,6 +155,7 @@ impl SnapshotRepository {
             sha256,
             unpacked: None,
             finish: None,
+            selection: None,
         })
     }
 
@@ -145,7 +192,7 @@ impl SnapshotRepository {
         })
     }
 
-    /// Downloads what a rendition holds, uncompressed, to `file`, in constant memory.
+    /// Downloads what a rendition holds, uncompressed but still sealed, to `file`, in constant memory.
     ///
     /// # Errors
     /// [`StorageError`]; [`StorageError::Altered`] if the object is not what `rendition` says.
@@ -194,6 +241,8 @@ mod tests {
             renditions: vec![RenditionKind::file(Encoding::Identity)],
             latest: false,
             unreadable_rows: UnreadableRowsPolicy::Warn,
+            sealed: false,
+            sealing_key: SealingKeys::default(),
         };
         SnapshotRepository::open(&config).unwrap()
     }

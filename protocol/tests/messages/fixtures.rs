@@ -53,6 +53,7 @@ pub(crate) fn rendition() -> Rendition {
         sha256: "ab".repeat(32),
         unpacked: None,
         finish: None,
+        selection: None,
     }
 }
 
@@ -133,6 +134,8 @@ pub(crate) fn manifest() -> Manifest {
         }],
         trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
         forms: Vec::new(),
+        sealed: Vec::new(),
+        sealed_key: None,
         notes: Notes::default(),
     }
 }

@@ -48,6 +48,7 @@ fn with_forms(manifest: &mut Manifest) {
         sha256: "ef".repeat(32),
         unpacked: Some(unpacked("01")),
         finish: Some(1),
+        selection: None,
     }];
 }
 
@@ -70,4 +71,68 @@ fn a_manifest_with_forms_is_written_as_before_and_older_readers_see_the_file_alo
         .map(|r| &r["key"])
         .collect();
     assert_eq!(keys, [&json!(manifest.renditions[0].key)]);
+}
+
+/// Adds what a manifest has of a sealed snapshot.
+fn with_sealed(manifest: &mut Manifest) {
+    manifest.sealed = vec![Rendition {
+        form: Form::File,
+        encoding: Encoding::Sqlcipher4,
+        key: "7/01900000-0000-7000-8000-000000000002-1.sqlite.sqlcipher4".to_owned(),
+        bytes: 1_300_000,
+        sha256: "89".repeat(32),
+        unpacked: None,
+        finish: None,
+        selection: None,
+    }];
+    manifest.sealed_key = Some(WrappedKey {
+        by: "0123456789abcdef".to_owned(),
+        key: "d3JhcHBlZA==".to_owned(),
+    });
+}
+
+#[test]
+fn sealed_renditions_travel_as_a_header_and_their_key_in_no_message() {
+    let mut whole = manifest();
+    with_forms(&mut whole);
+    with_sealed(&mut whole);
+    let completed = event(EventKind::Completed {
+        manifest: Box::new(whole.clone()),
+    });
+    let message = Message::event(&completed, TraceContext::default()).unwrap();
+    assert_eq!(message.body, golden("v2-event-completed", &[]));
+    let headers = serde_json::to_string(&message.headers.renditions).unwrap();
+    assert!(!headers.contains("d3JhcHBlZA"), "{headers}");
+    let mut without_key = whole.clone();
+    without_key.sealed_key = None;
+    let expected = event(EventKind::Completed {
+        manifest: Box::new(without_key),
+    });
+    assert_eq!(message.decode(), Ok(expected));
+    let job = SeedJob {
+        start: Start::Base(Box::new(whole.into())),
+        ..job()
+    };
+    let message = Message::job(&job, TraceContext::default()).unwrap();
+    assert_eq!(message.body, golden("v2-job", &[]));
+    assert_eq!(message.decode(), Ok(job));
+}
+
+#[test]
+fn a_manifest_of_a_sealed_snapshot_is_written_as_before_and_older_readers_see_no_file_in_it() {
+    let mut manifest = manifest();
+    manifest.renditions.clear();
+    with_sealed(&mut manifest);
+    let json = serde_json::to_vec_pretty(&manifest).unwrap();
+    let golden = golden("manifest-sealed.json", &json);
+    assert_eq!(
+        serde_json::from_slice::<Manifest>(&golden).unwrap(),
+        manifest
+    );
+    assert_eq!(String::from_utf8(json), String::from_utf8(golden.clone()));
+    let written: Value = serde_json::from_slice(&golden).unwrap();
+    assert_eq!(
+        (&written["renditions"], &written["forms"]),
+        (&json!([]), &Value::Null)
+    );
 }

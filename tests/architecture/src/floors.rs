@@ -47,8 +47,8 @@ pub const CRATES: &[Crate] = &[
         root: "coordinator/src/lib.rs",
         floors: &[
             "outage",
-            "catalog settings metrics",
-            "source upkeep",
+            "catalog settings",
+            "metrics source upkeep",
             "runs",
             "http",
             "programs",

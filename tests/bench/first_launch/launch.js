@@ -48,10 +48,10 @@ async function guide() {
   return db;
 }
 
-/** The SDK's own first sync. */
-async function sync() {
+/** The SDK's own first sync, from the service or from Seedbed. */
+async function sync(from) {
   const db = new PowerSyncDatabase(options);
-  await db.connect({ fetchCredentials: async () => ({ endpoint, token }), uploadData: async () => {} });
+  await db.connect({ fetchCredentials: async () => ({ endpoint: from, token }), uploadData: async () => {} });
   await db.waitForFirstSync();
   return db;
 }
@@ -68,7 +68,13 @@ function packaged(form) {
   });
 }
 
-const ways = { guide, sync, file: () => packaged('file'), compact: () => packaged('compact') };
+const ways = {
+  guide,
+  sync: () => sync(endpoint),
+  stream: () => sync(seedbed),
+  file: () => packaged('file'),
+  compact: () => packaged('compact')
+};
 
 const processorTime = () => {
   const { user, system } = process.cpuUsage();

@@ -5,7 +5,8 @@
 //! the same rows. The device is a process of Node with the real `@powersync/node`, new for each launch; loading its
 //! modules is not measured. The ways take turns in one run, and each figure is the median of so many launches
 //! (`SEEDBED_BENCH_LAUNCHES`, 1 by default): bytes as they came over the link with headers, seconds, and CPU of the whole process.
-//! `SEEDBED_BENCH_SIZES=1000,100000,500000` sets the sizes. `SEEDBED_BENCH_CPU=25` gives the device a quarter of a core,
+//! `SEEDBED_BENCH_SIZES=1000,100000,500000` sets the sizes, `SEEDBED_BENCH_WAYS=sync,compact` the ways (guide, sync, file, gzip,
+//! compact, stream; the initial sync is always among them). `SEEDBED_BENCH_CPU=25` gives the device a quarter of a core,
 //! by `cpulimit`, which Debian has.
 //!
 //! The packages are those of `tests/run.sh first_launch`; without them the benchmark says so and ends.
@@ -40,6 +41,10 @@ const ROUND_TRIP: Duration = Duration::from_millis(50);
 /// Longer than all launches take, in seconds.
 const TOKEN_LIFETIME: u64 = 6 * 3600;
 
+/// What Seedbed hands out.
+const RENDITIONS: &str =
+    "file/identity,file/gzip,compact/gzip,stream-bson/zstd,stream-bson/gzip,stream/gzip";
+
 /// How an app gets its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Way {
@@ -53,15 +58,18 @@ enum Way {
     FileGzip,
     /// The package, which finishes the compact form.
     Compact,
+    /// The SDK's own first sync, from Seedbed.
+    Stream,
 }
 
 impl Way {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Guide,
         Self::Sync,
         Self::File,
         Self::FileGzip,
         Self::Compact,
+        Self::Stream,
     ];
 
     fn name(self) -> &'static str {
@@ -71,6 +79,15 @@ impl Way {
             Self::File => "file",
             Self::FileGzip => "file, gzip",
             Self::Compact => "compact",
+            Self::Stream => "stream",
+        }
+    }
+
+    /// What `SEEDBED_BENCH_WAYS` calls it.
+    fn short(self) -> &'static str {
+        match self {
+            Self::FileGzip => "gzip",
+            other => other.of_script(),
         }
     }
 
@@ -81,6 +98,7 @@ impl Way {
             Self::Sync => "sync",
             Self::File | Self::FileGzip => "file",
             Self::Compact => "compact",
+            Self::Stream => "stream",
         }
     }
 }
@@ -108,6 +126,12 @@ async fn main() -> anyhow::Result<()> {
     let sizes = numbers("SEEDBED_BENCH_SIZES")?.unwrap_or(SIZES.to_vec());
     let launches = numbers("SEEDBED_BENCH_LAUNCHES")?.map_or(1, |numbers| numbers[0]);
     let cpu = numbers("SEEDBED_BENCH_CPU")?.map(|numbers| numbers[0]);
+    let wanted = std::env::var("SEEDBED_BENCH_WAYS")
+        .unwrap_or_else(|_| "guide,sync,file,gzip,compact,stream".to_owned());
+    let ways = Way::ALL.into_iter();
+    let ways: Vec<_> = ways
+        .filter(|way| *way == Way::Sync || wanted.split(',').any(|short| short == way.short()))
+        .collect();
     println!("{}", machine());
     if let Some(percent) = cpu {
         println!("The device has {percent} % of a core");
@@ -123,7 +147,7 @@ async fn main() -> anyhow::Result<()> {
     let world = World::start(&stores).await?;
     for (store, rows) in &stores {
         let mut medians = BTreeMap::new();
-        for way in Way::ALL {
+        for &way in &ways {
             let mut all = Vec::new();
             for _ in 0..launches {
                 all.push(world.launch(way, store, *rows, cpu).await?);
@@ -151,16 +175,19 @@ fn numbers(variable: &str) -> anyhow::Result<Option<Vec<u32>>> {
 }
 
 fn print(rows: u32, medians: &BTreeMap<Way, Took>) {
-    let (guide, sync) = (&medians[&Way::Guide], &medians[&Way::Sync]);
+    let sync = &medians[&Way::Sync];
+    let guide = medians.get(&Way::Guide);
     for (way, took) in medians {
         let finishing = took.stages.get("finishing").copied().unwrap_or_default();
+        let of_guide = guide.map_or("-".to_owned(), |guide| {
+            format!("{:.2}", took.millis / guide.millis)
+        });
         println!(
-            "{rows:>7} {:>15} {:>8.2} {:>7.2} {:>8.2} {:>8.2} {:>7.2} {:>10.2} {finishing:>9.2} {:>8.2}",
+            "{rows:>7} {:>15} {:>8.2} {:>7.2} {:>8.2} {of_guide:>8} {:>7.2} {:>10.2} {finishing:>9.2} {:>8.2}",
             way.name(),
             took.bytes as f64 / 1e6,
             took.bytes as f64 / sync.bytes as f64,
             took.millis / 1e3,
-            took.millis / guide.millis,
             took.cpu_millis / 1e3,
             took.cpu_millis / sync.cpu_millis,
             took.millis / sync.millis,
@@ -183,7 +210,7 @@ impl World {
     async fn start(stores: &[(String, u32)]) -> anyhow::Result<Self> {
         let service = StandIn::start(stores.iter().map(|(store, rows)| (&**store, *rows)));
         let access = service.access();
-        let all = seedbed(&access, stores, "file/identity,file/gzip,compact/gzip").await;
+        let all = seedbed(&access, stores, RENDITIONS).await;
         let plain = seedbed(&access, stores, "file/identity").await;
         Ok(Self {
             access,
@@ -205,7 +232,7 @@ impl World {
         let mut link = Link::new(BITS_PER_SECOND, ROUND_TRIP);
         let serving = match way {
             Way::Guide | Way::File => &self.plain,
-            Way::Sync | Way::FileGzip | Way::Compact => &self.all,
+            Way::Sync | Way::FileGzip | Way::Compact | Way::Stream => &self.all,
         };
         let endpoint = over(&mut link, &self.access.endpoint).await?;
         let seedbed = over(&mut link, &serving.url).await?;

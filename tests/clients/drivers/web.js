@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import { readFile, writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { inFrontOf } from '../powersync.js';
+import { inFrontOf } from '../servers/powersync.js';
 import { answer, say } from './app.js';
 
 const [vfs] = process.argv.slice(2);
@@ -32,9 +32,10 @@ const PAGE = `<!doctype html><meta charset="utf-8"><title>app</title>
 
 /** The browser of a device: its own profile, and its own origin, which is the same at the next launch. */
 let browser;
+let starting = Promise.resolve();
 
 async function start(directory) {
-  if (browser?.directory === directory) return browser;
+  if (browser?.directory === directory) return;
   await end();
   const known = join(directory, 'port');
   const port = Number(await readFile(known, 'utf8').catch(() => '0'));
@@ -51,8 +52,7 @@ async function start(directory) {
     args: FLAGS
   });
   browser = { directory, server, context, proxies: [] };
-  browser.page = await tab();
-  return browser;
+  browser.tabs = [await tab()];
 }
 
 async function tab() {
@@ -89,22 +89,24 @@ const about = {
 answer(async (line) => {
   try {
     if (line.do === 'hello') return { id: line.id, ok: true, ...about };
-    if (line.do === 'open') await start(line.directory);
+    if (line.do === 'open') await (starting = starting.then(() => start(line.directory)));
     if (line.do === 'connect') {
       // The service knows nothing of other origins.
       const proxy = await inFrontOf(line.endpoint);
       browser.proxies.push(proxy);
       line.endpoint = proxy.url;
     }
-    // A page that has been left, as a user leaves it: nothing is closed.
-    if (line.do === 'reload') {
-      await browser.page.close();
-      browser.page = await tab();
+    const { tab: number = 0 } = line;
+    // As a user leaves it: nothing is closed.
+    if (line.do === 'leave') {
+      await browser.tabs[number].close();
+      browser.tabs[number] = undefined;
       return { id: line.id, ok: true };
     }
-    const said = await browser.page.evaluate((line) => globalThis.command(line), line);
+    const page = (browser.tabs[number] ??= await tab());
+    const said = await page.evaluate((line) => globalThis.command(line), line);
     // Another process may open the profile next.
-    if (line.do === 'close') await end();
+    if (line.do === 'close' && number === 0) await end();
     return said;
   } catch (error) {
     return { id: line.id, ok: false, code: null, message: String(error) };

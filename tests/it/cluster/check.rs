@@ -1,11 +1,36 @@
-//! `seedbed check` on a cluster whose snapshots are in S3.
+//! `seedbed check` on a cluster whose snapshots are in S3: what it finds, and that it leaves nothing behind.
 
-use testkit::{cluster::Cluster, objects::ObjectServer, servers::RabbitMq, serving::Serving};
+use std::os::unix::fs::PermissionsExt;
+
+use futures::TryStreamExt;
+use testkit::{
+    cluster::Cluster,
+    objects::ObjectServer,
+    servers::{Postgres, RabbitMq},
+    serving::Serving,
+};
+
+async fn on_s3() -> Cluster {
+    let mut cluster = Cluster::on(RabbitMq::shared(), Some(ObjectServer::s3().await)).await;
+    Serving::prepare(&mut cluster.program);
+    cluster
+}
+
+/// Asserts that one part fails, and what it says.
+async fn fails(cluster: &Cluster, part: &str, said: &[&str]) {
+    let parts = cluster.program.check(1).await;
+    let failed: Vec<_> = parts.iter().filter(|(_, (ok, _))| !ok).collect();
+    assert_eq!(failed.len(), 1, "{parts:?}");
+    let (ok, detail) = &parts[part];
+    assert!(
+        !ok && said.iter().all(|said| detail.contains(said)),
+        "{detail}"
+    );
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_downloads_by_a_signed_url_and_compares_all_clocks() {
-    let mut cluster = Cluster::on(RabbitMq::shared(), Some(ObjectServer::s3().await)).await;
-    Serving::prepare(&mut cluster.program);
+    let cluster = on_s3().await;
     let workers = cluster.start_workers(1);
     cluster.add_stores(1, 5);
     let ended = cluster.run(&[]).await;
@@ -21,14 +46,109 @@ async fn check_downloads_by_a_signed_url_and_compares_all_clocks() {
             "{parts:?}"
         );
     }
-    cluster
-        .program
-        .set("DOWNLOAD__STORE_ENDPOINT", "http://127.0.0.1:9");
-    let (ok, detail) = cluster.program.check(1).await["downloads"].clone();
+    for (part, said) in [
+        ("disk", "with the largest store"),
+        ("token", "renewed on the way"),
+        ("catalog", "connections are free"),
+    ] {
+        assert!(parts[part].1.contains(said), "{parts:?}");
+    }
+    drop(workers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_only_devices_reach_is_said_to_be_untried() {
+    let mut cluster = on_s3().await;
+    cluster.add_stores(1, 5);
+    let elsewhere = "http://127.0.0.1:9";
+    cluster.program.set("DOWNLOAD__STORE_ENDPOINT", elsewhere);
+    let (ok, detail) = cluster.program.check(0).await["downloads"].clone();
+    assert!(ok && detail.contains("download.store_endpoint"), "{detail}");
     assert!(
-        !ok && detail.contains("download.store_endpoint"),
+        detail.contains("Not tried") && detail.contains(elsewhere),
         "{detail}"
     );
     assert!(!detail.contains("X-Amz-Signature"), "{detail}");
+    let public = "https://seedbed.example.com";
+    cluster.program.set("SERVE__PUBLIC_URL", public);
+    let said = ["their own machine", "download.store_endpoint"];
+    fails(&cluster, "downloads", &said).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_the_bucket_does_not_allow_are_found() {
+    let mut cluster = on_s3().await;
+    cluster.add_stores(1, 5);
+    let page = "https://app.example.com";
+    cluster.program.set("SERVE__CORS_ORIGINS", page);
+    fails(&cluster, "downloads", &[page, "CORS rule"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_leaves_no_table_and_no_object_behind() {
+    let postgres = Postgres::shared();
+    let mut cluster = on_s3().await;
+    cluster.add_stores(1, 5);
+    let url = postgres.database();
+    cluster.program.set("CATALOG__URL", &url);
+    let (_, told) = cluster.program.check(0).await["catalog"].clone();
+    assert!(told.contains("the first run makes them"), "{told}");
+    let none = "DO $$ BEGIN IF EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'public') THEN \
+                RAISE EXCEPTION 'there are tables'; END IF; END $$";
+    postgres.execute_in(&url, none);
+    let objects: Vec<_> = cluster.snapshots().list().try_collect().await.unwrap();
+    assert!(objects.is_empty(), "{objects:?}");
+    // What the first run could not make is found.
+    let revoked = "REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE narrow LOGIN; \
+                   GRANT USAGE ON SCHEMA public TO narrow";
+    postgres.execute_in(&url, revoked);
+    let narrow = url.replacen("//postgres:", "//narrow:", 1);
+    assert_ne!(narrow, url, "the user is in {url}");
+    cluster.program.set("CATALOG__URL", &narrow);
+    fails(&cluster, "catalog", &["GRANT"]).await;
+    // Fewer connections than one coordinator takes.
+    postgres.execute_in(
+        &url,
+        "GRANT CREATE ON SCHEMA public TO narrow; ALTER ROLE narrow CONNECTION LIMIT 5",
+    );
+    fails(
+        &cluster,
+        "catalog",
+        &["5 connections", "takes up to 8", "PgBouncer"],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_without_room_for_jobs_is_no_worker_and_a_short_token_is_none() {
+    let mut cluster = on_s3().await;
+    cluster.add_stores(1, 5);
+    let blocked = cluster.program.path("blocked");
+    // A file, where a read-only root would have nothing: also root cannot make a directory in it.
+    std::fs::write(&blocked, "").unwrap();
+    std::fs::set_permissions(&blocked, std::fs::Permissions::from_mode(0o400)).unwrap();
+    let directory = blocked.join("work").display().to_string();
+    cluster.program.set("WORKER__DIRECTORY", directory);
+    let (ok, detail) = cluster.program.check(0).await["powersync"].clone();
+    assert!(ok && detail.contains("not tried"), "{detail}");
+    assert!(detail.contains("worker.directory"), "{detail}");
+    cluster.program.set("TOKEN__LIFETIME", "20s");
+    fails(&cluster, "token", &["token.lifetime is 20s", "1m 10s"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_cannot_be_looked_at_is_not_bad() {
+    let mut cluster = on_s3().await;
+    let workers = cluster.start_workers(1);
+    cluster.add_stores(2, 5);
+    let ended = cluster.run(&[]).await;
+    assert_eq!(ended.code, Some(0), "{ended}");
     drop(workers);
+    let nowhere = cluster.program.path("nowhere").display().to_string();
+    cluster.program.set_variable("TMPDIR", nowhere);
+    let ended = cluster.program.run(&["verify", "--sample", "2"]).await;
+    assert_eq!(ended.code, Some(2), "{ended}");
+    assert!(ended.error.contains("not checked: "), "{ended}");
+    assert!(ended.error.contains("TMPDIR"), "{ended}");
+    assert!(!ended.error.contains("bad: "), "{ended}");
 }

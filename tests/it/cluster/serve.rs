@@ -10,7 +10,7 @@ use testkit::{
     powersync::Fault,
     program::stop,
     servers::RabbitMq,
-    serving::{SERVE, Serving, client_token, database_path},
+    serving::{SERVE, Serving, client_token, database_path, launch_report},
     wait,
 };
 
@@ -51,6 +51,36 @@ async fn what_workers_report_is_recorded_and_handed_out_while_no_run_waits() {
         server.process.stop().await;
     }
     stop(workers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_several_servers_take_counts_once() {
+    let mut cluster = Cluster::start().await;
+    Serving::prepare(&mut cluster.program);
+    cluster.program.set("REPORTS__PER_STORE", "2");
+    let [store, other] = ["busy", "other"];
+    cluster.add_stores(1, 1);
+    let servers = join_all((0..2).map(|_| Serving::start(&cluster.program, &SERVE))).await;
+    let sent = (0..8).map(|n| servers[n % 2].report(store, launch_report(1)));
+    for answer in join_all(sent).await {
+        assert_eq!(answer.status, 204, "{answer:?}");
+    }
+    assert_eq!(servers[0].report(store, launch_report(2)).await.status, 204);
+    // The store has sent what it may, whichever server it asks; another has not.
+    let refused = servers[1].report(store, launch_report(3)).await;
+    assert_eq!(refused.refusal(), (429, "too_many_reports".to_owned()));
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((3_000..=3_600).contains(&wait), "{wait}");
+    assert_eq!(servers[1].report(store, launch_report(1)).await.status, 204);
+    assert_eq!(servers[1].report(other, launch_report(3)).await.status, 204);
+    for server in &servers {
+        let launches = server.admin("/api/launches").await.json();
+        assert_eq!(launches["groups"][0]["launches"], 3, "{launches}");
+        assert_eq!(launches["groups"].as_array().unwrap().len(), 1);
+    }
+    for server in servers {
+        server.process.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,10 +4,11 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use axum::{Router, routing::post};
+use serde_json::json;
 use testkit::{
     machine::run_node_tests,
     powersync::{Fault, PowerSync},
-    serving::{ADMIN_TOKEN, LOCAL_SERVE, Serving, prepared},
+    serving::{ADMIN_TOKEN, LOCAL_SERVE, Serving, client_token, now, prepared},
 };
 use tokio::net::TcpListener;
 
@@ -16,14 +17,20 @@ const STORES: usize = 200;
 /// A store's id that is markup elsewhere and turns and hides what stands beside it, and whose job fails.
 const HOSTILE: &str = "<img src=x onerror=alert(1)>&\"'\u{202e}\u{200b}x";
 
+/// A store's id in a script that is read from the right.
+const RTL: &str = "מלאי-42";
+
 /// How late the service answers, so that there is progress to be seen.
 const SLOW: Duration = Duration::from_millis(200);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_follow_a_run_find_what_failed_and_have_it_tried_again() {
     let numbered = (1..STORES).map(|number| format!("store-{number:04}"));
-    let stores: Vec<String> = numbered.chain([HOSTILE.to_owned()]).collect();
-    let (service, program) = prepared(&stores, 5).await;
+    let others = [HOSTILE.to_owned(), RTL.to_owned()];
+    let stores: Vec<String> = numbered.chain(others).collect();
+    let (service, mut program) = prepared(&stores, 5).await;
+    program.set("COST__STORAGE", "23");
+    program.set("COST__TRANSFER", "90");
     let service = Arc::new(service);
     for store in ["store-0007", "store-0042", HOSTILE] {
         let refused = Fault::Error {
@@ -36,13 +43,17 @@ async fn people_follow_a_run_find_what_failed_and_have_it_tried_again() {
     let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let heal = healing(service.clone()).await;
 
+    let claims = json!({"store_id": "store-0001", "exp": now() + 3_600});
+    let client = client_token(claims);
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard");
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     let variables = [
         ("DASHBOARD_URL", Path::new(&serving.url)),
         ("DASHBOARD_TOKEN", Path::new(ADMIN_TOKEN)),
         ("DASHBOARD_HOSTILE_STORE", Path::new(HOSTILE)),
+        ("DASHBOARD_RTL_STORE", Path::new(RTL)),
         ("DASHBOARD_HEAL_URL", Path::new(&heal)),
+        ("DASHBOARD_CLIENT_TOKEN", Path::new(&client)),
         ("DASHBOARD_MODULES", &target.join("test-tools/dashboard")),
         ("DASHBOARD_SCREENSHOTS", &target.join("screenshots")),
     ];

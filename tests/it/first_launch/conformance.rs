@@ -4,7 +4,7 @@
 use serde_json::json;
 use testkit::machine::{Tmpfs, node};
 
-use super::support::{Seeded, run};
+use super::support::{Seeded, kotlin, run};
 
 /// The package for Node, as the suite starts it.
 const NODE: &str = "drivers/node.js";
@@ -72,22 +72,112 @@ async fn a_connector_for_react_native_takes_the_first_sync_from_seedbed() {
     hold_to_the_contract(EXPO, "stream.test.js", 300).await;
 }
 
-/// Runs a file of the suite with a package's driver, and a store of this many products.
+/// The package for Capacitor with its real JavaScript, on stand-ins for Capacitor and its SQLite.
+const CAPACITOR: &str = "drivers/capacitor.js";
+
+/// The SDK (0.8.2 with the JavaScript of 2.4) uploads nothing on the stand-in, with and without the package: no local writes.
+const ON_CAPACITOR: &str = "comes from Seedbed|asks PowerSync|tried again|the end of it|in the middle|silent|PowerSync is asked|generation|in this form";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_capacitor_takes_the_first_sync_from_seedbed() {
+    hold_some_to_the_contract(CAPACITOR, "stream.test.js", 300, ON_CAPACITOR).await;
+}
+
+/// The package for the web in Debian's Chromium, on the file system that the SDK takes by itself, in IndexedDB.
+const WEB: &str = "drivers/web.js IDBBatchAtomicVFS";
+
+/// The same on one whose databases are plain files.
+const WEB_FILES: &str = "drivers/web.js OPFSCoopSyncVFS";
+
+/// The one with a write-ahead log.
+const WEB_LOG: &str = "drivers/web.js OPFSWriteAheadVFS";
+
+/// A browser takes seconds to start: what is the same on all platforms is left to the others.
+const IN_BROWSERS: &str = "comes from Seedbed, and|local write|while the stream|in the middle|falls silent is|generation|opens a database|with a key";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_for_the_web_takes_the_first_sync_from_seedbed() {
+    hold_some_to_the_contract(WEB, "stream.test.js", 300, IN_BROWSERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_the_web_installs_each_form() {
+    hold_some_to_the_contract(
+        WEB_FILES,
+        "forms.test.js",
+        300,
+        "every row|two devices|Clear",
+    )
+    .await;
+    hold_some_to_the_contract(WEB_LOG, "forms.test.js", 300, "gzip").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_the_web_lives_with_tabs() {
+    hold_to_the_contract(WEB_FILES, "web.test.js", 300).await;
+}
+
+/// The package for Kotlin, on a JVM with the real SDK.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_kotlin_installs_each_form() {
+    hold_kotlin_to_the_contract("forms.test.js", 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_kotlin_survives_every_fault_of_the_network() {
+    hold_kotlin_to_the_contract("faults.test.js", 1000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_kotlin_never_replaces_what_only_the_device_has() {
+    hold_kotlin_to_the_contract("kept.test.js", 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_kotlin_knows_a_database_with_a_key_and_reports() {
+    hold_kotlin_to_the_contract("kotlin/kotlin.test.js", 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_kotlin_goes_on_after_each_kill() {
+    hold_kotlin_to_the_contract("kills.test.js", 4000).await;
+}
+
+/// The same with the driver on a JVM, where there is one.
+async fn hold_kotlin_to_the_contract(file: &str, products: u32) {
+    let temporary = tempfile::tempdir().expect("a temporary directory can be made");
+    if let Some(driver) = kotlin::driver(temporary.path()) {
+        hold(driver, file, products, ALL).await;
+    }
+}
+
+/// Runs a file of the suite with a package's driver in JavaScript, and a store of this many products.
 async fn hold_to_the_contract(driver: &str, file: &str, products: u32) {
+    hold_some_to_the_contract(driver, file, products, ALL).await;
+}
+
+/// Runs those tests of a file whose names match.
+async fn hold_some_to_the_contract(driver: &str, file: &str, products: u32, names: &str) {
+    let driver = format!("tests/clients/{driver}");
+    let mut program = vec![node()];
+    program.extend(driver.split(' ').map(str::to_owned));
+    hold(program, file, products, names).await;
+}
+
+/// The pattern of every test.
+const ALL: &str = ".";
+
+async fn hold(driver: Vec<String>, file: &str, products: u32, names: &str) {
     let seeded = Seeded::with_sizes(vec![("store", products)]).await;
     let small = Tmpfs::mount("size=2m");
     let mut set_up = seeded.set_up.clone();
-    let mut program = vec![node()];
-    program.extend(
-        format!("tests/clients/{driver}")
-            .split(' ')
-            .map(str::to_owned),
-    );
-    set_up["driver"] = json!(program);
+    set_up["driver"] = json!(driver);
     set_up["smallDisk"] = json!(small.as_ref().map(Tmpfs::path));
     let file = format!("tests/clients/{file}");
+    let names = format!("--test-name-pattern={names}");
     let node = [
         &*node(),
+        &*names,
         "--test-timeout=60000",
         "--test-reporter=spec",
         &*file,

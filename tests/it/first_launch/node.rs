@@ -27,6 +27,12 @@ async fn the_node_client_falls_back_to_the_initial_sync_whatever_fails() {
     run_in_node(&seeded, &[], "refusals.test.js").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unmodified_sdk_takes_its_first_sync_from_seedbed_and_goes_on_at_the_service() {
+    let seeded = Seeded::with(&["fresh", "shared"]).await;
+    run_in_node(&seeded, &[], "first-sync.test.js").await;
+}
+
 /// Runs a file of `tests/client`, with Node below another program if `before` names one.
 async fn run_in_node(seeded: &Seeded, before: &[&str], file: &str) {
     let file = format!("tests/client/{file}");

@@ -1,6 +1,7 @@
 //! A service, Seedbed, and Node where the packages are.
 
 mod control;
+pub(super) mod kotlin;
 mod rows;
 mod run;
 mod seeded;

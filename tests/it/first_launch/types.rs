@@ -8,7 +8,12 @@ use testkit::machine::{assert_same_types, node};
 use super::support::run;
 
 /// The packages whose types are made of their JavaScript.
-const PACKAGES: [&str; 2] = ["deploy/clients/core-js", "deploy/clients/node"];
+const PACKAGES: [&str; 4] = [
+    "deploy/clients/core-js",
+    "deploy/clients/node",
+    "deploy/clients/web",
+    "deploy/clients/capacitor",
+];
 
 /// What is only checked.
 const CHECKED: [&str; 1] = ["tests/client/tsconfig.react-native.json"];
@@ -35,13 +40,25 @@ fn the_clients_finish_by_the_steps_of_the_protocol() {
         .output();
     let printed = node.expect("Node runs").stdout;
     let of_clients: Value = serde_json::from_slice(&printed).expect("Node prints JSON");
-    let of_protocol: Value = serde_json::from_str(&read("protocol/finish/v1.json")).unwrap();
+    let text = read("protocol/finish/v1.json");
+    let of_protocol: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(of_clients, json!([{ "1": of_protocol }, 1]));
+    let copy = "deploy/clients/kotlin/src/main/resources/seedbed/client/finish-v1.json";
+    assert_eq!(
+        read(copy),
+        text,
+        "{copy} is no copy of protocol/finish/v1.json"
+    );
 }
 
 #[test]
 fn the_clients_name_the_version_of_their_package() {
-    for (package, file) in [("node", "index.js"), ("react-native", "open.ts")] {
+    for (package, file) in [
+        ("node", "index.js"),
+        ("react-native", "open.ts"),
+        ("web", "index.js"),
+        ("capacitor", "index.js"),
+    ] {
         let manifest = read(&format!("deploy/clients/{package}/package.json"));
         let manifest: Value = serde_json::from_str(&manifest).unwrap();
         let line = format!(
@@ -50,6 +67,20 @@ fn the_clients_name_the_version_of_their_package() {
         );
         let source = read(&format!("deploy/clients/{package}/{file}"));
         assert!(source.contains(&line), "{package}/{file} has no {line}");
+    }
+    let source = read("deploy/clients/kotlin/src/main/kotlin/Report.kt");
+    let (_, version) = source.split_once("VERSION = \"").unwrap();
+    let version = version.split('"').next().unwrap();
+    for manifest in ["deploy/clients/kotlin", "tests/clients/kotlin/driver"] {
+        let line = format!(
+            "<artifactId>seedbed-client-kotlin</artifactId>\n{{}}<version>{version}</version>"
+        );
+        let indents = ["  ", "      "].map(|indent| line.replace("{}", indent));
+        let manifest_text = read(&format!("{manifest}/pom.xml"));
+        assert!(
+            indents.iter().any(|line| manifest_text.contains(line)),
+            "{manifest}/pom.xml is not of version {version}"
+        );
     }
 }
 

@@ -94,8 +94,12 @@ async fn settings_in_effect_say_where_they_come_from_and_no_secret() {
     let is = |name: &str, value: Value, origin: &str| {
         assert_eq!(settings[name], (value, json!(origin)), "{name}");
     };
-    is("worker.slots", json!(7), "seedbed.toml");
-    is("source.url", json!("postgres://db/app"), "seedbed.toml");
+    is("worker.slots", json!(7), "seedbed.toml, line 2");
+    is(
+        "source.url",
+        json!("postgres://db/app"),
+        "seedbed.toml, line 4",
+    );
     is(
         "catalog.url",
         json!("postgres://db/catalog"),

@@ -22,7 +22,7 @@ use report::Report;
 use world::World;
 
 /// What is left alone heals within this time.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_store_ends_with_one_good_snapshot_whatever_breaks() {

@@ -12,7 +12,7 @@ async fn refused(
     variables: &[(String, String)],
 ) -> (StorageError, String) {
     let store = server.open(url, variables).unwrap();
-    let error = store.check().await.unwrap_err();
+    let error = store.write_check_object().await.unwrap_err();
     assert!(!error.is_transient(), "{error}");
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains(WRONG), "{shown}");
@@ -71,7 +71,7 @@ async fn a_store_that_does_not_answer_may_answer_later() {
     let endpoint = "http://127.0.0.1:1";
     let variables = server.variables_with("AWS_ENDPOINT_URL", endpoint);
     let store = server.open(&server.url, &variables).unwrap();
-    let error = store.check().await.unwrap_err();
+    let error = store.write_check_object().await.unwrap_err();
     assert!(error.is_transient(), "{error}");
     assert!(error.to_string().contains(endpoint), "{error}");
 }

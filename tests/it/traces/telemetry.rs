@@ -11,7 +11,7 @@ use testkit::{
     powersync::Fault,
     program::{Process, Program, json_lines},
     servers::Authority,
-    serving::Serving,
+    serving::{Serving, launch_report},
     wait,
 };
 use tonic::transport::Identity;
@@ -93,6 +93,8 @@ async fn metrics_are_for_prometheus_and_for_a_collector_under_the_names_of_the_r
     // Published and recorded by the server alone, so that it measures all of it.
     let started = serving.post("/api/runs", None).await;
     assert!(started.status.is_success(), "{started:?}");
+    let reported = serving.report("store-1", launch_report(1)).await;
+    assert_eq!(reported.status, 204, "{reported:?}");
     let listed = documented_names();
     collector
         .wait_for("all metrics have come", |collector| {

@@ -37,9 +37,11 @@ pub fn client_packages() -> &'static Path {
             copy(&repository.join(directory), &target);
         }
         // As npm does with the `file:` dependency of the packages.
-        let core = workspace.join("node_modules/seedbed-client-core");
-        let _ = fs::remove_file(&core);
-        symlink("../deploy/clients/core-js", &core).expect("target is writable");
+        for (name, package) in [("core", "core-js"), ("web", "web")] {
+            let link = workspace.join(format!("node_modules/seedbed-client-{name}"));
+            let _ = fs::remove_file(&link);
+            symlink(format!("../deploy/clients/{package}"), &link).expect("target is writable");
+        }
         workspace
     })
 }

@@ -6,7 +6,7 @@ use axum::Router;
 use seedbed_protocol::{
     manifest::{Encoding, RenditionKind},
     objects::StorageError,
-    snapshots::{SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy},
+    snapshots::{SealingKeys, SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy},
 };
 use tokio::task::JoinHandle;
 
@@ -81,6 +81,8 @@ impl ObjectServer {
             renditions: vec![RenditionKind::file(Encoding::Identity)],
             latest: false,
             unreadable_rows: UnreadableRowsPolicy::Warn,
+            sealed: false,
+            sealing_key: SealingKeys::default(),
         };
         SnapshotRepository::open_with(&config, variables.iter().cloned())
     }

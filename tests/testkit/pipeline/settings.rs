@@ -5,7 +5,7 @@ use std::time::Duration;
 use seedbed_protocol::{
     manifest::{Encoding, Form, RenditionKind},
     settings::{Secret, keys::SecretEncoding},
-    snapshots::UnreadableRowsPolicy,
+    snapshots::{SealingKeys, UnreadableRowsPolicy},
     telemetry::{LogConfig, LogFormat},
 };
 use seedbed_worker::settings::{
@@ -58,6 +58,8 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             ],
             latest: false,
             unreadable_rows: UnreadableRowsPolicy::Warn,
+            sealed: false,
+            sealing_key: SealingKeys::default(),
         },
         // Whatever a test seeds, its forms are compared.
         verify: VerifyConfig { forms_every: 1 },

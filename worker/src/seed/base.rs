@@ -141,7 +141,7 @@ impl BasePolicy {
             0 => BYTES_PER_OPERATION,
             operations => bytes as f64 / operations as f64,
         };
-        let fetched = smallest(&base.renditions).map_or(0, |rendition| rendition.bytes);
+        let fetched = smallest(base).map_or(0, |rendition| rendition.bytes);
         let with_base = fetched as f64 * self.base_cost
             + target.changed_since(&base.checkpoint) as f64 * per_operation;
         with_base < target.operations() as f64 * per_operation

@@ -8,7 +8,9 @@ use seedbed_protocol::{
 };
 
 use super::{download_error::DownloadError, workdir::WorkDirectoryError};
-use crate::snapshot::{FinishError, forms::FormError, verify::VerifyError};
+use crate::snapshot::{
+    FetchError, FinishError, forms::FormError, sealed::SealError, verify::VerifyError,
+};
 
 /// Why an attempt failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,12 +30,15 @@ pub enum SeedError {
     /// Another form of the file was not made, or is not what the file is.
     #[error(transparent)]
     Form(#[from] FormError),
+    /// The file was not encrypted.
+    #[error("the snapshot cannot be sealed: {0}")]
+    Seal(#[from] SealError),
     /// The file was not stored.
     #[error(transparent)]
     Upload(#[from] StorageError),
     /// The base snapshot could not be fetched.
     #[error(transparent)]
-    Base(StorageError),
+    Base(#[from] FetchError),
     /// The job's deadline passed.
     #[error("the job's deadline has passed; raise worker.job_deadline or add workers")]
     Deadline,
@@ -66,7 +71,9 @@ impl SeedError {
             Self::Finish(error) => error.is_transient(),
             Self::Verify(error) => error.is_transient(),
             Self::Form(error) => error.is_transient(),
-            Self::Upload(error) | Self::Base(error) => error.is_transient(),
+            Self::Seal(error) => error.is_transient(),
+            Self::Upload(error) => error.is_transient(),
+            Self::Base(error) => error.is_transient(),
             Self::Deadline
             | Self::Timeout(_)
             | Self::Poison(_)
@@ -105,7 +112,9 @@ impl SeedError {
             Self::Finish(error) => error.name(),
             Self::Verify(_) => "verify",
             Self::Form(_) => "form",
-            Self::Upload(error) | Self::Base(error) => error.name(),
+            Self::Seal(_) => "seal",
+            Self::Upload(error) => error.name(),
+            Self::Base(error) => error.name(),
             Self::Deadline => "deadline",
             Self::Timeout(_) => "timeout",
             Self::Poison(_) => "poison",
@@ -124,6 +133,7 @@ impl SeedError {
             Self::Finish(error) => error.step(),
             Self::Verify(_) => "verify",
             Self::Form(_) => "forms",
+            Self::Seal(_) => "seal",
             Self::Upload(_) => "upload",
             Self::Base(_) => "fetch",
         }

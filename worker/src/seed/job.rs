@@ -1,11 +1,11 @@
 //! One attempt at a job, from top to bottom: reuse the base or download every row, then scrub, vacuum, verify, upload.
 
-use std::{borrow::Cow, collections::HashMap, fmt::Display, path::PathBuf, sync::Arc};
+use std::{borrow::Cow, fmt::Display, sync::Arc};
 
 use chrono::Utc;
 use opentelemetry::KeyValue;
 use seedbed_protocol::{
-    manifest::{Checkpoint, Download, Form, FullReason, Manifest, Notes, Origin},
+    manifest::{Checkpoint, Download, FullReason, Manifest, Notes, Origin},
     message::{BaseSnapshot, SeedJob, Start},
     snapshots::{SnapshotRepository, UnreadableRowsPolicy},
     telemetry::trace::trace_id,
@@ -18,7 +18,7 @@ use super::{
     config_error::ConfigError,
     download::{Downloaded, Downloader},
     error::SeedError,
-    forms::Forms,
+    forms::{Forms, selection},
     steps::{Steps, blocking, try_step},
     workdir::{JobDirectory, WorkDirectory},
 };
@@ -27,7 +27,7 @@ use crate::{
     oplog::{Schema, Synced, core_version},
     settings::WorkerSettings,
     snapshot::{
-        Uploader, scrub,
+        SnapshotFiles, Uploader, scrub,
         verify::{Expected, FileFacts, SnapshotFile, VerifyError},
         write,
     },
@@ -121,7 +121,7 @@ impl Seeder {
                         full_at: base.full_at,
                         loose_operations: file.loose_operations,
                     };
-                    return attempt.upload(file, origin).await;
+                    return attempt.upload(*file, origin).await;
                 }
                 Reused::Nothing(because) => because,
             },
@@ -152,7 +152,7 @@ pub(crate) enum Seeded {
 /// The result of reusing a base.
 enum Reused {
     Unchanged(Checkpoint),
-    Verified(VerifiedFile),
+    Verified(Box<VerifiedFile>),
     Nothing(FullReason),
 }
 
@@ -160,8 +160,8 @@ enum Reused {
 struct VerifiedFile {
     /// Removes its files when it is dropped.
     _directory: JobDirectory,
-    /// The file of each form, in that directory.
-    forms: HashMap<Form, PathBuf>,
+    /// What is stored, in that directory.
+    files: SnapshotFiles,
     /// Operations that were applied since the file was last written in order.
     loose_operations: u64,
     checkpoint: Checkpoint,
@@ -209,7 +209,7 @@ impl<'a> Attempt<'a> {
             Reuse::Resume => {}
         }
         match self.resume(base).await {
-            Ok(file) => Ok(Reused::Verified(file)),
+            Ok(file) => Ok(Reused::Verified(Box::new(file))),
             Err(error) => {
                 let Some(because) = blames_the_base(&error) else {
                     return Err(error);
@@ -229,7 +229,7 @@ impl<'a> Attempt<'a> {
         if base.checkpoint.is_whole() {
             return Some(Cow::Borrowed(base));
         }
-        match self.seeder.uploader.checkpoint_of(&base.renditions).await {
+        match self.seeder.uploader.checkpoint_of(base).await {
             Ok(checkpoint) => Some(Cow::Owned(BaseSnapshot {
                 checkpoint,
                 ..base.clone()
@@ -246,7 +246,7 @@ impl<'a> Attempt<'a> {
         let directory = self.directory()?;
         let file = directory.file(BASE_FILE);
         let fetching = async {
-            let fetched = self.seeder.uploader.fetch(&base.renditions, &file).await;
+            let fetched = self.seeder.uploader.fetch(base, &file).await;
             fetched.map_err(SeedError::Base)
         };
         self.steps.run("fetch", fetching).await?;
@@ -327,14 +327,15 @@ impl<'a> Attempt<'a> {
         let making = making.make(
             &mut self.steps,
             &self.seeder.schema,
+            self.job,
             file,
             &directory,
             &checkpoint,
         );
-        let forms = making.await?;
+        let files = making.await?;
         Ok(VerifiedFile {
             _directory: directory,
-            forms,
+            files,
             loose_operations: loose.unwrap_or_default(),
             checkpoint,
             facts,
@@ -370,8 +371,11 @@ impl<'a> Attempt<'a> {
             trace_id: trace_id(&Span::current()),
             forms: Vec::new(),
             notes: Notes(file.notes),
+            sealed: Vec::new(),
+            sealed_key: None,
         };
-        let upload = seeder.uploader.snapshot(&file.forms, manifest);
+        let selection = selection(job);
+        let upload = (seeder.uploader).snapshot(&file.files, &selection, manifest);
         let manifest = try_step(&seeder.metrics, "upload", upload).await?;
         Ok(Seeded::Snapshot(Box::new(manifest)))
     }

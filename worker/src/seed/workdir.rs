@@ -46,6 +46,15 @@ impl WorkDirectoryError {
     }
 }
 
+/// Returns how many bytes are free where `directory` is, or would be made.
+///
+/// # Errors
+/// When the file system does not say.
+pub fn available_space(directory: &Path) -> io::Result<u64> {
+    let there = directory.ancestors().find(|path| path.exists());
+    fs4::available_space(there.unwrap_or(Path::new(".")))
+}
+
 /// The directory of this process.
 #[derive(Debug, Clone)]
 pub(super) struct WorkDirectory(Arc<ProcessDirectory>);

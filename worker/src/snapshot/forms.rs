@@ -3,7 +3,8 @@
 //! - In: a verified file. Out: its compact file, its stream; or the first difference between one of them and the file.
 //! - A kill leaves files in the job's directory.
 //!
-//! `compact` copies what a device cannot make by itself, `stream` says the operations in PowerSync's own protocol.
+//! `compact` copies what a device cannot make by itself, `stream` says the operations in PowerSync's own protocol, in
+//! `lines` of JSON or BSON.
 //! `finishing` runs the description in `protocol/finish/` as a device would, `replay` applies a stream as an SDK would,
 //! `compare` reads both files row by row.
 
@@ -12,6 +13,7 @@ mod compact;
 mod compare;
 mod error;
 mod finishing;
+mod lines;
 mod replay;
 mod stream;
 

@@ -15,14 +15,61 @@ use seedbed_protocol::{
     digest::Hashed,
     manifest::{
         Checkpoint, Encoding, Finishing, Form, Manifest, Rendition, RenditionKind, StepTiming,
+        WrappedKey,
     },
     message::BaseSnapshot,
     objects::StorageError,
     snapshots::{
-        SnapshotName, SnapshotPart, SnapshotRepository, SnapshotsConfig, latest_key, manifest_key,
+        SealedError, SnapshotName, SnapshotPart, SnapshotRepository, SnapshotsConfig, latest_key,
+        manifest_key,
     },
 };
 use tracing::{info, warn};
+
+use super::sealed::{SealError, unseal};
+
+/// What is stored of a job, in its directory.
+pub(crate) struct SnapshotFiles {
+    /// The file of each form.
+    pub(crate) plain: HashMap<Form, PathBuf>,
+    /// The file of each sealed kind.
+    pub(crate) sealed: HashMap<RenditionKind, PathBuf>,
+    /// The key of those.
+    pub(crate) sealed_key: Option<WrappedKey>,
+}
+
+/// Why a base cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// It cannot be downloaded, or is not what was uploaded.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// It is sealed, and its key cannot be had.
+    #[error(transparent)]
+    Key(#[from] SealedError),
+    /// It is sealed, and cannot be opened.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+impl FetchError {
+    /// Returns whether another attempt could help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Storage(error) | Self::Key(SealedError::Storage(error)) => error.is_transient(),
+            Self::Key(SealedError::Sealing(_)) => false,
+            Self::Seal(error) => error.is_transient(),
+        }
+    }
+
+    /// Returns the error's kind as one short word, for `error.type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Storage(error) | Self::Key(SealedError::Storage(error)) => error.name(),
+            Self::Key(SealedError::Sealing(_)) | Self::Seal(_) => "seal",
+        }
+    }
+}
 
 /// Stores snapshots in one repository, as the configured renditions.
 pub(crate) struct Uploader {
@@ -50,8 +97,8 @@ impl Uploader {
             && kinds.all(|kind| self.renditions.contains(&kind))
     }
 
-    /// Returns whether every object that clients need of a snapshot of `store_id` is still in the repository; else
-    /// logs why not.
+    /// Returns whether every object that clients need of a snapshot of `store_id` is still in the repository, and its key,
+    /// if it is sealed, can be had; else logs why not.
     pub(crate) async fn is_complete(&self, store_id: &StoreId, base: &BaseSnapshot) -> bool {
         for (key, bytes) in self.keys(store_id, base) {
             match self.repository.look_up(&key).await {
@@ -66,23 +113,31 @@ impl Uploader {
                 }
             }
         }
+        if !base.sealed.is_empty()
+            && let Err(error) = self.repository.key_of(base.all_renditions()).await
+        {
+            info!("downloading all rows: {error}");
+            return false;
+        }
         true
     }
 
-    /// Downloads the smallest rendition of a snapshot and checks its hash.
+    /// Downloads the smallest file of a snapshot, checks its hash, and opens it if it is sealed.
     ///
     /// # Errors
-    /// [`StorageError`], also when the file is not what was uploaded.
-    pub(crate) async fn fetch(
-        &self,
-        renditions: &[Rendition],
-        file: &Path,
-    ) -> Result<(), StorageError> {
-        let rendition = smallest(renditions).ok_or_else(|| StorageError::NotFound {
+    /// [`FetchError`], also when the file is not what was uploaded.
+    pub(crate) async fn fetch(&self, base: &BaseSnapshot, file: &Path) -> Result<(), FetchError> {
+        let rendition = smallest(base).ok_or_else(|| StorageError::NotFound {
             key: String::new(),
             url: self.repository.url().to_owned(),
         })?;
         self.repository.fetch_rendition(rendition, file).await?;
+        if rendition.kind().is_sealed() {
+            let key = self.repository.key_of(base.all_renditions()).await?;
+            let (encoding, path) = (rendition.encoding, file.to_owned());
+            let opening = tokio::task::spawn_blocking(move || unseal(encoding, &key, &path));
+            opening.await.map_err(|error| unreadable(file, error))??;
+        }
         Ok(())
     }
 
@@ -92,9 +147,9 @@ impl Uploader {
     /// [`StorageError`], also when there is no manifest.
     pub(crate) async fn checkpoint_of(
         &self,
-        renditions: &[Rendition],
+        base: &BaseSnapshot,
     ) -> Result<Checkpoint, StorageError> {
-        let key = manifest_key(renditions).unwrap_or_default();
+        let key = manifest_key(base.all_renditions()).unwrap_or_default();
         Ok(self.repository.get_manifest(&key).await?.checkpoint)
     }
 
@@ -109,16 +164,17 @@ impl Uploader {
         files.chain(latest).collect()
     }
 
-    /// Stores each rendition of the `forms`, each in its file, then the manifest that refers to them, then the copies below `latest/`. On
+    /// Stores each rendition of the `forms`, each in its file, streams for clients that ask for `selection`, then the manifest that refers to them, then the copies below `latest/`. On
     /// failure removes what was stored; no manifest refers to anything that may be left.
     pub(crate) async fn snapshot(
         &self,
-        forms: &HashMap<Form, PathBuf>,
+        files: &SnapshotFiles,
+        selection: &str,
         mut manifest: Manifest,
     ) -> Result<Manifest, StorageError> {
         let started = Instant::now();
         let name = SnapshotName::new(&manifest.store_id, manifest.job_id, manifest.attempt);
-        let stored = self.files_and_manifest(&name, forms, &mut manifest, started);
+        let stored = self.files_and_manifest(&name, (files, selection), &mut manifest, started);
         if let Err(error) = stored.await {
             // Files without a manifest are of no use, and the next attempt needs the room. The manifest is removed
             // first: it may have been stored although no answer confirmed it.
@@ -141,13 +197,17 @@ impl Uploader {
     async fn files_and_manifest(
         &self,
         name: &SnapshotName,
-        forms: &HashMap<Form, PathBuf>,
+        (files, selection): (&SnapshotFiles, &str),
         manifest: &mut Manifest,
         started: Instant,
     ) -> Result<(), StorageError> {
         let mut unpacked = HashMap::new();
         for &kind in &self.renditions {
-            let file = &forms[&kind.form];
+            if kind.is_sealed() {
+                manifest.sealed.push(self.sealed(name, kind, files).await?);
+                continue;
+            }
+            let file = &files.plain[&kind.form];
             // Hashed before storing it may move it away; the plain rendition hashes it anyway.
             if kind.encoding != Encoding::Identity
                 && !unpacked.contains_key(&kind.form)
@@ -156,7 +216,8 @@ impl Uploader {
                 unpacked.insert(kind.form, hashed(file).await?);
             }
             let mut rendition = self.repository.put(name, kind, file).await?;
-            rendition.finish = (kind.form == Form::Compact).then(|| Finishing::current().version);
+            rendition.finish = finish_of(kind);
+            rendition.selection = kind.form.is_stream().then(|| selection.to_owned());
             if kind.encoding == Encoding::Identity {
                 let content = Hashed {
                     bytes: rendition.bytes,
@@ -166,7 +227,7 @@ impl Uploader {
             }
             match kind.form {
                 Form::File => manifest.renditions.push(rendition),
-                Form::Compact | Form::Stream => manifest.forms.push(rendition),
+                Form::Compact | Form::Stream | Form::StreamBson => manifest.forms.push(rendition),
             }
         }
         for renditions in [&mut manifest.renditions, &mut manifest.forms] {
@@ -176,9 +237,29 @@ impl Uploader {
                 rendition.unpacked = unpacked.get(&rendition.form).cloned();
             }
         }
+        manifest.sealed_key = files.sealed_key.clone();
         manifest.steps.push(StepTiming::since("upload", started));
         self.repository.put_manifest(name, manifest).await?;
         Ok(())
+    }
+
+    /// Stores a sealed file. Unpacked it is what it is: the device opens it as it is stored.
+    async fn sealed(
+        &self,
+        name: &SnapshotName,
+        kind: RenditionKind,
+        files: &SnapshotFiles,
+    ) -> Result<Rendition, StorageError> {
+        let mut rendition = self
+            .repository
+            .put(name, kind, &files.sealed[&kind])
+            .await?;
+        rendition.finish = finish_of(kind);
+        rendition.unpacked = Some(Hashed {
+            bytes: rendition.bytes,
+            sha256: rendition.sha256.clone(),
+        });
+        Ok(rendition)
     }
 
     /// Returns whether a form is stored as it is.
@@ -197,14 +278,24 @@ async fn hashed(file: &Path) -> Result<Hashed, StorageError> {
     let path = file.to_owned();
     let hashing = tokio::task::spawn_blocking(move || Hashed::of(File::open(path)?));
     let hashed = hashing.await.map_err(io::Error::other).flatten();
-    hashed.map_err(|source| StorageError::File {
-        action: "read",
-        path: file.to_owned(),
-        source,
-    })
+    hashed.map_err(|source| unreadable(file, source))
 }
 
-/// Returns the rendition with the fewest bytes.
-pub(crate) fn smallest(renditions: &[Rendition]) -> Option<&Rendition> {
-    renditions.iter().min_by_key(|rendition| rendition.bytes)
+fn unreadable(file: &Path, source: impl Into<io::Error>) -> StorageError {
+    StorageError::File {
+        action: "read",
+        path: file.to_owned(),
+        source: source.into(),
+    }
+}
+
+/// Returns the version of finishing that a rendition of this kind needs.
+fn finish_of(kind: RenditionKind) -> Option<u32> {
+    (kind.form == Form::Compact).then(|| Finishing::current().version)
+}
+
+/// Returns the rendition of the file with the fewest bytes.
+pub(crate) fn smallest(base: &BaseSnapshot) -> Option<&Rendition> {
+    let files = base.all_renditions().filter(|r| r.form == Form::File);
+    files.min_by_key(|rendition| rendition.bytes)
 }

@@ -53,6 +53,14 @@ pub enum CatalogError {
         /// The id that was asked for.
         run_id: RunId,
     },
+    /// There is no such store.
+    #[error("no list of stores had {store_id:?} yet; the catalog has {others}")]
+    UnknownStore {
+        /// The id that was asked for.
+        store_id: String,
+        /// Some that there are.
+        others: String,
+    },
     /// The run has ended: it has no job left to change.
     #[error("the run {run_id} has already ended ({state})")]
     RunEnded {
@@ -135,6 +143,7 @@ impl CatalogError {
                 | Self::DuplicateStore { .. }
                 | Self::FewerStores { .. }
                 | Self::UnknownRun { .. }
+                | Self::UnknownStore { .. }
                 | Self::RunEnded { .. }
                 | Self::Unstorable { .. }
         )

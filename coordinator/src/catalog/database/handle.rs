@@ -43,17 +43,6 @@ impl Catalog {
         self.pool.close().await;
     }
 
-    /// Returns the time by the database's clock; `None` for SQLite, which has only this machine's.
-    ///
-    /// # Errors
-    /// [`CatalogError`] when the catalog cannot be read.
-    pub async fn clock(&self) -> Result<Option<DateTime<Utc>>, CatalogError> {
-        if self.dialect.is_sqlite() {
-            return Ok(None);
-        }
-        self.now().await.map(Some)
-    }
-
     /// Returns the time by the database's clock, which is the one that all coordinators share.
     ///
     /// # Errors

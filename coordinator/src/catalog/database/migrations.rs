@@ -36,7 +36,9 @@ static FILES: &[(&str, &str)] = files![
     "0041_listed_jobs",
     "0050_generations",
     "0060_lost_jobs",
-    "0061_turns_and_rows",
+    "0070_reports",
+    "0071_sizes",
+    "0080_turns_and_rows",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

@@ -17,7 +17,7 @@ use super::{
 use crate::outage::passes;
 
 /// Connections of one process to Postgres: for events, progress, a listing and requests at the same time.
-const POSTGRES_CONNECTIONS: u32 = 8;
+pub(super) const POSTGRES_CONNECTIONS: u32 = 8;
 
 /// Read-only connections of one process to SQLite, in addition to the one that writes.
 const SQLITE_READERS: u32 = 4;
@@ -36,9 +36,6 @@ const SQLITE_SWITCH_PAUSE: Duration = Duration::from_millis(20);
 /// SQLite's code for a file that another process has locked.
 const SQLITE_BUSY: &str = "5";
 
-/// The SQLSTATE of a query for a table that does not exist.
-const UNDEFINED_TABLE: &str = "42P01";
-
 /// The parameter of a Postgres URL that says how many statements a connection keeps prepared. PgBouncer in transaction
 /// mode cannot keep any, so that there are none without it.
 const KEPT_STATEMENTS: &str = "statement-cache-capacity";
@@ -49,7 +46,7 @@ const BEGIN_MIGRATION: &str =
     "BEGIN; DEALLOCATE ALL; SELECT pg_advisory_xact_lock(7378697629483820646);";
 
 /// Where a catalog is.
-enum Place {
+pub(super) enum Place {
     Sqlite(PathBuf),
     Postgres(String),
 }
@@ -73,31 +70,6 @@ impl Catalog {
         place.connect().await
     }
 
-    /// Returns whether there is a catalog at `url`. Creates nothing.
-    ///
-    /// # Errors
-    /// [`CatalogError`] when the server cannot be asked.
-    pub async fn exists(url: &str) -> Result<bool, CatalogError> {
-        let place = Place::of(url);
-        let Place::Postgres(url) = &place else {
-            return Ok(file_of(url).exists());
-        };
-        sqlx::any::install_default_drivers();
-        let asked = async {
-            let mut connection = connect(url).await?;
-            let found = sqlx::raw_sql("SELECT 1 FROM runs LIMIT 1")
-                .fetch_optional(&mut connection)
-                .await;
-            connection.close().await?;
-            found
-        };
-        match asked.await {
-            Ok(_) => Ok(true),
-            Err(error) if has_code(&error, UNDEFINED_TABLE) => Ok(false),
-            Err(error) => Err(place.cannot_open(&error)),
-        }
-    }
-
     /// Opens the catalog at `url`, but creates no file.
     ///
     /// # Errors
@@ -114,7 +86,7 @@ impl Catalog {
 }
 
 impl Place {
-    fn of(url: &str) -> Self {
+    pub(super) fn of(url: &str) -> Self {
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             return Self::Postgres(url.to_owned());
         }
@@ -122,7 +94,7 @@ impl Place {
     }
 
     /// Its name in messages.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match self {
             Self::Sqlite(path) => path.display().to_string(),
             Self::Postgres(url) => without_secrets(url),
@@ -132,7 +104,7 @@ impl Place {
     fn connection_url(&self) -> Result<String, CatalogError> {
         match self {
             Self::Postgres(url) => Ok(url.clone()),
-            Self::Sqlite(path) => sqlite_url(path).map_err(|reason| CatalogError::Open {
+            Self::Sqlite(path) => sqlite_url(path, "rwc").map_err(|reason| CatalogError::Open {
                 catalog: self.name(),
                 reason,
             }),
@@ -229,7 +201,7 @@ impl Place {
         })
     }
 
-    fn cannot_open(&self, error: &sqlx::Error) -> CatalogError {
+    pub(super) fn cannot_open(&self, error: &sqlx::Error) -> CatalogError {
         let catalog = self.name();
         if passes(error) {
             let reason = error.to_string();
@@ -250,7 +222,7 @@ async fn is_up_to_date(connection: &mut AnyConnection) -> bool {
     newest.is_ok_and(|newest| newest.is_some() && newest >= known)
 }
 
-async fn connect(url: &str) -> sqlx::Result<AnyConnection> {
+pub(super) async fn connect(url: &str) -> sqlx::Result<AnyConnection> {
     let connecting = tokio::time::timeout(CONNECT_TIMEOUT, AnyConnection::connect(url));
     connecting
         .await
@@ -301,14 +273,14 @@ pub fn file_of(url: &str) -> PathBuf {
 }
 
 /// Returns a URL for `path` that escapes its special characters.
-fn sqlite_url(path: &Path) -> Result<String, String> {
+pub(super) fn sqlite_url(path: &Path, mode: &str) -> Result<String, String> {
     let absolute = std::path::absolute(path).map_err(|e| e.to_string())?;
     let url =
         url::Url::from_file_path(&absolute).map_err(|()| "the path is not usable".to_owned())?;
-    Ok(format!("sqlite://{}?mode=rwc", url.path()))
+    Ok(format!("sqlite://{}?mode={mode}", url.path()))
 }
 
-fn has_code(error: &sqlx::Error, code: &str) -> bool {
+pub(super) fn has_code(error: &sqlx::Error, code: &str) -> bool {
     let refused = error.as_database_error();
     refused.is_some_and(|refused| refused.code().as_deref() == Some(code))
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::record::snapshot_record;
 use crate::catalog::{
-    database::{Catalog, CatalogError, Lock, Tx, count, list_of, millis, parsed, sql},
+    database::{Catalog, CatalogError, Lock, Tx, count, list_of, millis, parsed, sql, time},
     state::{JobState::Retried, SnapshotState::Live},
 };
 
@@ -80,6 +80,24 @@ impl Catalog {
             })
         };
         rows.iter().map(change).collect()
+    }
+
+    /// Returns the sync configs that snapshots were made with, and when the first of each was made.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn generations(&self) -> Result<Vec<(String, DateTime<Utc>)>, CatalogError> {
+        let rows = sqlx::query(sql!(
+            "SELECT generation, MIN(created_at) AS first_seen FROM snapshots \
+             WHERE generation IS NOT NULL GROUP BY generation"
+        ))
+        .fetch_all(&self.readers)
+        .await?;
+        let first = |row| {
+            let first_seen = time(Row::try_get(row, "first_seen")?)?;
+            Ok((Row::try_get(row, "generation")?, first_seen))
+        };
+        rows.iter().map(first).collect()
     }
 
     /// Returns the stores whose live snapshot another sync config than `generation` made.

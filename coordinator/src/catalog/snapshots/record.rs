@@ -208,10 +208,15 @@ pub(in crate::catalog) async fn record_snapshot(
 
 async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, CatalogError> {
     let json = stored_manifest(manifest)?;
+    let objects = manifest
+        .all_renditions()
+        .map(|rendition| rendition.bytes)
+        .sum();
     let inserted = sqlx::query(sql!(
         "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
-             last_op_id, created_at, verified_at, state, superseded_at, generation, took) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', {now}, $10, $11) \
+             last_op_id, created_at, verified_at, state, superseded_at, generation, object_bytes, \
+             synced_bytes, took) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', {now}, $10, $11, $12, $13) \
          ON CONFLICT DO NOTHING",
         now = tx.dialect().now()
     ))
@@ -225,6 +230,8 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     .bind(manifest.checkpoint.last_op_id.0)
     .bind(millis(manifest.created_at))
     .bind(manifest.checkpoint.generation().map(printable))
+    .bind(stored(objects))
+    .bind(stored(manifest.download.bytes))
     .bind(stored(manifest.steps.iter().map(|step| step.millis).sum()))
     .execute(&mut **tx)
     .await?;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use seedbed_protocol::{process::outbound, snapshots::SnapshotRepository};
+use seedbed_protocol::process::outbound;
 
 use super::report::Checked;
-use crate::{catalog::Catalog, settings::Settings};
+use crate::settings::Settings;
 
 /// The smallest difference that is reported.
 const NOTABLE: TimeDelta = TimeDelta::seconds(5);
@@ -17,12 +17,17 @@ const HARMFUL: TimeDelta = TimeDelta::seconds(60);
 /// How long the PowerSync service has to tell the time.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Compares this machine's clock with the others. One that does not answer is reported by the check of its part.
-pub(super) async fn check(settings: &Settings) -> Checked<String> {
+/// Compares this machine's clock with the others: that of PowerSync, and how far those of the object storage and of the
+/// catalog were found to be ahead. One that does not answer is reported by the check of its part.
+pub(super) async fn check(
+    settings: &Settings,
+    objects: Option<TimeDelta>,
+    catalog: Option<TimeDelta>,
+) -> Checked<String> {
     let clocks = [
         ("PowerSync", powersync(settings).await),
-        ("the object store", objects(settings).await),
-        ("the catalog", catalog(settings).await),
+        ("the object store", objects),
+        ("the catalog", catalog),
     ];
     let (mut told, mut wrong) = (Vec::new(), Vec::new());
     for (whose, ahead) in clocks {
@@ -65,12 +70,21 @@ async fn ahead(
 ) -> Option<TimeDelta> {
     let before = Utc::now();
     let read = reading.await?;
+    Some(difference_of(before, read, resolution))
+}
+
+/// How far a clock is ahead that was read since `before`.
+pub(super) fn difference_of(
+    before: DateTime<Utc>,
+    read: DateTime<Utc>,
+    resolution: TimeDelta,
+) -> TimeDelta {
     let after = Utc::now();
     // Within the time that the reading took, and what the clock does not show, nothing is known.
     if read + resolution < before {
-        return Some(read + resolution - before);
+        return read + resolution - before;
     }
-    Some((read - after).max(TimeDelta::zero()))
+    (read - after).max(TimeDelta::zero())
 }
 
 async fn powersync(settings: &Settings) -> Option<TimeDelta> {
@@ -90,29 +104,6 @@ async fn powersync(settings: &Settings) -> Option<TimeDelta> {
         Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
     };
     ahead(reading, TimeDelta::seconds(1)).await
-}
-
-async fn objects(settings: &Settings) -> Option<TimeDelta> {
-    let snapshots = SnapshotRepository::open(&settings.snapshots).ok()?;
-    if snapshots.local_path("").is_some() {
-        return None;
-    }
-    let reading = async {
-        let written = snapshots.write_check_object().await.ok()?;
-        // It was written a moment ago; should this fail, the part for snapshots says so.
-        let _ = snapshots.remove_check_object(&written).await;
-        Some(written.last_modified)
-    };
-    ahead(reading, TimeDelta::seconds(1)).await
-}
-
-async fn catalog(settings: &Settings) -> Option<TimeDelta> {
-    let catalog = Catalog::open_existing(settings.catalog.url.expose())
-        .await
-        .ok()?;
-    let ahead = ahead(async { catalog.clock().await.ok()? }, TimeDelta::zero()).await;
-    catalog.close().await;
-    ahead
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The command `seedbed check`.
 
-use seedbed_protocol::process::FAILED;
+use std::io::IsTerminal;
+
+use seedbed_protocol::{process::FAILED, text::visible};
 use serde_json::json;
 
 use super::{parts::check_parts, report::PartCheck};
@@ -9,10 +11,15 @@ use crate::{
         args::SourceArgs,
         connect::store_list,
         exit::CliError,
-        output::{print_json, print_lines},
+        output::{print_json, print_text},
     },
     settings::Settings,
 };
+
+/// What terminals take for colours.
+const GREEN: &str = "\x1b[32m";
+const RED: &str = "\x1b[31m";
+const PLAIN: &str = "\x1b[0m";
 
 pub(in crate::cli) async fn check(
     args: &SourceArgs,
@@ -32,6 +39,7 @@ pub(in crate::cli) async fn check(
     let mut parts = vec![PartCheck {
         part: "settings",
         ok: true,
+        tried: true,
         detail: "every setting is known and makes sense".to_owned(),
     }];
     parts.extend(check_parts(settings, &stores.source).await);
@@ -39,10 +47,25 @@ pub(in crate::cli) async fn check(
     if json {
         print_json(&json!({"ok": ok, "parts": parts}));
     } else {
-        for PartCheck { part, ok, detail } in &parts {
-            let mark = if *ok { "ok    " } else { "FAILED" };
-            print_lines(&format!("{mark}  {part:<10}  {detail}"));
-        }
+        parts.iter().for_each(tell);
     }
     Ok(if ok { 0 } else { FAILED })
+}
+
+fn tell(part: &PartCheck) {
+    let (mark, colour) = match (part.ok, part.tried) {
+        (true, true) => ("ok    ", GREEN),
+        (true, false) => ("-     ", PLAIN),
+        (false, _) => ("FAILED", RED),
+    };
+    let is_coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mark = match is_coloured {
+        true => format!("{colour}{mark}{PLAIN}"),
+        false => mark.to_owned(),
+    };
+    print_text(&format!(
+        "{mark}  {:<11}  {}",
+        part.part,
+        visible(&part.detail)
+    ));
 }

@@ -7,6 +7,7 @@ use futures::StreamExt;
 use seedbed_protocol::{
     JobId, RunId,
     broker::{self, MemoryBroker, Queue},
+    error::chain,
     manifest::FullReason,
     message::Start,
     snapshots::SnapshotRepository,
@@ -14,13 +15,14 @@ use seedbed_protocol::{
 use seedbed_worker::{Probe, Worker};
 
 use super::{
-    clock,
+    catalog, clock,
     directories::{RemoveNewDirectories, catalog_directory, snapshot_directory},
     downloads,
+    objects::{self, Probed},
     report::{Checked, PartCheck, Parts},
+    worker,
 };
 use crate::{
-    catalog::{self, Catalog},
     programs::job_maker,
     settings::Settings,
     source::{Store, StoreSource},
@@ -37,30 +39,68 @@ pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Ve
     let first = parts.note("stores", first_store(settings, source).await, |store| {
         format!("{}: the first is {}", source.name(), store.scope.store_id)
     });
-    let snapshots = parts.note(
-        "snapshots",
-        open_snapshots(settings).await,
-        |(_, lacking)| {
-            let did = format!("{}: written, read and deleted", settings.snapshots.url);
-            [&[did], &lacking[..]].concat().join("; ")
-        },
-    );
-    let snapshots = snapshots.map(|(snapshots, _)| snapshots);
+    let probed = objects::write(settings).await;
     let download = &settings.download;
-    if download.has_keys() || download.anonymous {
-        parts.note("downloads", downloads::check(settings).await, Clone::clone);
+    let downloads = match &probed {
+        Ok(probed) if download.has_keys() || download.anonymous => {
+            Some(downloads::check(settings, probed).await)
+        }
+        _ => None,
+    };
+    let removed = match &probed {
+        Ok(probed) => objects::remove(settings, probed).await,
+        Err(error) => Err(chain(error.as_ref()).into()),
+    };
+    let snapshots = parts.note("snapshots", removed, Clone::clone);
+    let probed = probed.ok().filter(|_| snapshots.is_some());
+    if let Some(downloads) = downloads {
+        parts.note("downloads", downloads, Clone::clone);
     }
-    parts.note("catalog", open_catalog(settings).await, Clone::clone);
+    let catalog = catalog::check(settings).await;
+    let catalog = parts.note("catalog", catalog, |found| found.told.clone());
     if !settings.broker.is_memory() {
         parts.note("broker", open_broker(settings).await, Clone::clone);
     }
-    parts.note("clock", clock::check(settings).await, Clone::clone);
+    let clocks = clock::check(
+        settings,
+        probed.as_ref().and_then(|probed| probed.clock),
+        catalog.as_ref().and_then(|found| found.clock),
+    );
+    parts.note("clock", clocks.await, Clone::clone);
+    let largest = catalog.and_then(|found| found.largest);
+    check_worker(settings, largest, first, probed, &mut parts).await;
+    parts.0
+}
+
+/// Checks what a worker on this machine needs.
+async fn check_worker(
+    settings: &Settings,
+    largest: Option<u64>,
+    first: Option<Store>,
+    probed: Option<Probed>,
+    parts: &mut Parts,
+) {
+    if settings.powersync.endpoint.is_empty() {
+        parts.untried(
+            "powersync",
+            "not tried: this machine has no settings for a worker",
+        );
+        return;
+    }
+    parts.note("token", worker::token(settings), Clone::clone);
+    match worker::unusable(&settings.worker.directory) {
+        // On a cluster, only workers need it.
+        Some(reason) if !settings.broker.is_memory() => {
+            parts.untried(
+                "powersync",
+                format!("not tried: this is no machine for a worker: {reason}"),
+            );
+            return;
+        }
+        _ => parts.note("disk", worker::room(settings, largest), Clone::clone),
+    };
+    let snapshots = probed.map(|probed| probed.snapshots);
     match (first, snapshots) {
-        _ if settings.powersync.endpoint.is_empty() => parts.0.push(PartCheck {
-            part: "powersync",
-            ok: true,
-            detail: "not tried: this machine has no settings for a worker".to_owned(),
-        }),
         (Some(store), Some(snapshots)) => {
             let probed = probe(settings, store, snapshots).await;
             let probed = parts.note("powersync", probed, |(told, _)| told.clone());
@@ -75,7 +115,6 @@ pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Ve
             "not tried: it takes a store and a place for snapshots",
         ),
     }
-    parts.0
 }
 
 async fn first_store(settings: &Settings, source: &StoreSource) -> Checked<Store> {
@@ -83,46 +122,6 @@ async fn first_store(settings: &Settings, source: &StoreSource) -> Checked<Store
     let store = first.ok_or_else(|| format!("no stores: {} lists none", source.name()))??;
     job_maker(settings)?.check(&store.scope)?;
     Ok(store)
-}
-
-/// Opens the place for snapshots, and says what its service lacks.
-async fn open_snapshots(settings: &Settings) -> Checked<(SnapshotRepository, Vec<String>)> {
-    let snapshots = SnapshotRepository::open(&settings.snapshots)?;
-    snapshots.check().await?;
-    let lacking = snapshots.limitations().await?;
-    Ok((snapshots, lacking.into_iter().map(str::to_owned).collect()))
-}
-
-/// Opens the catalog if there is one; otherwise checks that it could be made.
-async fn open_catalog(settings: &Settings) -> Checked<String> {
-    let url = settings.catalog.url.expose();
-    let name = catalog::name_of(url);
-    if Catalog::exists(url).await? {
-        let catalog = Catalog::open_existing(url).await?;
-        let runs = catalog.runs(1).await?;
-        catalog.close().await;
-        return Ok(match runs.first() {
-            Some(run) => format!(
-                "{name}: last run {} {}",
-                run.started_at.to_rfc3339(),
-                run.state
-            ),
-            None => format!("{name}: no runs yet"),
-        });
-    }
-    if let Some(directory) = catalog_directory(settings) {
-        let cannot_make = |e: std::io::Error| {
-            format!(
-                "{name}: cannot be made in {} (catalog.url): {e}",
-                directory.display()
-            )
-        };
-        std::fs::create_dir_all(&directory).map_err(cannot_make)?;
-        tempfile::NamedTempFile::new_in(&directory).map_err(cannot_make)?;
-    }
-    Ok(format!(
-        "{name}: does not exist yet; the first run makes it"
-    ))
 }
 
 /// Connects to the broker and declares its queues, as every program does that uses it.

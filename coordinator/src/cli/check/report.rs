@@ -13,8 +13,10 @@ pub(super) type Checked<T> = Result<T, Box<dyn Error + Send + Sync>>;
 pub(super) struct PartCheck {
     /// The part.
     pub(super) part: &'static str,
-    /// Whether it can be used.
+    /// Whether it can be used, as far as it could be tried.
     pub(super) ok: bool,
+    /// Whether it could be tried from here.
+    pub(super) tried: bool,
     /// What was found, or what is wrong and what to do about it.
     pub(super) detail: String,
 }
@@ -34,8 +36,23 @@ impl Parts {
             Ok(found) => (true, detail(found)),
             Err(error) => (false, chain(error.as_ref())),
         };
-        self.0.push(PartCheck { part, ok, detail });
+        self.0.push(PartCheck {
+            part,
+            ok,
+            tried: true,
+            detail,
+        });
         checked.ok()
+    }
+
+    /// Notes a part that cannot be tried on this machine, which says nothing about it.
+    pub(super) fn untried(&mut self, part: &'static str, detail: impl Into<String>) {
+        self.0.push(PartCheck {
+            part,
+            ok: true,
+            tried: false,
+            detail: detail.into(),
+        });
     }
 
     /// Notes a part that could not be checked, since another one it needs cannot be used.
@@ -44,6 +61,7 @@ impl Parts {
         self.0.push(PartCheck {
             part,
             ok: false,
+            tried: false,
             detail,
         });
     }

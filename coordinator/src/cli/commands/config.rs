@@ -1,4 +1,7 @@
-//! `seedbed config` and `seedbed completions`: commands that work without valid settings.
+//! `seedbed config`, `init`, `schema` and `completions`: commands that work without valid settings.
+
+mod filled;
+mod init;
 
 use std::path::Path;
 
@@ -6,6 +9,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use seedbed_protocol::settings::{self, DEFAULTS, SettingsError};
 
+pub(in crate::cli) use self::init::init;
 use crate::cli::{
     args::Cli,
     output::{print_json, print_text},
@@ -21,6 +25,12 @@ pub(in crate::cli) fn config(file: Option<&Path>, json: bool) -> Result<(), Sett
         print_text(DEFAULTS.trim_end());
     }
     Ok(())
+}
+
+/// Prints a JSON schema of the settings file.
+pub(in crate::cli) fn schema() {
+    let schema = settings::schema();
+    print_text(&serde_json::to_string_pretty(&schema).unwrap_or_default());
 }
 
 /// Prints the completions for `shell`.

@@ -12,7 +12,7 @@ use crate::{
         output::{print_json, print_lines},
     },
     settings::Settings,
-    upkeep::{Collected, Collector, forget},
+    upkeep::{Collected, Collector, Keep, forget},
 };
 
 /// What `--json` prints.
@@ -35,7 +35,11 @@ pub(in crate::cli) async fn gc(
     }
     let collector = Collector::new(&catalog, &snapshots, &settings.retention, args.dry_run);
     let collected = collector.collect().await?;
-    let forgotten = forget(&catalog, settings.catalog.keep_history, args.dry_run).await?;
+    let keep = Keep {
+        history: settings.catalog.keep_history,
+        reports: settings.reports.keep,
+    };
+    let forgotten = forget(&catalog, keep, args.dry_run).await?;
     catalog.close().await;
     if json {
         print_json(&Report {
@@ -57,10 +61,11 @@ pub(in crate::cli) async fn gc(
     ));
     if forgotten != Forgotten::default() {
         print_lines(&format!(
-            "{verb} {} jobs, {} runs and {} retired stores from the catalog",
+            "{verb} {} jobs, {} runs, {} retired stores and {} reports of first launches from the catalog",
             HumanCount(forgotten.jobs),
             HumanCount(forgotten.runs),
-            HumanCount(forgotten.stores)
+            HumanCount(forgotten.stores),
+            HumanCount(forgotten.reports)
         ));
     }
     if collected.lost > 0 {

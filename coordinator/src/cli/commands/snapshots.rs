@@ -38,6 +38,9 @@ pub(in crate::cli) async fn snapshots(
             print_lines(&snapshot_table(&chunk, &snapshots, now));
         }
     }
+    if none && let Some(store_id) = &store_id {
+        catalog.check_store(store_id).await?;
+    }
     if none && !json {
         print_lines("no snapshots yet; `seedbed local` makes them");
     }
@@ -59,8 +62,8 @@ fn snapshot_table(
     } in records
     {
         let file = manifest
-            .renditions
-            .first()
+            .all_renditions()
+            .next()
             .map(|r| storage.location(&r.key));
         rows.add_row([
             manifest.store_id.to_string(),

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{control, overview, runs, state::Api, stores, workers};
+use super::{control, figures, overview, runs, state::Api, stores, workers};
 
 /// The endpoints, with `api` as their state.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(api: Arc<Api>) -> OpenApiRouter<S> {
     OpenApiRouter::new()
         .routes(routes!(overview::overview))
         .routes(routes!(overview::events))
+        .merge(figures::routes())
         .routes(routes!(runs::list, control::start))
         .routes(routes!(runs::show))
         .routes(routes!(runs::jobs))

@@ -13,7 +13,7 @@ use crate::{
     catalog::Catalog,
     http::problem::Problem,
     runs::{Parked, RunError, Runs, Standing, StoreList, Untaken},
-    settings::Schedule,
+    settings::{CostConfig, Schedule},
 };
 
 /// Runs of an overview.
@@ -37,6 +37,7 @@ pub(crate) struct Api {
     pub(crate) overviews: Overviews,
     pub(crate) schedule: Option<Schedule>,
     pub(crate) trace_url: Option<String>,
+    pub(crate) cost: CostConfig,
     /// Cancelled when the server stops: streams that do not end by themselves end then.
     pub(crate) stopping: CancellationToken,
 }

@@ -9,14 +9,35 @@ use serde_json::value::RawValue;
 /// Returns whether the claim is the store, or a list with it: a text, or an integer in decimal. `a.b` is `b` within `a`,
 /// unless there is a claim of that name.
 pub(super) fn names(claims: &RawValue, claim: &str, store_id: &StoreId) -> bool {
-    let nested = || claim.split('.').try_fold(claims, member);
-    let Some(value) = member(claims, claim).or_else(nested) else {
+    let Some(value) = value_of(claims, claim) else {
         return false;
     };
     match serde_json::from_str::<Vec<&RawValue>>(value.get()) {
         Ok(stores) => stores.into_iter().any(|store| is_store(store, store_id)),
         Err(_) => is_store(value, store_id),
     }
+}
+
+/// Returns the one store that the claim names; `None` if it names several, or none.
+pub(super) fn only(claims: &RawValue, claim: &str) -> Option<StoreId> {
+    let value = value_of(claims, claim)?;
+    let value = match serde_json::from_str::<Vec<&RawValue>>(value.get()) {
+        Ok(stores) => <[_; 1]>::try_from(stores).ok()?[0],
+        Err(_) => value,
+    };
+    let json = value.get().trim();
+    let text = match serde_json::from_str::<String>(json) {
+        Ok(text) => text,
+        Err(_) => json.to_owned(),
+    };
+    let store_id = StoreId::new(text).ok()?;
+    is_store(value, &store_id).then_some(store_id)
+}
+
+/// The value of the claim: `a.b` is `b` within `a`, unless there is a claim of that name.
+fn value_of<'json>(claims: &'json RawValue, claim: &str) -> Option<&'json RawValue> {
+    let nested = || claim.split('.').try_fold(claims, member);
+    member(claims, claim).or_else(nested)
 }
 
 fn member<'json>(object: &'json RawValue, name: &str) -> Option<&'json RawValue> {
@@ -75,6 +96,32 @@ mod tests {
             r#""7""#,
         ] {
             assert!(!named(claims, "store_id", "7"), "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_claim_with_one_store_names_it_and_one_with_several_names_none() {
+        let named = |claims: &str| {
+            let claims = RawValue::from_string(claims.to_owned()).unwrap();
+            only(&claims, "s").map(|store| store.to_string())
+        };
+        for claims in [
+            r#"{"s": "7"}"#,
+            r#"{"s": 7}"#,
+            r#"{"s": ["7"]}"#,
+            r#"{"s": [7]}"#,
+        ] {
+            assert_eq!(named(claims).as_deref(), Some("7"), "{claims}");
+        }
+        for claims in [
+            "{}",
+            r#"{"s": []}"#,
+            r#"{"s": ["7", "8"]}"#,
+            r#"{"s": 7.0}"#,
+            r#"{"s": ""}"#,
+            r#"{"s": null}"#,
+        ] {
+            assert_eq!(named(claims), None, "{claims}");
         }
     }
 

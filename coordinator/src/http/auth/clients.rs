@@ -9,7 +9,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     algorithm::{self, algorithm},
-    claim::names,
+    claim::{names, only},
     jwks::Jwks,
     key::{Key, KeyError},
 };
@@ -88,6 +88,11 @@ impl Clients {
         self.anonymous || !self.keys.is_empty() || self.jwks.is_some()
     }
 
+    /// Returns whether any caller is let in, whatever the token.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.anonymous
+    }
+
     /// Returns whether the caller with `token` may download `store_id`.
     pub(crate) async fn check(
         &self,
@@ -97,6 +102,31 @@ impl Clients {
         if self.anonymous {
             return Ok(());
         }
+        let claims = self.claims_of(token).await?;
+        if names(&claims, &self.store_claim, store_id) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "wrong_store",
+            "the token is not for this store",
+        ))
+    }
+
+    /// Returns the store of the caller with `token`, which names no other.
+    pub(crate) async fn store_of(&self, token: Option<&str>) -> Result<StoreId, Problem> {
+        let only = match self.anonymous {
+            true => None,
+            false => only(&self.claims_of(token).await?, &self.store_claim),
+        };
+        only.ok_or_else(|| {
+            Problem::invalid(
+                "the token does not say which store is meant: ask at /stores/<the store's id>/sync/stream",
+            )
+        })
+    }
+
+    async fn claims_of(&self, token: Option<&str>) -> Result<Box<RawValue>, Problem> {
         if !self.are_known() {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
@@ -107,15 +137,7 @@ impl Clients {
         let token = token.ok_or_else(|| {
             Problem::unauthorized("a token is missing: Authorization: Bearer <the app's JWT>")
         })?;
-        let claims = self.claims(token).await?;
-        if names(&claims, &self.store_claim, store_id) {
-            return Ok(());
-        }
-        Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "wrong_store",
-            "the token is not for this store",
-        ))
+        self.claims(token).await
     }
 
     /// The claims of the token, if it is signed with a known key and valid now.

@@ -40,7 +40,8 @@ impl Wanted {
         };
         let find = |&encoding: &Encoding| snapshot.rendition(RenditionKind { form, encoding });
         let found = match &self.encodings[..] {
-            [] => find(&Encoding::Identity).or(Some(first)),
+            // Who does not name an encoding cannot open a sealed one.
+            [] => find(&Encoding::Identity).or(Some(first).filter(|r| !r.kind().is_sealed())),
             wanted => wanted.iter().find_map(find),
         };
         found.ok_or_else(|| {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     http::{
-        auth::bearer,
+        auth::client_token,
         json::Json,
         problem::{Problem, ProblemBody},
         responses::{Failures, RateLimited},
@@ -63,7 +63,10 @@ pub(super) async fn database(
         encodings: query.encoding,
         core: core_version(query.core)?,
     };
-    downloads.clients.check(bearer(&headers), &store_id).await?;
+    downloads
+        .clients
+        .check(client_token(&headers), &store_id)
+        .await?;
     Span::current().record("seedbed.store_id", tracing::field::display(&store_id));
 
     downloads.asked.note(&store_id);
@@ -79,7 +82,9 @@ pub(super) async fn database(
     let rendition = wanted.choose(&snapshot)?;
     let unpacked = unpacked(rendition);
     let expires_at = Utc::now() + downloads.lifetime;
+    let key = downloads.key_of(&snapshot, rendition).await?;
     let url = downloads.sign(&rendition.key, &headers, expires_at).await?;
+    downloads.handed.note(rendition);
     Ok(Json(Database {
         store_id: store_id.to_string(),
         form: rendition.form,
@@ -92,6 +97,7 @@ pub(super) async fn database(
         bytes: rendition.bytes,
         sha256: rendition.sha256.clone(),
         encoding: rendition.encoding,
+        key,
         created_at: snapshot.created_at,
         verified_at: record.verified_at,
         checkpoint: snapshot.checkpoint.last_op_id.to_string(),

@@ -11,10 +11,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use seedbed_protocol::{
-    manifest::Encoding,
-    snapshots::{SnapshotName, SnapshotPart},
-};
+use seedbed_protocol::snapshots::{SnapshotName, SnapshotPart};
 use tower_http::services::ServeFile;
 
 use super::{signed_url::Signature, state::Downloads};
@@ -126,13 +123,13 @@ impl Object {
             SnapshotPart::Manifest => return None,
         };
         let (_, name) = key.rsplit_once('/')?;
+        let (media_type, encoding) = kind.described();
         Some(Self {
             etag: HeaderValue::from_str(&format!("\"{name}\"")).ok()?,
-            media_type: kind.form.media_type(),
-            encoding: match kind.encoding {
-                Encoding::Identity => None,
-                compressed => Some(HeaderValue::from_static(compressed.name())),
-            },
+            media_type,
+            encoding: encoding
+                .is_compressed()
+                .then(|| HeaderValue::from_static(encoding.name())),
         })
     }
 

@@ -5,14 +5,16 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use axum::http::{HeaderMap, header};
 use chrono::{DateTime, Utc};
 use seedbed_protocol::{
+    StoreId,
     error::chain,
+    manifest::{Manifest, Rendition},
     objects::StorageError,
-    snapshots::{SnapshotRepository, SnapshotsConfig},
+    snapshots::{SealedError, SnapshotRepository, SnapshotsConfig},
 };
 use tokio::time::timeout;
 use url::Url;
 
-use super::{signed_url::Signature, signer::SharedSigner};
+use super::{handed::Handed, signed_url::Signature, signer::SharedSigner};
 use crate::{
     catalog::{Catalog, SnapshotRecord},
     http::{
@@ -37,11 +39,19 @@ pub enum DownloadError {
     Snapshots(#[from] StorageError),
 }
 
+/// Returns whether what was true at `verified_at` is longer ago than `most`.
+pub(crate) fn is_older(verified_at: DateTime<Utc>, most: Duration) -> bool {
+    (Utc::now() - verified_at).to_std().unwrap_or_default() > most
+}
+
 /// What downloads are answered from.
 pub(crate) struct Downloads {
     pub(super) catalog: Catalog,
-    pub(super) clients: Clients,
+    pub(super) clients: Arc<Clients>,
+    /// As clients reach it.
     snapshots: SnapshotRepository,
+    /// As this server reaches it.
+    manifests: SnapshotRepository,
     /// For snapshots in a directory. Object storage signs its URLs itself.
     signer: Option<SharedSigner>,
     public_url: Option<Url>,
@@ -50,6 +60,8 @@ pub(crate) struct Downloads {
     pub(super) max_age: Option<Duration>,
     /// Remembers which stores were asked for.
     pub(super) asked: Asked,
+    /// Counts what clients are told to download.
+    pub(super) handed: Handed,
     /// `None` when nothing is seeded on demand.
     pub(super) demand: Option<Arc<Demand>>,
 }
@@ -60,11 +72,13 @@ impl Downloads {
         serve: &ServeConfig,
         place: &SnapshotsConfig,
         catalog: Catalog,
+        clients: Arc<Clients>,
         snapshots: SnapshotRepository,
         demand: Option<Arc<Demand>>,
     ) -> Result<Self, DownloadError> {
         let is_directory = snapshots.local_path("").is_some();
         let signer = SharedSigner::new(catalog.clone(), download.signing_secret.as_ref())?;
+        let manifests = snapshots.clone();
         // A signature covers the host: it has to be the one that clients use.
         let snapshots = match &download.store_endpoint {
             Some(endpoint) => SnapshotRepository::open_at(place, endpoint)?,
@@ -72,9 +86,11 @@ impl Downloads {
         };
         Ok(Self {
             asked: Asked::new(catalog.clone()),
+            handed: Handed::new(catalog.clone()),
             catalog,
-            clients: Clients::new(download)?,
+            clients,
             snapshots,
+            manifests,
             signer: is_directory.then_some(signer),
             public_url: serve.public_url.clone(),
             behind_proxy: serve.behind_proxy,
@@ -112,10 +128,8 @@ impl Downloads {
                 "there is no snapshot of this store; let the app do its initial sync",
             ));
         };
-        let age = (Utc::now() - snapshot.verified_at)
-            .to_std()
-            .unwrap_or_default();
-        self.max_age.filter(|most| age > *most).map(|most| {
+        let too_old = |most: &Duration| is_older(snapshot.verified_at, *most);
+        self.max_age.filter(too_old).map(|most| {
             Problem::not_found(
                 "snapshot_too_old",
                 format!(
@@ -124,6 +138,27 @@ impl Downloads {
                 ),
             )
         })
+    }
+
+    /// The key of `rendition`, in hex, if it is sealed. It is read from the manifest in object storage and kept nowhere.
+    pub(super) async fn key_of(
+        &self,
+        manifest: &Manifest,
+        rendition: &Rendition,
+    ) -> Result<Option<String>, Problem> {
+        if !rendition.kind().is_sealed() {
+            return Ok(None);
+        }
+        let key = self.manifests.key_of(manifest.all_renditions()).await;
+        let key = key.map_err(|error| match &error {
+            SealedError::Storage(source) => {
+                Problem::failed("the object storage", source, source.is_transient())
+            }
+            SealedError::Sealing(source) => {
+                Problem::failed("the key of the snapshot", source, false)
+            }
+        })?;
+        Ok(Some(key.expose_hex()))
     }
 
     pub(super) async fn sign(
@@ -146,8 +181,18 @@ impl Downloads {
         Ok(url.expect("what is no directory signs URLs"))
     }
 
+    /// How clients authenticate themselves.
+    pub(crate) fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// Remembers that a client asks for this store.
+    pub(crate) fn note(&self, store_id: &StoreId) {
+        self.asked.note(store_id);
+    }
+
     /// This server as the client has reached it.
-    fn base(&self, headers: &HeaderMap) -> Result<Url, Problem> {
+    pub(crate) fn base(&self, headers: &HeaderMap) -> Result<Url, Problem> {
         if let Some(url) = &self.public_url {
             return Ok(url.clone());
         }

@@ -23,7 +23,8 @@ pub(super) struct DatabaseQuery {
     #[serde(default)]
     #[param(inline)]
     pub(super) form: DatabaseForm,
-    /// In which encodings, separated by commas, the best first: `zstd,gzip`. By default the plain object if there is one.
+    /// In which encodings, separated by commas, the best first: `zstd,gzip`. By default the plain object if there is one, and
+    /// never an encrypted one.
     #[serde(default, deserialize_with = "encodings")]
     #[param(value_type = Vec<Encodings>, required = false, style = Form, explode = false, min_items = 1)]
     pub(super) encoding: Vec<Encoding>,
@@ -65,7 +66,7 @@ fn encodings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Encoding>
     encodings.collect()
 }
 
-/// How a file is compressed; the names are those of Content-Encoding.
+/// How a file is compressed, by the names of Content-Encoding, or encrypted.
 #[derive(ToSchema)]
 #[schema(as = Encoding, rename_all = "lowercase")]
 #[expect(dead_code, reason = "only describes")]
@@ -73,6 +74,8 @@ pub(crate) enum Encodings {
     Identity,
     Gzip,
     Zstd,
+    Sqlcipher4,
+    Chacha20,
 }
 
 /// What a rendition is before it is compressed: the SQLite file, the one that has to be finished, or a sync stream.
@@ -102,9 +105,12 @@ pub(super) struct Database {
     pub(super) bytes: u64,
     /// SHA-256, in hex, of the file as it is stored.
     pub(super) sha256: String,
-    /// How the file is compressed. HTTP libraries may decompress it by themselves.
+    /// How the file is compressed, which HTTP libraries may undo by themselves, or encrypted.
     #[schema(value_type = Encodings)]
     pub(super) encoding: Encoding,
+    /// The key of the file, 32 bytes in hex, if it is encrypted (`sqlcipher4`, `chacha20`); else null. Keep it nowhere: open
+    /// the file with it once, and give it a key of the device's own.
+    pub(super) key: Option<String>,
     /// The size of the file uncompressed; null for some snapshots of older versions.
     pub(super) unpacked_bytes: Option<u64>,
     /// SHA-256, in hex, of the file uncompressed; null for some snapshots of older versions.

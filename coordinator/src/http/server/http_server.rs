@@ -24,13 +24,15 @@ use crate::{
     catalog::Catalog,
     http::{
         api::{Api, Overviews},
-        auth::AdminAccess,
-        download::Downloads,
+        auth::{AdminAccess, Clients},
+        download::{DownloadError, Downloads},
+        first_sync::FirstSyncs,
         probes::{self, Probes},
+        reports::Reports,
     },
     metrics::RequestMetrics,
     runs::{Demand, Runs, StoreList},
-    settings::{DownloadConfig, ServeConfig},
+    settings::{CostConfig, DownloadConfig, ReportsConfig, ServeConfig},
 };
 
 /// The parts of the process that requests reach.
@@ -54,8 +56,12 @@ pub struct HttpParts {
 pub struct HttpSections<'a> {
     pub serve: &'a ServeConfig,
     pub download: &'a DownloadConfig,
+    pub reports: &'a ReportsConfig,
+    pub cost: &'a CostConfig,
     pub snapshots: &'a SnapshotsConfig,
     pub token: &'a TokenConfig,
+    /// `powersync.endpoint`; may be empty.
+    pub powersync: &'a str,
 }
 
 /// A server that listens.
@@ -147,14 +153,26 @@ fn states(
 ) -> Result<States, HttpError> {
     let serve = sections.serve;
     let (catalog, broker) = (parts.catalog, parts.broker);
+    let clients = Clients::new(sections.download).map_err(DownloadError::from)?;
+    let clients = Arc::new(clients);
+    let reports = Reports::new(sections.reports, catalog.clone(), clients.clone());
     let downloads = Downloads::new(
         sections.download,
         serve,
         sections.snapshots,
         catalog.clone(),
-        parts.snapshots,
+        clients,
+        parts.snapshots.clone(),
         parts.demand,
     )?;
+    let downloads = Arc::new(downloads);
+    let first_syncs = FirstSyncs::new(
+        sections.download,
+        sections.powersync,
+        catalog.clone(),
+        parts.snapshots,
+        downloads.clone(),
+    );
     let own_keys = probes::own_keys(sections.token)?;
     let api = Api {
         catalog: catalog.clone(),
@@ -164,6 +182,7 @@ fn states(
         overviews: Overviews::new(),
         schedule: serve.schedule.clone(),
         trace_url: serve.trace_url.clone(),
+        cost: sections.cost.clone(),
         stopping: stopping.clone(),
     };
     let probes = Probes {
@@ -182,7 +201,9 @@ fn states(
         metrics: RequestMetrics::new(),
     };
     Ok(States {
-        downloads: Arc::new(downloads),
+        downloads,
+        first_syncs: Arc::new(first_syncs),
+        reports: Arc::new(reports),
         api: Arc::new(api),
         probes: Arc::new(probes),
         admin: Arc::new(AdminAccess::new(serve)),

@@ -88,13 +88,26 @@ impl ResponseForPanic for Panicked {
     }
 }
 
-/// Lets web pages of these origins ask for downloads.
+/// How long browsers remember what pages may ask for.
+const PREFLIGHT: Duration = Duration::from_secs(600);
+
+/// What PowerSync's web SDK names itself in: pages cannot set User-Agent.
+const SDK_AGENT: HeaderName = HeaderName::from_static("x-user-agent");
+
+/// Lets web pages of these origins ask for downloads and first syncs, and report how they went.
 pub(super) fn cross_origin(origins: &[String]) -> CorsLayer {
     let origins = origins.iter().filter_map(|origin| origin.parse().ok());
     CorsLayer::new()
         .allow_origin(origins.collect::<Vec<HeaderValue>>())
-        .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers([header::AUTHORIZATION, header::RANGE, header::IF_RANGE])
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::RANGE,
+            header::IF_RANGE,
+            SDK_AGENT,
+        ])
+        .max_age(PREFLIGHT)
         .expose_headers([
             header::RETRY_AFTER,
             header::ETAG,

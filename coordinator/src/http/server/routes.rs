@@ -15,12 +15,16 @@ use crate::http::{
     auth::{AdminAccess, require_admin},
     dashboard,
     download::{self, Downloads},
+    first_sync::{self, FirstSyncs},
     probes::{self, Probes},
+    reports::{self, Reports},
 };
 
 /// What each group of endpoints is answered from. None knows that of another.
 pub(super) struct States {
     pub(super) downloads: Arc<Downloads>,
+    pub(super) reports: Arc<Reports>,
+    pub(super) first_syncs: Arc<FirstSyncs>,
     pub(super) api: Arc<Api>,
     pub(super) probes: Arc<Probes>,
     pub(super) admin: Arc<AdminAccess>,
@@ -38,9 +42,12 @@ pub(super) fn health_routes(states: &States) -> Router {
 /// For everything else.
 pub(super) fn routes(states: &States, cors_origins: &[String]) -> Router {
     let limits = states.limits.clone();
-    let (downloads, described) = download::routes(states.downloads.clone()).split_for_parts();
+    let (devices, described) = download::routes(states.downloads.clone())
+        .merge(first_sync::routes(states.first_syncs.clone()))
+        .merge(reports::routes(states.reports.clone()))
+        .split_for_parts();
     // Outside of all that may refuse, so that a page of another origin can also read why it was refused.
-    let downloads = within_limits(downloads, &limits).layer(limits::cross_origin(cors_origins));
+    let devices = within_limits(devices, &limits).layer(limits::cross_origin(cors_origins));
     let administrators = middleware::from_fn_with_state(states.admin.clone(), require_admin);
     let api = api::routes(states.api.clone()).merge(probes::metrics());
     let (routes, document) = OpenApiRouter::with_openapi(empty_document().merge_from(described))
@@ -52,7 +59,7 @@ pub(super) fn routes(states: &States, cors_origins: &[String]) -> Router {
         .merge(dashboard::routes())
         .fallback(limits::unknown);
     within_limits(routes, &limits)
-        .merge(downloads)
+        .merge(devices)
         .layer(middleware::from_fn(limits::security_headers))
         .layer(middleware::from_fn_with_state(
             states.access_log.clone(),

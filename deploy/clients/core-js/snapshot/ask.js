@@ -64,14 +64,15 @@ export async function ask(fetch, wanted, signal) {
 }
 
 /**
- * What arrives where `fetch` unpacks by itself.
+ * What arrives where `fetch` unpacks by itself what an answer calls gzip. Only compressed files of the form `file` are called so,
+ * for older clients (`protocol/src/manifest/form.rs`).
  *
  * @param {Snapshot} snapshot
  * @returns {Snapshot}
  */
 export function decoded(snapshot) {
-  const { encoding, unpackedBytes: bytes, unpackedSha256: sha256 } = snapshot.rendition;
-  if (encoding === 'identity' || bytes === undefined || sha256 === undefined) return snapshot;
+  const { form, encoding, unpackedBytes: bytes, unpackedSha256: sha256 } = snapshot.rendition;
+  if (form !== 'file' || encoding === 'identity' || bytes === undefined || sha256 === undefined) return snapshot;
   return { ...snapshot, packed: encoding, rendition: { ...snapshot.rendition, encoding: 'identity', bytes, sha256 } };
 }
 

@@ -16,8 +16,7 @@
  */
 
 /** PowerSync's own tables and keys, up to core extension 0.5. */
-const STATE = `
-  SELECT EXISTS (SELECT 1 FROM ps_sync_state) AS synced,
+const STATE = `SELECT EXISTS (SELECT 1 FROM ps_sync_state) AS synced,
          EXISTS (SELECT 1 FROM ps_crud) AS crud,
          (SELECT CAST(value AS INTEGER) FROM ps_kv WHERE key = 'target_checkpoint_request_id')
            > coalesce((SELECT CAST(value AS INTEGER) FROM ps_kv WHERE key = 'last_seen_checkpoint_request_id'), -1) AS uploaded`;
@@ -26,8 +25,7 @@ const STATE = `
 const OPEN_BEFORE = "SELECT 1 AS open FROM ps_buckets WHERE name = '$local' AND target_op > last_op";
 const HAS_TARGETS = "SELECT 1 AS it FROM pragma_table_info('ps_buckets') WHERE name = 'target_op'";
 
-const GENERATIONS = `
-  SELECT DISTINCT substr(name, 1, instr(name, '#') - 1) AS generation FROM ps_buckets WHERE last_op > 0 AND name <> '$local'`;
+const GENERATIONS = `SELECT DISTINCT substr(name, 1, instr(name, '#') - 1) AS generation FROM ps_buckets WHERE last_op > 0 AND name <> '$local'`;
 
 /**
  * @param {Reader} database

@@ -3,6 +3,7 @@
 import { cancelling, pause, reasonOf, unlessAborted } from '../clock.js';
 import { SeedbedError, asSeedbedError } from '../reasons.js';
 import { FIRST, LONGEST, Launch } from '../launch.js';
+import { inspectOpen } from '../database/inspect.js';
 import { SILENCE_LIMIT } from '../source.js';
 import { askStart, endpointOf } from './start.js';
 import { read } from './device.js';
@@ -52,6 +53,17 @@ export class StreamLaunch extends Launch {
       this.course.enter(undefined);
       cancel.end();
     }
+  }
+
+  /**
+   * The same as `inspect`, by a database that the SDK has opened.
+   *
+   * @param {StreamDatabase} db
+   */
+  async inspectIn(db) {
+    const query = async (/** @type {string} */ sql, /** @type {any[]} */ parameters = []) =>
+      (await db.getAll(sql, parameters)).map((row) => Object.values(row));
+    return this.checked(await inspectOpen({ query, close: async () => {} }));
   }
 
   /** Positions that have arrived stay: `connect` goes on with them. */

@@ -32,6 +32,11 @@ export class Launch {
     /** INSPECT: leaves the database as it was. */
     inspect(): Promise<import("./database/inspect.js").Inspection>;
     /**
+     * @param {import('./database/inspect.js').Inspection} inspection
+     * @throws {SeedbedError} `wrong_store`.
+     */
+    checked(inspection: import("./database/inspect.js").Inspection): import("./database/inspect.js").Inspection;
+    /**
      * LOCKED: leaves an empty lock file.
      *
      * @param {AbortSignal} signal

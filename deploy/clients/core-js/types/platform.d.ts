@@ -10,6 +10,8 @@
  * @property {Files} files
  * @property {(path: string) => Promise<Connection>} openSqlite Opens or creates a database (or `:memory:`) by the SQLite library that the
  *   SDK uses in this app, with PowerSync's core extension and the app's key. It waits for no lock.
+ * @property {boolean} [bare] Whether it can: if not, there is no form but `stream`, and the database is looked at once the SDK has
+ *   opened it.
  * @property {typeof globalThis.fetch} fetch With streams, unless `chunk` is set.
  * @property {number} [chunk] Bytes to ask for at a time, where `fetch` has no streams.
  * @property {boolean} [decodes] Whether `fetch` unpacks what an answer calls gzip, and cannot be told not to: a browser's.
@@ -111,6 +113,11 @@ export type Platform = {
      * SDK uses in this app, with PowerSync's core extension and the app's key. It waits for no lock.
      */
     openSqlite: (path: string) => Promise<Connection>;
+    /**
+     * Whether it can: if not, there is no form but `stream`, and the database is looked at once the SDK has
+     * opened it.
+     */
+    bare?: boolean | undefined;
     /**
      * With streams, unless `chunk` is set.
      */

@@ -6,4 +6,4 @@
  * @param {import('./source.js').Outcome} outcome
  * @returns {Promise<void>}
  */
-export function report(platform: import("./platform.js").Platform, { report, url, getToken }: import("./source.js").SnapshotSource, outcome: import("./source.js").Outcome): Promise<void>;
+export function report(platform: import("./platform.js").Platform, { report, url, storeId, getToken }: import("./source.js").SnapshotSource, outcome: import("./source.js").Outcome): Promise<void>;

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     ids::{Attempt, StoreId},
-    manifest::Notes,
+    manifest::{Notes, Rendition},
     telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 
@@ -35,6 +35,8 @@ const PARKED: &str = "seedbed-parked";
 const NOTES: &str = "seedbed-notes";
 /// Renditions, as JSON: nine at most, of less than 500 bytes each.
 const RENDITIONS: &str = "seedbed-renditions";
+/// The sealed ones, four at most. Older readers would read none of the others for their encodings.
+const SEALED: &str = "seedbed-sealed";
 
 /// RabbitMQ's count of returns to a quorum queue; absent on a message that never came back.
 const DELIVERY_COUNT: &str = "x-delivery-count";
@@ -98,12 +100,10 @@ pub(super) fn id(properties: &BasicProperties) -> Option<&str> {
 
 fn fields(headers: Headers) -> FieldTable {
     let mut fields = FieldTable::default();
-    if !headers.renditions.is_empty()
-        && let Ok(json) = serde_json::to_string(&headers.renditions)
-        && json.len() <= MAX_JSON_BYTES
-    {
-        fields.insert(RENDITIONS.into(), AMQPValue::LongString(json.into()));
-    }
+    let is_sealed = |rendition: &Rendition| rendition.kind().is_sealed();
+    let (sealed, plain) = headers.renditions.into_iter().partition(is_sealed);
+    put_json(&mut fields, RENDITIONS, plain);
+    put_json(&mut fields, SEALED, sealed);
     let mut put = |name: &str, value: Option<String>| {
         if let Some(mut value) = value {
             value.truncate(value.floor_char_boundary(MAX_TEXT_BYTES));
@@ -124,6 +124,21 @@ fn fields(headers: Headers) -> FieldTable {
     fields
 }
 
+fn put_json(fields: &mut FieldTable, name: &str, renditions: Vec<Rendition>) {
+    if !renditions.is_empty()
+        && let Ok(json) = serde_json::to_string(&renditions)
+        && json.len() <= MAX_JSON_BYTES
+    {
+        fields.insert(name.into(), AMQPValue::LongString(json.into()));
+    }
+}
+
+fn renditions(fields: &FieldTable, name: &str) -> Vec<Rendition> {
+    let json = text(fields, name);
+    json.and_then(|json| serde_json::from_str(&json).ok())
+        .unwrap_or_default()
+}
+
 /// Returns the message in a delivery from `queue`, and how often it was returned before.
 pub(super) fn read(queue: Queue, body: Vec<u8>, properties: &BasicProperties) -> (Message, u32) {
     let none = FieldTable::default();
@@ -142,9 +157,10 @@ pub(super) fn read(queue: Queue, body: Vec<u8>, properties: &BasicProperties) ->
                 .flat_map(|notes| notes.lines().map(ToOwned::to_owned))
                 .collect(),
         ),
-        renditions: text(fields, RENDITIONS)
-            .and_then(|json| serde_json::from_str(&json).ok())
-            .unwrap_or_default(),
+        renditions: [RENDITIONS, SEALED]
+            .into_iter()
+            .flat_map(|name| renditions(fields, name))
+            .collect(),
         dead_lettered: parked.is_none() && died.is_some(),
         parked: parked.or(died),
     };

@@ -35,7 +35,7 @@ fn message(text: &str) -> Message {
         subject: Some(subject),
         trace,
         notes: Notes(vec!["one".to_owned(), "größe 2".to_owned()]),
-        renditions: vec![rendition()],
+        renditions: vec![rendition(), sealed()],
         ..Headers::default()
     };
     Message {
@@ -53,6 +53,15 @@ fn rendition() -> Rendition {
         sha256: "ab".repeat(32),
         unpacked: None,
         finish: Some(1),
+        selection: None,
+    }
+}
+
+fn sealed() -> Rendition {
+    Rendition {
+        encoding: Encoding::Sqlcipher4,
+        key: "gr_c3_b6_c3_9fe_207/1.compact.sqlite.sqlcipher4".to_owned(),
+        ..rendition()
     }
 }
 

@@ -5,6 +5,9 @@ use seedbed::catalog::{Catalog, Forgotten, HistoryCursor};
 
 use super::fixture::{FULL_SWEEP, Fixture};
 
+mod reports;
+mod sizes;
+
 on_both!(
     what_is_long_over_goes_and_what_a_store_needs_stays,
     several_processes_forget_the_same_history,

@@ -103,6 +103,7 @@ async fn upload(cluster: &Cluster, like: &Manifest, job_id: JobId) -> Vec<String
         job_id,
         renditions: vec![rendition.unwrap()],
         forms: Vec::new(),
+        sealed: Vec::new(),
         ..like.clone()
     };
     snapshots.put_manifest(&name, &manifest).await.unwrap();

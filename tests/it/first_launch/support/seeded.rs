@@ -26,6 +26,9 @@ pub(in super::super) struct Seeded {
     _program: Program,
 }
 
+/// What the packages take, and what an SDK takes that has none.
+const RENDITIONS: &str = "file/identity,compact/gzip,stream/gzip,stream-bson/gzip";
+
 impl Seeded {
     /// Stores of 300 products and 10 orders, in a service of its own.
     pub(in super::super) async fn with(stores: &[&str]) -> Self {
@@ -42,6 +45,7 @@ impl Seeded {
         let mut program = Program::new(&*service);
         // The user's token is one for both, as it is in an app.
         program.set("DOWNLOAD__SECRET", service.secret());
+        program.set("SNAPSHOTS__RENDITIONS", RENDITIONS);
         program.write("seedbed.toml", STREAM);
         let names: Vec<&str> = stores.iter().map(|(store, _)| *store).collect();
         program.write("stores.csv", format!("store_id\n{}\n", names.join("\n")));
@@ -54,6 +58,7 @@ impl Seeded {
             "endpoint": service.endpoint(),
             "control": control.url,
             "database": format!("{}/database", serving.url),
+            "seedbed": serving.url,
             "snapshots": files(&program).await,
         });
         Self {

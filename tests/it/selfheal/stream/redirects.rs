@@ -113,7 +113,7 @@ async fn objects_are_not_fetched_from_another_origin() {
     let server = Server::start(move |_, _| redirect(307, &location).into()).await;
     let variables = s3.variables_with("AWS_ENDPOINT_URL", &server.url);
     let store = s3.open(&s3.url, &variables).unwrap();
-    let error = store.check().await.unwrap_err();
+    let error = store.write_check_object().await.unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains(&other.url) && text.contains("final URL"),

@@ -11,7 +11,9 @@ use seedbed_protocol::{
     Attempt, JobId, RunId, StoreId,
     manifest::{Checkpoint, Download, Encoding, Manifest, Notes, Origin, RenditionKind},
     objects::PART_BYTES,
-    snapshots::{SnapshotName, SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy},
+    snapshots::{
+        SealingKeys, SnapshotName, SnapshotRepository, SnapshotsConfig, UnreadableRowsPolicy,
+    },
 };
 use tempfile::TempDir;
 use testkit::{machine::leave_out, objects::ObjectServer};
@@ -34,6 +36,8 @@ impl Place {
             renditions: vec![RenditionKind::file(Encoding::Identity)],
             latest: false,
             unreadable_rows: UnreadableRowsPolicy::Warn,
+            sealed: false,
+            sealing_key: SealingKeys::default(),
         };
         Self {
             store: SnapshotRepository::open(&config).unwrap(),
@@ -138,6 +142,8 @@ pub(super) fn manifest(store: &str, job_id: JobId, attempt: Attempt) -> Manifest
         steps: Vec::new(),
         trace_id: None,
         forms: Vec::new(),
+        sealed: Vec::new(),
+        sealed_key: None,
         notes: Notes::default(),
     }
 }

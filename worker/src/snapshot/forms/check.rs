@@ -8,6 +8,7 @@ use seedbed_protocol::manifest::{Finishing, Form};
 use super::{compare::compare, error::FormError, finishing::finish, replay::replay};
 use crate::{
     oplog::{InterruptOnDrop, Schema, initialize, open_alone},
+    powersync::LineFormat,
     snapshot::verify::check_traces,
 };
 
@@ -17,8 +18,9 @@ const CACHE_KIB: u32 = 16 * 1024;
 /// A form under check.
 pub struct FormCheck {
     connection: Connection,
-    /// The stream to replay; `None` if the database is a compact file to finish.
-    stream: Option<PathBuf>,
+    form: Form,
+    /// The form itself: the stream to replay; the databases were copied.
+    path: PathBuf,
     schema: Schema,
 }
 
@@ -35,7 +37,7 @@ impl FormCheck {
         scratch: &Path,
         schema: &Schema,
     ) -> Result<Self, FormError> {
-        if form != Form::Stream {
+        if !form.is_stream() {
             std::fs::copy(path, scratch).map_err(|source| FormError::Write {
                 path: scratch.to_owned(),
                 source,
@@ -45,7 +47,8 @@ impl FormCheck {
         connection.execute("ATTACH ?1 AS file", [file.to_string_lossy()])?;
         Ok(Self {
             connection,
-            stream: (form == Form::Stream).then(|| path.to_owned()),
+            form,
+            path: path.to_owned(),
             schema: schema.clone(),
         })
     }
@@ -55,30 +58,34 @@ impl FormCheck {
         InterruptOnDrop::of(&self.connection)
     }
 
-    /// Finishes or replays the form, and compares the result with the file, row by row. Blocks.
+    /// Finishes or replays the form, if that has to be done, and compares the result with the file, row by row. Blocks.
     ///
     /// # Errors
     /// [`FormError`] names the first thing that is wrong.
     pub fn run(self) -> Result<(), FormError> {
         let connection = &self.connection;
         let schema = self.schema.start_payload().to_string();
-        let form = match &self.stream {
-            None => {
+        match self.form {
+            // It came another way, and has to be the same.
+            Form::File => {}
+            Form::Compact => {
                 check_contents(connection)?;
                 initialize(connection)?;
                 create_app_tables(connection)?;
                 finish(connection, &schema)?;
-                Form::Compact
             }
-            Some(stream) => {
+            Form::Stream | Form::StreamBson => {
+                let format = match self.form {
+                    Form::StreamBson => LineFormat::Bson,
+                    _ => LineFormat::Ndjson,
+                };
                 initialize(connection)?;
                 create_app_tables(connection)?;
                 take_what_no_stream_has(connection)?;
-                replay(connection, stream, &schema)?;
-                Form::Stream
+                replay(connection, format, &self.path, &schema)?;
             }
-        };
-        compare(connection, form, self.schema.raw_tables())
+        }
+        compare(connection, self.form, self.schema.raw_tables())
     }
 }
 

@@ -180,9 +180,7 @@ fn compared(
     form: Form,
     table: &str,
 ) -> Result<(String, String), rusqlite::Error> {
-    let in_stream = DIFFERENT_IN_A_STREAM
-        .iter()
-        .filter(|_| form == Form::Stream);
+    let in_stream = DIFFERENT_IN_A_STREAM.iter().filter(|_| form.is_stream());
     let mut different = in_stream.chain(&DIFFERENT);
     let different = different.find(|(name, ..)| *name == table);
     let (ignored, rows) =
@@ -196,7 +194,7 @@ fn compared(
         .filter(|column| !ignored.contains(&column.as_str()))
         .map(|column| match (form, table, column.as_str()) {
             // Buckets are numbered in the order in which they come.
-            (Form::Stream, "ps_oplog", "bucket") => {
+            (form, "ps_oplog", "bucket") if form.is_stream() => {
                 format!("(SELECT name FROM {DATABASE}.ps_buckets WHERE id = bucket)")
             }
             _ => quoted(column),

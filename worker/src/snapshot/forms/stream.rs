@@ -1,4 +1,4 @@
-//! Makes the stream form: a snapshot as one checkpoint of PowerSync's own protocol, a line of JSON each.
+//! Makes the stream form: a snapshot as one checkpoint of PowerSync's own protocol, in either of its formats.
 //!
 //! ```text
 //! checkpoint, then for each bucket by priority: CLEAR with the folded checksum, PUT, PUT, …
@@ -7,20 +7,17 @@
 //!
 //! The last line has an SDK ask for credentials again, and go on at the service itself.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    io::{BufWriter, Write},
-    path::Path,
-};
+use std::{collections::HashMap, path::Path};
 
 use rusqlite::{Connection, OpenFlags};
 use seedbed_protocol::manifest::{BucketCheckpoint, Checkpoint};
-use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 
-use super::error::FormError;
-use crate::oplog::load_core_extension;
+use super::{
+    error::FormError,
+    lines::{Batch, Lines, Put},
+};
+use crate::{oplog::load_core_extension, powersync::LineFormat};
 
 /// The most operations of a line, as PowerSync's service has it.
 const LINE_OPERATIONS: usize = 1_000;
@@ -28,58 +25,36 @@ const LINE_OPERATIONS: usize = 1_000;
 /// A line with so many bytes of operations takes no more of them, as PowerSync's service has it.
 const LINE_BYTES: usize = 1 << 20;
 
-/// How much is written at a time, in bytes.
-const WRITE_BYTES: usize = 1 << 16;
-
 /// Writes the stream form of the verified `file`, which is at `checkpoint`, to `target`. Blocks. Holds one line at a time.
 ///
 /// # Errors
 /// [`FormError`]; then `target` is incomplete.
-pub fn write_stream(file: &Path, checkpoint: &Checkpoint, target: &Path) -> Result<(), FormError> {
+pub fn write_stream(
+    file: &Path,
+    checkpoint: &Checkpoint,
+    format: LineFormat,
+    target: &Path,
+) -> Result<(), FormError> {
     load_core_extension();
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
-    let unwritable = |source| FormError::Write {
-        path: target.to_owned(),
-        source,
-    };
-    let output = File::create(target).map_err(unwritable)?;
-    let mut lines = Lines {
-        output: BufWriter::with_capacity(WRITE_BYTES, output),
-        target,
-    };
+    let mut lines = Lines::create(target, format)?;
     let streams = default_streams(&connection)?;
-    lines.write(&checkpoint_line(checkpoint, &streams))?;
+    lines.control(&checkpoint_line(checkpoint, &streams))?;
     let ids = bucket_ids(&connection)?;
     let mut buckets: Vec<&BucketCheckpoint> = checkpoint.buckets.iter().collect();
     buckets.sort_by_key(|bucket| bucket.priority);
     for bucket in buckets {
         // A bucket without rows has no line.
         if let Some(&(id, superseded)) = ids.get(&bucket.bucket) {
-            write_bucket(&connection, &mut lines, &bucket.bucket, id, superseded)?;
+            let batch = Batch::new(&bucket.bucket, format);
+            write_bucket(&connection, &mut lines, batch, id, superseded)?;
         }
     }
     let last_op_id = checkpoint.last_op_id.to_string();
-    lines.write(&json!({ "checkpoint_complete": { "last_op_id": last_op_id } }))?;
-    lines.write(&json!({ "token_expires_in": 0 }))?;
-    lines.output.flush().map_err(unwritable)
-}
-
-/// The file of the form.
-struct Lines<'a> {
-    output: BufWriter<File>,
-    target: &'a Path,
-}
-
-impl Lines<'_> {
-    fn write(&mut self, line: &impl Serialize) -> Result<(), FormError> {
-        let written = serde_json::to_writer(&mut self.output, line).map_err(Into::into);
-        let written = written.and_then(|()| self.output.write_all(b"\n"));
-        written.map_err(|source| FormError::Write {
-            path: self.target.to_owned(),
-            source,
-        })
-    }
+    lines.control(&json!({ "checkpoint_complete": { "last_op_id": last_op_id } }))?;
+    lines.control(&json!({ "token_expires_in": 0 }))?;
+    lines.finish()
 }
 
 /// Returns the names of the active streams, and whether the service subscribes every client to them.
@@ -132,97 +107,24 @@ fn bucket_ids(connection: &Connection) -> Result<HashMap<String, (i64, i64)>, ru
     buckets.collect()
 }
 
-/// A PUT as the service writes it.
-#[derive(Serialize)]
-struct Put<'a> {
-    op_id: String,
-    op: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    object_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    object_id: Option<&'a str>,
-    checksum: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subkey: Option<&'a str>,
-    data: Option<&'a str>,
-}
-
-/// A data line under way.
-struct Line<'a> {
-    bucket: &'a str,
-    after: i64,
-    last: i64,
-    operations: Vec<Box<RawValue>>,
-    bytes: usize,
-}
-
-impl Line<'_> {
-    fn add(&mut self, operation: &impl Serialize, op_id: i64) {
-        let json = serde_json::value::to_raw_value(operation);
-        let json = json.expect("an operation has only text keys");
-        self.bytes += json.get().len();
-        self.operations.push(json);
-        self.last = op_id;
-    }
-
-    /// Writes the operations so far, and begins the next line.
-    fn write(&mut self, lines: &mut Lines<'_>, has_more: bool) -> Result<(), FormError> {
-        #[derive(Serialize)]
-        struct Data<'a> {
-            data: Body<'a>,
-        }
-        #[derive(Serialize)]
-        struct Body<'a> {
-            bucket: &'a str,
-            after: String,
-            has_more: bool,
-            data: &'a [Box<RawValue>],
-            next_after: String,
-        }
-        let data = Body {
-            bucket: self.bucket,
-            after: self.after.to_string(),
-            has_more,
-            data: &self.operations,
-            next_after: self.last.to_string(),
-        };
-        lines.write(&Data { data })?;
-        self.after = self.last;
-        self.operations.clear();
-        self.bytes = 0;
-        Ok(())
-    }
-}
-
 fn write_bucket(
     connection: &Connection,
     lines: &mut Lines<'_>,
-    bucket: &str,
+    mut batch: Batch<'_>,
     id: i64,
     superseded: i64,
 ) -> Result<(), FormError> {
-    let mut line = Line {
-        bucket,
-        after: 0,
-        last: 0,
-        operations: Vec::new(),
-        bytes: 0,
-    };
     let superseded = superseded as u32;
     if superseded != 0 {
-        let checksum = superseded.cast_signed();
-        line.add(
-            &json!({ "op_id": "0", "op": "CLEAR", "checksum": checksum }),
-            0,
-        );
+        batch.clear(superseded.cast_signed());
     }
     let mut operations = connection.prepare_cached(
         "SELECT op_id, row_type, row_id, key, data, hash FROM ps_oplog WHERE bucket = ?1 ORDER BY op_id",
     )?;
     let mut rows = operations.query([id])?;
     while let Some(row) = rows.next()? {
-        if line.operations.len() >= LINE_OPERATIONS || line.bytes >= LINE_BYTES {
-            line.write(lines, true)?;
+        if batch.count >= LINE_OPERATIONS || batch.bytes >= LINE_BYTES {
+            lines.data(&mut batch, true)?;
         }
         let text = |column| {
             row.get_ref(column)?
@@ -240,11 +142,11 @@ fn write_bucket(
             subkey: subkey(text(3)?, object_type, object_id),
             data: text(4)?,
         };
-        line.add(&put, op_id);
+        batch.put(&put, op_id);
     }
-    match line.operations.is_empty() {
-        true => Ok(()),
-        false => line.write(lines, false),
+    match batch.count {
+        0 => Ok(()),
+        _ => lines.data(&mut batch, false),
     }
 }
 

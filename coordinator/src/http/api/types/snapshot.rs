@@ -90,6 +90,7 @@ impl From<SnapshotRecord> for Snapshot {
             tables,
             renditions,
             forms,
+            sealed,
             steps,
             download,
             ..
@@ -114,6 +115,7 @@ impl From<SnapshotRecord> for Snapshot {
             renditions: renditions
                 .into_iter()
                 .chain(forms)
+                .chain(sealed)
                 .map(Rendition::from)
                 .collect(),
             steps: steps.into_iter().map(Step::from).collect(),

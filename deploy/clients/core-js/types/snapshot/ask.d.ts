@@ -43,7 +43,8 @@
  */
 export function ask(fetch: typeof globalThis.fetch, wanted: Wanted, signal: AbortSignal): Promise<Snapshot>;
 /**
- * What arrives where `fetch` unpacks by itself.
+ * What arrives where `fetch` unpacks by itself what an answer calls gzip. Only compressed files of the form `file` are called so,
+ * for older clients (`protocol/src/manifest/form.rs`).
  *
  * @param {Snapshot} snapshot
  * @returns {Snapshot}

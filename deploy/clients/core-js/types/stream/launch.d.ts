@@ -8,6 +8,12 @@ export class StreamLaunch extends Launch {
      */
     fill(db: StreamDatabase): Promise<SeedbedError | undefined>;
     /**
+     * The same as `inspect`, by a database that the SDK has opened.
+     *
+     * @param {StreamDatabase} db
+     */
+    inspectIn(db: StreamDatabase): Promise<import("../database/inspect.js").Inspection>;
+    /**
      * @param {StreamDatabase} db
      * @param {AbortSignal} signal
      * @returns {Promise<undefined>}

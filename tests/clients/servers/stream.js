@@ -2,7 +2,7 @@
 
 import { DatabaseSync } from 'node:sqlite';
 import { storeOf } from './seedbed.js';
-import { STORE, setUp } from './service.js';
+import { STORE, setUp } from '../service.js';
 
 /** Operations of a line, as PowerSync's service has it. */
 const LINE = 1000;

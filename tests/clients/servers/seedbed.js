@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import { allowAll } from './powersync.js';
-import { renditions as healthy } from './service.js';
+import { renditions as healthy } from '../service.js';
 
 /** Bytes that are written at a time. */
 const PIECE = 16 * 1024;
@@ -153,8 +153,8 @@ class Seedbed {
     if (fault.early) content = content.subarray(0, -fault.early);
     record.from = from;
     const headers = { 'content-length': content.length + (fault.shorter ? 1000 : 0), etag };
-    // As object storage and `seedbed serve` have it: some HTTP libraries unpack by themselves then.
-    if (path.endsWith('/gzip') && !this.transcoded) headers['content-encoding'] = 'gzip';
+    // As object storage and `seedbed serve` have it, for this form alone: some HTTP libraries unpack by themselves then.
+    if (path === 'file/gzip' && !this.transcoded) headers['content-encoding'] = 'gzip';
     if (partial) headers['content-range'] = `bytes ${from}-${to - 1}/${body.length}`;
     response.writeHead(partial ? 206 : 200, headers);
     await this.pour(content, fault, response, record, Number(url.searchParams.get('signature')));

@@ -8,7 +8,7 @@ import { Readable } from 'node:stream';
 
 /** Serves until the test ends: its URL. */
 export async function powersync(t) {
-  const { setUp } = await import('./service.js');
+  const { setUp } = await import('../service.js');
   const { url, stop } = await inFrontOf(setUp.endpoint);
   t.after(stop);
   return url;

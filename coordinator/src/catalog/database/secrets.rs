@@ -2,7 +2,7 @@
 
 use seedbed_protocol::settings::Secret;
 
-use super::database::{Catalog, CatalogError};
+use super::{error::CatalogError, handle::Catalog};
 
 impl Catalog {
     /// Returns the secret called `name`; the first process that asks has it made by `make`. All get the same.

@@ -1,0 +1,211 @@
+//! `seedbed init`: writes a settings file for a first start, and says what to do next.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, BufRead, IsTerminal, Write},
+    path::Path,
+};
+
+use seedbed_protocol::settings::{self, DEFAULTS};
+use serde_json::json;
+use url::Url;
+
+use super::filled::filled;
+use crate::{
+    cli::{
+        args::InitArgs,
+        exit::CliError,
+        output::{print_json, print_text},
+    },
+    settings::Settings,
+};
+
+/// Where settings are looked for without `--config`.
+const BESIDE: &str = "seedbed.toml";
+
+/// A setting that is asked for, by its section and its name.
+type Question<'a> = (&'static str, &'static str, &'a Option<String>, &'static str);
+
+/// Writes `file`, or `./seedbed.toml`.
+pub(in crate::cli) fn init(
+    args: &InitArgs,
+    file: Option<&Path>,
+    json: bool,
+) -> Result<u8, CliError> {
+    let file = file.unwrap_or(Path::new(BESIDE));
+    let path = file.display().to_string();
+    if file.exists() && !args.force {
+        return Err(CliError::SettingsExist { path });
+    }
+    let values = values(args, !json && io::stdin().is_terminal())?;
+    let text = filled(DEFAULTS, &values);
+    check(&text, file)?;
+    let not_written = |source| CliError::SettingsNotWritten {
+        path: path.clone(),
+        source,
+    };
+    let mut options = OpenOptions::new();
+    options.write(true).truncate(true);
+    // Never over a file that was made since it was looked for.
+    if args.force {
+        options.create(true)
+    } else {
+        options.create_new(true)
+    };
+    let written = options
+        .open(file)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(not_written)?;
+    let next = next(&values, args, &path);
+    if json {
+        print_json(&json!({"file": path, "next": next}));
+    } else {
+        print_text(&format!("wrote {path}\nNext:\n  {}", next.join("\n  ")));
+    }
+    Ok(0)
+}
+
+/// The values that options give, and on a terminal those that a person gives.
+fn values(
+    args: &InitArgs,
+    asks: bool,
+) -> Result<Vec<(&'static str, &'static str, String)>, CliError> {
+    let questions: [Question<'_>; 8] = [
+        (
+            "powersync",
+            "endpoint",
+            &args.endpoint,
+            "URL of your PowerSync service",
+        ),
+        (
+            "source",
+            "url",
+            &args.source,
+            "Database with your stores, without a password (postgres://, mysql://, mongodb://, sqlite:, file:)",
+        ),
+        (
+            "source",
+            "query",
+            &args.query,
+            "SQL query with one row per store (SELECT id AS store_id …)",
+        ),
+        (
+            "token",
+            "algorithm",
+            &args.algorithm,
+            "Algorithm of the service's key [HS256]",
+        ),
+        (
+            "token",
+            "key_file",
+            &args.key_file,
+            "PEM file of the private key, unless HS256",
+        ),
+        (
+            "token",
+            "kid",
+            &args.kid,
+            "Key id (kid) of that key in the service's configuration",
+        ),
+        (
+            "token",
+            "audience",
+            &args.audience,
+            "Audience that the service expects",
+        ),
+        (
+            "schema",
+            "file",
+            &args.schema,
+            "The app's schema as JSON (inferred from the rows without it)",
+        ),
+    ];
+    let mut values = Vec::new();
+    for (section, name, given, question) in questions {
+        let value = match given {
+            Some(value) => value.clone(),
+            None if asks => ask(question)?,
+            None => continue,
+        };
+        if !value.is_empty() {
+            values.push((section, name, value));
+        }
+    }
+    let has_password = |url: &String| Url::parse(url).is_ok_and(|url| url.password().is_some());
+    match values.iter().any(|(_, _, value)| has_password(value)) {
+        true => Err(CliError::PasswordInFile),
+        false => Ok(values),
+    }
+}
+
+/// Asks on the terminal; an empty line leaves the setting out.
+fn ask(question: &str) -> Result<String, CliError> {
+    let asked = || {
+        let mut terminal = io::stderr().lock();
+        write!(terminal, "{question}: ")?;
+        terminal.flush()?;
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    };
+    asked().map_err(|source| CliError::SettingsNotWritten {
+        path: BESIDE.to_owned(),
+        source,
+    })
+}
+
+/// Checks what is to be written as a command that reads it does.
+fn check(text: &str, file: &Path) -> Result<(), CliError> {
+    let directory = tempfile::tempdir().map_err(|source| CliError::SettingsNotWritten {
+        path: file.display().to_string(),
+        source,
+    })?;
+    let copy = directory.path().join(BESIDE);
+    std::fs::write(&copy, text).map_err(|source| CliError::SettingsNotWritten {
+        path: copy.display().to_string(),
+        source,
+    })?;
+    let read: Settings = settings::merge(Some(&copy), [])?;
+    Ok(read.check_values()?)
+}
+
+/// What is left to do, a line each.
+fn next(
+    values: &[(&'static str, &'static str, String)],
+    args: &InitArgs,
+    path: &str,
+) -> Vec<String> {
+    let has = |section, name| values.iter().any(|(s, n, _)| (*s, *n) == (section, name));
+    let mut next = Vec::new();
+    if !has("powersync", "endpoint") {
+        next.push(format!(
+            "set powersync.endpoint in {path} to the URL of your PowerSync service"
+        ));
+    }
+    if !has("source", "url") {
+        next.push(format!(
+            "set source.url and source.query in {path}, or give --stores FILE"
+        ));
+    }
+    if !has("token", "key_file") {
+        next.push(
+            "export SEEDBED_TOKEN__SECRET=…    # the shared secret of the service (the `k` of its key)".to_owned(),
+        );
+    }
+    let config = match path == BESIDE {
+        true => String::new(),
+        false => format!(" --config {path}"),
+    };
+    next.push(format!(
+        "seedbed check{config}     # is every part reachable and configured?"
+    ));
+    next.push(format!(
+        "seedbed local{config}     # seeds every store, then exits"
+    ));
+    if args.schema.is_none() {
+        next.push(
+            "the app's schema as JSON in schema.file, before you rely on snapshots".to_owned(),
+        );
+    }
+    next
+}

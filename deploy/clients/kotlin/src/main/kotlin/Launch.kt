@@ -1,0 +1,170 @@
+package seedbed.client
+
+import com.powersync.PersistentConnectionFactory
+import kotlinx.coroutines.TimeoutCancellationException
+import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.ensureActive
+import kotlinx.coroutines.withTimeout
+import seedbed.client.database.Finish
+import seedbed.client.database.Inspection
+import seedbed.client.database.LaunchLock
+import seedbed.client.database.Record
+import seedbed.client.database.inspect
+import seedbed.client.database.install
+import seedbed.client.database.isEncrypted
+import seedbed.client.database.service
+import seedbed.client.platform.Files
+import seedbed.client.platform.Http
+import seedbed.client.platform.Paths
+import seedbed.client.snapshot.Note
+import seedbed.client.snapshot.Staging
+import kotlin.coroutines.cancellation.CancellationException
+
+/**
+ * A first launch from a snapshot. The states are those of CONTRACT.md; each function is one, and names what a process leaves
+ * that is killed in it.
+ *
+ * @param schema The app's, as JSON.
+ */
+internal class Launch(
+    private val factory: PersistentConnectionFactory,
+    private val http: Http,
+    database: String,
+    private val schema: String,
+    private val source: SnapshotSource,
+) {
+    val record = Record(source.storeId, service(source.endpoint), source.account)
+    val course = Course(source.onProgress)
+    private val paths = Paths(database)
+    private var lock: LaunchLock? = null
+
+    /**
+     * Puts the snapshot where the SDK will open the database, if what is there may be replaced.
+     *
+     * @return Why there is no snapshot; null if there is, or if the database is kept.
+     * @throws SeedbedException As `whenUnavailable` says; if it is another store's.
+     */
+    suspend fun run(): SeedbedException? {
+        try {
+            val kept = look().kept
+            // In use for a moment: another launch is about to replace it.
+            if (kept != null && kept != Reason.IN_USE && !paths.isUnderWay()) return keep(kept)
+            course.enter(Stage.WAITING)
+            return inTime(::locked)
+        } catch (error: CancellationException) {
+            course.end(Result.FAILED, Reason.CANCELLED)
+            throw error
+        } catch (error: Exception) {
+            val known = error.asSeedbedException(Reason.NOT_OPENABLE, "the launch failed")
+            // A directory that is missing, or not writable: what the SDK says about it is what the app wants to know.
+            if (known.reason != Reason.WRONG_STORE && source.whenUnavailable == WhenUnavailable.SYNC) return unavailable(known)
+            course.end(Result.FAILED, known.reason)
+            throw known
+        } finally {
+            course.enter(null)
+        }
+    }
+
+    /** Lets other launches go on: once the database is open, since the SDK's first statements wait for no lock. */
+    fun end() {
+        lock?.release()
+        lock = null
+    }
+
+    private suspend fun <T> inTime(work: suspend () -> T): T {
+        val limit = source.timeLimit ?: return work()
+        return try {
+            withTimeout(limit) { work() }
+        } catch (error: TimeoutCancellationException) {
+            throw SeedbedException(Reason.STALLED, "it took longer than $limit ms (timeout)", error)
+        }
+    }
+
+    /** INSPECT: leaves the database as it was. */
+    private fun look(): Inspection {
+        val inspection = inspect(factory, paths.database)
+        val its = inspection.record
+        if (inspection.kept != null && its != null && !its.isSameStore(record)) {
+            throw SeedbedException(
+                Reason.WRONG_STORE,
+                "the database is of store ${its.store}: give each store and account a file name of its own",
+            )
+        }
+        return inspection
+    }
+
+    /** LOCKED: leaves an empty lock file. */
+    private suspend fun locked(): SeedbedException? {
+        val taken = LaunchLock.take(factory, paths.lock)
+        lock = taken
+        course.core = taken.core
+        var wait = source.silenceLimit / FIRST
+        while (true) {
+            // Another launch may have installed one in the meantime.
+            look().kept?.let {
+                paths.removeLeftovers()
+                return keep(it)
+            }
+            try {
+                attempt()
+                return null
+            } catch (error: Exception) {
+                val known = error.asSeedbedException(Reason.NOT_OPENABLE, "no snapshot")
+                if (source.whenUnavailable == WhenUnavailable.SYNC) return unavailable(known)
+                // What lasts is not worth keeping the bytes for.
+                if (known.reason.lasts) paths.removeLeftovers()
+                if (source.whenUnavailable == WhenUnavailable.FAIL || known.reason.lasts) throw known
+                course.enter(Stage.WAITING)
+                delay(known.retryAfter ?: wait)
+                wait = minOf(2 * wait, LONGEST * source.silenceLimit)
+            }
+        }
+    }
+
+    private fun keep(reason: Reason): SeedbedException? {
+        course.end(Result.KEPT, reason)
+        return null
+    }
+
+    /** UNAVAILABLE: leaves less and less of the launch's files. */
+    private fun unavailable(error: SeedbedException): SeedbedException {
+        runCatching { paths.removeLeftovers() }
+        course.end(Result.SYNC, error.reason)
+        return error
+    }
+
+    /** From a question to an installed database. */
+    private suspend fun attempt() {
+        if (isEncrypted(factory, paths.probe)) {
+            throw SeedbedException(Reason.ENCRYPTED, "the app's database has a key, and a snapshot would lie on the disk in plain text")
+        }
+        val note = Note.read(paths)
+        val rendition = Staging(http, paths, source, course, record, note).run()
+        course.form = rendition.form
+        course.encoding = rendition.encoding
+        course.enter(Stage.FINISHING)
+        try {
+            Finish(factory, rendition.form, rendition.finish, record, schema, source.prepare).run(paths.staged)
+        } catch (error: SeedbedException) {
+            paths.removeLeftovers()
+            throw error
+        }
+        currentCoroutineContext().ensureActive()
+        Files.sync(paths.staged)
+        val kept = install(factory, paths)
+        if (kept != null) {
+            paths.removeLeftovers()
+            keep(kept)
+            return
+        }
+        note.remove()
+        course.end(Result.INSTALLED)
+    }
+
+    private companion object {
+        /** Pauses of `wait`: the first is a sixth of the silence limit, 5 seconds; the longest twice the limit, a minute. */
+        const val FIRST = 6
+        const val LONGEST = 2
+    }
+}

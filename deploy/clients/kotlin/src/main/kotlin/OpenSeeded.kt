@@ -1,0 +1,143 @@
+package seedbed.client
+
+import androidx.sqlite.SQLiteConnection
+import co.touchlab.kermit.Logger
+import com.powersync.DEFAULT_DB_FILENAME
+import com.powersync.PersistentConnectionFactory
+import com.powersync.PowerSyncDatabase
+import com.powersync.db.schema.Schema
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.DelicateCoroutinesApi
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.GlobalScope
+import kotlinx.coroutines.NonCancellable
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.withContext
+import kotlinx.serialization.json.Json
+import seedbed.client.database.INSERT_RECORD
+import seedbed.client.database.RECORD_KEY
+import seedbed.client.platform.Http
+import seedbed.client.platform.UrlConnectionHttp
+import seedbed.client.platform.removeDatabase
+import java.util.concurrent.ConcurrentLinkedQueue
+
+/**
+ * Opens the database, after installing the store's snapshot if there is none yet, or one that never completed a sync and has
+ * nothing of its own. The database is ready to read, and not connected: `connect` then downloads what has changed since the
+ * snapshot. Without a snapshot, for any reason, the database is empty and `connect` does the normal initial sync; the reason is
+ * logged ([SnapshotSource.whenUnavailable] says otherwise).
+ *
+ * The parameters are those of `PowerSyncDatabase(…)`, and [source]. Each store and account needs a file of its own. Cancelling the
+ * coroutine ends the launch within a second; what has been downloaded stays for the next one.
+ *
+ * @throws SeedbedException As `whenUnavailable` says; if the database is another store's.
+ * @throws com.powersync.PowerSyncException What the SDK throws when it cannot open the database, with or without a snapshot.
+ */
+@OptIn(DelicateCoroutinesApi::class)
+public suspend fun openSeeded(
+    factory: PersistentConnectionFactory,
+    schema: Schema,
+    source: SnapshotSource,
+    dbFilename: String = DEFAULT_DB_FILENAME,
+    dbDirectory: String? = null,
+    scope: CoroutineScope = GlobalScope,
+    logger: Logger? = null,
+    http: Http = UrlConnectionHttp,
+): PowerSyncDatabase {
+    // As `PersistentConnectionFactory.openConnection` does for the SDK.
+    val database = dbDirectory?.let { "$it/$dbFilename" } ?: factory.resolveDefaultDatabasePath(dbFilename)
+    val launch = Launch(factory, http, database, JSON.encodeToString(Schema.serializer(), schema), source)
+    var db: PowerSyncDatabase? = null
+    try {
+        return withContext(Dispatchers.IO) {
+            openAfter(launch, database, source, logger) {
+                openSdk(factory) { PowerSyncDatabase(it, schema, dbFilename, scope, logger, dbDirectory) }.also { db = it }
+            }
+        }
+    } catch (error: Throwable) {
+        withContext(NonCancellable) { db?.close() }
+        throw error
+    } finally {
+        val outcome = launch.course.outcome
+        source.onOutcome?.invoke(outcome)
+        GlobalScope.launch { report(http, source, outcome) }
+    }
+}
+
+/** Runs the launch, and opens the database with the SDK. Rules 9 and 10 of CONTRACT.md. */
+private suspend fun openAfter(
+    launch: Launch,
+    database: String,
+    source: SnapshotSource,
+    logger: Logger?,
+    open: suspend () -> PowerSyncDatabase,
+): PowerSyncDatabase {
+    try {
+        var failure = launch.run()
+        val db =
+            try {
+                open()
+            } catch (error: Exception) {
+                // A file that was there before may hold what its user has written. One that was installed just now does not.
+                if (launch.course.result != Result.INSTALLED) throw error
+                failure = error.asSeedbedException(Reason.NOT_OPENABLE, "the SDK cannot open the snapshot")
+                removeDatabase(database)
+                val fails = source.whenUnavailable == WhenUnavailable.FAIL
+                launch.course.end(if (fails) Result.FAILED else Result.SYNC, failure.reason)
+                if (fails) throw failure
+                open()
+            }
+        db.execute(INSERT_CLIENT_ID)
+        db.execute(INSERT_RECORD, listOf(RECORD_KEY, launch.record.toJson().toString()))
+        if (failure != null) (logger ?: Logger).w("starting without a snapshot", failure, "Seedbed")
+        return db
+    } finally {
+        launch.end()
+    }
+}
+
+/**
+ * Waits until the SDK has opened the database, and leaves nothing open if it cannot: the SDK forgets connections that it could not
+ * set up.
+ */
+private suspend fun openSdk(
+    factory: PersistentConnectionFactory,
+    open: (PersistentConnectionFactory) -> PowerSyncDatabase,
+): PowerSyncDatabase {
+    val opened = ConcurrentLinkedQueue<SQLiteConnection>()
+    val watched =
+        object : PersistentConnectionFactory by factory {
+            override fun openConnection(
+                path: String,
+                openFlags: Int,
+            ): SQLiteConnection = factory.openConnection(path, openFlags).also(opened::add)
+
+            override fun openConnection(
+                dbFilename: String,
+                dbDirectory: String?,
+                readOnly: Boolean,
+            ): SQLiteConnection = factory.openConnection(dbFilename, dbDirectory, readOnly).also(opened::add)
+        }
+    val db = open(watched)
+    try {
+        // Any question waits for the SDK's initialization, and throws what that has thrown.
+        db.getPowerSyncVersion()
+        return db
+    } catch (error: Throwable) {
+        withContext(NonCancellable) { runCatching { db.close() } }
+        for (connection in opened) runCatching { connection.close() }
+        throw error
+    } finally {
+        opened.clear()
+    }
+}
+
+/** As the SDK writes a schema for its core extension. */
+private val JSON = Json { encodeDefaults = true }
+
+/**
+ * A file that an older package has placed has none, and the core extension makes one only when it creates `ps_kv`
+ * (`migrations.rs`, version 3, in powersync-sqlite-core 0.5.4): every connection would fail with "No client_id found in
+ * ps_kv" (`kv.rs`).
+ */
+private const val INSERT_CLIENT_ID = "INSERT OR IGNORE INTO ps_kv (key, value) VALUES ('client_id', uuid())"

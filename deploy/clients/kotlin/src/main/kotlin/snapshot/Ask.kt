@@ -1,0 +1,139 @@
+package seedbed.client.snapshot
+
+import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.JsonObject
+import seedbed.client.Encoding
+import seedbed.client.Form
+import seedbed.client.Reason
+import seedbed.client.SeedbedException
+import seedbed.client.SnapshotSource
+import seedbed.client.asSeedbedException
+import seedbed.client.platform.Answer
+import seedbed.client.platform.Exchange
+import seedbed.client.platform.Http
+import seedbed.client.platform.Request
+import java.net.URLEncoder
+
+/**
+ * What the answer says, as far as it is used.
+ *
+ * @property databaseUrl Signed: anyone who has it can download the snapshot until it expires.
+ */
+internal class Snapshot(
+    val databaseUrl: String,
+    val rendition: Rendition,
+)
+
+/**
+ * @property core The version of the SDK's core extension.
+ * @property finish The newest version of finishing that this package has.
+ */
+internal class Wanted(
+    val source: SnapshotSource,
+    val form: Form,
+    val encodings: List<Encoding>,
+    val core: String,
+    val finish: Long,
+)
+
+/**
+ * `GET /database`: which snapshot there is, and whether this app can use it. Rules 4 and 5 of CONTRACT.md. Asks once.
+ *
+ * @throws SeedbedException With `retryAfter` for 202, 429 and 503.
+ */
+internal suspend fun ask(
+    http: Http,
+    wanted: Wanted,
+): Snapshot {
+    lateinit var refusal: SeedbedException
+    for (question in questions(wanted)) {
+        val (answer, body) = request(http, wanted.source, question)
+        if (answer.status == 200) return checked(body, wanted)
+        refusal = refusal(answer, body)
+        // 400: it does not know a parameter. 404: it has no such form or encoding; with another error, no snapshot at all.
+        val older = answer.status == 400 || (answer.status == 404 && body.text("error").orEmpty().startsWith("no_such_"))
+        if (!older) break
+    }
+    throw refusal
+}
+
+/** What to ask for, one after the other. */
+private fun questions(wanted: Wanted): List<Map<String, String>> {
+    val encoding = wanted.encodings.joinToString(",") { it.name.lowercase() }
+
+    fun full(form: Form) = mapOf("form" to form.name.lowercase(), "encoding" to encoding, "core" to wanted.core)
+    return setOf(wanted.form, Form.FILE).map(::full) + mapOf("encoding" to "identity")
+}
+
+private suspend fun request(
+    http: Http,
+    source: SnapshotSource,
+    question: Map<String, String>,
+): Pair<Answer, JsonObject> {
+    val token =
+        try {
+            source.getToken()
+        } catch (error: Exception) {
+            throw error.asSeedbedException(Reason.NO_TOKEN, "the app has no token")
+        }
+    val query = (mapOf("store_id" to source.storeId) + question).map { (name, value) -> "$name=${encoded(value)}" }
+    val url = source.url + (if ('?' in source.url) "&" else "?") + query.joinToString("&")
+    val headers = mapOf("authorization" to "Bearer $token")
+    val exchange = Exchange(http, Request(url, headers, silenceLimit = source.silenceLimit.toInt()))
+    try {
+        val answer = exchange.head()
+        val body = exchange.text(LONGEST_ANSWER)
+        return answer to (runCatching { Json.parseToJsonElement(body) }.getOrNull() as? JsonObject ?: JsonObject(emptyMap()))
+    } catch (error: Exception) {
+        throw error.asSeedbedException(Reason.OFFLINE, "Seedbed does not answer")
+    } finally {
+        exchange.end()
+    }
+}
+
+/** Bytes. */
+private const val LONGEST_ANSWER = 1024 * 1024
+
+private fun encoded(value: String) = URLEncoder.encode(value, "UTF-8").replace("+", "%20")
+
+private fun refusal(
+    answer: Answer,
+    body: JsonObject,
+): SeedbedException {
+    val error = body.text("error").orEmpty()
+    val message = "no snapshot of the store: ${answer.status} $error ${body.text("message").orEmpty()}".trimEnd()
+    val reason =
+        when (answer.status) {
+            202 -> Reason.BEING_SEEDED
+            429, 503 -> Reason.BUSY
+            401 -> Reason.UNAUTHORIZED
+            403 -> if (error == "downloads_disabled") Reason.DOWNLOADS_DISABLED else Reason.WRONG_STORE
+            404 -> if (error == "snapshot_too_old") Reason.TOO_OLD else Reason.NO_SNAPSHOT
+            400 -> Reason.BAD_ANSWER
+            else -> Reason.SERVER_ERROR
+        }
+    val passes = reason == Reason.BEING_SEEDED || reason == Reason.BUSY
+    return SeedbedException(reason, message, retryAfter = retryAfter(answer)?.takeIf { passes }?.coerceAtLeast(1000))
+}
+
+/** Milliseconds that the server wants to be left alone. */
+internal fun retryAfter(answer: Answer): Long? =
+    answer.header("retry-after")?.toDoubleOrNull()?.takeIf { it >= 0 }?.let { (it * 1000).toLong() }
+
+private fun checked(
+    body: JsonObject,
+    wanted: Wanted,
+): Snapshot {
+    val url = body.text("databaseUrl")?.takeIf { Regex("https?://.*", RegexOption.IGNORE_CASE).matches(it) }
+    val rendition = Rendition.of(body)
+    // Without these a damaged file would not be noticed.
+    if (url == null || rendition == null) {
+        throw SeedbedException(Reason.BAD_ANSWER, "the answer names no snapshot that this package knows: is the URL that of GET /database?")
+    }
+    val asked = rendition.form in setOf(Form.FILE, wanted.form) && rendition.encoding in wanted.encodings + Encoding.IDENTITY
+    if (!asked) {
+        throw SeedbedException(Reason.BAD_ANSWER, "the answer has ${rendition.form}/${rendition.encoding}, which was not asked for")
+    }
+    requireIdentity(body, rendition, wanted)
+    return Snapshot(url, rendition)
+}

@@ -1,0 +1,62 @@
+/** Kotlin only: how the package finds out that a database has a key, what it reports, and the lines of its README for the stream form. */
+
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { test } from 'node:test';
+import { text } from 'node:stream/consumers';
+import { device } from '../device.js';
+import { seedbed } from '../servers/seedbed.js';
+import { STORE, service, setUp } from '../service.js';
+import { Stream } from '../servers/stream.js';
+
+test('a database with a key takes no snapshot, and nothing of one touches the disk', async (t) => {
+  const server = await seedbed(t);
+  const phone = await device(t);
+  const app = await phone.app();
+  const outcome = await app.open({ url: server.url, encrypted: true });
+  assert.deepEqual([outcome.outcome, outcome.reason], ['sync', 'encrypted']);
+  assert.deepEqual(server.questions, []);
+  assert.deepEqual(await phone.leftovers(), []);
+  const refused = await (await device(t)).app();
+  const failed = await refused.tryToOpen({ url: server.url, encrypted: true, whenUnavailable: 'fail' });
+  assert.deepEqual([failed.ok, failed.code], [false, 'encrypted']);
+});
+
+test('a report says how the launch went, with the token of the user', async (t) => {
+  const { promise: reported, resolve } = Promise.withResolvers();
+  const server = await seedbed(t);
+  const front = createServer(async (request, response) => {
+    if (request.url !== '/reports') return response.writeHead(307, { location: `${server.address}${request.url}` }).end();
+    resolve({ method: request.method, token: request.headers.authorization, body: JSON.parse(await text(request)) });
+    response.writeHead(204).end();
+  });
+  await new Promise((listening) => front.listen(0, '127.0.0.1', listening));
+  t.after(() => front.close());
+  const app = await (await device(t)).app();
+  // The redirect goes to another server, which is not given the token: hence 401.
+  const url = `http://127.0.0.1:${front.address().port}/database`;
+  const outcome = await app.open({ url, report: true });
+  const { method, token, body } = await reported;
+  assert.equal(method, 'POST');
+  assert.match(token, /^Bearer .+\..+\..+/);
+  assert.deepEqual([outcome.outcome, outcome.reason], ['sync', 'unauthorized']);
+  const { seconds, core, package: version, ...rest } = body;
+  assert.deepEqual(rest, { v: 1, outcome: 'sync', form: null, encoding: null, reason: 'unauthorized', bytes: 0, resumes: 0, platform: 'kotlin' });
+  assert.ok(seconds.waiting >= 0);
+  assert.match(core, /^\d+\.\d+\.\d+$/);
+  assert.match(version, /^\d+\.\d+\.\d+$/);
+});
+
+test('fetchCredentials alone takes the first sync from Seedbed, and the service sends nothing', async (t) => {
+  const stream = new Stream();
+  const server = await seedbed(t, { stream });
+  const app = await (await device(t)).app();
+  await app.open({ url: 'http://127.0.0.1:9/database' });
+  const before = await service.counters(STORE);
+  const first = `${server.address}/stores/${STORE}`;
+  await app.tell('connect', { endpoint: setUp.endpoint, first, token: await service.token(STORE) });
+  assert.deepEqual(await app.rows(), await service.rows());
+  while ((await service.counters(STORE)).streams === before.streams) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal((await service.counters(STORE)).operations, before.operations, 'it goes on at its position');
+  assert.equal(stream.served, 1);
+});
