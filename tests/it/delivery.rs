@@ -5,5 +5,6 @@ mod cores;
 mod dashboard;
 mod download;
 mod figures;
+mod first_sync;
 mod limits;
 mod reports;

@@ -14,6 +14,7 @@ mod http_server;
 mod limits;
 mod listen;
 mod listeners;
+mod patience;
 mod peer;
 mod rate_limit;
 mod routes;

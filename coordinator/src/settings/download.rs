@@ -119,6 +119,14 @@ impl DownloadConfig {
                 "is longer than 7d, which no object storage signs",
             );
         }
+        if let Some(url) = &self.service_endpoint
+            && !matches!(url.scheme(), "http" | "https")
+        {
+            return invalid(
+                "download.service_endpoint",
+                "must be an http:// or https:// URL",
+            );
+        }
         if let Some(url) = &self.jwks_url {
             if !matches!(url.scheme(), "http" | "https") {
                 return invalid("download.jwks_url", "must be an http:// or https:// URL");

@@ -42,6 +42,9 @@ pub struct ServeConfig {
     /// How long one request may take.
     #[serde(deserialize_with = "duration")]
     pub request_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    #[serde(deserialize_with = "duration")]
+    pub slow_reader: Duration,
     /// How long requests may continue when the server is told to stop.
     #[serde(deserialize_with = "duration")]
     pub grace: Duration,
@@ -89,6 +92,7 @@ impl ServeConfig {
                 );
             }
         }
+        positive("serve.slow_reader", self.slow_reader)?;
         positive("serve.request_timeout", self.request_timeout)
     }
 }

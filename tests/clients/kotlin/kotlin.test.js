@@ -26,7 +26,7 @@ test('a report says how the launch went, with the token of the user', async (t) 
   const { promise: reported, resolve } = Promise.withResolvers();
   const server = await seedbed(t);
   const front = createServer(async (request, response) => {
-    if (request.url !== '/reports') return response.writeHead(307, { location: `${server.address}${request.url}` }).end();
+    if (request.url !== `/reports?store_id=${STORE}`) return response.writeHead(307, { location: `${server.address}${request.url}` }).end();
     resolve({ method: request.method, token: request.headers.authorization, body: JSON.parse(await text(request)) });
     response.writeHead(204).end();
   });
@@ -40,7 +40,8 @@ test('a report says how the launch went, with the token of the user', async (t) 
   assert.equal(method, 'POST');
   assert.match(token, /^Bearer .+\..+\..+/);
   assert.deepEqual([outcome.outcome, outcome.reason], ['sync', 'unauthorized']);
-  const { seconds, core, package: version, ...rest } = body;
+  const { launch, seconds, core, package: version, ...rest } = body;
+  assert.match(launch, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.deepEqual(rest, { v: 1, outcome: 'sync', form: null, encoding: null, reason: 'unauthorized', bytes: 0, resumes: 0, platform: 'kotlin' });
   assert.ok(seconds.waiting >= 0);
   assert.match(core, /^\d+\.\d+\.\d+$/);

@@ -120,9 +120,8 @@ impl Clients {
             false => only(&self.claims_of(token).await?, &self.store_claim),
         };
         only.ok_or_else(|| {
-            Problem::invalid(
-                "the token does not say which store is meant: ask at /stores/<the store's id>/sync/stream",
-            )
+            let message = "the token does not say which store is meant: ask at /stores/<the store's id>/sync/stream";
+            Problem::unauthorized(message).because("which_store")
         })
     }
 

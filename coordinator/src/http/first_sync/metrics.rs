@@ -17,19 +17,19 @@ pub(super) struct FirstSyncMetrics {
 impl FirstSyncMetrics {
     pub(super) fn new() -> Self {
         let meter = meter();
-        Self {
+        let metrics = Self {
             streams: meter
-                .u64_counter("seedbed.streams")
+                .u64_counter("seedbed.first_syncs")
                 .with_unit("{stream}")
                 .with_description("First syncs that devices asked for, by what became of them")
                 .build(),
             open: meter
-                .i64_up_down_counter("seedbed.streams.open")
+                .i64_up_down_counter("seedbed.first_syncs.open")
                 .with_unit("{stream}")
                 .with_description("First syncs that devices are reading now")
                 .build(),
             bytes: meter
-                .u64_counter("seedbed.streams.sent")
+                .u64_counter("seedbed.first_syncs.sent")
                 .with_unit("By")
                 .with_description("What was sent of first syncs, as it went over the wire")
                 .build(),
@@ -38,7 +38,13 @@ impl FirstSyncMetrics {
                 .with_unit("{request}")
                 .with_description("Answers to GET /start, by the endpoint that they name and why")
                 .build(),
-        }
+        };
+        // Whoever draws them has to find them before.
+        metrics.streams.add(0, &[]);
+        metrics.starts.add(0, &[]);
+        metrics.opened(0);
+        metrics.sent(0);
+        metrics
     }
 
     /// Counts a stream by its outcome: `served`, `cut` by the device or its silence, `failed` here, or why it was refused.

@@ -15,7 +15,7 @@ use super::{
     access_log::AccessLog,
     error::HttpError,
     limits::Limits,
-    listen,
+    listen::{self, Waits},
     listeners::Listeners,
     rate_limit::RateLimit,
     routes::{States, health_routes, routes},
@@ -128,16 +128,20 @@ impl HttpServer {
             stop.cancelled().await;
             stopping.cancel();
         };
+        let waits = Waits {
+            grace: serve.grace,
+            slow_reader: serve.slow_reader,
+        };
         let health_routes = health_routes(&states);
         let health = async {
             if let Some(health) = health {
-                listen::serve(health, health_routes, serve.grace, future::pending()).await;
+                listen::serve(health, health_routes, waits, future::pending()).await;
             }
             future::pending().await
         };
         let routes = routes(&states, &serve.cors_origins);
         tokio::select! {
-            () = listen::serve(listener, routes, serve.grace, stopped) => {}
+            () = listen::serve(listener, routes, waits, stopped) => {}
             never = health => match never {},
             never = states.api.keep_overview_current() => match never {},
             never = states.limits.rate.keep_forgetting() => match never {},

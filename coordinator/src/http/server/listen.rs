@@ -11,7 +11,7 @@ use hyper_util::{
 use tokio::{net::TcpListener, sync::Semaphore};
 use tracing::{debug, warn};
 
-use super::peer::Peer;
+use super::{patience::Patient, peer::Peer};
 
 /// Connections at a time. More wait in the system's queue.
 const MAX_CONNECTIONS: usize = 4096;
@@ -22,11 +22,20 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Between two tries to accept when the system refuses, because too many files are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long the server waits for its clients.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waits {
+    /// For those that are being answered when it is told to stop.
+    pub(super) grace: Duration,
+    /// For one that takes nothing of its answer.
+    pub(super) slow_reader: Duration,
+}
+
 /// Answers connections by `routes` until `stop` is ready, and those that are open for at most `grace` longer.
 pub(super) async fn serve(
     listener: TcpListener,
     routes: Router,
-    grace: Duration,
+    waits: Waits,
     stop: impl Future<Output = ()>,
 ) {
     // HTTP/1 only: its header timeout counts from the first moment of a connection, so that no connection stays idle for ever.
@@ -54,6 +63,7 @@ pub(super) async fn serve(
             }
         };
         let service = TowerToHyperService::new(routes.clone().layer(Extension(Peer(peer.ip()))));
+        let stream = Patient::new(stream, waits.slow_reader);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let connection = open.watch(connection.into_owned());
         tokio::spawn(async move {
@@ -65,5 +75,5 @@ pub(super) async fn serve(
     }
     drop(listener);
     // What is still open then is dropped with the process.
-    let _ = tokio::time::timeout(grace, open.shutdown()).await;
+    let _ = tokio::time::timeout(waits.grace, open.shutdown()).await;
 }

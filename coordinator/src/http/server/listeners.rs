@@ -11,11 +11,18 @@ use axum::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{error::HttpError, listen};
+use super::{
+    error::HttpError,
+    listen::{self, Waits},
+};
 use crate::{http::problem::Problem, settings::ServeConfig};
 
-/// How long a connection that was answered without the catalog may stay open after the catalog came.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long a connection that was answered without the catalog may stay open after the catalog came, and how long it may
+/// take nothing.
+const WAITS: Waits = Waits {
+    grace: Duration::from_secs(1),
+    slow_reader: Duration::from_secs(5),
+};
 
 /// Where a server listens.
 pub struct Listeners {
@@ -72,7 +79,7 @@ impl Listeners {
             async move {
                 if let Some(listener) = listener {
                     let stop = there.cancelled_owned();
-                    listen::serve(listener, routes(), GRACE, stop).await;
+                    listen::serve(listener, routes(), WAITS, stop).await;
                 }
             }
         };

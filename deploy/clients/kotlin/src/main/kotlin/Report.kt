@@ -1,11 +1,13 @@
 package seedbed.client
 
+import java.util.UUID
 import kotlinx.serialization.json.buildJsonObject
 import kotlinx.serialization.json.put
 import kotlinx.serialization.json.putJsonObject
 import seedbed.client.platform.Exchange
 import seedbed.client.platform.Http
 import seedbed.client.platform.Request
+import seedbed.client.snapshot.encoded
 
 /** Of this package: a test compares it with `pom.xml`. */
 internal const val VERSION = "0.1.0"
@@ -27,7 +29,7 @@ internal suspend fun report(
     // Offline, or a server without reports.
     runCatching {
         val headers = mapOf("authorization" to "Bearer ${source.getToken()}", "content-type" to "application/json")
-        val url = source.url.substringBeforeLast('/') + "/reports"
+        val url = source.url.substringBeforeLast('/') + "/reports?store_id=${encoded(source.storeId)}"
         val exchange = Exchange(http, Request(url, headers, "POST", content(outcome).toByteArray(), LIMIT))
         try {
             exchange.head()
@@ -40,6 +42,8 @@ internal suspend fun report(
 private fun content(outcome: Outcome): String =
     buildJsonObject {
         put("v", 1)
+        // Random (version 4), by which the server knows a report that comes twice.
+        put("launch", UUID.randomUUID().toString())
         put("outcome", if (outcome.reason == Reason.CANCELLED) "cancelled" else outcome.result.name.lowercase())
         put("form", outcome.form?.name?.lowercase())
         put("encoding", outcome.encoding?.name?.lowercase())

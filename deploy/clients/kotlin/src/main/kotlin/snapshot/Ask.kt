@@ -94,7 +94,7 @@ private suspend fun request(
 /** Bytes. */
 private const val LONGEST_ANSWER = 1024 * 1024
 
-private fun encoded(value: String) = URLEncoder.encode(value, "UTF-8").replace("+", "%20")
+internal fun encoded(value: String) = URLEncoder.encode(value, "UTF-8").replace("+", "%20")
 
 private fun refusal(
     answer: Answer,
