@@ -44,8 +44,8 @@ pub use reports::{
 };
 pub use runs::{RunCursor, RunKind, RunReport, ScheduleClaim, Totals, WayCount, per_second};
 pub use snapshots::{
-    ConfigChange, HandedOut, JobObjects, Retention, SizeDay, SizeOrder, SizeTotals, SnapshotRecord,
-    SnapshotRef, StoreSize,
+    ConfigChange, HandedOut, JobObjects, KnownFleet, Retention, SizeDay, SizeOrder, SizeTotals,
+    SnapshotRecord, SnapshotRef, StoreSize,
 };
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

@@ -48,7 +48,7 @@ pub const CRATES: &[Crate] = &[
         floors: &[
             "outage",
             "catalog settings",
-            "metrics source upkeep",
+            "metrics plan source upkeep",
             "runs",
             "http",
             "programs",
