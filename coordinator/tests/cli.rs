@@ -358,3 +358,56 @@ fn every_command_shows_an_example() {
         assert!(help.contains("Example"), "{help}");
     }
 }
+
+#[test]
+fn plan_computes_from_numbers_without_a_catalog_and_names_what_it_rests_on() {
+    let seedbed = Seedbed::new();
+    let numbers =
+        "plan --stores 3000 --rows 20000 --largest-store 500000 --within 20m --changed-stores 50%";
+    let numbers: Vec<&str> = numbers.split(' ').collect();
+    let json = |more: &[&str]| {
+        let (code, output, error) = seedbed.run(&[&numbers, &["--json"], more].concat());
+        assert_eq!(code, 0, "{error}");
+        serde_json::from_str::<serde_json::Value>(&output).unwrap()
+    };
+    let plan = json(&[]);
+    assert_eq!(plan["type"], "plan");
+    let number = |path: &str| plan.pointer(path).unwrap().as_f64().unwrap();
+    assert!((number("/first/rows") - 60e6).abs() < 1.0, "{plan}");
+    assert!((number("/usual/snapshots") - 1500.0).abs() < 1e-6, "{plan}");
+    assert!(number("/first/service_processes") >= 2.0, "{plan}");
+    assert!(number("/usual/worker_cpu") < number("/first/worker_cpu"));
+    let parts = ["service", "workers", "storage", "requests", "downloads"];
+    let parts = parts.map(|part| number(&format!("/money/{part}")));
+    let sum: f64 = parts.iter().sum();
+    assert!((sum - number("/money/total")).abs() < 1e-9, "{plan}");
+    assert!(plan["assumptions"].as_array().unwrap().len() > 10);
+
+    // A price is what an amount is multiplied with, and changes nothing else.
+    let dearer = json(&["--gib-month", "0.046"]);
+    let storage = |plan: &serde_json::Value| plan["money"]["storage"].as_f64().unwrap();
+    assert!((storage(&dearer) / storage(&plan) - 2.0).abs() < 1e-9);
+    assert_eq!(dearer["usual"], plan["usual"]);
+
+    let (_, table, _) = seedbed.run(&numbers);
+    for part in [
+        "60,000,000 rows",
+        "FIRST SWEEP",
+        "together",
+        "This rests on",
+    ] {
+        assert!(table.contains(part), "{table}");
+    }
+    for (arguments, code, message) in [
+        ("plan --stores 3", 3, "there is no catalog"),
+        ("plan --changed-rows 120%", 2, "percentage"),
+        ("plan --within 0s", 2, "longer than 0 s"),
+        ("plan --core-hour=-1", 2, "price"),
+        ("plan --stores 0 --rows 1", 2, "0"),
+    ] {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let (got, _, error) = seedbed.run(&arguments);
+        assert_eq!(got, code, "{arguments:?}: {error}");
+        assert!(error.contains(message), "{arguments:?}: {error}");
+    }
+}
