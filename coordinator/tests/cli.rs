@@ -366,7 +366,7 @@ fn plan_computes_from_numbers_without_a_catalog_and_names_what_it_rests_on() {
         "plan --stores 3000 --rows 20000 --largest-store 500000 --within 20m --changed-stores 50%";
     let numbers: Vec<&str> = numbers.split(' ').collect();
     let json = |more: &[&str]| {
-        let (code, output, error) = seedbed.run(&[&numbers, &["--json"], more].concat());
+        let (code, output, error) = seedbed.run(&[&numbers[..], &["--json"], more].concat());
         assert_eq!(code, 0, "{error}");
         serde_json::from_str::<serde_json::Value>(&output).unwrap()
     };

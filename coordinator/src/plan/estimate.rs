@@ -137,6 +137,7 @@ pub fn plan(
         largest: fleet.largest,
         row_bytes: fleet.row_bytes,
         renditions: cpu,
+        sealed: renditions.iter().filter(|kind| kind.is_sealed()).count() as f64,
     };
     let (every, within) = (pace.every.as_secs_f64(), pace.within.as_secs_f64());
     let in_full = Ways {

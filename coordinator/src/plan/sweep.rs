@@ -32,6 +32,8 @@ pub struct Slot {
     pub row_bytes: f64,
     /// CPU to make the renditions besides the file, in seconds a row.
     pub renditions: f64,
+    /// Renditions that are encrypted copies of a database.
+    pub sealed: f64,
 }
 
 /// One sweep.
@@ -99,7 +101,7 @@ pub(super) fn sweep(ways: Ways, slot: Slot, within: f64) -> SweepCost {
         cores,
         slots,
         memory: slots * (slot.cache + SLOT_MEMORY),
-        disk: slots * SLOT_DISK * slot.largest * slot.row_bytes,
+        disk: slots * (SLOT_DISK + slot.sealed) * slot.largest * slot.row_bytes,
         coordinator_cpu: stores * COORDINATOR_STORE,
         shortest: slot.largest * (of_largest + slot.renditions),
     }
@@ -114,6 +116,7 @@ mod tests {
         largest: 0.0,
         row_bytes: 1.0,
         renditions: 0.0,
+        sealed: 0.0,
     };
 
     /// The figures of `tests/bench/README.md`: how the stores were seeded, and the workers' CPU in seconds.
