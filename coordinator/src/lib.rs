@@ -13,7 +13,7 @@
 //!
 //! * `outage`: which errors of databases pass.
 //! * [`catalog`], [`settings`], `metrics`.
-//! * [`source`]: the list of stores. [`upkeep`]: garbage collection, rebuilding, verifying. [`plan`]: what a fleet costs.
+//! * [`source`]: the list of stores. [`upkeep`]: garbage collection, rebuilding, verifying, planning.
 //! * [`runs`]: lists, publishes, records, controls and supervises.
 //! * [`http`]: the server.
 //! * [`programs`]: a server, a command on a cluster, everything in one process.
@@ -28,7 +28,6 @@ pub mod cli;
 pub mod http;
 mod metrics;
 mod outage;
-pub mod plan;
 pub mod programs;
 pub mod runs;
 pub mod settings;

@@ -5,6 +5,7 @@
 
 mod gc;
 mod history;
+pub mod plan;
 mod rebuild;
 mod verify;
 

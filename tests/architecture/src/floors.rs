@@ -48,7 +48,7 @@ pub const CRATES: &[Crate] = &[
         floors: &[
             "outage",
             "catalog settings",
-            "metrics plan source upkeep",
+            "metrics source upkeep",
             "runs",
             "http",
             "programs",

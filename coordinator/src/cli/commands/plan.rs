@@ -12,8 +12,10 @@ use crate::{
         exit::CliError,
         output::{LaidOut, human_time, lay_out, print_event, print_lines, table},
     },
-    plan::{ASSUMPTIONS, Assumption, FleetNumbers, Pace, Plan, Prices, Retention, SweepCost, plan},
     settings::Settings,
+    upkeep::plan::{
+        ASSUMPTIONS, Assumption, FleetNumbers, Pace, Plan, Prices, Retention, SweepCost, plan,
+    },
 };
 
 /// What is printed for machines.
