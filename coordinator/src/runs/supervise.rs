@@ -7,10 +7,10 @@
 
 mod lost;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use futures::future;
+use futures::{StreamExt, future, stream::FuturesUnordered};
 use seedbed_protocol::broker::{Broker, Queue};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,9 @@ use crate::catalog::Catalog;
 
 /// Between two rounds.
 const SUPERVISION_PAUSE: Duration = Duration::from_secs(5);
+
+/// Runs that are published at the same time. All wait for the same broker: more would only need more memory.
+const RUNS_AT_A_TIME: usize = 4;
 
 /// How long after its deadline a job fails: its last event may still be on the way, and clocks differ.
 const GRACE: TimeDelta = TimeDelta::minutes(2);
@@ -81,12 +84,7 @@ impl Supervisor {
     /// As [`Self::run_once`].
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
         // Publishing takes as long as the broker needs; meanwhile other runs end.
-        let publishing = async {
-            while self.is_time(&stop, self.listed.notified()).await {
-                later_if_transient(self.publish(&stop).await)?;
-            }
-            Ok(())
-        };
+        let publishing = self.keep_publishing(&stop);
         let settling = async {
             while self.is_time(&stop, future::pending()).await {
                 tokio::select! {
@@ -107,6 +105,54 @@ impl Supervisor {
             () = tokio::time::sleep(SUPERVISION_PAUSE) => true,
             () = something => true,
         }
+    }
+
+    /// Publishes whatever is listed, until `stop` is cancelled: several runs at a time, since a client may wait for a
+    /// store of a short one while a long one takes as long as the broker needs.
+    async fn keep_publishing(&self, stop: &CancellationToken) -> Result<(), RunError> {
+        let mut publishing = FuturesUnordered::new();
+        let mut runs = HashSet::new();
+        loop {
+            let due = tokio::select! {
+                Some((run_id, published)) = publishing.next() => {
+                    let published: Result<(), RunError> = published;
+                    runs.remove(&run_id);
+                    let is_over = published.is_ok();
+                    later_if_transient(published)?;
+                    if !is_over {
+                        continue;
+                    }
+                    true
+                }
+                due = self.is_time(stop, self.listed.notified()) => due,
+            };
+            if !due {
+                break;
+            }
+            let unpublished = self
+                .catalog
+                .unpublished_runs()
+                .await
+                .map_err(RunError::from);
+            let unpublished = match unpublished {
+                Err(error) if error.is_transient() => {
+                    warn!("runs are published later: {error}");
+                    continue;
+                }
+                unpublished => unpublished?,
+            };
+            for run_id in unpublished {
+                if runs.len() < RUNS_AT_A_TIME && runs.insert(run_id) {
+                    let publish = self.publisher.publish(run_id, stop);
+                    publishing.push(async move { (run_id, publish.await.map(drop)) });
+                }
+            }
+        }
+        // What was begun is ended by the publisher.
+        while let Some((_, published)) = publishing.next().await {
+            later_if_transient(published)?;
+        }
+        Ok(())
     }
 
     /// Publishes what is listed and what no process is publishing.

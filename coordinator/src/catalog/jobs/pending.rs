@@ -21,6 +21,9 @@ use crate::catalog::{
     },
 };
 
+/// The bits of a job's turn below its class; that of stores that clients asked for is 0.
+pub(in crate::catalog) const CLASS_SHIFT: u32 = 56;
+
 /// A job in flight.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PendingJob {
@@ -36,6 +39,13 @@ pub struct PendingJob {
     pub scope: Scope,
     /// The attempt that comes next: after the newest one that an event told of.
     pub attempt: Attempt,
+}
+
+impl PendingJob {
+    /// Returns whether a client waits for it. Of jobs that an older version listed, nobody knows.
+    pub fn is_asked_for(&self) -> bool {
+        self.turn > 0 && self.turn >> CLASS_SHIFT == 0
+    }
 }
 
 /// A job that was published.
@@ -75,6 +85,29 @@ impl Catalog {
         .bind(turn)
         .bind(position)
         .bind(job_id)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(pending_job).collect()
+    }
+
+    /// Returns the jobs of a run that were never published and that clients wait for, see [`PendingJob::is_asked_for`]; at
+    /// most `limit`.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn asked_jobs(
+        &self,
+        run_id: RunId,
+        limit: i64,
+    ) -> Result<Vec<PendingJob>, CatalogError> {
+        let rows = sqlx::query(sql!(
+            "SELECT id, run_id, store_id, turn, position, claims, attempt FROM jobs \
+             WHERE run_id = $1 AND turn > 0 AND turn < $2 AND state = '{Listed}' \
+             ORDER BY turn, position, id LIMIT $3"
+        ))
+        .bind(run_id.to_string())
+        .bind(1_i64 << CLASS_SHIFT)
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;

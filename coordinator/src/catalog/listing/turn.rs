@@ -7,15 +7,13 @@ use sqlx::Row;
 use super::entry::{Entry, ids};
 use crate::catalog::{
     database::{CatalogError, Tx, bind_all, list_of, sql},
+    jobs::CLASS_SHIFT,
     runs::RunKind,
     state::SnapshotState::Live,
 };
 
 /// Rows that a worker seeds in a millisecond at most. Only jobs of one run are compared.
 const ROWS_A_MILLI: i64 = 50;
-
-/// The bits of a turn below its class.
-const CLASS_SHIFT: u32 = 56;
 
 /// What the catalog knows of a store that is being listed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,7 +37,8 @@ pub(super) struct LiveSize {
 /// Stores by urgency. Within each, the store that is expected to take the longest comes first.
 #[derive(Debug, Clone, Copy)]
 enum Class {
-    /// A client has asked for it since its snapshot was last compared with the service.
+    /// A client has asked for it since its snapshot was last compared with the service, see
+    /// [`PendingJob::is_asked_for`](crate::catalog::PendingJob::is_asked_for).
     Asked,
     /// It has no snapshot.
     New,

@@ -20,6 +20,7 @@ on_both!(
     a_store_that_a_full_sweep_lacks_is_retired_until_it_comes_back,
     a_full_sweep_that_finds_far_fewer_stores_changes_nothing_unless_told,
     a_run_goes_out_asked_for_and_new_stores_first_and_then_the_longest,
+    a_store_that_a_client_asks_for_goes_out_next,
     a_second_listing_waits_and_skips_what_the_first_put_in_flight,
 );
 
@@ -304,4 +305,32 @@ async fn a_run_goes_out_asked_for_and_new_stores_first_and_then_the_longest(fixt
     let retried = fixture.catalog.retry_failed(Some(run_id), &[]).await;
     let again = *retried.unwrap().runs.first().unwrap();
     assert_eq!(order(&fixture, again).await, expected);
+}
+
+async fn a_store_that_a_client_asks_for_goes_out_next(fixture: Fixture) {
+    let (run_id, jobs) = fixture.run(&["a", "b", "c", "d"]).await;
+    assert!(jobs.iter().all(|job| !job.is_asked_for()));
+    let asked = [StoreId::new("c").unwrap(), StoreId::new("else").unwrap()];
+    fixture.catalog.asked_for(&asked, Utc::now()).await.unwrap();
+    assert_eq!(order(&fixture, run_id).await, ["c", "a", "b", "d"]);
+    let asked = fixture.catalog.asked_jobs(run_id, 10).await.unwrap();
+    let stores: Vec<_> = asked
+        .iter()
+        .map(|job| job.scope.store_id.as_str())
+        .collect();
+    assert_eq!((stores, asked[0].is_asked_for()), (vec!["c"], true));
+
+    // It does not wait for a listing that has listed the same store, and keeps nobody waiting.
+    if fixture.url.starts_with("postgres") {
+        let mut listing = fixture.catalog.list_run(SKIP).await.unwrap();
+        for position in 1..=600 {
+            let id = format!("s{position}");
+            listing.add(scope(&id), position).await.unwrap();
+        }
+        let listed = [StoreId::new("s1").unwrap()];
+        let asking = fixture.catalog.asked_for(&listed, Utc::now());
+        let asked = tokio::time::timeout(Duration::from_secs(20), asking).await;
+        asked.expect("it waits for no listing").unwrap();
+        listing.commit().await.unwrap();
+    }
 }
