@@ -1,4 +1,4 @@
-//! The table `snapshots`: which one is live (`record`), which may be deleted (`retention`), how large they are
+//! The table `snapshots`: which one is live (`record`, of many stores `together`), which may be deleted (`retention`), how large they are
 //! (`sizes`, `fleet`), and how a new catalog is filled from manifests (`restore`).
 //!
 //! In: events, `gc`, `rebuild-catalog`. Out: rows of `snapshots`, and the live snapshot that every download asks for. Each change
@@ -10,6 +10,7 @@ mod record;
 mod restore;
 mod retention;
 mod sizes;
+mod together;
 
 pub use fleet::KnownFleet;
 pub use generations::ConfigChange;
@@ -18,3 +19,4 @@ pub use record::SnapshotRecord;
 pub(super) use record::{SNAPSHOT_COLUMNS, record_snapshot, snapshot_record};
 pub use retention::{JobObjects, Retention, SnapshotRef};
 pub use sizes::{HandedOut, SizeDay, SizeOrder, SizeTotals, StoreSize};
+pub(super) use together::{LiveSnapshot, live_snapshots, record_live};

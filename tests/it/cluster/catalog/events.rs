@@ -1,5 +1,7 @@
 //! What workers report: counted once, in any order, and nothing newer is ever replaced.
 
+mod together;
+
 use futures::TryStreamExt;
 use seedbed::catalog::{Applied, SnapshotState};
 use seedbed_protocol::{JobId, OpId, StoreId, message::EventKind};

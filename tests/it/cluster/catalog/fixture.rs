@@ -160,6 +160,14 @@ impl Fixture {
         connection.close().await.unwrap();
     }
 
+    /// The first column of what a query finds.
+    pub(super) async fn lines(&self, sql: &'static str) -> Vec<String> {
+        let mut connection = self.connection().await;
+        let lines = sqlx::query_scalar(sql).fetch_all(&mut connection).await;
+        connection.close().await.unwrap();
+        lines.unwrap()
+    }
+
     async fn connection(&self) -> AnyConnection {
         AnyConnection::connect(&self.url).await.unwrap()
     }
