@@ -42,7 +42,9 @@ pub use quarantine::{Failing, Quarantine, QuarantinedStore};
 pub use reports::{
     LaunchDay, LaunchGroup, LaunchReport, Outcome, Platform, Reason, Received, Stage,
 };
-pub use runs::{RunCursor, RunKind, RunReport, ScheduleClaim, Totals, WayCount, per_second};
+pub use runs::{
+    EndedRuns, RunCursor, RunKind, RunReport, ScheduleClaim, Totals, WayCount, per_second,
+};
 pub use snapshots::{
     ConfigChange, HandedOut, JobObjects, KnownFleet, Retention, SizeDay, SizeOrder, SizeTotals,
     SnapshotRecord, SnapshotRef, StoreSize,

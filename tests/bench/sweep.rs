@@ -155,8 +155,11 @@ async fn apply(
     let workers = (0..CONSUMERS).map(|_| work(broker.clone(), taken.clone(), stores));
     let over = async {
         loop {
-            let overview = serving.admin("/api/overview").await.json();
+            let overview = serving.admin("/api/overview").await;
+            ensure!(overview.status.is_success(), "{overview:?}");
+            let overview = overview.json();
             let run = &overview["currentRun"];
+            ensure!(!run.is_null(), "{overview}");
             if run["state"] != "running" || run["inFlight"] == 0 {
                 ensure!(run["seeded"] == stores, "{run}");
                 return Ok(());

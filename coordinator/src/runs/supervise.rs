@@ -10,9 +10,15 @@ mod lost;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use futures::{StreamExt, future, stream::FuturesUnordered};
-use seedbed_protocol::broker::{Broker, Queue};
-use tokio::sync::Notify;
+use futures::future;
+use seedbed_protocol::{
+    RunId,
+    broker::{Broker, Queue},
+};
+use tokio::{
+    sync::Notify,
+    task::{JoinError, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -108,33 +114,26 @@ impl Supervisor {
     }
 
     /// Publishes whatever is listed, until `stop` is cancelled: several runs at a time, since a client may wait for a
-    /// store of a short one while a long one takes as long as the broker needs.
+    /// store of a short one while a long one takes as long as the broker needs. Each is a task of its own: one that nobody
+    /// polls would keep the catalog's lock.
     async fn keep_publishing(&self, stop: &CancellationToken) -> Result<(), RunError> {
-        let mut publishing = FuturesUnordered::new();
+        let mut publishing: JoinSet<(RunId, Result<(), RunError>)> = JoinSet::new();
         let mut runs = HashSet::new();
         loop {
-            let due = tokio::select! {
-                Some((run_id, published)) = publishing.next() => {
-                    let published: Result<(), RunError> = published;
+            tokio::select! {
+                Some(ended) = publishing.join_next() => {
+                    let (run_id, published) = joined(ended);
                     runs.remove(&run_id);
                     let is_over = published.is_ok();
                     later_if_transient(published)?;
                     if !is_over {
                         continue;
                     }
-                    true
                 }
-                due = self.is_time(stop, self.listed.notified()) => due,
-            };
-            if !due {
-                break;
+                due = self.is_time(stop, self.listed.notified()) => if !due { break },
             }
-            let unpublished = self
-                .catalog
-                .unpublished_runs()
-                .await
-                .map_err(RunError::from);
-            let unpublished = match unpublished {
+            let unpublished = self.catalog.unpublished_runs().await;
+            let unpublished = match unpublished.map_err(RunError::from) {
                 Err(error) if error.is_transient() => {
                     warn!("runs are published later: {error}");
                     continue;
@@ -143,14 +142,17 @@ impl Supervisor {
             };
             for run_id in unpublished {
                 if runs.len() < RUNS_AT_A_TIME && runs.insert(run_id) {
-                    let publish = self.publisher.publish(run_id, stop);
-                    publishing.push(async move { (run_id, publish.await.map(drop)) });
+                    let (publisher, stop) = (self.publisher.clone(), stop.clone());
+                    publishing.spawn(async move {
+                        let published = publisher.publish(run_id, &stop).await;
+                        (run_id, published.map(drop))
+                    });
                 }
             }
         }
         // What was begun is ended by the publisher.
-        while let Some((_, published)) = publishing.next().await {
-            later_if_transient(published)?;
+        while let Some(ended) = publishing.join_next().await {
+            later_if_transient(joined(ended).1)?;
         }
         Ok(())
     }
@@ -190,6 +192,14 @@ impl Supervisor {
             Some(lost) => lost.look().await,
             None => Ok(()),
         }
+    }
+}
+
+/// Returns what a task came to. None is aborted, and a panic goes on here.
+fn joined<T>(ended: Result<T, JoinError>) -> T {
+    match ended {
+        Ok(ended) => ended,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
