@@ -140,7 +140,10 @@ async fn publish(cluster: &Cluster) -> anyhow::Result<(Duration, u64)> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let took = started.elapsed();
-    ensure!(run.error().is_empty(), "{}", run.error());
+    // It may warn of a slow statement.
+    let error = run.error();
+    let failed = error.lines().find(|line| line.contains("\"exit_code\""));
+    ensure!(failed.is_none(), "{error}");
     Ok((took, peak / 1024))
 }
 
