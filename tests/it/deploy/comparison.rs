@@ -1,4 +1,4 @@
-//! `tests/bench/compare.sh`: what it refuses, and what it makes of the figures of two revisions.
+//! `tests/bench/compare/compare.sh`: what it refuses, and what it makes of the figures of two revisions.
 
 use std::{fmt::Write as _, path::Path, process::Command};
 
@@ -18,7 +18,7 @@ fn bench(file: &str) -> String {
 
 #[test]
 fn what_cannot_be_compared_is_refused_before_anything_is_built() {
-    let script = bench("compare.sh");
+    let script = bench("compare/compare.sh");
     for (arguments, message) in [
         (&[][..], "usage"),
         (&["HEAD"], "usage"),
@@ -55,7 +55,7 @@ fn figures_of_two_revisions_are_compared_by_median_and_spread() {
         std::fs::write(&file, text).unwrap();
         file.display().to_string()
     };
-    let mut arguments = vec![bench("compare.py")];
+    let mut arguments = vec![bench("compare/compare.py")];
     for (run, publish) in [4.0, 2.0, 9.0].into_iter().enumerate() {
         let lines = [
             ("postgres", 1000, publish, 10),

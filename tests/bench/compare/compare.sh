@@ -2,14 +2,14 @@
 # Compares a benchmark of this work tree with that of another revision: builds both, runs them in turn, and prints medians and
 # spread of each figure.
 #
-#   tests/bench/compare.sh REV BENCH [ROUNDS]      ROUNDS: 3 by default
+#   tests/bench/compare/compare.sh REV BENCH [ROUNDS]      ROUNDS: 3 by default
 #
 # Variables of the benchmark (SEEDBED_BENCH_STORES and so on) count for both. SEEDBED_COMPARE_PROFILE=dev takes another profile of
 # Cargo than `bench`. The other revision's work tree and its build are below target/compare, and stay for the next time.
 set -euo pipefail
 
 usage() {
-  echo "usage: tests/bench/compare.sh REV BENCH [ROUNDS]" >&2
+  echo "usage: tests/bench/compare/compare.sh REV BENCH [ROUNDS]" >&2
   exit 2
 }
 
@@ -22,7 +22,7 @@ refuse() {
 rev=$1 bench=$2 rounds=${3-3}
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || usage
 
-cd "$(dirname "$(readlink -f "$0")")/../.."
+cd "$(dirname "$(readlink -f "$0")")/../../.."
 here=$PWD
 profile=${SEEDBED_COMPARE_PROFILE-bench}
 commit=$(git rev-parse --quiet --verify "$rev^{commit}") || refuse "$rev is no revision"
@@ -69,4 +69,4 @@ for ((round = 1; round <= rounds; round++)); do
     esac
   done
 done
-python3 tests/bench/compare.py "$results"/before.* -- "$results"/after.*
+python3 tests/bench/compare/compare.py "$results"/before.* -- "$results"/after.*
