@@ -4,6 +4,7 @@
 //! a diagram of their transitions is in the catalog's `README.md`. Events of workers are applied in `events.rs`. Each change is
 //! one transaction: a kill leaves it made or not made.
 
+mod asked;
 mod dead;
 mod lost;
 mod pending;
@@ -12,7 +13,7 @@ mod retry;
 
 pub use dead::DeadJob;
 pub use lost::Awaited;
-pub(super) use pending::claims;
+pub(super) use pending::{CLASS_SHIFT, claims};
 pub use pending::{PendingJob, QueuedJob};
 pub use record::{FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt};
 pub(super) use record::{JOB_COLUMNS, job};

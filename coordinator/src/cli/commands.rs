@@ -7,6 +7,7 @@ pub(super) mod cancel;
 pub(super) mod config;
 pub(super) mod gc;
 pub(super) mod local;
+pub(super) mod plan;
 pub(super) mod rebuild;
 pub(super) mod retry;
 pub(super) mod run;
