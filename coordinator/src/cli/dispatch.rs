@@ -14,7 +14,8 @@ use super::{
     args::{Cli, Command},
     check,
     commands::{
-        cancel, config, gc, local, plan, rebuild, retry, run, serve, snapshots, status, verify,
+        cancel, config, control, gc, local, plan, rebuild, retry, run, serve, snapshots, status,
+        verify,
     },
     exit::CliError,
     output::print_json_error,
@@ -108,6 +109,7 @@ async fn command(command: Command, settings: Settings, json: bool) -> Result<u8,
         Command::Gc(args) => gc::gc(args, &settings, json).await,
         Command::Plan(args) => plan::command(args, &settings, json).await,
         Command::RebuildCatalog => rebuild::rebuild(&settings, json).await,
+        Command::Audit(args) => control::audit::audit(args, &settings, json).await,
         Command::Check(args) => check::check(&args, &settings, json).await,
         // Printed before the settings were read.
         Command::Config | Command::Init(_) | Command::Schema | Command::Completions { .. } => Ok(0),

@@ -39,6 +39,7 @@ static FILES: &[(&str, &str)] = files![
     "0070_reports",
     "0071_sizes",
     "0080_turns_and_rows",
+    "0100_audit",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.
