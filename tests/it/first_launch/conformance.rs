@@ -152,7 +152,7 @@ async fn hold_kotlin_to_the_contract(file: &str, products: u32) {
 }
 
 /// A package whose toolchain only some machines have, by the driver that its folder in `tests/clients` says how to build:
-/// `SEEDBED_DRIVER` is the program and its parameters.
+/// `SEEDBED_DRIVER` is the program and its parameters, and `SEEDBED_DRIVER_FILES` the files of tests, if not all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_with_a_driver_of_its_own_keeps_the_contract() {
     let Ok(driver) = std::env::var("SEEDBED_DRIVER") else {
@@ -162,9 +162,10 @@ async fn a_package_with_a_driver_of_its_own_keeps_the_contract() {
         );
     };
     let driver: Vec<String> = driver.split(' ').map(str::to_owned).collect();
-    let names = std::env::var("SEEDBED_DRIVER_TESTS").unwrap_or_else(|_| ALL.to_owned());
-    for file in ["forms", "faults", "kept", "kills", "stream"] {
-        hold(driver.clone(), &format!("{file}.test.js"), 300, &names).await;
+    let files = std::env::var("SEEDBED_DRIVER_FILES")
+        .unwrap_or_else(|_| "forms,kept,faults,kills,stream".to_owned());
+    for file in files.split(',') {
+        hold(driver.clone(), &format!("{file}.test.js"), 1000, ALL).await;
     }
 }
 
