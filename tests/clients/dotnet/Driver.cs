@@ -156,7 +156,7 @@ namespace Seedbed.Conformance
                 Report = (bool?)fields["report"] ?? false,
                 OnOutcome = it => outcome = it
             };
-            if (fields["form"] != null) source.Form = Word<Form>(fields["form"]);
+            if (fields["form"] != null) source.Form = Word<SnapshotForm>(fields["form"]);
             if (fields["whenUnavailable"] != null) source.WhenUnavailable = Word<WhenUnavailable>(fields["whenUnavailable"]);
             if (fields["maxAge"] != null) source.MaxAge = TimeSpan.FromSeconds((double)fields["maxAge"]);
             if (fields["silenceLimit"] != null) source.SilenceLimit = TimeSpan.FromMilliseconds((double)fields["silenceLimit"]);

@@ -53,21 +53,32 @@ fn the_clients_finish_by_the_steps_of_the_protocol() {
             "deploy/clients/{copy} is no copy of protocol/finish/v1.json"
         );
     }
-    // A Dart package has no resources: the text is in the source, as it is.
-    let source = read("deploy/clients/flutter/lib/src/database/finish_v1.dart");
-    assert!(
-        source.contains(&format!("r\"\"\"\n{text}\"\"\";")),
-        "finish_v1.dart is no copy of protocol/finish/v1.json"
-    );
+    // These have it in their source, as it is.
+    for copy in [
+        "flutter/lib/src/database/finish_v1.dart",
+        "swift/Sources/SeedbedClient/Database/FinishV1.swift",
+    ] {
+        assert!(
+            read(&format!("deploy/clients/{copy}")).contains(&format!("\"\"\"\n{text}\"\"\"")),
+            "deploy/clients/{copy} is no copy of protocol/finish/v1.json"
+        );
+    }
 }
 
 /// Packages without JavaScript: the file that names the version, what is before it, and the same of the manifest.
-const NAMED: [(&str, &str, &str, &str); 2] = [
+const NAMED: [(&str, &str, &str, &str); 3] = [
     (
         "dotnet/src/Report.cs",
         "Version = \"",
         "dotnet/Seedbed.Client.csproj",
         "<Version>",
+    ),
+    // Swift packages have their version as a tag, and in their list of changes.
+    (
+        "swift/Sources/SeedbedClient/Report.swift",
+        "version = \"",
+        "swift/CHANGELOG.md",
+        "## ",
     ),
     (
         "flutter/lib/src/report.dart",

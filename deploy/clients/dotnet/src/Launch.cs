@@ -182,7 +182,7 @@ namespace Seedbed.Client
         {
             var finish = new Finish(sqlite, rendition.Form, rendition.Finish, Record, source.Prepare);
             if (finish.Migrate(paths.Staged)) return;
-            if (rendition.Form == Form.Compact) await WithTables().ConfigureAwait(false);
+            if (rendition.Form == SnapshotForm.Compact) await WithTables().ConfigureAwait(false);
             finish.Run(paths.Staged);
         }
 

@@ -64,7 +64,7 @@ namespace Seedbed.Client
             PowerSyncDatabase db = null;
             try
             {
-                var streams = source.Form == Form.Stream || source.Encrypted;
+                var streams = source.Form == SnapshotForm.Stream || source.Encrypted;
                 var failure = streams ? null : await launch.Run().ConfigureAwait(false);
                 try
                 {

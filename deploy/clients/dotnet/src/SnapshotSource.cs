@@ -8,7 +8,7 @@ using PowerSync.Common.Client;
 namespace Seedbed.Client
 {
     /// <summary>What is downloaded.</summary>
-    public enum Form
+    public enum SnapshotForm
     {
         /// <summary>As the snapshot guide has it.</summary>
         File,
@@ -21,7 +21,7 @@ namespace Seedbed.Client
     }
 
     /// <summary>How the bytes of a rendition are stored.</summary>
-    public enum Encoding { Gzip, Identity }
+    public enum Packing { Gzip, Identity }
 
     /// <summary>What to do without a snapshot.</summary>
     public enum WhenUnavailable
@@ -65,10 +65,10 @@ namespace Seedbed.Client
         public string Reason { get; internal set; }
 
         /// <summary>What was installed.</summary>
-        public Form? Form { get; internal set; }
+        public SnapshotForm? Form { get; internal set; }
 
         /// <summary>How it was stored.</summary>
-        public Encoding? Encoding { get; internal set; }
+        public Packing? Encoding { get; internal set; }
 
         /// <summary>Bytes that came over the network.</summary>
         public long Bytes { get; internal set; }
@@ -96,7 +96,7 @@ namespace Seedbed.Client
         public Func<Task<string>> GetToken { get; set; }
 
         /// <summary>What is downloaded. <c>File</c> by default.</summary>
-        public Form Form { get; set; } = Form.File;
+        public SnapshotForm Form { get; set; } = SnapshotForm.File;
 
         /// <summary>What to do without a snapshot.</summary>
         public WhenUnavailable WhenUnavailable { get; set; } = WhenUnavailable.Sync;

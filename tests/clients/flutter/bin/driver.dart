@@ -32,7 +32,7 @@ void _say(_Fields line) => stdout.writeln(jsonEncode(line));
 final class _App {
   late PowerSyncDatabase _db;
   Cancellation? _launch;
-  Outcome? _outcome;
+  LaunchOutcome? _outcome;
   SyncStreamSubscription? _subscription;
   var _choices = <String>[];
 
@@ -104,7 +104,7 @@ final class _App {
       url: fields['url'] as String,
       storeId: fields['storeId'] as String,
       getToken: () async => fields['token'] as String,
-      form: Form.values.byName(fields['form'] as String? ?? 'file'),
+      form: SnapshotForm.values.byName(fields['form'] as String? ?? 'file'),
       whenUnavailable: WhenUnavailable.values.byName(fields['whenUnavailable'] as String? ?? 'sync'),
       endpoint: fields['endpoint'] as String?,
       account: fields['account'] as String?,

@@ -17,12 +17,12 @@ namespace Seedbed.Client.Database
         private const string NoRawTables = "{\"tables\":[],\"raw_tables\":[]}";
 
         private readonly Sqlite sqlite;
-        private readonly Form form;
+        private readonly SnapshotForm form;
         private readonly long? version;
         private readonly Record record;
         private readonly Action<SqliteConnection> prepare;
 
-        public Finish(Sqlite sqlite, Form form, long? version, Record record, Action<SqliteConnection> prepare)
+        public Finish(Sqlite sqlite, SnapshotForm form, long? version, Record record, Action<SqliteConnection> prepare)
         {
             this.sqlite = sqlite;
             this.form = form;
@@ -96,7 +96,7 @@ namespace Seedbed.Client.Database
             Sqlite.Query(connection, "DELETE FROM ps_kv WHERE key LIKE '%\\_checkpoint\\_request\\_id' ESCAPE '\\'");
             // Two clients must never share one: the service tells them apart by it.
             Sqlite.Query(connection, "INSERT OR REPLACE INTO ps_kv (key, value) VALUES ('client_id', uuid())");
-            if (form == Form.Compact)
+            if (form == SnapshotForm.Compact)
             {
                 prepare?.Invoke(connection);
                 foreach (var step in FinishVersion.Of(version ?? 0).Steps) Take(connection, step);

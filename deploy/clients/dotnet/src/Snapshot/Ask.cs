@@ -25,8 +25,8 @@ namespace Seedbed.Client.Snapshot
         private const int LongestAnswer = 1024 * 1024;
 
         public SnapshotSource Source { get; set; }
-        public Form Form { get; set; }
-        public IReadOnlyList<Encoding> Encodings { get; set; }
+        public SnapshotForm Form { get; set; }
+        public IReadOnlyList<Packing> Encodings { get; set; }
 
         /// <summary>The version of the SDK's core extension.</summary>
         public string Core { get; set; }
@@ -54,7 +54,7 @@ namespace Seedbed.Client.Snapshot
         private IEnumerable<string> Queries()
         {
             var encodings = string.Join(",", Encodings.Select(it => it.ToString().ToLowerInvariant()));
-            foreach (var form in new[] { Form, Form.File }.Distinct())
+            foreach (var form in new[] { Form, SnapshotForm.File }.Distinct())
             {
                 yield return "&form=" + form.ToString().ToLowerInvariant() + "&encoding=" + Uri.EscapeDataString(encodings) + "&core=" + Uri.EscapeDataString(Core);
             }
@@ -148,8 +148,8 @@ namespace Seedbed.Client.Snapshot
             {
                 throw new SeedbedException(Reason.BadAnswer, "the answer names no snapshot that this package knows: is the URL that of GET /database?");
             }
-            var asked = (rendition.Form == Form.File || rendition.Form == Form)
-                && (rendition.Encoding == Encoding.Identity || Encodings.Contains(rendition.Encoding));
+            var asked = (rendition.Form == SnapshotForm.File || rendition.Form == Form)
+                && (rendition.Encoding == Packing.Identity || Encodings.Contains(rendition.Encoding));
             if (!asked)
             {
                 throw new SeedbedException(Reason.BadAnswer, "the answer has " + rendition.Form + "/" + rendition.Encoding + ", which was not asked for");

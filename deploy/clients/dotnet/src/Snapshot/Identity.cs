@@ -33,7 +33,7 @@ namespace Seedbed.Client.Snapshot
                 throw Refusal(Reason.NewerCore, "the snapshot is of core " + core + ", and the SDK has " + question.Core);
             }
             var finish = rendition.Finish ?? 0;
-            if (rendition.Form == Form.Compact && (finish < 1 || finish > FinishVersion.Newest))
+            if (rendition.Form == SnapshotForm.Compact && (finish < 1 || finish > FinishVersion.Newest))
             {
                 throw Refusal(Reason.UnknownFinish, "the snapshot needs version " + finish + " of finishing, and this package has " + FinishVersion.Newest);
             }

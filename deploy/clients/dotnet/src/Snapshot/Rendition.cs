@@ -6,8 +6,8 @@ namespace Seedbed.Client.Snapshot
     /// <summary>What identifies the bytes of a rendition, and what is needed to make a database of them. It is kept in the note.</summary>
     internal sealed class Rendition
     {
-        public Form Form { get; private set; }
-        public Encoding Encoding { get; private set; }
+        public SnapshotForm Form { get; private set; }
+        public Packing Encoding { get; private set; }
         public long Bytes { get; private set; }
 
         /// <summary>Hexadecimal, over the bytes as they are stored.</summary>
@@ -49,8 +49,8 @@ namespace Seedbed.Client.Snapshot
             if (!known || bytes == null || bytes < 0 || sha256 == null || !Regex.IsMatch(sha256, "^[0-9A-Fa-f]{64}$")) return null;
             return new Rendition
             {
-                Form = form == "file" ? Form.File : Form.Compact,
-                Encoding = encoding == "gzip" ? Encoding.Gzip : Encoding.Identity,
+                Form = form == "file" ? SnapshotForm.File : SnapshotForm.Compact,
+                Encoding = encoding == "gzip" ? Packing.Gzip : Packing.Identity,
                 Bytes = bytes.Value,
                 Sha256 = sha256.ToLowerInvariant(),
                 UnpackedBytes = fields.Long("unpackedBytes"),

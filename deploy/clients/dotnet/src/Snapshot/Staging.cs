@@ -23,7 +23,7 @@ namespace Seedbed.Client.Snapshot
         private readonly Record record;
         private readonly Note note;
         private readonly CancellationToken cancel;
-        private IReadOnlyList<Encoding> encodings = new[] { Encoding.Gzip, Encoding.Identity };
+        private IReadOnlyList<Packing> encodings = new[] { Packing.Gzip, Packing.Identity };
 
         /// <summary>While one snapshot was downloaded, a newer one has taken its place.</summary>
         private bool replaced;
@@ -69,7 +69,7 @@ namespace Seedbed.Client.Snapshot
         }
 
         /// <summary>What a failure means for the next try, and whether there is one.</summary>
-        private bool MayTryAgain(string code, Encoding encoding, bool resumed)
+        private bool MayTryAgain(string code, Packing encoding, bool resumed)
         {
             if (code == Reason.Corrupt)
             {
@@ -77,9 +77,9 @@ namespace Seedbed.Client.Snapshot
                 note.Forget();
             }
             // A machine that lost its power may have kept the size of a file and not its bytes.
-            var damaged = (code == Reason.Corrupt || code == Reason.Cut) && encoding != Encoding.Identity;
+            var damaged = (code == Reason.Corrupt || code == Reason.Cut) && encoding != Packing.Identity;
             // Libraries and proxies unpack what is called gzip, some in the middle of a range: the plain file has no such name.
-            if (damaged && !resumed) encodings = new[] { Encoding.Identity };
+            if (damaged && !resumed) encodings = new[] { Packing.Identity };
             return replaced || damaged || (code == Reason.Corrupt && resumed);
         }
 
@@ -107,8 +107,8 @@ namespace Seedbed.Client.Snapshot
         {
             var core = course.Outcome.Core ?? "";
             // With another core extension, finishing is not tested.
-            var compact = source.Form == Form.Compact && FinishVersion.Of(FinishVersion.Newest).CoreVersions.Contains(core);
-            var question = new Question { Source = source, Form = compact ? Form.Compact : Form.File, Encodings = encodings, Core = core };
+            var compact = source.Form == SnapshotForm.Compact && FinishVersion.Of(FinishVersion.Newest).CoreVersions.Contains(core);
+            var question = new Question { Source = source, Form = compact ? SnapshotForm.Compact : SnapshotForm.File, Encodings = encodings, Core = core };
             return question.Ask(cancel);
         }
 
@@ -152,7 +152,7 @@ namespace Seedbed.Client.Snapshot
                 throw new SeedbedException(Reason.Corrupt, "the snapshot was altered on the way: its sha256 differs");
             }
             Paths.RemoveDatabase(paths.Staged);
-            if (rendition.Encoding == Encoding.Identity)
+            if (rendition.Encoding == Packing.Identity)
             {
                 Files.Sync(paths.Part);
                 // Before the rename: a process that is killed in between has a part, which is checked and renamed again.
@@ -179,9 +179,9 @@ namespace Seedbed.Client.Snapshot
 
         private void NeedDisk(Rendition rendition, long left)
         {
-            var packed = rendition.Encoding != Encoding.Identity;
+            var packed = rendition.Encoding != Packing.Identity;
             var unpacked = rendition.UnpackedBytes ?? (packed ? 4 * rendition.Bytes : rendition.Bytes);
-            var needed = left + (packed ? unpacked : 0) + (rendition.Form == Form.Compact ? unpacked : 0);
+            var needed = left + (packed ? unpacked : 0) + (rendition.Form == SnapshotForm.Compact ? unpacked : 0);
             var free = Files.Free(paths.Database);
             if (free < needed) throw new SeedbedException(Reason.DiskFull, "the snapshot needs " + needed + " bytes of disk, and " + free + " are free");
         }

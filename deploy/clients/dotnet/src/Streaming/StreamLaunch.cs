@@ -76,7 +76,7 @@ namespace Seedbed.Client.Streaming
                 try
                 {
                     await Take(device).ConfigureAwait(false);
-                    course.Outcome.Form = Form.Stream;
+                    course.Outcome.Form = SnapshotForm.Stream;
                     course.End(Result.Installed);
                     return null;
                 }

@@ -3,21 +3,21 @@ import 'source.dart';
 
 /// What an app and a report are told about a launch: the stage it is in, and what has come of it.
 final class Course {
-  final void Function(Progress progress)? _onProgress;
-  final outcome = Outcome();
+  final void Function(LaunchProgress progress)? _onProgress;
+  final outcome = LaunchOutcome();
   final _since = Stopwatch();
-  Stage? _stage;
+  LaunchStage? _stage;
 
   Course(this._onProgress);
 
   /// A launch that has ended so.
-  void end(Result result, [Reason? reason]) {
+  void end(LaunchResult result, [Reason? reason]) {
     outcome.result = result;
     outcome.reason = reason;
   }
 
   /// The next stage; null when the launch ends.
-  void enter(Stage? next, {int bytes = 0, int? total}) {
+  void enter(LaunchStage? next, {int bytes = 0, int? total}) {
     final last = _stage;
     if (last != null) outcome.seconds[last] = (outcome.seconds[last] ?? 0) + _since.elapsedMicroseconds / 1e6;
     _stage = next;

@@ -47,14 +47,14 @@ final class Launch {
       final kept = look().kept;
       // In use for a moment: another launch is about to replace it.
       if (kept != null && kept != Reason.inUse && !_paths.isUnderWay) return _keep(kept);
-      course.enter(Stage.waiting);
+      course.enter(LaunchStage.waiting);
       return await _locked();
     } catch (error) {
       await _cancel.check();
       final known = SeedbedException.of(error, Reason.notOpenable, 'the launch failed');
       // A directory that is missing, or not writable: what the SDK says about it is what the app wants to know.
       if (known.reason != Reason.wrongStore && _source.whenUnavailable == WhenUnavailable.sync) return _unavailable(known);
-      course.end(Result.failed, known.reason);
+      course.end(LaunchResult.failed, known.reason);
       throw known;
     } finally {
       course.enter(null);
@@ -100,7 +100,7 @@ final class Launch {
         // What lasts is not worth keeping the bytes for.
         if (known.reason.lasts) _paths.removeLeftovers();
         if (_source.whenUnavailable == WhenUnavailable.fail || known.reason.lasts) throw known;
-        course.enter(Stage.waiting);
+        course.enter(LaunchStage.waiting);
         await _cancel.pause(known.retryAfter ?? wait);
         final most = _source.silenceLimit * longest;
         wait = wait * 2 < most ? wait * 2 : most;
@@ -109,7 +109,7 @@ final class Launch {
   }
 
   SeedbedException? _keep(Reason reason) {
-    course.end(Result.kept, reason);
+    course.end(LaunchResult.kept, reason);
     return null;
   }
 
@@ -120,7 +120,7 @@ final class Launch {
     } catch (_) {
       // The next launch removes them.
     }
-    course.end(Result.sync, error.reason);
+    course.end(LaunchResult.sync, error.reason);
     return error;
   }
 
@@ -130,7 +130,7 @@ final class Launch {
     final rendition = await Staging(_paths, _source, course, record, note, _cancel).run();
     course.outcome.form = rendition.form;
     course.outcome.encoding = rendition.encoding;
-    course.enter(Stage.finishing);
+    course.enter(LaunchStage.finishing);
     try {
       await _finish(rendition);
     } on SeedbedException {
@@ -146,14 +146,14 @@ final class Launch {
       return;
     }
     note.remove();
-    course.end(Result.installed);
+    course.end(LaunchResult.installed);
   }
 
   /// FINISHING: leaves the staged file, finished or not. In another isolate: it takes seconds, and the app has a screen to draw.
   Future<void> _finish(Rendition rendition) {
     final finish = Finish(
       sqlite: _sqlite,
-      compact: rendition.form == Form.compact,
+      compact: rendition.form == SnapshotForm.compact,
       version: rendition.finish,
       record: record,
       schema: _schema,

@@ -44,10 +44,10 @@ Future<PowerSyncDatabase> openSeeded({
   PowerSyncDatabase open() =>
       PowerSyncDatabase(schema: schema, path: path, sqliteOptions: sqliteOptions, encryption: encryption, logger: logger);
   try {
-    final streams = source.form == Form.stream || encryption != null;
+    final streams = source.form == SnapshotForm.stream || encryption != null;
     return await _openAfter(launch, path, source, ending, streams: streams, open: open);
   } catch (error) {
-    if (ending.isCancelled && error is SeedbedException) launch.course.end(Result.failed, error.reason);
+    if (ending.isCancelled && error is SeedbedException) launch.course.end(LaunchResult.failed, error.reason);
     rethrow;
   } finally {
     timer?.cancel();
@@ -72,11 +72,11 @@ Future<PowerSyncDatabase> _openAfter(
       db = await _initialized(open());
     } catch (error) {
       // A file that was there before may hold what its user has written. One that was installed just now does not.
-      if (launch.course.outcome.result != Result.installed) rethrow;
+      if (launch.course.outcome.result != LaunchResult.installed) rethrow;
       failure = SeedbedException.of(error, Reason.notOpenable, 'the SDK cannot open the snapshot');
       removeDatabase(path);
       final fails = source.whenUnavailable == WhenUnavailable.fail;
-      launch.course.end(fails ? Result.failed : Result.sync, failure.reason);
+      launch.course.end(fails ? LaunchResult.failed : LaunchResult.sync, failure.reason);
       if (fails) throw failure;
       db = await _initialized(open());
     }

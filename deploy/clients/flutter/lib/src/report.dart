@@ -12,8 +12,8 @@ const version = '0.1.0';
 
 /// Sends an anonymous line about a first launch, if the app wants it. Rule 13 of CONTRACT.md. It never fails: a report is worth nothing
 /// to the app.
-Future<void> report(SnapshotSource source, Outcome outcome) async {
-  if (!source.report || outcome.result == Result.kept) return;
+Future<void> report(SnapshotSource source, LaunchOutcome outcome) async {
+  if (!source.report || outcome.result == LaunchResult.kept) return;
   try {
     final url = Uri.parse(source.url.substring(0, source.url.lastIndexOf('/') + 1)).resolve('reports');
     final headers = {'authorization': 'Bearer ${await source.getToken()}', 'content-type': 'application/json'};
@@ -30,7 +30,7 @@ Future<void> report(SnapshotSource source, Outcome outcome) async {
   }
 }
 
-String _content(Outcome outcome) => jsonEncode({
+String _content(LaunchOutcome outcome) => jsonEncode({
       'v': 1,
       // Random (version 4), by which the server knows a report that comes twice.
       'launch': const Uuid().v4(),

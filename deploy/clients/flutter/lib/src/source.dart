@@ -4,7 +4,7 @@ import 'package:sqlite3/sqlite3.dart' show Database;
 import 'reason.dart';
 
 /// What is downloaded.
-enum Form {
+enum SnapshotForm {
   /// As the snapshot guide has it.
   file,
 
@@ -31,21 +31,21 @@ enum WhenUnavailable {
 }
 
 /// What a launch is doing.
-enum Stage { waiting, downloading, unpacking, finishing }
+enum LaunchStage { waiting, downloading, unpacking, finishing }
 
 /// How far a launch is. [bytes] never go back within a stage, but for a download that starts anew; in the form stream they are operations.
-typedef Progress = ({Stage stage, int bytes, int? total});
+typedef LaunchProgress = ({LaunchStage stage, int bytes, int? total});
 
 /// How a launch has ended.
-enum Result { kept, installed, sync, failed }
+enum LaunchResult { kept, installed, sync, failed }
 
 /// What has come of a launch.
-final class Outcome {
-  Result result = Result.kept;
+final class LaunchOutcome {
+  LaunchResult result = LaunchResult.kept;
 
   /// Null if a snapshot was installed.
   Reason? reason;
-  Form? form;
+  SnapshotForm? form;
   Packing? encoding;
 
   /// That came over the network.
@@ -53,7 +53,7 @@ final class Outcome {
   int resumes = 0;
 
   /// That each stage took.
-  final Map<Stage, double> seconds = {};
+  final Map<LaunchStage, double> seconds = {};
 
   /// The version of the SDK's core extension; null for a database that was kept.
   String? core;
@@ -69,7 +69,7 @@ final class SnapshotSource {
 
   /// The user's token, which must allow the store. Asked for before each question, and not at all when the database is kept.
   final Future<String> Function() getToken;
-  final Form form;
+  final SnapshotForm form;
   final WhenUnavailable whenUnavailable;
 
   /// The PowerSync service that the app connects to. A snapshot of another one is refused.
@@ -105,16 +105,16 @@ final class SnapshotSource {
 
   /// Whether to send an anonymous report of a first launch.
   final bool report;
-  final void Function(Progress progress)? onProgress;
+  final void Function(LaunchProgress progress)? onProgress;
 
   /// Called once, when the database is open or the launch has failed.
-  final void Function(Outcome outcome)? onOutcome;
+  final void Function(LaunchOutcome outcome)? onOutcome;
 
   const SnapshotSource({
     required this.url,
     required this.storeId,
     required this.getToken,
-    this.form = Form.file,
+    this.form = SnapshotForm.file,
     this.whenUnavailable = WhenUnavailable.sync,
     this.endpoint,
     this.account,

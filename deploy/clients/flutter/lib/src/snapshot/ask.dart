@@ -13,7 +13,7 @@ typedef Snapshot = ({Uri databaseUrl, Rendition rendition});
 /// `GET /database`: which snapshot there is, and whether this app can use it. Rules 4 and 5 of CONTRACT.md.
 final class Question {
   final SnapshotSource source;
-  final Form form;
+  final SnapshotForm form;
   final List<Packing> encodings;
 
   /// The version of the SDK's core extension.
@@ -40,7 +40,7 @@ final class Question {
   /// What to ask for, one after the other.
   Iterable<Map<String, String>> _queries() sync* {
     final encoding = encodings.map((it) => it.name).join(',');
-    for (final form in {form, Form.file}) {
+    for (final form in {form, SnapshotForm.file}) {
       yield {'form': form.name, 'encoding': encoding, 'core': core};
     }
     yield {'encoding': Packing.identity.name};
@@ -85,7 +85,7 @@ final class Question {
       throw const SeedbedException(
           Reason.badAnswer, 'the answer names no snapshot that this package knows: is the URL that of GET /database?');
     }
-    final asked = (rendition.form == Form.file || rendition.form == form) &&
+    final asked = (rendition.form == SnapshotForm.file || rendition.form == form) &&
         (rendition.encoding == Packing.identity || encodings.contains(rendition.encoding));
     if (!asked) {
       throw SeedbedException(

@@ -22,7 +22,7 @@ void requireIdentity(Map<String, dynamic> body, Rendition rendition, SnapshotSou
   if (itsCore != null && isNewer(itsCore, core)) {
     throw SeedbedException(Reason.newerCore, 'the snapshot is of core $itsCore, and the SDK has $core');
   }
-  if (rendition.form == Form.compact && !FinishVersion.all.containsKey(rendition.finish)) {
+  if (rendition.form == SnapshotForm.compact && !FinishVersion.all.containsKey(rendition.finish)) {
     throw SeedbedException(
         Reason.unknownFinish, 'the snapshot needs version ${rendition.finish} of finishing, and this package has $newestFinish');
   }

@@ -2,7 +2,7 @@ import '../source.dart';
 
 /// What identifies the bytes of a rendition, and what is needed to make a database of them. It is kept in the note.
 final class Rendition {
-  final Form form;
+  final SnapshotForm form;
   final Packing encoding;
   final int bytes;
 
@@ -32,7 +32,7 @@ final class Rendition {
 
   /// Null if a field is missing, or is not what it should be.
   static Rendition? of(Map<String, dynamic> fields) {
-    final form = switch (fields['form']) { null || 'file' => Form.file, 'compact' => Form.compact, _ => null };
+    final form = switch (fields['form']) { null || 'file' => SnapshotForm.file, 'compact' => SnapshotForm.compact, _ => null };
     final encoding = switch (fields['encoding']) { null || 'identity' => Packing.identity, 'gzip' => Packing.gzip, _ => null };
     final bytes = fields['bytes'];
     final sha256 = fields['sha256'];
@@ -44,7 +44,7 @@ final class Rendition {
       sha256.toLowerCase(),
       fields.number('unpackedBytes')?.toInt(),
       fields.text('unpackedSha256')?.toLowerCase(),
-      form == Form.compact ? fields.number('finish')?.toInt() : null,
+      form == SnapshotForm.compact ? fields.number('finish')?.toInt() : null,
     );
   }
 }

@@ -75,7 +75,7 @@ final class Staging {
 
   /// WAITING: leaves what was there.
   Future<Snapshot> _askPatiently() async {
-    course.enter(Stage.waiting);
+    course.enter(LaunchStage.waiting);
     final since = Stopwatch()..start();
     while (true) {
       try {
@@ -91,8 +91,8 @@ final class Staging {
   Future<Snapshot> _ask() {
     final core = course.outcome.core ?? '';
     // With another core extension, finishing is not tested.
-    final compact = source.form == Form.compact && FinishVersion.all[newestFinish]!.coreVersions.contains(core);
-    final question = Question(source: source, form: compact ? Form.compact : Form.file, encodings: _encodings, core: core);
+    final compact = source.form == SnapshotForm.compact && FinishVersion.all[newestFinish]!.coreVersions.contains(core);
+    final question = Question(source: source, form: compact ? SnapshotForm.compact : SnapshotForm.file, encodings: _encodings, core: core);
     return question.ask(cancel);
   }
 
@@ -101,7 +101,7 @@ final class Staging {
     final rendition = snapshot.rendition;
     final there = sizeOf(paths.part) ?? 0;
     await _needDisk(rendition, rendition.bytes - there);
-    course.enter(Stage.downloading, bytes: there, total: rendition.bytes);
+    course.enter(LaunchStage.downloading, bytes: there, total: rendition.bytes);
     final download = Download(
       part: paths.part,
       bytes: rendition.bytes,
@@ -142,7 +142,7 @@ final class Staging {
       return;
     }
     final total = rendition.unpackedBytes;
-    course.enter(Stage.unpacking, total: total);
+    course.enter(LaunchStage.unpacking, total: total);
     try {
       await gunzip(paths.part, paths.staged, total ?? _mostPacked * rendition.bytes, (bytes) => course.tell(bytes, total), cancel);
     } catch (error) {
@@ -158,7 +158,7 @@ final class Staging {
   Future<void> _needDisk(Rendition rendition, int left) async {
     final packed = rendition.encoding != Packing.identity;
     final unpacked = rendition.unpackedBytes ?? (packed ? 4 * rendition.bytes : rendition.bytes);
-    final needed = left + (packed ? unpacked : 0) + (rendition.form == Form.compact ? unpacked : 0);
+    final needed = left + (packed ? unpacked : 0) + (rendition.form == SnapshotForm.compact ? unpacked : 0);
     final free = await source.freeDisk?.call(paths.database);
     if (free != null && free < needed) {
       throw SeedbedException(Reason.diskFull, 'the snapshot needs $needed bytes of disk, and $free are free');

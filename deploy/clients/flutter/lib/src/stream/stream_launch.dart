@@ -35,12 +35,12 @@ final class StreamLaunch {
       }
       final device = await readDevice(_db);
       if (device.writes || device.synced) {
-        _course.end(Result.kept, device.writes ? Reason.localWrites : Reason.synced);
+        _course.end(LaunchResult.kept, device.writes ? Reason.localWrites : Reason.synced);
         return null;
       }
       return await _patiently();
     } on SeedbedException catch (error) {
-      _course.end(Result.failed, error.reason);
+      _course.end(LaunchResult.failed, error.reason);
       rethrow;
     } finally {
       _course.enter(null);
@@ -52,19 +52,19 @@ final class StreamLaunch {
     while (true) {
       try {
         await _take();
-        _course.outcome.form = Form.stream;
-        _course.end(Result.installed);
+        _course.outcome.form = SnapshotForm.stream;
+        _course.end(LaunchResult.installed);
         return null;
       } catch (error) {
         await _cancel.check();
         final known = SeedbedException.of(error, Reason.cut, 'no stream');
         if (_source.whenUnavailable == WhenUnavailable.sync) {
           // Positions that have arrived stay: `connect` goes on with them.
-          _course.end(Result.sync, known.reason);
+          _course.end(LaunchResult.sync, known.reason);
           return known;
         }
         if (_source.whenUnavailable == WhenUnavailable.fail || known.reason.lasts) throw known;
-        _course.enter(Stage.waiting);
+        _course.enter(LaunchStage.waiting);
         await _cancel.pause(wait);
         final most = _source.silenceLimit * 2;
         wait = wait * 2 < most ? wait * 2 : most;
@@ -73,7 +73,7 @@ final class StreamLaunch {
   }
 
   Future<void> _take() async {
-    _course.enter(Stage.waiting);
+    _course.enter(LaunchStage.waiting);
     await _source.subscribe?.call(_db);
     final String token;
     try {
@@ -86,7 +86,7 @@ final class StreamLaunch {
     final start = await _cancel.unless(asked);
     final endpoint = start.endpoint;
     if (endpoint == null) throw SeedbedException(start.reason, 'Seedbed has no stream for the device: ${start.why}');
-    _course.enter(Stage.downloading);
+    _course.enter(LaunchStage.downloading);
     final ended = Completer<Never>();
     // It may fail when nobody waits any more.
     ended.future.ignore();
