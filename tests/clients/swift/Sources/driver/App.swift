@@ -68,7 +68,7 @@ final class App: @unchecked Sendable {
 
     private func open(_ fields: Fields) async throws -> Fields {
         outcome = nil
-        let source = source(fields)
+        let source = wanted(fields)
         let path = (fields["directory"] as? String ?? "") + "/app.db"
         let launch = Task { try await openSeeded(schema: schema, source: source, dbFilename: path) }
         self.launch = launch
@@ -76,7 +76,7 @@ final class App: @unchecked Sendable {
         return ["outcome": outcomeAsJson()]
     }
 
-    private func source(_ fields: Fields) -> SnapshotSource {
+    private func wanted(_ fields: Fields) -> SnapshotSource {
         let token = fields["token"] as? String ?? ""
         var source = SnapshotSource(url: fields["url"] as? String ?? "", storeId: fields["storeId"] as? String ?? "") { token }
         if let form = (fields["form"] as? String).flatMap(SnapshotForm.init(rawValue:)) { source.form = form }

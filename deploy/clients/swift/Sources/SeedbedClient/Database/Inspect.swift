@@ -56,7 +56,7 @@ private func replaceableUnderLock(_ connection: Connection) throws -> Reason? {
 }
 
 private func inspect(_ connection: Connection) throws -> Inspection {
-    let tables = try tables(of: connection)
+    let tables = try tableNames(of: connection)
     let record = tables.contains("ps_kv") ? try Record.of(connection) : nil
     return Inspection(kept: try keptFor(connection, tables), record: record)
 }
@@ -73,7 +73,7 @@ private func keptFor(_ connection: Connection, _ tables: Set<String>) throws -> 
 }
 
 /// Every table that holds rows of its own: neither SQLite's nor the shadow of a virtual one, whose rows are not the user's.
-private func tables(of connection: Connection) throws -> Set<String> {
+private func tableNames(of connection: Connection) throws -> Set<String> {
     let all = #"SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite\_%' ESCAPE '\'"#
     return Set(try connection.query(all).compactMap { $0.first as? String })
 }

@@ -61,9 +61,9 @@ struct Question: Sendable {
     private func refusal(_ answer: HTTPURLResponse, _ body: [String: Any]) -> SeedbedError {
         let error = body["error"] as? String ?? ""
         let message = "no snapshot of the store: \(answer.statusCode) \(error) \(body["message"] as? String ?? "")"
-        let reason = reason(of: answer.statusCode, error)
-        let passes = reason == .beingSeeded || reason == .busy
-        return SeedbedError(reason, message, retryAfter: passes ? answer.retryAfter.map { max(1, $0) } : nil)
+        let its = reason(of: answer.statusCode, error)
+        let passes = its == .beingSeeded || its == .busy
+        return SeedbedError(its, message, retryAfter: passes ? answer.retryAfter.map { max(1, $0) } : nil)
     }
 
     private func checked(_ body: [String: Any]) throws -> Snapshot {

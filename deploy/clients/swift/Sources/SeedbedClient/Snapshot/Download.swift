@@ -84,7 +84,7 @@ final class Download: @unchecked Sendable {
         do {
             let answer = try await exchange.answer()
             if Self.refusals.contains(answer.statusCode) { return (true, nil) }
-            let offset = try offset(of: answer, size)
+            let offset = try start(of: answer, size)
             if let its = answer.value(forHTTPHeaderField: "ETag"), its.hasPrefix("\""), its != etag {
                 // Written before the bytes, so that it is there when they are.
                 try onEtag(its)
@@ -113,7 +113,7 @@ final class Download: @unchecked Sendable {
     }
 
     /// Where the bytes of the answer begin.
-    private func offset(of answer: HTTPURLResponse, _ size: Int64) throws -> Int64 {
+    private func start(of answer: HTTPURLResponse, _ size: Int64) throws -> Int64 {
         if answer.statusCode == 200 { return 0 }
         // bytes 100-199/200
         let range = answer.value(forHTTPHeaderField: "Content-Range")?.dropFirst("bytes ".count).split(whereSeparator: { "-/".contains($0) }) ?? []

@@ -13,7 +13,7 @@ struct Start: Sendable {
 
     /// Asks once, and answers whatever happens: without an answer, PowerSync is the place to go.
     static func ask(_ url: String, storeId: String, token: String, generation: String?, limit: TimeInterval) async -> Start {
-        let endpoint = endpoint(of: url)
+        let endpoint = bare(url)
         do {
             let known = generation.map { [("generation", $0)] } ?? []
             var request = URLRequest(url: try address(endpoint + "/start", [("store_id", storeId)] + known))
@@ -37,7 +37,7 @@ struct Start: Sendable {
     }
 
     /// Where Seedbed answers, without a path of its own: an SDK adds `/sync/stream`.
-    private static func endpoint(of url: String) -> String {
+    private static func bare(_ url: String) -> String {
         url.replacingOccurrences(of: "/+(database/*)?$", with: "", options: .regularExpression)
             .replacingOccurrences(of: "/database$", with: "", options: .regularExpression)
     }
