@@ -126,6 +126,7 @@ install_for() {
       install_node
       # For the core extensions in them.
       install_npm cores tests/cores --legacy-peer-deps --omit=optional
+      build_core
       install_npm dashboard tests/dashboard
       install_python schemathesis schemathesis==4.32.5
       ;;
@@ -153,6 +154,14 @@ build_kotlin() {
   command -v javac >/dev/null && command -v mvn >/dev/null || return 0
   [ -e "$tools/kotlin/built.txt" ] || echo "Building the package for Kotlin: half a minute"
   tests/clients/kotlin/build.sh "$tools/kotlin" || echo "The package for Kotlin could not be built" >&2
+}
+
+# The core extension with direct tables, where there is a toolchain for it. A test says so when it is left out.
+build_core() {
+  cargo +nightly --version >/dev/null 2>&1 || return 0
+  [ -e "$tools/core-0.5.4/debug/libpowersync.so" ] || echo "Building PowerSync's core extension 0.5.4: a minute"
+  CARGO_TARGET_DIR=$tools/core-0.5.4 cargo +nightly build --locked --quiet --manifest-path tests/cores/direct/Cargo.toml ||
+    echo "PowerSync's core extension 0.5.4 could not be built" >&2
 }
 
 # A package for AWS that has kubectl in it.

@@ -101,6 +101,7 @@ export const api = {
   jobs: (runId, query, signal) => get(`${runPath(runId)}/jobs`, query, signal),
   stores: (query, signal) => get("/api/stores", query, signal),
   store: (storeId, signal) => get(storePath(storeId), {}, signal),
+  audit: (query, signal) => get("/api/audit", query, signal),
   workers: (signal) => get("/api/workers", {}, signal),
   sizes: (query, signal) => get("/api/sizes", query, signal),
   costs: (query, signal) => get("/api/costs", query, signal),

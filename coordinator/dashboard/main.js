@@ -4,6 +4,7 @@ import { onRefused, session } from "./api.js";
 import { fill, h, visible } from "./dom.js";
 import { live } from "./live.js";
 import { message } from "./ui.js";
+import { audit } from "./view/audit.js";
 import { costs } from "./view/costs.js";
 import { launches } from "./view/launches.js";
 import { overview } from "./view/overview.js";
@@ -28,6 +29,7 @@ const routes = [
   [/^\/launches$/, "launches", launches],
   [/^\/sizes$/, "sizes", sizes],
   [/^\/costs$/, "costs", costs],
+  [/^\/audit$/, "audit", audit],
 ];
 
 const [main, navigation, connection, signOut, skip] = ["main", "navigation", "connection", "sign-out", "skip"].map(

@@ -14,9 +14,10 @@
 //! * What is committed survives a crash. What was not committed was not acknowledged to the broker either.
 //!
 //! The floors, from the ground: `state`, `database`, then a file or folder for each table (`quarantine`, `runs`,
-//! `jobs`, `snapshots`, `stores`), then the two transactions that cross tables (`listing`, `events`). `README.md` in this
+//! `jobs`, `snapshots`, `stores`, `control`), then the two transactions that cross tables (`listing`, `events`). `README.md` in this
 //! folder has the tables, the states and the recipes.
 
+mod control;
 mod database;
 mod events;
 mod history;
@@ -28,14 +29,14 @@ mod runs;
 mod snapshots;
 mod state;
 mod stores;
-mod workers;
 
+pub use control::{AuditCursor, AuditEntry, AuditId, Deed};
 pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of};
 pub use events::Applied;
 pub use history::{Forgotten, HistoryCursor};
 pub use jobs::{
     Awaited, DeadJob, FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt,
-    PendingJob, QueuedJob, Retried,
+    PendingJob, QueuedJob, Retried, WorkerRecord,
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, Sweep};
 pub use quarantine::{Failing, Quarantine, QuarantinedStore};
@@ -49,4 +50,3 @@ pub use snapshots::{
 };
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};
-pub use workers::WorkerRecord;

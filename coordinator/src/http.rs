@@ -19,6 +19,7 @@ mod dashboard;
 mod download;
 mod first_sync;
 mod json;
+mod peer;
 mod probes;
 mod problem;
 mod reports;

@@ -56,6 +56,23 @@ export async function makeRenditions(change) {
   return all;
 }
 
+/**
+ * What the worker has sealed: by `FORM/CIPHER`, each with its `key`.
+ *
+ * @returns {Promise<Record<string, Buffer & { key: string }>>}
+ */
+export async function sealedRenditions(cipher) {
+  const authorization = `Bearer ${await service.token(STORE)}`;
+  const all = {};
+  for (const form of ['file', 'compact']) {
+    const answer = await fetch(`${setUp.database}?store_id=${STORE}&form=${form}&encoding=${cipher}`, { headers: { authorization } });
+    const { databaseUrl, key } = await answer.json();
+    const bytes = Buffer.from(await (await fetch(databaseUrl)).arrayBuffer());
+    all[`${form}/${cipher}`] = Object.assign(bytes, { key });
+  }
+  return all;
+}
+
 /** The bytes of a database after a change. */
 async function edited(bytes, change) {
   const directory = await mkdtemp(join(tmpdir(), 'seedbed-rendition-'));

@@ -3,7 +3,8 @@
  *
  *     node finish.js EXTENSION DESCRIPTION COMPACT FILE
  *
- * Once with JSON tables, once with a raw table whose trigger makes a local write of what the app inserts.
+ * With JSON tables; with a raw table whose trigger makes a local write of what the app inserts; and, from 0.5.4 on, with a direct
+ * table, which has such triggers by itself.
  */
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -22,20 +23,32 @@ const RAW_TABLE = {
   delete: { sql: 'DELETE FROM products WHERE id = ?', params: ['Id'] }
 };
 
+const DIRECT_TABLES = { tables: [{ ...JSON_TABLES.tables[0], direct: true }] };
+
 const directory = mkdtempSync(join(tmpdir(), 'cores-'));
 try {
   // The name says where the extension starts.
   const named = join(directory, 'libpowersync.so');
   copyFileSync(extension, named);
-  console.log(check(named, JSON_TABLES, (app) => differing(app, 'ps_data__products')));
+  console.log(check('json', named, JSON_TABLES, (app) => differing(app, 'ps_data__products')));
   const columns = "SELECT id, name FROM main.products";
   const theirs = "SELECT id, data ->> 'name' FROM file.ps_data__products";
-  console.log(check(named, { tables: [], raw_tables: [RAW_TABLE] }, (app) => differences(app, columns, theirs)));
+  const columnsDiffer = (app) => differences(app, columns, theirs);
+  console.log(check('raw', named, { tables: [], raw_tables: [RAW_TABLE] }, columnsDiffer));
+  if (hasDirectTables(named)) console.log(check('direct', named, DIRECT_TABLES, columnsDiffer));
 } finally {
   rmSync(directory, { recursive: true });
 }
 
-function check(library, schema, rows) {
+/** Older ones make JSON tables of them, and say nothing. */
+function hasDirectTables(library) {
+  const database = open(library, ':memory:');
+  const [, minor, patch] = one(database, 'SELECT powersync_rs_version()').split(/[^0-9]/).map(Number);
+  database.close();
+  return minor > 5 || (minor === 5 && patch >= 4);
+}
+
+function check(kind, library, schema, rows) {
   const app = open(library, join(directory, 'app.sqlite'), compact);
   const raw = schema.raw_tables?.[0];
   transaction(app, () => {
@@ -54,9 +67,12 @@ function check(library, schema, rows) {
   assert.equal(differing(app, 'ps_buckets', buckets), 0, 'buckets differ');
   assert.equal(one(app, 'SELECT count(*) FROM ps_crud'), 0, 'there is something to upload');
   assert.match(one(app, 'SELECT powersync_offline_sync_status()'), /"has_synced":true/);
+  // What the app itself inserts is to be uploaded: the triggers are there, and saw nothing of the above.
+  transaction(app, () => app.exec("INSERT INTO main.products (id, name) VALUES ('own', 'own')"));
+  assert.equal(one(app, 'SELECT count(*) FROM ps_crud'), 1, 'a local write is not seen');
   const version = one(app, 'SELECT powersync_rs_version()');
   app.close();
-  return `${version.split('/')[0]} ${raw ? 'raw' : 'json'}`;
+  return `${version.split('/')[0]} ${kind}`;
 }
 
 /** Runs the steps. */

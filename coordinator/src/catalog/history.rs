@@ -35,6 +35,8 @@ pub struct Forgotten {
     pub stores: u64,
     /// Reports of first launches.
     pub reports: u64,
+    /// Entries of the audit log.
+    pub audit: u64,
 }
 
 impl AddAssign for Forgotten {
@@ -44,6 +46,7 @@ impl AddAssign for Forgotten {
         self.runs += other.runs;
         self.stores += other.stores;
         self.reports += other.reports;
+        self.audit += other.audit;
     }
 }
 

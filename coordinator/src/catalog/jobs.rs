@@ -1,4 +1,5 @@
 //! The table `jobs`: from listing to the end (`pending`), retry and cancel (`retry`), and what is shown (`record`).
+//! The table `workers`: who takes jobs (`workers`).
 //!
 //! In: jobs that were published, that expire, that are retried or cancelled. Out: rows of `jobs`. The states are in `state.rs`;
 //! a diagram of their transitions is in the catalog's `README.md`. Events of workers are applied in `events.rs`. Each change is
@@ -9,6 +10,7 @@ mod lost;
 mod pending;
 mod record;
 mod retry;
+mod workers;
 
 pub use dead::DeadJob;
 pub use lost::Awaited;
@@ -17,3 +19,4 @@ pub use pending::{PendingJob, QueuedJob};
 pub use record::{FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt};
 pub(super) use record::{JOB_COLUMNS, job};
 pub use retry::Retried;
+pub use workers::WorkerRecord;

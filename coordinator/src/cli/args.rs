@@ -76,6 +76,9 @@ pub(super) enum Command {
         after_help = "Example:\n  SEEDBED_CATALOG__URL=sqlite:new.db seedbed rebuild-catalog"
     )]
     RebuildCatalog,
+    /// Show who did what: every change by a command, the API and the dashboard
+    #[command(after_help = "Example:\n  seedbed audit --search store-42")]
+    Audit(AuditArgs),
     /// Check that every part is configured, reachable and usable
     #[command(after_help = "Example:\n  seedbed check --stores stores.csv")]
     Check(SourceArgs),
@@ -201,6 +204,16 @@ pub(super) struct SnapshotsArgs {
     /// Also those that a newer one has replaced
     #[arg(long)]
     pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AuditArgs {
+    /// Only entries whose actor, action or subject contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(super) search: Option<String>,
+    /// At most this many, the newest first
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@
 
 pub(super) mod cancel;
 pub(super) mod config;
+pub(super) mod control;
 pub(super) mod gc;
 pub(super) mod local;
 pub(super) mod rebuild;

@@ -13,7 +13,9 @@ use seedbed_protocol::{
 use super::{
     args::{Cli, Command},
     check,
-    commands::{cancel, config, gc, local, rebuild, retry, run, serve, snapshots, status, verify},
+    commands::{
+        cancel, config, control, gc, local, rebuild, retry, run, serve, snapshots, status, verify,
+    },
     exit::CliError,
     output::print_json_error,
 };
@@ -105,6 +107,7 @@ async fn command(command: Command, settings: Settings, json: bool) -> Result<u8,
         Command::Verify(args) => verify::verify(args, &settings, json).await,
         Command::Gc(args) => gc::gc(args, &settings, json).await,
         Command::RebuildCatalog => rebuild::rebuild(&settings, json).await,
+        Command::Audit(args) => control::audit::audit(args, &settings, json).await,
         Command::Check(args) => check::check(&args, &settings, json).await,
         // Printed before the settings were read.
         Command::Config | Command::Init(_) | Command::Schema | Command::Completions { .. } => Ok(0),

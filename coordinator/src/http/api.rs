@@ -3,6 +3,7 @@
 //! In: requests of the dashboard and of programs. Out: JSON, and changes to runs. A change is made to its end although the
 //! caller goes away; a kill leaves it made or not made.
 
+mod audit;
 mod control;
 mod extract;
 mod figures;

@@ -1,10 +1,12 @@
 //! Authentication and authorization: administrators by the admin token, clients by the JWT of their app.
 //!
-//! In: a request's headers. Out: nothing, or the [`Problem`](super::problem::Problem) to answer. Keys that the app's backend
+//! In: a request's headers. Out: nothing, or the [`Problem`](super::problem::Problem) to answer; what administrators do is
+//! recorded in the audit log (`audit`). Keys that the app's backend
 //! publishes are cached in memory; a kill leaves nothing.
 
 mod admin;
 mod algorithm;
+mod audit;
 mod bearer;
 mod claim;
 mod clients;

@@ -54,6 +54,7 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "part/workers.js",
     "stream.js",
     "ui.js",
+    "view/audit.js",
     "view/costs.js",
     "view/launches.js",
     "view/overview.js",

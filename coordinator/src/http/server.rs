@@ -15,7 +15,6 @@ mod http_server;
 mod limits;
 mod listen;
 mod listeners;
-mod peer;
 mod rate_limit;
 mod routes;
 

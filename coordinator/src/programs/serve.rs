@@ -177,6 +177,7 @@ impl Service {
             keep: Keep {
                 history: settings.catalog.keep_history,
                 reports: settings.reports.keep,
+                audit: settings.catalog.keep_audit,
             },
         })
     }

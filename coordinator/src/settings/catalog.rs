@@ -16,6 +16,9 @@ pub struct CatalogConfig {
     /// For how long runs, jobs and records of deleted snapshots stay.
     #[serde(deserialize_with = "duration")]
     pub keep_history: Duration,
+    /// For how long it is kept who did what.
+    #[serde(deserialize_with = "duration")]
+    pub keep_audit: Duration,
 }
 
 /// How long snapshots stay that are no longer handed out.
@@ -35,6 +38,7 @@ pub struct RetentionConfig {
 impl CatalogConfig {
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
         positive("catalog.keep_history", self.keep_history)?;
+        positive("catalog.keep_audit", self.keep_audit)?;
         let url = self.url.expose();
         check_tls_files("catalog.url", url)?;
         place(

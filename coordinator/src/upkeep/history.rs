@@ -22,6 +22,8 @@ pub struct Keep {
     pub history: Duration,
     /// Reports of first launches: `reports.keep`.
     pub reports: Duration,
+    /// Entries of the audit log: `catalog.keep_audit`.
+    pub audit: Duration,
 }
 
 /// Removes from `catalog` what is over for longer than `keep`; with `dry_run`, counts jobs, snapshots and reports.
@@ -35,7 +37,15 @@ pub async fn forget(
 ) -> Result<Forgotten, CatalogError> {
     let now = catalog.now().await?;
     let before = ago(now, keep.history);
-    let mut forgotten = forget_reports(catalog, ago(now, keep.reports), dry_run).await?;
+    let (reports, audit) = (ago(now, keep.reports), ago(now, keep.audit));
+    let mut forgotten = Forgotten {
+        reports: in_batches(dry_run, async || {
+            catalog.forget_reports(reports, dry_run).await
+        })
+        .await?,
+        audit: in_batches(dry_run, || catalog.forget_audit(audit, dry_run)).await?,
+        ..Forgotten::default()
+    };
     let mut cursor = Some(HistoryCursor::default());
     while let Some(after) = cursor {
         let (removed, next) = catalog.forget_jobs(before, after, dry_run).await?;
@@ -59,17 +69,17 @@ pub async fn forget(
     }
 }
 
-async fn forget_reports(
-    catalog: &Catalog,
-    before: DateTime<Utc>,
-    dry_run: bool,
-) -> Result<Forgotten, CatalogError> {
-    let mut forgotten = Forgotten::default();
+/// Calls `remove` until nothing is left to remove, and returns how many rows that were; with `dry_run` calls it once.
+async fn in_batches<F>(dry_run: bool, remove: impl Fn() -> F) -> Result<u64, CatalogError>
+where
+    F: Future<Output = Result<u64, CatalogError>>,
+{
+    let mut all = 0;
     loop {
-        let reports = catalog.forget_reports(before, dry_run).await?;
-        forgotten.reports += reports;
-        if dry_run || reports == 0 {
-            return Ok(forgotten);
+        let removed = remove().await?;
+        all += removed;
+        if dry_run || removed == 0 {
+            return Ok(all);
         }
         tokio::time::sleep(BREATH).await;
     }
@@ -87,9 +97,9 @@ pub async fn keep_short(catalog: &Catalog, keep: Keep, stop: &CancellationToken)
             () = stop.cancelled() => return,
             forgotten = forget(catalog, keep, false) => match forgotten {
                 Ok(forgotten) if forgotten == Forgotten::default() => {}
-                Ok(Forgotten { jobs, snapshots, runs, stores, reports }) => info!(
-                    jobs, snapshots, runs, stores, reports,
-                    "removed what is over for longer than catalog.keep_history and reports.keep"
+                Ok(Forgotten { jobs, snapshots, runs, stores, reports, audit }) => info!(
+                    jobs, snapshots, runs, stores, reports, audit,
+                    "removed what is over for longer than catalog.keep_history, catalog.keep_audit and reports.keep"
                 ),
                 Err(error) => warn!("the catalog is kept short later: {error}"),
             },

@@ -18,4 +18,7 @@ export { seededConnector } from './stream/connector.js';
  * @typedef {import('./platform.js').Sink} Sink
  * @typedef {import('./platform.js').Connection} Connection
  * @typedef {import('./platform.js').Encoding} Encoding
+ * @typedef {import('./platform.js').Cipher} Cipher
+ * @typedef {import('./platform.js').Sealed} Sealed
+ * @typedef {import('./source.js').Encryption} Encryption
  */

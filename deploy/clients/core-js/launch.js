@@ -118,7 +118,8 @@ export class Launch {
       } catch (error) {
         if (signal.aborted && this.source.signal?.aborted) throw reasonOf(signal);
         const known = asSeedbedError(error, 'not_openable', 'no snapshot');
-        if (whenUnavailable === 'sync') return await this.unavailable(known);
+        // Without a sealed file there is still the stream.
+        if (whenUnavailable === 'sync' || known.code === 'encrypted') return await this.unavailable(known);
         // What lasts is not worth keeping the bytes for.
         if (!known.passes) await removeLeftovers(this.platform.files, this.paths);
         if (whenUnavailable === 'fail' || !known.passes) throw known;
@@ -164,7 +165,8 @@ export class Launch {
     this.outcome.encoding = staging.encoding ?? rendition.encoding;
     this.course.enter('finishing');
     try {
-      await finish(this.platform, this.paths.staged, { rendition, record: this.record, prepare: this.source.prepare });
+      const { prepare } = this.source;
+      await finish(this.platform, this.paths.staged, { rendition, record: this.record, prepare, key: staging.key });
     } catch (error) {
       await removeLeftovers(this.platform.files, this.paths);
       throw error;

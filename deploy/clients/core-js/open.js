@@ -27,11 +27,28 @@ import { SeedbedError, messageOf } from './reasons.js';
  */
 export async function openAfter(platform, database, source, open, warn) {
   // Any other form would lie on the disk in plain text.
-  if (source.form === 'stream' || platform.encrypted) return openStreamed(platform, database, source, open, warn);
+  const streamed = source.form === 'stream' || (platform.encrypted && !platform.sealed);
+  const db = streamed ? undefined : await openFilled(platform, database, source, open, warn);
+  return db ?? openStreamed(platform, database, source, open, warn);
+}
+
+/**
+ * @template {Database} D
+ * @param {import('./platform.js').Platform} platform
+ * @param {string} database
+ * @param {import('./source.js').SnapshotSource} source
+ * @param {() => Promise<D>} open
+ * @param {(db: D, error: SeedbedError) => void} warn
+ * @returns {Promise<D | undefined>} Undefined, and nothing is open, if there is no sealed file for a database with a key.
+ */
+async function openFilled(platform, database, source, open, warn) {
   const launch = new Launch(platform, database, source);
   const { outcome } = launch;
+  let streamed = false;
   try {
     let failure = await launch.run();
+    streamed = failure?.code === 'encrypted';
+    if (streamed) return undefined;
     let db;
     try {
       db = await open();
@@ -54,8 +71,10 @@ export async function openAfter(platform, database, source, open, warn) {
     return db;
   } finally {
     await launch.end();
-    source.onOutcome?.(outcome);
-    void report(platform, source, outcome);
+    if (!streamed) {
+      source.onOutcome?.(outcome);
+      void report(platform, source, outcome);
+    }
   }
 }
 

@@ -7,7 +7,9 @@
  * @property {() => Promise<string>} getToken The user's token, which must allow the store. Not asked for when the database
  *   is kept.
  * @property {'file' | 'compact' | 'stream'} [form] `file` by default. `compact` is a fraction of the bytes; the device finishes it.
- *   `stream` is a first sync from Seedbed by the SDK's own connection, and the form of a database with a key, whatever is asked for.
+ *   `stream` is a first sync from Seedbed by the SDK's own connection, and the form of a database with a key, whatever is asked for,
+ *   unless there is a sealed file for it (`encryption`).
+ * @property {Encryption} [encryption] Where the package takes it: encrypts the app's database, and has it begin with a sealed file.
  * @property {(db: any) => unknown} [subscribe] Subscribes to the streams that the snapshot has, beyond the default ones: `stream` only.
  * @property {'sync' | 'wait' | 'fail'} [whenUnavailable] What to do without a snapshot: open an empty database, so that
  *   `connect` does the normal initial sync (default); keep trying; or throw a `SeedbedError`.
@@ -26,6 +28,12 @@
  * @property {number} [timeLimit] Milliseconds for all of it. None by default.
  * @property {boolean | string} [report] Sends an anonymous report of a first launch: `true`, or the URL of `POST /reports`.
  *   Off by default.
+ */
+
+/**
+ * @typedef {object} Encryption
+ * @property {string} key The app's own key, as its SQLite library takes it: a passphrase, or a raw key in the library's notation.
+ * @property {import('./platform.js').Cipher} [format] Of the app's database and of the file: that of the package by default.
  */
 
 /**

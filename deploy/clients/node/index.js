@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LogLevels, PowerSyncDatabase } from '@powersync/node';
 import { SeedbedError, openAfter, seededConnector } from 'seedbed-client-core';
+import { Ciphers } from './ciphers.js';
 import { encodings, nodeFiles } from './files.js';
 import { fetchStored } from './request.js';
 import { SqliteThread } from './sqlite.js';
@@ -35,8 +36,11 @@ const VERSION = '0.3.0';
  * @throws What the SDK throws, when it cannot open the database, with or without a snapshot.
  */
 export async function openSeeded(options, source) {
-  const file = resolve(join(options.database.dbLocation ?? '', options.database.dbFilename));
-  const sqlite = new SqliteThread(options.database);
+  const ciphers = source.encryption && new Ciphers(source.encryption);
+  const database = ciphers?.keyed(options.database) ?? options.database;
+  const file = resolve(join(database.dbLocation ?? '', database.dbFilename));
+  // Its worker has no key of its own: it opens sealed files too.
+  const sqlite = new SqliteThread({ ...database, openWorker: options.database.openWorker });
   /** @type {import('seedbed-client-core').Platform} */
   const platform = {
     name: 'node',
@@ -46,13 +50,18 @@ export async function openSeeded(options, source) {
     fetch: fetchStored,
     encodings,
     // The SDK's way to set a key. Whatever else it does, no row is written in plain text then.
-    encrypted: options.database.initializeConnection !== undefined,
+    encrypted: database.initializeConnection !== undefined,
+    sealed: ciphers && {
+      format: ciphers.format,
+      open: (path, key) => sqlite.open(path, ciphers.sealed(database, key)),
+      rekey: (connection) => ciphers.rekey(connection)
+    },
     schema: () => JSON.stringify(options.schema.toJSON())
   };
   const warn = (/** @type {PowerSyncDatabase} */ db, /** @type {SeedbedError} */ error) =>
     db.logger.log({ level: LogLevels.warn, message: 'starting without a snapshot', error });
   try {
-    return await openAfter(platform, file, source, () => open(options), warn);
+    return await openAfter(platform, file, source, () => open({ ...options, database }), warn);
   } finally {
     await sqlite.close();
   }

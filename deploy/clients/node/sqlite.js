@@ -23,11 +23,11 @@ export class SqliteThread {
 
   /**
    * @param {string} path
+   * @param {OpenOptions} [options] Those of the app by default.
    * @returns {Promise<import('seedbed-client-core').Connection>}
    */
-  async open(path) {
+  async open(path, { implementation = DEFAULT, initializeConnection } = this.options) {
     this.started ??= this.start();
-    const { implementation = DEFAULT, initializeConnection } = this.options;
     const database = await this.started.opener.open({ path, isWriter: true, implementation });
     const connection = {
       query: async (/** @type {string} */ sql, /** @type {any[]} */ parameters = []) =>
@@ -35,7 +35,8 @@ export class SqliteThread {
       close: async () => database.close()
     };
     try {
-      await initializeConnection?.(new Bare(database), true);
+      // What is in memory alone has no key, and can have none.
+      if (path !== ':memory:') await initializeConnection?.(new Bare(database), true);
       // better-sqlite3 would wait for 5 seconds, and with it every other connection of this thread.
       await connection.query('PRAGMA busy_timeout = 0');
     } catch (error) {

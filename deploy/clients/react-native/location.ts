@@ -37,7 +37,8 @@ function locationOf({ dbFilename, dbLocation }: OpenOptions): string | undefined
 export async function openBare(path: string, { sqliteOptions }: OpenOptions): Promise<Connection> {
   const end = path.lastIndexOf('/');
   const inMemory = path === ':memory:';
-  const encryptionKey = sqliteOptions?.encryptionKey;
+  // What is in memory alone needs no key.
+  const encryptionKey = inMemory ? undefined : sqliteOptions?.encryptionKey;
   const where = { name: path.slice(end + 1), location: inMemory ? path : path.slice(0, end) };
   const db: DB = open(encryptionKey ? { ...where, encryptionKey } : where);
   try {

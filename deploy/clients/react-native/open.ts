@@ -2,6 +2,7 @@
 
 import { LogLevels, PowerSyncDatabase } from '@powersync/react-native';
 import { openAfter, type Files, type Platform, type SeedbedError, type SnapshotSource } from 'seedbed-client-core';
+import { keyed, sealedBy } from './cipher.ts';
 import { openBare, pathOfDatabase } from './location.ts';
 import type { DatabaseOptions, Unpacking } from './options.ts';
 
@@ -20,7 +21,9 @@ export async function openWith(
   options: DatabaseOptions,
   { gunzip, ...source }: SnapshotSource & Unpacking
 ): Promise<PowerSyncDatabase> {
-  const { schema, database } = options;
+  const { schema } = options;
+  const { encryption } = source;
+  const database = encryption ? keyed(options.database, encryption.key) : options.database;
   const platform: Platform = {
     ...parts,
     name: 'react-native',
@@ -28,11 +31,12 @@ export async function openWith(
     openSqlite: (path) => openBare(path, database),
     encodings: gunzip ? ['gzip', 'identity'] : ['identity'],
     encrypted: Boolean(database.sqliteOptions?.encryptionKey),
+    sealed: encryption && sealedBy(database, encryption),
     schema: () => JSON.stringify(schema.toJSON())
   };
   const warn = (db: PowerSyncDatabase, error: SeedbedError) =>
     db.logger.log({ level: LogLevels.warn, message: 'starting without a snapshot', error });
-  return openAfter(platform, await pathOfDatabase(database, parts.files), source, () => open(options), warn);
+  return openAfter(platform, await pathOfDatabase(database, parts.files), source, () => open({ ...options, database }), warn);
 }
 
 /** Opens what is there, or an empty database. */

@@ -25,6 +25,8 @@ declare module '@op-engineering/op-sqlite' {
     readOnly?: boolean;
   }) => DB;
 
+  export const isSQLCipher: () => boolean;
+
   export const getDylibPath: (bundle: string, name: string) => string;
 }
 

@@ -117,7 +117,10 @@ class Seedbed {
       encoding
     };
     if (!this.older) {
-      const unpacked = this.renditions[`${form}/identity`];
+      const key = this.renditions[`${form}/${encoding}`].key;
+      // A sealed one is opened as it is stored.
+      const unpacked = key ? body : this.renditions[`${form}/identity`];
+      if (key) described.key = key;
       Object.assign(described, { form, unpackedBytes: unpacked.length, unpackedSha256: sha256(unpacked) });
       if (form === 'compact') described.finish = 1;
     }

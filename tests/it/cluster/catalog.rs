@@ -22,6 +22,7 @@ macro_rules! on_both {
 
 mod browse;
 mod concurrency;
+mod control;
 mod events;
 mod fixture;
 mod history;
@@ -30,5 +31,4 @@ mod listing;
 mod lost;
 mod opening;
 mod quarantine;
-mod retention;
 mod reuse;

@@ -8,17 +8,23 @@ use std::{
 use rusqlite::Connection;
 use seedbed_protocol::manifest::{Finishing, Form};
 use testkit::{
-    machine::{node, tools},
+    machine::{leave_out, node, tools},
     pipeline::Pipeline,
     powersync::PowerSync,
 };
 
-/// The versions that `tests/cores` does not install: the worker's own, which finishes a file in every test of jobs, and one
-/// that only the Kotlin SDK (com.powersync:common-jvm 1.14.1) has had.
-const ELSEWHERE: [&str; 2] = ["0.4.14", "0.5.1"];
+/// The versions that `tests/cores` does not install: the worker's own, which finishes a file in every test of jobs, one
+/// that only the Kotlin SDK (com.powersync:common-jvm 1.14.1) has had, and the one that is compiled.
+const ELSEWHERE: [&str; 3] = ["0.4.14", "0.5.1", WITH_DIRECT_TABLES];
 
-/// Where `@powersync/node` has its core extension.
+/// The first with direct tables, which only the Rust SDK has.
+const WITH_DIRECT_TABLES: &str = "0.5.4";
+
+/// Where `@powersync/node` has its core extension, or where it is compiled.
 fn extension(version: &str) -> PathBuf {
+    if version == WITH_DIRECT_TABLES {
+        return tools(format!("core-{version}/debug/libpowersync.so"));
+    }
     let machine = match std::env::consts::ARCH {
         "x86_64" => "x64",
         other => other,
@@ -65,6 +71,17 @@ async fn every_version_for_which_a_compact_file_is_offered_makes_the_file_of_it(
     for version in &versions {
         let finished = finish(version, &compact, &file).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(finished, format!("{version} json\n{version} raw\n"));
+    }
+    match extension(WITH_DIRECT_TABLES).exists() {
+        true => {
+            let finished = finish(WITH_DIRECT_TABLES, &compact, &file);
+            let finished = finished.unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(finished, "0.5.4 json\n0.5.4 raw\n0.5.4 direct\n");
+        }
+        false => leave_out(
+            "direct tables, which core extension 0.5.4 has",
+            "install a nightly toolchain of Rust (1.96 or newer), and run tests/run.sh delivery",
+        ),
     }
 
     // One operation less than the bucket's checksum says.

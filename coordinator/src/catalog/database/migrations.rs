@@ -38,6 +38,7 @@ static FILES: &[(&str, &str)] = files![
     "0060_lost_jobs",
     "0070_reports",
     "0071_sizes",
+    "0100_audit",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

@@ -3,10 +3,16 @@
 use indicatif::HumanCount;
 
 use seedbed_protocol::say;
+use serde_json::Value;
 
 use crate::{
     cli::{
-        args::CancelArgs, connect::run_id, exit::CliError, output::print_json, patience::Patience,
+        args::CancelArgs,
+        connect::run_id,
+        exit::CliError,
+        on_record::{deed, on_record},
+        output::print_json,
+        patience::Patience,
     },
     settings::Settings,
 };
@@ -22,7 +28,9 @@ pub(in crate::cli) async fn cancel(
     let parts = patience.connect_catalog(&settings).await?;
     let cluster = parts.cluster(&settings, json)?;
     let cancel = async || cluster.cancel(run_id).await;
-    let cancelled = patience.wait_for("the catalog", cancel).await?;
+    let deed = deed("run.cancel", run_id.to_string(), &Value::Null);
+    let cancelling = patience.wait_for("the catalog", cancel);
+    let cancelled = on_record(&parts.catalog, deed, cancelling).await?;
     if json {
         print_json(&cancelled);
     } else {

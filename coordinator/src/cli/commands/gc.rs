@@ -2,6 +2,7 @@
 
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     catalog::{Catalog, Forgotten},
@@ -9,6 +10,7 @@ use crate::{
         args::GcArgs,
         connect::{catalog_and_snapshots, record_events},
         exit::CliError,
+        on_record::{deed, on_record},
         output::{print_json, print_lines},
     },
     settings::Settings,
@@ -33,13 +35,21 @@ pub(in crate::cli) async fn gc(
         // A snapshot whose event still waits must not be taken for an orphan.
         record_events(settings, &catalog).await?;
     }
-    let collector = Collector::new(&catalog, &snapshots, &settings.retention, args.dry_run);
-    let collected = collector.collect().await?;
     let keep = Keep {
         history: settings.catalog.keep_history,
         reports: settings.reports.keep,
+        audit: settings.catalog.keep_audit,
     };
-    let forgotten = forget(&catalog, keep, args.dry_run).await?;
+    let collector = Collector::new(&catalog, &snapshots, &settings.retention, args.dry_run);
+    let collecting = async {
+        let collected = collector.collect().await?;
+        let forgotten = forget(&catalog, keep, args.dry_run).await?;
+        Ok::<_, CliError>((collected, forgotten))
+    };
+    let (collected, forgotten) = match args.dry_run {
+        true => collecting.await?,
+        false => on_record(&catalog, deed("gc", "", &Value::Null), collecting).await?,
+    };
     catalog.close().await;
     if json {
         print_json(&Report {
@@ -61,11 +71,12 @@ pub(in crate::cli) async fn gc(
     ));
     if forgotten != Forgotten::default() {
         print_lines(&format!(
-            "{verb} {} jobs, {} runs, {} retired stores and {} reports of first launches from the catalog",
+            "{verb} {} jobs, {} runs, {} retired stores, {} reports of first launches and {} entries of the audit log from the catalog",
             HumanCount(forgotten.jobs),
             HumanCount(forgotten.runs),
             HumanCount(forgotten.stores),
-            HumanCount(forgotten.reports)
+            HumanCount(forgotten.reports),
+            HumanCount(forgotten.audit)
         ));
     }
     if collected.lost > 0 {

@@ -6,6 +6,7 @@ use seedbed_protocol::{
     process::{FAILED, INTERRUPTED},
     say,
 };
+use serde_json::json;
 
 use crate::{
     catalog::{InFlight, RunKind, Sweep},
@@ -13,6 +14,7 @@ use crate::{
         args::LocalArgs,
         connect::{repeatable_store_list, stop_on_signals, store_list},
         exit::CliError,
+        on_record::{deed, on_record},
         output::tell_addresses,
         progress::ProgressPrinter,
     },
@@ -46,6 +48,10 @@ pub(in crate::cli) async fn local(
     };
     let stop = stop_on_signals(STOPPING)?;
     let local = open(settings, json).await?;
+    let asked =
+        json!({"local": true, "file": args.source.stores, "full": args.full, "all": args.all});
+    let started = async { Ok::<_, CliError>(()) };
+    on_record(local.catalog(), deed("run.start", "", &asked), started).await?;
     Ok(match local.seed(&stores, sweep, stop).await? {
         LocalOutcome::Finished(summary) if summary.totals.all_well() => 0,
         LocalOutcome::Finished(_) => FAILED,
@@ -86,6 +92,9 @@ async fn serve(args: LocalArgs, settings: Settings, json: bool) -> Result<u8, Cl
     let every = args.interval.or((!scheduled).then_some(INTERVAL));
     let stop = stop_on_signals(STOPPING)?;
     let local = open(settings, json).await?;
+    let asked = json!({"local": true, "serve": true, "file": args.source.stores});
+    let started = async { Ok::<_, CliError>(()) };
+    on_record(local.catalog(), deed("run.start", "", &asked), started).await?;
     let service = local.listen(stores.clone()).await;
     let service = service.map_err(CliError::LocalStart)?;
     tell_addresses(&service.url(), service.health_address(), json);

@@ -2,12 +2,14 @@
 
 use indicatif::HumanCount;
 use seedbed_protocol::process::FAILED;
+use serde_json::Value;
 
 use crate::{
     catalog::Catalog,
     cli::{
         connect::catalog_and_snapshots,
         exit::CliError,
+        on_record::{deed, on_record},
         output::{print_json, print_lines},
     },
     settings::Settings,
@@ -16,7 +18,9 @@ use crate::{
 
 pub(in crate::cli) async fn rebuild(settings: &Settings, json: bool) -> Result<u8, CliError> {
     let (catalog, snapshots) = catalog_and_snapshots(settings, Catalog::open).await?;
-    let rebuilt = upkeep::rebuild(&catalog, &snapshots).await?;
+    let deed = deed("catalog.rebuild", "", &Value::Null);
+    let rebuilding = upkeep::rebuild(&catalog, &snapshots);
+    let rebuilt = on_record(&catalog, deed, rebuilding).await?;
     catalog.close().await;
     if json {
         print_json(&rebuilt);

@@ -3,6 +3,7 @@
 use indicatif::HumanCount;
 
 use seedbed_protocol::say;
+use serde_json::Value;
 
 use crate::{
     catalog::Retried,
@@ -10,6 +11,7 @@ use crate::{
         args::RetryArgs,
         connect::{LEAVING, run_id},
         exit::CliError,
+        on_record::{deed, on_record},
         output::print_event,
         patience::Patience,
     },
@@ -27,7 +29,10 @@ pub(in crate::cli) async fn retry(
     let parts = patience.connect_catalog(&settings).await?;
     let cluster = parts.cluster(&settings, json)?;
     let retry = async || cluster.retry(run_id).await;
-    let retried = patience.wait_for("the catalog", retry).await?;
+    let subject = args.run.clone().unwrap_or_default();
+    let deed = deed("run.retry", subject, &Value::Null);
+    let retrying = patience.wait_for("the catalog", retry);
+    let retried = on_record(&parts.catalog, deed, retrying).await?;
     let stop = patience.stop_with(LEAVING);
     tell_retried(&retried, json);
     if let Some(trouble) = parts.broker.trouble()

@@ -2,6 +2,7 @@
 
 use indicatif::HumanCount;
 use seedbed_protocol::{StoreId, process::FAILED, say};
+use serde_json::{Map, Value};
 
 use crate::{
     catalog::{Listed, RunKind, Sweep},
@@ -9,6 +10,7 @@ use crate::{
         args::RunArgs,
         connect::{LEAVING, store_list},
         exit::CliError,
+        on_record::{deed, on_record},
         output::print_event,
         patience::Patience,
     },
@@ -23,6 +25,7 @@ pub(in crate::cli) async fn run(
 ) -> Result<u8, CliError> {
     settings.check_cluster()?;
     let stores = store_list(&args.source, &settings)?;
+    let asked = asked(&args);
     let only = args.only.into_iter().map(StoreId::new);
     let filter = StoreFilter {
         stores: only.collect::<Result<_, _>>()?,
@@ -39,7 +42,9 @@ pub(in crate::cli) async fn run(
     patience.objects(&settings.snapshots).await?;
     let cluster = parts.cluster(&settings, json)?;
     let list = async || cluster.list(&stores, &filter, sweep).await;
-    let listed = patience.wait_for("the list of stores", list).await?;
+    let deed = deed("run.start", "", &asked);
+    let listing = patience.wait_for("the list of stores", list);
+    let listed = on_record(&parts.catalog, deed, listing).await?;
     let stop = patience.stop_with(LEAVING);
     tell_listed(&listed, json);
     if listed.nothing_but_quarantined {
@@ -48,6 +53,32 @@ pub(in crate::cli) async fn run(
     }
     let awaited = cluster.publish_listed(&listed, &stop).await?;
     parts.follow(&cluster, &awaited, args.no_wait, stop).await
+}
+
+/// What the run was asked to be, for the audit log.
+fn asked(args: &RunArgs) -> Value {
+    let older = args
+        .only_older_than
+        .map(|age| humantime::format_duration(age).to_string());
+    let all = [
+        ("file", args.source.stores.clone().map(Value::from)),
+        (
+            "stores",
+            (!args.only.is_empty()).then(|| args.only.clone().into()),
+        ),
+        ("limit", args.limit.map(Value::from)),
+        ("onlyOlderThan", older.map(Value::from)),
+        (
+            "allowFewerStores",
+            args.allow_fewer_stores.then_some(true.into()),
+        ),
+        ("full", args.full.then_some(true.into())),
+        ("all", args.all.then_some(true.into())),
+    ];
+    let given = all
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(given.collect::<Map<_, _>>())
 }
 
 fn tell_listed(listed: &Listed, json: bool) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{control, figures, overview, runs, state::Api, stores, workers};
+use super::{audit, control, figures, overview, runs, state::Api, stores, workers};
 
 /// The endpoints, with `api` as their state.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(api: Arc<Api>) -> OpenApiRouter<S> {
@@ -21,5 +21,6 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(api: Arc<Api>) -> OpenApi
         .routes(routes!(stores::show))
         .routes(routes!(stores::seed))
         .routes(routes!(workers::list))
+        .routes(routes!(audit::list))
         .with_state(api)
 }

@@ -1,4 +1,5 @@
-//! Who may use the API: a caller with the admin token; with `serve.open_admin` any caller, except pages of other sites.
+//! Who may use the API: a caller with the admin token; with `serve.open_admin` any caller, except pages of other sites. What
+//! callers change is in the audit log.
 
 use std::sync::Arc;
 
@@ -11,11 +12,22 @@ use axum::{
 use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
-use super::bearer::bearer;
-use crate::{http::problem::Problem, settings::ServeConfig};
+use super::{audit::audited, bearer::bearer};
+use crate::{
+    catalog::Catalog,
+    http::{peer::client_address, problem::Problem},
+    settings::ServeConfig,
+};
+
+/// Who may use the API, and where it is recorded what they do.
+pub(crate) struct AdminAccess {
+    door: Door,
+    catalog: Catalog,
+    behind_proxy: bool,
+}
 
 /// How administrators authenticate themselves.
-pub(crate) enum AdminAccess {
+enum Door {
     /// Nothing; but a browser must not have been sent here by a page of another site.
     Open(OwnPages),
     /// A token with this hash, which is compared in the same time whatever is shown.
@@ -25,17 +37,25 @@ pub(crate) enum AdminAccess {
 }
 
 impl AdminAccess {
-    pub(crate) fn new(config: &ServeConfig) -> Self {
-        match &config.admin_token {
-            _ if config.open_admin => Self::Open(OwnPages::new(config)),
-            Some(token) => Self::Token(hash(token.expose())),
-            None => Self::Disabled,
+    pub(crate) fn new(config: &ServeConfig, catalog: Catalog) -> Self {
+        let door = match &config.admin_token {
+            _ if config.open_admin => Door::Open(OwnPages::new(config)),
+            Some(token) => Door::Token(hash(token.expose())),
+            None => Door::Disabled,
+        };
+        Self {
+            door,
+            catalog,
+            behind_proxy: config.behind_proxy,
         }
     }
+}
 
-    fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+impl Door {
+    /// Returns who the caller is, for the audit log.
+    fn check(&self, headers: &HeaderMap) -> Result<&'static str, Problem> {
         match self {
-            Self::Open(own) => own.check(headers),
+            Self::Open(own) => own.check(headers).map(|()| "anyone"),
             Self::Disabled => Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "admin_disabled",
@@ -43,7 +63,7 @@ impl AdminAccess {
                  trusted network serve.open_admin",
             )),
             Self::Token(expected) => match bearer(headers) {
-                Some(token) if hash(token) == *expected => Ok(()),
+                Some(token) if hash(token) == *expected => Ok("admin token"),
                 Some(_) => Err(Problem::unauthorized("this is not the admin token")),
                 None => Err(Problem::unauthorized(
                     "the admin token is missing: Authorization: Bearer <serve.admin_token>",
@@ -55,7 +75,7 @@ impl AdminAccess {
 
 /// Tells the dashboard's requests from those that a page of another site makes the browser send (CSRF). Where no token is
 /// needed, this is the only protection.
-pub(crate) struct OwnPages {
+struct OwnPages {
     /// The host of `serve.public_url`.
     public_host: Option<String>,
 }
@@ -124,14 +144,19 @@ fn is_of_another_origin(headers: &HeaderMap, host: Option<&Url>) -> bool {
     origin.as_ref().and_then(place) != host.and_then(place)
 }
 
-/// Lets only administrators pass.
+/// Lets only administrators pass, and records what they change.
 pub(crate) async fn require_admin(
     State(access): State<Arc<AdminAccess>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    access.check(request.headers())?;
-    Ok(next.run(request).await)
+    let actor = access.door.check(request.headers())?;
+    if request.method().is_safe() {
+        return Ok(next.run(request).await);
+    }
+    let address = client_address(&request, access.behind_proxy);
+    let origin = address.map_or_else(String::new, |address| address.to_canonical().to_string());
+    audited(&access.catalog, actor, origin, request, next).await
 }
 
 fn hash(token: &str) -> [u8; 32] {

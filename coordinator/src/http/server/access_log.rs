@@ -12,8 +12,7 @@ use axum::{
 use seedbed_protocol::telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext, fail};
 use tracing::{Instrument, info, info_span};
 
-use super::peer::client_address;
-use crate::metrics::RequestMetrics;
+use crate::{http::peer::client_address, metrics::RequestMetrics};
 
 /// What the log needs to know.
 pub(super) struct AccessLog {

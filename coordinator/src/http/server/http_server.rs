@@ -190,6 +190,7 @@ fn states(
         parts.snapshots,
         downloads.clone(),
     );
+    let admin = AdminAccess::new(serve, catalog.clone());
     let own_keys = probes::own_keys(sections.token)?;
     let api = Api {
         catalog: catalog.clone(),
@@ -223,7 +224,7 @@ fn states(
         reports: Arc::new(reports),
         api: Arc::new(api),
         probes: Arc::new(probes),
-        admin: Arc::new(AdminAccess::new(serve)),
+        admin: Arc::new(admin),
         limits: Arc::new(limits),
         access_log: Arc::new(access_log),
     })

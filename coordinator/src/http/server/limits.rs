@@ -13,11 +13,11 @@ use tower_http::{
     cors::CorsLayer,
 };
 
-use super::{
+use super::rate_limit::RateLimit;
+use crate::http::{
     peer::{client_address, is_by_tls},
-    rate_limit::RateLimit,
+    problem::Problem,
 };
-use crate::http::problem::Problem;
 
 /// The largest request body: a few thousand store ids.
 const MAX_BODY_BYTES: usize = 256 * 1024;

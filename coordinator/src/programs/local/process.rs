@@ -103,6 +103,11 @@ impl Local {
         Ok(local)
     }
 
+    /// Returns the catalog of this process.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// Seeds every store of `stores` once, or until `stop` is cancelled. However it ends, no job is in flight
     /// afterwards.
     ///

@@ -4,6 +4,7 @@ import { SeedbedError, asSeedbedError, messageOf } from '../reasons.js';
 import { RECORD_KEY } from './inspect.js';
 import { withSqlite } from '../platform.js';
 import { FINISHES } from './finishes.js';
+import { unseal } from './unseal.js';
 
 /** @typedef {import('../platform.js').Connection} Connection */
 
@@ -12,6 +13,7 @@ import { FINISHES } from './finishes.js';
  * @property {import('../snapshot/ask.js').Rendition} rendition
  * @property {import('./inspect.js').Record} record
  * @property {((connection: Connection) => Promise<void>) | undefined} prepare
+ * @property {string} [key] Of a sealed file.
  */
 
 /**
@@ -26,22 +28,31 @@ import { FINISHES } from './finishes.js';
  */
 export async function finish(platform, staged, finishing) {
   try {
-    await withSqlite(platform, staged, async (connection) => {
-      // One file, so that the rename takes all of it.
-      await connection.query('PRAGMA journal_mode = DELETE');
-      await connection.query('BEGIN IMMEDIATE');
-      // An error needs no ROLLBACK: closing is one.
-      const before = await schemaVersion(connection);
-      const after = await migrated(connection);
-      if (after < before) {
-        throw new SeedbedError('newer_core', `the snapshot has schema ${before}, which is newer than the SDK's`);
-      }
-      if (!(await hasRecord(connection))) await complete(platform, connection, finishing);
-      await connection.query('COMMIT');
-    });
+    const work = (/** @type {Connection} */ connection) => inTransaction(platform, connection, finishing);
+    if (finishing.key === undefined) await withSqlite(platform, staged, work);
+    else await unseal(platform, staged, finishing.key, work);
   } catch (error) {
     throw asSeedbedError(error, 'not_openable', 'the snapshot cannot be finished');
   }
+}
+
+/**
+ * @param {import('../platform.js').Platform} platform
+ * @param {Connection} connection
+ * @param {Finishing} finishing
+ */
+async function inTransaction(platform, connection, finishing) {
+  // One file, so that the rename takes all of it.
+  await connection.query('PRAGMA journal_mode = DELETE');
+  await connection.query('BEGIN IMMEDIATE');
+  // An error needs no ROLLBACK: closing is one.
+  const before = await schemaVersion(connection);
+  const after = await migrated(connection);
+  if (after < before) {
+    throw new SeedbedError('newer_core', `the snapshot has schema ${before}, which is newer than the SDK's`);
+  }
+  if (!(await hasRecord(connection))) await complete(platform, connection, finishing);
+  await connection.query('COMMIT');
 }
 
 /** @param {Connection} connection */
@@ -82,7 +93,8 @@ async function run(platform, connection, { name, sql, parameters, returns, of_co
     for (const statement of await askCore(platform, ofCore)) await connection.query(statement);
   }
   if (!sql) return;
-  const rows = await connection.query(sql, parameters ? [schema] : []);
+  // better-sqlite3 takes a parameter with a number for one with a name.
+  const rows = parameters ? await connection.query(sql.replace('?1', '?'), [schema]) : await connection.query(sql);
   if (returns !== undefined && Number(rows[0]?.[0]) !== returns) {
     throw new Error(`the step ${name} returned ${rows[0]?.[0]} in place of ${returns}`);
   }

@@ -1,6 +1,6 @@
 /** Unpacks a part that still grows, so that a device works while it waits for the network. Rule 7 of CONTRACT.md. */
 
-import { removeDatabase } from '../platform.js';
+import { isPacked, removeDatabase } from '../platform.js';
 
 /** @typedef {import('./ask.js').Rendition} Rendition */
 
@@ -17,7 +17,7 @@ export class UnpackedAhead {
    */
   static async start(files, paths, rendition, there) {
     const { encoding, unpackedBytes, unpackedSha256 } = rendition;
-    if (!files.follows || encoding === 'identity' || unpackedBytes === undefined || unpackedSha256 === undefined) return undefined;
+    if (!files.follows || !isPacked(encoding) || unpackedBytes === undefined || unpackedSha256 === undefined) return undefined;
     await removeDatabase(files, paths.staged);
     return new UnpackedAhead(files, paths, rendition, there);
   }

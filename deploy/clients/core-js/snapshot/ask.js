@@ -2,6 +2,7 @@
 
 import { SeedbedError, asSeedbedError } from '../reasons.js';
 import { service } from '../database/inspect.js';
+import { isPacked } from '../platform.js';
 
 /**
  * What the answer says, as far as it is used.
@@ -9,6 +10,7 @@ import { service } from '../database/inspect.js';
  * @typedef {object} Snapshot
  * @property {string} databaseUrl Signed: anyone who has it can download the snapshot until it expires.
  * @property {Rendition} rendition
+ * @property {string} [key] Of a sealed file: 32 bytes in hex. It is written nowhere.
  * @property {import('../platform.js').Encoding} [packed] How the bytes come, where `fetch` unpacks them: they arrive as those of the
  *   rendition without an encoding, and no range can be asked for.
  */
@@ -33,6 +35,7 @@ import { service } from '../database/inspect.js';
  * @property {() => Promise<string>} getToken
  * @property {'file' | 'compact'} form
  * @property {import('../platform.js').Encoding[]} encodings
+ * @property {boolean} [sealed] Whether nothing but a sealed file will do.
  * @property {string} [endpoint]
  * @property {string | number} [generation]
  * @property {number} [maxAge] Seconds.
@@ -55,12 +58,23 @@ export async function ask(fetch, wanted, signal) {
   for (const question of questions(wanted)) {
     ({ answer, body } = await request(fetch, wanted, question, signal));
     if (answer.status === 200) return checked(body, wanted);
-    // 400: it does not know a parameter. 404: it has no such form or encoding; with another error, no snapshot at all.
-    const older = answer.status === 400 || (answer.status === 404 && String(body.error).startsWith('no_such_'));
-    if (!older) break;
+    if (!isOlder(answer, body)) break;
   }
   if (!answer) throw new Error('there is always a question');
+  if (wanted.sealed && isOlder(answer, body)) {
+    throw new SeedbedError('encrypted', `Seedbed has no file that is sealed with ${wanted.encodings}: see snapshots.renditions`);
+  }
   throw refusal(answer, body);
+}
+
+/**
+ * 400: it does not know a parameter. 404: it has no such form or encoding; with another error, no snapshot at all.
+ *
+ * @param {Response} answer
+ * @param {any} body
+ */
+function isOlder({ status }, body) {
+  return status === 400 || (status === 404 && String(body.error).startsWith('no_such_'));
 }
 
 /**
@@ -72,7 +86,7 @@ export async function ask(fetch, wanted, signal) {
  */
 export function decoded(snapshot) {
   const { form, encoding, unpackedBytes: bytes, unpackedSha256: sha256 } = snapshot.rendition;
-  if (form !== 'file' || encoding === 'identity' || bytes === undefined || sha256 === undefined) return snapshot;
+  if (form !== 'file' || !isPacked(encoding) || bytes === undefined || sha256 === undefined) return snapshot;
   return { ...snapshot, packed: encoding, rendition: { ...snapshot.rendition, encoding: 'identity', bytes, sha256 } };
 }
 
@@ -82,11 +96,12 @@ export function decoded(snapshot) {
  * @param {Wanted} wanted
  * @returns {Record<string, string>[]}
  */
-function questions({ form, encodings, core }) {
+function questions({ form, encodings, core, sealed }) {
   const encoding = encodings.join(',');
   const all = [{ form, encoding, core }];
   if (form !== 'file') all.push({ form: 'file', encoding, core });
-  return [...all, /** @type {any} */ ({ encoding: 'identity' })];
+  // A plain file is none for a database with a key.
+  return sealed ? all : [...all, /** @type {any} */ ({ encoding: 'identity' })];
 }
 
 /**
@@ -164,7 +179,8 @@ function checked(body, wanted) {
   if (!Number.isSafeInteger(bytes) || !/^[0-9a-f]{64}$/i.test(sha256) || !/^https?:\/\//i.test(databaseUrl)) {
     throw new SeedbedError('bad_answer', 'the answer names no snapshot: is the URL that of GET /database?');
   }
-  if (!['file', wanted.form].includes(form) || !['identity', ...wanted.encodings].includes(encoding)) {
+  const encodings = wanted.sealed ? wanted.encodings : ['identity', ...wanted.encodings];
+  if (!['file', wanted.form].includes(form) || !encodings.includes(encoding)) {
     throw new SeedbedError('bad_answer', `the answer has ${form}/${encoding}, which was not asked for`);
   }
   /** @type {Rendition} */
@@ -178,7 +194,9 @@ function checked(body, wanted) {
     finish: form === 'compact' ? (body.finish ?? undefined) : undefined
   };
   identity(body, rendition, wanted);
-  return { databaseUrl, rendition };
+  if (!wanted.sealed) return { databaseUrl, rendition };
+  if (!/^[0-9a-f]{64}$/i.test(body.key)) throw new SeedbedError('bad_answer', 'the answer has no key for the sealed file');
+  return { databaseUrl, rendition, key: body.key };
 }
 
 /**

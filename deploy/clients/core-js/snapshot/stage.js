@@ -2,7 +2,7 @@
 
 import { Silence, pause, reasonOf } from '../clock.js';
 import { FINISH, FINISHES } from '../database/finishes.js';
-import { removeDatabase, removeLeftovers } from '../platform.js';
+import { isPacked, removeDatabase, removeLeftovers } from '../platform.js';
 import { SeedbedError, asSeedbedError } from '../reasons.js';
 import { SILENCE_LIMIT, WAIT_LIMIT } from '../source.js';
 import { UnpackedAhead } from './ahead.js';
@@ -38,7 +38,9 @@ export class Staging {
     this.note = note;
     this.signal = signal;
     /** @type {import('../platform.js').Encoding[]} */
-    this.encodings = platform.encodings;
+    this.encodings = platform.sealed ? [platform.sealed.format] : platform.encodings;
+    /** Of the sealed file. @type {string | undefined} */
+    this.key = undefined;
     /** How the bytes have come. */
     this.encoding = /** @type {import('../platform.js').Encoding | undefined} */ (undefined);
   }
@@ -52,7 +54,8 @@ export class Staging {
     const { platform, paths, note } = this;
     for (let tries = 1; ; tries++) {
       const snapshot = await this.askPatiently();
-      const { rendition } = snapshot;
+      const { rendition, key } = snapshot;
+      this.key = key;
       if (!note.isOf(rendition, this.record)) {
         // Of another snapshot, or nothing that could be read.
         await removeLeftovers(platform.files, paths);
@@ -72,7 +75,7 @@ export class Staging {
           note.forget();
         }
         // A machine that lost its power may have kept the size of a file and not its bytes.
-        const damaged = ['corrupt', 'cut'].includes(code) && (snapshot.packed ?? rendition.encoding) !== 'identity';
+        const damaged = ['corrupt', 'cut'].includes(code) && isPacked(snapshot.packed ?? rendition.encoding);
         // Libraries and proxies unpack what is called gzip, some in the middle of a range: the plain file has no such name.
         if (damaged && resumed === 0) this.encodings = ['identity'];
         const again = error instanceof Replaced || damaged || (code === 'corrupt' && resumed > 0);
@@ -110,6 +113,7 @@ export class Staging {
         ...source,
         form: /** @type {'file' | 'compact'} */ (compact ? 'compact' : 'file'),
         encodings: this.encodings,
+        sealed: platform.sealed !== undefined,
         core,
         finish: FINISH
       };
@@ -194,7 +198,7 @@ export class Staging {
       await ahead?.stop();
       throw new SeedbedError('corrupt', 'the snapshot was altered on the way: its sha256 differs');
     }
-    if (encoding === 'identity') {
+    if (!isPacked(encoding)) {
       await removeDatabase(files, staged);
       await files.sync(part);
       // Before the rename: a process that is killed in between has a part, which is checked and renamed again.
@@ -246,8 +250,11 @@ export class Staging {
    * @param {number} left Bytes to download.
    */
   async needDisk({ form, encoding, bytes, unpackedBytes }, left) {
-    const unpacked = unpackedBytes ?? (encoding === 'identity' ? bytes : 4 * bytes);
-    const needed = left + (encoding === 'identity' ? 0 : unpacked) + (form === 'compact' ? unpacked : 0);
+    const packed = isPacked(encoding);
+    const unpacked = unpackedBytes ?? (packed ? 4 * bytes : bytes);
+    // While a sealed file gets another key, its journal has the pages of before.
+    const twice = form === 'compact' || this.platform.sealed !== undefined;
+    const needed = left + (packed ? unpacked : 0) + (twice ? unpacked : 0);
     const free = await this.platform.files.free(this.paths.database);
     if (free !== undefined && free < needed) {
       throw new SeedbedError('disk_full', `the snapshot needs ${needed} bytes of disk, and ${free} are free`);

@@ -14,3 +14,6 @@ export type Files = import("./platform.js").Files;
 export type Sink = import("./platform.js").Sink;
 export type Connection = import("./platform.js").Connection;
 export type Encoding = import("./platform.js").Encoding;
+export type Cipher = import("./platform.js").Cipher;
+export type Sealed = import("./platform.js").Sealed;
+export type Encryption = import("./source.js").Encryption;

@@ -22,9 +22,26 @@
  *   SQLite's own locks do not serve.
  * @property {Encoding[]} encodings What it can unpack, best first; `identity` is always among them.
  * @property {boolean} [encrypted] Whether the app opens its database with a key.
+ * @property {Sealed} [sealed] How it opens sealed files, if the app wants its encrypted database from one.
  * @property {() => string} schema The app's schema as JSON, as the SDK gives it to `powersync_replace_schema`.
  */
-/** @typedef {'identity' | 'gzip' | 'zstd'} Encoding */
+/** @typedef {'identity' | 'gzip' | 'zstd' | Cipher} Encoding */
+/** @typedef {'sqlcipher4' | 'chacha20'} Cipher What a sealed file is encrypted with. */
+/**
+ * What opens sealed files: the SQLite library of an app whose database has a key.
+ *
+ * @typedef {object} Sealed
+ * @property {Cipher} format That of the app's own database too.
+ * @property {(path: string, key: string) => Promise<Connection>} open The same as `openSqlite`, with the key of a sealed file: 32
+ *   bytes in hex.
+ * @property {(connection: Connection) => Promise<void>} rekey Encrypts the database anew, with the app's key: `openSqlite` opens it then.
+ */
+/**
+ * Whether something has to be unpacked: what is plain, or sealed, is a database as it is.
+ *
+ * @param {Encoding} encoding
+ */
+export function isPacked(encoding: Encoding): encoding is "gzip" | "zstd";
 /**
  * @typedef {object} Files
  * @property {(path: string) => Promise<number | undefined>} size In bytes; undefined if there is no such file.
@@ -149,11 +166,37 @@ export type Platform = {
      */
     encrypted?: boolean | undefined;
     /**
+     * How it opens sealed files, if the app wants its encrypted database from one.
+     */
+    sealed?: Sealed | undefined;
+    /**
      * The app's schema as JSON, as the SDK gives it to `powersync_replace_schema`.
      */
     schema: () => string;
 };
-export type Encoding = "identity" | "gzip" | "zstd";
+export type Encoding = "identity" | "gzip" | "zstd" | Cipher;
+/**
+ * What a sealed file is encrypted with.
+ */
+export type Cipher = "sqlcipher4" | "chacha20";
+/**
+ * What opens sealed files: the SQLite library of an app whose database has a key.
+ */
+export type Sealed = {
+    /**
+     * That of the app's own database too.
+     */
+    format: Cipher;
+    /**
+     * The same as `openSqlite`, with the key of a sealed file: 32
+     * bytes in hex.
+     */
+    open: (path: string, key: string) => Promise<Connection>;
+    /**
+     * Encrypts the database anew, with the app's key: `openSqlite` opens it then.
+     */
+    rekey: (connection: Connection) => Promise<void>;
+};
 export type Files = {
     /**
      * In bytes; undefined if there is no such file.

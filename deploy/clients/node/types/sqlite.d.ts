@@ -10,9 +10,10 @@ export class SqliteThread {
     } | undefined;
     /**
      * @param {string} path
+     * @param {OpenOptions} [options] Those of the app by default.
      * @returns {Promise<import('seedbed-client-core').Connection>}
      */
-    open(path: string): Promise<import("seedbed-client-core").Connection>;
+    open(path: string, { implementation, initializeConnection }?: OpenOptions): Promise<import("seedbed-client-core").Connection>;
     /** Ends the thread, and with it every connection. */
     close(): Promise<void>;
     start(): {

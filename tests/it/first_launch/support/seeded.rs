@@ -27,7 +27,19 @@ pub(in super::super) struct Seeded {
 }
 
 /// What the packages take, and what an SDK takes that has none.
-const RENDITIONS: &str = "file/identity,compact/gzip,stream/gzip,stream-bson/gzip";
+const RENDITIONS: [&str; 8] = [
+    "file/identity",
+    "compact/gzip",
+    "stream/gzip",
+    "stream-bson/gzip",
+    "file/sqlcipher4",
+    "compact/sqlcipher4",
+    "file/chacha20",
+    "compact/chacha20",
+];
+
+/// Wraps the keys of the sealed ones.
+const SEALING_KEY: &str = "6368616e67652074686973206b657920666f7220736f6d657468696e6720656c";
 
 impl Seeded {
     /// Stores of 300 products and 10 orders, in a service of its own.
@@ -45,7 +57,8 @@ impl Seeded {
         let mut program = Program::new(&*service);
         // The user's token is one for both, as it is in an app.
         program.set("DOWNLOAD__SECRET", service.secret());
-        program.set("SNAPSHOTS__RENDITIONS", RENDITIONS);
+        program.set("SNAPSHOTS__RENDITIONS", RENDITIONS.join(","));
+        program.set("SNAPSHOTS__SEALING_KEY", SEALING_KEY);
         program.set("SERVE__ADMIN_TOKEN", ADMIN_TOKEN);
         program.set("DOWNLOAD__START_MAX_AGE", "100ms");
         program.write("seedbed.toml", STREAM);

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{patience::Patient, stalls::Stalls, tls::Tls};
-use crate::http::server::peer::Peer;
+use crate::http::peer::Peer;
 
 /// How long a client may take to shake hands, to send a request's headers, or to answer a ping.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(15);

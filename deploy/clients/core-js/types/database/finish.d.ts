@@ -4,6 +4,7 @@
  * @property {import('../snapshot/ask.js').Rendition} rendition
  * @property {import('./inspect.js').Record} record
  * @property {((connection: Connection) => Promise<void>) | undefined} prepare
+ * @property {string} [key] Of a sealed file.
  */
 /**
  * Finishes the staged file, unless it is.
@@ -28,4 +29,8 @@ export type Finishing = {
     rendition: import("../snapshot/ask.js").Rendition;
     record: import("./inspect.js").Record;
     prepare: ((connection: Connection) => Promise<void>) | undefined;
+    /**
+     * Of a sealed file.
+     */
+    key?: string | undefined;
 };

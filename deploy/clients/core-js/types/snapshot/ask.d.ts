@@ -4,6 +4,7 @@
  * @typedef {object} Snapshot
  * @property {string} databaseUrl Signed: anyone who has it can download the snapshot until it expires.
  * @property {Rendition} rendition
+ * @property {string} [key] Of a sealed file: 32 bytes in hex. It is written nowhere.
  * @property {import('../platform.js').Encoding} [packed] How the bytes come, where `fetch` unpacks them: they arrive as those of the
  *   rendition without an encoding, and no range can be asked for.
  */
@@ -26,6 +27,7 @@
  * @property {() => Promise<string>} getToken
  * @property {'file' | 'compact'} form
  * @property {import('../platform.js').Encoding[]} encodings
+ * @property {boolean} [sealed] Whether nothing but a sealed file will do.
  * @property {string} [endpoint]
  * @property {string | number} [generation]
  * @property {number} [maxAge] Seconds.
@@ -73,6 +75,10 @@ export type Snapshot = {
     databaseUrl: string;
     rendition: Rendition;
     /**
+     * Of a sealed file: 32 bytes in hex. It is written nowhere.
+     */
+    key?: string | undefined;
+    /**
      * How the bytes come, where `fetch` unpacks them: they arrive as those of the
      * rendition without an encoding, and no range can be asked for.
      */
@@ -102,6 +108,10 @@ export type Wanted = {
     getToken: () => Promise<string>;
     form: "file" | "compact";
     encodings: import("../platform.js").Encoding[];
+    /**
+     * Whether nothing but a sealed file will do.
+     */
+    sealed?: boolean | undefined;
     endpoint?: string | undefined;
     generation?: string | number | undefined;
     /**

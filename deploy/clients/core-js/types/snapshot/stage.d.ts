@@ -11,6 +11,8 @@ export class Staging {
     signal: AbortSignal;
     /** @type {import('../platform.js').Encoding[]} */
     encodings: import("../platform.js").Encoding[];
+    /** Of the sealed file. @type {string | undefined} */
+    key: string | undefined;
     /** How the bytes have come. */
     encoding: import("../platform.js").Encoding | undefined;
     /**

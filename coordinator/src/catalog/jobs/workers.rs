@@ -10,7 +10,9 @@ use seedbed_protocol::message::Heartbeat;
 use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
 
-use super::database::{Catalog, CatalogError, count, millis, printable, rows_of, sql, time};
+use crate::catalog::database::{
+    Catalog, CatalogError, count, millis, printable, rows_of, sql, time,
+};
 
 /// How long a worker that is gone stays in the table, also one that said so: jobs that it left are found by it.
 const FORGET_AFTER: TimeDelta = TimeDelta::hours(1);

@@ -1,0 +1,5 @@
+//! What administrators decide from a shell, and who did what.
+//!
+//! In: arguments and settings. Out: what is printed, and a change in the catalog, which is in the audit log.
+
+pub(in crate::cli) mod audit;

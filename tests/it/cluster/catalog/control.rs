@@ -1,0 +1,3 @@
+//! What people decide, and who did.
+
+mod audit;
