@@ -12,9 +12,9 @@ import { openSeeded } from '../../../deploy/clients/node/index.js';
 
 /**
  * `way`; `endpoint` of the service and `seedbed`, without a path; the `token` for both; the `store` and how many `rows` it
- * has; an empty `directory`.
+ * has; an empty `directory`; `cachePages` for finishing, if not SQLite's own number.
  */
-const { way, endpoint, seedbed, token, store, rows, directory } = JSON.parse(await text(process.stdin));
+const { way, endpoint, seedbed, token, store, rows, directory, cachePages } = JSON.parse(await text(process.stdin));
 
 const schema = new Schema({
   products: new Table({
@@ -64,6 +64,7 @@ function packaged(form) {
     getToken: async () => token,
     form,
     whenUnavailable: 'fail',
+    prepare: cachePages && ((connection) => connection.query(`PRAGMA cache_size = ${cachePages}`)),
     onOutcome: ({ seconds }) => (stages = seconds)
   });
 }

@@ -6,25 +6,21 @@
 //! modules is not measured. The ways take turns in one run, and each figure is the median of so many launches
 //! (`SEEDBED_BENCH_LAUNCHES`, 1 by default): bytes as they came over the link with headers, seconds, and CPU of the whole process.
 //! `SEEDBED_BENCH_SIZES=1000,100000,500000` sets the sizes, `SEEDBED_BENCH_WAYS=sync,compact` the ways (guide, sync, file, gzip,
-//! compact, stream; the initial sync is always among them). `SEEDBED_BENCH_CPU=25` gives the device a quarter of a core,
+//! compact, pages, stream, browser; the initial sync is always among them). `SEEDBED_BENCH_CPU=25` gives the device a quarter of a core,
 //! by `cpulimit`, which Debian has.
 //!
 //! The packages are those of `tests/run.sh first_launch`; without them the benchmark says so and ends.
 
-use std::{
-    collections::BTreeMap,
-    io::Write,
-    process::{Command, Stdio},
-    time::Duration,
-};
+mod device;
 
-use anyhow::{Context, ensure};
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header};
-use serde::Deserialize;
 use serde_json::json;
 use testkit::{
-    machine::{client_packages, machine, node, tools},
+    machine::{machine, tools},
     pipeline::Access,
     program::{Process, Program},
     servers::Link,
@@ -32,11 +28,16 @@ use testkit::{
     stand_in::StandIn,
 };
 
+use device::Took;
+
 /// Rows of the stores.
 const SIZES: [u32; 2] = [1_000, 100_000];
 
 const BITS_PER_SECOND: u32 = 10_000_000;
 const ROUND_TRIP: Duration = Duration::from_millis(50);
+
+/// 160 KiB: SQLite itself has 2 MB by default.
+const FEW_PAGES: u32 = 40;
 
 /// Longer than all launches take, in seconds.
 const TOKEN_LIFETIME: u64 = 6 * 3600;
@@ -44,6 +45,11 @@ const TOKEN_LIFETIME: u64 = 6 * 3600;
 /// What Seedbed hands out.
 const RENDITIONS: &str =
     "file/identity,file/gzip,compact/gzip,stream-bson/zstd,stream-bson/gzip,stream/gzip";
+
+/// A browser's, in which a first sync is known to block all reads for half a minute.
+const BROWSER_ROWS: u32 = 6_400;
+
+const CHROMIUM: &str = "/usr/bin/chromium-headless-shell";
 
 /// How an app gets its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,19 +64,39 @@ enum Way {
     FileGzip,
     /// The package, which finishes the compact form.
     Compact,
+    /// The same on a device with little memory: SQLite finishes it with [`FEW_PAGES`] pages in its cache.
+    FewPages,
     /// The SDK's own first sync, from Seedbed.
     Stream,
+    /// `@powersync/web` with its own virtual file system, in IndexedDB.
+    WebSync,
+    /// The same, from Seedbed.
+    WebStream,
+    /// The package for the web, which places the database in OPFS.
+    WebCompact,
 }
 
 impl Way {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Guide,
         Self::Sync,
         Self::File,
         Self::FileGzip,
         Self::Compact,
+        Self::FewPages,
         Self::Stream,
     ];
+
+    const IN_BROWSER: [Self; 3] = [Self::WebSync, Self::WebStream, Self::WebCompact];
+
+    /// In a browser: where the database is.
+    fn vfs(self) -> Option<&'static str> {
+        match self {
+            Self::WebSync | Self::WebStream => Some("IDBBatchAtomicVFS"),
+            Self::WebCompact => Some("OPFSCoopSyncVFS"),
+            _ => None,
+        }
+    }
 
     fn name(self) -> &'static str {
         match self {
@@ -79,7 +105,11 @@ impl Way {
             Self::File => "file",
             Self::FileGzip => "file, gzip",
             Self::Compact => "compact",
+            Self::FewPages => "compact, small",
             Self::Stream => "stream",
+            Self::WebSync => "IDB, sync",
+            Self::WebStream => "IDB, stream",
+            Self::WebCompact => "OPFS, compact",
         }
     }
 
@@ -87,6 +117,7 @@ impl Way {
     fn short(self) -> &'static str {
         match self {
             Self::FileGzip => "gzip",
+            Self::FewPages => "pages",
             other => other.of_script(),
         }
     }
@@ -95,24 +126,12 @@ impl Way {
     fn of_script(self) -> &'static str {
         match self {
             Self::Guide => "guide",
-            Self::Sync => "sync",
+            Self::Sync | Self::WebSync => "sync",
             Self::File | Self::FileGzip => "file",
-            Self::Compact => "compact",
-            Self::Stream => "stream",
+            Self::Compact | Self::FewPages | Self::WebCompact => "compact",
+            Self::Stream | Self::WebStream => "stream",
         }
     }
-}
-
-/// What a launch took.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Took {
-    millis: f64,
-    cpu_millis: f64,
-    /// Seconds of each stage of a package's launch.
-    stages: BTreeMap<String, f64>,
-    #[serde(skip)]
-    bytes: u64,
 }
 
 #[tokio::main]
@@ -127,7 +146,7 @@ async fn main() -> anyhow::Result<()> {
     let launches = numbers("SEEDBED_BENCH_LAUNCHES")?.map_or(1, |numbers| numbers[0]);
     let cpu = numbers("SEEDBED_BENCH_CPU")?.map(|numbers| numbers[0]);
     let wanted = std::env::var("SEEDBED_BENCH_WAYS")
-        .unwrap_or_else(|_| "guide,sync,file,gzip,compact,stream".to_owned());
+        .unwrap_or_else(|_| "guide,sync,file,gzip,compact,pages,stream,browser".to_owned());
     let ways = Way::ALL.into_iter();
     let ways: Vec<_> = ways
         .filter(|way| *way == Way::Sync || wanted.split(',').any(|short| short == way.short()))
@@ -140,12 +159,14 @@ async fn main() -> anyhow::Result<()> {
         "{:>7} {:>15} {:>8} {:>7} {:>8} {:>8} {:>7} {:>10} {:>9} {:>8}",
         "rows", "way", "MB", "/sync", "s", "/guide", "CPU s", "/sync", "finish s", "/sync"
     );
-    let stores: Vec<_> = sizes
-        .iter()
-        .map(|rows| (format!("store-{rows}"), *rows))
-        .collect();
+    let named = |rows: &u32| (format!("store-{rows}"), *rows);
+    let mut stores: Vec<_> = sizes.iter().map(named).collect();
+    let browser = wanted.split(',').any(|short| short == "browser") && has_browser();
+    if browser && !sizes.contains(&BROWSER_ROWS) {
+        stores.push(named(&BROWSER_ROWS));
+    }
     let world = World::start(&stores).await?;
-    for (store, rows) in &stores {
+    for (store, rows) in stores.iter().filter(|(_, rows)| sizes.contains(rows)) {
         let mut medians = BTreeMap::new();
         for &way in &ways {
             let mut all = Vec::new();
@@ -156,6 +177,37 @@ async fn main() -> anyhow::Result<()> {
             medians.insert(way, all.swap_remove(all.len() / 2));
         }
         print(*rows, &medians);
+    }
+    if browser {
+        in_browser(&world).await?;
+    }
+    Ok(())
+}
+
+fn has_browser() -> bool {
+    let there = Path::new(CHROMIUM).exists();
+    if !there {
+        println!("SKIPPED: the browser: install Debian's chromium-headless-shell");
+    }
+    there
+}
+
+/// One launch each in the browser: until all rows are seen, and the longest that a query waited.
+async fn in_browser(world: &World) -> anyhow::Result<()> {
+    println!(
+        "\n{:>7} {:>15} {:>8} {:>8} {:>9}",
+        "rows", "way", "MB", "s", "blocked s"
+    );
+    for way in Way::IN_BROWSER {
+        let store = format!("store-{BROWSER_ROWS}");
+        let took = world.launch(way, &store, BROWSER_ROWS, None).await?;
+        println!(
+            "{BROWSER_ROWS:>7} {:>15} {:>8.2} {:>8.2} {:>9.2}",
+            way.name(),
+            took.bytes as f64 / 1e6,
+            took.millis / 1e3,
+            took.blocked_millis / 1e3,
+        );
     }
     Ok(())
 }
@@ -232,7 +284,7 @@ impl World {
         let mut link = Link::new(BITS_PER_SECOND, ROUND_TRIP);
         let serving = match way {
             Way::Guide | Way::File => &self.plain,
-            Way::Sync | Way::FileGzip | Way::Compact | Way::Stream => &self.all,
+            _ => &self.all,
         };
         let endpoint = over(&mut link, &self.access.endpoint).await?;
         let seedbed = over(&mut link, &serving.url).await?;
@@ -256,9 +308,13 @@ impl World {
             "token": token(claims, &header, &EncodingKey::from_secret(&key)),
             "store": store,
             "rows": rows,
+            "vfs": way.vfs(),
+            "cachePages": (way == Way::FewPages).then_some(FEW_PAGES),
             "directory": directory.path(),
         });
-        let ran = tokio::task::spawn_blocking(move || run(&task.to_string(), cpu)).await?;
+        let script = way.vfs().map_or("launch.js", |_| "browser.js");
+        let ran = move || device::run(script, &task.to_string(), cpu);
+        let ran = tokio::task::spawn_blocking(ran).await?;
         let took = ran.with_context(|| format!("{way:?} of {rows} rows"))?;
         Ok(Took {
             bytes: link.received(),
@@ -289,39 +345,4 @@ async fn seedbed(
 async fn over(link: &mut Link, url: &str) -> anyhow::Result<String> {
     let port = url.rsplit_once(':').context("the URL has a port")?.1;
     Ok(format!("http://127.0.0.1:{}", link.to(port.parse()?).await))
-}
-
-/// Runs the device.
-fn run(task: &str, cpu: Option<u32>) -> anyhow::Result<Took> {
-    let script = "tests/bench/first_launch/launch.js";
-    let mut command = match cpu {
-        None => Command::new(node()),
-        Some(percent) => {
-            let mut command = Command::new("cpulimit");
-            command.args([
-                "--quiet",
-                "--foreground",
-                "--limit",
-                &percent.to_string(),
-                "--",
-            ]);
-            command.arg(node());
-            command
-        }
-    };
-    let device = command
-        .arg(script)
-        .current_dir(client_packages())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn();
-    let mut device = device.context("cannot start the device")?;
-    let mut stdin = device.stdin.take().context("it is piped")?;
-    stdin.write_all(task.as_bytes())?;
-    drop(stdin);
-    let output = device.wait_with_output()?;
-    ensure!(output.status.success(), "the launch failed");
-    let printed = String::from_utf8(output.stdout)?;
-    let took = printed.lines().find(|line| line.starts_with('{'));
-    Ok(serde_json::from_str(took.context("it says what it took")?)?)
 }

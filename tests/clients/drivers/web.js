@@ -3,32 +3,13 @@
  * is the browser's profile.
  */
 
-import { createServer } from 'node:http';
 import { readFile, writeFile } from 'node:fs/promises';
-import { extname, join } from 'node:path';
-import { chromium } from 'playwright-core';
+import { join } from 'node:path';
 import { inFrontOf } from '../servers/powersync.js';
 import { answer, say } from './app.js';
+import { launch, serve } from './browser.js';
 
 const [vfs] = process.argv.slice(2);
-
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm' };
-
-/** Modules by their names, as a bundler finds them. Workers have no such map: the SDK's is the bundled one. */
-const IMPORTS = {
-  'seedbed-client-core': '/deploy/clients/core-js/index.js',
-  '@powersync/web': '/node_modules/@powersync/web/lib/index.js',
-  '@powersync/common': '/node_modules/@powersync/common/lib/index.js',
-  '@powersync/shared-internals': '/node_modules/@powersync/shared-internals/lib/index.js',
-  '@journeyapps/wa-sqlite': '/node_modules/@journeyapps/wa-sqlite/src/sqlite-api.js',
-  comlink: '/node_modules/comlink/dist/esm/comlink.mjs'
-};
-
-const PAGE = `<!doctype html><meta charset="utf-8"><title>app</title>
-<script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script>
-<script type="module" src="/tests/clients/drivers/page.js"></script>`;
 
 /** The browser of a device: its own profile, and its own origin, which is the same at the next launch. */
 let browser;
@@ -39,18 +20,9 @@ async function start(directory) {
   await end();
   const known = join(directory, 'port');
   const port = Number(await readFile(known, 'utf8').catch(() => '0'));
-  const server = createServer(async ({ url }, response) => {
-    const path = new URL(url, 'http://x').pathname;
-    const content = path === '/' ? PAGE : await readFile(join(process.cwd(), path)).catch(() => undefined);
-    response.writeHead(content === undefined ? 404 : 200, { 'content-type': TYPES[extname(path) || '.html'] ?? 'text/plain' });
-    response.end(content);
-  });
-  await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
+  const server = await serve('/tests/clients/drivers/page.js', port);
   await writeFile(known, String(server.address().port));
-  const context = await chromium.launchPersistentContext(join(directory, 'profile'), {
-    executablePath: '/usr/bin/chromium-headless-shell',
-    args: FLAGS
-  });
+  const context = await launch(join(directory, 'profile'));
   browser = { directory, server, context, proxies: [] };
   browser.tabs = [await tab()];
 }

@@ -9,17 +9,17 @@ import { seedbed } from '../servers/seedbed.js';
 import { STORE, service, setUp } from '../service.js';
 import { Stream } from '../servers/stream.js';
 
-test('a database with a key takes no snapshot, and nothing of one touches the disk', async (t) => {
+test('a database with a key downloads no file, and nothing of one touches the disk', async (t) => {
   const server = await seedbed(t);
   const phone = await device(t);
   const app = await phone.app();
-  const outcome = await app.open({ url: server.url, encrypted: true });
-  assert.deepEqual([outcome.outcome, outcome.reason], ['sync', 'encrypted']);
+  const outcome = await app.open({ url: server.url, form: 'compact', key: 'a key' });
+  assert.deepEqual([outcome.outcome, outcome.reason], ['sync', 'no_snapshot'], 'there is no stream');
   assert.deepEqual(server.questions, []);
   assert.deepEqual(await phone.leftovers(), []);
   const refused = await (await device(t)).app();
-  const failed = await refused.tryToOpen({ url: server.url, encrypted: true, whenUnavailable: 'fail' });
-  assert.deepEqual([failed.ok, failed.code], [false, 'encrypted']);
+  const failed = await refused.tryToOpen({ url: server.url, key: 'a key', whenUnavailable: 'fail' });
+  assert.deepEqual([failed.ok, failed.code], [false, 'no_snapshot']);
 });
 
 test('a report says how the launch went, with the token of the user', async (t) => {

@@ -129,6 +129,35 @@ async fn a_package_for_the_web_lives_with_tabs() {
     hold_to_the_contract(WEB_FILES, "web.test.js", 300).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_the_web_never_replaces_what_only_the_device_has() {
+    let kept = "draft in a table|write that is|row of a table|soft clear";
+    for vfs in [WEB, WEB_FILES, WEB_LOG] {
+        hold_some_to_the_contract(vfs, "kept.test.js", 300, kept).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_the_web_goes_on_when_its_page_is_closed() {
+    for vfs in [WEB, WEB_FILES, WEB_LOG] {
+        hold_some_to_the_contract(vfs, "web-kills.test.js", 300, "page is closed").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_the_web_goes_on_when_its_browser_is_killed() {
+    for vfs in [WEB, WEB_FILES, WEB_LOG] {
+        hold_some_to_the_contract(vfs, "web-kills.test.js", 300, "browser is killed").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_the_web_leaves_no_row_readable_with_a_key() {
+    for vfs in [WEB, WEB_FILES] {
+        hold_some_to_the_contract(vfs, "web-kills.test.js", 300, "with a key").await;
+    }
+}
+
 /// The package for Kotlin, on a JVM with the real SDK.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_for_kotlin_installs_each_form() {
@@ -143,6 +172,11 @@ async fn a_package_for_kotlin_survives_every_fault_of_the_network() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_for_kotlin_never_replaces_what_only_the_device_has() {
     hold_kotlin_to_the_contract("kept.test.js", 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_for_kotlin_takes_the_first_sync_from_seedbed() {
+    hold_kotlin_to_the_contract("stream.test.js", 300).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,22 @@
 package seedbed.client
 
+import kotlinx.coroutines.TimeoutCancellationException
+import kotlinx.coroutines.withTimeout
+
+/** Pauses of `wait`: the first is a sixth of the silence limit, 5 seconds; the longest twice the limit, a minute. */
+internal const val FIRST_PAUSE = 6
+internal const val LONGEST_PAUSE = 2
+
+/** Gives up after the app's own limit, if there is one. */
+internal suspend fun <T> SnapshotSource.inTime(work: suspend () -> T): T {
+    val limit = timeLimit ?: return work()
+    return try {
+        withTimeout(limit) { work() }
+    } catch (error: TimeoutCancellationException) {
+        throw SeedbedException(Reason.STALLED, "it took longer than $limit ms (timeout)", error)
+    }
+}
+
 /** What an app and a report are told about a launch: the stage it is in, and what has come of it. */
 internal class Course(
     private val onProgress: ((Progress) -> Unit)?,

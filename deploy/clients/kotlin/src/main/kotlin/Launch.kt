@@ -1,11 +1,9 @@
 package seedbed.client
 
 import com.powersync.PersistentConnectionFactory
-import kotlinx.coroutines.TimeoutCancellationException
 import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.ensureActive
-import kotlinx.coroutines.withTimeout
 import seedbed.client.database.Finish
 import seedbed.client.database.Inspection
 import seedbed.client.database.LaunchLock
@@ -51,7 +49,7 @@ internal class Launch(
             // In use for a moment: another launch is about to replace it.
             if (kept != null && kept != Reason.IN_USE && !paths.isUnderWay()) return keep(kept)
             course.enter(Stage.WAITING)
-            return inTime(::locked)
+            return source.inTime(::locked)
         } catch (error: CancellationException) {
             course.end(Result.FAILED, Reason.CANCELLED)
             throw error
@@ -72,17 +70,8 @@ internal class Launch(
         lock = null
     }
 
-    private suspend fun <T> inTime(work: suspend () -> T): T {
-        val limit = source.timeLimit ?: return work()
-        return try {
-            withTimeout(limit) { work() }
-        } catch (error: TimeoutCancellationException) {
-            throw SeedbedException(Reason.STALLED, "it took longer than $limit ms (timeout)", error)
-        }
-    }
-
     /** INSPECT: leaves the database as it was. */
-    private fun look(): Inspection {
+    fun look(): Inspection {
         val inspection = inspect(factory, paths.database)
         val its = inspection.record
         if (inspection.kept != null && its != null && !its.isSameStore(record)) {
@@ -99,7 +88,7 @@ internal class Launch(
         val taken = LaunchLock.take(factory, paths.lock)
         lock = taken
         course.core = taken.core
-        var wait = source.silenceLimit / FIRST
+        var wait = source.silenceLimit / FIRST_PAUSE
         while (true) {
             // Another launch may have installed one in the meantime.
             look().kept?.let {
@@ -111,18 +100,19 @@ internal class Launch(
                 return null
             } catch (error: Exception) {
                 val known = error.asSeedbedException(Reason.NOT_OPENABLE, "no snapshot")
-                if (source.whenUnavailable == WhenUnavailable.SYNC) return unavailable(known)
+                // Without a file there is still the stream, for a database with a key.
+                if (source.whenUnavailable == WhenUnavailable.SYNC || known.reason == Reason.ENCRYPTED) return unavailable(known)
                 // What lasts is not worth keeping the bytes for.
                 if (known.reason.lasts) paths.removeLeftovers()
                 if (source.whenUnavailable == WhenUnavailable.FAIL || known.reason.lasts) throw known
                 course.enter(Stage.WAITING)
                 delay(known.retryAfter ?: wait)
-                wait = minOf(2 * wait, LONGEST * source.silenceLimit)
+                wait = minOf(2 * wait, LONGEST_PAUSE * source.silenceLimit)
             }
         }
     }
 
-    private fun keep(reason: Reason): SeedbedException? {
+    fun keep(reason: Reason): SeedbedException? {
         course.end(Result.KEPT, reason)
         return null
     }
@@ -160,11 +150,5 @@ internal class Launch(
         }
         note.remove()
         course.end(Result.INSTALLED)
-    }
-
-    private companion object {
-        /** Pauses of `wait`: the first is a sixth of the silence limit, 5 seconds; the longest twice the limit, a minute. */
-        const val FIRST = 6
-        const val LONGEST = 2
     }
 }

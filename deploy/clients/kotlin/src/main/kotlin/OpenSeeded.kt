@@ -16,9 +16,11 @@ import kotlinx.coroutines.withContext
 import kotlinx.serialization.json.Json
 import seedbed.client.database.INSERT_RECORD
 import seedbed.client.database.RECORD_KEY
+import seedbed.client.database.Record
 import seedbed.client.platform.Http
 import seedbed.client.platform.UrlConnectionHttp
 import seedbed.client.platform.removeDatabase
+import seedbed.client.stream.StreamLaunch
 import java.util.concurrent.ConcurrentLinkedQueue
 
 /**
@@ -50,9 +52,11 @@ public suspend fun openSeeded(
     var db: PowerSyncDatabase? = null
     try {
         return withContext(Dispatchers.IO) {
-            openAfter(launch, database, source, logger) {
+            val open: suspend () -> PowerSyncDatabase = {
                 openSdk(factory) { PowerSyncDatabase(it, schema, dbFilename, scope, logger, dbDirectory) }.also { db = it }
             }
+            val filled = if (source.form == Form.STREAM) null else openAfter(launch, database, source, logger, open)
+            filled ?: openStreamed(launch, StreamLaunch(http, source, launch.course), logger, open)
         }
     } catch (error: Throwable) {
         withContext(NonCancellable) { db?.close() }
@@ -64,16 +68,21 @@ public suspend fun openSeeded(
     }
 }
 
-/** Runs the launch, and opens the database with the SDK. Rules 9 and 10 of CONTRACT.md. */
+/**
+ * Runs the launch, and opens the database with the SDK. Rules 9 and 10 of CONTRACT.md.
+ *
+ * @return Null, and nothing is open, for a database with a key: any file would lie on the disk in plain text.
+ */
 private suspend fun openAfter(
     launch: Launch,
     database: String,
     source: SnapshotSource,
     logger: Logger?,
     open: suspend () -> PowerSyncDatabase,
-): PowerSyncDatabase {
+): PowerSyncDatabase? {
     try {
         var failure = launch.run()
+        if (failure?.reason == Reason.ENCRYPTED) return null
         val db =
             try {
                 open()
@@ -87,14 +96,56 @@ private suspend fun openAfter(
                 if (fails) throw failure
                 open()
             }
-        db.execute(INSERT_CLIENT_ID)
-        db.execute(INSERT_RECORD, listOf(RECORD_KEY, launch.record.toJson().toString()))
-        if (failure != null) (logger ?: Logger).w("starting without a snapshot", failure, "Seedbed")
+        claim(db, launch.record)
+        failure?.let { warn(logger, it) }
         return db
     } finally {
         launch.end()
     }
 }
+
+/** Opens the database, and has the SDK take its first sync from Seedbed, before the app gets it. Rule 14 of CONTRACT.md. */
+private suspend fun openStreamed(
+    launch: Launch,
+    stream: StreamLaunch,
+    logger: Logger?,
+    open: suspend () -> PowerSyncDatabase,
+): PowerSyncDatabase {
+    val course = launch.course
+    val kept =
+        try {
+            launch.look().kept
+        } catch (error: SeedbedException) {
+            course.end(Result.FAILED, error.reason)
+            throw error
+        }
+    val db =
+        try {
+            open()
+        } catch (error: Exception) {
+            course.end(Result.FAILED)
+            throw error
+        }
+    // What there is may be the beginning of another store's.
+    if (kept == null) db.execute("DELETE FROM ps_kv WHERE key = ?", listOf(RECORD_KEY))
+    claim(db, launch.record)
+    if (kept != null) launch.keep(kept) else stream.fill(db)?.let { warn(logger, it) }
+    return db
+}
+
+/** Says whose database it is, and that it is a client of its own. */
+private suspend fun claim(
+    db: PowerSyncDatabase,
+    record: Record,
+) {
+    db.execute(INSERT_CLIENT_ID)
+    db.execute(INSERT_RECORD, listOf(RECORD_KEY, record.toJson().toString()))
+}
+
+private fun warn(
+    logger: Logger?,
+    failure: SeedbedException,
+) = (logger ?: Logger).w("starting without a snapshot", failure, "Seedbed")
 
 /**
  * Waits until the SDK has opened the database, and leaves nothing open if it cannot: the SDK forgets connections that it could not

@@ -1,6 +1,7 @@
 package seedbed.client
 
 import androidx.sqlite.SQLiteConnection
+import com.powersync.PowerSyncDatabase
 
 /** Which database is downloaded. */
 public enum class Form {
@@ -9,6 +10,9 @@ public enum class Form {
 
     /** A fraction of the bytes; the device finishes it. */
     COMPACT,
+
+    /** No file: the SDK takes its first sync from Seedbed. Rule 14 of CONTRACT.md. */
+    STREAM,
 }
 
 /** How the bytes of a rendition are stored. */
@@ -74,6 +78,7 @@ public data class Outcome(
  * @property generation The generation that the app needs.
  * @property maxAge Seconds since the snapshot was verified.
  * @property prepare Makes the app's raw tables, before a compact file is finished. It runs in a transaction.
+ * @property subscribe Subscribes to streams beyond the default ones, before a launch in the form `stream`.
  * @property silenceLimit Without a byte, after which a request is given up.
  * @property waitLimit To wait for a store that is being seeded, or a busy server.
  * @property timeLimit For all of it, if there is to be such a limit.
@@ -91,6 +96,7 @@ public class SnapshotSource(
     public val generation: String? = null,
     public val maxAge: Long? = null,
     public val prepare: ((SQLiteConnection) -> Unit)? = null,
+    public val subscribe: (suspend (PowerSyncDatabase) -> Unit)? = null,
     public val silenceLimit: Long = 30_000,
     public val waitLimit: Long = 120_000,
     public val timeLimit: Long? = null,

@@ -102,19 +102,25 @@ private fun refusal(
 ): SeedbedException {
     val error = body.text("error").orEmpty()
     val message = "no snapshot of the store: ${answer.status} $error ${body.text("message").orEmpty()}".trimEnd()
-    val reason =
-        when (answer.status) {
-            202 -> Reason.BEING_SEEDED
-            429, 503 -> Reason.BUSY
-            401 -> Reason.UNAUTHORIZED
-            403 -> if (error == "downloads_disabled") Reason.DOWNLOADS_DISABLED else Reason.WRONG_STORE
-            404 -> if (error == "snapshot_too_old") Reason.TOO_OLD else Reason.NO_SNAPSHOT
-            400 -> Reason.BAD_ANSWER
-            else -> Reason.SERVER_ERROR
-        }
+    val reason = reasonOf(answer.status, error)
     val passes = reason == Reason.BEING_SEEDED || reason == Reason.BUSY
     return SeedbedException(reason, message, retryAfter = retryAfter(answer)?.takeIf { passes }?.coerceAtLeast(1000))
 }
+
+/** What an answer that is no 200 means. */
+internal fun reasonOf(
+    status: Int,
+    error: String,
+): Reason =
+    when (status) {
+        202 -> Reason.BEING_SEEDED
+        429, 503 -> Reason.BUSY
+        401 -> Reason.UNAUTHORIZED
+        403 -> if (error == "downloads_disabled") Reason.DOWNLOADS_DISABLED else Reason.WRONG_STORE
+        404 -> if (error == "snapshot_too_old") Reason.TOO_OLD else Reason.NO_SNAPSHOT
+        400 -> Reason.BAD_ANSWER
+        else -> Reason.SERVER_ERROR
+    }
 
 /** Milliseconds that the server wants to be left alone. */
 internal fun retryAfter(answer: Answer): Long? =

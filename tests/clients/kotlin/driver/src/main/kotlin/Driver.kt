@@ -32,6 +32,7 @@ import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.boolean
 import kotlinx.serialization.json.buildJsonObject
+import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
@@ -42,9 +43,12 @@ import seedbed.client.Outcome
 import seedbed.client.Progress
 import seedbed.client.SeedbedException
 import seedbed.client.SnapshotSource
+import seedbed.client.StreamSource
 import seedbed.client.WhenUnavailable
 import seedbed.client.openSeeded
+import seedbed.client.seededConnector
 import java.io.File
+import java.util.concurrent.ConcurrentLinkedQueue
 import kotlin.coroutines.cancellation.CancellationException
 import kotlin.experimental.inv
 import kotlin.system.exitProcess
@@ -64,6 +68,8 @@ private val about =
         "forms" to words("file", "compact"),
         "encodings" to words("gzip", "identity"),
         "softClear" to JsonPrimitive(true),
+        // As whom looks at the files sees it.
+        "keys" to JsonPrimitive(true),
         // The core extension 0.5.1 keeps statements of a connection that is closed.
         "holds" to JsonPrimitive(true),
     )
@@ -80,6 +86,7 @@ private class App {
     private var db: PowerSyncDatabase? = null
     private var launch: Job? = null
     private var subscription: SyncStreamSubscription? = null
+    private val choices = ConcurrentLinkedQueue<String>()
     var outcome: Outcome? = null
         private set
 
@@ -97,6 +104,8 @@ private class App {
             "execute" -> nothing { open().execute(fields.text("sql"), fields.parameters()) }
             "status" -> mapOf("hasSynced" to JsonPrimitive(open().currentStatus.hasSynced == true))
             "connect" -> connect(fields)
+            "choices" -> mapOf("choices" to words(*choices.toTypedArray()))
+            "disconnect" -> nothing { open().disconnect() }
             "clear" -> nothing { open().disconnectAndClear(clearLocal = true, soft = fields.getValue("soft").jsonPrimitive.boolean) }
             "close" -> close()
             else -> error("there is no command $command")
@@ -126,7 +135,7 @@ private class App {
 
     private fun factory(fields: JsonObject): PersistentConnectionFactory {
         val factory = DatabaseDriverFactory()
-        return if (fields["encrypted"]?.jsonPrimitive?.boolean == true) Scrambling(factory) else factory
+        return if ("key" in fields) Scrambling(factory) else factory
     }
 
     private fun source(fields: JsonObject): SnapshotSource {
@@ -140,6 +149,7 @@ private class App {
             account = optional("account")?.content,
             generation = optional("generation")?.content,
             maxAge = optional("maxAge")?.long,
+            subscribe = this::subscribe.takeIf { optional("subscribe")?.boolean == true },
             silenceLimit = optional("silenceLimit")?.long ?: 30_000,
             waitLimit = optional("waitLimit")?.long ?: 120_000,
             report = optional("report")?.boolean ?: false,
@@ -154,21 +164,38 @@ private class App {
     private suspend fun connect(fields: JsonObject): Fields {
         val db = open()
         val before = db.currentStatus.lastSyncedAt
-        subscription = db.syncStream("orders_by_status", mapOf("status" to JsonParam.String("open"))).subscribe()
-        db.connect(
-            object : PowerSyncBackendConnector() {
-                override suspend fun fetchCredentials(): PowerSyncCredentials {
-                    // As the package's README has it, but for the count of tries.
-                    val first = "first" in fields && db.currentStatus.hasSynced != true && db.getCrudBatch(1) == null
-                    return PowerSyncCredentials(fields.text(if (first) "first" else "endpoint"), fields.text("token"))
-                }
-
-                override suspend fun uploadData(database: PowerSyncDatabase) = Unit
-            },
-            retryDelayMs = 100,
-        )
+        subscribe(db)
+        choices.clear()
+        val own = Connector(db, fields)
+        db.connect(fields["seeded"]?.let { seeded(own, it.jsonObject) } ?: own, retryDelayMs = RETRY_DELAY)
+        if (fields["wait"]?.jsonPrimitive?.boolean == false) return emptyMap()
         db.currentStatus.asFlow().first { status -> status.lastSyncedAt?.let { before == null || it > before } ?: false }
         return emptyMap()
+    }
+
+    private suspend fun subscribe(db: PowerSyncDatabase) {
+        subscription = db.syncStream("orders_by_status", mapOf("status" to JsonParam.String("open"))).subscribe()
+    }
+
+    private fun seeded(
+        own: PowerSyncBackendConnector,
+        fields: JsonObject,
+    ): PowerSyncBackendConnector {
+        fun optional(name: String) = fields[name]?.jsonPrimitive
+        val token = optional("token")?.content
+        val source =
+            StreamSource(
+                open(),
+                fields.text("url"),
+                fields.text("storeId"),
+                tries = optional("tries")?.int ?: 3,
+                silenceLimit = optional("silenceLimit")?.long ?: 30_000,
+                startLimit = optional("startLimit")?.long ?: 5_000,
+                onChoice = { choices.add("${if (it.seedbed) "seedbed" else "powersync"}: ${it.reason}") },
+                reconnect = { open().connect(it, retryDelayMs = RETRY_DELAY) },
+                getToken = token?.let { { it } },
+            )
+        return seededConnector(own, source)
     }
 
     private suspend fun close(): Fields {
@@ -177,6 +204,25 @@ private class App {
         open().close()
         db = null
         return emptyMap()
+    }
+}
+
+private const val RETRY_DELAY = 100L
+
+/** The app's own. */
+private class Connector(
+    private val db: PowerSyncDatabase,
+    private val fields: JsonObject,
+) : PowerSyncBackendConnector() {
+    override suspend fun fetchCredentials(): PowerSyncCredentials {
+        // As the package's README has it, but for the count of tries.
+        val first = "first" in fields && db.currentStatus.hasSynced != true && db.getCrudBatch(1) == null
+        return PowerSyncCredentials(fields.text(if (first) "first" else "endpoint"), fields.text("token"))
+    }
+
+    override suspend fun uploadData(database: PowerSyncDatabase) {
+        if (fields["uploads"]?.jsonPrimitive?.boolean != true) return
+        while (true) (database.getNextCrudTransaction() ?: return).complete(null)
     }
 }
 
