@@ -9,11 +9,12 @@
 //! ```
 //!
 //! Rooms, from the ground up; each uses only earlier ones: `settings`, `metrics`, `backoff` < [`powersync`] <
-//! [`oplog`] < [`snapshot`] < [`seed`] < [`service`] < [`program`].
+//! [`oplog`] < `buckets`, [`snapshot`] < [`seed`] < [`service`] < [`program`].
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod backoff;
+pub mod buckets;
 mod metrics;
 pub mod oplog;
 pub mod powersync;

@@ -61,6 +61,11 @@ pub(crate) struct Metrics {
     streams_allowed: Gauge<u64>,
     streams_waiting: UpDownCounter<i64>,
     streams_refused: Counter<u64>,
+    buckets_used: Counter<u64>,
+    buckets_operations: Counter<u64>,
+    buckets_saved: Counter<u64>,
+    buckets_filled: Counter<u64>,
+    buckets_dropped: Counter<u64>,
 }
 
 impl Metrics {
@@ -131,6 +136,31 @@ impl Metrics {
                 "{stream}",
                 "Streams that the service refused because too many are open (429)",
             ),
+            buckets_used: counter(
+                "seedbed.buckets.used",
+                "{bucket}",
+                "Buckets that were taken from the bucket cache",
+            ),
+            buckets_operations: counter(
+                "seedbed.buckets.operations",
+                "{operation}",
+                "Operations that were taken from the bucket cache",
+            ),
+            buckets_saved: counter(
+                "seedbed.buckets.saved",
+                "By",
+                "Bytes of lines that were taken from the bucket cache",
+            ),
+            buckets_filled: counter(
+                "seedbed.buckets.filled",
+                "{bucket}",
+                "Buckets that were written to the bucket cache",
+            ),
+            buckets_dropped: counter(
+                "seedbed.buckets.dropped",
+                "{bucket}",
+                "Entries of the bucket cache that were of no use",
+            ),
         }
     }
 
@@ -156,6 +186,24 @@ impl Metrics {
     /// Counts a stream that was refused because too many are open.
     pub(crate) fn stream_refused(&self) {
         self.streams_refused.add(1, &[]);
+    }
+
+    /// Counts a bucket that was taken from the cache.
+    pub(crate) fn bucket_used(&self, operations: u64, bytes: u64) {
+        self.buckets_used.add(1, &[]);
+        self.buckets_operations.add(operations, &[]);
+        self.buckets_saved.add(bytes, &[]);
+    }
+
+    /// Counts a bucket that was written to the cache.
+    pub(crate) fn bucket_filled(&self) {
+        self.buckets_filled.add(1, &[]);
+    }
+
+    /// Counts an entry of the cache that was of no use, for this reason.
+    pub(crate) fn bucket_dropped(&self, reason: &'static str) {
+        self.buckets_dropped
+            .add(1, &[KeyValue::new("seedbed.reason", reason)]);
     }
 
     /// Counts a job as in flight until the returned guard is dropped.

@@ -23,8 +23,8 @@ use crate::{
     seed::ConfigError,
     service::{HealthServer, Shutdown, Worker},
     settings::{
-        PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, VerifyConfig, WorkerConfig,
-        WorkerSettings,
+        BucketsConfig, PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, VerifyConfig,
+        WorkerConfig, WorkerSettings,
     },
 };
 
@@ -56,6 +56,7 @@ struct Settings {
     schema: SchemaConfig,
     snapshots: SnapshotsConfig,
     verify: VerifyConfig,
+    buckets: BucketsConfig,
     broker: BrokerConfig,
     worker: WorkerConfig,
     log: LogConfig,
@@ -145,6 +146,7 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
         schema,
         snapshots,
         verify,
+        buckets,
         broker,
         worker,
         log,
@@ -155,6 +157,7 @@ async fn work(settings: Settings) -> Result<(), WorkerError> {
         schema,
         snapshots,
         verify,
+        buckets,
         worker,
         log,
     };

@@ -1,8 +1,11 @@
 //! The settings of a worker, checked once at the start. Every field is a setting of `seedbed.toml`, whose comments
 //! are the documentation for users.
 
+mod buckets;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+pub use buckets::BucketsConfig;
 pub use seedbed_protocol::snapshots::SnapshotsConfig;
 use seedbed_protocol::{
     process::outbound::refuse_link_local,
@@ -28,6 +31,7 @@ pub struct WorkerSettings {
     pub schema: SchemaConfig,
     pub snapshots: SnapshotsConfig,
     pub verify: VerifyConfig,
+    pub buckets: BucketsConfig,
     pub worker: WorkerConfig,
     pub log: LogConfig,
 }
@@ -72,6 +76,7 @@ impl WorkerSettings {
         }
         check_token(&self.token)?;
         self.snapshots.check()?;
+        self.buckets.check()?;
         positive("schema.subscription_ttl", self.schema.subscription_ttl)?;
         check_worker(&self.worker)
     }

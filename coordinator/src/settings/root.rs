@@ -8,8 +8,8 @@ use seedbed_protocol::{
     telemetry::LogConfig,
 };
 use seedbed_worker::settings::{
-    PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, VerifyConfig, WorkerConfig,
-    WorkerSettings,
+    BucketsConfig, PowerSyncConfig, SchemaConfig, SnapshotsConfig, TokenConfig, VerifyConfig,
+    WorkerConfig, WorkerSettings,
 };
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -47,6 +47,8 @@ pub struct Settings {
     pub snapshots: SnapshotsConfig,
     /// `[verify]`
     pub verify: VerifyConfig,
+    /// `[buckets]`
+    pub buckets: BucketsConfig,
     /// `[catalog]`
     pub catalog: CatalogConfig,
     /// `[broker]`
@@ -185,6 +187,7 @@ impl Settings {
             schema: self.schema.clone(),
             snapshots: self.snapshots.clone(),
             verify: self.verify.clone(),
+            buckets: self.buckets.clone(),
             worker: self.worker.clone(),
             log: self.log.clone(),
         }

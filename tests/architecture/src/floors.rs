@@ -35,7 +35,7 @@ pub const CRATES: &[Crate] = &[
             "settings metrics backoff",
             "powersync",
             "oplog",
-            "snapshot",
+            "buckets snapshot",
             "seed",
             "service",
             "program",

@@ -9,7 +9,7 @@ use seedbed_protocol::{
     telemetry::{LogConfig, LogFormat},
 };
 use seedbed_worker::settings::{
-    PowerSyncConfig, SchemaConfig, SnapshotsConfig, StreamCompression, StreamFormat,
+    BucketsConfig, PowerSyncConfig, SchemaConfig, SnapshotsConfig, StreamCompression, StreamFormat,
     TokenAlgorithm, TokenConfig, VerifyConfig, WorkerConfig, WorkerSettings,
 };
 use tempfile::TempDir;
@@ -63,6 +63,15 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
         },
         // Whatever a test seeds, its forms are compared.
         verify: VerifyConfig { forms_every: 1 },
+        buckets: BucketsConfig {
+            enabled: true,
+            secret: None,
+            worker_mib: 64,
+            stored_mib: 64,
+            keep: Duration::from_secs(86_400),
+            min_operations: 1000,
+            lease: Duration::from_secs(10),
+        },
         worker: WorkerConfig {
             slots: Some(2),
             directory: directory.path().join("work"),

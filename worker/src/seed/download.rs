@@ -13,6 +13,7 @@ use super::{
     streams::{Streams, Until},
 };
 use crate::{
+    buckets::{BucketCache, Session},
     metrics::{Counters, Metrics},
     oplog::{OpLog, Schema, SyncOptions, Synced},
     settings::WorkerSettings,
@@ -42,6 +43,7 @@ pub(super) struct Compared {
 /// Downloads stores from one PowerSync service.
 pub(super) struct Downloader {
     streams: Streams,
+    buckets: Option<Arc<BucketCache>>,
     schema: Schema,
     subscription_ttl: Duration,
     cache_kib: u32,
@@ -52,10 +54,12 @@ impl Downloader {
     pub(super) fn new(
         settings: &WorkerSettings,
         schema: Schema,
+        buckets: Option<Arc<BucketCache>>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, ConfigError> {
         Ok(Self {
             streams: Streams::new(settings, metrics)?,
+            buckets,
             schema,
             subscription_ttl: settings.schema.subscription_ttl,
             cache_kib: settings.worker.cache_mib.saturating_mul(1024),
@@ -68,6 +72,13 @@ impl Downloader {
         self.streams.progress()
     }
 
+    /// Waits until everything that the bucket cache keeps is stored.
+    pub(super) async fn kept(&self) {
+        if let Some(buckets) = &self.buckets {
+            buckets.settled().await;
+        }
+    }
+
     /// Downloads every row of the job's store into the new database `file`.
     ///
     /// # Errors
@@ -78,7 +89,10 @@ impl Downloader {
         file: PathBuf,
     ) -> Result<Downloaded, DownloadError> {
         let log = OpLog::create(file, self.schema.clone(), self.options(job)).await?;
-        self.complete(job, log, CHECKSUM_RETRIES).await
+        let store = job.scope.store_id.as_str();
+        let buckets = self.buckets.clone();
+        let buckets = buckets.map(|cache| Session::new(cache, store));
+        self.complete(job, log, CHECKSUM_RETRIES, buckets).await
     }
 
     /// Downloads what has changed since `base`, a snapshot of the job's store, and adds it to that file. Buckets that
@@ -92,7 +106,7 @@ impl Downloader {
         base: PathBuf,
     ) -> Result<Downloaded, DownloadError> {
         let log = OpLog::resume(base, self.schema.clone(), self.options(job)).await?;
-        self.complete(job, log, 0).await
+        self.complete(job, log, 0, None).await
     }
 
     async fn complete(
@@ -100,9 +114,12 @@ impl Downloader {
         job: &SeedJob,
         mut log: OpLog,
         checksum_retries: u32,
+        buckets: Option<Session>,
     ) -> Result<Downloaded, DownloadError> {
         let until = Until::Complete { checksum_retries };
-        let mut download = self.streams.follow(job, &mut log, until).await?;
+        // On the heap: it is the largest part of a job, whose steps are each other's.
+        let following = Box::pin(self.streams.follow(job, &mut log, until, buckets));
+        let mut download = following.await?;
         let without_bucket = log.without_bucket();
         let database = log.finish().await?;
         download.waited_millis = database.waited.as_millis().try_into().unwrap_or(u64::MAX);
@@ -124,7 +141,10 @@ impl Downloader {
         positions: &Checkpoint,
     ) -> Result<Compared, DownloadError> {
         let mut log = self.comparing_log(job, positions.clone()).await?;
-        let download = self.streams.follow(job, &mut log, Until::Target).await?;
+        let download = self
+            .streams
+            .follow(job, &mut log, Until::Target, None)
+            .await?;
         Ok(Compared {
             checkpoint: log.compared(),
             download,

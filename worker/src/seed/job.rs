@@ -23,6 +23,7 @@ use super::{
     workdir::{JobDirectory, WorkDirectory},
 };
 use crate::{
+    buckets::BucketCache,
     metrics::{Counters, Metrics},
     oplog::{Schema, Synced, core_version},
     settings::WorkerSettings,
@@ -65,8 +66,15 @@ impl Seeder {
         metrics: Arc<Metrics>,
     ) -> Result<Self, ConfigError> {
         let schema = Schema::load(settings.schema.file.as_deref())?;
+        let work = WorkDirectory::open(&settings.worker.directory)?;
+        let buckets = BucketCache::new(
+            settings,
+            repository.clone(),
+            work.buckets(),
+            metrics.clone(),
+        );
         Ok(Self {
-            downloader: Downloader::new(settings, schema.clone(), metrics.clone())?,
+            downloader: Downloader::new(settings, schema.clone(), buckets, metrics.clone())?,
             base_policy: BasePolicy {
                 endpoint: settings.powersync.endpoint.clone(),
                 core_version: core_version().map_err(ConfigError::Core)?,
@@ -76,7 +84,7 @@ impl Seeder {
             },
             uploader: Uploader::new(repository, &settings.snapshots),
             schema,
-            work: WorkDirectory::open(&settings.worker.directory)?,
+            work,
             unreadable_rows: settings.snapshots.unreadable_rows,
             forms: Forms::new(settings),
             metrics,
@@ -130,8 +138,10 @@ impl Seeder {
         attempt.upload(file, Origin::Full { because }).await
     }
 
-    /// Waits until the uploads of abandoned jobs have ended or removed what they stored.
+    /// Waits until the uploads of abandoned jobs have ended or removed what they stored, and what the bucket cache keeps is
+    /// stored.
     pub(crate) async fn uploads_ended(&self) {
+        self.downloader.kept().await;
         self.uploader.settled().await;
     }
 }

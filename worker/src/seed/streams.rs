@@ -28,6 +28,7 @@ use super::{
     patience::{LONGEST_PAUSE, Patience},
 };
 use crate::{
+    buckets::{Next, Session},
     metrics::{Counters, Metrics},
     oplog::{Accepted, Applied, OpLog, TargetCheckpoint},
     powersync::{
@@ -90,6 +91,7 @@ impl Streams {
         job: &SeedJob,
         log: &mut OpLog,
         until: Until,
+        buckets: Option<Session>,
     ) -> Result<Download, DownloadError> {
         let request = log.request().await?;
         let mut following = Following {
@@ -97,6 +99,7 @@ impl Streams {
             job,
             log,
             until,
+            buckets,
             patience: Patience::new(self.give_up_after, &request),
             completed_before: 0,
             download: Download::default(),
@@ -141,6 +144,8 @@ struct Following<'a> {
     job: &'a SeedJob,
     log: &'a mut OpLog,
     until: Until,
+    /// What does not have to be downloaded.
+    buckets: Option<Session>,
     patience: Patience,
     /// How many streams of all jobs had completed when this job's began to bring nothing.
     completed_before: u64,
@@ -151,6 +156,8 @@ struct Following<'a> {
 enum Ended {
     /// The log has what is wanted.
     Enough,
+    /// The bucket cache asks for another request.
+    AskAgain,
     /// The checkpoint was refused, for this reason; the buckets that do not match are dropped.
     Refused(String),
 }
@@ -171,8 +178,13 @@ impl Following<'_> {
         loop {
             let error = match self.stream_once(request).await {
                 Ok(Ended::Enough) => return Ok(()),
+                Ok(Ended::AskAgain) => {
+                    request = self.log.request().await?;
+                    continue;
+                }
                 Ok(Ended::Refused(reason)) => {
-                    wrong_checksums += 1;
+                    let cache_is_at_fault = self.buckets.as_mut().is_some_and(Session::distrust);
+                    wrong_checksums += u32::from(!cache_is_at_fault);
                     if wrong_checksums > self.checksum_retries() {
                         return Err(DownloadError::Checksum(reason));
                     }
@@ -244,6 +256,10 @@ impl Following<'_> {
 
     /// Opens a stream with `request`, and follows it.
     async fn stream_once(&mut self, request: String) -> Result<Ended, DownloadError> {
+        let request = match &mut self.buckets {
+            Some(buckets) => Box::pin(buckets.request(request)).await,
+            None => request,
+        };
         let token = self.streams.sign(self.job)?;
         let mut pass = self.streams.gate.enter().await;
         let before = self.download;
@@ -260,7 +276,7 @@ impl Following<'_> {
             pass.finished();
         }
         match &ended {
-            Ok(Ended::Enough) => {}
+            Ok(Ended::Enough | Ended::AskAgain) => {}
             Ok(Ended::Refused(reason)) => fail(&span, "checksum", reason),
             Err(error) => fail(&span, error.name(), error),
         }
@@ -284,6 +300,12 @@ impl Following<'_> {
             let bytes = line.bytes.len() as u64;
             self.download.bytes += bytes;
             let took = opened.elapsed();
+            if let Some(buckets) = &mut self.buckets
+                && buckets.is_watching()
+                && Box::pin(buckets.before(&line, self.log)).await? == Next::AskAgain
+            {
+                return Ok(Ended::AskAgain);
+            }
             let accepted = self.log.accept(line).await?;
             if self.count(&accepted, bytes) {
                 lines.operation_arrived();
@@ -298,14 +320,19 @@ impl Following<'_> {
                     check_target(self.log.target(), self.job)?;
                     return Ok(Ended::Enough);
                 }
-                // Before any row is downloaded.
-                Accepted::Target => check_streams(self.log.target(), self.job)?,
+                Accepted::Target if self.targeted().await? == Next::AskAgain => {
+                    return Ok(Ended::AskAgain);
+                }
                 Accepted::PartiallyComplete(Applied::No(reason)) => {
                     return Ok(Ended::Refused(reason));
                 }
                 Accepted::Complete(complete) => {
                     check_target(self.log.target(), self.job)?;
-                    return Ok(self.log.apply(complete).await?.into());
+                    let applied = self.log.apply(complete).await?;
+                    if let (Some(buckets), Applied::Yes) = (&mut self.buckets, &applied) {
+                        buckets.applied();
+                    }
+                    return Ok(applied.into());
                 }
                 Accepted::TokenExpiresIn(seconds) if seconds <= 0 => {
                     return Err(StreamError::TokenExpired.into());
@@ -315,6 +342,15 @@ impl Following<'_> {
         }
         let early = "the service ended it before the checkpoint was complete";
         Err(StreamError::Dropped(early.to_owned()).into())
+    }
+
+    /// Checks the target before any row is downloaded, and returns whether to go on towards it.
+    async fn targeted(&mut self) -> Result<Next, DownloadError> {
+        check_streams(self.log.target(), self.job)?;
+        Ok(match &mut self.buckets {
+            Some(buckets) => Box::pin(buckets.targeted(self.log.target())).await,
+            None => Next::Take,
+        })
     }
 
     /// Counts what has arrived; returns whether there are operations.

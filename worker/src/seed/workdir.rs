@@ -4,6 +4,7 @@
 //! worker.directory/
 //!   process-<id>/                 one for each running process, locked as long as it runs
 //!     lock
+//!     buckets/                    its bucket cache, as soon as it keeps something
 //!     <job>-<attempt>-<random>/   removed when the delivery ends, in any way
 //! ```
 //!
@@ -23,6 +24,7 @@ use uuid::Uuid;
 const PREFIX: &str = "process-";
 const STARTING_PREFIX: &str = "starting-";
 const LOCK: &str = "lock";
+const BUCKETS: &str = "buckets";
 
 /// A process that has not locked its directory after so long was killed before it could.
 const STARTING_TAKES_AT_MOST: Duration = Duration::from_secs(3600);
@@ -91,6 +93,11 @@ impl WorkDirectory {
         let path = root.join(format!("{PREFIX}{id}"));
         fs::rename(&starting, &path).map_err(failed("create", &path))?;
         Ok(Self(Arc::new(ProcessDirectory { path, _lock: lock })))
+    }
+
+    /// Returns where the bucket cache of this process is, if it keeps anything.
+    pub(super) fn buckets(&self) -> PathBuf {
+        self.0.path.join(BUCKETS)
     }
 
     /// Makes a directory for one delivery of one attempt: after a lost connection, the same attempt may be delivered

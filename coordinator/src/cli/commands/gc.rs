@@ -1,6 +1,7 @@
 //! `seedbed gc`: removes snapshots that are no longer needed.
 
 use indicatif::{HumanBytes, HumanCount};
+use seedbed_worker::buckets::{self, CollectedBuckets};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use crate::{
         output::{print_json, print_lines},
     },
     settings::Settings,
-    upkeep::{Collected, Collector, Keep, forget},
+    upkeep::{Collected, Collector, GcError, Keep, forget},
 };
 
 /// What `--json` prints.
@@ -23,6 +24,7 @@ struct Report {
     #[serde(flatten)]
     collected: Collected,
     forgotten: Forgotten,
+    buckets: CollectedBuckets,
 }
 
 pub(in crate::cli) async fn gc(
@@ -35,6 +37,11 @@ pub(in crate::cli) async fn gc(
         // A snapshot whose event still waits must not be taken for an orphan.
         record_events(settings, &catalog).await?;
     }
+    let of_cache = buckets::Keep {
+        age: settings.buckets.keep,
+        bytes: u64::from(settings.buckets.stored_mib) << 20,
+        unnamed: settings.retention.orphan_age,
+    };
     let keep = Keep {
         history: settings.catalog.keep_history,
         reports: settings.reports.keep,
@@ -44,9 +51,11 @@ pub(in crate::cli) async fn gc(
     let collecting = async {
         let collected = collector.collect().await?;
         let forgotten = forget(&catalog, keep, args.dry_run).await?;
-        Ok::<_, CliError>((collected, forgotten))
+        let now = catalog.now().await?;
+        let of_buckets = buckets::collect(&snapshots, of_cache, now, args.dry_run).await;
+        Ok::<_, CliError>((collected, forgotten, of_buckets.map_err(GcError::from)?))
     };
-    let (collected, forgotten) = match args.dry_run {
+    let (collected, forgotten, of_buckets) = match args.dry_run {
         true => collecting.await?,
         false => on_record(&catalog, deed("gc", "", &Value::Null), collecting).await?,
     };
@@ -55,6 +64,7 @@ pub(in crate::cli) async fn gc(
         print_json(&Report {
             collected,
             forgotten,
+            buckets: of_buckets,
         });
         return Ok(0);
     }
@@ -69,6 +79,13 @@ pub(in crate::cli) async fn gc(
         HumanCount(collected.orphans),
         HumanBytes(collected.bytes)
     ));
+    if of_buckets.objects > 0 {
+        print_lines(&format!(
+            "{verb} {} objects of the bucket cache, {}",
+            HumanCount(of_buckets.objects),
+            HumanBytes(of_buckets.bytes)
+        ));
+    }
     if forgotten != Forgotten::default() {
         print_lines(&format!(
             "{verb} {} jobs, {} runs, {} retired stores, {} reports of first launches and {} entries of the audit log from the catalog",
