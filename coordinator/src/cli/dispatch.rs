@@ -14,8 +14,8 @@ use super::{
     args::{Cli, Command},
     check,
     commands::{
-        cancel, config, control, gc, local, plan, rebuild, retry, run, serve, snapshots, status,
-        verify,
+        cancel, config, control, local, retry, run, serve, snapshots, status,
+        upkeep::{gc, plan, rebuild, verify},
     },
     exit::CliError,
     output::print_json_error,
