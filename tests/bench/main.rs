@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use testkit::{
     machine::{cpu_time, machine, mib, peak_bytes},
-    pipeline::{Access, Pipeline, job, settings},
+    pipeline::{Access, Pipeline, as_shipped, job, settings},
     stand_in::StandIn,
 };
 
@@ -220,6 +220,7 @@ async fn measure(store: &str) -> anyhow::Result<Measured> {
 const LIMIT: Duration = Duration::from_secs(3_600);
 
 fn change(settings: &mut WorkerSettings) {
+    as_shipped(settings);
     settings.worker.job_timeout = LIMIT;
     settings.worker.cache_mib = 128;
     settings.worker.load_memory_mib = 128;

@@ -39,7 +39,9 @@ pub(crate) async fn seed(
         |_| Ok(()),
     )?;
     let start = json!({ "parameters": {}, "schema": products, "include_defaults": true });
+    connection.execute_batch("BEGIN IMMEDIATE")?;
     let request = request(&control(&connection, "start", start.to_string())?)?;
+    connection.execute_batch("COMMIT")?;
 
     let job = job(store, json!({ "store_id": store }), Vec::new());
     let token = TokenSigner::new(&settings.token)?.sign(&job.scope)?;
@@ -58,7 +60,9 @@ pub(crate) async fn seed(
             break;
         }
     }
+    connection.execute_batch("BEGIN IMMEDIATE")?;
     control(&connection, "stop", rusqlite::types::Null)?;
+    connection.execute_batch("COMMIT")?;
     connection.execute("DELETE FROM ps_kv WHERE key = 'client_id'", [])?;
     connection.execute("VACUUM INTO ?1", [file.to_string_lossy()])?;
     Ok(waited)

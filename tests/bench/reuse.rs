@@ -13,7 +13,7 @@ use seedbed_protocol::message::{EventKind, SeedJob};
 use seedbed_worker::settings::WorkerSettings;
 use serde_json::{Value, json};
 use testkit::{
-    pipeline::{Pipeline, job, starting_from},
+    pipeline::{Pipeline, as_shipped, job, starting_from},
     powersync::{PowerSync, Products},
 };
 
@@ -147,6 +147,7 @@ fn print_steps(sweep: &Sweep) {
 
 async fn start(service: &PowerSync) -> Pipeline {
     let change = |settings: &mut WorkerSettings| {
+        as_shipped(settings);
         settings.worker.load_memory_mib = 128;
         settings.worker.job_timeout = Duration::from_secs(3_600);
     };

@@ -14,7 +14,7 @@ use seedbed_protocol::message::Failure;
 use seedbed_worker::settings::{StreamCompression, WorkerSettings};
 use testkit::{
     machine::{cpu_time, forget_peak, machine, mib, peak_bytes},
-    pipeline::{Access, Pipeline, settings},
+    pipeline::{Access, Pipeline, as_shipped, settings},
     stand_in::StandIn,
 };
 
@@ -77,6 +77,7 @@ fn size(variable: &str, default: u32) -> anyhow::Result<u32> {
 }
 
 fn change(settings: &mut WorkerSettings) {
+    as_shipped(settings);
     settings.worker.cache_mib = 128;
     settings.worker.load_memory_mib = 128;
     settings.powersync.compression = StreamCompression::Zstd;

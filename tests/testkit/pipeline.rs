@@ -10,5 +10,5 @@ mod worker;
 pub use access::Access;
 pub use jobs::{job, starting_from};
 pub use rows::same_rows;
-pub use settings::settings;
+pub use settings::{as_shipped, settings};
 pub use worker::{End, JobPublisher, Pipeline};

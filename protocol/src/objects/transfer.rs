@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream::FuturesUnordered};
 use object_store::{
     Attributes, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions,
@@ -20,6 +20,10 @@ use crate::digest::{Hashed, Hasher};
 
 /// The size of each part but the last, in bytes: S3 takes 10,000 of them, so that objects of 80 GB fit.
 pub const PART_BYTES: usize = 8 << 20;
+
+/// How much room an input is given at a time, in bytes. `flate2` fills all of it with zeros before it compresses into it, for
+/// each piece that it is given: with the room of a whole part, that took longer than compressing.
+const ROOM_BYTES: usize = 1 << 16;
 
 /// Parts in flight at a time. One more is being read, so that an upload of any size needs 32 MiB.
 const PARTS_IN_FLIGHT: usize = 3;
@@ -184,12 +188,58 @@ pub(super) async fn create(
 /// Reads the next part; shorter than [`PART_BYTES`] only at the end of `input`.
 async fn read_part(input: &mut (impl AsyncRead + Unpin)) -> Result<Bytes, TransferError> {
     let mut part = BytesMut::with_capacity(PART_BYTES);
-    let mut input = input.take(PART_BYTES as u64);
-    while input
-        .read_buf(&mut part)
-        .await
-        .map_err(TransferError::Input)?
-        > 0
-    {}
+    while part.len() < PART_BYTES {
+        let room = ROOM_BYTES.min(PART_BYTES - part.len());
+        let read = input.read_buf(&mut (&mut part).limit(room)).await;
+        if read.map_err(TransferError::Input)? == 0 {
+            break;
+        }
+    }
     Ok(part.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use tokio::io::ReadBuf;
+
+    use super::*;
+
+    /// Yields so many bytes, a few at a time, and notes the most room that it was given.
+    struct Input {
+        left: usize,
+        most_room: usize,
+    }
+
+    impl AsyncRead for Input {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.most_room = self.most_room.max(buffer.remaining());
+            let piece = self.left.min(50_000).min(buffer.remaining());
+            buffer.put_slice(&vec![7; piece]);
+            self.left -= piece;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn parts_are_whole_and_an_input_is_given_little_room_at_a_time() {
+        let mut input = Input {
+            left: 2 * PART_BYTES + 12_345,
+            most_room: 0,
+        };
+        for expected in [PART_BYTES, PART_BYTES, 12_345, 0] {
+            let part = read_part(&mut input).await.unwrap();
+            assert_eq!(part.len(), expected);
+            assert!(part.iter().all(|byte| *byte == 7));
+        }
+        assert!(input.most_room <= ROOM_BYTES, "{}", input.most_room);
+    }
 }

@@ -1,5 +1,6 @@
 //! Jobs of a worker, on a broker in memory.
 
+mod damage;
 mod faults;
 mod forms;
 mod loading;

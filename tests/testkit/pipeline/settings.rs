@@ -85,3 +85,13 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
         },
     }
 }
+
+/// Does with a job what is done in production, without compression: stores the file and the compact form, and compares the
+/// forms of one job in a hundred.
+pub fn as_shipped(settings: &mut WorkerSettings) {
+    let forms = [Form::File, Form::Compact].into_iter();
+    let encoding = Encoding::Identity;
+    let kinds = forms.map(|form| RenditionKind { form, encoding });
+    settings.snapshots.renditions = kinds.collect();
+    settings.verify.forms_every = 100;
+}

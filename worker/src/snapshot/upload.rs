@@ -6,10 +6,11 @@ use std::{
     io,
     iter::once,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
 
-use futures::stream;
+use futures::{StreamExt, stream};
 use seedbed_protocol::{
     StoreId,
     digest::Hashed,
@@ -69,6 +70,18 @@ impl FetchError {
             Self::Key(SealedError::Sealing(_)) | Self::Seal(_) => "seal",
         }
     }
+}
+
+/// How many files are stored at a time: one is compressed while another one is hashed, or waits for the disk or the network.
+const BATCHES_AT_A_TIME: usize = 2;
+
+/// What was stored of one file.
+#[derive(Default)]
+struct Batch {
+    stored: Vec<Rendition>,
+    /// What the file is.
+    unpacked: Option<Hashed>,
+    error: Option<StorageError>,
 }
 
 /// Stores snapshots in one repository, as the configured renditions.
@@ -164,8 +177,8 @@ impl Uploader {
         files.chain(latest).collect()
     }
 
-    /// Stores each rendition of the `forms`, each in its file, streams for clients that ask for `selection`, then the manifest that refers to them, then the copies below `latest/`. On
-    /// failure removes what was stored; no manifest refers to anything that may be left.
+    /// Stores each rendition of the `files`, streams for clients that ask for `selection`, then the manifest that refers to
+    /// them, then the copies below `latest/`. On failure removes what was stored; no manifest refers to anything that may be left.
     pub(crate) async fn snapshot(
         &self,
         files: &SnapshotFiles,
@@ -201,41 +214,31 @@ impl Uploader {
         manifest: &mut Manifest,
         started: Instant,
     ) -> Result<(), StorageError> {
-        let mut unpacked = HashMap::new();
-        for &kind in &self.renditions {
-            if kind.is_sealed() {
-                manifest.sealed.push(self.sealed(name, kind, files).await?);
-                continue;
+        let failed = AtomicBool::new(false);
+        let batches = stream::iter(self.batches());
+        let storing = batches
+            .map(|kinds| self.batch(name, kinds, (files, selection), &failed))
+            .buffered(BATCHES_AT_A_TIME);
+        let mut error = None;
+        for batch in storing.collect::<Vec<_>>().await {
+            for rendition in batch.stored {
+                match rendition.form {
+                    _ if rendition.kind().is_sealed() => manifest.sealed.push(rendition),
+                    Form::File => manifest.renditions.push(rendition),
+                    Form::Compact | Form::Stream | Form::StreamBson => {
+                        manifest.forms.push(rendition);
+                    }
+                }
             }
-            let file = &files.plain[&kind.form];
-            // Hashed before storing it may move it away; the plain rendition hashes it anyway.
-            if kind.encoding != Encoding::Identity
-                && !unpacked.contains_key(&kind.form)
-                && !self.has_plain(kind.form)
-            {
-                unpacked.insert(kind.form, hashed(file).await?);
-            }
-            let mut rendition = self.repository.put(name, kind, file).await?;
-            rendition.finish = finish_of(kind);
-            rendition.selection = kind.form.is_stream().then(|| selection.to_owned());
-            if kind.encoding == Encoding::Identity {
-                let content = Hashed {
-                    bytes: rendition.bytes,
-                    sha256: rendition.sha256.clone(),
-                };
-                unpacked.insert(kind.form, content);
-            }
-            match kind.form {
-                Form::File => manifest.renditions.push(rendition),
-                Form::Compact | Form::Stream | Form::StreamBson => manifest.forms.push(rendition),
-            }
+            error = error.or(batch.error);
+        }
+        // Not before the manifest has all that was stored, so that it is removed.
+        if let Some(error) = error {
+            return Err(error);
         }
         for renditions in [&mut manifest.renditions, &mut manifest.forms] {
             // The plain one comes first, for clients without decoders.
             renditions.sort_by_key(|rendition| rendition.encoding != Encoding::Identity);
-            for rendition in renditions {
-                rendition.unpacked = unpacked.get(&rendition.form).cloned();
-            }
         }
         manifest.sealed_key = files.sealed_key.clone();
         manifest.steps.push(StepTiming::since("upload", started));
@@ -243,22 +246,78 @@ impl Uploader {
         Ok(())
     }
 
-    /// Stores a sealed file. Unpacked it is what it is: the device opens it as it is stored.
-    async fn sealed(
+    /// Returns the renditions by the file that they are made of.
+    fn batches(&self) -> Vec<Vec<RenditionKind>> {
+        let mut batches: Vec<Vec<RenditionKind>> = Vec::new();
+        for &kind in &self.renditions {
+            let same_file = |batch: &&mut Vec<RenditionKind>| {
+                !kind.is_sealed() && !batch[0].is_sealed() && batch[0].form == kind.form
+            };
+            match batches.iter_mut().find(same_file) {
+                Some(batch) => batch.push(kind),
+                None => batches.push(vec![kind]),
+            }
+        }
+        batches
+    }
+
+    /// Stores the renditions of one file, one after the other, until one has `failed`. What is under way is finished, so
+    /// that it is known what was stored.
+    async fn batch(
+        &self,
+        name: &SnapshotName,
+        kinds: Vec<RenditionKind>,
+        (files, selection): (&SnapshotFiles, &str),
+        failed: &AtomicBool,
+    ) -> Batch {
+        let mut batch = Batch::default();
+        for kind in kinds {
+            if failed.load(Ordering::Relaxed) {
+                break;
+            }
+            let stored = self.rendition(name, kind, (files, selection), &mut batch.unpacked);
+            match stored.await {
+                Ok(rendition) => batch.stored.push(rendition),
+                Err(error) => {
+                    failed.store(true, Ordering::Relaxed);
+                    batch.error = Some(error);
+                    break;
+                }
+            }
+        }
+        for rendition in &mut batch.stored {
+            rendition.unpacked.clone_from(&batch.unpacked);
+        }
+        batch
+    }
+
+    /// Stores one rendition, and notes what its file is.
+    async fn rendition(
         &self,
         name: &SnapshotName,
         kind: RenditionKind,
-        files: &SnapshotFiles,
+        (files, selection): (&SnapshotFiles, &str),
+        unpacked: &mut Option<Hashed>,
     ) -> Result<Rendition, StorageError> {
-        let mut rendition = self
-            .repository
-            .put(name, kind, &files.sealed[&kind])
-            .await?;
+        let is_packed = !kind.is_sealed() && kind.encoding != Encoding::Identity;
+        let file = match kind.is_sealed() {
+            true => &files.sealed[&kind],
+            false => &files.plain[&kind.form],
+        };
+        // The plain rendition hashes it anyway.
+        if is_packed && unpacked.is_none() && !self.has_plain(kind.form) {
+            *unpacked = Some(hashed(file).await?);
+        }
+        let mut rendition = self.repository.put(name, kind, file).await?;
         rendition.finish = finish_of(kind);
-        rendition.unpacked = Some(Hashed {
-            bytes: rendition.bytes,
-            sha256: rendition.sha256.clone(),
-        });
+        rendition.selection = kind.form.is_stream().then(|| selection.to_owned());
+        // A device opens a sealed file as it is stored.
+        if !is_packed {
+            *unpacked = Some(Hashed {
+                bytes: rendition.bytes,
+                sha256: rendition.sha256.clone(),
+            });
+        }
         Ok(rendition)
     }
 

@@ -106,6 +106,21 @@ async fn whatever_is_changed_in_a_snapshot_is_found() {
             "1 rows differ",
         ),
         (
+            "UPDATE ps_data__products SET data = CAST(data AS BLOB) WHERE rowid = 1",
+            "Invalid column type Blob",
+        ),
+        (
+            "CREATE TEMP TABLE swapped AS SELECT 3 - rowid AS other, data FROM ps_data__products WHERE rowid IN (1, 2);
+             UPDATE ps_data__products SET data = (SELECT data FROM swapped WHERE other = ps_data__products.rowid)
+             WHERE rowid IN (1, 2)",
+            "2 rows differ",
+        ),
+        (
+            "DELETE FROM ps_data__products WHERE id = (SELECT row_id FROM ps_oplog WHERE rowid = 1);
+             DELETE FROM ps_oplog WHERE rowid = 1",
+            "checksum",
+        ),
+        (
             "DELETE FROM ps_data__products WHERE rowid IN (1, 2)",
             "2 are missing",
         ),

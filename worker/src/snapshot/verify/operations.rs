@@ -7,7 +7,7 @@ use std::{
 
 use rusqlite::{Connection, Row};
 
-use super::{error::VerifyError, sql::bytes};
+use super::{error::VerifyError, sql::text};
 
 /// The result of one pass over `ps_oplog`.
 #[derive(Default)]
@@ -74,9 +74,9 @@ impl Operations {
         change: impl FnOnce(&mut Fingerprint, &[u8], &[u8]),
     ) -> Result<(), VerifyError> {
         let (Some(kind), Some(id), Some(data)) = (
-            bytes(row, column)?,
-            bytes(row, column + 1)?,
-            bytes(row, column + 2)?,
+            text(row, column)?,
+            text(row, column + 1)?,
+            text(row, column + 2)?,
         ) else {
             return Ok(());
         };

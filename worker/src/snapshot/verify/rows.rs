@@ -9,7 +9,7 @@ use super::{
     error::VerifyError,
     operations::{Fingerprint, Operations},
     readable::{ClientView, UnreadableRows},
-    sql::{bytes, count},
+    sql::{count, text},
 };
 use crate::oplog::{RawTable, quoted};
 
@@ -76,7 +76,7 @@ fn table_fingerprint(
     let mut all = connection.prepare(&format!("SELECT id, data FROM {}", stored_table(table)))?;
     let mut rows = all.query([])?;
     while let Some(row) = rows.next()? {
-        let (id, data) = (bytes(row, 0)?, bytes(row, 1)?);
+        let (id, data) = (text(row, 0)?, text(row, 1)?);
         let (id, data) = (id.unwrap_or_default(), data.unwrap_or_default());
         found.add(hasher, id, data);
         view.read(id, data)?;
