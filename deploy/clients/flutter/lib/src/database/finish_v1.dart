@@ -4,7 +4,7 @@ const finishV1 = r"""
 {
   "version": 1,
   "form": "compact",
-  "core_versions": ["0.4.11", "0.4.12", "0.4.14", "0.5.1", "0.5.2", "0.5.3"],
+  "core_versions": ["0.4.11", "0.4.12", "0.4.14", "0.5.1", "0.5.2", "0.5.3", "0.5.4"],
   "steps": [
     {
       "name": "recognise",
