@@ -12,7 +12,7 @@ class Live {
   overview = null;
   #listeners = new Set();
   #connection = null;
-  /** How many jobs of the current run were over at which time. */
+  /** How many jobs of the current run were over at which time, and how many rows they had. */
   #samples = [];
 
   /** Connects; `onConnection` hears how that goes. */
@@ -64,11 +64,14 @@ class Live {
     turn();
   }
 
-  /** Stores a second of the current run; null as long as it is unknown. */
-  pace() {
+  /**
+   * Stores or rows a second of the current run; null as long as it is unknown.
+   * @param {"over" | "rows"} what
+   */
+  pace(what) {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
-    const [stores, millis] = first ? [last.over - first.over, now() - first.at] : [0, 0];
-    return millis >= ENOUGH && stores > 0 ? (stores / millis) * 1_000 : null;
+    const [done, millis] = first ? [last[what] - first[what], now() - first.at] : [0, 0];
+    return millis >= ENOUGH && done > 0 ? (done / millis) * 1_000 : null;
   }
 
   #take(overview) {
@@ -86,7 +89,7 @@ class Live {
     }
     if (run) {
       const kept = this.#samples.filter(({ at }) => now() - at <= WINDOW);
-      this.#samples = [...kept, { runId: run.runId, at: now(), over: run.stores - run.inFlight }];
+      this.#samples = [...kept, { runId: run.runId, at: now(), over: run.stores - run.inFlight, rows: run.rows }];
     }
   }
 }

@@ -43,10 +43,12 @@ pub use quarantine::{Failing, Quarantine, QuarantinedStore};
 pub use reports::{
     LaunchDay, LaunchGroup, LaunchReport, Outcome, Platform, Reason, Received, Stage,
 };
-pub use runs::{RunCursor, RunKind, RunReport, ScheduleClaim, Totals, WayCount, per_second};
+pub use runs::{
+    EndedRuns, RunCursor, RunKind, RunReport, ScheduleClaim, Totals, WayCount, per_second,
+};
 pub use snapshots::{
-    ConfigChange, HandedOut, JobObjects, Retention, SizeDay, SizeOrder, SizeTotals, SnapshotRecord,
-    SnapshotRef, StoreSize,
+    ConfigChange, HandedOut, JobObjects, KnownFleet, Retention, SizeDay, SizeOrder, SizeTotals,
+    SnapshotRecord, SnapshotRef, StoreSize,
 };
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

@@ -13,7 +13,7 @@
 //!
 //! * `outage`: which errors of databases pass.
 //! * [`catalog`], [`settings`], `metrics`.
-//! * [`source`]: the list of stores. [`upkeep`]: garbage collection, rebuilding, verifying.
+//! * [`source`]: the list of stores. [`upkeep`]: garbage collection, rebuilding, verifying, planning.
 //! * [`runs`]: lists, publishes, records, controls and supervises.
 //! * [`http`]: the server.
 //! * [`programs`]: a server, a command on a cluster, everything in one process.

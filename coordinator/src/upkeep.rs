@@ -1,10 +1,12 @@
-//! Keeps catalog and object storage in agreement: garbage collection, a short history, rebuilding a lost catalog, verifying snapshots.
+//! Keeps catalog and object storage in agreement: garbage collection, a short history, rebuilding a lost catalog, verifying snapshots; and
+//! what a fleet needs ([`plan`]).
 //!
 //! In: a catalog and object storage. Out: what was removed, taken in or found, as numbers. Knows nothing of runs. Each can
 //! be killed at any point: nothing is left that the next call does not continue with.
 
 mod gc;
 mod history;
+pub mod plan;
 mod rebuild;
 mod verify;
 

@@ -51,7 +51,8 @@ const pods = objects.flatMap(({ kind, metadata, spec }) => {
   return template ? [{ name: `${kind} ${metadata.name}`, labels: template.metadata.labels, spec: template.spec }] : [];
 });
 
-const compose = parse(text("compose.yaml"), { merge: true });
+// As Compose reads it where no variable is set.
+const compose = parse(text("compose.yaml").replace(/\$\{\w+:-([^}]*)\}/g, "$1"), { merge: true });
 const services = Object.entries(compose.services);
 
 /** "5m" or "330s" in seconds. */

@@ -66,15 +66,17 @@ export function runCard({ isCurrent }) {
 function figures(run) {
   const over = run.stores - run.inFlight;
   const millis = (run.finishedAt ? Date.parse(run.finishedAt) : now()) - Date.parse(run.startedAt);
-  const average = millis > 0 ? (over / millis) * 1_000 : 0;
   const isRunning = run.state === "running" && run.inFlight > 0;
-  const pace = isRunning ? (live.pace() ?? average) : average;
-  const left = isRunning ? (pace > 0 ? `~ ${duration((run.inFlight / pace) * 1_000)}` : "not known yet") : NOTHING;
+  const pace = (what, done) => (isRunning && live.pace(what)) || (millis > 0 ? (done / millis) * 1_000 : 0);
+  const stores = pace("over", over);
+  // Stores differ in size: what is left is counted in rows as soon as those are known.
+  const [rest, speed] = run.rowsLeft > 0 ? [run.rowsLeft, pace("rows", run.rows)] : [run.inFlight, stores];
+  const left = speed > 0 ? `~ ${duration((rest / speed) * 1_000)}` : "not known yet";
   return [
     ...PARTS.map(([kind, name, of]) => [h("span", { class: `key ${kind}` }, name), count(of(run))]),
-    ["Rows", count(run.rows)],
+    ["Rows", run.rowsLeft > 0 ? `${count(run.rows)} of ~ ${count(run.rows + run.rowsLeft)}` : count(run.rows)],
     ["Size", bytes(run.bytes)],
-    ["Stores a second", pace > 0 ? roughly(pace) : NOTHING],
+    ["Stores a second", stores > 0 ? roughly(stores) : NOTHING],
     isRunning ? ["Time left", left] : ["Took", between(run.startedAt, run.finishedAt)],
   ];
 }

@@ -18,7 +18,7 @@ pub(super) use handle::{Lock, take};
 pub use open::{file_of, name_of};
 pub(super) use session::Tx;
 pub(super) use sql::{
-    AnyQuery, bind_all, count, cut_page, elapsed, list_of, millis, optional_count, parsed, pattern,
-    printable, rows_of, sql, stored, time,
+    AnyQuery, bind_all, cast_rows, count, cut_page, elapsed, list_of, millis, optional_count,
+    parsed, pattern, printable, rows_of, sql, stored, time,
 };
 pub use survey::{Connections, Survey};

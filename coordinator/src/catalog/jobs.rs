@@ -5,6 +5,7 @@
 //! a diagram of their transitions is in the catalog's `README.md`. Events of workers are applied in `events.rs`. Each change is
 //! one transaction: a kill leaves it made or not made.
 
+mod asked;
 mod dead;
 mod lost;
 mod pending;
@@ -14,7 +15,7 @@ mod workers;
 
 pub use dead::DeadJob;
 pub use lost::Awaited;
-pub(super) use pending::claims;
+pub(super) use pending::{CLASS_SHIFT, claims};
 pub use pending::{PendingJob, QueuedJob};
 pub use record::{FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt};
 pub(super) use record::{JOB_COLUMNS, job};

@@ -6,6 +6,7 @@
 mod entry;
 mod lookup;
 mod options;
+mod turn;
 mod write;
 
 pub use options::{Covers, Download, InFlight, Listed, Sweep};

@@ -202,7 +202,7 @@ mod tests {
     fn the_indexes_have_the_same_lists() {
         let tables = concat!(
             include_str!("../../migrations/0001_runs_jobs_snapshots.sql"),
-            include_str!("../../migrations/0041_listed_jobs.sql")
+            include_str!("../../migrations/0080_turns_and_rows.sql")
         );
         for (index, condition) in [
             ("jobs_in_flight", format!("state IN ({IN_FLIGHT})")),

@@ -76,6 +76,13 @@ pub(super) enum Command {
         after_help = "Example:\n  SEEDBED_CATALOG__URL=sqlite:new.db seedbed rebuild-catalog"
     )]
     RebuildCatalog,
+    /// Compute what a fleet needs: service, workers, storage and money
+    #[command(
+        after_help = "Reads stores, rows and changes from the catalog, unless --stores and --rows are given. Prices are of any currency.\n\
+        Example:\n  seedbed plan --within 20m\n  \
+        seedbed plan --stores 3000 --rows 20000 --largest-store 500000 --changed-stores 20% --every 6h"
+    )]
+    Plan(PlanArgs),
     /// Show who did what: every change by a command, the API and the dashboard
     #[command(after_help = "Example:\n  seedbed audit --search store-42")]
     Audit(AuditArgs),
@@ -263,4 +270,73 @@ pub(super) struct InitArgs {
     /// Replace the settings file if there is one
     #[arg(long)]
     pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// Stores
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) stores: Option<u64>,
+    /// Rows of a store, on average
+    #[arg(long, value_name = "N")]
+    pub(super) rows: Option<u64>,
+    /// Rows of the largest store
+    #[arg(long, value_name = "N")]
+    pub(super) largest_store: Option<u64>,
+    /// Bytes of a SQLite file for a row [default: as in the catalog, or 1139]
+    #[arg(long, value_name = "BYTES")]
+    pub(super) row_bytes: Option<u64>,
+    /// Stores that change from one sweep to the next [default: as in the last sweeps, or 20%]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(super) changed_stores: Option<f64>,
+    /// Rows that have changed in such a store [default: as in the last sweeps, or 1%]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(super) changed_rows: Option<f64>,
+    /// From the start of one sweep to that of the next [default: as the last sweeps, or 1d]
+    #[arg(long, value_parser = positive_duration)]
+    pub(super) every: Option<Duration>,
+    /// How long a sweep may take
+    #[arg(long, default_value = "1h", value_parser = positive_duration)]
+    pub(super) within: Duration,
+    /// First launches of apps in a month
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) first_launches: u64,
+    /// The price of a core with its memory and disk, for an hour [default: 0.05]
+    #[arg(long, value_name = "PRICE", value_parser = price)]
+    pub(super) core_hour: Option<f64>,
+    /// The price of a GiB of object storage, for a month [default: 0.023]
+    #[arg(long, value_name = "PRICE", value_parser = price)]
+    pub(super) gib_month: Option<f64>,
+    /// The price of 1,000 objects that are written [default: 0.005]
+    #[arg(long, value_name = "PRICE", value_parser = price)]
+    pub(super) thousand_puts: Option<f64>,
+    /// The price of a GiB that devices download [default: 0.09]
+    #[arg(long, value_name = "PRICE", value_parser = price)]
+    pub(super) gib_out: Option<f64>,
+}
+
+/// Reads `20%` or `0.2`.
+fn share(text: &str) -> Result<f64, String> {
+    let share = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse().map(|percent: f64| percent / 100.0),
+        None => text.parse(),
+    };
+    match share {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("it must be a share from 0 to 1, or a percentage such as 20%".to_owned()),
+    }
+}
+
+fn price(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(price) if (0.0..1e9).contains(&price) => Ok(price),
+        _ => Err("it must be a price such as 0.05".to_owned()),
+    }
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Err("it must be longer than 0 s".to_owned()),
+        duration => duration.map_err(|e| e.to_string()),
+    }
 }

@@ -6,12 +6,10 @@
 pub(super) mod cancel;
 pub(super) mod config;
 pub(super) mod control;
-pub(super) mod gc;
 pub(super) mod local;
-pub(super) mod rebuild;
 pub(super) mod retry;
 pub(super) mod run;
 pub(super) mod serve;
 pub(super) mod snapshots;
 pub(super) mod status;
-pub(super) mod verify;
+pub(super) mod upkeep;

@@ -80,6 +80,8 @@ pub(super) enum CliError {
     PasswordInFile,
     #[error("--interval must be longer than 0 s")]
     NoInterval,
+    #[error("the catalog has no snapshot yet to plan by; give --stores and --rows")]
+    NothingToPlan,
     #[error("{0:?} is not the id of a run; `seedbed status` shows them")]
     RunId(String),
     #[error("--store: {0}")]
@@ -144,6 +146,7 @@ impl CliError {
             | Self::SettingsNotWritten { .. }
             | Self::PasswordInFile
             | Self::NoInterval
+            | Self::NothingToPlan
             | Self::RunId(_)
             | Self::StoreId(_) => Outcome::Usage,
             Self::Interrupted => Outcome::Interrupted,

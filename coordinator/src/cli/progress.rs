@@ -20,7 +20,7 @@ use crate::{
     catalog::per_second,
     runs::{
         Untaken,
-        progress::{Counts, Observer, Progress, ReadProgress, Summary},
+        progress::{Observer, Progress, ReadProgress, Summary},
     },
 };
 
@@ -135,35 +135,23 @@ struct Meter {
 
 /// How far runs are, and for how long they have been running.
 struct Reading {
-    counts: Counts,
-    rows: u64,
-    bytes: u64,
-    untaken: Untaken,
+    now: Progress,
     elapsed: Duration,
-    /// Rows in a second.
-    pace: u64,
+    /// Rows since this began.
+    new_rows: u64,
     /// Stores that ended since this began.
     ended: u64,
 }
 
 impl Meter {
     fn read(&self) -> Reading {
-        let Progress {
-            counts,
-            rows,
-            bytes,
-            untaken,
-        } = (self.progress)();
-        let elapsed = self.started.elapsed();
-        let new_rows = rows.saturating_sub(self.before.rows);
+        let now = (self.progress)();
+        let ended_before = self.before.counts.ended();
         Reading {
-            counts,
-            rows,
-            bytes,
-            untaken,
-            elapsed,
-            pace: per_second(new_rows, elapsed).unwrap_or_default(),
-            ended: counts.ended().saturating_sub(self.before.counts.ended()),
+            now,
+            elapsed: self.started.elapsed(),
+            new_rows: now.rows.saturating_sub(self.before.rows),
+            ended: now.counts.ended().saturating_sub(ended_before),
         }
     }
 
@@ -177,22 +165,15 @@ impl Meter {
 }
 
 async fn show_bar(meter: Meter) -> Infallible {
-    let style = ProgressStyle::with_template(
-        "{wide_bar} {human_pos}/{human_len} stores, {msg}, {eta} left",
-    )
-    .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template("{wide_bar} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = CleanBar(ProgressBar::no_length().with_style(style));
     meter
         .every(Duration::from_millis(200), |reading| {
-            bar.0.set_length(reading.counts.stores);
-            bar.0.set_position(reading.counts.ended());
-            bar.0.set_message(format!(
-                "{} failed, {} rows/s, {}{}",
-                HumanCount(reading.counts.failed),
-                HumanCount(reading.pace),
-                HumanBytes(reading.bytes),
-                reading.warning(),
-            ));
+            let (done, left) = reading.done_and_left();
+            bar.0.set_length(done + left);
+            bar.0.set_position(done);
+            bar.0.set_message(reading.line());
         })
         .await
 }
@@ -207,47 +188,118 @@ impl Drop for CleanBar {
 }
 
 impl Reading {
+    /// What is done and what is left: rows as far as anything is known of those that are left, else stores.
+    fn done_and_left(&self) -> (u64, u64) {
+        let Progress { counts, .. } = self.now;
+        match (self.now.rows, self.now.rows_left) {
+            (rows, left) if left > 0 => (rows, left),
+            _ => (counts.ended(), counts.stores.saturating_sub(counts.ended())),
+        }
+    }
+
+    /// How long the rest takes at the pace until now.
     fn left(&self) -> Option<Duration> {
-        let left = self.counts.stores.saturating_sub(self.counts.ended());
-        (self.ended > 0).then(|| self.elapsed.mul_f64(left as f64 / self.ended as f64))
+        let (done, left) = match self.now.rows_left {
+            0 => (self.ended, self.done_and_left().1),
+            rows => (self.new_rows, rows),
+        };
+        (done > 0).then(|| self.elapsed.mul_f64(left as f64 / done as f64))
+    }
+
+    /// Rows in a second.
+    fn pace(&self) -> u64 {
+        per_second(self.new_rows, self.elapsed).unwrap_or_default()
     }
 
     fn line(&self) -> String {
+        let Progress { counts, rows, .. } = self.now;
+        let of_rows = match self.now.rows_left {
+            0 => String::new(),
+            left => format!(" of {}", HumanCount(rows + left)),
+        };
         let left = match self.left() {
             Some(left) => format!(", {} left", human_time(left)),
             None => String::new(),
         };
         format!(
-            "{}/{} stores, {} failed, {} rows/s, {}{left}{}",
-            self.counts.ended(),
-            self.counts.stores,
-            self.counts.failed,
-            self.pace,
-            HumanBytes(self.bytes),
+            "{}/{} stores, {} failed, {}{of_rows} rows, {} rows/s, {}{left}{}",
+            HumanCount(counts.ended()),
+            HumanCount(counts.stores),
+            HumanCount(counts.failed),
+            HumanCount(rows),
+            HumanCount(self.pace()),
+            HumanBytes(self.now.bytes),
             self.warning(),
         )
     }
 
     /// What keeps the runs from going on, if anything is known to.
     fn warning(&self) -> String {
-        match self.untaken {
+        match self.now.untaken {
             Untaken(0) => String::new(),
             untaken => format!("; {untaken}"),
         }
     }
 
     fn json(&self) -> serde_json::Value {
+        let Progress { counts, .. } = self.now;
         json!({
             "type": "progress",
-            "stores": self.counts.stores,
-            "seeded": self.counts.seeded,
-            "failed": self.counts.failed,
-            "rows": self.rows,
-            "bytes": self.bytes,
-            "untaken": self.untaken,
-            "rows_per_second": self.pace,
+            "stores": counts.stores,
+            "seeded": counts.seeded,
+            "failed": counts.failed,
+            "rows": self.now.rows,
+            "rows_left": self.now.rows_left,
+            "bytes": self.now.bytes,
+            "untaken": self.now.untaken,
+            "rows_per_second": self.pace(),
             "seconds": self.elapsed.as_secs_f64(),
             "seconds_left": self.left().map(|left| left.as_secs_f64()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::progress::Counts;
+
+    fn reading(rows: u64, rows_left: u64, ended: u64) -> Reading {
+        Reading {
+            now: Progress {
+                counts: Counts {
+                    stores: 10,
+                    seeded: ended,
+                    ..Counts::default()
+                },
+                rows,
+                rows_left,
+                ..Progress::default()
+            },
+            elapsed: Duration::from_secs(10),
+            new_rows: rows,
+            ended,
+        }
+    }
+
+    #[test]
+    fn time_left_counts_rows_and_only_without_them_stores() {
+        // Nine small stores are left of a large one.
+        let by_rows = reading(9_000, 1_000, 1);
+        assert_eq!(by_rows.done_and_left(), (9_000, 1_000));
+        assert_eq!(by_rows.left().unwrap().as_millis(), 1_111);
+        let by_stores = reading(0, 0, 5);
+        assert_eq!(by_stores.done_and_left(), (5, 5));
+        assert_eq!(by_stores.left(), Some(Duration::from_secs(10)));
+        assert_eq!(reading(0, 0, 0).left(), None);
+        assert_eq!(reading(0, 500, 0).left(), None);
+    }
+
+    #[test]
+    fn a_line_says_how_many_rows_there_are() {
+        assert_eq!(
+            reading(9_000, 1_000, 1).line(),
+            "1/10 stores, 0 failed, 9,000 of 10,000 rows, 900 rows/s, 0 B, 1.1s left"
+        );
     }
 }

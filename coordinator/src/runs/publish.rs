@@ -105,15 +105,21 @@ impl Publisher {
         let mut after = None;
         let mut span = None;
         while self.lease(run_id).await? {
-            let page = self.catalog.listed_jobs(run_id, after, self.page()).await?;
-            let last = page.last().map(|last| (last.position, last.job_id));
-            // A retry may meanwhile have added jobs at any position.
-            let nothing_left = last.is_none() && after.is_none();
-            if nothing_left || stop.is_cancelled() {
-                self.catalog.release_run(run_id, &self.holder).await?;
-                return Ok(Published::All);
+            let mut page = self.newly_asked(run_id, after.as_ref()).await?;
+            if page.is_empty() {
+                let catalog = &self.catalog;
+                page = catalog
+                    .listed_jobs(run_id, after.as_ref(), self.page())
+                    .await?;
+                let last = page.last().cloned();
+                // Jobs whose messages were lost may meanwhile be listed again, at any turn.
+                let nothing_left = last.is_none() && after.is_none();
+                if nothing_left || stop.is_cancelled() {
+                    self.catalog.release_run(run_id, &self.holder).await?;
+                    return Ok(Published::All);
+                }
+                after = last;
             }
-            after = last;
             let span = match &span {
                 Some(span) => span,
                 None => span.insert(self.span(run_id).await?),
@@ -123,6 +129,20 @@ impl Publisher {
         }
         self.catalog.release_run(run_id, &self.holder).await?;
         Ok(Published::Elsewhere)
+    }
+
+    /// Returns jobs that clients have come to wait for since the place `after`, where the run is now.
+    async fn newly_asked(
+        &self,
+        run_id: RunId,
+        after: Option<&PendingJob>,
+    ) -> Result<Vec<PendingJob>, RunError> {
+        match after {
+            Some(after) if !after.is_asked_for() => {
+                Ok(self.catalog.asked_jobs(run_id, self.page()).await?)
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 
     async fn lease(&self, run_id: RunId) -> Result<bool, RunError> {
@@ -274,10 +294,11 @@ impl Publisher {
             source: misfit.source,
         })?;
         made.attempt = job.attempt;
-        let message = Message::job(&made, trace).map_err(|source| RunError::Job {
+        let mut message = Message::job(&made, trace).map_err(|source| RunError::Job {
             store_id: store_id(),
             source,
         })?;
+        message.headers.urgent = job.is_asked_for();
         Ok((message, made.deadline))
     }
 }

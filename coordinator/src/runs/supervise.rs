@@ -7,12 +7,18 @@
 
 mod lost;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use futures::future;
-use seedbed_protocol::broker::{Broker, Queue};
-use tokio::sync::Notify;
+use seedbed_protocol::{
+    RunId,
+    broker::{Broker, Queue},
+};
+use tokio::{
+    sync::Notify,
+    task::{JoinError, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -23,6 +29,9 @@ use crate::catalog::Catalog;
 
 /// Between two rounds.
 const SUPERVISION_PAUSE: Duration = Duration::from_secs(5);
+
+/// Runs that are published at the same time. All wait for the same broker: more would only need more memory.
+const RUNS_AT_A_TIME: usize = 4;
 
 /// How long after its deadline a job fails: its last event may still be on the way, and clocks differ.
 const GRACE: TimeDelta = TimeDelta::minutes(2);
@@ -81,12 +90,7 @@ impl Supervisor {
     /// As [`Self::run_once`].
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
         // Publishing takes as long as the broker needs; meanwhile other runs end.
-        let publishing = async {
-            while self.is_time(&stop, self.listed.notified()).await {
-                later_if_transient(self.publish(&stop).await)?;
-            }
-            Ok(())
-        };
+        let publishing = self.keep_publishing(&stop);
         let settling = async {
             while self.is_time(&stop, future::pending()).await {
                 tokio::select! {
@@ -107,6 +111,50 @@ impl Supervisor {
             () = tokio::time::sleep(SUPERVISION_PAUSE) => true,
             () = something => true,
         }
+    }
+
+    /// Publishes whatever is listed, until `stop` is cancelled: several runs at a time, since a client may wait for a
+    /// store of a short one while a long one takes as long as the broker needs. Each is a task of its own: one that nobody
+    /// polls would keep the catalog's lock.
+    async fn keep_publishing(&self, stop: &CancellationToken) -> Result<(), RunError> {
+        let mut publishing: JoinSet<(RunId, Result<(), RunError>)> = JoinSet::new();
+        let mut runs = HashSet::new();
+        loop {
+            tokio::select! {
+                Some(ended) = publishing.join_next() => {
+                    let (run_id, published) = joined(ended);
+                    runs.remove(&run_id);
+                    let is_over = published.is_ok();
+                    later_if_transient(published)?;
+                    if !is_over {
+                        continue;
+                    }
+                }
+                due = self.is_time(stop, self.listed.notified()) => if !due { break },
+            }
+            let unpublished = self.catalog.unpublished_runs().await;
+            let unpublished = match unpublished.map_err(RunError::from) {
+                Err(error) if error.is_transient() => {
+                    warn!("runs are published later: {error}");
+                    continue;
+                }
+                unpublished => unpublished?,
+            };
+            for run_id in unpublished {
+                if runs.len() < RUNS_AT_A_TIME && runs.insert(run_id) {
+                    let (publisher, stop) = (self.publisher.clone(), stop.clone());
+                    publishing.spawn(async move {
+                        let published = publisher.publish(run_id, &stop).await;
+                        (run_id, published.map(drop))
+                    });
+                }
+            }
+        }
+        // What was begun is ended by the publisher.
+        while let Some(ended) = publishing.join_next().await {
+            later_if_transient(joined(ended).1)?;
+        }
+        Ok(())
     }
 
     /// Publishes what is listed and what no process is publishing.
@@ -144,6 +192,14 @@ impl Supervisor {
             Some(lost) => lost.look().await,
             None => Ok(()),
         }
+    }
+}
+
+/// Returns what a task came to. None is aborted, and a panic goes on here.
+fn joined<T>(ended: Result<T, JoinError>) -> T {
+    match ended {
+        Ok(ended) => ended,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 

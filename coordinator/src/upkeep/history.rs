@@ -18,7 +18,7 @@ const BREATH: Duration = Duration::from_millis(20);
 /// For how long what is over stays in the catalog.
 #[derive(Debug, Clone, Copy)]
 pub struct Keep {
-    /// Jobs, runs, records of snapshots, retired stores: `catalog.keep_history`.
+    /// Jobs, runs, records of snapshots, retired stores, what was downloaded on a day: `catalog.keep_history`.
     pub history: Duration,
     /// Reports of first launches: `reports.keep`.
     pub reports: Duration,
@@ -58,6 +58,7 @@ pub async fn forget(
     if dry_run {
         return Ok(forgotten);
     }
+    catalog.forget_handed_out(before).await?;
     loop {
         let removed = catalog.forget_runs_and_stores(before).await?;
         if removed == Forgotten::default() {

@@ -10,7 +10,7 @@ import { takeLock } from './database/lock.js';
 import { Paths, removeDatabase, removeLeftovers } from './platform.js';
 import { SeedbedError, asSeedbedError } from './reasons.js';
 import { Note } from './snapshot/note.js';
-import { Staging } from './snapshot/stage.js';
+import { Staging, askAhead } from './snapshot/stage.js';
 import { Course, SILENCE_LIMIT } from './source.js';
 
 /** Pauses of `wait`: the first is a sixth of the silence limit, 5 seconds; the longest twice the limit, a minute. */
@@ -34,6 +34,8 @@ export class Launch {
     this.outcome = this.course.outcome;
     /** @type {import('./database/lock.js').Lock | undefined} */
     this.lock = undefined;
+    /** @type {import('./snapshot/ask.js').Early | undefined} */
+    this.early = undefined;
   }
 
   /**
@@ -44,7 +46,11 @@ export class Launch {
    */
   async run() {
     const cancel = cancelling(this.source);
+    const ahead = new AbortController();
     try {
+      // Missing, it is replaceable, whatever else there is.
+      const missing = (await this.platform.files.size(this.paths.database)) === undefined;
+      if (missing) this.early = askAhead(this.platform, this.source, ahead.signal);
       const { kept } = await this.inspect();
       // In use for a moment: another launch is about to replace it.
       if (kept && kept !== 'in_use' && !(await this.isUnderWay())) return this.keep(kept);
@@ -63,6 +69,7 @@ export class Launch {
     } finally {
       this.course.enter(undefined);
       cancel.end();
+      ahead.abort();
     }
   }
 
@@ -160,6 +167,7 @@ export class Launch {
   async attempt(signal) {
     const note = await Note.read(this.platform.files, this.paths);
     const staging = new Staging({ ...this, note, signal });
+    this.early = undefined;
     const rendition = await staging.run();
     this.outcome.form = rendition.form;
     this.outcome.encoding = staging.encoding ?? rendition.encoding;

@@ -26,6 +26,8 @@ pub struct Headers {
     pub notes: Notes,
     /// See [`Body::renditions`].
     pub renditions: Vec<Rendition>,
+    /// Whether it is delivered before those that are not, as far as the broker can: in memory, and by RabbitMQ from 4.0 on.
+    pub urgent: bool,
     /// Whether the broker put it into the parking queue by itself, so that no consumer has reported the reason.
     pub dead_lettered: bool,
 }

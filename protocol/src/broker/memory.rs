@@ -67,6 +67,23 @@ struct Waiting {
     returned: u32,
 }
 
+impl State {
+    /// Puts a message in: an urgent one before those that are not.
+    fn put(&mut self, message: Message) {
+        let is_urgent = |waiting: &Waiting| waiting.message.headers.urgent;
+        let place = match message.headers.urgent {
+            true => self.ready.iter().position(|waiting| !is_urgent(waiting)),
+            false => None,
+        };
+        let place = place.unwrap_or(self.ready.len());
+        let waiting = Waiting {
+            message,
+            returned: 0,
+        };
+        self.ready.insert(place, waiting);
+    }
+}
+
 impl Default for MemoryBroker {
     fn default() -> Self {
         Self::new(DEFAULT_CAPACITY)
@@ -134,10 +151,7 @@ impl Room {
         if state.ready.len() >= self.capacity || state.delayed >= MAX_DELAYED {
             return Err(message);
         }
-        state.ready.push_back(Waiting {
-            message,
-            returned: 0,
-        });
+        state.put(message);
         drop(state);
         self.arrived.notify_one();
         Ok(())
@@ -167,10 +181,7 @@ impl Room {
     fn come_back(&self, message: Message) {
         let mut state = self.lock();
         state.delayed -= 1;
-        state.ready.push_back(Waiting {
-            message,
-            returned: 0,
-        });
+        state.put(message);
         drop(state);
         self.arrived.notify_one();
     }

@@ -2,7 +2,7 @@
 //! same faulty server.
 
 use serde_json::json;
-use testkit::machine::{Tmpfs, node};
+use testkit::machine::{Tmpfs, leave_out, node};
 
 use super::support::{Seeded, kotlin, run};
 
@@ -194,6 +194,24 @@ async fn hold_kotlin_to_the_contract(file: &str, products: u32) {
     let temporary = tempfile::tempdir().expect("a temporary directory can be made");
     if let Some(driver) = kotlin::driver(temporary.path()) {
         hold(driver, file, products, ALL).await;
+    }
+}
+
+/// A package whose toolchain only some machines have, by the driver that its folder in `tests/clients` says how to build:
+/// `SEEDBED_DRIVER` is the program and its parameters, and `SEEDBED_DRIVER_FILES` the files of tests, if not all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_with_a_driver_of_its_own_keeps_the_contract() {
+    let Ok(driver) = std::env::var("SEEDBED_DRIVER") else {
+        return leave_out(
+            "the packages for Swift, Flutter and .NET",
+            "build a driver as tests/clients/README.md says, and name it in SEEDBED_DRIVER",
+        );
+    };
+    let driver: Vec<String> = driver.split(' ').map(str::to_owned).collect();
+    let files = std::env::var("SEEDBED_DRIVER_FILES")
+        .unwrap_or_else(|_| "forms,kept,faults,kills,stream".to_owned());
+    for file in files.split(',') {
+        hold(driver.clone(), &format!("{file}.test.js"), 1000, ALL).await;
     }
 }
 

@@ -43,12 +43,64 @@ fn the_clients_finish_by_the_steps_of_the_protocol() {
     let text = read("protocol/finish/v1.json");
     let of_protocol: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(of_clients, json!([{ "1": of_protocol }, 1]));
-    let copy = "deploy/clients/kotlin/src/main/resources/seedbed/client/finish-v1.json";
-    assert_eq!(
-        read(copy),
-        text,
-        "{copy} is no copy of protocol/finish/v1.json"
-    );
+    for copy in [
+        "kotlin/src/main/resources/seedbed/client/finish-v1.json",
+        "dotnet/finish-v1.json",
+    ] {
+        let copied = read(&format!("deploy/clients/{copy}"));
+        assert_eq!(
+            copied, text,
+            "deploy/clients/{copy} is no copy of protocol/finish/v1.json"
+        );
+    }
+    // These have it in their source, as it is.
+    for copy in [
+        "flutter/lib/src/database/finish_v1.dart",
+        "swift/Sources/SeedbedClient/Database/FinishV1.swift",
+    ] {
+        assert!(
+            read(&format!("deploy/clients/{copy}")).contains(&format!("\"\"\"\n{text}\"\"\"")),
+            "deploy/clients/{copy} is no copy of protocol/finish/v1.json"
+        );
+    }
+}
+
+/// Packages without JavaScript: the file that names the version, what is before it, and the same of the manifest.
+const NAMED: [(&str, &str, &str, &str); 3] = [
+    (
+        "dotnet/src/Report.cs",
+        "Version = \"",
+        "dotnet/Seedbed.Client.csproj",
+        "<Version>",
+    ),
+    // Swift packages have their version as a tag, and in their list of changes.
+    (
+        "swift/Sources/SeedbedClient/Report.swift",
+        "version = \"",
+        "swift/CHANGELOG.md",
+        "## ",
+    ),
+    (
+        "flutter/lib/src/report.dart",
+        "version = '",
+        "flutter/pubspec.yaml",
+        "version: ",
+    ),
+];
+
+#[test]
+fn the_packages_without_javascript_name_their_version() {
+    for (source, before, manifest, mark) in NAMED {
+        let version = |file: &str, before: &str| {
+            let text = read(&format!("deploy/clients/{file}"));
+            let (_, after) = text.split_once(before).expect("it names a version");
+            let end = |c: char| c != '.' && !c.is_ascii_digit();
+            after.split(end).next().unwrap().to_owned()
+        };
+        let named = version(source, before);
+        assert_eq!(named, version(manifest, mark), "{source} and {manifest}");
+        assert!(named.split('.').count() == 3, "{source}");
+    }
 }
 
 #[test]

@@ -224,7 +224,10 @@ impl Settler {
         self.metrics.retried(error.step());
         // The retry is another child of the span that published the job.
         match Message::job(&job, delivery.message.headers.trace.clone()) {
-            Ok(next) => delivery.retry_later(next, delay).await?,
+            Ok(mut next) => {
+                next.headers.urgent = delivery.message.headers.urgent;
+                delivery.retry_later(next, delay).await?;
+            }
             Err(error) => delivery.park(error.to_string()).await?,
         }
         Ok(JobOutcome::Retried)

@@ -38,6 +38,7 @@ static FILES: &[(&str, &str)] = files![
     "0060_lost_jobs",
     "0070_reports",
     "0071_sizes",
+    "0080_turns_and_rows",
     "0100_audit",
 ];
 

@@ -45,6 +45,20 @@ pub(in crate::catalog) fn rows_of(first: usize, rows: usize, columns: usize) -> 
     rows.join(", ")
 }
 
+/// Returns `($1, CAST($2 AS BIGINT)), …`: lists of placeholders of these types, for a list of values that is no table's.
+/// Postgres would take all of them as text.
+pub(in crate::catalog) fn cast_rows(first: usize, rows: usize, types: &[&str]) -> String {
+    let row = |row: usize| {
+        let first = first + row * types.len();
+        let casts = types.iter().enumerate();
+        let casts: Vec<String> = casts
+            .map(|(column, kind)| format!("CAST(${} AS {kind})", first + column))
+            .collect();
+        format!("({})", casts.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
 /// Cuts `rows`, of a query for one more than `limit`, to a page. Returns the cursor of the next page, which is that of
 /// the last row of this one; none if there is no next page.
 pub(in crate::catalog) fn cut_page<R, C>(

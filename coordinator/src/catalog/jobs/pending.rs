@@ -21,6 +21,9 @@ use crate::catalog::{
     },
 };
 
+/// The bits of a job's turn below its class; that of stores that clients asked for is 0.
+pub(in crate::catalog) const CLASS_SHIFT: u32 = 56;
+
 /// A job in flight.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PendingJob {
@@ -28,12 +31,21 @@ pub struct PendingJob {
     pub job_id: JobId,
     /// Its run.
     pub run_id: RunId,
+    /// When it is published, compared with the other jobs of its run: the lowest first.
+    pub turn: i64,
     /// The store's line or row in the list.
     pub position: i64,
     /// What selects the store's rows.
     pub scope: Scope,
     /// The attempt that comes next: after the newest one that an event told of.
     pub attempt: Attempt,
+}
+
+impl PendingJob {
+    /// Returns whether a client waits for it. Of jobs that an older version listed, nobody knows.
+    pub fn is_asked_for(&self) -> bool {
+        self.turn > 0 && self.turn >> CLASS_SHIFT == 0
+    }
 }
 
 /// A job that was published.
@@ -48,29 +60,54 @@ pub struct QueuedJob {
 }
 
 impl Catalog {
-    /// Returns the next jobs of a run that were never published: at most `limit`, after the position and id `after`.
-    /// The position alone is not enough: two stores may share one.
+    /// Returns the next jobs of a run that were never published, in the order in which they go out: at most `limit`, those
+    /// that come after the job `after`.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn listed_jobs(
         &self,
         run_id: RunId,
-        after: Option<(i64, JobId)>,
+        after: Option<&PendingJob>,
         limit: i64,
     ) -> Result<Vec<PendingJob>, CatalogError> {
-        let (position, job_id) = match after {
-            Some((position, job_id)) => (position, job_id.to_string()),
-            None => (i64::MIN, String::new()),
+        // The turn and the position are not enough: two stores may share both.
+        let (turn, position, job_id) = match after {
+            Some(after) => (after.turn, after.position, after.job_id.to_string()),
+            None => (i64::MIN, i64::MIN, String::new()),
         };
         let rows = sqlx::query(sql!(
-            "SELECT id, run_id, store_id, position, claims, attempt FROM jobs \
-             WHERE run_id = $1 AND (position, id) > ($2, $3) AND state = '{Listed}' \
-             ORDER BY position, id LIMIT $4"
+            "SELECT id, run_id, store_id, turn, position, claims, attempt FROM jobs \
+             WHERE run_id = $1 AND (turn, position, id) > ($2, $3, $4) AND state = '{Listed}' \
+             ORDER BY turn, position, id LIMIT $5"
         ))
         .bind(run_id.to_string())
+        .bind(turn)
         .bind(position)
         .bind(job_id)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(pending_job).collect()
+    }
+
+    /// Returns the jobs of a run that were never published and that clients wait for, see [`PendingJob::is_asked_for`]; at
+    /// most `limit`.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn asked_jobs(
+        &self,
+        run_id: RunId,
+        limit: i64,
+    ) -> Result<Vec<PendingJob>, CatalogError> {
+        let rows = sqlx::query(sql!(
+            "SELECT id, run_id, store_id, turn, position, claims, attempt FROM jobs \
+             WHERE run_id = $1 AND turn > 0 AND turn < $2 AND state = '{Listed}' \
+             ORDER BY turn, position, id LIMIT $3"
+        ))
+        .bind(run_id.to_string())
+        .bind(1_i64 << CLASS_SHIFT)
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
@@ -120,7 +157,7 @@ impl Catalog {
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn jobs_in_flight(&self, limit: i64) -> Result<Vec<PendingJob>, CatalogError> {
         let rows = sqlx::query(sql!(
-            "SELECT id, run_id, store_id, position, claims, attempt FROM jobs \
+            "SELECT id, run_id, store_id, turn, position, claims, attempt FROM jobs \
              WHERE state IN ({IN_FLIGHT}) LIMIT $1"
         ))
         .bind(limit)
@@ -230,6 +267,7 @@ fn pending_job(row: &sqlx::any::AnyRow) -> Result<PendingJob, CatalogError> {
     Ok(PendingJob {
         job_id: parsed(row, "id", "a job id")?,
         run_id: parsed(row, "run_id", "a run id")?,
+        turn: row.try_get("turn")?,
         position: row.try_get("position")?,
         scope: Scope { store_id, claims },
         attempt: Attempt::new(next).unwrap_or(Attempt::FIRST),

@@ -154,8 +154,10 @@ async fn start_over(
     new_run: RunId,
 ) -> Result<(), CatalogError> {
     sqlx::query(sql!(
-        "INSERT INTO jobs (id, run_id, store_id, position, claims, state, attempt, listed_at) \
-         SELECT $2, $4, store_id, position, claims, '{Listed}', 0, CAST($3 AS BIGINT) \
+        "INSERT INTO jobs (id, run_id, store_id, turn, position, claims, state, attempt, listed_at, \
+             row_count, byte_count) \
+         SELECT $2, $4, store_id, turn, position, claims, '{Listed}', 0, CAST($3 AS BIGINT), \
+             row_count, byte_count \
          FROM jobs WHERE id = $1"
     ))
     .bind(job_id.to_string())

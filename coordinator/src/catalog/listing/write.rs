@@ -10,6 +10,7 @@ use super::{
     entry::{Entry, claims_of, ids},
     lookup::{fresh, in_flight, last_jobs},
     options::{Covers, Download, InFlight, Listed, Sweep},
+    turn::{Known, known, turn},
 };
 use crate::catalog::{
     database::{
@@ -127,9 +128,6 @@ impl Listing {
     /// As [`Self::add`], [`CatalogError::FewerStores`] and [`CatalogError::ClaimLost`]; then nothing was listed.
     pub async fn commit(mut self) -> Result<Listed, CatalogError> {
         self.write_batch().await?;
-        if self.sweep.kind == RunKind::Config {
-            self.order_by_demand().await?;
-        }
         if self.changed_since().is_some() {
             self.add_unsuccessful().await?;
         } else if self.sweep.covers == Covers::All {
@@ -182,21 +180,6 @@ impl Listing {
         Ok(!others_are_fine(&mut self.transaction, self.run_id).await?)
     }
 
-    /// Orders the jobs by when clients last asked for their stores, the longest ago first, then those never asked for.
-    async fn order_by_demand(&mut self) -> Result<(), CatalogError> {
-        // Positions in a list are below the time in milliseconds, which is below this.
-        const NEVER: i64 = i64::MAX / 2;
-        sqlx::query(sql!(
-            "UPDATE jobs SET position = COALESCE( \
-                 (SELECT asked_at FROM stores WHERE stores.store_id = jobs.store_id), {NEVER} + position) \
-             WHERE run_id = $1"
-        ))
-        .bind(self.run_id.to_string())
-        .execute(&mut *self.transaction)
-        .await?;
-        Ok(())
-    }
-
     async fn write_batch(&mut self) -> Result<(), CatalogError> {
         let stores = std::mem::take(&mut self.batch);
         if stores.is_empty() {
@@ -230,7 +213,8 @@ impl Listing {
             }
         }
         let last_jobs = last_jobs(&mut self.transaction, &jobs).await?;
-        self.insert_jobs(&jobs, &last_jobs).await
+        let known = known(&mut self.transaction, &jobs).await?;
+        self.insert_jobs(&jobs, &last_jobs, &known).await
     }
 
     /// Returns whether a store is quarantined, and not to be probed yet.
@@ -289,31 +273,37 @@ impl Listing {
         &mut self,
         stores: &[Entry],
         last_jobs: &HashMap<String, JobId>,
+        known: &HashMap<String, Known>,
     ) -> Result<(), CatalogError> {
         if stores.is_empty() {
             return Ok(());
         }
         let statement = sql!(
-            "INSERT INTO jobs (id, run_id, store_id, position, claims, state, attempt, listed_at, is_probe) \
+            "INSERT INTO jobs (id, run_id, store_id, turn, position, claims, state, attempt, listed_at, \
+                 is_probe, row_count, byte_count) \
              VALUES {}",
-            rows_of(1, stores.len(), 9)
+            rows_of(1, stores.len(), 12)
         );
         let mut query = sqlx::query(statement);
         for store in stores {
             let store_id = store.scope.store_id.as_str();
             let last_job = last_jobs.get(store_id);
             let is_probe = self.quarantined.contains_key(store_id);
+            let known = known.get(store_id).copied().unwrap_or_default();
             let job_id = last_job.map_or_else(JobId::new, |&last_job| JobId::after(last_job));
             query = query
                 .bind(job_id.to_string())
                 .bind(self.run_id.to_string())
                 .bind(store.scope.store_id.to_string())
+                .bind(turn(self.sweep.kind, known, is_probe))
                 .bind(stored(store.position))
                 .bind(claims_of(store)?)
                 .bind(JobState::Listed.name())
                 .bind(0_i64)
                 .bind(millis(self.started_at))
-                .bind(is_probe.then_some(1_i64));
+                .bind(is_probe.then_some(1_i64))
+                .bind(known.live.map(|live| live.rows))
+                .bind(known.live.map(|live| live.bytes));
         }
         query.execute(&mut *self.transaction).await?;
         self.listed.jobs += stores.len() as u64;

@@ -61,7 +61,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// Returns runs with unpublished jobs and without a valid lease, oldest first.
+    /// Returns runs with unpublished jobs and without a valid lease: those for stores that clients wait for, and then the
+    /// others, each oldest first.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -70,9 +71,10 @@ impl Catalog {
             "SELECT id FROM runs \
              WHERE state = '{running}' AND (publisher IS NULL OR lease_until < {now}) \
                  AND EXISTS (SELECT 1 FROM jobs WHERE run_id = runs.id AND state = '{Listed}') \
-             ORDER BY started_at, id",
+             ORDER BY CASE kind WHEN '{demand}' THEN 0 ELSE 1 END, started_at, id",
             running = RunState::Running,
-            now = self.dialect.now()
+            now = self.dialect.now(),
+            demand = RunKind::Demand.name()
         ))
         .fetch_all(&self.pool)
         .await?;

@@ -1,81 +1,17 @@
-//! Runs as they are shown: pages, the totals of their jobs, and how their snapshots were made.
+//! Runs as they are shown: pages, and how their snapshots were made.
 
-use std::{collections::HashMap, ops::AddAssign, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{RunId, manifest::Way};
+use seedbed_protocol::RunId;
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+use sqlx::{Row, any::AnyRow};
 
+use super::{ended::EndedRuns, totals::Totals};
 use crate::catalog::{
-    database::{
-        Catalog, CatalogError, bind_all, count, cut_page, list_of, millis, parsed, sql, time,
-    },
-    state::{
-        JobState::{self, Retried},
-        RunState,
-    },
+    database::{Catalog, CatalogError, count, cut_page, millis, parsed, sql, time},
+    state::{JobState::Retried, RunState},
 };
-
-/// The totals of a run's jobs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Totals {
-    /// Stores.
-    pub stores: u64,
-    /// Stores with a verified snapshot.
-    pub seeded: u64,
-    /// Those of them whose live snapshot was still right.
-    pub unchanged: u64,
-    /// Those of them whose snapshot continues an earlier one.
-    pub from_base: u64,
-    /// Stores whose job failed for good, without those that were quarantined before.
-    pub failed: u64,
-    /// Stores in quarantine whose probe failed.
-    pub quarantined: u64,
-    /// Stores whose job was cancelled before it started.
-    pub cancelled: u64,
-    /// Stores whose job was abandoned.
-    pub abandoned: u64,
-    /// Stores whose job is in flight.
-    pub in_flight: u64,
-    /// Rows in the run's snapshots.
-    pub rows: u64,
-    /// Bytes of the run's snapshots.
-    pub bytes: u64,
-}
-
-impl Totals {
-    /// Returns whether stores succeeded, and none failed or was dropped but those that were quarantined before.
-    pub fn all_well(&self) -> bool {
-        self.unseeded() + self.in_flight == 0 && (self.seeded > 0 || self.stores == 0)
-    }
-
-    /// Returns how many stores failed, with those that were quarantined before.
-    pub fn all_failed(&self) -> u64 {
-        self.failed + self.quarantined
-    }
-
-    /// Returns how many stores failed or were dropped, without those that were quarantined before.
-    pub fn unseeded(&self) -> u64 {
-        self.failed + self.cancelled + self.abandoned
-    }
-}
-
-impl AddAssign for Totals {
-    fn add_assign(&mut self, other: Self) {
-        self.stores += other.stores;
-        self.seeded += other.seeded;
-        self.unchanged += other.unchanged;
-        self.from_base += other.from_base;
-        self.failed += other.failed;
-        self.quarantined += other.quarantined;
-        self.cancelled += other.cancelled;
-        self.abandoned += other.abandoned;
-        self.in_flight += other.in_flight;
-        self.rows += other.rows;
-        self.bytes += other.bytes;
-    }
-}
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -92,7 +28,7 @@ pub struct RunReport {
     pub finished_at: Option<DateTime<Utc>>,
     /// From its start to its end.
     pub seconds: Option<f64>,
-    /// Rows of its snapshots in a second of that; `None` if it was too short to tell.
+    /// Rows of its seeded stores in a second of that; `None` if it was too short to tell.
     pub rows_per_second: Option<u64>,
     /// The totals of its jobs.
     #[serde(flatten)]
@@ -133,7 +69,19 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn runs(&self, limit: i64) -> Result<Vec<RunReport>, CatalogError> {
-        self.runs_after(None, None, limit).await
+        self.runs_after(None, None, limit, None).await
+    }
+
+    /// Returns the same, with the totals that `ended` remembers of runs that are long over.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn runs_remembering(
+        &self,
+        limit: i64,
+        ended: &EndedRuns,
+    ) -> Result<Vec<RunReport>, CatalogError> {
+        self.runs_after(None, None, limit, Some(ended)).await
     }
 
     /// Returns a page of runs in one state or in all, newest first, at most `limit` after `after`, and the cursor of the
@@ -147,7 +95,9 @@ impl Catalog {
         after: Option<RunCursor>,
         limit: u32,
     ) -> Result<(Vec<RunReport>, Option<RunCursor>), CatalogError> {
-        let mut runs = self.runs_after(state, after, i64::from(limit) + 1).await?;
+        let mut runs = self
+            .runs_after(state, after, i64::from(limit) + 1, None)
+            .await?;
         let next = cut_page(&mut runs, limit, |last| (last.started_at, last.run_id));
         Ok((runs, next))
     }
@@ -157,6 +107,7 @@ impl Catalog {
         state: Option<RunState>,
         after: Option<RunCursor>,
         limit: i64,
+        ended: Option<&EndedRuns>,
     ) -> Result<Vec<RunReport>, CatalogError> {
         let (started_at, id) = match after {
             Some((started_at, id)) => (millis(started_at), id.to_string()),
@@ -173,7 +124,7 @@ impl Catalog {
         .bind(limit)
         .fetch_all(&self.readers)
         .await?;
-        self.reports(&rows).await
+        self.reports(&rows, ended).await
     }
 
     /// Returns a run; `None` if it does not exist.
@@ -185,13 +136,27 @@ impl Catalog {
             .bind(run_id.to_string())
             .fetch_all(&self.readers)
             .await?;
-        Ok(self.reports(&rows).await?.pop())
+        Ok(self.reports(&rows, None).await?.pop())
     }
 
-    async fn reports(&self, rows: &[AnyRow]) -> Result<Vec<RunReport>, CatalogError> {
+    async fn reports(
+        &self,
+        rows: &[AnyRow],
+        ended: Option<&EndedRuns>,
+    ) -> Result<Vec<RunReport>, CatalogError> {
         let run_ids = rows.iter().map(|row| parsed(row, "id", "a run id"));
         let run_ids: Vec<RunId> = run_ids.collect::<Result<_, _>>()?;
-        let mut totals = self.totals_of(&run_ids).await?;
+        let mut totals = match ended {
+            Some(ended) => ended.known(rows)?,
+            None => HashMap::new(),
+        };
+        let unknown = run_ids.iter().filter(|run| !totals.contains_key(run));
+        let unknown: Vec<RunId> = unknown.copied().collect();
+        let read = self.totals_of(&unknown).await?;
+        if let Some(ended) = ended {
+            ended.keep(&read);
+        }
+        totals.extend(read);
         let report = |(row, run_id): (&AnyRow, RunId)| {
             let started_at = time(row.try_get("started_at")?)?;
             let finished_at: Option<i64> = row.try_get("finished_at")?;
@@ -210,78 +175,6 @@ impl Catalog {
             })
         };
         rows.iter().zip(run_ids).map(report).collect()
-    }
-
-    /// Returns the totals of a run's jobs.
-    ///
-    /// # Errors
-    /// [`CatalogError`] when the catalog cannot be read.
-    pub async fn totals(&self, run_id: RunId) -> Result<Totals, CatalogError> {
-        let mut totals = self.totals_of(&[run_id]).await?;
-        Ok(totals.remove(&run_id).unwrap_or_default())
-    }
-
-    /// Returns the totals of each of these runs. A run without jobs may be missing.
-    async fn totals_of(&self, runs: &[RunId]) -> Result<HashMap<RunId, Totals>, CatalogError> {
-        let mut totals: HashMap<RunId, Totals> = HashMap::new();
-        if runs.is_empty() {
-            return Ok(totals);
-        }
-        let of_runs = async |statement: AssertSqlSafe<String>| {
-            let query = bind_all(sqlx::query(statement), runs);
-            query.fetch_all(&self.readers).await
-        };
-        let list = list_of(1, runs.len());
-        let states = of_runs(sql!(
-            "SELECT run_id, state, way, is_probe, COUNT(*) AS n FROM jobs \
-             WHERE run_id IN ({list}) AND state <> '{Retried}' \
-             GROUP BY run_id, state, way, is_probe"
-        ));
-        for row in states.await? {
-            let totals = totals
-                .entry(parsed(&row, "run_id", "a run id")?)
-                .or_default();
-            let jobs = count(&row, "n")?;
-            totals.stores += jobs;
-            match parsed(&row, "state", "the state of a job")? {
-                JobState::Completed => {
-                    totals.seeded += jobs;
-                    if row.try_get::<Option<String>, _>("way")?.as_deref() == Some(Way::Base.name())
-                    {
-                        totals.from_base += jobs;
-                    }
-                }
-                JobState::Unchanged => {
-                    totals.seeded += jobs;
-                    totals.unchanged += jobs;
-                }
-                JobState::Failed => match row.try_get::<Option<i64>, _>("is_probe")? {
-                    Some(_) => totals.quarantined += jobs,
-                    None => totals.failed += jobs,
-                },
-                JobState::Cancelled => totals.cancelled += jobs,
-                JobState::Abandoned => totals.abandoned += jobs,
-                JobState::Listed | JobState::Queued | JobState::Running => {
-                    totals.in_flight += jobs;
-                }
-                // Another job stands for it; the query leaves it out.
-                JobState::Retried => {}
-            }
-        }
-        // Postgres sums BIGINT to NUMERIC, hence the casts.
-        let sums = of_runs(sql!(
-            "SELECT run_id, CAST(SUM(row_count) AS BIGINT) AS row_count, \
-                 CAST(SUM(byte_count) AS BIGINT) AS byte_count \
-             FROM snapshots WHERE run_id IN ({list}) GROUP BY run_id"
-        ));
-        for row in sums.await? {
-            let totals = totals
-                .entry(parsed(&row, "run_id", "a run id")?)
-                .or_default();
-            totals.rows = count(&row, "row_count")?;
-            totals.bytes = count(&row, "byte_count")?;
-        }
-        Ok(totals)
     }
 
     /// Counts the jobs of a run by way and reason, the most frequent first.

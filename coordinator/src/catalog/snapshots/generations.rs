@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::record::snapshot_record;
 use crate::catalog::{
-    database::{Catalog, CatalogError, Lock, Tx, count, list_of, millis, parsed, sql, time},
+    database::{Catalog, CatalogError, Tx, count, parsed, sql, time},
     state::{JobState::Retried, SnapshotState::Live},
 };
 
@@ -112,28 +112,6 @@ impl Catalog {
         rows.iter()
             .map(|row| parsed(row, "store_id", "a store id"))
             .collect()
-    }
-
-    /// Records that clients asked for the snapshots of these stores, at most 100 of them.
-    ///
-    /// # Errors
-    /// [`CatalogError::Database`].
-    pub async fn asked_for(
-        &self,
-        stores: &[StoreId],
-        at: DateTime<Utc>,
-    ) -> Result<(), CatalogError> {
-        let mut transaction = self.locked(Lock::Writer).await?;
-        let mut query = sqlx::query(sql!(
-            "UPDATE stores SET asked_at = $1 WHERE store_id IN ({})",
-            list_of(2, stores.len())
-        ))
-        .bind(millis(at));
-        for store in stores {
-            query = query.bind(store.to_string());
-        }
-        query.execute(&mut *transaction).await?;
-        Ok(transaction.commit().await?)
     }
 }
 

@@ -214,8 +214,9 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
         .sum();
     let inserted = sqlx::query(sql!(
         "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
-             last_op_id, created_at, verified_at, state, superseded_at, generation, object_bytes, synced_bytes) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', {now}, $10, $11, $12) \
+             last_op_id, created_at, verified_at, state, superseded_at, generation, object_bytes, \
+             synced_bytes, took) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, '{Superseded}', {now}, $10, $11, $12, $13) \
          ON CONFLICT DO NOTHING",
         now = tx.dialect().now()
     ))
@@ -231,14 +232,20 @@ async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, Catal
     .bind(manifest.checkpoint.generation().map(printable))
     .bind(stored(objects))
     .bind(stored(manifest.download.bytes))
+    .bind(took(manifest))
     .execute(&mut **tx)
     .await?;
     Ok(inserted.rows_affected() == 1)
 }
 
+/// How long the job worked that made a snapshot, in milliseconds.
+pub(super) fn took(manifest: &Manifest) -> i64 {
+    stored(manifest.steps.iter().map(|step| step.millis).sum())
+}
+
 /// The manifest as the catalog keeps it: without the buckets if they are very many, since the one in object storage has
 /// them.
-fn stored_manifest(manifest: &Manifest) -> Result<String, CatalogError> {
+pub(super) fn stored_manifest(manifest: &Manifest) -> Result<String, CatalogError> {
     let json = |manifest: &Manifest| {
         serde_json::to_string(manifest).map_err(|e| CatalogError::Unstorable {
             what: "manifest",
@@ -262,28 +269,27 @@ async fn promote(tx: &mut Tx, manifest: &Manifest) -> Result<(), CatalogError> {
     .bind(manifest.store_id.to_string())
     .fetch_optional(&mut **tx)
     .await?;
-    if let Some(live) = live
-        && is_older(manifest, &live)?
-    {
-        return Ok(());
+    if let Some(live) = live {
+        let job_id: JobId = parsed(&live, "job_id", "a job id")?;
+        let (attempt, json): (i64, String) = (live.try_get("attempt")?, live.try_get("manifest")?);
+        if is_older(manifest, (job_id, attempt), &json) {
+            return Ok(());
+        }
     }
     make_live(tx, manifest).await
 }
 
-/// Whether a snapshot is older than the live one.
-fn is_older(manifest: &Manifest, live: &AnyRow) -> Result<bool, CatalogError> {
-    let json: String = live.try_get("manifest")?;
-    let Ok(live_manifest) = serde_json::from_str::<Manifest>(&json) else {
+/// Whether a snapshot is older than the live one, of this job and attempt and with this manifest.
+pub(super) fn is_older(manifest: &Manifest, live: (JobId, i64), json: &str) -> bool {
+    let Ok(live_manifest) = serde_json::from_str::<Manifest>(json) else {
         // What is damaged is replaced by any later job.
-        let job_id: JobId = parsed(live, "job_id", "a job id")?;
-        let attempt: i64 = live.try_get("attempt")?;
-        return Ok((job_id, attempt) > (manifest.job_id, manifest.attempt.get().into()));
+        return live > (manifest.job_id, manifest.attempt.get().into());
     };
     let order = Dated::from(manifest).order(&Dated::from(&live_manifest));
     if order.clocks_disagree {
         warn!("{}", DisagreeingClocks(manifest, &live_manifest));
     }
-    Ok(order.ordering == Ordering::Less)
+    order.ordering == Ordering::Less
 }
 
 /// Makes a snapshot the live one of its store.

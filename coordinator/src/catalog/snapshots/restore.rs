@@ -5,7 +5,7 @@ use sqlx::Row;
 
 use super::record::{make_live, record_snapshot};
 use crate::catalog::{
-    database::{Catalog, CatalogError, Lock, Tx, millis, parsed, sql},
+    database::{Catalog, CatalogError, Lock, Tx, millis, parsed, sql, stored},
     state::{JobState, PRESENT, RunState, SnapshotState},
 };
 
@@ -95,8 +95,8 @@ async fn restore_job(
 ) -> Result<bool, CatalogError> {
     sqlx::query(
         "INSERT INTO jobs (id, run_id, store_id, position, claims, state, attempt, trace_id, \
-             listed_at, finished_at) \
-         VALUES ($1, $2, $3, 0, '{}', $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING",
+             listed_at, finished_at, row_count, byte_count) \
+         VALUES ($1, $2, $3, 0, '{}', $4, $5, $6, $7, $7, $8, $9) ON CONFLICT DO NOTHING",
     )
     .bind(manifest.job_id.to_string())
     .bind(manifest.run_id.to_string())
@@ -105,6 +105,8 @@ async fn restore_job(
     .bind(i64::from(manifest.attempt.get()))
     .bind(manifest.trace_id.clone())
     .bind(millis(manifest.created_at))
+    .bind(stored(manifest.rows()))
+    .bind(stored(manifest.bytes()))
     .execute(&mut **transaction)
     .await?;
     let known: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE id = $1")

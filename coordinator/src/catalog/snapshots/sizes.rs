@@ -272,6 +272,19 @@ impl Catalog {
         };
         rows.iter().map(handed).collect()
     }
+
+    /// Removes what clients were told to download on days that ended before `before`: few rows, of one kind a day each.
+    /// Returns how many.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn forget_handed_out(&self, before: DateTime<Utc>) -> Result<u64, CatalogError> {
+        let removed = sqlx::query("DELETE FROM handed_out WHERE day < $1")
+            .bind(millis(before) / DAY)
+            .execute(&self.pool)
+            .await?;
+        Ok(removed.rows_affected())
+    }
 }
 
 fn store_size(row: &AnyRow) -> Result<StoreSize, CatalogError> {

@@ -1,6 +1,10 @@
 //! State of the API, and the overview that all watchers share.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use chrono::Utc;
 use seedbed_protocol::broker::{Broker, Queue};
@@ -10,7 +14,7 @@ use tracing::warn;
 
 use super::types::{Messages, Overview, ParkedMessages, Run};
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, EndedRuns},
     http::problem::Problem,
     runs::{Parked, RunError, Runs, Standing, StoreList, Untaken},
     settings::{CostConfig, Schedule},
@@ -21,6 +25,11 @@ const OVERVIEW_RUNS: i64 = 20;
 
 /// Between two overviews while a browser watches.
 const OVERVIEW_PAUSE: Duration = Duration::from_secs(1);
+
+/// An overview that takes longer than this to read, as of very many stores, is shown for so many times as long, so that those who
+/// watch cost the catalog a small share of its time.
+const QUICK: Duration = Duration::from_millis(100);
+const SHOWN_FOR: u32 = 10;
 
 /// Parked jobs that an overview counts: it is made every second.
 const COUNTED_PARKED: i64 = 10_000;
@@ -45,14 +54,27 @@ pub(crate) struct Api {
 /// The overview that all watchers are shown. One read serves all of them, and nothing is read while none watches.
 pub(crate) struct Overviews {
     shown: watch::Sender<Option<Overview>>,
+    /// The last one that took long to read.
+    last: Mutex<Option<LastOverview>>,
+    /// Totals of runs that it has shown before.
+    ended: EndedRuns,
     /// Notified when a watcher comes.
     watched: Notify,
+}
+
+/// An overview that took long to read.
+struct LastOverview {
+    overview: Overview,
+    read_at: Instant,
+    took: Duration,
 }
 
 impl Overviews {
     pub(crate) fn new() -> Self {
         Self {
             shown: watch::Sender::new(None),
+            last: Mutex::default(),
+            ended: EndedRuns::default(),
             watched: Notify::new(),
         }
     }
@@ -67,11 +89,12 @@ impl Overviews {
 impl Api {
     /// Reads the overview for its watchers, again and again.
     pub(crate) async fn keep_overview_current(&self) -> Infallible {
-        let Overviews { shown, watched } = &self.overviews;
+        let Overviews { shown, watched, .. } = &self.overviews;
         loop {
             if shown.receiver_count() == 0 {
                 watched.notified().await;
             }
+            let started = Instant::now();
             match self.overview().await {
                 Ok(now) => {
                     shown.send_if_modified(|before| {
@@ -84,14 +107,34 @@ impl Api {
                 }
                 Err(problem) => warn!("the overview stays as it is: {problem:?}"),
             }
-            tokio::time::sleep(OVERVIEW_PAUSE).await;
+            let pause = OVERVIEW_PAUSE.max(started.elapsed() * SHOWN_FOR);
+            tokio::time::sleep(pause).await;
         }
     }
 
-    /// The overview of now.
+    /// The overview of now, or the last one if it took so long to read that it is still shown.
     pub(super) async fn overview(&self) -> Result<Overview, Problem> {
+        let last = || (self.overviews.last.lock()).unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = &*last()
+            && last.read_at.elapsed() < last.took * SHOWN_FOR
+        {
+            return Ok(last.overview.clone());
+        }
+        let read_at = Instant::now();
+        let overview = self.read_overview().await?;
+        let took = read_at.elapsed();
+        *last() = (took > QUICK).then(|| LastOverview {
+            overview: overview.clone(),
+            read_at,
+            took,
+        });
+        Ok(overview)
+    }
+
+    async fn read_overview(&self) -> Result<Overview, Problem> {
         let now = Utc::now();
-        let runs = self.catalog.runs(OVERVIEW_RUNS).await?;
+        let ended = &self.overviews.ended;
+        let runs = self.catalog.runs_remembering(OVERVIEW_RUNS, ended).await?;
         let newest = runs.first().map(|run| run.run_id);
         let mut runs: Vec<Run> = runs.into_iter().map(Run::from).collect();
         if let (Some(newest), Some(run_id)) = (runs.first_mut(), newest) {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::{self, Either};
+use futures::future;
 use seedbed_protocol::{RunId, broker::MemoryBroker, snapshots::SnapshotRepository};
 use seedbed_worker::Worker;
 use tokio::sync::{Notify, watch};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{background::Background, error::LocalError, lock::lock};
 use crate::{
-    catalog::{Catalog, Sweep},
+    catalog::{Catalog, Sweep, Totals},
     programs::{
         publishing::{job_maker, publisher, quarantine},
         serve::{Service, ServiceParts},
@@ -246,24 +246,39 @@ impl Local {
             stores: run.jobs,
             ..Counts::default()
         });
-        let work = std::pin::pin!(self.work(run));
-        match future::select(work, self.observer.watch(self.progress())).await {
-            Either::Left((worked, _)) => worked?,
-            Either::Right((never, _)) => match never {},
+        let runs = [run.id];
+        let totals = watch::Sender::new(self.follower.totals(&runs).await?);
+        tokio::select! {
+            worked = self.work(run) => worked?,
+            never = self.observer.watch(self.progress(&totals)) => match never {},
+            // Whether every job has ended is known earlier from their events.
+            Err(error) = self.follower.keep_totals(&runs, &totals) => return Err(error.into()),
         }
         self.catalog.finish_runs().await?;
         Ok(self.follower.sum_up(&[run.id]).await?)
     }
 
     /// Reads how far the run is that starts now.
-    fn progress(&self) -> ReadProgress {
+    fn progress(&self, totals: &watch::Sender<Totals>) -> ReadProgress {
         let (counts, worker) = (self.counts.subscribe(), self.worker.progress());
-        let (rows_before, bytes_before) = (worker.operations(), worker.bytes());
-        Box::new(move || Progress {
-            counts: *counts.borrow(),
-            rows: worker.operations() - rows_before,
-            bytes: worker.bytes() - bytes_before,
-            untaken: Untaken::default(),
+        let (operations_before, bytes_before) = (worker.operations(), worker.bytes());
+        let totals = totals.subscribe();
+        Box::new(move || {
+            let (counts, totals) = (*counts.borrow(), *totals.borrow());
+            // What has arrived of jobs in flight: nearly always one operation a row.
+            let arrived = worker.operations() - operations_before;
+            let arrived = arrived.saturating_sub(counts.operations);
+            let arrived = match totals.rows_left {
+                0 => arrived,
+                left => arrived.min(left),
+            };
+            Progress {
+                counts,
+                rows: totals.rows + arrived,
+                rows_left: totals.rows_left.saturating_sub(arrived),
+                bytes: worker.bytes() - bytes_before,
+                untaken: Untaken::default(),
+            }
         })
     }
 

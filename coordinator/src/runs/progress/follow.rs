@@ -1,6 +1,10 @@
 //! Follows runs to their end, from what the catalog knows.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, Utc};
 use futures::future;
@@ -17,8 +21,10 @@ use crate::{
     runs::queues::{Standing, Untaken},
 };
 
-/// Between two reads of a run's totals.
+/// Between two reads of a run's totals: so many times what the last one took, within these limits.
+const TOTALS_SHARE: u32 = 20;
 const TOTALS_POLL: Duration = Duration::from_millis(500);
+const LONGEST_TOTALS_POLL: Duration = Duration::from_secs(5);
 
 /// Between two questions whether any worker takes jobs, and how long the broker has for an answer.
 const STANDING_POLL: Duration = Duration::from_secs(2);
@@ -56,35 +62,44 @@ impl Follower {
     /// # Errors
     /// [`CatalogError`], except for transient ones.
     pub(crate) async fn wait_for_end(&self, runs: &[RunId]) -> Result<(), CatalogError> {
-        let progress = watch::Sender::new(self.progress(runs).await?);
-        let current = progress.subscribe();
+        let totals = watch::Sender::new(self.totals(runs).await?);
         let untaken = watch::Sender::new(Untaken::default());
+        let (current, waiting) = (totals.subscribe(), untaken.subscribe());
+        let progress = move || Progress {
+            untaken: *waiting.borrow(),
+            ..Progress::from(*current.borrow())
+        };
         tokio::select! {
-            ended = self.poll_until_end(runs, &progress, untaken.subscribe()) => ended,
+            ended = self.keep_totals(runs, &totals) => ended,
             never = self.watch_standing(&untaken) => match never {},
-            never = self.observer.watch(Box::new(move || *current.borrow())) => match never {},
+            never = self.observer.watch(Box::new(progress)) => match never {},
         }
     }
 
-    async fn poll_until_end(
+    /// Keeps up to date what the jobs of these runs add up to, until each has ended.
+    ///
+    /// # Errors
+    /// [`CatalogError`], except for transient ones.
+    pub(crate) async fn keep_totals(
         &self,
         runs: &[RunId],
-        progress: &watch::Sender<Progress>,
-        untaken: watch::Receiver<Untaken>,
+        totals: &watch::Sender<Totals>,
     ) -> Result<(), CatalogError> {
         loop {
-            match self.progress(runs).await {
-                Ok(mut now) => {
-                    now.untaken = *untaken.borrow();
-                    progress.send_replace(now);
-                    if now.counts.done() {
+            let started = Instant::now();
+            match self.totals(runs).await {
+                Ok(now) => {
+                    totals.send_replace(now);
+                    if now.in_flight == 0 {
                         return Ok(());
                     }
                 }
                 Err(error) if error.is_transient() => warn!("the catalog is unavailable: {error}"),
                 Err(error) => return Err(error),
             }
-            tokio::time::sleep(TOTALS_POLL).await;
+            // Every job of a run is counted: of a long one not all the time.
+            let pause = (started.elapsed() * TOTALS_SHARE).clamp(TOTALS_POLL, LONGEST_TOTALS_POLL);
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -102,17 +117,6 @@ impl Follower {
             untaken.send_replace(now);
             tokio::time::sleep(STANDING_POLL).await;
         }
-    }
-
-    /// How far these runs are.
-    pub(crate) async fn progress(&self, runs: &[RunId]) -> Result<Progress, CatalogError> {
-        let totals = self.totals(runs).await?;
-        Ok(Progress {
-            rows: totals.rows,
-            bytes: totals.bytes,
-            counts: totals.into(),
-            untaken: Untaken::default(),
-        })
     }
 
     /// Tells the observer how these runs ended, under the id of the first.

@@ -21,6 +21,8 @@ pub struct Counts {
     pub failed: u64,
     /// Those that were abandoned or cancelled, and those in quarantine whose probe failed.
     pub dropped: u64,
+    /// Operations that the seeded ones downloaded; known only in the process that records their events.
+    pub operations: u64,
 }
 
 impl Counts {
@@ -28,7 +30,11 @@ impl Counts {
     pub fn add(&mut self, applied: &[Applied]) {
         for applied in applied {
             match applied {
-                Applied::Seeded { .. } | Applied::Unchanged => self.seeded += 1,
+                Applied::Seeded { operations, .. } => {
+                    self.seeded += 1;
+                    self.operations += operations;
+                }
+                Applied::Unchanged => self.seeded += 1,
                 Applied::Failed => self.failed += 1,
                 Applied::Noted | Applied::Ignored | Applied::UnknownJob => {}
             }
@@ -53,6 +59,7 @@ impl From<Totals> for Counts {
             seeded: totals.seeded,
             failed: totals.failed,
             dropped: totals.abandoned + totals.cancelled + totals.quarantined,
+            operations: 0,
         }
     }
 }
@@ -62,13 +69,27 @@ impl From<Totals> for Counts {
 pub struct Progress {
     /// Their jobs.
     pub counts: Counts,
-    /// In `seedbed local`, operations that were downloaded so far; on a cluster, rows of the finished snapshots.
+    /// Rows of the seeded stores, unchanged ones included. In `seedbed local` also what has arrived of those in flight.
     pub rows: u64,
-    /// In `seedbed local`, bytes of streams that were downloaded so far, decompressed; on a cluster, bytes of the finished
-    /// snapshots.
+    /// Rows that are left, as far as they are known or can be guessed, see [`Totals::rows_left`].
+    pub rows_left: u64,
+    /// In `seedbed local`, bytes of streams that were downloaded so far, decompressed; on a cluster, bytes of the snapshots of
+    /// the seeded stores.
     pub bytes: u64,
     /// Jobs that wait while no worker takes any, on a cluster.
     pub untaken: Untaken,
+}
+
+impl From<Totals> for Progress {
+    fn from(totals: Totals) -> Self {
+        Self {
+            counts: totals.into(),
+            rows: totals.rows,
+            rows_left: totals.rows_left,
+            bytes: totals.bytes,
+            untaken: Untaken::default(),
+        }
+    }
 }
 
 /// How runs ended.

@@ -1,5 +1,6 @@
 /** `GET /database`: which snapshot there is, and whether this app can use it. Rules 4 and 5 of CONTRACT.md. */
 
+import { unlessAborted } from '../clock.js';
 import { SeedbedError, asSeedbedError } from '../reasons.js';
 import { service } from '../database/inspect.js';
 import { isPacked } from '../platform.js';
@@ -39,9 +40,30 @@ import { isPacked } from '../platform.js';
  * @property {string} [endpoint]
  * @property {string | number} [generation]
  * @property {number} [maxAge] Seconds.
- * @property {string} core The version of the SDK's core extension.
+ * @property {string} core The version of the SDK's core extension. Empty if it is not known yet.
  * @property {number} finish The newest version of finishing that this package has.
  */
+
+/**
+ * A first question that was asked before the core extension was there to say its version.
+ *
+ * @typedef {object} Early
+ * @property {Wanted['form']} form
+ * @property {Promise<{ answer: Response, body: any } | undefined>} answered Undefined if there was no answer.
+ */
+
+/**
+ * Asks the first question.
+ *
+ * @param {typeof globalThis.fetch} fetch
+ * @param {Wanted} wanted
+ * @param {AbortSignal} signal
+ * @returns {Early}
+ */
+export function askEarly(fetch, wanted, signal) {
+  const answered = request(fetch, wanted, questions(wanted)[0], signal).catch(() => undefined);
+  return { form: wanted.form, answered };
+}
 
 /**
  * Asks once.
@@ -49,14 +71,17 @@ import { isPacked } from '../platform.js';
  * @param {typeof globalThis.fetch} fetch
  * @param {Wanted} wanted
  * @param {AbortSignal} signal
+ * @param {Early} [early] Taken for the answer to the first question, if it is the same.
  * @returns {Promise<Snapshot>}
  * @throws {SeedbedError} With `retryAfter` for 202, 429 and 503.
  */
-export async function ask(fetch, wanted, signal) {
+export async function ask(fetch, wanted, signal, early) {
   let answer;
   let body;
+  let known = early?.form === wanted.form ? await unlessAborted(early.answered, signal) : undefined;
   for (const question of questions(wanted)) {
-    ({ answer, body } = await request(fetch, wanted, question, signal));
+    ({ answer, body } = known ?? (await request(fetch, wanted, question, signal)));
+    known = undefined;
     if (answer.status === 200) return checked(body, wanted);
     if (!isOlder(answer, body)) break;
   }
@@ -98,10 +123,13 @@ export function decoded(snapshot) {
  */
 function questions({ form, encodings, core, sealed }) {
   const encoding = encodings.join(',');
-  const all = [{ form, encoding, core }];
-  if (form !== 'file') all.push({ form: 'file', encoding, core });
+  /** @type {Record<string, string>} */
+  const own = core ? { encoding, core } : { encoding };
+  /** @type {Record<string, string>[]} */
+  const all = [{ form, ...own }];
+  if (form !== 'file') all.push({ form: 'file', ...own });
   // A plain file is none for a database with a key.
-  return sealed ? all : [...all, /** @type {any} */ ({ encoding: 'identity' })];
+  return sealed ? all : [...all, { encoding: 'identity' }];
 }
 
 /**

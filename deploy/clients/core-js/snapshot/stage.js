@@ -6,7 +6,7 @@ import { isPacked, removeDatabase, removeLeftovers } from '../platform.js';
 import { SeedbedError, asSeedbedError } from '../reasons.js';
 import { SILENCE_LIMIT, WAIT_LIMIT } from '../source.js';
 import { UnpackedAhead } from './ahead.js';
-import { ask, decoded } from './ask.js';
+import { ask, askEarly, decoded } from './ask.js';
 import { downloadAll } from './download.js';
 
 /**
@@ -18,6 +18,7 @@ import { downloadAll } from './download.js';
  * @property {import('../database/inspect.js').Record} record
  * @property {import('./note.js').Note} note
  * @property {AbortSignal} signal
+ * @property {import('./ask.js').Early} [early]
  */
 
 /** Downloads from the start, before a launch goes without. */
@@ -26,10 +27,35 @@ const TRIES = 3;
 /** While one snapshot was downloaded, a newer one has taken its place. */
 class Replaced extends SeedbedError {}
 
+/**
+ * What is asked for, as long as nothing has gone wrong.
+ *
+ * @param {import('../platform.js').Platform} platform
+ * @param {import('../source.js').SnapshotSource} source
+ * @param {'file' | 'compact'} form
+ * @param {string} core
+ */
+function wantedOf(platform, source, form, core) {
+  const { sealed } = platform;
+  const encodings = sealed ? [sealed.format] : platform.encodings;
+  return { ...source, form, encodings, sealed: sealed !== undefined, core, finish: FINISH };
+}
+
+/**
+ * Asks before anything else is done: the answer comes while SQLite and its threads start.
+ *
+ * @param {import('../platform.js').Platform} platform
+ * @param {import('../source.js').SnapshotSource} source
+ * @param {AbortSignal} signal
+ */
+export function askAhead(platform, source, signal) {
+  return askEarly(platform.fetch, wantedOf(platform, source, source.form === 'compact' ? 'compact' : 'file', ''), signal);
+}
+
 /** One attempt. */
 export class Staging {
   /** @param {Parts} parts */
-  constructor({ platform, paths, source, course, record, note, signal }) {
+  constructor({ platform, paths, source, course, record, note, signal, early }) {
     this.platform = platform;
     this.paths = paths;
     this.source = source;
@@ -37,8 +63,9 @@ export class Staging {
     this.record = record;
     this.note = note;
     this.signal = signal;
-    /** @type {import('../platform.js').Encoding[]} */
-    this.encodings = platform.sealed ? [platform.sealed.format] : platform.encodings;
+    this.early = early;
+    /** In place of those of the platform. @type {import('../platform.js').Encoding[] | undefined} */
+    this.encodings = undefined;
     /** Of the sealed file. @type {string | undefined} */
     this.key = undefined;
     /** How the bytes have come. */
@@ -109,15 +136,11 @@ export class Staging {
       const core = course.outcome.core ?? '';
       // With another core extension, finishing is not tested.
       const compact = source.form === 'compact' && FINISHES[FINISH].core_versions.includes(core);
-      const wanted = {
-        ...source,
-        form: /** @type {'file' | 'compact'} */ (compact ? 'compact' : 'file'),
-        encodings: this.encodings,
-        sealed: platform.sealed !== undefined,
-        core,
-        finish: FINISH
-      };
-      const snapshot = await ask(platform.fetch, wanted, silence.signal);
+      const usual = wantedOf(platform, source, compact ? 'compact' : 'file', core);
+      const wanted = this.encodings ? { ...usual, encodings: this.encodings } : usual;
+      const { early } = this;
+      this.early = undefined;
+      const snapshot = await ask(platform.fetch, wanted, silence.signal, early);
       return platform.decodes ? decoded(snapshot) : snapshot;
     } catch (error) {
       if (signal.aborted) throw reasonOf(signal);

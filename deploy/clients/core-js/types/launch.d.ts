@@ -18,6 +18,8 @@ export class Launch {
     outcome: import("./source.js").Outcome;
     /** @type {import('./database/lock.js').Lock | undefined} */
     lock: import("./database/lock.js").Lock | undefined;
+    /** @type {import('./snapshot/ask.js').Early | undefined} */
+    early: import("./snapshot/ask.js").Early | undefined;
     /**
      * Puts the snapshot where the SDK will open the database, if what is there may be replaced.
      *

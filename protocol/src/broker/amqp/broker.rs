@@ -137,7 +137,7 @@ impl AmqpBroker {
         let taken = channel
             .basic_get(queue.name().into(), BasicGetOptions::default())
             .await?;
-        Ok(taken.map(|taken| deliver(self.shared.clone(), queue, channel, taken.delivery)))
+        Ok(taken.map(|taken| deliver(self.shared.clone(), queue, channel, taken.delivery, None)))
     }
 }
 

@@ -8,10 +8,12 @@ use futures::{StreamExt, future::join_all};
 use lapin::{
     Acker, Channel,
     options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions,
+        BasicQosOptions, QueueDeclareOptions,
     },
     types::FieldTable,
 };
+use tokio::time::timeout;
 
 use super::{
     super::{
@@ -26,7 +28,11 @@ use super::{
     wire,
 };
 
-/// A consumer that subscribes again whenever its channel is lost.
+/// How long an idle consumer waits before it looks whether messages wait for it all the same.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// A consumer that subscribes again whenever its channel is lost, and when RabbitMQ has forgotten it: where a queue is deleted
+/// while somebody subscribes to it, and declared again, RabbitMQ may neither deliver nor say that it does not.
 pub(super) struct AmqpConsumer {
     shared: Arc<Shared>,
     queue: Queue,
@@ -37,6 +43,35 @@ pub(super) struct AmqpConsumer {
 struct Subscription {
     channel: Channel,
     deliveries: lapin::Consumer,
+    /// One more for each delivery that is not settled yet.
+    unsettled: Arc<()>,
+    /// Messages waited when it was idle last.
+    is_suspect: bool,
+}
+
+impl Subscription {
+    /// Returns whether RabbitMQ has forgotten it: messages wait, now and when it was idle last, and it holds none.
+    async fn is_forgotten(&mut self, queue: Queue) -> bool {
+        let was_suspect = std::mem::take(&mut self.is_suspect);
+        if Arc::strong_count(&self.unsettled) > 1 {
+            return false;
+        }
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..Default::default()
+        };
+        let asked = self
+            .channel
+            .queue_declare(queue.name().into(), passive, FieldTable::default());
+        // If there is no such queue, RabbitMQ closes the channel, and with it the deliveries end; so they do when there is
+        // no answer, since the connection is lost then.
+        let waiting = match timeout(IDLE, asked).await {
+            Ok(Ok(queue)) => queue.message_count(),
+            Ok(Err(_)) | Err(_) => 0,
+        };
+        self.is_suspect = waiting > 0;
+        was_suspect && self.is_suspect
+    }
 }
 
 impl AmqpConsumer {
@@ -73,6 +108,14 @@ impl AmqpConsumer {
         }
         self.subscription.as_mut()
     }
+
+    /// Gives back what was fetched and not delivered.
+    fn unsubscribe(&mut self) {
+        if let Some(subscription) = self.subscription.take() {
+            let give_back = give_back(self.shared.clone(), self.queue, subscription);
+            self.shared.runtime.spawn(give_back);
+        }
+    }
 }
 
 #[async_trait]
@@ -82,15 +125,24 @@ impl Consumer for AmqpConsumer {
             if self.shared.taking.end().is_some() {
                 return None;
             }
+            let queue = self.queue;
             let subscription = self.subscription().await?;
-            match subscription.deliveries.next().await {
+            match timeout(IDLE, subscription.deliveries.next()).await {
                 // What was fetched over a channel that was lost since then is delivered again.
-                Some(Ok(fetched)) if !fetched.acker.usable() => {}
-                Some(Ok(fetched)) => {
+                Ok(Some(Ok(fetched))) if !fetched.acker.usable() => {}
+                Ok(Some(Ok(fetched))) => {
+                    subscription.is_suspect = false;
                     let channel = subscription.channel.clone();
-                    return Some(deliver(self.shared.clone(), self.queue, channel, fetched));
+                    let counted = Some(subscription.unsettled.clone());
+                    let shared = self.shared.clone();
+                    return Some(deliver(shared, queue, channel, fetched, counted));
                 }
-                Some(Err(_)) | None => self.subscription = None,
+                Ok(Some(Err(_)) | None) => self.subscription = None,
+                Err(_) if subscription.is_forgotten(queue).await => {
+                    tracing::warn!(%queue, "messages wait and none is delivered; subscribing again");
+                    self.unsubscribe();
+                }
+                Err(_) => {}
             }
         }
     }
@@ -98,10 +150,7 @@ impl Consumer for AmqpConsumer {
 
 impl Drop for AmqpConsumer {
     fn drop(&mut self) {
-        if let Some(subscription) = self.subscription.take() {
-            let give_back = give_back(self.shared.clone(), self.queue, subscription);
-            self.shared.runtime.spawn(give_back);
-        }
+        self.unsubscribe();
     }
 }
 
@@ -111,6 +160,7 @@ async fn give_back(shared: Arc<Shared>, queue: Queue, subscription: Subscription
     let Subscription {
         channel,
         mut deliveries,
+        ..
     } = subscription;
     let cancelled = channel
         .basic_cancel(deliveries.tag(), BasicCancelOptions::default())
@@ -120,7 +170,8 @@ async fn give_back(shared: Arc<Shared>, queue: Queue, subscription: Subscription
     }
     let mut fetched = Vec::new();
     while let Some(Ok(delivery)) = deliveries.next().await {
-        fetched.push(deliver(shared.clone(), queue, channel.clone(), delivery));
+        let delivery = deliver(shared.clone(), queue, channel.clone(), delivery, None);
+        fetched.push(delivery);
     }
     join_all(fetched.into_iter().map(Delivery::hand_back)).await;
 }
@@ -148,6 +199,8 @@ async fn subscribe(
     Ok(Subscription {
         channel,
         deliveries,
+        unsettled: Arc::default(),
+        is_suspect: false,
     })
 }
 
@@ -160,12 +213,13 @@ fn arguments(consumer_timeout: Duration) -> FieldTable {
     arguments
 }
 
-/// Returns the delivery of what was fetched from `queue` over `channel`.
+/// Returns the delivery of what was fetched from `queue` over `channel`; until it is settled it keeps `counted`.
 pub(super) fn deliver(
     shared: Arc<Shared>,
     queue: Queue,
     channel: Channel,
     fetched: lapin::message::Delivery,
+    counted: Option<Arc<()>>,
 ) -> Delivery {
     let (message, returned) = wire::read(queue, fetched.data, &fetched.properties);
     let held = Held {
@@ -173,6 +227,7 @@ pub(super) fn deliver(
         queue,
         channel,
         acker: fetched.acker,
+        _counted: counted,
     };
     Delivery::new(message, returned, Box::new(held))
 }
@@ -184,6 +239,8 @@ struct Held {
     /// RabbitMQ takes back what was taken over a channel that is closed, so this keeps it open.
     channel: Channel,
     acker: Acker,
+    /// Says of its subscription, if it has one, that a delivery is not settled.
+    _counted: Option<Arc<()>>,
 }
 
 impl Held {

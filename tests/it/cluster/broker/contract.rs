@@ -81,6 +81,7 @@ async fn rabbitmq_keeps_the_contract() {
 
 async fn keeps_the_contract(broker: Arc<dyn Broker>) {
     messages_arrive_whole_and_in_order(&*broker).await;
+    an_urgent_message_stays_urgent(&*broker).await;
     no_more_than_the_prefetch_is_out_at_a_time(&*broker).await;
     a_dropped_delivery_comes_again_and_says_so(&*broker).await;
     a_dropped_consumer_gives_back_what_it_held(&*broker).await;
@@ -108,6 +109,32 @@ async fn messages_arrive_whole_and_in_order(broker: &dyn Broker) {
         timeout(NEVER, events.next()).await.is_err(),
         "queues are separate"
     );
+}
+
+async fn an_urgent_message_stays_urgent(broker: &dyn Broker) {
+    let mut urgent = message("urgent");
+    urgent.headers.urgent = true;
+    broker.publish(Queue::Jobs, urgent.clone()).await.unwrap();
+    let mut jobs = broker.consume(Queue::Jobs, 1).await.unwrap();
+    let delivery = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+    assert_eq!(delivery.message, urgent);
+    delivery.ack().await.unwrap();
+}
+
+#[tokio::test]
+async fn in_memory_urgent_messages_come_first_and_in_their_order() {
+    let broker = MemoryBroker::default();
+    for text in ["a", "b", "first!", "c", "second!"] {
+        let mut message = message(text);
+        message.headers.urgent = text.ends_with('!');
+        broker.publish(Queue::Jobs, message).await.unwrap();
+    }
+    let mut jobs = broker.consume(Queue::Jobs, 5).await.unwrap();
+    for expected in ["first!", "second!", "a", "b", "c"] {
+        let delivery = timeout(SOON, jobs.next()).await.unwrap().unwrap();
+        assert_eq!(&delivery.message.body[..], expected.as_bytes());
+        delivery.ack().await.unwrap();
+    }
 }
 
 async fn no_more_than_the_prefetch_is_out_at_a_time(broker: &dyn Broker) {

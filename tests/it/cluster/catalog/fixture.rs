@@ -92,7 +92,9 @@ impl Fixture {
     /// A new run with these stores, and its jobs in the same order.
     pub(super) async fn run(&self, stores: &[&str]) -> (RunId, Vec<PendingJob>) {
         let run_id = self.list(stores, REFUSE).await.run_id.unwrap();
-        (run_id, self.listed(run_id).await)
+        let mut jobs = self.listed(run_id).await;
+        jobs.sort_by_key(|job| job.position);
+        (run_id, jobs)
     }
 
     pub(super) async fn listed(&self, run_id: RunId) -> Vec<PendingJob> {
@@ -156,6 +158,14 @@ impl Fixture {
             .await
             .unwrap();
         connection.close().await.unwrap();
+    }
+
+    /// The first column of what a query finds.
+    pub(super) async fn lines(&self, sql: &'static str) -> Vec<String> {
+        let mut connection = self.connection().await;
+        let lines = sqlx::query_scalar(sql).fetch_all(&mut connection).await;
+        connection.close().await.unwrap();
+        lines.unwrap()
     }
 
     async fn connection(&self) -> AnyConnection {

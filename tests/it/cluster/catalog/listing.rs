@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Utc};
 use seedbed::catalog::{CatalogError, Sweep};
+use seedbed_protocol::{RunId, StoreId, manifest::StepTiming, message::EventKind};
 
 use super::fixture::{FULL_SWEEP, Fixture, REFUSE, SKIP, completed, failed, list, scope};
 
@@ -18,6 +19,8 @@ on_both!(
     a_long_list_is_written_whole_and_its_duplicate_is_found,
     a_store_that_a_full_sweep_lacks_is_retired_until_it_comes_back,
     a_full_sweep_that_finds_far_fewer_stores_changes_nothing_unless_told,
+    a_run_goes_out_asked_for_and_new_stores_first_and_then_the_longest,
+    a_store_that_a_client_asks_for_goes_out_next,
     a_second_listing_waits_and_skips_what_the_first_put_in_flight,
 );
 
@@ -101,9 +104,13 @@ async fn jobs_that_share_a_place_are_all_paged_through(fixture: Fixture) {
     let run_id = listing.commit().await.unwrap().run_id.unwrap();
     let (mut after, mut listed) = (None, Vec::new());
     loop {
-        let page = fixture.catalog.listed_jobs(run_id, after, 2).await.unwrap();
+        let page = fixture
+            .catalog
+            .listed_jobs(run_id, after.as_ref(), 2)
+            .await
+            .unwrap();
         let Some(last) = page.last() else { break };
-        after = Some((last.position, last.job_id));
+        after = Some(last.clone());
         listed.extend(page.into_iter().map(|job| job.scope.store_id.to_string()));
     }
     listed.sort();
@@ -235,4 +242,95 @@ async fn a_coordinator_that_loses_postgres_while_it_lists_leaves_nothing_and_goe
     assert!(error.is_transient(), "{error}");
     assert!(fixture.catalog.runs(10).await.unwrap().is_empty());
     assert_eq!(fixture.list(&["s1", "s2"], SKIP).await.jobs, 2);
+}
+
+/// The stores of a run in the order in which its jobs go out.
+async fn order(fixture: &Fixture, run_id: RunId) -> Vec<String> {
+    let (mut after, mut order) = (None, Vec::new());
+    loop {
+        let page = fixture.catalog.listed_jobs(run_id, after.as_ref(), 2);
+        let page = page.await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.clone());
+        order.extend(page.iter().map(|job| job.scope.store_id.to_string()));
+    }
+    order
+}
+
+async fn a_run_goes_out_asked_for_and_new_stores_first_and_then_the_longest(fixture: Fixture) {
+    let (_, jobs) = fixture
+        .run(&["small", "large", "slow", "asked", "served"])
+        .await;
+    let sizes = [(10, 40), (900_000, 40), (10, 60_000), (10, 40), (20, 50)];
+    for (job, (rows, millis)) in jobs.iter().zip(sizes) {
+        let mut event = completed(job, 1);
+        if let EventKind::Completed { manifest } = &mut event.kind {
+            manifest.tables[0].rows = rows;
+            manifest.steps = vec![StepTiming {
+                step: "sync".to_owned(),
+                millis,
+            }];
+        }
+        fixture.apply(event).await;
+    }
+    let ask = async |store: &str, when| {
+        let store = [StoreId::new(store).unwrap()];
+        fixture.catalog.asked_for(&store, when).await.unwrap();
+    };
+    // The snapshots were made half an hour ago.
+    ask("asked", Utc::now()).await;
+    ask("served", Utc::now() - TimeDelta::hours(1)).await;
+    let stores = [
+        "small", "served", "new-1", "slow", "asked", "large", "new-2",
+    ];
+    let listed = fixture.list(&stores, SKIP).await;
+    let expected = [
+        "asked", "new-1", "new-2", "slow", "large", "served", "small",
+    ];
+    let run_id = listed.run_id.unwrap();
+    assert_eq!(order(&fixture, run_id).await, expected);
+
+    // A retry keeps the order; of a store without a snapshot, the mean is expected.
+    let totals = fixture.catalog.totals(run_id).await.unwrap();
+    let known = 10 + 900_000 + 10 + 10 + 20;
+    assert_eq!(
+        (totals.rows, totals.rows_left),
+        (0, known + 2 * (known / 5))
+    );
+    for job in fixture.listed(run_id).await {
+        fixture.apply(failed(&job, 1, false)).await;
+    }
+    let totals = fixture.catalog.totals(run_id).await.unwrap();
+    assert_eq!((totals.rows, totals.rows_left), (0, 0));
+    let retried = fixture.catalog.retry_failed(Some(run_id), &[]).await;
+    let again = *retried.unwrap().runs.first().unwrap();
+    assert_eq!(order(&fixture, again).await, expected);
+}
+
+async fn a_store_that_a_client_asks_for_goes_out_next(fixture: Fixture) {
+    let (run_id, jobs) = fixture.run(&["a", "b", "c", "d"]).await;
+    assert!(jobs.iter().all(|job| !job.is_asked_for()));
+    let asked = [StoreId::new("c").unwrap(), StoreId::new("else").unwrap()];
+    fixture.catalog.asked_for(&asked, Utc::now()).await.unwrap();
+    assert_eq!(order(&fixture, run_id).await, ["c", "a", "b", "d"]);
+    let asked = fixture.catalog.asked_jobs(run_id, 10).await.unwrap();
+    let stores: Vec<_> = asked
+        .iter()
+        .map(|job| job.scope.store_id.as_str())
+        .collect();
+    assert_eq!((stores, asked[0].is_asked_for()), (vec!["c"], true));
+
+    // It does not wait for a listing that has listed the same store, and keeps nobody waiting.
+    if fixture.url.starts_with("postgres") {
+        let mut listing = fixture.catalog.list_run(SKIP).await.unwrap();
+        for position in 1..=600 {
+            let id = format!("s{position}");
+            listing.add(scope(&id), position).await.unwrap();
+        }
+        let listed = [StoreId::new("s1").unwrap()];
+        let asking = fixture.catalog.asked_for(&listed, Utc::now());
+        let asked = tokio::time::timeout(Duration::from_secs(20), asking).await;
+        asked.expect("it waits for no listing").unwrap();
+        listing.commit().await.unwrap();
+    }
 }

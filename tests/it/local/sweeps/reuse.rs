@@ -71,6 +71,10 @@ async fn a_sweep_downloads_what_has_changed_and_tells_which_way_each_job_went() 
         (&second["seeded"], &second["unchanged"]),
         (&json!(6), &json!(6))
     );
+    // Its rows are there, although none was downloaded.
+    assert!(first["rows"].as_u64() >= Some(u64::from(ROWS) * 6));
+    let size = |sweep: &Value| (sweep["rows"].clone(), sweep["bytes"].clone());
+    assert_eq!(size(&second), size(&first));
     assert_eq!(objects(&program), files);
     assert_eq!(service.metrics().total.operations, operations);
 
@@ -195,4 +199,32 @@ async fn stores_that_the_source_knows_to_be_unchanged_get_no_job() {
     assert_eq!(status(&program).await["freshness"]["never"], 0);
     let left = program.run(&["snapshots", "--json"]).await;
     assert_eq!(left.objects().len(), 3, "{left}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_begins_with_new_stores_and_then_with_the_largest() {
+    let service = PowerSync::builder().start().await.unwrap();
+    let mut program = Program::new(&service);
+    program.set("WORKER__SLOTS", "1");
+    let list = |stores: &[&str]| {
+        program.write("stores.csv", format!("store_id\n{}\n", stores.join("\n")));
+    };
+    for (store, rows) in [("small", 20), ("large", 4_000), ("middle", 1_000)] {
+        service.add_generated_store(store, rows, 1);
+    }
+    list(&["small", "large", "middle"]);
+    let first = sweep(&program, &["--stores", "stores.csv"]).await;
+
+    service.add_generated_store("new", 20, 1);
+    list(&["small", "large", "middle", "new"]);
+    let second = sweep(&program, &["--stores", "stores.csv", "--full"]).await;
+    assert!(second["rows"].as_u64() > first["rows"].as_u64());
+    let catalog = Connection::open(program.path("seedbed-data/catalog.db")).unwrap();
+    let order = "SELECT group_concat(store_id, ' ') FROM ( \
+        SELECT store_id FROM jobs WHERE run_id = ?1 ORDER BY started_at, finished_at)";
+    let run_id = second["run_id"].as_str().unwrap();
+    let began: String = catalog
+        .query_row(order, [run_id], |row| row.get(0))
+        .unwrap();
+    assert_eq!(began, "new large middle small");
 }

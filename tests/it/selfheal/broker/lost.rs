@@ -83,7 +83,8 @@ async fn programs_outlive_their_virtual_host_and_a_revoked_permission() {
     cluster.program.set("BROKER__LOST_AFTER", "1s");
     Serving::prepare(&mut cluster.program);
     let stores = cluster.add_stores(40, 5);
-    let slow = Fault::Delay(Duration::from_millis(200));
+    // The run must not end before RabbitMQ is commanded, which takes seconds on a busy machine.
+    let slow = Fault::Delay(Duration::from_secs(2));
     cluster.service.faults().with_probability(1.0, slow);
     let workers = cluster.start_workers(1);
     let server = Serving::start(&cluster.program, &SERVE).await;
@@ -112,6 +113,7 @@ async fn programs_outlive_their_virtual_host_and_a_revoked_permission() {
         rabbitmq.add_vhost(&name);
         rabbitmq.allow("guest", &name);
     });
+    cluster.service.faults().clear();
     let ended = run.end().await;
     assert_eq!(ended.code, Some(0), "{ended}");
     cluster.assert_seeded(&stores).await;
@@ -177,4 +179,39 @@ async fn cancel_and_retry_work_while_rabbitmq_is_away() {
     }
     server.process.stop().await;
     stop(workers).await;
+}
+
+/// Takes all consumers of `seed.jobs` out of RabbitMQ's books without a word to them, as happens to one that subscribes in the
+/// moment in which the queue is deleted.
+fn forget_consumers(rabbitmq: &RabbitMq, vhost: &str) {
+    let forget = format!(
+        r#"{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{vhost}">>, queue, <<"seed.jobs">>)),
+        [ra:process_command(amqqueue:get_pid(Q),
+                            rabbit_fifo:make_checkout({{element(2, C), element(1, C)}}, cancel, #{{}}))
+         || C <- rabbit_amqqueue:consumers(Q)]."#
+    );
+    rabbitmq.ctl(&["eval", &forget]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_rabbitmq_has_forgotten_subscribes_again() {
+    let rabbitmq = Arc::new(RabbitMq::start());
+    let mut cluster = Cluster::on(rabbitmq.clone(), None).await;
+    // Until a job is lost, and waits for longer than this test.
+    cluster.program.set("BROKER__LOST_AFTER", "1h");
+    let stores = cluster.add_stores(5, 5);
+    let mut worker = cluster.program.start_worker();
+    let broker = cluster.broker().await;
+    let consumers = async || broker.consumers(Queue::Jobs).await.unwrap();
+    wait::until("the worker takes jobs", async || consumers().await == 1).await;
+    forget_consumers(&rabbitmq, vhost(&cluster));
+    assert_eq!(consumers().await, 0);
+    broker.close().await;
+
+    let ended = cluster.run(&[]).await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    cluster.assert_seeded(&stores).await;
+    let told = |worker: &testkit::program::Process| worker.error().contains("subscribing again");
+    worker.until("it says so", told).await;
+    worker.stop().await;
 }

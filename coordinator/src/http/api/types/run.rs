@@ -19,7 +19,7 @@ pub(in crate::http::api) struct Run {
     finished_at: Option<DateTime<Utc>>,
     /// From its start to its end.
     seconds: Option<f64>,
-    /// Rows of its snapshots in a second of that; null if it was too short to tell.
+    /// Rows of its seeded stores in a second of that; null if it was too short to tell.
     rows_per_second: Option<u64>,
     stores: u64,
     seeded: u64,
@@ -34,7 +34,11 @@ pub(in crate::http::api) struct Run {
     cancelled: u64,
     abandoned: u64,
     in_flight: u64,
+    /// Of the seeded stores, unchanged ones included.
     rows: u64,
+    /// Of the stores in flight, as far as they are known or can be guessed.
+    rows_left: u64,
+    /// Of the same snapshots as rows.
     bytes: u64,
     /// Changes of the sync config that its jobs found; only of one run that is asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -62,6 +66,7 @@ impl From<RunReport> for Run {
             abandoned: totals.abandoned,
             in_flight: totals.in_flight,
             rows: totals.rows,
+            rows_left: totals.rows_left,
             bytes: totals.bytes,
             config_changes: Vec::new(),
         }

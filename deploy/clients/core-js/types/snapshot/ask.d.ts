@@ -31,19 +31,36 @@
  * @property {string} [endpoint]
  * @property {string | number} [generation]
  * @property {number} [maxAge] Seconds.
- * @property {string} core The version of the SDK's core extension.
+ * @property {string} core The version of the SDK's core extension. Empty if it is not known yet.
  * @property {number} finish The newest version of finishing that this package has.
  */
+/**
+ * A first question that was asked before the core extension was there to say its version.
+ *
+ * @typedef {object} Early
+ * @property {Wanted['form']} form
+ * @property {Promise<{ answer: Response, body: any } | undefined>} answered Undefined if there was no answer.
+ */
+/**
+ * Asks the first question.
+ *
+ * @param {typeof globalThis.fetch} fetch
+ * @param {Wanted} wanted
+ * @param {AbortSignal} signal
+ * @returns {Early}
+ */
+export function askEarly(fetch: typeof globalThis.fetch, wanted: Wanted, signal: AbortSignal): Early;
 /**
  * Asks once.
  *
  * @param {typeof globalThis.fetch} fetch
  * @param {Wanted} wanted
  * @param {AbortSignal} signal
+ * @param {Early} [early] Taken for the answer to the first question, if it is the same.
  * @returns {Promise<Snapshot>}
  * @throws {SeedbedError} With `retryAfter` for 202, 429 and 503.
  */
-export function ask(fetch: typeof globalThis.fetch, wanted: Wanted, signal: AbortSignal): Promise<Snapshot>;
+export function ask(fetch: typeof globalThis.fetch, wanted: Wanted, signal: AbortSignal, early?: Early): Promise<Snapshot>;
 /**
  * What arrives where `fetch` unpacks by itself what an answer calls gzip. Only compressed files of the form `file` are called so,
  * for older clients (`protocol/src/manifest/form.rs`).
@@ -119,11 +136,24 @@ export type Wanted = {
      */
     maxAge?: number | undefined;
     /**
-     * The version of the SDK's core extension.
+     * The version of the SDK's core extension. Empty if it is not known yet.
      */
     core: string;
     /**
      * The newest version of finishing that this package has.
      */
     finish: number;
+};
+/**
+ * A first question that was asked before the core extension was there to say its version.
+ */
+export type Early = {
+    form: Wanted["form"];
+    /**
+     * Undefined if there was no answer.
+     */
+    answered: Promise<{
+        answer: Response;
+        body: any;
+    } | undefined>;
 };

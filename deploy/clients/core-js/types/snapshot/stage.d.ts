@@ -1,7 +1,15 @@
+/**
+ * Asks before anything else is done: the answer comes while SQLite and its threads start.
+ *
+ * @param {import('../platform.js').Platform} platform
+ * @param {import('../source.js').SnapshotSource} source
+ * @param {AbortSignal} signal
+ */
+export function askAhead(platform: import("../platform.js").Platform, source: import("../source.js").SnapshotSource, signal: AbortSignal): import("./ask.js").Early;
 /** One attempt. */
 export class Staging {
     /** @param {Parts} parts */
-    constructor({ platform, paths, source, course, record, note, signal }: Parts);
+    constructor({ platform, paths, source, course, record, note, signal, early }: Parts);
     platform: import("../platform.js").Platform;
     paths: import("../platform.js").Paths;
     source: import("../source.js").SnapshotSource;
@@ -9,8 +17,9 @@ export class Staging {
     record: import("../database/inspect.js").Record;
     note: import("./note.js").Note;
     signal: AbortSignal;
-    /** @type {import('../platform.js').Encoding[]} */
-    encodings: import("../platform.js").Encoding[];
+    early: import("./ask.js").Early | undefined;
+    /** In place of those of the platform. @type {import('../platform.js').Encoding[] | undefined} */
+    encodings: import("../platform.js").Encoding[] | undefined;
     /** Of the sealed file. @type {string | undefined} */
     key: string | undefined;
     /** How the bytes have come. */
@@ -66,5 +75,6 @@ export type Parts = {
     record: import("../database/inspect.js").Record;
     note: import("./note.js").Note;
     signal: AbortSignal;
+    early?: import("./ask.js").Early | undefined;
 };
 import { UnpackedAhead } from './ahead.js';

@@ -163,5 +163,10 @@ async fn what_is_handed_out_adds_up_for_a_day(fixture: Fixture) {
     assert_eq!(kinds.collect::<Vec<_>>(), expected);
     let later = Utc::now() + TimeDelta::days(1);
     assert_eq!(catalog.handed_out(later).await.unwrap(), []);
+    // Today's stay; those of a day go once all of it is over for long enough.
+    assert_eq!(catalog.forget_handed_out(since).await.unwrap(), 0);
+    assert_eq!(catalog.handed_out(since).await.unwrap().len(), 2);
+    assert_eq!(catalog.forget_handed_out(later).await.unwrap(), 2);
+    assert_eq!(catalog.handed_out(since).await.unwrap(), []);
     other.close().await;
 }

@@ -1,0 +1,209 @@
+//! `seedbed plan`: what a fleet needs, from the catalog or from numbers.
+
+use std::time::Duration;
+
+use indicatif::{BinaryBytes, HumanCount};
+use serde::Serialize;
+
+use crate::{
+    catalog::{Catalog, KnownFleet},
+    cli::{
+        args::PlanArgs,
+        exit::CliError,
+        output::{LaidOut, human_time, lay_out, print_event, print_lines, table},
+    },
+    settings::Settings,
+    upkeep::plan::{
+        ASSUMPTIONS, Assumption, FleetNumbers, Pace, Plan, Prices, Retention, SweepCost, plan,
+    },
+};
+
+/// What is printed for machines.
+#[derive(Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    assumptions: &'static [Assumption],
+}
+
+pub(in crate::cli) async fn command(
+    args: PlanArgs,
+    settings: &Settings,
+    json: bool,
+) -> Result<u8, CliError> {
+    let numbers = FleetNumbers {
+        stores: args.stores,
+        rows: args.rows,
+        largest: args.largest_store,
+        row_bytes: args.row_bytes,
+        changed_stores: args.changed_stores,
+        changed_rows: args.changed_rows,
+    };
+    let known = match numbers.suffice() {
+        true => KnownFleet::default(),
+        false => read(settings).await?,
+    };
+    let fleet = numbers.fleet(&known).ok_or(CliError::NothingToPlan)?;
+    let pace = Pace {
+        every: FleetNumbers::every(args.every, &known),
+        within: args.within,
+        full_every: settings.sync.full_every,
+        first_launches: args.first_launches as f64,
+    };
+    let retention = Retention {
+        keep: settings.retention.keep,
+        min_age: settings.retention.min_age,
+    };
+    let usual = Prices::default();
+    let prices = Prices {
+        core_hour: args.core_hour.unwrap_or(usual.core_hour),
+        gib_month: args.gib_month.unwrap_or(usual.gib_month),
+        thousand_puts: args.thousand_puts.unwrap_or(usual.thousand_puts),
+        gib_out: args.gib_out.unwrap_or(usual.gib_out),
+    };
+    let cache = f64::from(settings.worker.cache_mib) * 1024.0 * 1024.0;
+    let renditions = &settings.snapshots.renditions;
+    let plan = plan(fleet, pace, retention, renditions, cache, prices);
+    if json {
+        let printed = Printed {
+            plan: &plan,
+            assumptions: ASSUMPTIONS,
+        };
+        print_event("plan", &printed);
+    } else {
+        print(&plan, settings, numbers.suffice());
+    }
+    Ok(0)
+}
+
+/// What the catalog knows.
+async fn read(settings: &Settings) -> Result<KnownFleet, CliError> {
+    settings.check_catalog()?;
+    let catalog = Catalog::open_existing(settings.catalog.url.expose()).await?;
+    let known = catalog.known_fleet().await?;
+    catalog.close().await;
+    Ok(known)
+}
+
+fn print(plan: &Plan, settings: &Settings, from_numbers: bool) {
+    let fleet = plan.fleet;
+    let source = match from_numbers {
+        true => "as given",
+        false => "the catalog, and what is given",
+    };
+    print_lines(&format!(
+        "{} stores with {} rows, {} in the largest, {:.0} bytes a row ({source})",
+        number(fleet.stores),
+        number(fleet.rows),
+        number(fleet.largest),
+        fleet.row_bytes
+    ));
+    print_lines(&format!(
+        "a sweep every {}, within {}: {:.1} % of the stores have changed then, and {:.1} % of their rows",
+        time(plan.every),
+        time(plan.within),
+        fleet.changed_stores * 100.0,
+        fleet.changed_rows * 100.0
+    ));
+    print_lines("");
+    print_lines(&sweeps(plan));
+    print_lines("");
+    print_lines(&month(plan));
+    print_lines("");
+    print_assumptions(plan.prices, settings);
+}
+
+fn print_assumptions(prices: Prices, settings: &Settings) {
+    print_lines("This rests on:");
+    for Assumption { what, value, unit } in ASSUMPTIONS {
+        let value = (value * 100.0).round() / 100.0;
+        print_lines(format!("  {what}: {value} {unit}").trim_end());
+    }
+    let renditions = settings.snapshots.renditions.iter();
+    let renditions: Vec<String> = renditions.map(ToString::to_string).collect();
+    print_lines(&format!(
+        "  snapshots.renditions: {}; retention.keep: {}; worker.cache_mib: {}",
+        renditions.join(", "),
+        settings.retention.keep,
+        settings.worker.cache_mib
+    ));
+    print_lines(&format!(
+        "  prices: {} a core and hour, {} a GiB and month, {} a thousand writes, {} a GiB to devices",
+        prices.core_hour, prices.gib_month, prices.thousand_puts, prices.gib_out
+    ));
+}
+
+/// What the first sweep and each later one need.
+fn sweeps(plan: &Plan) -> LaidOut {
+    let mut rows = table(&["", "FIRST SWEEP", "EACH LATER ONE"]);
+    let mut row = |what: &str, of: &dyn Fn(&SweepCost) -> String| {
+        rows.add_row([what.to_owned(), of(&plan.first), of(&plan.usual)]);
+    };
+    row("new snapshots", &|sweep| number(sweep.snapshots));
+    row("rows downloaded", &|sweep| number(sweep.rows));
+    row("streamed, decompressed", &|sweep| {
+        bytes(sweep.streamed_bytes)
+    });
+    row("PowerSync: CPU", &|sweep| time(sweep.service_cpu));
+    row("PowerSync: processes, besides what apps need", &|sweep| {
+        number(sweep.service_processes)
+    });
+    row("workers: CPU", &|sweep| time(sweep.worker_cpu));
+    row("workers: cores", &|sweep| number(sweep.cores));
+    row("workers: slots", &|sweep| number(sweep.slots));
+    row("workers: memory", &|sweep| bytes(sweep.memory));
+    row("workers: disk", &|sweep| bytes(sweep.disk));
+    row("coordinator, catalog, RabbitMQ: CPU", &|sweep| {
+        time(sweep.coordinator_cpu)
+    });
+    row("at least, for the largest store", &|sweep| {
+        time(sweep.shortest)
+    });
+    lay_out(rows, &[1, 2])
+}
+
+/// What a month of later sweeps stores and costs.
+fn month(plan: &Plan) -> LaidOut {
+    let (storage, money) = (&plan.storage, &plan.money);
+    let mut rows = table(&["A MONTH", "", "COST"]);
+    let mut row = |what: &str, amount: String, cost: f64| {
+        rows.add_row([what.to_owned(), amount, format!("{cost:.2}")]);
+    };
+    let (bytes_there, copies) = (bytes(storage.bytes), storage.snapshots);
+    let there = format!("{bytes_there}, {copies:.1} snapshots of each store");
+    let written = format!(
+        "{}, {}",
+        number(storage.puts),
+        bytes(storage.uploaded_bytes)
+    );
+    row("PowerSync, for the sweeps", String::new(), money.service);
+    row(
+        "workers, while there are jobs",
+        String::new(),
+        money.workers,
+    );
+    row("object storage", there, money.storage);
+    row("objects written", written, money.requests);
+    let downloaded = bytes(storage.downloaded_bytes);
+    row("first launches", downloaded, money.downloads);
+    row("together", String::new(), money.total);
+    let always = money.workers_always_on;
+    row(
+        "instead: workers that run all the time",
+        String::new(),
+        always,
+    );
+    lay_out(rows, &[2])
+}
+
+fn number(value: f64) -> String {
+    HumanCount(value.round() as u64).to_string()
+}
+
+fn bytes(value: f64) -> String {
+    BinaryBytes(value.round() as u64).to_string()
+}
+
+fn time(seconds: f64) -> String {
+    human_time(Duration::from_secs_f64(seconds))
+}
