@@ -30,7 +30,7 @@ mod snapshots;
 mod state;
 mod stores;
 
-pub use control::{AuditCursor, AuditEntry, AuditId, Deed};
+pub use control::{AuditCursor, AuditEntry, AuditId, Deed, Delivery, Share, Shared};
 pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of};
 pub use events::Applied;
 pub use history::{Forgotten, HistoryCursor};
@@ -46,7 +46,7 @@ pub use reports::{
 pub use runs::{RunCursor, RunKind, RunReport, ScheduleClaim, Totals, WayCount, per_second};
 pub use snapshots::{
     ConfigChange, HandedOut, JobObjects, Retention, SizeDay, SizeOrder, SizeTotals, SnapshotRecord,
-    SnapshotRef, StoreSize,
+    SnapshotRef, StaleLatest, StoreSize, Withdrawal, Withdrawn,
 };
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

@@ -1,16 +1,21 @@
-//! Keeps catalog and object storage in agreement: garbage collection, a short history, rebuilding a lost catalog, verifying snapshots.
+//! Keeps catalog and object storage in agreement: garbage collection, a short history, rebuilding a lost catalog, verifying snapshots, taking them
+//! back.
 //!
 //! In: a catalog and object storage. Out: what was removed, taken in or found, as numbers. Knows nothing of runs. Each can
 //! be killed at any point: nothing is left that the next call does not continue with.
 
+mod cleanup;
 mod gc;
 mod history;
 mod rebuild;
 mod verify;
+mod withdraw;
 
 pub use self::{
+    cleanup::keep_clean,
     gc::{Collected, Collector, GcError},
     history::{Keep, forget, keep_short},
     rebuild::{RebuildError, Rebuilt, rebuild},
     verify::{VerifiedFile, Verifier, VerifyError},
+    withdraw::withdraw,
 };

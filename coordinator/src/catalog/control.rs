@@ -1,8 +1,10 @@
-//! What people decide, and who did: the table `audit` (`audit`).
+//! What people decide, and who did: which stores get snapshots (`delivery`), and the audit log (`audit`).
 //!
-//! In: actions of administrators. Out: entries that say who did what. Each change is one transaction: a kill leaves it made or
-//! not made, and an entry without an end.
+//! In: actions of administrators. Out: what servers ask for before they hand out a snapshot, and entries that say who did what.
+//! Each change is one transaction: a kill leaves it made or not made, and an entry without an end.
 
 mod audit;
+mod delivery;
 
 pub use audit::{AuditCursor, AuditEntry, AuditId, Deed};
+pub use delivery::{Delivery, Share, Shared};

@@ -13,7 +13,7 @@ use seedbed_protocol::{
 use super::{
     database::{Catalog, CatalogError, Lock, Tx, millis, parsed, printable, sql},
     quarantine::{reason_of, succeeded},
-    snapshots::{live_generation, record_snapshot},
+    snapshots::{Recorded, is_withdrawn, live_generation, record_snapshot},
     state::{
         IN_FLIGHT,
         JobState::{self, Completed, Queued, Running},
@@ -155,7 +155,9 @@ async fn completed(
     }
     let before = live_generation(tx, manifest).await?;
     // A rebuild may have recorded the snapshot from its manifest while the job is still in flight.
-    record_snapshot(tx, manifest).await?;
+    if record_snapshot(tx, manifest).await? == Recorded::Withdrawn {
+        return failed(tx, event, &base_withdrawn()).await;
+    }
     let seeded = Applied::Seeded {
         rows: manifest.rows(),
         bytes: manifest.bytes(),
@@ -188,6 +190,9 @@ async fn unchanged(
     (base_job_id, base_attempt): (JobId, Attempt),
     checkpoint: &Checkpoint,
 ) -> Result<Applied, CatalogError> {
+    if is_withdrawn(tx, base_job_id).await? {
+        return failed(tx, event, &base_withdrawn()).await;
+    }
     sqlx::query(sql!(
         "UPDATE snapshots SET verified_at = $3, generation = COALESCE($4, generation) \
          WHERE job_id = $1 AND attempt = $2 AND state = '{Live}' AND verified_at < $3"
@@ -216,6 +221,17 @@ async fn unchanged(
     }
     record_way(tx, event.job_id, Way::Unchanged).await?;
     finish(tx, event, JobState::Unchanged, Applied::Unchanged).await
+}
+
+/// Why a job has failed whose run, or the snapshot that it started from, was taken back meanwhile.
+fn base_withdrawn() -> Failure {
+    Failure {
+        kind: FailureKind::Transient,
+        step: "compare".to_owned(),
+        message: "its run, or the snapshot that it started from, was withdrawn meanwhile; `seedbed retry` makes a new one"
+            .to_owned(),
+        retry_at: None,
+    }
 }
 
 /// Records how the snapshot of a job was made.

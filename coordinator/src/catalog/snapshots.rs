@@ -1,5 +1,5 @@
 //! The table `snapshots`: which one is live (`record`), which may be deleted (`retention`), how large they are
-//! (`sizes`), and how a new catalog is filled
+//! (`sizes`), which were taken back (`withdraw`), and how a new catalog is filled
 //! from manifests (`restore`).
 //!
 //! In: events, `gc`, `rebuild-catalog`. Out: rows of `snapshots`, and the live snapshot that every download asks for. Each change
@@ -10,10 +10,13 @@ mod record;
 mod restore;
 mod retention;
 mod sizes;
+mod withdraw;
 
 pub use generations::ConfigChange;
 pub(super) use generations::live_generation;
 pub use record::SnapshotRecord;
-pub(super) use record::{SNAPSHOT_COLUMNS, record_snapshot, snapshot_record};
+pub(super) use record::{Recorded, SNAPSHOT_COLUMNS, record_snapshot, snapshot_record};
 pub use retention::{JobObjects, Retention, SnapshotRef};
 pub use sizes::{HandedOut, SizeDay, SizeOrder, SizeTotals, StoreSize};
+pub(super) use withdraw::is_withdrawn;
+pub use withdraw::{StaleLatest, Withdrawal, Withdrawn};

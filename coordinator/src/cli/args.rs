@@ -4,11 +4,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use seedbed_protocol::settings::CONFIG_VARIABLE;
 
-use crate::source::FileFormat;
+use crate::{catalog::Share, source::FileFormat};
 
 /// Keeps a fresh, ready-to-open SQLite snapshot of every store's PowerSync data.
 #[derive(Debug, Parser)]
@@ -68,6 +68,18 @@ pub(super) enum Command {
         after_help = "Example:\n  seedbed verify 42\n  seedbed verify ./snapshot.sqlite\n  seedbed verify --sample 20"
     )]
     Verify(VerifyArgs),
+    /// Take live snapshots back: each store has the one before again, or none
+    #[command(
+        after_help = "Example:\n  seedbed withdraw 42\n  seedbed withdraw --run 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11\n  \
+        seedbed withdraw --all"
+    )]
+    Withdraw(WithdrawArgs),
+    /// Show or set which devices get snapshots: off sends all to the normal sync at once
+    #[command(
+        after_help = "Example:\n  seedbed delivery\n  seedbed delivery off\n  seedbed delivery on\n  \
+        seedbed delivery on --share 5% --form compact"
+    )]
+    Delivery(DeliveryArgs),
     /// Remove snapshots that are no longer needed
     #[command(after_help = "Example:\n  seedbed gc --dry-run")]
     Gc(GcArgs),
@@ -204,6 +216,46 @@ pub(super) struct SnapshotsArgs {
     /// Also those that a newer one has replaced
     #[arg(long)]
     pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct WithdrawArgs {
+    /// That of this store
+    #[arg(value_name = "STORE")]
+    pub(super) store: Option<String>,
+    /// Those that this run made
+    #[arg(long, value_name = "RUN")]
+    pub(super) run: Option<String>,
+    /// Those of every store
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeliveryArgs {
+    /// Whether snapshots are handed out [default: show it]
+    #[arg(value_name = "on|off")]
+    pub(super) switch: Option<Switch>,
+    /// Only to this share of the stores, in per cent; which these are depends on their ids alone
+    #[arg(long, value_name = "PERCENT", requires = "switch")]
+    pub(super) share: Option<Share>,
+    /// Only in this form; in every form by default
+    #[arg(long, value_name = "FORM", requires = "switch")]
+    pub(super) form: Option<DeliveredForm>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DeliveredForm {
+    File,
+    Compact,
+    Stream,
 }
 
 #[derive(Debug, Args)]

@@ -21,7 +21,7 @@ use crate::{
         StoreList, Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
-    upkeep::{Keep, keep_short},
+    upkeep::{Keep, keep_clean, keep_short},
 };
 
 /// Why serving stopped.
@@ -98,6 +98,7 @@ pub struct Service {
     schedule: Option<Schedule>,
     catalog: Catalog,
     keep: Keep,
+    snapshots: SnapshotRepository,
 }
 
 impl Service {
@@ -143,7 +144,7 @@ impl Service {
             broker: broker.clone(),
             runs: runs.clone(),
             stores: stores.clone(),
-            snapshots,
+            snapshots: snapshots.clone(),
             demand: demand.clone(),
         };
         let sections = HttpSections {
@@ -179,6 +180,7 @@ impl Service {
                 reports: settings.reports.keep,
                 audit: settings.catalog.keep_audit,
             },
+            snapshots,
         })
     }
 
@@ -237,7 +239,10 @@ impl Service {
         };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
         let queues = future::join(self.dead_letters.run(&stop), self.fleet.run(&stop));
-        let forgetting = keep_short(&self.catalog, self.keep, &stop);
+        let forgetting = future::join(
+            keep_short(&self.catalog, self.keep, &stop),
+            keep_clean(&self.catalog, &self.snapshots, &stop),
+        );
         let triggers = future::join5(
             future::join(seeding_on_demand, reseeding),
             starting_as_scheduled,

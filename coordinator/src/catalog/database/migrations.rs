@@ -39,6 +39,7 @@ static FILES: &[(&str, &str)] = files![
     "0070_reports",
     "0071_sizes",
     "0100_audit",
+    "0101_withdrawal",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

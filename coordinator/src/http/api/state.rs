@@ -3,7 +3,10 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use chrono::Utc;
-use seedbed_protocol::broker::{Broker, Queue};
+use seedbed_protocol::{
+    broker::{Broker, Queue},
+    snapshots::SnapshotRepository,
+};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -32,6 +35,7 @@ const BROKER_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Api {
     pub(crate) catalog: Catalog,
     pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) snapshots: SnapshotRepository,
     pub(crate) runs: Arc<Runs>,
     pub(crate) stores: Arc<StoreList>,
     pub(crate) overviews: Overviews,

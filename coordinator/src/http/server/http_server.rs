@@ -90,6 +90,7 @@ impl HttpServer {
         let stopping = CancellationToken::new();
         let states = states(sections, parts, stopping.clone())?;
         states.downloads.tell_unless_signing().await;
+        states.downloads.deliveries.read().await;
         let (listener, health) = listeners.sockets().map_err(|source| HttpError::Listen {
             address: serve.listen,
             source,
@@ -145,6 +146,7 @@ impl HttpServer {
             never = health => match never {},
             never = states.api.keep_overview_current() => match never {},
             never = states.limits.rate.keep_forgetting() => match never {},
+            never = states.downloads.deliveries.keep_current() => match never {},
         }
     }
 }
@@ -174,7 +176,7 @@ fn states(
         sections.download,
         sections.powersync,
         catalog.clone(),
-        parts.snapshots,
+        parts.snapshots.clone(),
         downloads.clone(),
     );
     let admin = AdminAccess::new(serve, catalog.clone());
@@ -182,6 +184,7 @@ fn states(
     let api = Api {
         catalog: catalog.clone(),
         broker: broker.clone(),
+        snapshots: parts.snapshots,
         runs: parts.runs,
         stores: parts.stores,
         overviews: Overviews::new(),
