@@ -30,7 +30,9 @@ mod snapshots;
 mod state;
 mod stores;
 
-pub use control::{AuditCursor, AuditEntry, AuditId, Deed, Delivery, Share, Shared};
+pub use control::{
+    AuditCursor, AuditEntry, AuditId, Deed, Delivery, ForgottenRows, ForgottenStore, Share, Shared,
+};
 pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of};
 pub use events::Applied;
 pub use history::{Forgotten, HistoryCursor};

@@ -27,7 +27,7 @@ mod trigger;
 
 pub(crate) use self::queues::{Gauges, if_broker_answers};
 pub use self::{
-    control::{Cancelled, Runs},
+    control::{Cancelled, Runs, StoreForgotten, forget},
     error::{RecordError, RunError},
     job::{JobMaker, Misfit},
     list::{StoreFilter, StoreList},

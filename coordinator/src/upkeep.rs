@@ -5,6 +5,7 @@
 //! be killed at any point: nothing is left that the next call does not continue with.
 
 mod cleanup;
+mod error;
 mod gc;
 mod history;
 mod rebuild;
@@ -12,8 +13,9 @@ mod verify;
 mod withdraw;
 
 pub use self::{
-    cleanup::keep_clean,
-    gc::{Collected, Collector, GcError},
+    cleanup::{keep_clean, remove_objects},
+    error::GcError,
+    gc::{Collected, Collector},
     history::{Keep, forget, keep_short},
     rebuild::{RebuildError, Rebuilt, rebuild},
     verify::{VerifiedFile, Verifier, VerifyError},

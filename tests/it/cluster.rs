@@ -4,6 +4,7 @@ mod broker;
 mod catalog;
 mod check;
 mod failures;
+mod forget;
 mod refusals;
 mod retention;
 mod runs;

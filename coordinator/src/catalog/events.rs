@@ -11,6 +11,7 @@ use seedbed_protocol::{
 };
 
 use super::{
+    control::is_of_forgotten,
     database::{Catalog, CatalogError, Lock, Tx, millis, parsed, printable, sql},
     quarantine::{reason_of, succeeded},
     snapshots::{Recorded, is_withdrawn, live_generation, record_snapshot},
@@ -98,7 +99,12 @@ async fn apply_event(tx: &mut Tx, event: &SeedEvent) -> Result<Applied, CatalogE
             .fetch_optional(&mut **tx)
             .await?;
     let Some(job) = known else {
-        return Ok(Applied::UnknownJob);
+        return Ok(
+            match is_of_forgotten(tx, &event.store_id, event.job_id).await? {
+                true => Applied::Ignored,
+                false => Applied::UnknownJob,
+            },
+        );
     };
     let state: JobState = parsed(&job, "state", "the state of a job")?;
     if state == JobState::Abandoned {

@@ -80,6 +80,12 @@ pub(super) enum Command {
         seedbed delivery on --share 5% --form compact"
     )]
     Delivery(DeliveryArgs),
+    /// Remove everything of a store at once, and leave it out of lists until it is allowed again
+    #[command(after_help = "Example:\n  seedbed forget 42")]
+    Forget(StoreArgs),
+    /// Let a forgotten store be seeded again
+    #[command(after_help = "Example:\n  seedbed allow 42")]
+    Allow(StoreArgs),
     /// Remove snapshots that are no longer needed
     #[command(after_help = "Example:\n  seedbed gc --dry-run")]
     Gc(GcArgs),
@@ -230,6 +236,13 @@ pub(super) struct WithdrawArgs {
     /// Those of every store
     #[arg(long)]
     pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StoreArgs {
+    /// The store
+    #[arg(value_name = "STORE")]
+    pub(super) store: String,
 }
 
 #[derive(Debug, Args)]

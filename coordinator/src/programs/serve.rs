@@ -12,7 +12,7 @@ use seedbed_protocol::{
 use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
 
-use super::publishing::{job_maker, publisher, quarantine, supervisor};
+use super::publishing::{job_maker, late_uploads, publisher, quarantine, supervisor};
 use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer, Listeners},
@@ -155,6 +155,7 @@ impl Service {
             snapshots: &settings.snapshots,
             token: &settings.token,
             powersync: &settings.powersync.endpoint,
+            late_uploads: late_uploads(&settings.worker),
         };
         let recorder = Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default());
         let reseeder = settings.sync.reseed_on_config_change.then(|| {

@@ -40,6 +40,7 @@ static FILES: &[(&str, &str)] = files![
     "0071_sizes",
     "0100_audit",
     "0101_withdrawal",
+    "0102_forgotten",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

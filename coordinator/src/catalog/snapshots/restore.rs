@@ -15,6 +15,9 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`].
     pub async fn restore(&self, manifest: &Manifest) -> Result<bool, CatalogError> {
+        if self.is_forgotten(&manifest.store_id).await? {
+            return Ok(false);
+        }
         let mut transaction = self.locked(Lock::Writer).await?;
         restore_store(&mut transaction, manifest).await?;
         restore_run(&mut transaction, manifest).await?;

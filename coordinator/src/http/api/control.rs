@@ -1,7 +1,9 @@
-//! What administrators change: runs (`runs`), which snapshots are live (`withdraw`), and who gets them (`delivery`). A change is made to
+//! What administrators change: runs (`runs`), which snapshots are live (`withdraw`), who gets them (`delivery`), and
+//! which stores are forgotten (`forget`). A change is made to
 //! its end although the caller goes away (`task`).
 
 mod delivery;
+mod forget;
 mod routes;
 pub(super) mod runs;
 mod task;

@@ -39,6 +39,8 @@ pub(crate) struct Api {
     pub(crate) runs: Arc<Runs>,
     pub(crate) stores: Arc<StoreList>,
     pub(crate) overviews: Overviews,
+    /// For how long jobs in flight of a forgotten store may still upload something.
+    pub(crate) late_uploads: Duration,
     pub(crate) schedule: Option<Schedule>,
     pub(crate) trace_url: Option<String>,
     pub(crate) cost: CostConfig,

@@ -1,6 +1,6 @@
 //! The server: binds its listeners, builds the state of each group of endpoints, and runs until it is told to stop.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future;
 use seedbed_protocol::{
@@ -62,6 +62,8 @@ pub struct HttpSections<'a> {
     pub token: &'a TokenConfig,
     /// `powersync.endpoint`; may be empty.
     pub powersync: &'a str,
+    /// For how long jobs in flight may still upload something.
+    pub late_uploads: Duration,
 }
 
 /// A server that listens.
@@ -185,6 +187,7 @@ fn states(
         catalog: catalog.clone(),
         broker: broker.clone(),
         snapshots: parts.snapshots,
+        late_uploads: sections.late_uploads,
         runs: parts.runs,
         stores: parts.stores,
         overviews: Overviews::new(),

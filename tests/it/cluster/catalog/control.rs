@@ -1,3 +1,5 @@
 //! What people decide, and who did.
 
 mod audit;
+mod forgotten;
+mod withdraw;

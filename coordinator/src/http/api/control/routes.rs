@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{delivery, runs, withdraw};
+use super::{delivery, forget, runs, withdraw};
 use crate::http::api::state::Api;
 
 pub(in crate::http::api) fn routes() -> OpenApiRouter<Arc<Api>> {
@@ -14,5 +14,7 @@ pub(in crate::http::api) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(withdraw::store))
         .routes(routes!(withdraw::run))
         .routes(routes!(withdraw::all))
+        .routes(routes!(forget::forget))
+        .routes(routes!(forget::allow))
         .routes(routes!(delivery::show, delivery::set))
 }
