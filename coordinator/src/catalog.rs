@@ -31,7 +31,8 @@ mod state;
 mod stores;
 
 pub use control::{
-    AuditCursor, AuditEntry, AuditId, Deed, Delivery, ForgottenRows, ForgottenStore, Share, Shared,
+    AuditCursor, AuditEntry, AuditId, Deed, Delivery, DueNotice, ForgottenRows, ForgottenStore,
+    FreshnessPromise, Notice, NoticeEvent, Share, Shared,
 };
 pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of};
 pub use events::Applied;

@@ -18,6 +18,7 @@ mod control;
 mod error;
 mod job;
 mod list;
+mod notify;
 pub mod progress;
 mod publish;
 mod queues;
@@ -31,6 +32,7 @@ pub use self::{
     error::{RecordError, RunError},
     job::{JobMaker, Misfit},
     list::{StoreFilter, StoreList},
+    notify::{Notifier, NotifyError, Webhook},
     publish::{Published, Publisher},
     queues::{DeadLetters, Fleet, Parked, Standing, Untaken},
     record::Recorder,

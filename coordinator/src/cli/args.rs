@@ -94,6 +94,12 @@ pub(super) enum Command {
         after_help = "Example:\n  SEEDBED_CATALOG__URL=sqlite:new.db seedbed rebuild-catalog"
     )]
     RebuildCatalog,
+    /// Try whether notices arrive
+    #[command(after_help = "Example:\n  seedbed notify test")]
+    Notify {
+        #[command(subcommand)]
+        what: Notify,
+    },
     /// Show who did what: every change by a command, the API and the dashboard
     #[command(after_help = "Example:\n  seedbed audit --search store-42")]
     Audit(AuditArgs),
@@ -269,6 +275,12 @@ pub(super) enum DeliveredForm {
     File,
     Compact,
     Stream,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Notify {
+    /// Send a notice to notify.webhook now, once
+    Test,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use seedbed_protocol::{
 };
 
 use super::{
-    args::{Cli, Command},
+    args::{Cli, Command, Notify},
     check,
     commands::{
         cancel, config, control, gc, local, rebuild, retry, run, serve, snapshots, status, verify,
@@ -111,6 +111,7 @@ async fn command(command: Command, settings: Settings, json: bool) -> Result<u8,
         Command::Allow(args) => control::forget::allow(args, &settings, json).await,
         Command::Gc(args) => gc::gc(args, &settings, json).await,
         Command::RebuildCatalog => rebuild::rebuild(&settings, json).await,
+        Command::Notify { what: Notify::Test } => control::notify::test(&settings, json).await,
         Command::Audit(args) => control::audit::audit(args, &settings, json).await,
         Command::Check(args) => check::check(&args, &settings, json).await,
         // Printed before the settings were read.

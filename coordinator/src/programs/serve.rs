@@ -17,7 +17,7 @@ use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer, Listeners},
     runs::{
-        DeadLetters, Demand, Fleet, Gauges, RecordError, Recorder, Reseeder, RunError, Runs,
+        DeadLetters, Demand, Fleet, Gauges, Notifier, RecordError, Recorder, Reseeder, RunError, Runs,
         StoreList, Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
@@ -99,6 +99,7 @@ pub struct Service {
     catalog: Catalog,
     keep: Keep,
     snapshots: SnapshotRepository,
+    notifier: Option<Notifier>,
 }
 
 impl Service {
@@ -162,6 +163,7 @@ impl Service {
             let generation = recorder.generation();
             Reseeder::new(catalog.clone(), runs.clone(), stores.clone(), generation)
         });
+        let notifier = Notifier::new(catalog.clone(), &settings.notify);
         Ok(Self {
             http: HttpServer::new(listeners, sections, parts).await?,
             gauges: Gauges::new(catalog.clone(), quarantine),
@@ -182,6 +184,7 @@ impl Service {
                 audit: settings.catalog.keep_audit,
             },
             snapshots,
+            notifier,
         })
     }
 
@@ -238,6 +241,11 @@ impl Service {
                 reseeder.run(&stop).await;
             }
         };
+        let telling = async {
+            if let Some(notifier) = &self.notifier {
+                notifier.run(&stop).await;
+            }
+        };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
         let queues = future::join(self.dead_letters.run(&stop), self.fleet.run(&stop));
         let forgetting = future::join(
@@ -245,7 +253,7 @@ impl Service {
             keep_clean(&self.catalog, &self.snapshots, &stop),
         );
         let triggers = future::join5(
-            future::join(seeding_on_demand, reseeding),
+            future::join3(seeding_on_demand, reseeding, telling),
             starting_as_scheduled,
             measuring,
             forgetting,

@@ -18,6 +18,7 @@ use super::{
     catalog::{CatalogConfig, RetentionConfig},
     cost::CostConfig,
     download::DownloadConfig,
+    notify::NotifyConfig,
     reports::ReportsConfig,
     serve::ServeConfig,
     source::SourceConfig,
@@ -61,6 +62,8 @@ pub struct Settings {
     pub reports: ReportsConfig,
     /// `[cost]`
     pub cost: CostConfig,
+    /// `[notify]`
+    pub notify: NotifyConfig,
     /// `[worker]`
     pub worker: WorkerConfig,
     /// `[log]`
@@ -89,6 +92,7 @@ impl Settings {
         self.serve.check()?;
         self.download.check_values()?;
         self.cost.check()?;
+        self.notify.check()?;
         self.templates().map(drop)
     }
 

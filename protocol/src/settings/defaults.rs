@@ -5,7 +5,7 @@ pub const DEFAULTS: &str = include_str!("../../seedbed.toml");
 
 /// Every section of the settings file. An unknown section is an error in both programs; a known section that a program
 /// does not need is ignored.
-pub const SECTIONS: [&str; 18] = [
+pub const SECTIONS: [&str; 19] = [
     "source",
     "powersync",
     "token",
@@ -22,6 +22,7 @@ pub const SECTIONS: [&str; 18] = [
     "download",
     "reports",
     "cost",
+    "notify",
     "worker",
     "log",
 ];

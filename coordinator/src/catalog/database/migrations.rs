@@ -41,6 +41,7 @@ static FILES: &[(&str, &str)] = files![
     "0100_audit",
     "0101_withdrawal",
     "0102_forgotten",
+    "0103_notices",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

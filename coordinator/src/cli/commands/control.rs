@@ -5,4 +5,5 @@
 pub(in crate::cli) mod audit;
 pub(in crate::cli) mod delivery;
 pub(in crate::cli) mod forget;
+pub(in crate::cli) mod notify;
 pub(in crate::cli) mod withdraw;
