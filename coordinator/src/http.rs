@@ -26,9 +26,9 @@ mod reports;
 mod responses;
 mod server;
 
-pub(crate) use self::auth::check_keys;
 pub use self::{
     auth::KeyError,
     download::DownloadError,
     server::{HttpError, HttpParts, HttpSections, HttpServer, Listeners},
 };
+pub(crate) use self::{auth::check_keys, server::certificate_expires};

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use opentelemetry::{
     KeyValue, global,
-    metrics::{Counter, Histogram, Meter},
+    metrics::{Counter, Gauge, Histogram, Meter},
 };
 use seedbed_protocol::{manifest::Form, message::SeedEvent, telemetry::SCOPE};
 
@@ -62,6 +62,28 @@ impl LostMetrics {
         // An alert asks whether it grows, so it has to be there before.
         lost.add(0, &[]);
         Self { lost }
+    }
+}
+
+/// The certificate that this server speaks TLS by.
+#[derive(Debug)]
+pub(crate) struct TlsMetrics {
+    expires: Gauge<i64>,
+}
+
+impl TlsMetrics {
+    pub(crate) fn new() -> Self {
+        let expires = meter()
+            .i64_gauge("seedbed.certificate.expires")
+            .with_unit("s")
+            .with_description("When the certificate expires, in seconds since 1970")
+            .build();
+        Self { expires }
+    }
+
+    /// Says when the certificate expires that new connections get.
+    pub(crate) fn expires(&self, at: DateTime<Utc>) {
+        self.expires.record(at.timestamp(), &[]);
     }
 }
 

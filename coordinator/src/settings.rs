@@ -27,7 +27,7 @@ pub use self::{
     reports::ReportsConfig,
     root::Settings,
     schedule::{InvalidSchedule, Schedule},
-    serve::ServeConfig,
+    serve::{ServeConfig, TlsFiles},
     source::SourceConfig,
     sync::{StreamConfig, StreamTemplate, SyncConfig, Templates},
 };

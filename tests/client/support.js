@@ -32,6 +32,8 @@ export const service = {
   rows: async (store) => tables((await control('GET', `stores/${store}/rows`)).map(({ table, row }) => [table, row])),
   /** Inserts or replaces a row. */
   put: (table, row) => control('PUT', `rows/${table}`, row),
+  /** Has every bucket named otherwise, as a change of the sync config does. */
+  redeploy: () => control('POST', 'redeploy'),
   /** Removes a row. */
   remove: (table, id) => control('DELETE', `rows/${table}/${id}`)
 };

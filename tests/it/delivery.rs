@@ -8,3 +8,4 @@ mod figures;
 mod first_sync;
 mod limits;
 mod reports;
+mod tls;

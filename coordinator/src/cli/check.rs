@@ -4,6 +4,7 @@
 //! and removes it again; killed in between, that object stays, which the next check overwrites or leaves alone.
 
 mod catalog;
+mod certificate;
 mod clock;
 mod command;
 mod directories;

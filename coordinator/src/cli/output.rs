@@ -133,9 +133,8 @@ pub(super) fn print_event(kind: &str, event: &impl Serialize) {
 }
 
 /// Says where a server answers.
-pub(super) fn tell_addresses(dashboard: SocketAddr, health: Option<SocketAddr>, json: bool) {
-    let url = |address: SocketAddr| format!("http://{address}/");
-    let (dashboard, health) = (url(dashboard), health.map(url));
+pub(super) fn tell_addresses(dashboard: &str, health: Option<SocketAddr>, json: bool) {
+    let health = health.map(|address| format!("http://{address}/"));
     if json {
         let mut event = json!({"type": "listening", "url": dashboard});
         if let Some(health) = health {

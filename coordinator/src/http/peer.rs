@@ -1,12 +1,16 @@
-//! Finds the address that a request comes from: the connection's, or what the proxy in front says.
+//! Says where a request comes from: the connection, or what the proxy in front says of it.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::Request;
 
-/// The address of the connection.
+/// The other end of the connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) IpAddr);
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    /// Whether it speaks TLS with this server itself.
+    pub(crate) by_tls: bool,
+}
 
 /// The client's address: that of the connection, or the one that the proxy adds to `X-Forwarded-For`. Of several addresses the
 /// last: the proxy has added it, the others may be made up by the client.
@@ -16,12 +20,19 @@ pub(crate) fn client_address(request: &Request, behind_proxy: bool) -> Option<Ip
         let last = values.iter().next_back()?.to_str().ok()?;
         address_of(last.rsplit(',').next()?.trim())
     };
-    let peer = || request.extensions().get::<Peer>().map(|peer| peer.0);
+    let peer = || request.extensions().get::<Peer>().map(|peer| peer.address);
     if behind_proxy {
         forwarded().or_else(peer)
     } else {
         peer()
     }
+}
+
+/// Whether the client speaks TLS: with this server, or with a proxy in front of it.
+pub(crate) fn is_by_tls(request: &Request) -> bool {
+    let peer = request.extensions().get::<Peer>();
+    let forwarded = || request.headers().get("x-forwarded-proto");
+    peer.is_some_and(|peer| peer.by_tls) || forwarded().is_some_and(|protocol| protocol == "https")
 }
 
 /// An address as proxies write it: with or without a port, of IPv6 with or without brackets.
@@ -44,7 +55,10 @@ mod tests {
             .body(Body::empty())
             .unwrap();
         let peer: IpAddr = [127, 0, 0, 1].into();
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(Peer {
+            address: peer,
+            by_tls: false,
+        });
         assert_eq!(client_address(&request, false), Some(peer));
         assert_eq!(client_address(&request, true), Some([10, 0, 0, 7].into()));
     }

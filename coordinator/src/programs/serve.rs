@@ -189,8 +189,8 @@ impl Service {
     }
 
     /// Returns the address where it answers requests.
-    pub fn address(&self) -> SocketAddr {
-        self.http.address()
+    pub fn url(&self) -> String {
+        self.http.url()
     }
 
     /// Returns the address where it answers probes and exposes metrics without a token, if there is one.

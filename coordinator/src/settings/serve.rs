@@ -1,6 +1,6 @@
 //! `[serve]`: where the server listens, and who may use its API.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use seedbed_protocol::settings::{
     Secret, SettingsError, duration, invalid, optional_secret, positive,
@@ -21,6 +21,10 @@ pub struct ServeConfig {
     pub listen: SocketAddr,
     /// Where it answers probes and exposes metrics without a token, in addition to `listen`.
     pub health_listen: Option<SocketAddr>,
+    /// The certificate for HTTPS at `listen`, with those between it and its authority, in PEM.
+    pub tls_certificate_file: Option<PathBuf>,
+    /// Its key, in PEM.
+    pub tls_key_file: Option<PathBuf>,
     /// Where clients reach it, if that is not where it listens.
     pub public_url: Option<Url>,
     /// When runs start without a command.
@@ -50,7 +54,33 @@ pub struct ServeConfig {
     pub grace: Duration,
 }
 
+/// The files of a certificate.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and its authority.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
 impl ServeConfig {
+    /// Returns the files to speak TLS by, if it does.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the one that is missing.
+    pub fn tls(&self) -> Result<Option<TlsFiles>, SettingsError> {
+        let together = "is missing; a certificate and its key go together";
+        match (&self.tls_certificate_file, &self.tls_key_file) {
+            (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
+                certificate: certificate.clone(),
+                key: key.clone(),
+            })),
+            (None, None) => Ok(None),
+            (Some(_), None) => invalid("serve.tls_key_file", together).map(|()| None),
+            (None, Some(_)) => invalid("serve.tls_certificate_file", together).map(|()| None),
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
         if let Some(token) = &self.admin_token
             && token.expose().chars().count() < MIN_TOKEN_CHARS

@@ -31,5 +31,4 @@ mod listing;
 mod lost;
 mod opening;
 mod quarantine;
-mod retention;
 mod reuse;

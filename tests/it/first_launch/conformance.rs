@@ -76,7 +76,7 @@ async fn a_connector_for_react_native_takes_the_first_sync_from_seedbed() {
 const CAPACITOR: &str = "drivers/capacitor.js";
 
 /// The SDK (0.8.2 with the JavaScript of 2.4) uploads nothing on the stand-in, with and without the package: no local writes.
-const ON_CAPACITOR: &str = "comes from Seedbed|asks PowerSync|tried again|the end of it|in the middle|silent|PowerSync is asked|generation|in this form";
+const ON_CAPACITOR: &str = "comes from Seedbed|asks PowerSync|tried again|the end of it|in the middle|silent|PowerSync is asked|generation|in this form|real Seedbed";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_for_capacitor_takes_the_first_sync_from_seedbed() {

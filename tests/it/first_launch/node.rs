@@ -29,7 +29,7 @@ async fn the_node_client_falls_back_to_the_initial_sync_whatever_fails() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unmodified_sdk_takes_its_first_sync_from_seedbed_and_goes_on_at_the_service() {
-    let seeded = Seeded::with(&["fresh", "shared"]).await;
+    let seeded = Seeded::with(&["fresh", "shared", "written", "renamed"]).await;
     run_in_node(&seeded, &[], "first-sync.test.js").await;
 }
 

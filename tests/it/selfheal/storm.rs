@@ -14,8 +14,8 @@ use seedbed_protocol::{StoreId, broker::Queue};
 use testkit::{
     cluster::{Cluster, RUN},
     program::{Ended, stop},
-    wait,
 };
+use tokio::time::sleep;
 
 use faults::FaultKind;
 use report::Report;
@@ -23,6 +23,9 @@ use world::World;
 
 /// What is left alone heals within this time.
 const QUIET: Duration = Duration::from_secs(120);
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(200);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_store_ends_with_one_good_snapshot_whatever_breaks() {
@@ -61,13 +64,17 @@ async fn rage(world: &mut World, faults: usize) -> Report {
         let kind = FaultKind::ALL.get(fault).copied();
         let kind = kind.unwrap_or_else(|| FaultKind::drawn(&mut dice));
         world.change_rows(&mut dice);
-        tokio::time::sleep(Duration::from_millis(dice.random_range(0..500))).await;
+        sleep(Duration::from_millis(dice.random_range(0..500))).await;
         kind.strike(world, &mut dice).await;
         let (before, repaired) = (world.ended_jobs().await, Instant::now());
-        wait::until(&format!("jobs end after: {kind:?}"), async || {
-            world.ended_jobs().await > before
-        })
-        .await;
+        while world.ended_jobs().await <= before {
+            assert!(
+                repaired.elapsed() < QUIET,
+                "no job ends after {kind:?}:\n{}",
+                world.describe().await
+            );
+            sleep(PAUSE).await;
+        }
         report.healed(kind, repaired.elapsed());
     }
     report
@@ -89,9 +96,10 @@ async fn quiet_down(world: &mut World) -> Duration {
         }
         assert!(
             started.elapsed() < QUIET,
-            "still busy: {unfinished} runs, {waiting} messages, {jobs:#?}"
+            "still busy, with {waiting} messages:\n{}",
+            world.describe().await
         );
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        sleep(PAUSE).await;
     }
     started.elapsed()
 }

@@ -77,6 +77,12 @@ async fn metrics_are_for_prometheus_and_for_a_collector_under_the_names_of_the_r
         .set_variable("OTEL_METRIC_EXPORT_INTERVAL", "100");
     cluster.program.set("SERVE__HEALTH_LISTEN", "127.0.0.1:0");
     cluster.program.set("WORKER__LISTEN", "127.0.0.1:0");
+    let files = TempDir::new().unwrap();
+    let (certificate, key) = Authority::new(&files, "authority").sign_localhost();
+    cluster
+        .program
+        .set("SERVE__TLS_CERTIFICATE_FILE", certificate);
+    cluster.program.set("SERVE__TLS_KEY_FILE", key);
     cluster.program.set("POWERSYNC__GIVE_UP_AFTER", "10s");
     // Each job fails once, so that there is a retry to count.
     for store in ["store-1", "store-2"] {

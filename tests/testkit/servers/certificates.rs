@@ -45,7 +45,7 @@ impl<'a> Authority<'a> {
         self.directory.path().join(name).display().to_string()
     }
 
-    /// The files of a certificate for `localhost` and of its key.
+    /// The files of a certificate for `localhost` and 127.0.0.1, and of its key.
     ///
     /// # Panics
     /// When openssl fails.
@@ -63,7 +63,7 @@ impl<'a> Authority<'a> {
             "-subj",
             "/CN=localhost",
             "-addext",
-            "subjectAltName=DNS:localhost",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1",
             "-keyout",
             &key,
             "-out",

@@ -15,8 +15,9 @@ use crate::catalog::{
     },
 };
 
-/// A job that is lost again and again is published again after pauses that double, this often.
-const DOUBLINGS: u32 = 10;
+/// A job that is lost again and again is published again after pauses that double, this often: a quarter of an hour at
+/// most, by default.
+const DOUBLINGS: u32 = 5;
 
 /// Which published jobs should have a message that no worker holds.
 #[derive(Debug, Clone, Copy)]

@@ -11,10 +11,10 @@ use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
 
 use crate::catalog::database::{
-    Catalog, CatalogError, bind_all, count, list_of, millis, printable, rows_of, sql, time,
+    Catalog, CatalogError, count, millis, printable, rows_of, sql, time,
 };
 
-/// How long a worker that is gone stays in the table.
+/// How long a worker that is gone stays in the table, also one that said so: jobs that it left are found by it.
 const FORGET_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// The longest lifetime that a heartbeat may ask for: no worker may stay for ever.
@@ -56,19 +56,10 @@ impl Catalog {
             .iter()
             .map(|heartbeat| (heartbeat.worker.as_str(), heartbeat))
             .collect();
-        let (there, gone): (Vec<&Heartbeat>, Vec<&Heartbeat>) = newest
-            .into_values()
-            .partition(|heartbeat| heartbeat.lifetime_millis > 0);
         let now = self.now().await?;
-        self.upsert_workers(&there, now).await?;
-        let statement = sql!(
-            "DELETE FROM workers WHERE expires_at < $1 OR name IN ({})",
-            list_of(2, gone.len().max(1))
-        );
-        let names = gone.iter().map(|heartbeat| name(&heartbeat.worker));
-        let none = gone.is_empty().then(String::new);
-        let query = sqlx::query(statement).bind(millis(now - FORGET_AFTER));
-        bind_all(query, names.chain(none))
+        self.upsert_workers(newest.into_values(), now).await?;
+        sqlx::query("DELETE FROM workers WHERE expires_at < $1")
+            .bind(millis(now - FORGET_AFTER))
             .execute(&self.pool)
             .await?;
         Ok(())
@@ -76,10 +67,10 @@ impl Catalog {
 
     async fn upsert_workers(
         &self,
-        workers: &[&Heartbeat],
+        workers: impl ExactSizeIterator<Item = &Heartbeat>,
         now: DateTime<Utc>,
     ) -> Result<(), CatalogError> {
-        if workers.is_empty() {
+        if workers.len() == 0 {
             return Ok(());
         }
         let mut query = sqlx::query(sql!(

@@ -15,7 +15,7 @@ use seedbed_protocol::{
 use seedbed_worker::{Probe, Worker};
 
 use super::{
-    catalog, clock,
+    catalog, certificate, clock,
     directories::{RemoveNewDirectories, catalog_directory, snapshot_directory},
     downloads,
     objects::{self, Probed},
@@ -55,6 +55,9 @@ pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Ve
     let probed = probed.ok().filter(|_| snapshots.is_some());
     if let Some(downloads) = downloads {
         parts.note("downloads", downloads, Clone::clone);
+    }
+    if let Some(certificate) = certificate::check(&settings.serve).transpose() {
+        parts.note("certificate", certificate, Clone::clone);
     }
     let catalog = catalog::check(settings).await;
     let catalog = parts.note("catalog", catalog, |found| found.told.clone());

@@ -97,7 +97,7 @@ async fn serve(args: LocalArgs, settings: Settings, json: bool) -> Result<u8, Cl
     on_record(local.catalog(), deed("run.start", "", &asked), started).await?;
     let service = local.listen(stores.clone()).await;
     let service = service.map_err(CliError::LocalStart)?;
-    tell_addresses(service.address(), service.health_address(), json);
+    tell_addresses(&service.url(), service.health_address(), json);
     local.serve(service, &stores, sweep, every, stop).await?;
     Ok(0)
 }

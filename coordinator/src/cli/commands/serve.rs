@@ -33,7 +33,7 @@ pub(in crate::cli) async fn serve(
     let stop = stop_on_signals("stopping; jobs continue")?;
     let listeners = Listeners::bind(&settings.serve).await;
     let listeners = listeners.map_err(|error| CliError::ServeStart(error.into()))?;
-    let tell = || tell_addresses(listeners.address(), listeners.health_address(), json);
+    let tell = || tell_addresses(&listeners.url(), listeners.health_address(), json);
     let mut is_told = false;
     let catalog = match Catalog::open(settings.catalog.url.expose()).await {
         Err(error) if error.is_transient() => {
@@ -61,7 +61,7 @@ pub(in crate::cli) async fn serve(
     let service = service.map_err(CliError::ServeStart)?;
     drop(listeners);
     if !is_told {
-        tell_addresses(service.address(), service.health_address(), json);
+        tell_addresses(&service.url(), service.health_address(), json);
     }
     let served = service.run(stop).await;
     parts.close().await;

@@ -60,6 +60,8 @@ pub(crate) struct Downloads {
     /// For snapshots in a directory. Object storage signs its URLs itself.
     signer: Option<SharedSigner>,
     public_url: Option<Url>,
+    /// Whether this server itself speaks TLS.
+    by_tls: bool,
     behind_proxy: bool,
     pub(super) lifetime: Duration,
     /// Which stores get snapshots now.
@@ -101,6 +103,7 @@ impl Downloads {
             manifests,
             signer: is_directory.then_some(signer),
             public_url: serve.public_url.clone(),
+            by_tls: serve.tls_certificate_file.is_some(),
             behind_proxy: serve.behind_proxy,
             lifetime: download.url_lifetime,
             max_age: download.max_age,
@@ -208,7 +211,8 @@ impl Downloads {
             return Ok(url.clone());
         }
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let by_tls = self.behind_proxy && header("x-forwarded-proto") == Some("https");
+        let by_tls =
+            self.by_tls || self.behind_proxy && header("x-forwarded-proto") == Some("https");
         let scheme = if by_tls { "https" } else { "http" };
         let host = header(header::HOST.as_str()).unwrap_or_default();
         let url = Url::parse(&format!("{scheme}://{host}/")).ok();

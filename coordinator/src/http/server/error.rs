@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use seedbed_protocol::process::may_listen_later;
+use seedbed_protocol::{process::may_listen_later, settings::SettingsError};
 use seedbed_worker::powersync::TokenError;
 
 use crate::http::download::DownloadError;
@@ -22,6 +22,9 @@ pub enum HttpError {
         address: SocketAddr,
         source: std::io::Error,
     },
+    /// It cannot speak TLS.
+    #[error(transparent)]
+    Tls(#[from] SettingsError),
     /// The public half of Seedbed's own key cannot be published.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -39,7 +42,7 @@ impl HttpError {
             Self::Listen { source, .. } | Self::ListenHealth { source, .. } => {
                 !may_listen_later(source)
             }
-            Self::Token(_) | Self::Downloads(_) => true,
+            Self::Tls(_) | Self::Token(_) | Self::Downloads(_) => true,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The server: binds its listeners, builds the state of each group of endpoints, and runs until it is told to stop.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future;
 use seedbed_protocol::{
@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     access_log::AccessLog,
+    connection::{Tls, Waits},
     error::HttpError,
     limits::Limits,
-    listen::{self, Waits},
+    listen,
     listeners::Listeners,
     rate_limit::RateLimit,
     routes::{States, health_routes, routes},
@@ -69,7 +70,9 @@ pub struct HttpSections<'a> {
 /// A server that listens.
 pub struct HttpServer {
     listener: TcpListener,
-    address: SocketAddr,
+    url: String,
+    /// Speaks TLS at `listener`.
+    tls: Option<Tls>,
     /// Where probes and metrics are asked for, if that is another place.
     health: Option<TcpListener>,
     serve: ServeConfig,
@@ -99,7 +102,8 @@ impl HttpServer {
         })?;
         Ok(Self {
             listener,
-            address: listeners.address(),
+            url: listeners.url(),
+            tls: listeners.tls(),
             health,
             serve,
             states,
@@ -107,9 +111,9 @@ impl HttpServer {
         })
     }
 
-    /// Returns the address where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Returns the URL of the address where it listens.
+    pub fn url(&self) -> String {
+        self.url.clone()
     }
 
     /// Returns the address where it answers probes and exposes metrics without a token, if there is one.
@@ -121,6 +125,7 @@ impl HttpServer {
     pub async fn run(self, stop: CancellationToken) {
         let Self {
             listener,
+            tls,
             health,
             serve,
             states,
@@ -138,18 +143,26 @@ impl HttpServer {
         let health_routes = health_routes(&states);
         let health = async {
             if let Some(health) = health {
-                listen::serve(health, health_routes, waits, future::pending()).await;
+                listen::serve(health, None, health_routes, waits, future::pending()).await;
             }
             future::pending().await
         };
         let routes = routes(&states, &serve.cors_origins);
         tokio::select! {
-            () = listen::serve(listener, routes, waits, stopped) => {}
+            () = listen::serve(listener, tls.clone(), routes, waits, stopped) => {}
             never = health => match never {},
+            never = keep_certificate_current(tls.as_ref()) => match never {},
             never = states.api.keep_overview_current() => match never {},
             never = states.limits.rate.keep_forgetting() => match never {},
             never = states.downloads.deliveries.keep_current() => match never {},
         }
+    }
+}
+
+async fn keep_certificate_current(tls: Option<&Tls>) -> Infallible {
+    match tls {
+        Some(tls) => tls.keep_current().await,
+        None => future::pending().await,
     }
 }
 

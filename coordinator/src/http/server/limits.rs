@@ -14,7 +14,10 @@ use tower_http::{
 };
 
 use super::rate_limit::RateLimit;
-use crate::http::{peer::client_address, problem::Problem};
+use crate::http::{
+    peer::{client_address, is_by_tls},
+    problem::Problem,
+};
 
 /// The largest request body: a few thousand store ids.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -118,10 +121,7 @@ pub(super) fn cross_origin(origins: &[String]) -> CorsLayer {
 
 /// Tells browsers what they must not do with anything of this server.
 pub(super) async fn security_headers(request: Request, next: Next) -> Response {
-    let by_tls = request
-        .headers()
-        .get("x-forwarded-proto")
-        .is_some_and(|protocol| protocol == "https");
+    let by_tls = is_by_tls(&request);
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let mut add = |name: HeaderName, value| {

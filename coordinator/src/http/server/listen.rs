@@ -1,52 +1,32 @@
-//! Accepts connections, limits their number, and closes them when they are silent or when the server stops.
+//! Accepts connections, limits their number, and lets those that are open end when the server stops.
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Extension, Router};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
-    service::TowerToHyperService,
-};
+use axum::Router;
 use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
-use super::patience::Patient;
-use crate::http::peer::Peer;
+use super::connection::{Answerer, Tls, Waits};
 
 /// Connections at a time. More wait in the system's queue.
 const MAX_CONNECTIONS: usize = 4096;
 
-/// How long a client may take to send a request's headers.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
-
 /// Between two tries to accept when the system refuses, because too many files are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long the server waits for its clients.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Waits {
-    /// For those that are being answered when it is told to stop.
-    pub(super) grace: Duration,
-    /// For one that takes nothing of its answer.
-    pub(super) slow_reader: Duration,
-}
-
-/// Answers connections by `routes` until `stop` is ready, and those that are open for at most `grace` longer.
+/// Answers connections by `routes`, over TLS if there is one, until `stop` is ready, and those that are open for at most
+/// `waits.grace` longer.
 pub(super) async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     routes: Router,
     waits: Waits,
     stop: impl Future<Output = ()>,
 ) {
-    // HTTP/1 only: its header timeout counts from the first moment of a connection, so that no connection stays idle for ever.
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
+    let answerer = Answerer::new(routes, tls, waits);
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let open = GracefulShutdown::new();
+    let (open, stopping) = (TaskTracker::new(), CancellationToken::new());
     let mut stop = std::pin::pin!(stop);
     loop {
         let place = room.clone().acquire_owned();
@@ -63,18 +43,17 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        let service = TowerToHyperService::new(routes.clone().layer(Extension(Peer(peer.ip()))));
-        let stream = Patient::new(stream, waits.slow_reader);
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let connection = open.watch(connection.into_owned());
-        tokio::spawn(async move {
+        let answered = answerer.clone().answer(stream, peer.ip(), stopping.clone());
+        open.spawn(async move {
             let _place = place;
-            if let Err(error) = connection.await {
+            if let Err(error) = answered.await {
                 debug!("a connection ended early: {error}");
             }
         });
     }
     drop(listener);
+    stopping.cancel();
+    open.close();
     // What is still open then is dropped with the process.
-    let _ = tokio::time::timeout(waits.grace, open.shutdown()).await;
+    let _ = tokio::time::timeout(waits.grace, open.wait()).await;
 }

@@ -12,8 +12,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    connection::{Tls, Waits},
     error::HttpError,
-    listen::{self, Waits},
+    listen,
 };
 use crate::{http::problem::Problem, settings::ServeConfig};
 
@@ -28,6 +29,8 @@ const WAITS: Waits = Waits {
 pub struct Listeners {
     listener: std::net::TcpListener,
     address: SocketAddr,
+    /// Speaks TLS at `listener`.
+    tls: Option<Tls>,
     /// Where probes and metrics are asked for, if that is another place.
     health: Option<(std::net::TcpListener, SocketAddr)>,
 }
@@ -42,6 +45,7 @@ impl Listeners {
             address: serve.listen,
             source,
         };
+        let tls = serve.tls()?.map(|files| Tls::open(&files)).transpose()?;
         let (listener, address) = bind(serve.listen).await.map_err(listening)?;
         let health = match serve.health_listen {
             Some(address) => {
@@ -53,13 +57,15 @@ impl Listeners {
         Ok(Self {
             listener,
             address,
+            tls,
             health,
         })
     }
 
-    /// Returns the address where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Returns the URL of the address where it listens.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/", self.address)
     }
 
     /// Returns the address where it answers probes and exposes metrics without a token, if there is one.
@@ -74,12 +80,12 @@ impl Listeners {
     pub async fn wait_for<T>(&self, catalog: impl Future<Output = T>) -> io::Result<T> {
         let there = CancellationToken::new();
         let (requests, probes) = self.sockets()?;
-        let answer = |listener: Option<TcpListener>| {
+        let answer = |listener: Option<TcpListener>, tls: Option<Tls>| {
             let there = there.clone();
             async move {
                 if let Some(listener) = listener {
                     let stop = there.cancelled_owned();
-                    listen::serve(listener, routes(), WAITS, stop).await;
+                    listen::serve(listener, tls, routes(), WAITS, stop).await;
                 }
             }
         };
@@ -88,8 +94,17 @@ impl Listeners {
             there.cancel();
             catalog
         };
-        let (catalog, (), ()) = tokio::join!(coming, answer(Some(requests)), answer(probes));
+        let (catalog, (), ()) = tokio::join!(
+            coming,
+            answer(Some(requests), self.tls()),
+            answer(probes, None)
+        );
         Ok(catalog)
+    }
+
+    /// What speaks TLS at the first of them.
+    pub(super) fn tls(&self) -> Option<Tls> {
+        self.tls.clone()
     }
 
     /// The sockets, for one server.

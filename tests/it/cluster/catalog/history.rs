@@ -6,6 +6,7 @@ use seedbed::catalog::{Catalog, Forgotten, HistoryCursor};
 use super::fixture::{FULL_SWEEP, Fixture};
 
 mod reports;
+mod retention;
 mod sizes;
 
 on_both!(

@@ -123,6 +123,8 @@ async fn a_job_whose_worker_is_gone_or_works_on_nothing_should_have_a_message(fi
     assert_eq!(says(0, 60_000).await, 1, "it is idle");
     assert_eq!(says(2, 60_000).await, 0, "perhaps it is slow");
     assert_eq!(says(2, 1).await, 1, "its time is over");
+    assert_eq!(says(2, 60_000).await, 0, "it is back");
+    assert_eq!(says(0, 0).await, 1, "it has left");
     let mut given_back = started(&jobs[0], 1);
     given_back.worker = "another".to_owned();
     given_back.at = Utc::now() + TimeDelta::seconds(1);

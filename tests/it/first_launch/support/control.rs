@@ -6,7 +6,7 @@ use axum::{
     Json, Router,
     extract::{Path, State},
     http::StatusCode,
-    routing::{delete, get, put},
+    routing::{delete, get, post, put},
 };
 use serde_json::{Map, Value, json};
 use testkit::powersync::PowerSync;
@@ -30,6 +30,7 @@ impl Control {
             .route("/stores/{store}/counters", get(counters))
             .route("/stores/{store}/client-ids", get(client_ids))
             .route("/stores/{store}/rows", get(rows))
+            .route("/redeploy", post(redeploy))
             .route("/rows/{table}", put(put_row))
             .route("/rows/{table}/{id}", delete(remove_row))
             .with_state(service);
@@ -84,6 +85,12 @@ async fn rows(State(service): Service, Path(store): Path<String>) -> Json<Value>
         rows.map(|row| json!({"table": &*row.table, "row": parse(&row.json)}))
             .collect(),
     )
+}
+
+/// Every bucket has another name from now on.
+async fn redeploy(State(service): Service) -> Json<Value> {
+    service.redeploy();
+    Json(Value::Null)
 }
 
 async fn put_row(

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use testkit::{
     powersync::PowerSync,
     program::{Process, Program},
-    serving::Serving,
+    serving::{ADMIN_TOKEN, Serving},
 };
 
 use super::{
@@ -46,6 +46,8 @@ impl Seeded {
         // The user's token is one for both, as it is in an app.
         program.set("DOWNLOAD__SECRET", service.secret());
         program.set("SNAPSHOTS__RENDITIONS", RENDITIONS);
+        program.set("SERVE__ADMIN_TOKEN", ADMIN_TOKEN);
+        program.set("DOWNLOAD__START_MAX_AGE", "100ms");
         program.write("seedbed.toml", STREAM);
         let names: Vec<&str> = stores.iter().map(|(store, _)| *store).collect();
         program.write("stores.csv", format!("store_id\n{}\n", names.join("\n")));
@@ -59,6 +61,7 @@ impl Seeded {
             "control": control.url,
             "database": format!("{}/database", serving.url),
             "seedbed": serving.url,
+            "adminToken": ADMIN_TOKEN,
             "snapshots": files(&program).await,
         });
         Self {

@@ -73,6 +73,8 @@ impl World {
             ("POWERSYNC__ENDPOINT", endpoint.as_str()),
             ("CATALOG__URL", &catalog_url),
             ("SERVE__SCHEDULE", "*/5 * * * * *"),
+            // Queues are deleted one after the other, and each time the wait doubles.
+            ("BROKER__LOST_AFTER", "5s"),
             ("RETENTION__KEEP", "1"),
             ("RETENTION__ORPHAN_AGE", "0s"),
         ] {
@@ -116,6 +118,32 @@ impl World {
         self.revive_rabbitmq();
         let runs = self.catalog.runs(10_000).await.unwrap_or_default();
         runs.iter().map(|run| run.totals.seeded).sum()
+    }
+
+    /// Everything that tells why nothing goes on.
+    pub(super) async fn describe(&self) -> String {
+        let pool = sqlx::PgPool::connect(&self.cluster.catalog_url).await;
+        let pool = pool.expect("the catalog answers");
+        let mut text = String::new();
+        for sql in [
+            "SELECT row_to_json(r)::text FROM (SELECT * FROM runs WHERE finished_at IS NULL) r",
+            "SELECT row_to_json(j)::text FROM (SELECT store_id, state, attempt, worker, listed_at, moved_at, started_at, \
+             retry_at, lost FROM jobs WHERE finished_at IS NULL LIMIT 20) j",
+            "SELECT row_to_json(w)::text FROM workers w",
+            "SELECT 'now: ' || floor(extract(epoch FROM now()) * 1000)::text",
+        ] {
+            let rows: Vec<String> = sqlx::query_scalar(sql).fetch_all(&pool).await.unwrap();
+            text += &format!("{}\n", rows.join("\n"));
+        }
+        let status = self.cluster.program.run(&["status"]).await;
+        text += &format!("{status}\n");
+        for process in self.servers.iter().chain(&self.workers) {
+            let log = process.error();
+            let lines: Vec<&str> = log.lines().rev().take(15).collect();
+            let lines: Vec<&str> = lines.into_iter().rev().collect();
+            text += &format!("a program's last lines:\n{}\n", lines.join("\n"));
+        }
+        text
     }
 
     /// Changes a row of one store in four, so that sweeps have something to do.

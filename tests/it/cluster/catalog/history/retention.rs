@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use seedbed::catalog::{PendingJob, Retention, SnapshotRef};
 use seedbed_protocol::JobId;
 
-use super::fixture::{FULL_SWEEP, Fixture, SKIP, completed, failed, manifest};
+use crate::cluster::catalog::fixture::{FULL_SWEEP, Fixture, SKIP, completed, failed, manifest};
 
 on_both!(
     superseded_snapshots_beyond_those_to_keep_may_go_when_they_are_old_enough,
