@@ -5,6 +5,7 @@ mod catalog;
 mod check;
 mod failures;
 mod forget;
+mod notify;
 mod refusals;
 mod retention;
 mod runs;

@@ -141,6 +141,17 @@ impl Catalog {
         Ok(tx.commit().await?)
     }
 
+    /// Returns whether a server has begun to look for what there is to tell.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn notices_are_looked_for(&self) -> Result<bool, CatalogError> {
+        let begun: i64 = sqlx::query_scalar("SELECT taken FROM locks WHERE name = 'notices'")
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(begun > 0)
+    }
+
     /// Returns the next notice that is due, for this process alone to send within `lease`.
     ///
     /// # Errors

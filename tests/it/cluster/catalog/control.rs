@@ -2,4 +2,5 @@
 
 mod audit;
 mod forgotten;
+mod notices;
 mod withdraw;
