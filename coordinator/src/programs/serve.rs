@@ -17,8 +17,8 @@ use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer, Listeners},
     runs::{
-        DeadLetters, Demand, Fleet, Gauges, Notifier, RecordError, Recorder, Reseeder, RunError, Runs,
-        StoreList, Supervisor, keep_schedule,
+        DeadLetters, Demand, Fleet, Gauges, Notifier, RecordError, Recorder, Reseeder, RunError,
+        Runs, StoreList, Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
     upkeep::{Keep, keep_clean, keep_short},

@@ -83,12 +83,22 @@ impl NotifyConfig {
         {
             return invalid("notify.routing_key", "is missing: PagerDuty asks for it");
         }
-        if let Some(unknown) = self.events.iter().find(|name| !EVENTS.contains(&name.as_str())) {
+        if let Some(unknown) = self
+            .events
+            .iter()
+            .find(|name| !EVENTS.contains(&name.as_str()))
+        {
             let known = EVENTS.join(", ");
-            return invalid("notify.events", format!("has {unknown:?}; known are {known}"));
+            return invalid(
+                "notify.events",
+                format!("has {unknown:?}; known are {known}"),
+            );
         }
         if !(0.0..=1.0).contains(&self.freshness_share) {
-            return invalid("notify.freshness_share", "must be from 0 to 1, such as 0.99");
+            return invalid(
+                "notify.freshness_share",
+                "must be from 0 to 1, such as 0.99",
+            );
         }
         if self.max_attempts == 0 {
             return invalid("notify.max_attempts", "must be at least 1");

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     config::SnapshotsConfig,
-    name::{SnapshotName, SnapshotPart, directory_of, manifest_key},
+    name::{SnapshotName, SnapshotPart, directory_of, latest_key, manifest_key},
     sealing::{SealingError, SealingKeys, SnapshotKey},
 };
 use crate::{

@@ -37,9 +37,14 @@ async fn what_a_killed_worker_and_its_successor_still_upload_of_a_forgotten_stor
     assert!(before >= 4, "{before} objects");
 
     // A job is in flight, and its worker holds it.
-    cluster.service.faults().always_for("store-1", Fault::Delay(SLOW));
+    cluster
+        .service
+        .faults()
+        .always_for("store-1", Fault::Delay(SLOW));
     let asked = cluster.service.requests().len();
-    let ended = cluster.run(&["--no-wait", "--full", "--store", "store-1"]).await;
+    let ended = cluster
+        .run(&["--no-wait", "--full", "--store", "store-1"])
+        .await;
     assert_eq!(ended.code, Some(0), "{ended}");
     wait::until("the worker has asked the service", async || {
         cluster.service.requests().len() > asked
@@ -49,8 +54,14 @@ async fn what_a_killed_worker_and_its_successor_still_upload_of_a_forgotten_stor
     assert_eq!(forgotten.code, Some(0), "{forgotten}");
     let forgotten = forgotten.objects().remove(0);
     assert_eq!(forgotten["objects"], json!(before), "{forgotten}");
-    assert_eq!((&forgotten["snapshots"], &forgotten["jobs"]), (&json!(1), &json!(2)));
-    assert_eq!((&forgotten["inFlight"], &forgotten["left"]), (&json!(1), &json!(null)));
+    assert_eq!(
+        (&forgotten["snapshots"], &forgotten["jobs"]),
+        (&json!(1), &json!(2))
+    );
+    assert_eq!(
+        (&forgotten["inFlight"], &forgotten["left"]),
+        (&json!(1), &json!(null))
+    );
     assert!(forgotten["outOfReach"].as_array().unwrap().len() >= 5);
     assert_eq!(objects_of(&cluster, "store-1"), 0);
 
@@ -75,14 +86,24 @@ async fn what_a_killed_worker_and_its_successor_still_upload_of_a_forgotten_stor
     assert_eq!(overview["parked"]["events"], 0, "{overview}");
     assert_eq!(serving.admin("/api/stores/store-1").await.status, 404);
     assert_eq!(serving.admin("/api/stores").await.json()["total"], 1);
-    assert_eq!(serving.database("store-1").await.refusal(), (404, "no_snapshot".to_owned()));
+    assert_eq!(
+        serving.database("store-1").await.refusal(),
+        (404, "no_snapshot".to_owned())
+    );
 
     // Lists leave it out until it is allowed again.
     cluster.service.faults().clear();
     let swept = cluster.program.run(&[&RUN[..], &["--json"]].concat()).await;
     assert_eq!(swept.code, Some(0), "{swept}");
-    let listed = swept.objects().into_iter().find(|line| line["type"] == "listed").unwrap();
-    assert_eq!((&listed["jobs"], &listed["forgotten"]), (&json!(1), &json!(1)));
+    let listed = swept
+        .objects()
+        .into_iter()
+        .find(|line| line["type"] == "listed")
+        .unwrap();
+    assert_eq!(
+        (&listed["jobs"], &listed["forgotten"]),
+        (&json!(1), &json!(1))
+    );
     let refused = cluster.run(&["--store", "store-1"]).await;
     assert_eq!(refused.code, Some(2), "{refused}");
     assert!(refused.error.contains("seedbed allow"), "{refused}");
@@ -99,12 +120,24 @@ async fn what_a_killed_worker_and_its_successor_still_upload_of_a_forgotten_stor
     assert_eq!(collected.code, Some(0), "{collected}");
     assert_eq!(objects_of(&cluster, "store-1"), before, "what is new stays");
     let audit = serving.admin("/api/audit?search=store-1").await.json();
-    let actions: Vec<_> = audit["entries"].as_array().unwrap().iter().map(|entry| {
-        let text = |name: &str| entry[name].as_str().unwrap().to_owned();
-        (text("action"), text("outcome"))
-    }).collect();
-    let expected = [("store.allow", "done"), ("store.seed", "refused (409)"), ("store.forget", "done")];
-    assert_eq!(actions, expected.map(|(action, outcome)| (action.to_owned(), outcome.to_owned())));
+    let actions: Vec<_> = audit["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            let text = |name: &str| entry[name].as_str().unwrap().to_owned();
+            (text("action"), text("outcome"))
+        })
+        .collect();
+    let expected = [
+        ("store.allow", "done"),
+        ("store.seed", "refused (409)"),
+        ("store.forget", "done"),
+    ];
+    assert_eq!(
+        actions,
+        expected.map(|(action, outcome)| (action.to_owned(), outcome.to_owned()))
+    );
     serving.process.stop().await;
     stop(workers).await;
 }

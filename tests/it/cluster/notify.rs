@@ -2,7 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use axum::{Router, body::Bytes, extract::State, http::{HeaderMap, StatusCode}, routing::post};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
 use hmac::{Hmac, Mac};
 use serde_json::Value;
 use sha2::Sha256;
@@ -43,7 +49,10 @@ impl Receiver {
 
     fn events(&self) -> Vec<Value> {
         let got = self.got.lock().unwrap();
-        let mut events: Vec<Value> = got.iter().map(|(_, body)| serde_json::from_slice(body).unwrap()).collect();
+        let mut events: Vec<Value> = got
+            .iter()
+            .map(|(_, body)| serde_json::from_slice(body).unwrap())
+            .collect();
         events.sort_by_key(|event| event["event"].as_str().unwrap_or_default().to_owned());
         events
     }
@@ -108,15 +117,27 @@ async fn each_event_is_told_once_by_several_servers_and_no_log_has_the_url() {
     *receiver.busy.lock().unwrap() = 2;
     let ended = cluster.run(&[]).await;
     assert_eq!(ended.code, Some(1), "{ended}");
-    wait::until("both events are told", async || receiver.events().len() >= 2).await;
+    wait::until("both events are told", async || {
+        receiver.events().len() >= 2
+    })
+    .await;
     let events = receiver.events();
-    let names: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    let names: Vec<_> = events
+        .iter()
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["new_reason", "run_failed"]);
-    assert!(events[0]["title"].as_str().unwrap().contains("PSYNC_S2305"), "{events:?}");
+    assert!(
+        events[0]["title"].as_str().unwrap().contains("PSYNC_S2305"),
+        "{events:?}"
+    );
     for (headers, body) in receiver.got.lock().unwrap().iter() {
         assert!(is_signed(headers, body), "{headers:?}");
         let event: Value = serde_json::from_slice(body).unwrap();
-        assert_eq!(headers["seedbed-delivery"].to_str().unwrap(), event["id"].as_str().unwrap());
+        assert_eq!(
+            headers["seedbed-delivery"].to_str().unwrap(),
+            event["id"].as_str().unwrap()
+        );
     }
     let tested = cluster.program.run(&["notify", "test"]).await;
     assert_eq!(tested.code, Some(0), "{tested}");
@@ -142,7 +163,10 @@ async fn a_webhook_is_told_as_it_takes_it_and_where_it_must_not_be_it_is_not_tol
     cluster.program.set("NOTIFY__WEBHOOK", &url);
     let plain = cluster.program.run(&["notify", "test"]).await;
     assert_eq!(plain.code, Some(2), "{plain}");
-    assert!(plain.error.contains("notify.webhook") && !plain.error.contains(TOKEN), "{plain}");
+    assert!(
+        plain.error.contains("notify.webhook") && !plain.error.contains(TOKEN),
+        "{plain}"
+    );
     for (place, why) in [
         ("https://127.0.0.1:9/x", "private"),
         ("https://localhost:9/x", "private"),
@@ -155,7 +179,9 @@ async fn a_webhook_is_told_as_it_takes_it_and_where_it_must_not_be_it_is_not_tol
         assert!(refused.error.contains(why), "{place}: {refused}");
     }
     cluster.program.set("NOTIFY__ALLOW_PRIVATE", "true");
-    cluster.program.set("NOTIFY__WEBHOOK", "http://169.254.169.254/x");
+    cluster
+        .program
+        .set("NOTIFY__WEBHOOK", "http://169.254.169.254/x");
     let refused = cluster.program.run(&["notify", "test"]).await;
     assert!(refused.error.contains("link-local"), "{refused}");
     let elsewhere = url.replace(&format!("hook/{TOKEN}"), "elsewhere");
@@ -167,7 +193,12 @@ async fn a_webhook_is_told_as_it_takes_it_and_where_it_must_not_be_it_is_not_tol
     cluster.program.set("NOTIFY__WEBHOOK", &url);
     cluster.program.set("NOTIFY__TEMPLATE", "slack");
     assert_eq!(cluster.program.run(&["notify", "test"]).await.code, Some(0));
-    assert!(receiver.events()[0]["text"].as_str().unwrap().starts_with("*Seedbed: "));
+    assert!(
+        receiver.events()[0]["text"]
+            .as_str()
+            .unwrap()
+            .starts_with("*Seedbed: ")
+    );
     cluster.program.set("NOTIFY__TEMPLATE", "pagerduty");
     let unkeyed = cluster.program.run(&["notify", "test"]).await;
     assert!(unkeyed.error.contains("notify.routing_key"), "{unkeyed}");

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Row, any::AnyRow};
 
 use crate::catalog::{
-    database::{Catalog, CatalogError, Lock, Tx, count, damaged, millis, parsed, printable, sql, time},
+    database::{
+        Catalog, CatalogError, Lock, Tx, count, damaged, millis, parsed, printable, sql, time,
+    },
     state::{JobState, RunState, SnapshotState::Live},
 };
 
@@ -170,7 +172,8 @@ impl Catalog {
             return Ok(None);
         };
         let content: String = row.try_get("content")?;
-        let notice: Notice = serde_json::from_str(&content).map_err(|_| damaged(content, "a notice"))?;
+        let notice: Notice =
+            serde_json::from_str(&content).map_err(|_| damaged(content, "a notice"))?;
         let until = now + TimeDelta::from_std(lease).unwrap_or(TimeDelta::minutes(1));
         sqlx::query("UPDATE notices SET next_at = $2, attempts = attempts + 1 WHERE id = $1")
             .bind(notice.id.clone())
@@ -210,7 +213,8 @@ impl Catalog {
         pause: Option<Duration>,
     ) -> Result<(), CatalogError> {
         let now = self.now().await?;
-        let next = pause.map(|pause| now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::hours(1)));
+        let next =
+            pause.map(|pause| now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::hours(1)));
         sqlx::query("UPDATE notices SET failure = $2, next_at = $3, gave_up_at = $4 WHERE id = $1")
             .bind(id.to_owned())
             .bind(printable(failure))
@@ -359,12 +363,11 @@ async fn missed_freshness(
     .await?;
     let (stores, fresh) = (count(&row, "stores")?, count(&row, "fresh")?);
     let is_missed = (fresh as f64) < promise.share * stores as f64;
-    let changed = sqlx::query(
-        "UPDATE locks SET taken = $1 WHERE name = 'freshness_missed' AND taken <> $1",
-    )
-    .bind(i64::from(is_missed))
-    .execute(&mut **tx)
-    .await?;
+    let changed =
+        sqlx::query("UPDATE locks SET taken = $1 WHERE name = 'freshness_missed' AND taken <> $1")
+            .bind(i64::from(is_missed))
+            .execute(&mut **tx)
+            .await?;
     if !is_missed || changed.rows_affected() == 0 {
         return Ok(Vec::new());
     }

@@ -245,7 +245,7 @@ impl Listing {
         }
         let is_chosen = self.sweep.quarantine.is_none()
             && matches!(self.sweep.kind, RunKind::Run | RunKind::Api);
-        if is_chosen && let Some(store_id) = forgotten.into_iter().next() {
+        if is_chosen && let Some(store_id) = forgotten.iter().next().cloned() {
             return Err(CatalogError::Forgotten { store_id });
         }
         self.listed.forgotten += forgotten.len() as u64;

@@ -52,7 +52,9 @@ impl Notifier {
     pub async fn run(&self, stop: &CancellationToken) {
         loop {
             let round = async {
-                self.catalog.find_notices(&self.events, self.promise).await?;
+                self.catalog
+                    .find_notices(&self.events, self.promise)
+                    .await?;
                 self.send_due().await
             };
             tokio::select! {
@@ -80,7 +82,10 @@ impl Notifier {
                     let is_over = tried >= self.max_attempts || !error.is_transient();
                     let doublings = tried.saturating_sub(1).min(16);
                     let pause = (self.backoff * 2_u32.pow(doublings)).min(MAX_PAUSE);
-                    warn!(notice = notice.id, is_over, "a notice has not arrived: {error}");
+                    warn!(
+                        notice = notice.id,
+                        is_over, "a notice has not arrived: {error}"
+                    );
                     let pause = (!is_over).then_some(pause);
                     self.catalog
                         .notice_has_failed(&notice.id, &error.to_string(), pause)

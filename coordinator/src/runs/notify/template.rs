@@ -11,11 +11,7 @@ use crate::{
 const MAX_SUMMARY: usize = 1_024;
 
 /// Returns the body of the request. The routing key is PagerDuty's.
-pub(super) fn body(
-    template: NotifyTemplate,
-    notice: &Notice,
-    routing_key: Option<&str>,
-) -> Value {
+pub(super) fn body(template: NotifyTemplate, notice: &Notice, routing_key: Option<&str>) -> Value {
     match template {
         NotifyTemplate::Json => json!({
             "version": 1,
@@ -59,5 +55,7 @@ fn severity(event: NoticeEvent) -> &'static str {
 
 /// Slack reads links and mentions out of these.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }

@@ -89,7 +89,9 @@ impl Webhook {
             // The addresses that were looked at: a name may lead elsewhere the next time.
             client = client.resolve_to_addrs(name, &addresses);
         }
-        let client = client.build().map_err(|_| NotifyError::Unreachable("there is no client"))?;
+        let client = client
+            .build()
+            .map_err(|_| NotifyError::Unreachable("there is no client"))?;
         let routing_key = self.routing_key.as_ref().map(Secret::expose);
         let body = body(self.template, notice, routing_key).to_string();
         let mut request = client
@@ -206,8 +208,19 @@ mod tests {
     #[test]
     fn private_addresses_are_known_in_every_notation() {
         for private in [
-            "10.0.0.1", "127.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "0.0.0.0", "198.18.0.1",
-            "::1", "fd00::1", "fe80::1", "::ffff:10.0.0.1", "2002:a00:1::", "64:ff9b::a00:1",
+            "10.0.0.1",
+            "127.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "0.0.0.0",
+            "198.18.0.1",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+            "::ffff:10.0.0.1",
+            "2002:a00:1::",
+            "64:ff9b::a00:1",
         ] {
             assert!(is_private(private.parse().unwrap()), "{private}");
         }

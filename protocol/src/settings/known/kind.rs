@@ -61,7 +61,11 @@ const NOTATIONS: [(&str, &str, Kind); 15] = [
         "unreadable_rows",
         Kind::OneOf(&["warn", "refuse"]),
     ),
-    ("notify", "template", Kind::OneOf(&["json", "slack", "pagerduty"])),
+    (
+        "notify",
+        "template",
+        Kind::OneOf(&["json", "slack", "pagerduty"]),
+    ),
     ("log", "format", Kind::OneOf(&["auto", "pretty", "json"])),
     ("log", "level", Kind::LogFilter),
     ("serve", "schedule", Kind::Schedule),
@@ -75,9 +79,15 @@ const NOTATIONS: [(&str, &str, Kind); 15] = [
 /// Returns whether the value of a setting must not be shown. Decided by the end of its name, so that a new one is not
 /// forgotten.
 fn is_secret(name: &str) -> bool {
-    ["secret", "admin_token", "sealing_key", "webhook", "routing_key"]
-        .iter()
-        .any(|end| name.ends_with(end))
+    [
+        "secret",
+        "admin_token",
+        "sealing_key",
+        "webhook",
+        "routing_key",
+    ]
+    .iter()
+    .any(|end| name.ends_with(end))
 }
 
 impl Kind {

@@ -28,7 +28,13 @@ async fn database_until(serving: &Serving, store: &str, status: u16) -> Answer {
 }
 
 async fn stream(serving: &Serving, store: &str, device: usize) -> Answer {
-    ask(serving, &token_of(store, device), &json!({"buckets": []}), &[]).await
+    ask(
+        serving,
+        &token_of(store, device),
+        &json!({"buckets": []}),
+        &[],
+    )
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,21 +50,41 @@ async fn one_switch_sends_every_device_to_the_normal_sync_and_back() {
     let start = start_until(&serving, "1", "", |start| start["from"] == "powersync").await;
     assert_eq!(start["why"], "switched_off");
     let endpoint = start["endpoint"].as_str().unwrap();
-    assert_eq!(endpoint, service.endpoint().trim_end_matches('/'), "it is the service");
-    assert_eq!(stream(&serving, "1", 1).await.refusal(), (401, "switched_off".to_owned()));
+    assert_eq!(
+        endpoint,
+        service.endpoint().trim_end_matches('/'),
+        "it is the service"
+    );
+    assert_eq!(
+        stream(&serving, "1", 1).await.refusal(),
+        (401, "switched_off".to_owned())
+    );
     // URLs that were handed out before are refused, too.
-    assert_eq!(serving.get(url, None).await.refusal(), (404, "switched_off".to_owned()));
+    assert_eq!(
+        serving.get(url, None).await.refusal(),
+        (404, "switched_off".to_owned())
+    );
     // Nobody learns more than before.
     let other = client_token(json!({"store_id": "2"}));
-    assert_eq!(serving.get(&database_path("1"), Some(&other)).await.status, 403);
+    assert_eq!(
+        serving.get(&database_path("1"), Some(&other)).await.status,
+        403
+    );
 
-    let on = serving.post("/api/delivery", Some(json!({"share": 100}))).await;
+    let on = serving
+        .post("/api/delivery", Some(json!({"share": 100})))
+        .await;
     assert_eq!(on.json()["all"], 100.0, "{on:?}");
     database_until(&serving, "1", 200).await;
     start_until(&serving, "1", "", |start| start["from"] == "seedbed").await;
     assert_eq!(stream(&serving, "1", 2).await.status, 200);
     let audit = serving.admin("/api/audit?search=delivery").await.json();
-    let outcomes: Vec<_> = audit["entries"].as_array().unwrap().iter().map(|of| &of["outcome"]).collect();
+    let outcomes: Vec<_> = audit["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|of| &of["outcome"])
+        .collect();
     assert_eq!(outcomes, ["done", "done"]);
 }
 
@@ -70,14 +96,27 @@ async fn a_form_goes_to_a_share_of_the_stores_first() {
         let share: Share = percent.to_string().parse().unwrap();
         share.has(&StoreId::new(store).unwrap())
     };
-    let percent = (1..100).find(|&percent| has(percent, "1") != has(percent, "2")).unwrap();
-    let (inside, outside) = if has(percent, "1") { ("1", "2") } else { ("2", "1") };
+    let percent = (1..100)
+        .find(|&percent| has(percent, "1") != has(percent, "2"))
+        .unwrap();
+    let (inside, outside) = if has(percent, "1") {
+        ("1", "2")
+    } else {
+        ("2", "1")
+    };
     let share = format!("{percent}%");
-    let set = command(&program, &["delivery", "on", "--form", "stream", "--share", &share]).await;
+    let set = command(
+        &program,
+        &["delivery", "on", "--form", "stream", "--share", &share],
+    )
+    .await;
     assert_eq!(set["stream"], f64::from(percent));
     let start = start_until(&serving, outside, "", |start| start["from"] == "powersync").await;
     assert_eq!(start["why"], "not_in_share");
-    assert_eq!(stream(&serving, outside, 1).await.refusal(), (401, "not_in_share".to_owned()));
+    assert_eq!(
+        stream(&serving, outside, 1).await.refusal(),
+        (401, "not_in_share".to_owned())
+    );
     start_until(&serving, inside, "", |start| start["from"] == "seedbed").await;
     assert_eq!(stream(&serving, inside, 1).await.status, 200);
     // Other forms are for all stores as before.
@@ -85,7 +124,11 @@ async fn a_form_goes_to_a_share_of_the_stores_first() {
     command(&program, &["delivery", "off", "--form", "file"]).await;
     let refused = database_until(&serving, inside, 404).await;
     assert_eq!(refused.refusal(), (404, "not_in_share".to_owned()));
-    for wrong in [json!({}), json!({"share": 101}), json!({"share": 5, "what": "nosuch"})] {
+    for wrong in [
+        json!({}),
+        json!({"share": 101}),
+        json!({"share": 5, "what": "nosuch"}),
+    ] {
         let refused = serving.post("/api/delivery", Some(wrong)).await;
         assert_eq!(refused.status, 400, "{refused:?}");
     }
@@ -109,7 +152,10 @@ async fn a_withdrawn_snapshot_is_given_to_no_device_in_any_form() {
     // Although what is known of a store is remembered for an hour.
     let start = start_until(&serving, "1", "", |start| start["from"] == "powersync").await;
     assert_eq!(start["why"], "no_snapshot");
-    assert_eq!(stream(&serving, "1", 1).await.refusal(), (401, "no_snapshot".to_owned()));
+    assert_eq!(
+        stream(&serving, "1", 1).await.refusal(),
+        (401, "no_snapshot".to_owned())
+    );
     database_until(&serving, "2", 200).await;
 
     let shown = serving.admin("/api/stores/1").await.json();
@@ -118,7 +164,9 @@ async fn a_withdrawn_snapshot_is_given_to_no_device_in_any_form() {
     let again = database_until(&serving, "1", 200).await.json();
     assert_ne!(again["databaseUrl"], first["databaseUrl"]);
     assert!(latest());
-    let taken = serving.post("/api/snapshots/withdraw", Some(json!({"all": true}))).await;
+    let taken = serving
+        .post("/api/snapshots/withdraw", Some(json!({"all": true})))
+        .await;
     assert_eq!(taken.json()["stores"], 2, "{taken:?}");
     let careless = serving.post("/api/snapshots/withdraw", None).await;
     assert_eq!(careless.status, 400);

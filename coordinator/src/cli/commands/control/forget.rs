@@ -67,10 +67,14 @@ fn tell(store_id: &StoreId, forgotten: &StoreForgotten) {
         HumanCount(forgotten.messages)
     ));
     if rows.in_flight > 0 {
-        print_lines("a job of it was in flight: what that still uploads is removed by `seedbed serve` and `seedbed gc`");
+        print_lines(
+            "a job of it was in flight: what that still uploads is removed by `seedbed serve` and `seedbed gc`",
+        );
     }
     if let Some(left) = &forgotten.left {
-        say!("some of it is left ({left}); `seedbed serve` removes it later, and so does the same command again");
+        say!(
+            "some of it is left ({left}); `seedbed serve` removes it later, and so does the same command again"
+        );
     }
     print_lines("no list has it until `seedbed allow`. What Seedbed cannot reach:");
     for place in &forgotten.out_of_reach {
@@ -91,7 +95,9 @@ pub(in crate::cli) async fn allow(
     if json {
         print_json(&json!({"allowed": allowed}));
     } else if allowed {
-        print_lines(&format!("{store_id} is in lists again; the next run seeds it"));
+        print_lines(&format!(
+            "{store_id} is in lists again; the next run seeds it"
+        ));
     } else {
         print_lines(&format!("{store_id} was not forgotten"));
     }

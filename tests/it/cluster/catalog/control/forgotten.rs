@@ -5,7 +5,9 @@ use std::time::Duration;
 use seedbed::catalog::{Applied, CatalogError, ForgottenRows, Quarantine, Sweep};
 use seedbed_protocol::StoreId;
 
-use crate::cluster::catalog::fixture::{FULL_SWEEP, Fixture, SKIP, completed, list, manifest, scope, started};
+use crate::cluster::catalog::fixture::{
+    FULL_SWEEP, Fixture, SKIP, completed, list, manifest, scope, started,
+};
 
 on_both!(
     nothing_of_a_forgotten_store_stays_or_comes_back,
@@ -51,7 +53,11 @@ async fn nothing_of_a_forgotten_store_stays_or_comes_back(fixture: Fixture) {
     catalog.objects_are_removed(&id("a")).await.unwrap();
     assert_eq!(catalog.forgotten_stores(false).await.unwrap(), []);
     // Late reports change nothing, and have the objects looked for again.
-    for event in [started(&jobs[0], 2), completed(&jobs[0], 2), completed(&first[0], 1)] {
+    for event in [
+        started(&jobs[0], 2),
+        completed(&jobs[0], 2),
+        completed(&first[0], 1),
+    ] {
         assert_eq!(fixture.apply(event).await, Applied::Ignored);
     }
     assert_eq!(catalog.forgotten_stores(false).await.unwrap().len(), 1);
@@ -63,7 +69,10 @@ async fn nothing_of_a_forgotten_store_stays_or_comes_back(fixture: Fixture) {
     // A person who names it is told.
     let mut chosen = catalog.list_run(SKIP).await.unwrap();
     chosen.add(scope("a"), 1).await.unwrap();
-    assert!(matches!(chosen.commit().await, Err(CatalogError::Forgotten { .. })));
+    assert!(matches!(
+        chosen.commit().await,
+        Err(CatalogError::Forgotten { .. })
+    ));
     assert_eq!(fixture.live("b").await, Some(first[1].job_id));
 }
 
@@ -82,7 +91,9 @@ async fn a_store_that_is_allowed_again_keeps_what_is_new(fixture: Fixture) {
     assert!(watched[0].is_allowed);
     assert_eq!(watched[0].last_job, Some(old[0].job_id));
     // After its time it is a store like any other.
-    fixture.execute("UPDATE forgotten SET watch_until = 1").await;
+    fixture
+        .execute("UPDATE forgotten SET watch_until = 1")
+        .await;
     catalog.objects_are_removed(&id("a")).await.unwrap();
     assert_eq!(catalog.forgotten_stores(true).await.unwrap(), []);
 }

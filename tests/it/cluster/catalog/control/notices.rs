@@ -15,7 +15,10 @@ on_both!(
 const LEASE: Duration = Duration::from_secs(60);
 
 async fn find(catalog: &Catalog) {
-    catalog.find_notices(&NoticeEvent::EACH, None).await.unwrap();
+    catalog
+        .find_notices(&NoticeEvent::EACH, None)
+        .await
+        .unwrap();
 }
 
 /// Takes what there is to tell, and says that it has arrived.
@@ -69,7 +72,9 @@ async fn a_promise_that_is_missed_is_told_once_until_it_was_kept(fixture: Fixtur
     assert_eq!(find(3_600, 0.99).await, 0, "no store is no miss");
     fixture.seed(&["a", "b", "c", "d"]).await;
     // As the fixture has it, snapshots are half an hour old, and d has none.
-    fixture.execute("UPDATE snapshots SET state = 'superseded' WHERE store_id = 'd'").await;
+    fixture
+        .execute("UPDATE snapshots SET state = 'superseded' WHERE store_id = 'd'")
+        .await;
     assert_eq!(find(3_600, 0.75).await, 0);
     assert_eq!(find(3_600, 0.76).await, 1);
     assert_eq!(find(3_600, 0.76).await, 0);
@@ -81,18 +86,34 @@ async fn a_notice_that_has_not_arrived_is_tried_again_by_one_server_at_a_time(fi
     let (catalog, other) = (&fixture.catalog, fixture.another().await);
     find(catalog).await;
     fail(&fixture, "a").await;
-    catalog.find_notices(&[NoticeEvent::RunFailed], None).await.unwrap();
+    catalog
+        .find_notices(&[NoticeEvent::RunFailed], None)
+        .await
+        .unwrap();
     let due = catalog.take_notice(LEASE).await.unwrap().unwrap();
     assert_eq!(due.attempts, 0);
     assert_eq!(other.take_notice(LEASE).await.unwrap(), None);
-    catalog.notice_has_failed(&due.notice.id, "503", Some(Duration::ZERO)).await.unwrap();
+    catalog
+        .notice_has_failed(&due.notice.id, "503", Some(Duration::ZERO))
+        .await
+        .unwrap();
     let again = other.take_notice(LEASE).await.unwrap().unwrap();
-    assert_eq!((again.attempts, again.notice.id), (1, due.notice.id.clone()));
+    assert_eq!(
+        (again.attempts, again.notice.id),
+        (1, due.notice.id.clone())
+    );
     // One that was killed in between.
     fixture.execute("UPDATE notices SET next_at = 1").await;
     let again = catalog.take_notice(LEASE).await.unwrap().unwrap();
     assert_eq!(again.attempts, 2);
-    catalog.notice_has_failed(&due.notice.id, "404", None).await.unwrap();
+    catalog
+        .notice_has_failed(&due.notice.id, "404", None)
+        .await
+        .unwrap();
     fixture.execute("UPDATE notices SET next_at = 1").await;
-    assert_eq!(catalog.take_notice(LEASE).await.unwrap(), None, "it was given up");
+    assert_eq!(
+        catalog.take_notice(LEASE).await.unwrap(),
+        None,
+        "it was given up"
+    );
 }

@@ -50,7 +50,11 @@ async fn a_store_has_the_one_before_again_and_then_none(fixture: Fixture) {
     assert_eq!(stale.len(), 3);
     for of in stale {
         assert_eq!(of.live, None);
-        fixture.catalog.latest_is_right(&of.withdrawn).await.unwrap();
+        fixture
+            .catalog
+            .latest_is_right(&of.withdrawn)
+            .await
+            .unwrap();
     }
     assert_eq!(fixture.catalog.stale_latest(10).await.unwrap(), []);
 }
@@ -64,18 +68,35 @@ async fn a_run_is_taken_back_whole_and_so_is_what_it_still_makes(fixture: Fixtur
     assert_eq!(withdraw(&fixture, Withdrawal::Run(run_id)).await, (2, 1));
     fixture.apply(completed(&jobs[1], 1)).await;
     assert_eq!(fixture.state(&jobs[1]).await, "failed");
-    for (id, live) in [("a", Some(&first[0])), ("b", Some(&first[1])), ("c", Some(&first[2])), ("d", None)] {
+    for (id, live) in [
+        ("a", Some(&first[0])),
+        ("b", Some(&first[1])),
+        ("c", Some(&first[2])),
+        ("d", None),
+    ] {
         assert_eq!(fixture.live(id).await, live.map(|job| job.job_id), "{id}");
     }
     let unknown = Withdrawal::Run(seedbed_protocol::RunId::new());
-    assert!(fixture.catalog.withdraw(&unknown).await.unwrap_err().is_usage());
+    assert!(
+        fixture
+            .catalog
+            .withdraw(&unknown)
+            .await
+            .unwrap_err()
+            .is_usage()
+    );
 }
 
 async fn all_stores_are_taken_back_by_one(fixture: Fixture) {
     let first = fixture.seed(&["a", "b"]).await;
     fixture.seed(&["b", "c"]).await;
     assert_eq!(withdraw(&fixture, Withdrawal::All).await, (3, 1));
-    let live: Vec<_> = fixture.catalog.snapshots(None, false).try_collect().await.unwrap();
+    let live: Vec<_> = fixture
+        .catalog
+        .snapshots(None, false)
+        .try_collect()
+        .await
+        .unwrap();
     assert_eq!(live.len(), 1);
     assert_eq!(fixture.live("b").await, Some(first[1].job_id));
 }
@@ -131,8 +152,16 @@ async fn retention_removes_what_was_withdrawn_and_keeps_what_is_handed_out(fixtu
     let gone: Vec<_> = gone.iter().map(|of| of.job_id).collect();
     assert_eq!(gone, [third[0].job_id], "two others are kept");
     // One that has lost its objects is not replaced by a withdrawn one.
-    let lost = fixture.catalog.present_snapshots().try_collect::<Vec<SnapshotRef>>().await.unwrap();
-    let lost = lost.iter().find(|of| of.job_id == second[0].job_id).unwrap();
+    let lost = fixture
+        .catalog
+        .present_snapshots()
+        .try_collect::<Vec<SnapshotRef>>()
+        .await
+        .unwrap();
+    let lost = lost
+        .iter()
+        .find(|of| of.job_id == second[0].job_id)
+        .unwrap();
     fixture.catalog.mark_lost(lost).await.unwrap();
     assert_eq!(fixture.live("a").await, Some(first[0].job_id));
 }
