@@ -53,6 +53,7 @@ impl SnapshotRepository {
         let files: Vec<_> = files.filter(|file| *file != key).collect();
         self.delete(futures::stream::iter(files)).await?;
         self.delete(futures::stream::iter([key])).await?;
+        self.sweep_latest(store_id).await?;
         match live {
             Some(live) => self.put_latest(live).await,
             None => Ok(()),

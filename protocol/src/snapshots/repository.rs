@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     config::SnapshotsConfig,
-    name::{SnapshotName, SnapshotPart, directory_of, latest_key, manifest_key},
+    name::{SnapshotName, SnapshotPart, directory_of, latest_key, latest_start, manifest_key},
     sealing::{SealingError, SealingKeys, SnapshotKey},
 };
 use crate::{
@@ -247,6 +247,15 @@ impl SnapshotRepository {
         Ok(removed + self.delete_latest(store_id, until).await?)
     }
 
+    /// Removes what is left in a local directory of copies below `latest/`: one that was linked twice leaves a second name.
+    pub(super) async fn sweep_latest(&self, store_id: &StoreId) -> Result<(), StorageError> {
+        let (directory, start) = latest_start(store_id);
+        match self.local_path(directory) {
+            Some(_) => self.delete_starting(directory, &start).await,
+            None => Ok(()),
+        }
+    }
+
     /// Removes the copies below `latest/`; with `until`, only those of this job and earlier ones.
     async fn delete_latest(
         &self,
@@ -271,6 +280,7 @@ impl SnapshotRepository {
         }
         let removed = present.len() as u64;
         self.delete(futures::stream::iter(present)).await?;
+        self.sweep_latest(store_id).await?;
         Ok(removed)
     }
 

@@ -53,7 +53,8 @@ impl FromStr for Share {
         const RULE: &str = "say per cent from 0 to 100, to two places: 5, or 0.5%";
         let percent: f64 = text.trim_end_matches('%').parse().map_err(|_| RULE)?;
         let hundredths = (percent * 100.0).round();
-        match (0.0..=10_000.0).contains(&hundredths) {
+        let is_some = percent == 0.0 || hundredths > 0.0;
+        match is_some && (0.0..=10_000.0).contains(&hundredths) {
             true => Ok(Self(hundredths as u32)),
             false => Err(RULE),
         }
@@ -203,7 +204,7 @@ mod tests {
         assert!((900..1_100).contains(&ten.len()), "{}", ten.len());
         assert!(one.iter().all(|store| ten.contains(store)));
         assert_eq!((of("0").len(), of("100%").len()), (0, stores.len()));
-        for text in ["-1", "101", "many", "", "NaN"] {
+        for text in ["-1", "0.001", "101", "many", "", "NaN"] {
             assert!(text.parse::<Share>().is_err(), "{text}");
         }
     }

@@ -144,7 +144,7 @@ impl Catalog {
     pub async fn forgotten_stores(&self, every: bool) -> Result<Vec<ForgottenStore>, CatalogError> {
         let now = self.now().await?;
         let rows = sqlx::query(
-            "SELECT store_id, last_job, CASE WHEN allowed_at IS NULL THEN 0 ELSE 1 END AS is_allowed \
+            "SELECT store_id, last_job, CAST(CASE WHEN allowed_at IS NULL THEN 0 ELSE 1 END AS BIGINT) AS is_allowed \
              FROM forgotten WHERE cleaned_at IS NULL OR $1 = 1 OR watch_until > $2 AND cleaned_at < $3 \
              ORDER BY store_id",
         )

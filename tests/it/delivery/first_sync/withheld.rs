@@ -1,5 +1,7 @@
 //! What devices are told when snapshots are switched off, when a form is for a share of the stores, and when one was withdrawn.
 
+use std::time::{Duration, Instant};
+
 use seedbed::catalog::Share;
 use seedbed_protocol::StoreId;
 use serde_json::{Value, json};
@@ -137,7 +139,7 @@ async fn a_form_goes_to_a_share_of_the_stores_first() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_withdrawn_snapshot_is_given_to_no_device_in_any_form() {
     let (_service, program, serving) = streaming(20, |program| {
-        program.set("DOWNLOAD__START_MAX_AGE", "1h");
+        program.set("DOWNLOAD__START_MAX_AGE", "8s");
         program.set("SNAPSHOTS__LATEST", "true");
     })
     .await;
@@ -149,9 +151,15 @@ async fn a_withdrawn_snapshot_is_given_to_no_device_in_any_form() {
     assert!(!latest(), "the copy is gone with it");
     let refused = database_until(&serving, "1", 404).await;
     assert_eq!(refused.refusal(), (404, "no_snapshot".to_owned()));
-    // Although what is known of a store is remembered for an hour.
+    // Although what is known of a store is remembered for eight seconds.
+    let begun = Instant::now();
     let start = start_until(&serving, "1", "", |start| start["from"] == "powersync").await;
     assert_eq!(start["why"], "no_snapshot");
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
     assert_eq!(
         stream(&serving, "1", 1).await.refusal(),
         (401, "no_snapshot".to_owned())
