@@ -11,6 +11,7 @@ mod restore;
 mod retention;
 mod sizes;
 mod withdraw;
+mod withdrawn;
 
 pub use generations::ConfigChange;
 pub(super) use generations::live_generation;
@@ -18,5 +19,5 @@ pub use record::SnapshotRecord;
 pub(super) use record::{Recorded, SNAPSHOT_COLUMNS, record_snapshot, snapshot_record};
 pub use retention::{JobObjects, Retention, SnapshotRef};
 pub use sizes::{HandedOut, SizeDay, SizeOrder, SizeTotals, StoreSize};
-pub(super) use withdraw::is_withdrawn;
 pub use withdraw::{StaleLatest, Withdrawal, Withdrawn};
+pub(super) use withdrawn::is_withdrawn;

@@ -28,8 +28,9 @@ impl Share {
     /// Returns whether it has this store.
     pub fn has(self, store_id: &StoreId) -> bool {
         let hash = Sha256::digest(store_id.as_str());
-        let start = hash.first_chunk().expect("a hash has 32 bytes");
-        let place = u128::from(u64::from_be_bytes(*start)) * u128::from(Self::ALL.0) >> 64;
+        let start = hash.iter().take(8);
+        let start = start.fold(0_u128, |start, &byte| (start << 8) | u128::from(byte));
+        let place = (start * u128::from(Self::ALL.0)) >> 64;
         place < u128::from(self.0)
     }
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
 use tracing::warn;
 
-use super::withdraw::{is_run_withdrawn, is_withdrawn, withdraw_one};
+use super::withdrawn::{is_run_withdrawn, is_withdrawn, withdraw_one};
 use crate::catalog::{
     database::{
         Catalog, CatalogError, Tx, bind_all, count, damaged, elapsed, list_of, millis, parsed,
