@@ -30,7 +30,10 @@ mod snapshots;
 mod state;
 mod stores;
 
-pub use control::{AuditCursor, AuditEntry, AuditId, Deed};
+pub use control::{
+    AuditCursor, AuditEntry, AuditId, Deed, Delivery, DueNotice, ForgottenRows, ForgottenStore,
+    FreshnessPromise, Notice, NoticeEvent, Share, Shared,
+};
 pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of};
 pub use events::Applied;
 pub use history::{Forgotten, HistoryCursor};
@@ -48,7 +51,7 @@ pub use runs::{
 };
 pub use snapshots::{
     ConfigChange, HandedOut, JobObjects, KnownFleet, Retention, SizeDay, SizeOrder, SizeTotals,
-    SnapshotRecord, SnapshotRef, StoreSize,
+    SnapshotRecord, SnapshotRef, StaleLatest, StoreSize, Withdrawal, Withdrawn,
 };
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

@@ -8,7 +8,7 @@ mod local;
 mod publishing;
 mod serve;
 
-pub(crate) use self::publishing::{job_maker, quarantine};
+pub(crate) use self::publishing::{job_maker, late_uploads, quarantine};
 pub use self::{
     cluster::{Awaited, Cluster, ClusterError, FollowOutcome},
     local::{Local, LocalError, LocalOutcome, LockError},

@@ -18,6 +18,7 @@ mod control;
 mod error;
 mod job;
 mod list;
+mod notify;
 pub mod progress;
 mod publish;
 mod queues;
@@ -27,10 +28,11 @@ mod trigger;
 
 pub(crate) use self::queues::{Gauges, if_broker_answers};
 pub use self::{
-    control::{Cancelled, Runs},
+    control::{Cancelled, Runs, StoreForgotten, forget},
     error::{RecordError, RunError},
     job::{JobMaker, Misfit},
     list::{StoreFilter, StoreList},
+    notify::{Notifier, NotifyError, Webhook},
     publish::{Published, Publisher},
     queues::{DeadLetters, Fleet, Parked, Standing, Untaken},
     record::Recorder,

@@ -9,6 +9,7 @@ mod bad_values;
 mod catalog;
 mod cost;
 mod download;
+mod notify;
 mod reports;
 mod root;
 mod schedule;
@@ -22,6 +23,7 @@ pub use self::{
     catalog::{CatalogConfig, RetentionConfig},
     cost::CostConfig,
     download::DownloadConfig,
+    notify::{NotifyConfig, NotifyTemplate},
     reports::ReportsConfig,
     root::Settings,
     schedule::{InvalidSchedule, Schedule},

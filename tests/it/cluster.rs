@@ -4,6 +4,8 @@ mod broker;
 mod catalog;
 mod check;
 mod failures;
+mod forget;
+mod notify;
 mod refusals;
 mod retention;
 mod runs;

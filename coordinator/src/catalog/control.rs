@@ -1,8 +1,16 @@
-//! What people decide, and who did: the table `audit` (`audit`).
+//! What people decide, and who did: which stores get snapshots (`delivery`), which are forgotten (`forgotten`), what they are told of
+//! (`notices`), and the audit log (`audit`).
 //!
-//! In: actions of administrators. Out: entries that say who did what. Each change is one transaction: a kill leaves it made or
-//! not made, and an entry without an end.
+//! In: actions of administrators. Out: what servers ask for before they hand out a snapshot, and entries that say who did what.
+//! Each change is one transaction: a kill leaves it made or not made, and an entry without an end.
 
 mod audit;
+mod delivery;
+mod forgotten;
+mod notices;
 
 pub use audit::{AuditCursor, AuditEntry, AuditId, Deed};
+pub use delivery::{Delivery, Share, Shared};
+pub(super) use forgotten::is_of_forgotten;
+pub use forgotten::{ForgottenRows, ForgottenStore};
+pub use notices::{DueNotice, FreshnessPromise, Notice, NoticeEvent};

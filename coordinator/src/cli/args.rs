@@ -2,13 +2,16 @@
 //!
 //! Exit codes are in `exit.rs`. `local --serve` ends by a signal, and then with 0.
 
+mod plan;
+
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use seedbed_protocol::settings::CONFIG_VARIABLE;
 
-use crate::source::FileFormat;
+pub(super) use self::plan::PlanArgs;
+use crate::{catalog::Share, source::FileFormat};
 
 /// Keeps a fresh, ready-to-open SQLite snapshot of every store's PowerSync data.
 #[derive(Debug, Parser)]
@@ -68,6 +71,24 @@ pub(super) enum Command {
         after_help = "Example:\n  seedbed verify 42\n  seedbed verify ./snapshot.sqlite\n  seedbed verify --sample 20"
     )]
     Verify(VerifyArgs),
+    /// Take live snapshots back: each store has the one before again, or none
+    #[command(
+        after_help = "Example:\n  seedbed withdraw 42\n  seedbed withdraw --run 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11\n  \
+        seedbed withdraw --all"
+    )]
+    Withdraw(WithdrawArgs),
+    /// Show or set which devices get snapshots: off sends all to the normal sync at once
+    #[command(
+        after_help = "Example:\n  seedbed delivery\n  seedbed delivery off\n  seedbed delivery on\n  \
+        seedbed delivery on --share 5% --form compact"
+    )]
+    Delivery(DeliveryArgs),
+    /// Remove everything of a store at once, and leave it out of lists until it is allowed again
+    #[command(after_help = "Example:\n  seedbed forget 42")]
+    Forget(StoreArgs),
+    /// Let a forgotten store be seeded again
+    #[command(after_help = "Example:\n  seedbed allow 42")]
+    Allow(StoreArgs),
     /// Remove snapshots that are no longer needed
     #[command(after_help = "Example:\n  seedbed gc --dry-run")]
     Gc(GcArgs),
@@ -83,6 +104,12 @@ pub(super) enum Command {
         seedbed plan --stores 3000 --rows 20000 --largest-store 500000 --changed-stores 20% --every 6h"
     )]
     Plan(PlanArgs),
+    /// Try whether notices arrive
+    #[command(after_help = "Example:\n  seedbed notify test")]
+    Notify {
+        #[command(subcommand)]
+        what: Notify,
+    },
     /// Show who did what: every change by a command, the API and the dashboard
     #[command(after_help = "Example:\n  seedbed audit --search store-42")]
     Audit(AuditArgs),
@@ -214,6 +241,59 @@ pub(super) struct SnapshotsArgs {
 }
 
 #[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct WithdrawArgs {
+    /// That of this store
+    #[arg(value_name = "STORE")]
+    pub(super) store: Option<String>,
+    /// Those that this run made
+    #[arg(long, value_name = "RUN")]
+    pub(super) run: Option<String>,
+    /// Those of every store
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StoreArgs {
+    /// The store
+    #[arg(value_name = "STORE")]
+    pub(super) store: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeliveryArgs {
+    /// Whether snapshots are handed out [default: show it]
+    #[arg(value_name = "on|off")]
+    pub(super) switch: Option<Switch>,
+    /// Only to this share of the stores, in per cent; which these are depends on their ids alone
+    #[arg(long, value_name = "PERCENT", requires = "switch")]
+    pub(super) share: Option<Share>,
+    /// Only in this form; in every form by default
+    #[arg(long, value_name = "FORM", requires = "switch")]
+    pub(super) form: Option<DeliveredForm>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DeliveredForm {
+    File,
+    Compact,
+    Stream,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Notify {
+    /// Send a notice to notify.webhook now, once
+    Test,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct AuditArgs {
     /// Only entries whose actor, action or subject contains this
     #[arg(long, value_name = "TEXT")]
@@ -270,73 +350,4 @@ pub(super) struct InitArgs {
     /// Replace the settings file if there is one
     #[arg(long)]
     pub(super) force: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PlanArgs {
-    /// Stores
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) stores: Option<u64>,
-    /// Rows of a store, on average
-    #[arg(long, value_name = "N")]
-    pub(super) rows: Option<u64>,
-    /// Rows of the largest store
-    #[arg(long, value_name = "N")]
-    pub(super) largest_store: Option<u64>,
-    /// Bytes of a SQLite file for a row [default: as in the catalog, or 1139]
-    #[arg(long, value_name = "BYTES")]
-    pub(super) row_bytes: Option<u64>,
-    /// Stores that change from one sweep to the next [default: as in the last sweeps, or 20%]
-    #[arg(long, value_name = "SHARE", value_parser = share)]
-    pub(super) changed_stores: Option<f64>,
-    /// Rows that have changed in such a store [default: as in the last sweeps, or 1%]
-    #[arg(long, value_name = "SHARE", value_parser = share)]
-    pub(super) changed_rows: Option<f64>,
-    /// From the start of one sweep to that of the next [default: as the last sweeps, or 1d]
-    #[arg(long, value_parser = positive_duration)]
-    pub(super) every: Option<Duration>,
-    /// How long a sweep may take
-    #[arg(long, default_value = "1h", value_parser = positive_duration)]
-    pub(super) within: Duration,
-    /// First launches of apps in a month
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(super) first_launches: u64,
-    /// The price of a core with its memory and disk, for an hour [default: 0.05]
-    #[arg(long, value_name = "PRICE", value_parser = price)]
-    pub(super) core_hour: Option<f64>,
-    /// The price of a GiB of object storage, for a month [default: 0.023]
-    #[arg(long, value_name = "PRICE", value_parser = price)]
-    pub(super) gib_month: Option<f64>,
-    /// The price of 1,000 objects that are written [default: 0.005]
-    #[arg(long, value_name = "PRICE", value_parser = price)]
-    pub(super) thousand_puts: Option<f64>,
-    /// The price of a GiB that devices download [default: 0.09]
-    #[arg(long, value_name = "PRICE", value_parser = price)]
-    pub(super) gib_out: Option<f64>,
-}
-
-/// Reads `20%` or `0.2`.
-fn share(text: &str) -> Result<f64, String> {
-    let share = match text.strip_suffix('%') {
-        Some(percent) => percent.trim().parse().map(|percent: f64| percent / 100.0),
-        None => text.parse(),
-    };
-    match share {
-        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
-        _ => Err("it must be a share from 0 to 1, or a percentage such as 20%".to_owned()),
-    }
-}
-
-fn price(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(price) if (0.0..1e9).contains(&price) => Ok(price),
-        _ => Err("it must be a price such as 0.05".to_owned()),
-    }
-}
-
-fn positive_duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration.is_zero() => Err("it must be longer than 0 s".to_owned()),
-        duration => duration.map_err(|e| e.to_string()),
-    }
 }

@@ -11,7 +11,7 @@ use seedbed_protocol::{
 };
 
 use super::{
-    args::{Cli, Command},
+    args::{Cli, Command, Notify},
     check,
     commands::{
         cancel, config, control, local, retry, run, serve, snapshots, status,
@@ -106,9 +106,14 @@ async fn command(command: Command, settings: Settings, json: bool) -> Result<u8,
         Command::Status(args) => status::status(args, &settings, json).await,
         Command::Snapshots(args) => snapshots::snapshots(args, &settings, json).await,
         Command::Verify(args) => verify::verify(args, &settings, json).await,
+        Command::Withdraw(args) => control::withdraw::withdraw(args, &settings, json).await,
+        Command::Delivery(args) => control::delivery::delivery(args, &settings, json).await,
+        Command::Forget(args) => control::forget::forget(args, &settings, json).await,
+        Command::Allow(args) => control::forget::allow(args, &settings, json).await,
         Command::Gc(args) => gc::gc(args, &settings, json).await,
         Command::Plan(args) => plan::command(args, &settings, json).await,
         Command::RebuildCatalog => rebuild::rebuild(&settings, json).await,
+        Command::Notify { what: Notify::Test } => control::notify::test(&settings, json).await,
         Command::Audit(args) => control::audit::audit(args, &settings, json).await,
         Command::Check(args) => check::check(&args, &settings, json).await,
         // Printed before the settings were read.

@@ -18,6 +18,7 @@ use seedbed_protocol::{
 use crate::{
     catalog::CatalogError,
     programs::{ClusterError, LocalError, ServeError},
+    runs::NotifyError,
     source::SourceError,
     upkeep::{GcError, RebuildError, VerifyError},
 };
@@ -104,6 +105,8 @@ pub(super) enum CliError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error(transparent)]
+    Notify(#[from] NotifyError),
+    #[error(transparent)]
     Gc(#[from] GcError),
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
@@ -163,6 +166,7 @@ impl CliError {
             Self::Verify(error) => of(error.is_usage(), error.is_transient()),
             Self::Broker(error) => of(error.is_configuration(), error.is_transient()),
             Self::Cluster(error) => of(error.is_usage(), error.may_start_later()),
+            Self::Notify(error) => of(!error.is_transient(), true),
             // What they have begun, the same call continues.
             Self::Gc(error) => of(error.is_usage(), error.is_transient()),
             Self::Rebuild(error) => of(error.is_usage(), error.is_transient()),

@@ -11,6 +11,7 @@
 
 mod choice;
 mod database;
+mod delivery;
 pub(super) mod files;
 mod handed;
 mod routes;
@@ -21,6 +22,7 @@ mod types;
 
 pub use self::state::DownloadError;
 pub(super) use self::{
+    delivery::{Deliveries, Withheld},
     routes::routes,
     state::{Downloads, is_older},
     types::{Encodings, Forms},

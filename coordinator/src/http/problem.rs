@@ -148,6 +148,9 @@ impl From<CatalogError> for Problem {
             CatalogError::UnknownStore { .. } => {
                 Self::not_found("unknown_store", error.to_string())
             }
+            CatalogError::Forgotten { .. } => {
+                Self::new(StatusCode::CONFLICT, "forgotten", error.to_string())
+            }
             CatalogError::UnknownRun { .. } => Self::not_found("unknown_run", error.to_string()),
             CatalogError::RunEnded { .. } => {
                 Self::new(StatusCode::CONFLICT, "run_ended", error.to_string())

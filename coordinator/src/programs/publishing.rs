@@ -1,15 +1,19 @@
 //! Makes what every program lists and publishes with from all settings: the maker of jobs, the publisher, the supervisor, and when
 //! stores are quarantined.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use seedbed_protocol::{broker::Broker, settings::SettingsError};
+use seedbed_worker::settings::WorkerConfig;
 
 use crate::{
     catalog::{Catalog, Quarantine},
     runs::{JobMaker, LostAfter, Publisher, Supervisor},
     settings::{Settings, SyncConfig},
 };
+
+/// How far clocks of workers and coordinators may be apart.
+const CLOCKS: Duration = Duration::from_secs(3_600);
 
 /// Parses the templates of `settings`.
 ///
@@ -31,6 +35,11 @@ pub(crate) fn quarantine(sync: &SyncConfig) -> Quarantine {
         pause: sync.quarantine_pause,
         max_pause: sync.quarantine_max_pause,
     }
+}
+
+/// Returns for how long a job that is in flight may still upload something, also one that waits for a retry.
+pub(crate) fn late_uploads(worker: &WorkerConfig) -> Duration {
+    worker.job_deadline + worker.job_timeout + CLOCKS
 }
 
 /// Publishes `jobs` as `settings` say.

@@ -12,16 +12,16 @@ use seedbed_protocol::{
 use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
 
-use super::publishing::{job_maker, publisher, quarantine, supervisor};
+use super::publishing::{job_maker, late_uploads, publisher, quarantine, supervisor};
 use crate::{
     catalog::Catalog,
     http::{HttpError, HttpParts, HttpSections, HttpServer, Listeners},
     runs::{
-        DeadLetters, Demand, Fleet, Gauges, RecordError, Recorder, Reseeder, RunError, Runs,
-        StoreList, Supervisor, keep_schedule,
+        DeadLetters, Demand, Fleet, Gauges, Notifier, RecordError, Recorder, Reseeder, RunError,
+        Runs, StoreList, Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
-    upkeep::{Keep, keep_short},
+    upkeep::{Keep, keep_clean, keep_short},
 };
 
 /// Why serving stopped.
@@ -98,6 +98,8 @@ pub struct Service {
     schedule: Option<Schedule>,
     catalog: Catalog,
     keep: Keep,
+    snapshots: SnapshotRepository,
+    notifier: Option<Notifier>,
 }
 
 impl Service {
@@ -143,7 +145,7 @@ impl Service {
             broker: broker.clone(),
             runs: runs.clone(),
             stores: stores.clone(),
-            snapshots,
+            snapshots: snapshots.clone(),
             demand: demand.clone(),
         };
         let sections = HttpSections {
@@ -154,12 +156,14 @@ impl Service {
             snapshots: &settings.snapshots,
             token: &settings.token,
             powersync: &settings.powersync.endpoint,
+            late_uploads: late_uploads(&settings.worker),
         };
         let recorder = Recorder::new(catalog.clone(), broker.clone(), watch::Sender::default());
         let reseeder = settings.sync.reseed_on_config_change.then(|| {
             let generation = recorder.generation();
             Reseeder::new(catalog.clone(), runs.clone(), stores.clone(), generation)
         });
+        let notifier = Notifier::new(catalog.clone(), &settings.notify);
         Ok(Self {
             http: HttpServer::new(listeners, sections, parts).await?,
             gauges: Gauges::new(catalog.clone(), quarantine),
@@ -179,6 +183,8 @@ impl Service {
                 reports: settings.reports.keep,
                 audit: settings.catalog.keep_audit,
             },
+            snapshots,
+            notifier,
         })
     }
 
@@ -235,11 +241,19 @@ impl Service {
                 reseeder.run(&stop).await;
             }
         };
+        let telling = async {
+            if let Some(notifier) = &self.notifier {
+                notifier.run(&stop).await;
+            }
+        };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
         let queues = future::join(self.dead_letters.run(&stop), self.fleet.run(&stop));
-        let forgetting = keep_short(&self.catalog, self.keep, &stop);
+        let forgetting = future::join(
+            keep_short(&self.catalog, self.keep, &stop),
+            keep_clean(&self.catalog, &self.snapshots, &stop),
+        );
         let triggers = future::join5(
-            future::join(seeding_on_demand, reseeding),
+            future::join3(seeding_on_demand, reseeding, telling),
             starting_as_scheduled,
             measuring,
             forgetting,

@@ -13,7 +13,7 @@ mod standing;
 
 pub(crate) use self::gauges::Gauges;
 pub(crate) use self::messages::if_broker_answers;
-pub(super) use self::messages::{fill_batch, job_id, settle_page, take_page};
+pub(super) use self::messages::{fill_batch, job_id, remove_of_store, settle_page, take_page};
 pub use self::{
     dead::DeadLetters,
     fleet::Fleet,

@@ -18,6 +18,7 @@ use super::{
     catalog::{CatalogConfig, RetentionConfig},
     cost::CostConfig,
     download::DownloadConfig,
+    notify::NotifyConfig,
     reports::ReportsConfig,
     serve::ServeConfig,
     source::SourceConfig,
@@ -63,6 +64,8 @@ pub struct Settings {
     pub reports: ReportsConfig,
     /// `[cost]`
     pub cost: CostConfig,
+    /// `[notify]`
+    pub notify: NotifyConfig,
     /// `[worker]`
     pub worker: WorkerConfig,
     /// `[log]`
@@ -91,6 +94,7 @@ impl Settings {
         self.serve.check()?;
         self.download.check_values()?;
         self.cost.check()?;
+        self.notify.check()?;
         self.templates().map(drop)
     }
 

@@ -15,60 +15,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use seedbed_protocol::{
     JobId, StoreId,
-    objects::StorageError,
     snapshots::{SnapshotObject, SnapshotPart, SnapshotRepository, latest_key},
 };
 use serde::Serialize;
 use tracing::warn;
 
+use super::{cleanup::remove_forgotten, error::GcError};
 use crate::{
-    catalog::{Catalog, CatalogError, Retention, SnapshotRef},
+    catalog::{Catalog, Retention, SnapshotRef},
     settings::RetentionConfig,
 };
 
 /// Snapshots or objects that are looked up or deleted together.
 const GC_PAGE: usize = 256;
-
-/// Why nothing more was removed.
-#[derive(Debug, thiserror::Error)]
-pub enum GcError {
-    /// The catalog failed.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    /// The object storage failed.
-    #[error(transparent)]
-    Snapshots(#[from] StorageError),
-    /// The two have nothing to do with each other.
-    #[error(
-        "none of the {snapshots} snapshots in the catalog is in {url}, and nothing was removed: do snapshots.url \
-         and catalog.url belong together? If the objects are really gone, start with a new catalog"
-    )]
-    WrongStorage {
-        /// Snapshots that should be there.
-        snapshots: u64,
-        url: String,
-    },
-}
-
-impl GcError {
-    /// Returns whether a person has to change the settings before it can succeed.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Catalog(error) => error.is_usage(),
-            Self::Snapshots(error) => !error.is_transient(),
-            Self::WrongStorage { .. } => true,
-        }
-    }
-
-    /// Returns whether the same call may succeed later, and continue, without any change.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Catalog(error) => error.is_transient(),
-            Self::Snapshots(error) => error.is_transient(),
-            Self::WrongStorage { .. } => false,
-        }
-    }
-}
 
 /// Counts of what was removed, or with `dry_run` would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -116,6 +75,9 @@ impl<'a> Collector<'a> {
     /// # Errors
     /// [`GcError`]; what was removed until then stays removed.
     pub async fn collect(mut self) -> Result<Collected, GcError> {
+        if !self.dry_run {
+            self.collected.orphans += remove_forgotten(self.catalog, self.snapshots, true).await?;
+        }
         // First, since it finds out whether catalog and object storage belong together.
         self.note_lost().await?;
         // The clock that wrote when a snapshot was superseded: this machine's may be ahead.

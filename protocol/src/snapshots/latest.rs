@@ -29,6 +29,37 @@ impl SnapshotRepository {
         self.traced("put latest", &key, putting).await
     }
 
+    /// Takes `withdrawn` away from its store's `latest/`, and puts `live` there instead, if there is one. Does nothing if `latest/` is of
+    /// another snapshot, or there is none.
+    ///
+    /// # Errors
+    /// [`StorageError`]; calling again continues where this stopped.
+    pub async fn take_back_latest(
+        &self,
+        withdrawn: &Manifest,
+        live: Option<&Manifest>,
+    ) -> Result<(), StorageError> {
+        let store_id = &withdrawn.store_id;
+        let key = latest_key(store_id, SnapshotPart::Manifest);
+        let present = self.read_latest(&key).await?;
+        let Some((present, _)) = present else {
+            return Ok(());
+        };
+        if !is_same(&present, withdrawn) {
+            return Ok(());
+        }
+        // The manifest at the end: as long as it is there, a killed call is made again.
+        let files = SnapshotPart::all().map(|part| latest_key(store_id, part));
+        let files: Vec<_> = files.filter(|file| *file != key).collect();
+        self.delete(futures::stream::iter(files)).await?;
+        self.delete(futures::stream::iter([key])).await?;
+        self.sweep_latest(store_id).await?;
+        match live {
+            Some(live) => self.put_latest(live).await,
+            None => Ok(()),
+        }
+    }
+
     async fn replace_latest(&self, key: &str, manifest: &Manifest) -> Result<(), StorageError> {
         let mut has_copied = false;
         for _ in 0..TRIES {

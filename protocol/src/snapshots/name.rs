@@ -144,6 +144,12 @@ pub fn manifest_key<'a>(renditions: impl IntoIterator<Item = &'a Rendition>) -> 
         .map(|(name, _)| name.key(SnapshotPart::Manifest))
 }
 
+/// Returns the directory of the copies of a store's newest snapshot, and how the names of all of them begin.
+pub(super) fn latest_start(store_id: &StoreId) -> (&'static str, String) {
+    // No escaped id has a dot.
+    (LATEST, format!("{}.", escape(store_id)))
+}
+
 /// Returns the key of the copy of a store's newest snapshot: `latest/<escaped store id>.sqlite` and the like.
 pub fn latest_key(store_id: &StoreId, part: SnapshotPart) -> String {
     format!("{LATEST}/{}{}", escape(store_id), part.extension())

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     config::SnapshotsConfig,
-    name::{SnapshotName, SnapshotPart, directory_of, manifest_key},
+    name::{SnapshotName, SnapshotPart, directory_of, latest_key, latest_start, manifest_key},
     sealing::{SealingError, SealingKeys, SnapshotKey},
 };
 use crate::{
@@ -213,6 +213,75 @@ impl SnapshotRepository {
     pub fn list(&self) -> BoxStream<'_, Result<SnapshotObject, StorageError>> {
         let objects = self.objects.list(None);
         objects.map_ok(SnapshotObject::from).boxed()
+    }
+
+    /// Removes every object of `store_id`, what was left half-written, and the copies below `latest/`; with `until`, only what this job
+    /// and earlier ones wrote. Returns how many there were. Idempotent.
+    ///
+    /// # Errors
+    /// [`StorageError`]; calling again continues where this stopped.
+    pub async fn delete_store(
+        &self,
+        store_id: &StoreId,
+        until: Option<JobId>,
+    ) -> Result<u64, StorageError> {
+        let directory = directory_of(store_id);
+        let mut keys: Vec<String> = Vec::new();
+        let mut objects = self.objects.list(Some(&directory));
+        while let Some(object) = objects.next().await {
+            let key = object?.key;
+            let of_later = SnapshotName::of_key(&key)
+                .is_some_and(|(name, _)| until.is_some_and(|until| name.job_id() > until));
+            if !of_later {
+                keys.push(key);
+            }
+        }
+        drop(objects);
+        let removed = keys.len() as u64;
+        // Manifests first, so that no reader finds one without its files.
+        keys.sort_by_key(|key| !key.ends_with(".json"));
+        self.delete(futures::stream::iter(keys)).await?;
+        if until.is_none() {
+            self.delete_starting(&directory, "").await?;
+        }
+        Ok(removed + self.delete_latest(store_id, until).await?)
+    }
+
+    /// Removes what is left in a local directory of copies below `latest/`: one that was linked twice leaves a second name.
+    pub(super) async fn sweep_latest(&self, store_id: &StoreId) -> Result<(), StorageError> {
+        let (directory, start) = latest_start(store_id);
+        match self.local_path(directory) {
+            Some(_) => self.delete_starting(directory, &start).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the copies below `latest/`; with `until`, only those of this job and earlier ones.
+    async fn delete_latest(
+        &self,
+        store_id: &StoreId,
+        until: Option<JobId>,
+    ) -> Result<u64, StorageError> {
+        let manifest = latest_key(store_id, SnapshotPart::Manifest);
+        if let Some(until) = until {
+            match self.get_manifest(&manifest).await {
+                Ok(present) if present.job_id > until => return Ok(0),
+                Err(StorageError::NotFound { .. }) => return Ok(0),
+                Ok(_) | Err(StorageError::Content { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut present = Vec::new();
+        for part in SnapshotPart::all() {
+            let key = latest_key(store_id, part);
+            if self.head(&key).await?.is_some() {
+                present.push(key);
+            }
+        }
+        let removed = present.len() as u64;
+        self.delete(futures::stream::iter(present)).await?;
+        self.sweep_latest(store_id).await?;
+        Ok(removed)
     }
 
     /// Removes every object that `job_id` wrote for `store_id`, and what it left half-written. Idempotent.

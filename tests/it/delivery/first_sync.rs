@@ -5,3 +5,4 @@ mod access;
 mod crowds;
 mod faults;
 mod support;
+mod withheld;

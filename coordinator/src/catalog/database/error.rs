@@ -61,6 +61,14 @@ pub enum CatalogError {
         /// Some that there are.
         others: String,
     },
+    /// The store was forgotten on demand.
+    #[error(
+        "the store {store_id:?} is forgotten, and nothing was started: `seedbed allow` lets it be seeded again"
+    )]
+    Forgotten {
+        /// The store.
+        store_id: String,
+    },
     /// The run has ended: it has no job left to change.
     #[error("the run {run_id} has already ended ({state})")]
     RunEnded {
@@ -144,6 +152,7 @@ impl CatalogError {
                 | Self::FewerStores { .. }
                 | Self::UnknownRun { .. }
                 | Self::UnknownStore { .. }
+                | Self::Forgotten { .. }
                 | Self::RunEnded { .. }
                 | Self::Unstorable { .. }
         )

@@ -40,6 +40,9 @@ static FILES: &[(&str, &str)] = files![
     "0071_sizes",
     "0080_turns_and_rows",
     "0100_audit",
+    "0101_withdrawal",
+    "0102_forgotten",
+    "0103_notices",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

@@ -10,9 +10,10 @@ use sqlx::Row;
 
 use super::applied::Applied;
 use crate::catalog::{
+    control::is_of_forgotten,
     database::{CatalogError, Tx, millis, parsed, printable, sql, stored},
     quarantine::reason_of,
-    snapshots::{live_generation, record_snapshot},
+    snapshots::{Recorded, is_withdrawn, live_generation, record_snapshot},
     state::{
         IN_FLIGHT,
         JobState::{self, Completed, Queued, Running},
@@ -31,7 +32,12 @@ pub(super) async fn apply_event(tx: &mut Tx, event: &SeedEvent) -> Result<Applie
             .fetch_optional(&mut **tx)
             .await?;
     let Some(job) = known else {
-        return Ok(Applied::UnknownJob);
+        return Ok(
+            match is_of_forgotten(tx, &event.store_id, event.job_id).await? {
+                true => Applied::Ignored,
+                false => Applied::UnknownJob,
+            },
+        );
     };
     let state: JobState = parsed(&job, "state", "the state of a job")?;
     if state == JobState::Abandoned {
@@ -88,7 +94,9 @@ async fn completed(
     }
     let before = live_generation(tx, manifest).await?;
     // A rebuild may have recorded the snapshot from its manifest while the job is still in flight.
-    record_snapshot(tx, manifest).await?;
+    if record_snapshot(tx, manifest).await? == Recorded::Withdrawn {
+        return failed(tx, event, &base_withdrawn()).await;
+    }
     let seeded = Applied::Seeded {
         rows: manifest.rows(),
         bytes: manifest.bytes(),
@@ -123,6 +131,9 @@ async fn unchanged(
     (base_job_id, base_attempt): (JobId, Attempt),
     checkpoint: &Checkpoint,
 ) -> Result<Applied, CatalogError> {
+    if is_withdrawn(tx, base_job_id).await? {
+        return failed(tx, event, &base_withdrawn()).await;
+    }
     sqlx::query(sql!(
         "UPDATE snapshots SET verified_at = $3, generation = COALESCE($4, generation) \
          WHERE job_id = $1 AND attempt = $2 AND state = '{Live}' AND verified_at < $3"
@@ -152,6 +163,17 @@ async fn unchanged(
     let size = (live.try_get("row_count")?, live.try_get("byte_count")?);
     record_way(tx, event.job_id, Way::Unchanged, size).await?;
     finish(tx, event, JobState::Unchanged, Applied::Unchanged).await
+}
+
+/// Why a job has failed whose run, or the snapshot that it started from, was taken back meanwhile.
+fn base_withdrawn() -> Failure {
+    Failure {
+        kind: FailureKind::Transient,
+        step: "compare".to_owned(),
+        message: "its run, or the snapshot that it started from, was withdrawn meanwhile; `seedbed retry` makes a new one"
+            .to_owned(),
+        retry_at: None,
+    }
 }
 
 /// Records how the snapshot of a job was made, and its rows and bytes.

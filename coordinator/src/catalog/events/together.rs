@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::Utc;
 use seedbed_protocol::{
     JobId,
-    manifest::{Checkpoint, FullReason, Manifest, Way},
+    manifest::{Checkpoint, FullReason, Manifest, Origin, Way},
     message::{EventKind, SeedEvent},
 };
 use sqlx::Row;
@@ -44,9 +44,11 @@ pub(super) async fn apply_together(
         return Ok(applied);
     }
     let jobs = jobs(tx, places.iter().map(|&place| &events[place])).await?;
+    let withdrawn = withdrawn(tx, places.iter().map(|&place| &events[place])).await?;
     let is_usual = |event: &SeedEvent| {
         jobs.get(&event.job_id).is_some_and(|job| {
             job.state.is_in_flight()
+                && !withdrawn.contains(&event.job_id)
                 && job.run_id == event.run_id.to_string()
                 && job.store_id == event.store_id.as_str()
         })
@@ -88,6 +90,45 @@ async fn jobs(
             Ok((parsed(row, "id", "a job id")?, job))
         })
         .collect()
+}
+
+/// Those jobs of `events` whose run, or the snapshot that they started from, was withdrawn.
+async fn withdrawn(
+    tx: &mut Tx,
+    events: impl ExactSizeIterator<Item = &SeedEvent> + Clone,
+) -> Result<HashSet<JobId>, CatalogError> {
+    let bases = events.clone().filter_map(base_of);
+    let runs = events.clone().map(|event| event.run_id.to_string());
+    let ids: HashSet<String> = bases.map(|job| job.to_string()).chain(runs).collect();
+    let statement = sql!(
+        "SELECT job_id AS id FROM snapshots WHERE withdrawn_at IS NOT NULL AND job_id IN ({ids}) \
+         UNION ALL SELECT id FROM runs WHERE withdrawn_at IS NOT NULL AND id IN ({ids})",
+        ids = list_of(1, ids.len())
+    );
+    let query = bind_all(sqlx::query(statement), &ids);
+    let rows = query.fetch_all(&mut **tx).await?;
+    let withdrawn: HashSet<String> = rows
+        .iter()
+        .map(|row| row.try_get("id"))
+        .collect::<Result<_, _>>()?;
+    let is_withdrawn = |event: &SeedEvent| {
+        withdrawn.contains(&event.run_id.to_string())
+            || base_of(event).is_some_and(|base| withdrawn.contains(&base.to_string()))
+    };
+    let jobs = events.filter(|event| is_withdrawn(event));
+    Ok(jobs.map(|event| event.job_id).collect())
+}
+
+/// The job whose snapshot a job started from, or found to be still right.
+fn base_of(event: &SeedEvent) -> Option<JobId> {
+    match &event.kind {
+        EventKind::Unchanged { base_job_id, .. } => Some(*base_job_id),
+        EventKind::Completed { manifest } => match manifest.origin {
+            Origin::Base { job_id, .. } => Some(job_id),
+            Origin::Full { .. } => None,
+        },
+        EventKind::Started { .. } | EventKind::Failed(_) => None,
+    }
 }
 
 /// Records starts of attempts, as `one::started` does.

@@ -31,6 +31,21 @@ pub(super) async fn in_flight(
         .collect()
 }
 
+/// Returns those of `stores` that are forgotten.
+pub(super) async fn forgotten(
+    tx: &mut Tx,
+    stores: &[Entry],
+) -> Result<HashSet<String>, CatalogError> {
+    let statement = sql!(
+        "SELECT store_id FROM forgotten WHERE allowed_at IS NULL AND store_id IN ({})",
+        list_of(1, stores.len())
+    );
+    let query = bind_all(sqlx::query(statement), ids(stores));
+    let rows = query.fetch_all(&mut **tx).await?;
+    let forgotten = rows.iter().map(|row| Ok(row.try_get("store_id")?));
+    forgotten.collect()
+}
+
 /// Returns those of `stores` whose live snapshot is younger than `age` at `now`.
 pub(super) async fn fresh(
     tx: &mut Tx,
@@ -51,7 +66,7 @@ pub(super) async fn fresh(
     fresh.collect()
 }
 
-/// Returns the latest job of each of `stores` that had one.
+/// Returns the latest job of each of `stores` that had one, also of one that was forgotten since.
 pub(super) async fn last_jobs(
     tx: &mut Tx,
     stores: &[Entry],
@@ -60,8 +75,11 @@ pub(super) async fn last_jobs(
         return Ok(HashMap::new());
     }
     let statement = sql!(
-        "SELECT store_id, MAX(id) AS id FROM jobs WHERE store_id IN ({}) GROUP BY store_id",
-        list_of(1, stores.len())
+        "SELECT store_id, MAX(id) AS id FROM ( \
+             SELECT store_id, id FROM jobs WHERE store_id IN ({ids}) \
+             UNION ALL SELECT store_id, last_job AS id FROM forgotten \
+             WHERE last_job <> '' AND store_id IN ({ids})) known GROUP BY store_id",
+        ids = list_of(1, stores.len())
     );
     let query = bind_all(sqlx::query(statement), ids(stores));
     let rows = query.fetch_all(&mut **tx).await?;

@@ -128,6 +128,8 @@ pub struct Listed {
     pub added: u64,
     /// Stores that were skipped because they are quarantined, and not to be probed yet.
     pub quarantined: u64,
+    /// Stores that were left out because they are forgotten.
+    pub forgotten: u64,
     /// Whether no store of the list can do without a job: all of them are quarantined.
     pub nothing_but_quarantined: bool,
 }

@@ -8,7 +8,7 @@ use sqlx::Row;
 
 use super::{
     entry::{Entry, claims_of, ids},
-    lookup::{fresh, in_flight, last_jobs},
+    lookup::{forgotten, fresh, in_flight, last_jobs},
     options::{Covers, Download, InFlight, Listed, Sweep},
     turn::{Known, known, turn},
 };
@@ -185,6 +185,10 @@ impl Listing {
         if stores.is_empty() {
             return Ok(());
         }
+        let stores = self.without_forgotten(stores).await?;
+        if stores.is_empty() {
+            return Ok(());
+        }
         self.refuse_duplicates(&stores).await?;
         self.mark_seen(&stores).await?;
         let busy = in_flight(&mut self.transaction, &stores).await?;
@@ -215,6 +219,23 @@ impl Listing {
         let last_jobs = last_jobs(&mut self.transaction, &jobs).await?;
         let known = known(&mut self.transaction, &jobs).await?;
         self.insert_jobs(&jobs, &last_jobs, &known).await
+    }
+
+    /// Leaves out stores that are forgotten. One that a person has chosen is refused.
+    async fn without_forgotten(&mut self, stores: Vec<Entry>) -> Result<Vec<Entry>, CatalogError> {
+        let forgotten = forgotten(&mut self.transaction, &stores).await?;
+        if forgotten.is_empty() {
+            return Ok(stores);
+        }
+        let is_chosen = self.sweep.quarantine.is_none()
+            && matches!(self.sweep.kind, RunKind::Run | RunKind::Api);
+        if is_chosen && let Some(store_id) = forgotten.iter().next().cloned() {
+            return Err(CatalogError::Forgotten { store_id });
+        }
+        self.listed.forgotten += forgotten.len() as u64;
+        self.stores -= forgotten.len() as u64;
+        let is_listed = |store: &Entry| !forgotten.contains(store.scope.store_id.as_str());
+        Ok(stores.into_iter().filter(is_listed).collect())
     }
 
     /// Returns whether a store is quarantined, and not to be probed yet.

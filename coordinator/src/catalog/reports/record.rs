@@ -77,7 +77,7 @@ pub struct LaunchReport {
 pub enum Received {
     /// It is counted now.
     New,
-    /// It was counted before.
+    /// It was counted before, or the store is forgotten.
     Known,
     /// The store has sent as many as it may.
     TooMany {
@@ -101,7 +101,8 @@ impl Catalog {
         let now = self.now().await?;
         let before = sqlx::query(
             "SELECT COUNT(*) AS n, MIN(received_at) AS oldest, \
-                 (SELECT COUNT(*) FROM reports WHERE store_id = $1 AND launch = $2) AS known \
+                 (SELECT COUNT(*) FROM reports WHERE store_id = $1 AND launch = $2) \
+                     + (SELECT COUNT(*) FROM forgotten WHERE store_id = $1 AND allowed_at IS NULL) AS known \
              FROM reports WHERE store_id = $1 AND received_at > $3",
         )
         .bind(store_id.to_string())

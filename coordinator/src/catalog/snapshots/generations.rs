@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx::Row;
 use utoipa::ToSchema;
 
-use super::record::snapshot_record;
+use super::record::{SNAPSHOT_COLUMNS, snapshot_record};
 use crate::catalog::{
     database::{Catalog, CatalogError, Tx, count, parsed, sql, time},
     state::{JobState::Retried, SnapshotState::Live},
@@ -121,7 +121,7 @@ pub(in crate::catalog) async fn live_generation(
     manifest: &Manifest,
 ) -> Result<Option<String>, CatalogError> {
     let live = sqlx::query(sql!(
-        "SELECT generation, job_id, state, manifest, verified_at FROM snapshots \
+        "SELECT generation, {SNAPSHOT_COLUMNS} FROM snapshots \
          WHERE store_id = $1 AND state = '{Live}'"
     ))
     .bind(manifest.store_id.to_string())

@@ -7,13 +7,14 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream::BoxStream};
 use seedbed_protocol::{
     JobId, RunId, StoreId,
-    manifest::{Dated, DisagreeingClocks, Manifest},
+    manifest::{Dated, DisagreeingClocks, Manifest, Origin},
     message::BaseSnapshot,
 };
 use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
 use tracing::warn;
 
+use super::withdrawn::{is_run_withdrawn, is_withdrawn, withdraw_one};
 use crate::catalog::{
     database::{
         Catalog, CatalogError, Tx, bind_all, count, damaged, elapsed, list_of, millis, parsed,
@@ -30,7 +31,8 @@ const QUANTILES: [(&str, u64); 4] = [("0.5", 50), ("0.9", 90), ("0.99", 99), ("1
 const MAX_MANIFEST_BYTES: usize = 1024 * 1024;
 
 /// The columns of a [`SnapshotRecord`].
-pub(in crate::catalog) const SNAPSHOT_COLUMNS: &str = "job_id, state, manifest, verified_at";
+pub(in crate::catalog) const SNAPSHOT_COLUMNS: &str =
+    "job_id, state, manifest, verified_at, withdrawn_at";
 
 /// One snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,6 +41,9 @@ pub struct SnapshotRecord {
     pub state: SnapshotState,
     /// When PowerSync was last known to hold exactly this.
     pub verified_at: DateTime<Utc>,
+    /// When a person took it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withdrawn_at: Option<DateTime<Utc>>,
     /// Everything about it; without the buckets of its checkpoint if they are very many.
     #[serde(flatten)]
     pub manifest: Manifest,
@@ -185,25 +190,49 @@ impl Catalog {
 
 pub(in crate::catalog) fn snapshot_record(row: &AnyRow) -> Result<SnapshotRecord, CatalogError> {
     let (job_id, json): (String, String) = (row.try_get("job_id")?, row.try_get("manifest")?);
+    let withdrawn_at: Option<i64> = row.try_get("withdrawn_at")?;
     Ok(SnapshotRecord {
         state: parsed(row, "state", "the state of a snapshot")?,
         verified_at: time(row.try_get("verified_at")?)?,
+        withdrawn_at: withdrawn_at.map(time).transpose()?,
         manifest: serde_json::from_str(&json)
             .map_err(|_| damaged(json, format!("the manifest of the job {job_id}")))?,
     })
 }
 
-/// Adds a snapshot of a known job, and makes it live if it is the newest; whether it was unknown before. Two uploads
-/// of one attempt are one snapshot: the first that is reported.
+/// What became of a snapshot that was reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::catalog) enum Recorded {
+    /// It was unknown, and is live if it is the newest.
+    New,
+    /// It was known.
+    Known,
+    /// It continues a snapshot that was withdrawn, or is of a run that was, and is withdrawn itself.
+    Withdrawn,
+}
+
+/// Adds a snapshot of a known job, and makes it live if it is the newest. Two uploads of one attempt are one snapshot: the
+/// first that is reported.
 pub(in crate::catalog) async fn record_snapshot(
     tx: &mut Tx,
     manifest: &Manifest,
-) -> Result<bool, CatalogError> {
-    if !insert_snapshot(tx, manifest).await? {
-        return Ok(false);
+) -> Result<Recorded, CatalogError> {
+    let is_new = insert_snapshot(tx, manifest).await?;
+    let of_base = match manifest.origin {
+        Origin::Base { job_id, .. } => is_withdrawn(tx, job_id).await?,
+        Origin::Full { .. } => false,
+    };
+    if of_base || is_run_withdrawn(tx, manifest.run_id).await? {
+        if is_new {
+            withdraw_one(tx, manifest).await?;
+        }
+        return Ok(Recorded::Withdrawn);
+    }
+    if !is_new {
+        return Ok(Recorded::Known);
     }
     promote(tx, manifest).await?;
-    Ok(true)
+    Ok(Recorded::New)
 }
 
 async fn insert_snapshot(tx: &mut Tx, manifest: &Manifest) -> Result<bool, CatalogError> {

@@ -3,7 +3,7 @@
 use seedbed_protocol::{JobId, manifest::Manifest};
 use sqlx::Row;
 
-use super::record::{make_live, record_snapshot};
+use super::record::{Recorded, make_live, record_snapshot};
 use crate::catalog::{
     database::{Catalog, CatalogError, Lock, Tx, millis, parsed, sql, stored},
     state::{JobState, PRESENT, RunState, SnapshotState},
@@ -15,6 +15,9 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`].
     pub async fn restore(&self, manifest: &Manifest) -> Result<bool, CatalogError> {
+        if self.is_forgotten(&manifest.store_id).await? {
+            return Ok(false);
+        }
         let mut transaction = self.locked(Lock::Writer).await?;
         restore_store(&mut transaction, manifest).await?;
         restore_run(&mut transaction, manifest).await?;
@@ -22,9 +25,9 @@ impl Catalog {
         if !restore_job(&mut transaction, manifest, JobState::Completed).await? {
             restore_job(&mut transaction, manifest, JobState::Retried).await?;
         }
-        let is_new = record_snapshot(&mut transaction, manifest).await?;
+        let recorded = record_snapshot(&mut transaction, manifest).await?;
         transaction.commit().await?;
-        Ok(is_new)
+        Ok(recorded == Recorded::New)
     }
 
     /// Makes the newest of `snapshots`, which are all of one store and recorded, the live one; unless a snapshot that is
@@ -39,7 +42,8 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         let mut transaction = self.locked(Lock::Writer).await?;
         let rows = sqlx::query(sql!(
-            "SELECT job_id, attempt, state FROM snapshots WHERE store_id = $1 AND state IN ({PRESENT})"
+            "SELECT job_id, attempt, state FROM snapshots WHERE store_id = $1 AND state IN ({PRESENT}) \
+             AND withdrawn_at IS NULL"
         ))
         .bind(newest.store_id.to_string())
         .fetch_all(&mut *transaction)

@@ -149,7 +149,7 @@ impl Catalog {
         // One statement, so that a snapshot that is recorded at the same time is not missed.
         let statement = sql!(
             "SELECT jobs.id, jobs.state AS job_state, snapshots.job_id, snapshots.state, \
-                 snapshots.manifest, snapshots.verified_at \
+                 snapshots.manifest, snapshots.verified_at, snapshots.withdrawn_at \
              FROM jobs LEFT JOIN snapshots ON snapshots.job_id = jobs.id \
                  AND snapshots.state <> '{Deleted}' \
              WHERE jobs.id IN ({})",
@@ -189,6 +189,7 @@ impl Catalog {
             "UPDATE snapshots SET state = '{Live}', superseded_at = NULL \
              WHERE (job_id, attempt) IN ( \
                  SELECT job_id, attempt FROM snapshots WHERE store_id = $1 AND state = '{Superseded}' \
+                     AND withdrawn_at IS NULL \
                  ORDER BY job_id DESC, attempt DESC LIMIT 1) \
              AND NOT EXISTS ( \
                  SELECT 1 FROM snapshots WHERE store_id = $1 AND state = '{Live}')"
@@ -205,13 +206,15 @@ fn expired() -> String {
     format!(
         "WITH ranked AS ( \
              SELECT job_id, attempt, snapshots.state, superseded_at, byte_count, retired_at, \
+                 CASE WHEN withdrawn_at IS NULL THEN 0 ELSE 1 END AS is_withdrawn, \
                  ROW_NUMBER() OVER ( \
-                     PARTITION BY snapshots.store_id ORDER BY job_id DESC, attempt DESC) AS place \
+                     PARTITION BY snapshots.store_id, CASE WHEN withdrawn_at IS NULL THEN 0 ELSE 1 END \
+                     ORDER BY job_id DESC, attempt DESC) AS place \
              FROM snapshots LEFT JOIN stores ON stores.store_id = snapshots.store_id \
              WHERE snapshots.state IN ({PRESENT})), \
          expired AS ( \
              SELECT job_id, attempt, byte_count FROM ranked \
-             WHERE (state = '{Superseded}' AND place > $1 AND superseded_at < $2) OR retired_at < $3)"
+             WHERE (state = '{Superseded}' AND (place > $1 OR is_withdrawn = 1) AND superseded_at < $2) OR retired_at < $3)"
     )
 }
 

@@ -101,6 +101,10 @@ fn tell_listed(listed: &Listed, json: bool) {
             listed.quarantined,
             "are quarantined, since they kept failing: `seedbed status` names them",
         ),
+        (
+            listed.forgotten,
+            "are left out, since they are forgotten (`seedbed allow`)",
+        ),
     ] {
         if count > 0 {
             say!("{} stores {what}", HumanCount(count));

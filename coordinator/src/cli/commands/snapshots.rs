@@ -58,6 +58,7 @@ fn snapshot_table(
     for SnapshotRecord {
         state,
         verified_at,
+        withdrawn_at,
         manifest,
     } in records
     {
@@ -67,7 +68,11 @@ fn snapshot_table(
             .map(|r| storage.location(&r.key));
         rows.add_row([
             manifest.store_id.to_string(),
-            state.to_string(),
+            if withdrawn_at.is_some() {
+                "withdrawn".to_owned()
+            } else {
+                state.to_string()
+            },
             age(now - manifest.created_at),
             age(now - *verified_at),
             HumanCount(manifest.rows()).to_string(),

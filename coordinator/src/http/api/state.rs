@@ -7,7 +7,10 @@ use std::{
 };
 
 use chrono::Utc;
-use seedbed_protocol::broker::{Broker, Queue};
+use seedbed_protocol::{
+    broker::{Broker, Queue},
+    snapshots::SnapshotRepository,
+};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -41,9 +44,12 @@ const BROKER_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Api {
     pub(crate) catalog: Catalog,
     pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) snapshots: SnapshotRepository,
     pub(crate) runs: Arc<Runs>,
     pub(crate) stores: Arc<StoreList>,
     pub(crate) overviews: Overviews,
+    /// For how long jobs in flight of a forgotten store may still upload something.
+    pub(crate) late_uploads: Duration,
     pub(crate) schedule: Option<Schedule>,
     pub(crate) trace_url: Option<String>,
     pub(crate) cost: CostConfig,

@@ -62,6 +62,7 @@ fn action_of(request: &Request) -> String {
     let noun = words.next().unwrap_or_default().trim_end_matches('s');
     let verb = words.next().unwrap_or(match (noun, request.method()) {
         ("run", &Method::POST) => "start",
+        ("delivery", _) => "set",
         (_, &Method::POST) => "create",
         (_, &Method::DELETE) => "remove",
         _ => "change",

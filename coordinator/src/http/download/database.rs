@@ -70,6 +70,9 @@ pub(super) async fn database(
     Span::current().record("seedbed.store_id", tracing::field::display(&store_id));
 
     downloads.asked.note(&store_id);
+    if let Some(withheld) = downloads.deliveries.withholds(&store_id, wanted.form) {
+        return Err(withheld.refusal());
+    }
     let snapshot = downloads.catalog.live_snapshot(&store_id).await?;
     if let Some(refused) = downloads.refusal(snapshot.as_ref()) {
         return Err(match &downloads.demand {

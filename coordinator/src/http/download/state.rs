@@ -14,7 +14,12 @@ use seedbed_protocol::{
 use tokio::time::timeout;
 use url::Url;
 
-use super::{handed::Handed, signed_url::Signature, signer::SharedSigner};
+use super::{
+    delivery::{Deliveries, Withheld},
+    handed::Handed,
+    signed_url::Signature,
+    signer::SharedSigner,
+};
 use crate::{
     catalog::{Catalog, SnapshotRecord},
     http::{
@@ -59,6 +64,8 @@ pub(crate) struct Downloads {
     by_tls: bool,
     behind_proxy: bool,
     pub(super) lifetime: Duration,
+    /// Which stores get snapshots now.
+    pub(crate) deliveries: Arc<Deliveries>,
     pub(super) max_age: Option<Duration>,
     /// Remembers which stores were asked for.
     pub(super) asked: Asked,
@@ -89,6 +96,7 @@ impl Downloads {
         Ok(Self {
             asked: Asked::new(catalog.clone()),
             handed: Handed::new(catalog.clone()),
+            deliveries: Arc::new(Deliveries::new(catalog.clone())),
             catalog,
             clients,
             snapshots,
@@ -120,6 +128,9 @@ impl Downloads {
         let nothing = || Problem::not_found("unknown_path", "snapshots are not served from here");
         let signer = self.signer.as_ref().ok_or_else(nothing)?;
         signer.get().await?.check(key, signature, Utc::now())?;
+        if self.deliveries.is_off() {
+            return Err(Withheld::SwitchedOff.refusal());
+        }
         self.snapshots.local_path(key).ok_or_else(nothing)
     }
 

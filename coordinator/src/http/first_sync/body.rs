@@ -22,6 +22,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 use tracing::{Span, info, warn};
 
 use super::{accept::Accepted, metrics::FirstSyncMetrics, places::Place};
+use crate::http::download::Deliveries;
 
 /// How much is unpacked at a time, in bytes.
 const UNPACKED_BYTES: usize = 1 << 16;
@@ -32,6 +33,7 @@ pub(super) async fn open(
     accepted: &Accepted<'_>,
     place: Place,
     metrics: &Arc<FirstSyncMetrics>,
+    deliveries: &Arc<Deliveries>,
 ) -> Result<Body, StorageError> {
     let rendition = accepted.rendition;
     let mut pieces = snapshots.pieces(&rendition.key, rendition.bytes);
@@ -57,6 +59,7 @@ pub(super) async fn open(
         outcome: "cut",
         sent: 0,
         metrics: metrics.clone(),
+        deliveries: deliveries.clone(),
         span: Span::current(),
         _place: place,
     }))
@@ -69,6 +72,7 @@ struct Sending {
     outcome: &'static str,
     sent: u64,
     metrics: Arc<FirstSyncMetrics>,
+    deliveries: Arc<Deliveries>,
     /// That of the request, for the last line about it.
     span: Span,
     _place: Place,
@@ -78,6 +82,11 @@ impl Stream for Sending {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.deliveries.is_off() {
+            self.outcome = "switched_off";
+            let cut = io::Error::other("no snapshots are handed out now");
+            return Poll::Ready(Some(Err(cut)));
+        }
         let piece = self.pieces.poll_next_unpin(context);
         match &piece {
             Poll::Ready(Some(Ok(bytes))) => {

@@ -43,6 +43,10 @@ pub(super) enum Why {
     NotAcceptable,
     /// Its list of buckets is too long.
     TooManyBuckets,
+    /// No device is given any snapshot now.
+    SwitchedOff,
+    /// The store is not in the share that is given streams.
+    NotInShare,
 }
 
 impl Why {
@@ -60,6 +64,8 @@ impl Why {
             Self::OtherSelection => "other_selection",
             Self::NotAcceptable => "not_acceptable",
             Self::TooManyBuckets => "too_many_buckets",
+            Self::SwitchedOff => "switched_off",
+            Self::NotInShare => "not_in_share",
         }
     }
 
@@ -83,6 +89,8 @@ impl Why {
                 "the device takes no format in which the snapshot is stored (snapshots.renditions)"
             }
             Self::TooManyBuckets => "the device has more buckets than are looked at here",
+            Self::SwitchedOff => "no snapshots are handed out now",
+            Self::NotInShare => "streams are not handed out to this store yet",
         }
     }
 }

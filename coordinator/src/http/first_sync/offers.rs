@@ -33,9 +33,16 @@ pub(super) struct Offers {
     oldest: Option<Duration>,
     /// How long what was read is taken for true.
     max_age: Duration,
-    known: Mutex<HashMap<StoreId, (Instant, Known)>>,
+    known: Mutex<Remembered>,
     /// The sync configs that there were, and since when.
     configs: Mutex<Option<(Instant, Arc<Configs>)>>,
+}
+
+/// What is known of stores, and the change after which that was read.
+#[derive(Default)]
+struct Remembered {
+    change: i64,
+    stores: HashMap<StoreId, (Instant, Known)>,
 }
 
 type Configs = Vec<(String, DateTime<Utc>)>;
@@ -51,12 +58,19 @@ impl Offers {
         }
     }
 
-    /// Returns what a device of this store can be given.
-    pub(super) async fn of(&self, store_id: &StoreId) -> Result<Known, CatalogError> {
-        if let Some((read, known)) = self.known().get(store_id)
-            && read.elapsed() < self.max_age
+    /// Returns what a device of this store can be given. What was read before the newest `change` does not count.
+    pub(super) async fn of(&self, store_id: &StoreId, change: i64) -> Result<Known, CatalogError> {
         {
-            return Ok(known.clone());
+            let mut remembered = self.known();
+            if remembered.change != change {
+                remembered.stores.clear();
+                remembered.change = change;
+            }
+            if let Some((read, known)) = remembered.stores.get(store_id)
+                && read.elapsed() < self.max_age
+            {
+                return Ok(known.clone());
+            }
         }
         let snapshot = self.catalog.live_snapshot(store_id).await?;
         let known = Known {
@@ -65,11 +79,14 @@ impl Offers {
                 .map(|snapshot| snapshot.manifest.powersync_endpoint.clone()),
             offer: self.offer(snapshot).await?,
         };
-        let mut all = self.known();
-        if all.len() >= MOST {
-            all.clear();
+        let mut remembered = self.known();
+        if remembered.stores.len() >= MOST {
+            remembered.stores.clear();
         }
-        all.insert(store_id.clone(), (Instant::now(), known.clone()));
+        if remembered.change == change {
+            let entry = (Instant::now(), known.clone());
+            remembered.stores.insert(store_id.clone(), entry);
+        }
         Ok(known)
     }
 
@@ -121,7 +138,7 @@ impl Offers {
         Ok(read)
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<StoreId, (Instant, Known)>> {
+    fn known(&self) -> MutexGuard<'_, Remembered> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

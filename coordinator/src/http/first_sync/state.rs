@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use seedbed_protocol::{StoreId, snapshots::SnapshotRepository};
+use seedbed_protocol::{StoreId, manifest::Form, snapshots::SnapshotRepository};
 use tracing::Span;
 use url::Url;
 
@@ -15,7 +15,11 @@ use super::{
 };
 use crate::{
     catalog::Catalog,
-    http::{auth::client_token, download::Downloads, problem::Problem},
+    http::{
+        auth::client_token,
+        download::{Downloads, Withheld},
+        problem::Problem,
+    },
     settings::DownloadConfig,
 };
 
@@ -56,7 +60,15 @@ impl FirstSyncs {
     pub(super) async fn known(&self, store_id: &StoreId) -> Result<Known, Problem> {
         Span::current().record("seedbed.store_id", tracing::field::display(store_id));
         self.downloads.note(store_id);
-        Ok(self.offers.of(store_id).await?)
+        let deliveries = &self.downloads.deliveries;
+        let mut known = self.offers.of(store_id, deliveries.change()).await?;
+        if let Some(withheld) = deliveries.withholds(store_id, Form::Stream) {
+            known.offer = Err(match withheld {
+                Withheld::SwitchedOff => Why::SwitchedOff,
+                Withheld::NotInShare => Why::NotInShare,
+            });
+        }
+        Ok(known)
     }
 
     /// The endpoint of the service, without a `/` at its end, which SDKs refuse; `None` if nothing says it.

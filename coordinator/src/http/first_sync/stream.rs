@@ -150,6 +150,7 @@ async fn stream(
         accepted,
         place,
         &first_syncs.metrics,
+        &first_syncs.downloads.deliveries,
     )
     .await;
     let body = body.map_err(|e| Problem::failed("the object storage", &e, e.is_transient()))?;

@@ -1,6 +1,6 @@
 //! The server: binds its listeners, builds the state of each group of endpoints, and runs until it is told to stop.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future;
 use seedbed_protocol::{
@@ -63,6 +63,8 @@ pub struct HttpSections<'a> {
     pub token: &'a TokenConfig,
     /// `powersync.endpoint`; may be empty.
     pub powersync: &'a str,
+    /// For how long jobs in flight may still upload something.
+    pub late_uploads: Duration,
 }
 
 /// A server that listens.
@@ -93,6 +95,7 @@ impl HttpServer {
         let stopping = CancellationToken::new();
         let states = states(sections, parts, stopping.clone())?;
         states.downloads.tell_unless_signing().await;
+        states.downloads.deliveries.read().await;
         let (listener, health) = listeners.sockets().map_err(|source| HttpError::Listen {
             address: serve.listen,
             source,
@@ -151,6 +154,7 @@ impl HttpServer {
             never = keep_certificate_current(tls.as_ref()) => match never {},
             never = states.api.keep_overview_current() => match never {},
             never = states.limits.rate.keep_forgetting() => match never {},
+            never = states.downloads.deliveries.keep_current() => match never {},
         }
     }
 }
@@ -187,7 +191,7 @@ fn states(
         sections.download,
         sections.powersync,
         catalog.clone(),
-        parts.snapshots,
+        parts.snapshots.clone(),
         downloads.clone(),
     );
     let admin = AdminAccess::new(serve, catalog.clone());
@@ -195,6 +199,8 @@ fn states(
     let api = Api {
         catalog: catalog.clone(),
         broker: broker.clone(),
+        snapshots: parts.snapshots,
+        late_uploads: sections.late_uploads,
         runs: parts.runs,
         stores: parts.stores,
         overviews: Overviews::new(),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use futures::{FutureExt, future::try_join_all};
 use seedbed_protocol::{
-    JobId,
+    JobId, StoreId,
     broker::{Broker, BrokerError, Consumer, Delivery, Queue, patience::trouble},
 };
 
@@ -37,14 +37,46 @@ pub(in crate::runs) async fn settle_page(
     page: Vec<Delivery>,
     over: &HashSet<JobId>,
 ) -> Result<(), BrokerError> {
+    let is_over = |delivery: &Delivery| job_id(delivery).is_some_and(|job| over.contains(&job));
+    remove_from_page(page, is_over).await.map(drop)
+}
+
+/// Acknowledges the messages that `is_over` names and returns the others to the queue, all at once; returns how many it
+/// acknowledged.
+async fn remove_from_page(
+    page: Vec<Delivery>,
+    is_over: impl Fn(&Delivery) -> bool,
+) -> Result<u64, BrokerError> {
     let settling = page.into_iter().map(async |delivery| {
-        if job_id(&delivery).is_some_and(|job_id| over.contains(&job_id)) {
-            delivery.ack().await
+        if is_over(&delivery) {
+            delivery.ack().await.map(|()| 1)
         } else {
-            delivery.hand_back().await
+            delivery.hand_back().await.map(|()| 0)
         }
     });
-    try_join_all(settling).await.map(drop)
+    Ok(try_join_all(settling).await?.iter().sum())
+}
+
+/// Removes the messages of a store from `queue`, as far as they wait there; returns how many there were.
+pub(in crate::runs) async fn remove_of_store(
+    broker: &dyn Broker,
+    queue: Queue,
+    store_id: &StoreId,
+) -> Result<u64, BrokerError> {
+    let (mut left, mut removed) = (broker.waiting(queue).await?, 0);
+    while left > 0 {
+        let page = take_page(broker, queue, left).await?;
+        if page.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(page.len() as u64);
+        let of_store = |delivery: &Delivery| {
+            let subject = delivery.message.headers.subject.as_ref();
+            subject.is_some_and(|subject| subject.store_id == *store_id)
+        };
+        removed += remove_from_page(page, of_store).await?;
+    }
+    Ok(removed)
 }
 
 /// Does `work` with the broker's messages, unless there is trouble with it. Returns why the work was not done, if it was not.

@@ -91,6 +91,9 @@ impl Demand {
         let seeding = Answer::Seeding {
             ask_again: ASK_AGAIN,
         };
+        if self.catalog.is_forgotten(store_id).await? {
+            return Ok(Answer::TooSoon { wait: self.pause });
+        }
         if let Some(job) = self.catalog.newest_attempt(store_id).await? {
             if job.in_flight {
                 return Ok(seeding);

@@ -42,7 +42,7 @@ pub enum Kind {
 const SECRET_ENCODINGS: &[&str] = &["auto", "base64url", "text"];
 
 /// What neither the name nor the default of a setting shows.
-const NOTATIONS: [(&str, &str, Kind); 14] = [
+const NOTATIONS: [(&str, &str, Kind); 15] = [
     ("powersync", "format", Kind::OneOf(&["auto", "ndjson"])),
     (
         "powersync",
@@ -61,6 +61,11 @@ const NOTATIONS: [(&str, &str, Kind); 14] = [
         "unreadable_rows",
         Kind::OneOf(&["warn", "refuse"]),
     ),
+    (
+        "notify",
+        "template",
+        Kind::OneOf(&["json", "slack", "pagerduty"]),
+    ),
     ("log", "format", Kind::OneOf(&["auto", "pretty", "json"])),
     ("log", "level", Kind::LogFilter),
     ("serve", "schedule", Kind::Schedule),
@@ -74,9 +79,15 @@ const NOTATIONS: [(&str, &str, Kind); 14] = [
 /// Returns whether the value of a setting must not be shown. Decided by the end of its name, so that a new one is not
 /// forgotten.
 fn is_secret(name: &str) -> bool {
-    ["secret", "admin_token", "sealing_key"]
-        .iter()
-        .any(|end| name.ends_with(end))
+    [
+        "secret",
+        "admin_token",
+        "sealing_key",
+        "webhook",
+        "routing_key",
+    ]
+    .iter()
+    .any(|end| name.ends_with(end))
 }
 
 impl Kind {

@@ -1,3 +1,6 @@
 //! What people decide, and who did.
 
 mod audit;
+mod forgotten;
+mod notices;
+mod withdraw;

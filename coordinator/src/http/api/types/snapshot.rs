@@ -21,6 +21,8 @@ pub(in crate::http::api) struct Snapshot {
     created_at: DateTime<Utc>,
     /// When PowerSync last had exactly this, as far as is known.
     verified_at: DateTime<Utc>,
+    /// When a person took it back; null if nobody has.
+    withdrawn_at: Option<DateTime<Utc>>,
     /// How it was made: base (continues an earlier snapshot) or full (every row was downloaded).
     way: &'static str,
     /// Why every row was downloaded.
@@ -82,6 +84,7 @@ impl From<SnapshotRecord> for Snapshot {
         let SnapshotRecord {
             state,
             verified_at,
+            withdrawn_at,
             manifest,
         } = record;
         let way = manifest.way();
@@ -102,6 +105,7 @@ impl From<SnapshotRecord> for Snapshot {
             state,
             created_at: manifest.created_at,
             verified_at,
+            withdrawn_at,
             way: way.name(),
             why: way.why(),
             rows,

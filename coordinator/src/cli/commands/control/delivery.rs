@@ -1,0 +1,62 @@
+//! `seedbed delivery`: which devices get snapshots.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    catalog::{Delivery, Share, Shared},
+    cli::{
+        args::{DeliveredForm, DeliveryArgs, Switch},
+        connect::existing_catalog,
+        exit::CliError,
+        on_record::{deed, on_record},
+        output::{print_json, print_lines},
+    },
+    settings::Settings,
+};
+
+pub(in crate::cli) async fn delivery(
+    args: DeliveryArgs,
+    settings: &Settings,
+    json: bool,
+) -> Result<u8, CliError> {
+    let catalog = existing_catalog(settings).await?;
+    if let Some(switch) = args.switch {
+        let shared = match args.form {
+            None => Shared::All,
+            Some(DeliveredForm::File) => Shared::File,
+            Some(DeliveredForm::Compact) => Shared::Compact,
+            Some(DeliveredForm::Stream) => Shared::Stream,
+        };
+        let share = match switch {
+            Switch::Off => Share::NONE,
+            Switch::On => args.share.unwrap_or(Share::ALL),
+        };
+        let asked = json!({"what": shared.name(), "share": share.percent()});
+        let setting = catalog.set_share(shared, share);
+        on_record(&catalog, deed("delivery.set", "", &asked), setting).await?;
+    }
+    let delivery = catalog.delivery().await?;
+    catalog.close().await;
+    if json {
+        print_json(&in_json(&delivery));
+        return Ok(0);
+    }
+    match delivery.is_off() {
+        true => print_lines(
+            "off: every device syncs as without Seedbed; `seedbed delivery on` hands snapshots out again",
+        ),
+        false => Shared::EACH.iter().for_each(|&shared| {
+            let share = delivery.share(shared);
+            print_lines(&format!("{}: {share} of the stores", shared.name()));
+        }),
+    }
+    Ok(0)
+}
+
+fn in_json(delivery: &Delivery) -> Value {
+    let shares = Shared::EACH.map(|shared| {
+        let percent = delivery.share(shared).percent();
+        (shared.name().to_owned(), percent.into())
+    });
+    Value::Object(Map::from_iter(shares))
+}

@@ -1,0 +1,20 @@
+//! The endpoints that change something, but for the one that starts runs.
+
+use std::sync::Arc;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{delivery, forget, runs, withdraw};
+use crate::http::api::state::Api;
+
+pub(in crate::http::api) fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(runs::retry))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(withdraw::store))
+        .routes(routes!(withdraw::run))
+        .routes(routes!(withdraw::all))
+        .routes(routes!(forget::forget))
+        .routes(routes!(forget::allow))
+        .routes(routes!(delivery::show, delivery::set))
+}

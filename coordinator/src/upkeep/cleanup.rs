@@ -1,0 +1,73 @@
+//! Finishes what people have decided and a kill or an outage has left: withdrawn snapshots leave `latest/`, and the objects of
+//! forgotten stores go, also those that late jobs upload.
+
+use std::time::Duration;
+
+use seedbed_protocol::snapshots::SnapshotRepository;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{error::GcError, withdraw::take_back_latest};
+use crate::catalog::{Catalog, ForgottenStore};
+
+/// Between two looks of a server.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Finishes such things until `stop` is cancelled. Errors are left to the next round.
+pub async fn keep_clean(
+    catalog: &Catalog,
+    snapshots: &SnapshotRepository,
+    stop: &CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+        if let Err(error) = take_back_latest(catalog, snapshots).await {
+            warn!("withdrawn snapshots leave latest/ later: {error}");
+        }
+        match remove_forgotten(catalog, snapshots, false).await {
+            Ok(0) => {}
+            Ok(objects) => info!(objects, "removed what was left of forgotten stores"),
+            Err(error) => warn!("objects of forgotten stores are removed later: {error}"),
+        }
+    }
+}
+
+/// Removes the objects of stores that were forgotten lately, or with `every` of all of them; returns how many there were.
+///
+/// # Errors
+/// [`GcError`]; calling again continues where this stopped.
+pub(super) async fn remove_forgotten(
+    catalog: &Catalog,
+    snapshots: &SnapshotRepository,
+    every: bool,
+) -> Result<u64, GcError> {
+    let mut removed = 0;
+    for store in catalog.forgotten_stores(every).await? {
+        removed += remove_objects(catalog, snapshots, &store).await?;
+    }
+    Ok(removed)
+}
+
+/// Removes the objects of one forgotten store; returns how many there were.
+///
+/// # Errors
+/// As [`remove_forgotten`].
+pub async fn remove_objects(
+    catalog: &Catalog,
+    snapshots: &SnapshotRepository,
+    store: &ForgottenStore,
+) -> Result<u64, GcError> {
+    let removed = match (store.is_allowed, store.last_job) {
+        (false, _) => snapshots.delete_store(&store.store_id, None).await?,
+        (true, Some(last_job)) => {
+            let until = Some(last_job);
+            snapshots.delete_store(&store.store_id, until).await?
+        }
+        (true, None) => 0,
+    };
+    catalog.objects_are_removed(&store.store_id).await?;
+    Ok(removed)
+}
