@@ -175,6 +175,16 @@ impl Metrics {
         // The others are there from the beginning too, so that their rates are right.
         self.streams_waiting.add(0, &[]);
         self.streams_refused.add(0, &[]);
+        for counter in [
+            &self.buckets_used,
+            &self.buckets_operations,
+            &self.buckets_saved,
+            &self.buckets_filled,
+        ] {
+            counter.add(0, &[]);
+        }
+        let reason = KeyValue::new("seedbed.reason", "age");
+        self.buckets_dropped.add(0, &[reason]);
     }
 
     /// Counts a job as waiting for a stream until the returned guard is dropped.

@@ -1,7 +1,7 @@
 //! A batch of events changes what the same events change one by one.
 
 use chrono::TimeDelta;
-use seedbed::catalog::{Applied, PendingJob};
+use seedbed::catalog::{Applied, PendingJob, Withdrawal};
 use seedbed_protocol::{
     Attempt, OpId,
     manifest::{BucketCheckpoint, FullReason, Origin},
@@ -25,7 +25,8 @@ const JOBS: &str = "SELECT store_id || ' ' || runs.kind || ' ' || jobs.state || 
      FROM jobs JOIN runs ON runs.id = jobs.run_id ORDER BY store_id, jobs.id";
 const SNAPSHOTS: &str = "SELECT store_id || ' ' || attempt || ' ' || state || ' ' || row_count || ' ' || last_op_id || ' ' \
      || COALESCE(generation, '-') || ' ' || verified_at || ' ' || COALESCE(took, 0) || ' ' || COALESCE(object_bytes, 0) \
-     || ' ' || CASE WHEN superseded_at IS NULL THEN 'in use' ELSE 'replaced' END AS line \
+     || ' ' || CASE WHEN superseded_at IS NULL THEN 'in use' ELSE 'replaced' END \
+     || ' ' || CASE WHEN withdrawn_at IS NULL THEN 'stays' ELSE 'withdrawn' END AS line \
      FROM snapshots ORDER BY store_id, job_id, attempt";
 
 /// Numbers that are the same for the same seed.
@@ -62,8 +63,15 @@ fn any_event(numbers: &mut Numbers, job: &PendingJob, base: &PendingJob) -> Seed
                 priority: 3,
                 operations: 1,
             }];
-            manifest.origin = Origin::Full {
-                because: FullReason::Changed,
+            manifest.origin = match numbers.below(4) {
+                0 => Origin::Base {
+                    job_id: base.job_id,
+                    full_at: at(0),
+                    loose_operations: 0,
+                },
+                _ => Origin::Full {
+                    because: FullReason::Changed,
+                },
             };
             if numbers.below(10) == 0 {
                 manifest.job_id = base.job_id;
@@ -90,7 +98,15 @@ async fn history(fixture: &Fixture, seed: u64, batch: usize) -> (Vec<Applied>, V
         }
         fixture.apply(event).await;
     }
-    let (_, jobs) = fixture.run(&ids).await;
+    for job in earlier.iter().step_by(4) {
+        let withdrawal = Withdrawal::Store(job.scope.store_id.clone());
+        fixture.catalog.withdraw(&withdrawal).await.unwrap();
+    }
+    let (run_id, jobs) = fixture.run(&ids).await;
+    if seed % 5 == 0 {
+        let withdrawal = Withdrawal::Run(run_id);
+        fixture.catalog.withdraw(&withdrawal).await.unwrap();
+    }
     let events: Vec<SeedEvent> = (0..2 * BATCH)
         .map(|_| {
             let store = numbers.below(STORES as u64) as usize;
