@@ -54,7 +54,7 @@ pub(super) async fn remove_forgotten(
 /// Removes the objects of one forgotten store; returns how many there were.
 ///
 /// # Errors
-/// As [`remove_forgotten`].
+/// When the catalog or the object storage fails.
 pub async fn remove_objects(
     catalog: &Catalog,
     snapshots: &SnapshotRepository,
