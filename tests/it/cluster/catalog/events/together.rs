@@ -103,7 +103,7 @@ async fn history(fixture: &Fixture, seed: u64, batch: usize) -> (Vec<Applied>, V
         fixture.catalog.withdraw(&withdrawal).await.unwrap();
     }
     let (run_id, jobs) = fixture.run(&ids).await;
-    if seed % 5 == 0 {
+    if seed.is_multiple_of(5) {
         let withdrawal = Withdrawal::Run(run_id);
         fixture.catalog.withdraw(&withdrawal).await.unwrap();
     }
