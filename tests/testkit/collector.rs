@@ -24,6 +24,7 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 use reqwest::StatusCode;
+use seedbed_protocol::digest::hex;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tonic::transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming};
 
@@ -363,8 +364,4 @@ fn text_of(value: Option<AnyValue>) -> String {
         Some(Value::BoolValue(flag)) => flag.to_string(),
         other => format!("{other:?}"),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -23,4 +23,4 @@ pub use retention::{JobObjects, Retention, SnapshotRef};
 pub use sizes::{HandedOut, SizeDay, SizeOrder, SizeTotals, StoreSize};
 pub(super) use together::{LiveSnapshot, live_snapshots, record_live};
 pub use withdraw::{StaleLatest, Withdrawal, Withdrawn};
-pub(super) use withdrawn::is_withdrawn;
+pub(super) use withdrawn::{is_withdrawn, note_change};

@@ -14,7 +14,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
-    digest::{hex, sha256_hex},
+    digest::{from_hex, hex, sha256_hex},
     ids::{JobId, StoreId},
     manifest::{Manifest, WrappedKey},
     settings::list,
@@ -186,13 +186,8 @@ impl<'de> Deserialize<'de> for SealingKeys {
 /// Reads a key that is written as 64 hex digits or in base64.
 fn decoded(text: &str) -> Option<[u8; KEY_BYTES]> {
     let text = text.trim();
-    let digits = || {
-        let pairs = text.as_bytes().chunks(2);
-        let bytes = pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok());
-        bytes.collect::<Option<Vec<u8>>>()
-    };
     let bytes = match text.len() == 2 * KEY_BYTES {
-        true => digits()?,
+        true => from_hex(text)?,
         false => STANDARD.decode(text).ok()?,
     };
     bytes.try_into().ok()

@@ -10,7 +10,8 @@ use axum::{
 };
 use chrono::Utc;
 use hmac::{Hmac, Mac};
-use sha2::{Digest, Sha256};
+use seedbed_protocol::digest::{hex, sha256_hex};
+use sha2::Sha256;
 
 use super::{
     proxy::{self, Upstream},
@@ -92,13 +93,13 @@ async fn put(upstream: &Upstream, query: &str, body: &'static str) -> StatusCode
     let now = Utc::now();
     let (date, time) = (now.format("%Y%m%d"), now.format("%Y%m%dT%H%M%SZ"));
     let (_, host) = upstream.url.split_once("//").expect("it has a scheme");
-    let content = hex(&Sha256::digest(body));
+    let content = sha256_hex(body);
     let headers = "host;x-amz-content-sha256;x-amz-date";
     let request = format!(
         "PUT\n/{BUCKET}\n{query}\nhost:{host}\nx-amz-content-sha256:{content}\nx-amz-date:{time}\n\n{headers}\n{content}"
     );
     let scope = format!("{date}/{REGION}/s3/aws4_request");
-    let request = hex(&Sha256::digest(request));
+    let request = sha256_hex(request);
     let signed = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{request}");
     let key = scope
         .split('/')
@@ -129,8 +130,4 @@ fn mac(key: &[u8], text: &str) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length is a key");
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

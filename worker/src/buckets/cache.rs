@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::Utc;
 use seedbed_protocol::{objects::StorageError, snapshots::SnapshotRepository};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -144,13 +143,8 @@ impl BucketCache {
 
     /// Returns what a request may claim.
     pub(super) fn claims(&self) -> Vec<Kept> {
-        let keep = self.keep;
         let mut near = self.near();
-        near.forget(|entry| {
-            (Utc::now() - entry.made_at)
-                .to_std()
-                .is_ok_and(|age| age > keep)
-        });
+        near.forget(|entry| entry.is_older_than(self.keep));
         near.latest(MOST_CLAIMED)
     }
 

@@ -1,8 +1,13 @@
 //! An entry of the cache: which operations of which bucket it has, and what proves that.
 
+use std::time::Duration;
+
 use aws_lc_rs::hmac;
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{digest::Hashed, settings::Secret};
+use seedbed_protocol::{
+    digest::{Hashed, from_hex, hex},
+    settings::Secret,
+};
 use serde::{Deserialize, Serialize};
 
 /// The layout of entries.
@@ -102,14 +107,16 @@ impl Entry {
         }
     }
 
+    /// Returns whether it was made longer ago than `keep`.
+    pub(super) fn is_older_than(&self, keep: Duration) -> bool {
+        let age = Utc::now() - self.made_at;
+        age.to_std().is_ok_and(|age| age > keep)
+    }
+
     /// Returns its JSON with the HMAC by `key`.
     pub(super) fn sign(&mut self, key: &MacKey) -> Vec<u8> {
         let tag = hmac::sign(&key.0, &self.authenticated());
-        self.mac = tag
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        self.mac = hex(tag.as_ref());
         serde_json::to_vec(self).expect("texts and numbers are JSON")
     }
 
@@ -122,7 +129,7 @@ impl Entry {
         if entry.version != VERSION {
             return Err(EntryError::Unreadable);
         }
-        let mac = bytes_of(&entry.mac).ok_or(EntryError::Mac)?;
+        let mac = from_hex(&entry.mac).ok_or(EntryError::Mac)?;
         let verified = hmac::verify(&key.0, &entry.authenticated(), &mac);
         verified.map_err(|_| EntryError::Mac)?;
         Ok(entry)
@@ -135,13 +142,6 @@ impl Entry {
         };
         serde_json::to_vec(&without).expect("texts and numbers are JSON")
     }
-}
-
-fn bytes_of(hex: &str) -> Option<Vec<u8>> {
-    let digits = hex.as_bytes().chunks(2);
-    digits
-        .map(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok())
-        .collect()
 }
 
 /// `buckets.secret`, ready to sign with.

@@ -83,10 +83,9 @@ impl Near {
 
     /// Returns the `most` entries that were used last.
     pub(super) fn latest(&self, most: usize) -> Vec<Kept> {
-        let mut kept: Vec<_> = self.kept.values().cloned().collect();
+        let mut kept: Vec<&Kept> = self.kept.values().collect();
         kept.sort_by_key(|kept| std::cmp::Reverse(kept.used));
-        kept.truncate(most);
-        kept
+        kept.into_iter().take(most).cloned().collect()
     }
 
     /// Adds an entry or replaces an older one of its bucket, and makes room for its lines. Files that are being read stay

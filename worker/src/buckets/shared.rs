@@ -131,12 +131,11 @@ impl Shared {
     }
 
     fn fits(&self, entry: Entry, bucket: Option<&str>) -> Result<Entry, EntryError> {
-        let age = Utc::now() - entry.made_at;
         if entry.endpoint != self.endpoint {
             Err(EntryError::Endpoint)
         } else if bucket.is_some_and(|bucket| bucket != entry.bucket) || entry.stored.is_none() {
             Err(EntryError::Unreadable)
-        } else if age.to_std().is_ok_and(|age| age > self.keep) {
+        } else if entry.is_older_than(self.keep) {
             Err(EntryError::Age)
         } else {
             Ok(entry)

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::catalog::{
     database::{Catalog, CatalogError, Lock, Tx, count, millis, parsed, sql, take},
+    snapshots::note_change,
     state::IN_FLIGHT,
 };
 
@@ -95,9 +96,7 @@ impl Catalog {
                 .await?;
             *removed = done.rows_affected();
         }
-        sqlx::query("UPDATE locks SET taken = taken + 1 WHERE name = 'delivery'")
-            .execute(&mut *transaction)
-            .await?;
+        note_change(&mut transaction).await?;
         transaction.commit().await?;
         let [snapshots, jobs, _, reports, _] = removed;
         Ok(ForgottenRows {

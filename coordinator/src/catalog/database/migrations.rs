@@ -59,6 +59,8 @@ fn migration(name: &str, sql: &'static str) -> Migration {
 
 #[cfg(test)]
 mod tests {
+    use seedbed_protocol::digest::hex;
+
     use super::*;
 
     #[test]
@@ -81,13 +83,8 @@ mod tests {
         let first = MIGRATIONS.iter().next().unwrap();
         assert_eq!(first.version, 1);
         assert_eq!(first.description, "runs jobs snapshots");
-        let checksum: String = first
-            .checksum
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
         assert_eq!(
-            checksum,
+            hex(&first.checksum),
             "93a6a3c58f8b1688fdc934fcc08bd5a6c2c3732aef0ba87e168caef290ac968f88138581d9eaa400e4f79636e7b4a1f1"
         );
     }

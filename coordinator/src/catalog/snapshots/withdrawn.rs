@@ -42,7 +42,7 @@ pub(super) async fn withdraw_one(tx: &mut Tx, manifest: &Manifest) -> Result<(),
 }
 
 /// Tells servers that what they remember of snapshots is not true any more.
-pub(super) async fn note_change(tx: &mut Tx) -> Result<(), CatalogError> {
+pub(in crate::catalog) async fn note_change(tx: &mut Tx) -> Result<(), CatalogError> {
     sqlx::query("UPDATE locks SET taken = taken + 1 WHERE name = 'delivery'")
         .execute(&mut **tx)
         .await?;

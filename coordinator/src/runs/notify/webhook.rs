@@ -6,6 +6,7 @@ use chrono::Utc;
 use hmac::{Hmac, Mac};
 use reqwest::{StatusCode, header};
 use seedbed_protocol::{
+    digest::hex,
     process::outbound::{self, refuse_link_local},
     settings::Secret,
 };
@@ -186,13 +187,8 @@ fn signature(secret: &Secret, time: i64, body: &str) -> String {
     let mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes());
     let mut mac = mac.expect("HMAC takes keys of any length");
     mac.update(format!("{time}.{body}").as_bytes());
-    let hex: String = mac
-        .finalize()
-        .into_bytes()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("t={time},v1={hex}")
+    let tag = hex(&mac.finalize().into_bytes());
+    format!("t={time},v1={tag}")
 }
 
 /// An id as a header's value: generations are text from elsewhere.

@@ -51,7 +51,13 @@ pub(in crate::http::server) struct Answerer {
 impl Answerer {
     /// Answers by `routes`, over TLS if there is one.
     pub(in crate::http::server) fn new(routes: Router, tls: Option<Tls>, waits: Waits) -> Self {
-        let mut http = Builder::new(TokioExecutor::new());
+        // Without TLS nobody says which version it is. Devices and browsers then speak HTTP/1.1, so that is all there is.
+        let http = Builder::new(TokioExecutor::new());
+        let mut http = if tls.is_some() {
+            http
+        } else {
+            http.http1_only()
+        };
         http.http1()
             .timer(TokioTimer::new())
             // Counts from the first moment, also between two requests.
@@ -64,7 +70,7 @@ impl Answerer {
         Self {
             http,
             tls,
-            routes,
+            routes: routes.layer(middleware::map_request(name_host)),
             slow_reader: waits.slow_reader,
         }
     }
@@ -103,20 +109,14 @@ impl Answerer {
         let watched = stalls.clone();
         let routes = self
             .routes
-            .layer(middleware::map_request(name_host))
             .layer(middleware::map_response(move |response| {
                 let watched = watched.clone();
                 async move { watched.watch(response) }
             }))
             .layer(Extension(Peer { address, by_tls }));
-        // Without TLS nobody says which version it is. Devices and browsers then speak HTTP/1.1, so that is all there is.
-        let http = if by_tls {
-            self.http
-        } else {
-            self.http.http1_only()
-        };
-        let connection =
-            http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+        let connection = self
+            .http
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             ended = connection.as_mut() => return ended,
