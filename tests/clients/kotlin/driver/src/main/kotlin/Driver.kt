@@ -139,9 +139,14 @@ private class App(
     }
 
     private fun factory(fields: JsonObject): PersistentConnectionFactory {
-        if (cipher != null && fields["plain"] == null) return CipherFactory(keyOf(fields), cipher)
+        if (cipher != null) return CipherFactory(keyOf(fields), cipher)
         val factory = DatabaseDriverFactory()
-        return if (cipher == null && "key" in fields) Scrambling(factory) else factory
+        return if ("key" in fields) Scrambling(factory) else factory
+    }
+
+    private fun encryption(fields: JsonObject): Encryption? {
+        val format = fields["encryption"]?.jsonPrimitive?.content ?: cipher
+        return format?.let { Encryption(keyOf(fields), Cipher.valueOf(it.uppercase())) }
     }
 
     private fun keyOf(fields: JsonObject) = fields["key"]?.jsonPrimitive?.content ?: "the app's key"
@@ -157,7 +162,7 @@ private class App(
             account = optional("account")?.content,
             generation = optional("generation")?.content,
             maxAge = optional("maxAge")?.long,
-            encryption = cipher?.let { Encryption(keyOf(fields), Cipher.valueOf(it.uppercase())) },
+            encryption = encryption(fields),
             subscribe = this::subscribe.takeIf { optional("subscribe")?.boolean == true },
             silenceLimit = optional("silenceLimit")?.long ?: 30_000,
             waitLimit = optional("waitLimit")?.long ?: 120_000,
