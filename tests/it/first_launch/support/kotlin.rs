@@ -25,11 +25,17 @@ pub(in super::super) fn driver(temporary: &Path, cipher: Option<&str>) -> Option
     let mut program = vec!["java".to_owned()];
     program.extend(options.split(' ').map(str::to_owned));
     program.extend([
-        format!("-XX:SharedArchiveFile={}", target.join("driver.jsa").display()),
+        format!(
+            "-XX:SharedArchiveFile={}",
+            target.join("driver.jsa").display()
+        ),
         // What the JVM says goes to standard output otherwise, where the answers are.
         "-Xlog:disable".into(),
         "-Xlog:all=warning:stderr".into(),
-        format!("-Dseedbed.sqlite3mc={}", tools("kotlin/libsqlite3mc.so").display()),
+        format!(
+            "-Dseedbed.sqlite3mc={}",
+            tools("kotlin/libsqlite3mc.so").display()
+        ),
         format!("-Djava.io.tmpdir={}", temporary.display()),
     ]);
     program.extend(["-cp".into(), classes, "seedbed.conformance.DriverKt".into()]);
@@ -47,7 +53,9 @@ fn build() -> bool {
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/kotlin/build.sh");
     let sqlite = "client/node_modules/better-sqlite3-multiple-ciphers/deps/sqlite3/sqlite3.c";
-    let built = Command::new(script).args([tools("kotlin"), tools(sqlite)]).output();
+    let built = Command::new(script)
+        .args([tools("kotlin"), tools(sqlite)])
+        .output();
     let built = built.expect("bash runs");
     let said = String::from_utf8_lossy(&built.stdout);
     // Maven Central: a machine that does not reach it has the libraries of before, or none.
