@@ -1,28 +1,19 @@
 #!/usr/bin/env bash
 # Builds the package for Kotlin with its driver in FOLDER, unless they have not changed since: the driver is then all of
 # FOLDER/driver/target/driver.jar and FOLDER/driver/target/lib, and driver.jsa has its classes as the JVM maps them, since it is started
-# a hundred times. Libraries come from Maven Central, into FOLDER/repository. FOLDER/libsqlite3mc.so is a SQLite with ciphers, made of
-# SQLITE, an amalgamation of SQLite3MultipleCiphers.
+# a hundred times. Libraries come from Maven Central, into FOLDER/repository.
 #
-#   tests/clients/kotlin/build.sh FOLDER SQLITE
+#   tests/clients/kotlin/build.sh FOLDER
 set -euo pipefail
 
 folder=$(readlink -m "$1")
-sqlite=$2
 here=$(dirname "$(readlink -f "$0")")
 package=../../../deploy/clients/kotlin
-mkdir -p "$folder"
-
-flags=(-O1 -w -fPIC -shared -DSQLITE_ENABLE_FTS5)
-made="$(sha256sum <"$sqlite") ${flags[*]}"
-if [ "$(cat "$folder/sqlite3mc.txt" 2>/dev/null)" != "$made" ]; then
-  gcc "${flags[@]}" -o "$folder/libsqlite3mc.so" "$sqlite" -lm -ldl -lpthread
-  echo "$made" >"$folder/sqlite3mc.txt"
-fi
 
 sources=$(cd "$here" && find build.sh pom.xml driver "$package" -type f -not -path "*/target/*" -exec sha256sum {} + | sort)
 [ "$(cat "$folder/built.txt" 2>/dev/null)" != "$sources" ] || exit 0
 rm -rf "$folder/package" "$folder/driver" "$folder/built.txt"
+mkdir -p "$folder"
 cp -r "$here/$package" "$folder/package"
 cp -r "$here/pom.xml" "$here/driver" "$folder"
 mvn --file "$folder/pom.xml" --batch-mode --quiet --no-transfer-progress -Dmaven.repo.local="$folder/repository" package

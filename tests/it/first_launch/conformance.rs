@@ -4,7 +4,7 @@
 use serde_json::json;
 use testkit::machine::{Tmpfs, leave_out, node};
 
-use super::support::{Seeded, kotlin, run};
+use super::support::{Seeded, dotnet, kotlin, run};
 
 /// The package for Node, as the suite starts it.
 const NODE: &str = "drivers/node.js";
@@ -220,6 +220,29 @@ async fn hold_kotlin_with_a_key(cipher: &str, file: &str, products: u32, names: 
     let temporary = tempfile::tempdir().expect("a temporary directory can be made");
     if let Some(driver) = kotlin::driver(temporary.path(), Some(cipher)) {
         hold(driver, file, products, names).await;
+    }
+}
+
+/// The package for .NET on Mono, with a stand-in for the SDK: all but the stream form.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_dotnet_installs_each_form_and_replaces_nothing_of_its_own() {
+    hold_dotnet_to_the_contract("forms.test.js", 300).await;
+    hold_dotnet_to_the_contract("kept.test.js", 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_dotnet_survives_every_fault_of_the_network() {
+    hold_dotnet_to_the_contract("faults.test.js", 1000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_dotnet_goes_on_after_each_kill() {
+    hold_dotnet_to_the_contract("kills.test.js", 4000).await;
+}
+
+async fn hold_dotnet_to_the_contract(file: &str, products: u32) {
+    if let Some(driver) = dotnet::driver() {
+        hold(driver, file, products, ALL).await;
     }
 }
 

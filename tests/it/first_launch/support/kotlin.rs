@@ -4,6 +4,8 @@ use std::{path::Path, process::Command, sync::OnceLock};
 
 use testkit::machine::{leave_out, tools};
 
+use super::sqlite::with_ciphers;
+
 /// The program; `None`, and a line that says so, where it cannot be built. The SDK unpacks its libraries into `temporary`, and a
 /// process that is killed leaves them there. With a `cipher` the app's database has a key.
 ///
@@ -32,10 +34,7 @@ pub(in super::super) fn driver(temporary: &Path, cipher: Option<&str>) -> Option
         // What the JVM says goes to standard output otherwise, where the answers are.
         "-Xlog:disable".into(),
         "-Xlog:all=warning:stderr".into(),
-        format!(
-            "-Dseedbed.sqlite3mc={}",
-            tools("kotlin/libsqlite3mc.so").display()
-        ),
+        format!("-Dseedbed.sqlite3mc={}", with_ciphers().display()),
         format!("-Djava.io.tmpdir={}", temporary.display()),
     ]);
     program.extend(["-cp".into(), classes, "seedbed.conformance.DriverKt".into()]);
@@ -52,10 +51,7 @@ fn build() -> bool {
         return false;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/kotlin/build.sh");
-    let sqlite = "client/node_modules/better-sqlite3-multiple-ciphers/deps/sqlite3/sqlite3.c";
-    let built = Command::new(script)
-        .args([tools("kotlin"), tools(sqlite)])
-        .output();
+    let built = Command::new(script).arg(tools("kotlin")).output();
     let built = built.expect("bash runs");
     let said = String::from_utf8_lossy(&built.stdout);
     // Maven Central: a machine that does not reach it has the libraries of before, or none.

@@ -72,20 +72,13 @@ namespace Seedbed.Client.Platform
         {
             try
             {
-                DriveInfo best = null;
-                // The longest mount point that the path is below.
-                foreach (var drive in DriveInfo.GetDrives())
-                {
-                    var root = drive.RootDirectory.FullName;
-                    var below = path.StartsWith(root, StringComparison.Ordinal)
-                        && (root.EndsWith(Path.DirectorySeparatorChar.ToString()) || path[root.Length] == Path.DirectorySeparatorChar);
-                    if (below && (best == null || root.Length > best.RootDirectory.FullName.Length)) best = drive;
-                }
-                return best?.AvailableFreeSpace;
+                // Elsewhere than on Windows any directory is asked for its own file system.
+                var place = CloseFirst ? Path.GetPathRoot(path) : Path.GetDirectoryName(path);
+                return new DriveInfo(place).AvailableFreeSpace;
             }
             catch (Exception)
             {
-                // A sandbox that shows no drives.
+                // A sandbox that shows no drives, or a share of a network.
                 return null;
             }
         }
