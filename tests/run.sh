@@ -136,6 +136,7 @@ install_for() {
       install_npm client tests/client --legacy-peer-deps
       tests/clients/sqlite/build.sh "$tools/sqlite" "$tools/client/node_modules/better-sqlite3-multiple-ciphers/deps/sqlite3/sqlite3.c"
       build_kotlin
+      build_tauri
       ;;
     cluster) install_ferretdb ;;
     traces) install_go jaeger github.com/jaegertracing/jaeger/cmd/all-in-one v1.57.0 ;;
@@ -157,6 +158,14 @@ build_kotlin() {
   command -v javac >/dev/null && command -v mvn >/dev/null || return 0
   [ -e "$tools/kotlin/built.txt" ] || echo "Building the package for Kotlin: half a minute"
   tests/clients/kotlin/build.sh "$tools/kotlin" || echo "The package for Kotlin could not be built" >&2
+}
+
+# The package for Rust and Tauri with its driver, where there is a toolchain for the SDK. A test says so when it is left out.
+build_tauri() {
+  cargo +nightly --version >/dev/null 2>&1 || return 0
+  [ -e "$tools/tauri/debug/driver" ] || echo "Building the package for Rust and Tauri: two minutes"
+  CARGO_TARGET_DIR=$tools/tauri cargo +nightly build --locked --quiet --manifest-path tests/clients/tauri/Cargo.toml ||
+    echo "The package for Rust and Tauri could not be built" >&2
 }
 
 # The core extension with direct tables, where there is a toolchain for it. A test says so when it is left out.

@@ -2,7 +2,7 @@
 //! same faulty server.
 
 use serde_json::json;
-use testkit::machine::{Tmpfs, leave_out, node};
+use testkit::machine::{Tmpfs, leave_out, node, tools};
 
 use super::support::{Seeded, dotnet, kotlin, run};
 
@@ -244,6 +244,20 @@ async fn hold_dotnet_to_the_contract(file: &str, products: u32) {
     if let Some(driver) = dotnet::driver() {
         hold(driver, file, products, ALL).await;
     }
+}
+
+/// The package for Rust and Tauri, whose SDK needs a newer Rust than the rest: `tests/run.sh` builds its driver, where there is one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_tauri_takes_the_first_sync_from_seedbed() {
+    let driver = tools("tauri/debug/driver");
+    if !driver.exists() {
+        return leave_out(
+            "the package for Rust and Tauri",
+            "install a nightly toolchain of Rust, and run tests/run.sh first_launch",
+        );
+    }
+    let driver = vec![driver.display().to_string()];
+    hold(driver, "tauri/tauri.test.js", 300, ALL).await;
 }
 
 /// A package whose toolchain only some machines have, by the driver that its folder in `tests/clients` says how to build:

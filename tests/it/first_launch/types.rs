@@ -88,6 +88,27 @@ const NAMED: [(&str, &str, &str, &str); 3] = [
     ),
 ];
 
+/// Each is copied into apps without the rest of the repository.
+#[test]
+fn the_packages_bring_a_licence_a_readme_and_their_changes() {
+    let licence = read("LICENSE");
+    let folders = std::fs::read_dir(repository("deploy/clients")).expect("it is there");
+    let packages = folders.filter_map(|entry| {
+        let path = entry.expect("a folder").path();
+        path.is_dir().then_some(path)
+    });
+    let packages: Vec<_> = packages.collect();
+    assert!(packages.len() >= 10, "{packages:?}");
+    for package in packages {
+        let file = |name: &str| std::fs::read_to_string(package.join(name)).unwrap_or_default();
+        let name = package.display();
+        assert!(file("LICENSE") == licence, "{name} has no copy of LICENSE");
+        for needed in ["README.md", "CHANGELOG.md"] {
+            assert!(file(needed).starts_with("# "), "{name} has no {needed}");
+        }
+    }
+}
+
 #[test]
 fn the_packages_without_javascript_name_their_version() {
     for (source, before, manifest, mark) in NAMED {
