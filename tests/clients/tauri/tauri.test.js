@@ -1,6 +1,7 @@
 /** Rust and Tauri only: a connection to Seedbed, which ends before the app's own begins. Rule 14 of CONTRACT.md. */
 
 import assert from 'node:assert/strict';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { device } from '../device.js';
 import { seedbed } from '../servers/seedbed.js';
@@ -74,6 +75,26 @@ for (const [what, faults, reason] of [
     await assertWhole(app);
   });
 }
+
+test('a write while the stream comes stays, and the app goes on with PowerSync', async (t) => {
+  let written;
+  const { phone, app, seeded } = await begin(t, {
+    line: 50,
+    before: (line) => line.checkpoint_complete && (written ??= write())
+  });
+  const write = () => {
+    const other = new DatabaseSync(phone.file);
+    other.exec('PRAGMA busy_timeout = 5000');
+    other.exec(`INSERT INTO ps_crud (tx_id, data) VALUES (1, '{"op":"PUT","type":"orders","id":"mine","data":{"total":1}}')`);
+    other.close();
+    return true;
+  };
+  await app.tell('connect', { seeded: { ...seeded, silenceLimit: 1000 }, endpoint: setUp.endpoint, token: await service.token(STORE), wait: false });
+  assert.ok(written);
+  assert.match((await app.choices())[0], /^powersync: (refused|stalled)$/);
+  const { rows } = await app.tell('query', { sql: 'SELECT count(*) AS writes FROM ps_crud' });
+  assert.equal(rows[0].writes, 1);
+});
 
 test('PowerSync is asked if Seedbed says nothing', async (t) => {
   const { app, sync } = await begin(t, { starts: ['silence'] });

@@ -237,8 +237,7 @@ namespace Microsoft.Data.Sqlite
 
         public bool Read()
         {
-            if (stepped) stepped = false;
-            else if (!done) Step();
+            if (!stepped && !done) Step();
             stepped = false;
             return !done;
         }
