@@ -198,11 +198,25 @@ async fn a_package_for_kotlin_goes_on_after_each_kill() {
     hold_kotlin_to_the_contract("kills.test.js", 4000).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_kotlin_opens_sealed_files() {
+    hold_kotlin_with_a_key("chacha20", "sealed.test.js", 1000, ALL).await;
+    hold_kotlin_with_a_key("sqlcipher4", "sealed.test.js", 300, "encrypted database").await;
+}
+
 /// The same with the driver on a JVM, where there is one.
 async fn hold_kotlin_to_the_contract(file: &str, products: u32) {
     let temporary = tempfile::tempdir().expect("a temporary directory can be made");
-    if let Some(driver) = kotlin::driver(temporary.path()) {
+    if let Some(driver) = kotlin::driver(temporary.path(), None) {
         hold(driver, file, products, ALL).await;
+    }
+}
+
+/// The same for an app whose database has a key.
+async fn hold_kotlin_with_a_key(cipher: &str, file: &str, products: u32, names: &str) {
+    let temporary = tempfile::tempdir().expect("a temporary directory can be made");
+    if let Some(driver) = kotlin::driver(temporary.path(), Some(cipher)) {
+        hold(driver, file, products, names).await;
     }
 }
 
