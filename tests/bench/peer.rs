@@ -19,9 +19,6 @@ use testkit::pipeline::job;
 /// What SQLite is allowed to keep of the file in memory, in KiB, as for a seed.
 const CACHE_KIB: i64 = 128 * 1024;
 
-/// Longer than the line that ends a checkpoint, in bytes.
-const SHORT: usize = 200;
-
 /// Makes the file and says how long it waited for the stream.
 pub(crate) async fn seed(
     settings: &WorkerSettings,
@@ -69,25 +66,6 @@ pub(crate) async fn seed(
     connection.execute("DELETE FROM ps_kv WHERE key = 'client_id'", [])?;
     connection.execute("VACUUM INTO ?1", [file.to_string_lossy()])?;
     Ok(waited)
-}
-
-/// Reads the whole stream and makes nothing of it.
-pub(crate) async fn download(settings: &WorkerSettings, store: &str) -> anyhow::Result<()> {
-    let job = job(store, json!({ "store_id": store }), Vec::new());
-    let token = TokenSigner::new(&settings.token)?.sign(&job.scope)?;
-    let service = PowerSyncClient::new(&settings.powersync)?;
-    let request = json!({ "buckets": [], "include_checksum": true, "raw_data": true });
-    let mut lines = service.open(request.to_string(), &token).await?;
-    loop {
-        let line = lines.next().await?.context("the stream ended early")?;
-        lines.operation_arrived();
-        // Lines with rows are long, and are not to be read.
-        if line.bytes.len() < SHORT
-            && ReadLine::read(line, false)?.kind == LineKind::CheckpointComplete
-        {
-            return Ok(());
-        }
-    }
 }
 
 fn apply(connection: &Connection, line: &Line) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@
 usage: aims.py FOLDER BENCH...
 
 FOLDER has a file for each benchmark, named as it is: lines of figures in columns, aligned to the right, below a line of headings.
-A figure whose benchmark is missing, or has not measured it, is left out, and named at the end.
+A figure whose benchmark is missing, or has not measured it, is left out; its work is named at the end.
 """
 
 import pathlib
@@ -98,7 +98,7 @@ def main():
     rows, missing = [["WORK", "FIGURE", "FOUND", "AIM", ""]], []
     for work, figure, found, aim in figures(results):
         if found is None:
-            missing.append(f"{work}: {figure}")
+            missing.append(work)
             continue
         # Two digits: a figure that is above its aim by less is no miss that a benchmark could show.
         is_met = found >= -aim if aim < 0 else round(found, 2 if aim >= 0.1 else 4) <= aim
@@ -112,7 +112,7 @@ def main():
         left = {0, 1, 3, 4}
         print("  ".join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths))).rstrip())
     if missing:
-        print("not measured: " + "; ".join(missing))
+        print("not measured: " + "; ".join(dict.fromkeys(missing)))
 
 
 if __name__ == "__main__":
