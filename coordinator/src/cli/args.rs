@@ -13,7 +13,8 @@ use seedbed_protocol::settings::CONFIG_VARIABLE;
 
 pub(super) use self::{
     control::{
-        AuditArgs, DeliveredForm, DeliveryArgs, NewTokenArgs, Notify, StoreArgs, Switch, Tokens, WithdrawArgs,
+        AuditArgs, DeliveredForm, DeliveryArgs, NewTokenArgs, Notify, StoreArgs, Switch, Tokens,
+        WithdrawArgs,
     },
     plan::PlanArgs,
 };
