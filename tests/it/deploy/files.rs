@@ -20,6 +20,18 @@ async fn the_package_for_debian_and_its_units_are_right() {
 }
 
 #[tokio::test]
+async fn the_chart_makes_what_the_manifests_make() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let tools = tools("deploy");
+    let variables = [
+        ("DEPLOY_ROOT", root.as_path()),
+        ("DEPLOY_TOOLS", tools.as_path()),
+    ];
+    run_node_tests(&package, "chart.test.js", variables).await;
+}
+
+#[tokio::test]
 async fn the_tools_that_would_use_what_is_under_deploy_accept_it() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -100,7 +100,7 @@ impl Catalog {
     /// Returns the share of the rows that changed in stores that did: operations that a job downloaded, by its rows.
     async fn changed_rows(&self) -> Result<Option<f64>, CatalogError> {
         let rows = sqlx::query(sql!(
-            "SELECT snapshots.job_id, snapshots.state, manifest, verified_at FROM jobs \
+            "SELECT snapshots.job_id, snapshots.state, manifest, verified_at, withdrawn_at FROM jobs \
              JOIN snapshots ON snapshots.job_id = jobs.id \
              WHERE jobs.run_id IN ({LAST_SWEEPS}) AND jobs.way = $2 LIMIT $3"
         ))
