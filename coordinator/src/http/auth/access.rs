@@ -7,7 +7,7 @@ use axum::{
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, StatusCode, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use sha2::{Digest, Sha256};
 use tracing::warn;
@@ -17,7 +17,7 @@ use super::{
     bearer::bearer,
     caller::Caller,
     origin::OwnPages,
-    routes::needed,
+    routes::{Needed, needed},
 };
 use crate::{
     catalog::Catalog,
@@ -142,7 +142,15 @@ pub(crate) async fn require_role(
 ) -> Result<Response, Problem> {
     let address = client_address(&request, access.behind_proxy);
     let route = request.extensions().get::<MatchedPath>();
-    let needed = needed(request.method(), route.map(MatchedPath::as_str));
+    let needed = match needed(request.method(), route.map(MatchedPath::as_str)) {
+        Needed::Nothing => None,
+        Needed::Role(role) => Some(role),
+        // Whatever handlers there are: what the table does not have is for nobody.
+        Needed::Method(methods) => {
+            let allowed = [(header::ALLOW, methods)];
+            return Ok((StatusCode::METHOD_NOT_ALLOWED, allowed).into_response());
+        }
+    };
     let caller = access.caller(request.headers(), address).await?;
     let Some(caller) = caller else {
         return match needed {

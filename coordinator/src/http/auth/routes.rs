@@ -12,8 +12,11 @@ const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("GET", "/api/overview", Some(Viewer)),
     ("GET", "/api/events", Some(Viewer)),
     ("GET", "/api/launches", Some(Viewer)),
+    ("GET", "/api/launches.csv", Some(Viewer)),
     ("GET", "/api/sizes", Some(Viewer)),
+    ("GET", "/api/sizes.csv", Some(Viewer)),
     ("GET", "/api/costs", Some(Viewer)),
+    ("GET", "/api/costs.csv", Some(Viewer)),
     ("GET", "/api/runs", Some(Viewer)),
     ("GET", "/api/runs/{run_id}", Some(Viewer)),
     ("GET", "/api/runs/{run_id}/jobs", Some(Viewer)),
@@ -44,13 +47,38 @@ const ROUTES: &[(&str, &str, Option<Role>)] = &[
 /// The name of the role in the OpenAPI document.
 const EXTENSION: &str = "x-seedbed-role";
 
-/// Returns the least role that may use a route, `None` for everybody.
-pub(super) fn needed(method: &Method, route: Option<&str>) -> Option<Role> {
+/// What a request needs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Needed {
+    /// Nothing.
+    Nothing,
+    /// This role or a higher one.
+    Role(Role),
+    /// Another method: one of these.
+    Method(String),
+}
+
+/// Returns what a request to a route needs.
+pub(super) fn needed(method: &Method, route: Option<&str>) -> Needed {
     let method = match *method {
         Method::HEAD => "GET",
         _ => method.as_str(),
     };
-    in_table(method, route?).unwrap_or(Some(Admin))
+    let Some(route) = route else {
+        return Needed::Role(Admin);
+    };
+    match in_table(method, route) {
+        Some(None) => Needed::Nothing,
+        Some(Some(role)) => Needed::Role(role),
+        None => {
+            let methods = ROUTES.iter().filter(|(_, path, _)| *path == route);
+            let methods: Vec<&str> = methods.map(|(method, ..)| *method).collect();
+            match methods.is_empty() {
+                true => Needed::Role(Admin),
+                false => Needed::Method(methods.join(",").replace("GET", "GET,HEAD")),
+            }
+        }
+    }
 }
 
 fn in_table(method: &str, route: &str) -> Option<Option<Role>> {
@@ -90,11 +118,12 @@ mod tests {
     #[test]
     fn a_route_that_is_not_in_the_table_is_for_administrators_and_head_is_as_get() {
         let of = |method, path| needed(&method, Some(path));
-        assert_eq!(of(Method::GET, "/api/nosuch"), Some(Admin));
-        assert_eq!(of(Method::DELETE, "/api/runs"), Some(Admin));
-        assert_eq!(of(Method::HEAD, "/api/runs"), Some(Viewer));
-        assert_eq!(of(Method::POST, "/api/runs"), Some(Operator));
-        assert_eq!(of(Method::GET, "/api/session"), None);
+        assert_eq!(of(Method::GET, "/api/nosuch"), Needed::Role(Admin));
+        assert_eq!(of(Method::HEAD, "/api/runs"), Needed::Role(Viewer));
+        assert_eq!(of(Method::POST, "/api/runs"), Needed::Role(Operator));
+        assert_eq!(of(Method::GET, "/api/session"), Needed::Nothing);
+        let others = Needed::Method("GET,HEAD,POST".to_owned());
+        assert_eq!(of(Method::DELETE, "/api/runs"), others);
     }
 
     #[test]
