@@ -154,8 +154,8 @@ install_for() {
 # when it is left out.
 build_kotlin() {
   command -v javac >/dev/null && command -v mvn >/dev/null || return 0
-  [ -e "$tools/kotlin/built.txt" ] || echo "Building the package for Kotlin: half a minute"
-  tests/clients/kotlin/build.sh "$tools/kotlin" || echo "The package for Kotlin could not be built" >&2
+  [ -e "$tools/kotlin/built.txt" ] || echo "Building the package for Kotlin, and a SQLite with ciphers: a minute"
+  tests/clients/kotlin/build.sh "$tools/kotlin" "$tools/client/node_modules/better-sqlite3-multiple-ciphers/deps/sqlite3/sqlite3.c" || echo "The package for Kotlin could not be built" >&2
 }
 
 # The core extension with direct tables, where there is a toolchain for it. A test says so when it is left out.

@@ -86,7 +86,7 @@ async function killed(t, kind, took, random, seen) {
   return server.served.filter(({ from }) => from > 0).length;
 }
 
-test(`after ${KILLS} kills at random moments nothing is lost (seed ${SEED})`, { timeout: 110_000 }, async (t) => {
+test(`after ${KILLS} kills at random moments nothing is lost (seed ${SEED})`, { timeout: 280_000 }, async (t) => {
   const random = randomNumbers(SEED);
   const took = {};
   for (const kind of KINDS) took[kind] = await undisturbed(t, kind);

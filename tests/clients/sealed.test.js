@@ -148,7 +148,7 @@ test('a plain file is refused, whoever sends it', async (t) => {
 const KILLS = Number(process.env.SEEDBED_KILLS ?? 12);
 const IN_A_ROW = 4;
 
-test(`after ${KILLS} kills no row is readable, and nothing is lost`, { timeout: 110_000 }, async (t) => {
+test(`after ${KILLS} kills no row is readable, and nothing is lost`, { timeout: 220_000 }, async (t) => {
   const stages = ['downloading', 'finishing', 'finishing', 'finishing'];
   const seen = [];
   const round = async (number) => {

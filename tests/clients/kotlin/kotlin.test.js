@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
+import { readdir } from 'node:fs/promises';
 import { test } from 'node:test';
 import { text } from 'node:stream/consumers';
 import { device } from '../device.js';
-import { seedbed } from '../servers/seedbed.js';
+import { NOBODY, seedbed } from '../servers/seedbed.js';
 import { STORE, service, setUp } from '../service.js';
 import { Stream } from '../servers/stream.js';
 
@@ -20,6 +21,19 @@ test('a database with a key downloads no file, and nothing of one touches the di
   const refused = await (await device(t)).app();
   const failed = await refused.tryToOpen({ url: server.url, key: 'a key', whenUnavailable: 'fail' });
   assert.deepEqual([failed.ok, failed.code], [false, 'no_snapshot']);
+});
+
+test('a factory that encrypts nothing opens no database that is to be encrypted', async (t) => {
+  const server = await seedbed(t, { stream: new Stream() });
+  for (const form of ['file', 'stream']) {
+    const phone = await device(t);
+    const app = await phone.app();
+    const refused = await app.tryToOpen({ url: server.url, form, encryption: 'chacha20' });
+    assert.match(refused.message, /encrypts nothing/);
+    assert.deepEqual([refused.ok, refused.outcome.outcome, refused.outcome.reason], [false, 'failed', 'not_openable']);
+    assert.deepEqual(await readdir(phone.directory), []);
+  }
+  assert.deepEqual(server.questions, []);
 });
 
 test('a report says how the launch went, with the token of the user', async (t) => {
@@ -52,7 +66,7 @@ test('fetchCredentials alone takes the first sync from Seedbed, and the service 
   const stream = new Stream();
   const server = await seedbed(t, { stream });
   const app = await (await device(t)).app();
-  await app.open({ url: 'http://127.0.0.1:9/database' });
+  await app.open({ url: NOBODY });
   const before = await service.counters(STORE);
   const first = `${server.address}/stores/${STORE}`;
   await app.tell('connect', { endpoint: setUp.endpoint, first, token: await service.token(STORE) });

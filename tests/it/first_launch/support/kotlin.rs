@@ -5,11 +5,11 @@ use std::{path::Path, process::Command, sync::OnceLock};
 use testkit::machine::{leave_out, tools};
 
 /// The program; `None`, and a line that says so, where it cannot be built. The SDK unpacks its libraries into `temporary`, and a
-/// process that is killed leaves them there.
+/// process that is killed leaves them there. With a `cipher` the app's database has a key.
 ///
 /// # Panics
 /// When it does not compile.
-pub(in super::super) fn driver(temporary: &Path) -> Option<Vec<String>> {
+pub(in super::super) fn driver(temporary: &Path, cipher: Option<&str>) -> Option<Vec<String>> {
     static BUILT: OnceLock<bool> = OnceLock::new();
     if !*BUILT.get_or_init(build) {
         leave_out(
@@ -24,8 +24,22 @@ pub(in super::super) fn driver(temporary: &Path) -> Option<Vec<String>> {
     let options = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx256m";
     let mut program = vec!["java".to_owned()];
     program.extend(options.split(' ').map(str::to_owned));
-    program.push(format!("-Djava.io.tmpdir={}", temporary.display()));
+    program.extend([
+        format!(
+            "-XX:SharedArchiveFile={}",
+            target.join("driver.jsa").display()
+        ),
+        // What the JVM says goes to standard output otherwise, where the answers are.
+        "-Xlog:disable".into(),
+        "-Xlog:all=warning:stderr".into(),
+        format!(
+            "-Dseedbed.sqlite3mc={}",
+            tools("kotlin/libsqlite3mc.so").display()
+        ),
+        format!("-Djava.io.tmpdir={}", temporary.display()),
+    ]);
     program.extend(["-cp".into(), classes, "seedbed.conformance.DriverKt".into()]);
+    program.extend(cipher.map(str::to_owned));
     Some(program)
 }
 
@@ -38,7 +52,10 @@ fn build() -> bool {
         return false;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/kotlin/build.sh");
-    let built = Command::new(script).arg(tools("kotlin")).output();
+    let sqlite = "client/node_modules/better-sqlite3-multiple-ciphers/deps/sqlite3/sqlite3.c";
+    let built = Command::new(script)
+        .args([tools("kotlin"), tools(sqlite)])
+        .output();
     let built = built.expect("bash runs");
     let said = String::from_utf8_lossy(&built.stdout);
     // Maven Central: a machine that does not reach it has the libraries of before, or none.

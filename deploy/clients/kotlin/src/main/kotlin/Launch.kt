@@ -8,6 +8,7 @@ import seedbed.client.database.Finish
 import seedbed.client.database.Inspection
 import seedbed.client.database.LaunchLock
 import seedbed.client.database.Record
+import seedbed.client.database.Sealed
 import seedbed.client.database.inspect
 import seedbed.client.database.install
 import seedbed.client.database.isEncrypted
@@ -126,16 +127,21 @@ internal class Launch(
 
     /** From a question to an installed database. */
     private suspend fun attempt() {
-        if (isEncrypted(factory, paths.probe)) {
+        val encryption = source.encryption
+        val encrypted = isEncrypted(factory, paths.probe)
+        if (encryption == null && encrypted) {
             throw SeedbedException(Reason.ENCRYPTED, "the app's database has a key, and a snapshot would lie on the disk in plain text")
         }
+        if (encryption != null && !encrypted) throw PlainFactoryException()
         val note = Note.read(paths)
-        val rendition = Staging(http, paths, source, course, record, note).run()
+        val staged = Staging(http, paths, source, course, record, note).run()
+        val rendition = staged.rendition
         course.form = rendition.form
         course.encoding = rendition.encoding
         course.enter(Stage.FINISHING)
         try {
-            Finish(factory, rendition.form, rendition.finish, record, schema, source.prepare).run(paths.staged)
+            val sealed = encryption?.let { Sealed(factory, it) }
+            Finish(factory, sealed, rendition.form, rendition.finish, record, schema, source.prepare).run(paths.staged, staged.key)
         } catch (error: SeedbedException) {
             paths.removeLeftovers()
             throw error

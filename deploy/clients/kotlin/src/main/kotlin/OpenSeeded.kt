@@ -17,6 +17,7 @@ import kotlinx.serialization.json.Json
 import seedbed.client.database.INSERT_RECORD
 import seedbed.client.database.RECORD_KEY
 import seedbed.client.database.Record
+import seedbed.client.database.requireCipher
 import seedbed.client.platform.Http
 import seedbed.client.platform.UrlConnectionHttp
 import seedbed.client.platform.removeDatabase
@@ -33,6 +34,7 @@ import java.util.concurrent.ConcurrentLinkedQueue
  * coroutine ends the launch within a second; what has been downloaded stays for the next one.
  *
  * @throws SeedbedException As `whenUnavailable` says; if the database is another store's.
+ * @throws IllegalArgumentException If there is to be a database with a key, and the factory encrypts nothing.
  * @throws com.powersync.PowerSyncException What the SDK throws when it cannot open the database, with or without a snapshot.
  */
 @OptIn(DelicateCoroutinesApi::class)
@@ -52,6 +54,7 @@ public suspend fun openSeeded(
     var db: PowerSyncDatabase? = null
     try {
         return withContext(Dispatchers.IO) {
+            if (source.encryption != null) requireCipher(factory)
             val open: suspend () -> PowerSyncDatabase = {
                 openSdk(factory) { PowerSyncDatabase(it, schema, dbFilename, scope, logger, dbDirectory) }.also { db = it }
             }
@@ -60,6 +63,7 @@ public suspend fun openSeeded(
         }
     } catch (error: Throwable) {
         withContext(NonCancellable) { db?.close() }
+        if (error is PlainFactoryException) launch.course.end(Result.FAILED, Reason.NOT_OPENABLE)
         throw error
     } finally {
         val outcome = launch.course.outcome

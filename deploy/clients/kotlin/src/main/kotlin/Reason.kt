@@ -61,19 +61,23 @@ public class SeedbedException(
     public val retryAfter: Long? = null,
 ) : IOException(message, cause)
 
+/** The app asks for an encrypted database, and would get a plain one: no launch goes on then, whatever `whenUnavailable` says. */
+internal class PlainFactoryException :
+    IllegalArgumentException("the factory encrypts nothing: pass one with the key of `encryption`, of com.powersync:sqlite3multipleciphers")
+
 /**
  * Makes an error of whatever was thrown.
  *
  * @param reason What it is if nothing is known about it.
  * @param what What failed.
- * @throws CancellationException As it is: nothing has failed.
+ * @throws CancellationException As it is: nothing has failed. So is [PlainFactoryException], which the app has to mend.
  */
 internal fun Throwable.asSeedbedException(
     reason: Reason,
     what: String,
 ): SeedbedException =
     when {
-        this is CancellationException -> throw this
+        this is CancellationException || this is PlainFactoryException -> throw this
         this is SeedbedException -> this
         DISK_FULL.containsMatchIn("$message") -> SeedbedException(Reason.DISK_FULL, "$what: the disk is full", this)
         else -> SeedbedException(reason, "$what: ${message ?: this}", this)

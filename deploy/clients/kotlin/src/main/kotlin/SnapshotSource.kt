@@ -15,8 +15,30 @@ public enum class Form {
     STREAM,
 }
 
-/** How the bytes of a rendition are stored. */
-public enum class Encoding { GZIP, IDENTITY }
+/** How the bytes of a rendition are stored. The last two are those of sealed files, which are encrypted databases. */
+public enum class Encoding { GZIP, IDENTITY, CHACHA20, SQLCIPHER4 }
+
+/** What an encrypted database is written with. */
+public enum class Cipher(
+    internal val encoding: Encoding,
+) {
+    /** That of SQLite3MultipleCiphers, unless it is told otherwise, and so of `com.powersync:sqlite3multipleciphers`. */
+    CHACHA20(Encoding.CHACHA20),
+
+    /** SQLCipher 4, also as SQLite3MultipleCiphers writes it (`cipher = 'sqlcipher'`, `legacy = 4`). */
+    SQLCIPHER4(Encoding.SQLCIPHER4),
+}
+
+/**
+ * How the app's database is encrypted: then it begins with a sealed file. The factory opens its databases with this very key.
+ *
+ * @property key The app's own, as `PRAGMA key` takes it: a passphrase, or a raw key in the library's notation.
+ * @property format Of the app's database, and of the file.
+ */
+public class Encryption(
+    public val key: String,
+    public val format: Cipher = Cipher.CHACHA20,
+)
 
 /** What to do without a snapshot. */
 public enum class WhenUnavailable {
@@ -77,6 +99,7 @@ public data class Outcome(
  * @property account Who uses the database. One of another account is refused.
  * @property generation The generation that the app needs.
  * @property maxAge Seconds since the snapshot was verified.
+ * @property encryption Has an encrypted database begin with a sealed file. Rule 12 of CONTRACT.md.
  * @property prepare Makes the app's raw tables, before a compact file is finished. It runs in a transaction.
  * @property subscribe Subscribes to streams beyond the default ones, before a launch in the form `stream`.
  * @property silenceLimit Without a byte, after which a request is given up.
@@ -97,6 +120,7 @@ public class SnapshotSource(
     public val maxAge: Long? = null,
     public val prepare: ((SQLiteConnection) -> Unit)? = null,
     public val subscribe: (suspend (PowerSyncDatabase) -> Unit)? = null,
+    public val encryption: Encryption? = null,
     public val silenceLimit: Long = 30_000,
     public val waitLimit: Long = 120_000,
     public val timeLimit: Long? = null,

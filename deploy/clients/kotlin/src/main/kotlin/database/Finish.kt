@@ -12,11 +12,13 @@ import seedbed.client.asSeedbedException
  *
  * A process that is killed leaves it finished or as it was: SQLite's journal decides when it is opened again.
  *
+ * @property sealed Opens it, if it is a sealed one.
  * @property schema The app's, as JSON.
  * @property prepare Makes the app's raw tables.
  */
 internal class Finish(
     private val factory: PersistentConnectionFactory,
+    private val sealed: Sealed?,
     private val form: Form,
     private val version: Long?,
     private val record: Record,
@@ -26,22 +28,28 @@ internal class Finish(
     /**
      * Finishes the staged file, unless it is.
      *
+     * @param key Of a sealed file: 32 bytes in hex.
      * @throws SeedbedException `newer_core`, `not_openable`, `disk_full`.
      */
-    fun run(staged: String) {
+    fun run(
+        staged: String,
+        key: String?,
+    ) {
         try {
-            factory.open(staged).use { connection ->
-                // One file, so that the rename takes all of it.
-                connection.query("PRAGMA journal_mode = DELETE")
-                connection.query("BEGIN IMMEDIATE")
-                // An error needs no ROLLBACK: closing is one.
-                migrate(connection)
-                if (connection.query("SELECT 1 FROM ps_kv WHERE key = ?", RECORD_KEY).isEmpty()) complete(connection)
-                connection.query("COMMIT")
-            }
+            if (sealed != null) sealed.unseal(staged, checkNotNull(key), ::finish) else factory.open(staged).use(::finish)
         } catch (error: Exception) {
             throw error.asSeedbedException(Reason.NOT_OPENABLE, "the snapshot cannot be finished")
         }
+    }
+
+    private fun finish(connection: SQLiteConnection) {
+        // One file, so that the rename takes all of it.
+        connection.query("PRAGMA journal_mode = DELETE")
+        connection.query("BEGIN IMMEDIATE")
+        // An error needs no ROLLBACK: closing is one.
+        migrate(connection)
+        if (connection.query("SELECT 1 FROM ps_kv WHERE key = ?", RECORD_KEY).isEmpty()) complete(connection)
+        connection.query("COMMIT")
     }
 
     /** Migrates up; or down, by what the newer core has left for that, and then refuses the file. */

@@ -1,6 +1,7 @@
 package seedbed.client.database
 
 import com.powersync.PersistentConnectionFactory
+import seedbed.client.PlainFactoryException
 import seedbed.client.platform.Files
 import seedbed.client.platform.removeDatabase
 
@@ -26,6 +27,17 @@ internal fun isEncrypted(
     } finally {
         removeDatabase(path)
     }
+}
+
+/**
+ * Refuses a factory whose library encrypts nothing, whatever its key is: that is a setting which it does not know.
+ *
+ * @throws PlainFactoryException
+ */
+internal fun requireCipher(factory: PersistentConnectionFactory) {
+    // Either is answered by one of SQLite3MultipleCiphers and SQLCipher alone.
+    val answers = factory.openInMemoryConnection().use { it.query("PRAGMA cipher") + it.query("PRAGMA cipher_version") }
+    if (answers.isEmpty()) throw PlainFactoryException()
 }
 
 private const val WORD = "seedbed-probe-in-plain-text"

@@ -18,13 +18,16 @@ import java.net.URLEncoder
  * What the answer says, as far as it is used.
  *
  * @property databaseUrl Signed: anyone who has it can download the snapshot until it expires.
+ * @property key Of a sealed file: 32 bytes in hex. It is written nowhere.
  */
 internal class Snapshot(
     val databaseUrl: String,
     val rendition: Rendition,
+    val key: String?,
 )
 
 /**
+ * @property encodings Of a sealed file alone, if nothing else will do.
  * @property core The version of the SDK's core extension.
  * @property finish The newest version of finishing that this package has.
  */
@@ -34,7 +37,9 @@ internal class Wanted(
     val encodings: List<Encoding>,
     val core: String,
     val finish: Long,
-)
+) {
+    val sealed = source.encryption != null
+}
 
 /**
  * `GET /database`: which snapshot there is, and whether this app can use it. Rules 4 and 5 of CONTRACT.md. Asks once.
@@ -46,13 +51,18 @@ internal suspend fun ask(
     wanted: Wanted,
 ): Snapshot {
     lateinit var refusal: SeedbedException
+    var older = false
     for (question in questions(wanted)) {
         val (answer, body) = request(http, wanted.source, question)
         if (answer.status == 200) return checked(body, wanted)
         refusal = refusal(answer, body)
         // 400: it does not know a parameter. 404: it has no such form or encoding; with another error, no snapshot at all.
-        val older = answer.status == 400 || (answer.status == 404 && body.text("error").orEmpty().startsWith("no_such_"))
+        older = answer.status == 400 || (answer.status == 404 && body.text("error").orEmpty().startsWith("no_such_"))
         if (!older) break
+    }
+    if (wanted.sealed && older) {
+        val formats = wanted.encodings.joinToString { it.name.lowercase() }
+        throw SeedbedException(Reason.ENCRYPTED, "Seedbed has no file that is sealed with $formats: see snapshots.renditions")
     }
     throw refusal
 }
@@ -62,7 +72,9 @@ private fun questions(wanted: Wanted): List<Map<String, String>> {
     val encoding = wanted.encodings.joinToString(",") { it.name.lowercase() }
 
     fun full(form: Form) = mapOf("form" to form.name.lowercase(), "encoding" to encoding, "core" to wanted.core)
-    return setOf(wanted.form, Form.FILE).map(::full) + mapOf("encoding" to "identity")
+    val own = setOf(wanted.form, Form.FILE).map(::full)
+    // A plain file is none for a database with a key.
+    return if (wanted.sealed) own else own + mapOf("encoding" to "identity")
 }
 
 private suspend fun request(
@@ -136,10 +148,15 @@ private fun checked(
     if (url == null || rendition == null) {
         throw SeedbedException(Reason.BAD_ANSWER, "the answer names no snapshot that this package knows: is the URL that of GET /database?")
     }
-    val asked = rendition.form in setOf(Form.FILE, wanted.form) && rendition.encoding in wanted.encodings + Encoding.IDENTITY
+    val encodings = if (wanted.sealed) wanted.encodings else wanted.encodings + Encoding.IDENTITY
+    val asked = rendition.form in setOf(Form.FILE, wanted.form) && rendition.encoding in encodings
     if (!asked) {
         throw SeedbedException(Reason.BAD_ANSWER, "the answer has ${rendition.form}/${rendition.encoding}, which was not asked for")
     }
     requireIdentity(body, rendition, wanted)
-    return Snapshot(url, rendition)
+    val key = body.text("key")?.takeIf(KEY::matches)
+    if (wanted.sealed && key == null) throw SeedbedException(Reason.BAD_ANSWER, "the answer has no key for the sealed file")
+    return Snapshot(url, rendition, key)
 }
+
+private val KEY = Regex("[0-9a-f]{64}", RegexOption.IGNORE_CASE)

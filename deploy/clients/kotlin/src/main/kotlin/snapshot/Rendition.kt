@@ -27,6 +27,9 @@ internal data class Rendition(
     val unpackedSha256: String?,
     val finish: Long?,
 ) {
+    /** Whether something has to be unpacked: what is plain, or sealed, is a database as it is. */
+    val isPacked get() = encoding == Encoding.GZIP
+
     fun isSameAs(other: Rendition) = sha256 == other.sha256 && bytes == other.bytes && form == other.form
 
     fun toJson(): JsonObject =

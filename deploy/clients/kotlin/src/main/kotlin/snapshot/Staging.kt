@@ -17,6 +17,15 @@ import seedbed.client.platform.Http
 import seedbed.client.platform.Paths
 import seedbed.client.platform.removeDatabase
 
+/**
+ * @property rendition What the staged file is.
+ * @property key Of a sealed one.
+ */
+internal class Staged(
+    val rendition: Rendition,
+    val key: String?,
+)
+
 /** From a question to a whole staged file: WAITING, DOWNLOADING and UNPACKING. Rules 4 to 7 of CONTRACT.md. One attempt. */
 internal class Staging(
     private val http: Http,
@@ -26,17 +35,15 @@ internal class Staging(
     private val record: Record,
     private val note: Note,
 ) {
-    private var encodings = listOf(Encoding.GZIP, Encoding.IDENTITY)
+    private var encodings = source.encryption?.let { listOf(it.format.encoding) } ?: listOf(Encoding.GZIP, Encoding.IDENTITY)
 
     /** While one snapshot was downloaded, a newer one has taken its place. */
     private var replaced = false
 
     /**
      * Does what an earlier launch has not done.
-     *
-     * @return What the staged file is.
      */
-    suspend fun run(): Rendition {
+    suspend fun run(): Staged {
         var tries = 0
         while (true) {
             val snapshot = askPatiently()
@@ -46,17 +53,17 @@ internal class Staging(
                 paths.removeLeftovers()
                 note.start(rendition, record)
             } else if (note.staged) {
-                return rendition
+                return Staged(rendition, snapshot.key)
             }
             val resumed = (Files.size(paths.part) ?: 0) > 0
             try {
                 replaced = false
                 download(snapshot)
                 unpack(rendition)
-                return rendition
+                return Staged(rendition, snapshot.key)
             } catch (error: Exception) {
                 val known = error.asSeedbedException(Reason.CUT, "the download failed")
-                if (!mayTryAgain(known.reason, rendition.encoding, resumed) || ++tries == TRIES) throw known
+                if (!mayTryAgain(known.reason, rendition, resumed) || ++tries == TRIES) throw known
             }
         }
     }
@@ -64,7 +71,7 @@ internal class Staging(
     /** What a failure means for the next try, and whether there is one. */
     private fun mayTryAgain(
         reason: Reason,
-        encoding: Encoding,
+        rendition: Rendition,
         resumed: Boolean,
     ): Boolean {
         if (reason == Reason.CORRUPT) {
@@ -72,7 +79,7 @@ internal class Staging(
             note.forget()
         }
         // A machine that lost its power may have kept the size of a file and not its bytes.
-        val damaged = reason in setOf(Reason.CORRUPT, Reason.CUT) && encoding != Encoding.IDENTITY
+        val damaged = reason in setOf(Reason.CORRUPT, Reason.CUT) && rendition.isPacked
         // Libraries and proxies unpack what is called gzip, some in the middle of a range: the plain file has no such name.
         if (damaged && !resumed) encodings = listOf(Encoding.IDENTITY)
         return replaced || damaged || (reason == Reason.CORRUPT && resumed)
@@ -139,7 +146,7 @@ internal class Staging(
             throw SeedbedException(Reason.CORRUPT, "the snapshot was altered on the way: its sha256 differs")
         }
         removeDatabase(paths.staged)
-        if (rendition.encoding == Encoding.IDENTITY) {
+        if (!rendition.isPacked) {
             Files.sync(paths.part)
             // Before the rename: a process that is killed in between has a part, which is checked and renamed again.
             note.setStaged()
@@ -166,10 +173,11 @@ internal class Staging(
         rendition: Rendition,
         left: Long,
     ) {
-        val packed = rendition.encoding != Encoding.IDENTITY
+        val packed = rendition.isPacked
         val unpacked = rendition.unpackedBytes ?: if (packed) 4 * rendition.bytes else rendition.bytes
-        val compact = rendition.form == Form.COMPACT
-        val needed = left + (if (packed) unpacked else 0) + (if (compact) unpacked else 0)
+        // While a sealed file gets another key, its journal has the pages of before.
+        val twice = rendition.form == Form.COMPACT || source.encryption != null
+        val needed = left + (if (packed) unpacked else 0) + (if (twice) unpacked else 0)
         val free = Files.free(paths.database) ?: return
         if (free < needed) throw SeedbedException(Reason.DISK_FULL, "the snapshot needs $needed bytes of disk, and $free are free")
     }

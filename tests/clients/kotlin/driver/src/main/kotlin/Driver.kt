@@ -38,6 +38,8 @@ import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import kotlinx.serialization.json.long
 import kotlinx.serialization.json.put
+import seedbed.client.Cipher
+import seedbed.client.Encryption
 import seedbed.client.Form
 import seedbed.client.Outcome
 import seedbed.client.Progress
@@ -82,7 +84,10 @@ private inline fun nothing(work: () -> Unit): Fields {
     return emptyMap()
 }
 
-private class App {
+/** @param cipher What the app's database is encrypted with, if it has a key. */
+private class App(
+    private val cipher: String?,
+) {
     private var db: PowerSyncDatabase? = null
     private var launch: Job? = null
     private var subscription: SyncStreamSubscription? = null
@@ -97,7 +102,7 @@ private class App {
         fields: JsonObject,
     ): Fields =
         when (command) {
-            "hello" -> about
+            "hello" -> about + (cipher?.let { mapOf("cipher" to JsonPrimitive(it)) } ?: emptyMap())
             "open" -> open(fields)
             "cancel" -> nothing { launch?.cancel() }
             "query" -> query(fields)
@@ -134,9 +139,17 @@ private class App {
     }
 
     private fun factory(fields: JsonObject): PersistentConnectionFactory {
+        if (cipher != null) return CipherFactory(keyOf(fields), cipher)
         val factory = DatabaseDriverFactory()
         return if ("key" in fields) Scrambling(factory) else factory
     }
+
+    private fun encryption(fields: JsonObject): Encryption? {
+        val format = fields["encryption"]?.jsonPrimitive?.content ?: cipher
+        return format?.let { Encryption(keyOf(fields), Cipher.valueOf(it.uppercase())) }
+    }
+
+    private fun keyOf(fields: JsonObject) = fields["key"]?.jsonPrimitive?.content ?: "the app's key"
 
     private fun source(fields: JsonObject): SnapshotSource {
         fun optional(name: String) = fields[name]?.jsonPrimitive
@@ -149,6 +162,7 @@ private class App {
             account = optional("account")?.content,
             generation = optional("generation")?.content,
             maxAge = optional("maxAge")?.long,
+            encryption = encryption(fields),
             subscribe = this::subscribe.takeIf { optional("subscribe")?.boolean == true },
             silenceLimit = optional("silenceLimit")?.long ?: 30_000,
             waitLimit = optional("waitLimit")?.long ?: 120_000,
@@ -227,8 +241,8 @@ private class Connector(
 }
 
 /**
- * As an encrypting factory to whom looks at the files: what is written beside the database is not in them. This machine has no
- * cipher for the SDK.
+ * As an encrypting factory to whom looks at the files: what is written beside the database is not in them. Such a one may be any
+ * of an app's own.
  */
 private class Scrambling(
     private val factory: DatabaseDriverFactory,
@@ -248,10 +262,10 @@ private class Scrambling(
     }
 }
 
-fun main() {
+fun main(parameters: Array<String>) {
     // Whatever else is written, the log of the SDK above all, is no answer.
     System.setOut(System.err)
-    val app = App()
+    val app = App(parameters.firstOrNull())
     val scope = CoroutineScope(Dispatchers.Default)
     // Not one after the other: `cancel` comes while `open` is at work.
     for (line in generateSequence(::readlnOrNull)) {
