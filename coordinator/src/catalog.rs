@@ -31,12 +31,12 @@ mod state;
 mod stores;
 
 pub use control::{
-    AuditCursor, AuditEntry, AuditId, Deed, Delivery, DueNotice, ForgottenRows, ForgottenStore,
-    FreshnessPromise, Notice, NoticeEvent, Share, Shared,
+    ApiToken, AuditCursor, AuditEntry, AuditId, Deed, Delivery, DueNotice, ForgottenRows,
+    ForgottenStore, FreshnessPromise, NewToken, Notice, NoticeEvent, Role, Share, Shared,
 };
 pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of};
 pub use events::Applied;
-pub use history::{Forgotten, HistoryCursor};
+pub use history::{Aged, Forgotten, HistoryCursor};
 pub use jobs::{
     Awaited, DeadJob, FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt,
     PendingJob, QueuedJob, Retried, WorkerRecord,

@@ -4,7 +4,7 @@
 //!   server ─┬─▶ download (/database, /snapshots/…) ─▶ auth: the app's JWT ─▶ catalog ─▶ a signed URL
 //!           ├─▶ reports (/reports) ─▶ auth: the app's JWT ─▶ catalog
 //!           ├─▶ first_sync (/start, /sync/stream) ─▶ auth: the app's JWT ─▶ the object itself, as PowerSync would say it
-//!           ├─▶ api (/api/…) ─▶ auth: the admin token ─▶ catalog, runs
+//!           ├─▶ api (/api/…) ─▶ auth: a token and its role ─▶ catalog, runs
 //!           ├─▶ dashboard (/, /assets/…), which asks /api/…
 //!           └─▶ probes (/healthz, /readyz, /metrics)
 //! ```

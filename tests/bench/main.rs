@@ -5,7 +5,7 @@
 //! any way of making it. The multiples are of times measured in the same run, so that they mean the same on a slow
 //! machine: `multiple` is the wall time of the seed but for what it waited for the stream, verification included, and
 //! `CPU /V` its CPU time, both as multiples of what `VACUUM INTO` took. `peak/file` is the peak memory over the size
-//! of the file.
+//! of the file. `download` is the stream alone: what any way waits for.
 //!
 //! `SEEDBED_BENCH_SIZES=5000000` seeds other sizes, `SEEDBED_BENCH_WAYS=fast_load,core_extension` leaves the script
 //! out, which takes many minutes for millions of rows.
@@ -20,7 +20,11 @@ use std::{
 
 use anyhow::{Context, ensure};
 use rusqlite::Connection;
-use seedbed_worker::settings::{StreamCompression, WorkerSettings};
+use seedbed_worker::{
+    oplog::{LineKind, ReadLine},
+    powersync::{PowerSyncClient, TokenSigner},
+    settings::{StreamCompression, WorkerSettings},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use testkit::{
@@ -61,16 +65,24 @@ enum Way {
     CoreExtension,
     /// A script with an SDK; it verifies and uploads nothing.
     Peer,
+    /// The stream alone: every line is read, and nothing is made of it.
+    Download,
 }
 
 impl Way {
-    const ALL: [Self; 3] = [Self::FastLoad, Self::CoreExtension, Self::Peer];
+    const ALL: [Self; 4] = [
+        Self::FastLoad,
+        Self::CoreExtension,
+        Self::Peer,
+        Self::Download,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::FastLoad => "fast load",
             Self::CoreExtension => "core",
             Self::Peer => "SDK's way",
+            Self::Download => "download",
         }
     }
 }
@@ -150,7 +162,10 @@ fn compare() -> anyhow::Result<()> {
                 .stderr(Stdio::inherit())
                 .output()?;
             ensure!(output.status.success(), "seeding {rows} rows failed");
-            let seeded: Measured = serde_json::from_slice(&output.stdout)?;
+            let mut seeded: Measured = serde_json::from_slice(&output.stdout)?;
+            if way == Way::Download {
+                seeded.rows = rows.into();
+            }
             ensure!(
                 seeded.rows == u64::from(rows),
                 "{rows} rows became {}",
@@ -170,6 +185,20 @@ fn compare() -> anyhow::Result<()> {
 fn print(way: Way, m: &Measured, script_cpu: Option<Duration>) {
     let own = m.seed.saturating_sub(m.waited);
     let ratio = |one: Duration, other: Duration| one.as_secs_f64() / other.as_secs_f64();
+    if way == Way::Download {
+        println!(
+            "{:>8} {:>9} {:>8} {:>8.3} {:>7.0} {:>9.3} {:>8.4} {:>8.0}",
+            m.rows,
+            way.name(),
+            "-",
+            m.seed.as_secs_f64(),
+            m.rows as f64 / m.seed.as_secs_f64(),
+            m.waited.as_secs_f64(),
+            m.cpu.as_secs_f64(),
+            mib(m.peak_bytes),
+        );
+        return;
+    }
     println!(
         "{:>8} {:>9} {:>8.1} {:>8.3} {:>7.0} {:>9.3} {:>8.4} {:>8.0} {:>9.2} {:>8.3} {:>8.1} {:>6.1} {:>8}",
         m.rows,
@@ -209,6 +238,7 @@ async fn measure(store: &str) -> anyhow::Result<Measured> {
         Way::FastLoad => worker(service, store, times, true).await?,
         Way::CoreExtension => worker(service, store, times, false).await?,
         Way::Peer => script(service, store, times).await?,
+        Way::Download => download(service, store, times).await?,
     };
     for duration in [&mut total.seed, &mut total.waited, &mut total.cpu] {
         *duration /= times;
@@ -295,6 +325,36 @@ async fn script(service: Access, store: &str, times: u32) -> anyhow::Result<Meas
     let rows = "SELECT count(*) FROM ps_data__products";
     measured.rows = Connection::open(&file)?.query_row(rows, [], |row| row.get(0))?;
     vacuum(&file, directory.path(), &mut measured)?;
+    Ok(measured)
+}
+
+/// Reads every line of the stream, so many times, and makes nothing of it.
+async fn download(service: Access, store: &str, times: u32) -> anyhow::Result<Measured> {
+    let directory = tempfile::tempdir()?;
+    let mut settings = settings(service, &directory);
+    change(&mut settings);
+    let job = job(store, json!({ "store_id": store }), Vec::new());
+    let mut measured = Measured::default();
+    for _ in 0..times {
+        let (cpu, started) = (cpu_time(), Instant::now());
+        let token = TokenSigner::new(&settings.token)?.sign(&job.scope)?;
+        let service = PowerSyncClient::new(&settings.powersync)?;
+        let request = json!({ "buckets": [], "include_checksum": true, "raw_data": true });
+        let mut lines = service.open(request.to_string(), &token).await?;
+        loop {
+            let line = lines.next().await?.context("the stream ended early")?;
+            lines.operation_arrived();
+            // Lines with rows are longer, and are not to be read.
+            let is_short = line.bytes.len() < 200;
+            if is_short && ReadLine::read(line, false)?.kind == LineKind::CheckpointComplete {
+                break;
+            }
+        }
+        measured.seed += started.elapsed();
+        measured.cpu += cpu_time() - cpu;
+    }
+    measured.waited = measured.seed;
+    measured.peak_bytes = peak_bytes();
     Ok(measured)
 }
 

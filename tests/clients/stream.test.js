@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { device } from './device.js';
 import { powersync } from './servers/powersync.js';
-import { seedbed } from './servers/seedbed.js';
+import { NOBODY, seedbed } from './servers/seedbed.js';
 import { STORE, service, setUp } from './service.js';
 import { Stream } from './servers/stream.js';
 
@@ -17,7 +17,7 @@ async function begin(t, faults) {
   const server = await seedbed(t, { stream });
   const phone = await device(t);
   const app = await phone.app();
-  assert.equal((await app.open({ url: 'http://127.0.0.1:9/database' })).outcome, 'sync', 'nobody answers there');
+  assert.equal((await app.open({ url: NOBODY })).outcome, 'sync', 'nobody answers there');
   const seeded = { url: server.url, storeId: STORE };
   return { stream, server, phone, app, seeded, sync: (more = {}) => app.sync({ seeded: { ...seeded, ...more }, retryDelayMs }) };
 }
@@ -253,7 +253,7 @@ test('a database with a key takes this form, whatever is asked for', async (t) =
 test('the stream of a real Seedbed is taken, and the service sends nothing', async (t) => {
   const app = await (await device(t)).app();
   if (app.about.platform === 'web') return t.skip('it lets in no other origins');
-  await app.open({ url: 'http://127.0.0.1:9/database' });
+  await app.open({ url: NOBODY });
   assert.equal(await app.sync({ seeded: { url: setUp.database, storeId: STORE }, retryDelayMs }), 0);
   await app.untilChoices(FIRST, 'powersync: synced');
   await assertWhole(app);

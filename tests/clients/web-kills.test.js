@@ -5,12 +5,12 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { device } from './device.js';
-import { seedbed } from './servers/seedbed.js';
+import { NOBODY, seedbed } from './servers/seedbed.js';
 import { renditions, service, setUp } from './service.js';
 import { Stream } from './servers/stream.js';
 
 /** As the driver is told. */
-const VFS = setUp.driver.at(-1);
+const VFS = setUp.driver.find((word) => word.endsWith('VFS'));
 const PLAIN = VFS.startsWith('OPFS');
 
 const MIB = 1024 * 1024;
@@ -31,7 +31,7 @@ for (const [what, end] of Object.entries(ENDS)) {
   test(`a draft that nothing but a log may have keeps the database when ${what}`, async (t) => {
     const phone = await device(t);
     const app = await phone.app();
-    await app.open({ url: 'http://127.0.0.1:9/database' });
+    await app.open({ url: NOBODY });
     await app.tell('execute', { sql: "INSERT INTO drafts (id, text) VALUES ('1', 'mine')" });
     const again = await end(phone, app);
     const server = await seedbed(t, { stream: new Stream() });

@@ -5,7 +5,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { device } from './device.js';
-import { seedbed } from './servers/seedbed.js';
+import { NOBODY, seedbed } from './servers/seedbed.js';
 import { renditions, service } from './service.js';
 import { Stream } from './servers/stream.js';
 
@@ -54,7 +54,7 @@ test('of two tabs one downloads, and both have every row', async (t) => {
 test('a database that another tab has open is not replaced', async (t) => {
   const { server, app, plain } = await begin(t);
   if (!plain) return t.skip('not with this virtual file system');
-  assert.equal((await app.open({ url: 'http://127.0.0.1:9/database' })).outcome, 'sync');
+  assert.equal((await app.open({ url: NOBODY })).outcome, 'sync');
   const second = await app.open({ url: server.url, tab: 1 });
   assert.deepEqual([second.outcome, second.reason], ['kept', 'in_use']);
 });
@@ -62,7 +62,7 @@ test('a database that another tab has open is not replaced', async (t) => {
 test('a row of the user is never replaced', async (t) => {
   const { server, phone, app, plain } = await begin(t);
   if (!plain) return t.skip('not with this virtual file system');
-  await app.open({ url: 'http://127.0.0.1:9/database' });
+  await app.open({ url: NOBODY });
   await app.tell('execute', { sql: "INSERT INTO drafts (id, text) VALUES ('draft', 'mine')" });
   await app.quit();
   const again = await phone.app();

@@ -9,6 +9,6 @@ mod notify;
 mod refusals;
 mod retention;
 mod runs;
-mod same_job;
 mod serve;
 mod sources;
+mod workers;

@@ -50,6 +50,28 @@ impl AddAssign for Forgotten {
     }
 }
 
+/// Tables whose rows go by their age alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aged {
+    /// Reports of first launches.
+    Reports,
+    /// Entries of the audit log.
+    Audit,
+}
+
+impl Aged {
+    /// The table, the column with the time that counts, and its key.
+    const fn names(self) -> [&'static str; 3] {
+        match self {
+            Self::Reports => ["reports", "received_at", "store_id, launch"],
+            Self::Audit => ["audit", "at", "id"],
+        }
+    }
+}
+
+/// Rows of [`Aged`] that are removed together.
+const AGED_BATCH: i64 = 1_000;
+
 /// A place among all jobs in the order of their ids, for the next batch.
 #[derive(Debug, Clone, Default)]
 pub struct HistoryCursor(String);
@@ -62,6 +84,39 @@ struct Old {
 }
 
 impl Catalog {
+    /// Removes a batch of the rows of `aged` from before `before`, and returns how many those were; with `dry_run`, counts all
+    /// of them.
+    ///
+    /// # Errors
+    /// [`CatalogError::Database`].
+    pub async fn forget_aged(
+        &self,
+        aged: Aged,
+        before: DateTime<Utc>,
+        dry_run: bool,
+    ) -> Result<u64, CatalogError> {
+        let [table, time, key] = aged.names();
+        let old = sqlx::query(sql!("SELECT COUNT(*) AS n FROM {table} WHERE {time} < $1"))
+            .bind(millis(before))
+            .fetch_one(&self.readers)
+            .await?;
+        let old = count(&old, "n")?;
+        // Mostly there are none, and no lock is taken.
+        if dry_run || old == 0 {
+            return Ok(old);
+        }
+        let mut transaction = self.locked(Lock::Writer).await?;
+        let removed = sqlx::query(sql!(
+            "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {time} < $1 LIMIT $2)"
+        ))
+        .bind(millis(before))
+        .bind(AGED_BATCH)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(removed.rows_affected())
+    }
+
     /// Looks at the next old jobs after `cursor`, and removes those that ended before `before`, with the records of their
     /// deleted snapshots; with `dry_run`, only counts them. Returns the next cursor; `None` at the end.
     ///

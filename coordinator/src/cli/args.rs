@@ -2,16 +2,23 @@
 //!
 //! Exit codes are in `exit.rs`. `local --serve` ends by a signal, and then with 0.
 
+mod control;
 mod plan;
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use seedbed_protocol::settings::CONFIG_VARIABLE;
 
-pub(super) use self::plan::PlanArgs;
-use crate::{catalog::Share, source::FileFormat};
+pub(super) use self::{
+    control::{
+        AuditArgs, DeliveredForm, DeliveryArgs, NewTokenArgs, Notify, StoreArgs, Switch, Tokens,
+        WithdrawArgs,
+    },
+    plan::PlanArgs,
+};
+use crate::source::FileFormat;
 
 /// Keeps a fresh, ready-to-open SQLite snapshot of every store's PowerSync data.
 #[derive(Debug, Parser)]
@@ -109,6 +116,15 @@ pub(super) enum Command {
     Notify {
         #[command(subcommand)]
         what: Notify,
+    },
+    /// Make, list and revoke tokens of the API, each with a role and an end
+    #[command(
+        after_help = "Example:\n  seedbed tokens create grafana --role viewer\n  \
+        seedbed tokens create deploy --role operator --expires 30d\n  seedbed tokens list\n  seedbed tokens revoke grafana"
+    )]
+    Tokens {
+        #[command(subcommand)]
+        what: Tokens,
     },
     /// Show who did what: every change by a command, the API and the dashboard
     #[command(after_help = "Example:\n  seedbed audit --search store-42")]
@@ -238,69 +254,6 @@ pub(super) struct SnapshotsArgs {
     /// Also those that a newer one has replaced
     #[arg(long)]
     pub(super) all: bool,
-}
-
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(super) struct WithdrawArgs {
-    /// That of this store
-    #[arg(value_name = "STORE")]
-    pub(super) store: Option<String>,
-    /// Those that this run made
-    #[arg(long, value_name = "RUN")]
-    pub(super) run: Option<String>,
-    /// Those of every store
-    #[arg(long)]
-    pub(super) all: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct StoreArgs {
-    /// The store
-    #[arg(value_name = "STORE")]
-    pub(super) store: String,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct DeliveryArgs {
-    /// Whether snapshots are handed out [default: show it]
-    #[arg(value_name = "on|off")]
-    pub(super) switch: Option<Switch>,
-    /// Only to this share of the stores, in per cent; which these are depends on their ids alone
-    #[arg(long, value_name = "PERCENT", requires = "switch")]
-    pub(super) share: Option<Share>,
-    /// Only in this form; in every form by default
-    #[arg(long, value_name = "FORM", requires = "switch")]
-    pub(super) form: Option<DeliveredForm>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Switch {
-    On,
-    Off,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum DeliveredForm {
-    File,
-    Compact,
-    Stream,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Notify {
-    /// Send a notice to notify.webhook now, once
-    Test,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct AuditArgs {
-    /// Only entries whose actor, action or subject contains this
-    #[arg(long, value_name = "TEXT")]
-    pub(super) search: Option<String>,
-    /// At most this many, the newest first
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) limit: u32,
 }
 
 #[derive(Debug, Args)]

@@ -114,6 +114,7 @@ async fn command(command: Command, settings: Settings, json: bool) -> Result<u8,
         Command::Plan(args) => plan::command(args, &settings, json).await,
         Command::RebuildCatalog => rebuild::rebuild(&settings, json).await,
         Command::Notify { what: Notify::Test } => control::notify::test(&settings, json).await,
+        Command::Tokens { what } => control::tokens::tokens(what, &settings, json).await,
         Command::Audit(args) => control::audit::audit(args, &settings, json).await,
         Command::Check(args) => check::check(&args, &settings, json).await,
         // Printed before the settings were read.

@@ -1,4 +1,4 @@
-//! `/api`: what administrators see and do. `auth::admin` decides who is an administrator.
+//! `/api`: what administrators see and do. `auth` decides who may.
 //!
 //! In: requests of the dashboard and of programs. Out: JSON, and changes to runs. A change is made to its end although the
 //! caller goes away; a kill leaves it made or not made.

@@ -1,5 +1,5 @@
 //! The dashboard: a page, its modules and its style, compiled in from `coordinator/dashboard/`. These files are public;
-//! everything that they show comes from `/api`, which asks for the admin token.
+//! everything that they show comes from `/api`, which asks for a token.
 
 use std::sync::LazyLock;
 

@@ -1,8 +1,14 @@
-//! Says where a request comes from: the connection, or what the proxy in front says of it.
+//! Says where a request comes from: the connection, or what the proxy in front says of it; and limits what one address may do.
+
+mod failures;
+mod network;
+mod rate_limit;
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::Request;
+
+pub(crate) use self::{failures::Failures, rate_limit::RateLimit};
 
 /// The other end of the connection.
 #[derive(Debug, Clone, Copy)]

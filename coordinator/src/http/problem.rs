@@ -155,6 +155,12 @@ impl From<CatalogError> for Problem {
             CatalogError::RunEnded { .. } => {
                 Self::new(StatusCode::CONFLICT, "run_ended", error.to_string())
             }
+            CatalogError::UnknownToken { .. } => {
+                Self::not_found("unknown_token", error.to_string())
+            }
+            CatalogError::TokenName { .. } => {
+                Self::new(StatusCode::CONFLICT, "token_name", error.to_string())
+            }
             CatalogError::FewerStores { found, before } => Self::new(
                 StatusCode::CONFLICT,
                 "fewer_stores",

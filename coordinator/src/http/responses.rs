@@ -11,16 +11,16 @@ use super::problem::ProblemBody;
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 
-/// 401 and 403 of what only administrators may use.
+/// 401 and 403 of what a role is needed for.
 pub(super) struct NotAdmin;
 
 impl IntoResponses for NotAdmin {
     fn responses() -> Responses {
         problems([
-            ("401", "The admin token is missing or wrong"),
+            ("401", "The token is missing, wrong, expired or revoked"),
             (
                 "403",
-                "The admin API is disabled, or the request comes from another site",
+                "The caller's role may not do this, the API is disabled, or the request comes from another site",
             ),
         ])
     }

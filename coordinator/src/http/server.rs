@@ -15,7 +15,6 @@ mod http_server;
 mod limits;
 mod listen;
 mod listeners;
-mod rate_limit;
 mod routes;
 
 pub(crate) use self::connection::certificate_expires;

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::catalog::{Catalog, CatalogError, Forgotten, HistoryCursor};
+use crate::catalog::{Aged, Catalog, CatalogError, Forgotten, HistoryCursor};
 
 /// Between two looks of a server. Old rows come slowly.
 const PAUSE: Duration = Duration::from_secs(3_600);
@@ -39,11 +39,8 @@ pub async fn forget(
     let before = ago(now, keep.history);
     let (reports, audit) = (ago(now, keep.reports), ago(now, keep.audit));
     let mut forgotten = Forgotten {
-        reports: in_batches(dry_run, async || {
-            catalog.forget_reports(reports, dry_run).await
-        })
-        .await?,
-        audit: in_batches(dry_run, || catalog.forget_audit(audit, dry_run)).await?,
+        reports: in_batches(catalog, Aged::Reports, reports, dry_run).await?,
+        audit: in_batches(catalog, Aged::Audit, audit, dry_run).await?,
         ..Forgotten::default()
     };
     let mut cursor = Some(HistoryCursor::default());
@@ -69,14 +66,16 @@ pub async fn forget(
     }
 }
 
-/// Calls `remove` until nothing is left to remove, and returns how many rows that were; with `dry_run` calls it once.
-async fn in_batches<F>(dry_run: bool, remove: impl Fn() -> F) -> Result<u64, CatalogError>
-where
-    F: Future<Output = Result<u64, CatalogError>>,
-{
+/// Removes the rows of `aged` from before `before` until none is left, and returns how many that were; with `dry_run`, counts them.
+async fn in_batches(
+    catalog: &Catalog,
+    aged: Aged,
+    before: DateTime<Utc>,
+    dry_run: bool,
+) -> Result<u64, CatalogError> {
     let mut all = 0;
     loop {
-        let removed = remove().await?;
+        let removed = catalog.forget_aged(aged, before, dry_run).await?;
         all += removed;
         if dry_run || removed == 0 {
             return Ok(all);

@@ -67,6 +67,7 @@ async function openFilled(platform, database, source, open, warn) {
       db = await open();
     }
     await claim(db, launch.record);
+    await platform.settled?.(db);
     if (failure) warn(db, failure);
     return db;
   } finally {
@@ -101,8 +102,10 @@ async function openStreamed(platform, database, source, open, warn) {
     // What there is may be the beginning of another store's.
     if (!kept) await db.execute('DELETE FROM ps_kv WHERE key = ?', [RECORD_KEY]);
     await claim(db, launch.record);
+    await platform.settled?.(db);
     if (kept) launch.keep(kept);
     const failure = kept ? undefined : await launch.fill(db);
+    if (!kept) await platform.settled?.(db);
     if (failure) warn(db, failure);
     return db;
   } catch (error) {

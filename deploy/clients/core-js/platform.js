@@ -21,6 +21,8 @@
  * @property {(path: string, work: () => Promise<import('./reasons.js').Kept | undefined>) =>
  *   Promise<import('./reasons.js').Kept | undefined>} [alone] Does it while nothing has the database open, or says `in_use`, where
  *   SQLite's own locks do not serve.
+ * @property {(db: any) => Promise<void>} [settled] Waits until every connection of an open database sees what one of them has written,
+ *   where they learn of it some time later.
  * @property {Encoding[]} encodings What it can unpack, best first; `identity` is always among them.
  * @property {boolean} [encrypted] Whether the app opens its database with a key.
  * @property {Sealed} [sealed] How it opens sealed files, if the app wants its encrypted database from one.

@@ -61,7 +61,7 @@ export async function openSeeded(options, source) {
   const warn = (/** @type {PowerSyncDatabase} */ db, /** @type {SeedbedError} */ error) =>
     db.logger.log({ level: LogLevels.warn, message: 'starting without a snapshot', error });
   try {
-    return await openAfter(platform, file, source, () => open({ ...options, database }), warn);
+    return await openAfter(platform, file, source, () => open({ ...options, database }, ciphers ? undefined : sqlite), warn);
   } finally {
     await sqlite.close();
   }
@@ -71,9 +71,10 @@ export async function openSeeded(options, source) {
  * Opens what is there, or an empty database.
  *
  * @param {DatabaseOptions} options
+ * @param {SqliteThread | undefined} thread That of the launch, for the SDK's first connection.
  * @returns {Promise<PowerSyncDatabase>}
  */
-async function open(options) {
+async function open(options, thread) {
   /** @type {Worker[]} */
   const workers = [];
   const db = new PowerSyncDatabase({
@@ -81,7 +82,7 @@ async function open(options) {
     database: {
       ...options.database,
       openWorker: (...args) => {
-        const worker = options.database.openWorker?.(...args) ?? new Worker(...args);
+        const worker = thread?.handOver() ?? options.database.openWorker?.(...args) ?? new Worker(...args);
         workers.push(worker);
         return worker;
       }

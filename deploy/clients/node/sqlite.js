@@ -17,7 +17,7 @@ export class SqliteThread {
   /** @param {OpenOptions} options */
   constructor(options) {
     this.options = options;
-    /** @type {{ worker: Worker, opener: any } | undefined} */
+    /** @type {{ worker: Worker, opener: any, exited: Promise<void> } | undefined} */
     this.started = undefined;
   }
 
@@ -28,11 +28,13 @@ export class SqliteThread {
    */
   async open(path, { implementation = DEFAULT, initializeConnection } = this.options) {
     this.started ??= this.start();
-    const database = await this.started.opener.open({ path, isWriter: true, implementation });
+    const { opener, exited } = this.started;
+    const database = await opener.open({ path, isWriter: true, implementation });
     const connection = {
       query: async (/** @type {string} */ sql, /** @type {any[]} */ parameters = []) =>
         (await database.executeRaw(sql, parameters)).rawRows,
-      close: async () => database.close()
+      // A thread that has ended does not answer.
+      close: () => Promise.race([database.close(), exited])
     };
     try {
       // What is in memory alone has no key, and can have none.
@@ -44,6 +46,18 @@ export class SqliteThread {
       throw error;
     }
     return connection;
+  }
+
+  /**
+   * Gives the thread away, with the connections that are open: the SDK needs one of the same kind, and to start one takes longer than
+   * a small snapshot.
+   *
+   * @returns {Worker | undefined} The same only once.
+   */
+  handOver() {
+    const worker = this.started?.worker;
+    this.started = undefined;
+    return worker;
   }
 
   /** Ends the thread, and with it every connection. */
@@ -58,7 +72,9 @@ export class SqliteThread {
     const { wrap } = createRequire(sdk)('comlink');
     const open = this.options.openWorker ?? ((...args) => new Worker(...args));
     const worker = open(new URL('./db/DefaultWorker.js', sdk), { name: 'seedbed' });
-    return { worker, opener: wrap(endpoint(worker)) };
+    /** @type {Promise<void>} */
+    const exited = new Promise((resolve) => worker.once('exit', () => resolve()));
+    return { worker, opener: wrap(endpoint(worker)), exited };
   }
 }
 

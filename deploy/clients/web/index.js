@@ -4,7 +4,7 @@ import { LogLevels, PowerSyncDatabase, WASQLiteVFS, createConsoleLogger } from '
 import { SeedbedError, openAfter, seededConnector } from 'seedbed-client-core';
 import { takeLaunch, takeOpen, whileClosed } from './locks.js';
 import { opfsFiles } from './opfs.js';
-import { isPlain, openBare } from './sqlite.js';
+import { catchUp, isBehind, isPlain, openBare } from './sqlite.js';
 
 export { SeedbedError, seededConnector };
 
@@ -59,7 +59,8 @@ export async function openSeeded(options, source) {
       const free = await takeLaunch(path, signal);
       return { core: await coreVersion(platform), release: async () => free() };
     },
-    alone: (name, work) => whileClosed(name, work)
+    alone: (name, work) => whileClosed(name, work),
+    settled: isBehind(database) ? (db) => catchUp(db, database) : undefined
   };
   const form = plain ? (source.form ?? 'stream') : 'stream';
   const warn = (/** @type {PowerSyncDatabase} */ db, /** @type {SeedbedError} */ error) =>
@@ -72,12 +73,28 @@ export async function openSeeded(options, source) {
 }
 
 /**
- * Opens what is there, or an empty database, and says so to other tabs.
+ * Opens what is there, or an empty database.
  *
  * @param {DatabaseOptions} options
  * @returns {Promise<PowerSyncDatabase>}
  */
 async function open(options) {
+  try {
+    return await openOnce(options);
+  } catch (error) {
+    // The SDK has read by one connection what it had just made by another, which did not know of it yet. New ones do.
+    if (isBehind(options.database)) return openOnce(options);
+    throw error;
+  }
+}
+
+/**
+ * Says so to other tabs.
+ *
+ * @param {DatabaseOptions} options
+ * @returns {Promise<PowerSyncDatabase>}
+ */
+async function openOnce(options) {
   const free = await takeOpen(options.database.dbFilename);
   const db = new PowerSyncDatabase(options);
   db.registerListener({ closed: free });
@@ -86,7 +103,8 @@ async function open(options) {
     return db;
   } catch (error) {
     free();
-    await db.close().catch(() => {});
+    // The database itself closes only what was opened as a whole.
+    await Promise.resolve(db.database.close()).catch(() => {});
     throw error;
   }
 }

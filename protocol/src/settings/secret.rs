@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
@@ -34,6 +35,16 @@ impl Secret {
     /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// Makes one of 256 random bits, in base64url.
+    ///
+    /// # Panics
+    /// When the machine has no random numbers.
+    pub fn random() -> Self {
+        let mut bytes = [0; 32];
+        aws_lc_rs::rand::fill(&mut bytes).expect("the machine has random numbers");
+        Self(URL_SAFE_NO_PAD.encode(bytes))
     }
 
     /// Returns the text. Keep it out of logs, errors and messages.

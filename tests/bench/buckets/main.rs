@@ -1,14 +1,15 @@
 //! What the bucket cache saves, and what it costs where nothing is shared: `cargo bench -p seedbed-tests --bench
 //! shared_buckets`.
 //!
-//! The same stores are seeded with the cache and without it, in turns, by a new worker each time; the ratios are of medians
-//! of one run. `SEEDBED_BENCH_STORES`, `SEEDBED_BENCH_ROWS` (of each store, or shared) and `SEEDBED_BENCH_ROUNDS` set other numbers.
+//! The same stores are seeded with the cache and without it, in turns, by a new worker each time, two jobs at a
+//! time. `SEEDBED_BENCH_STORES`, `SEEDBED_BENCH_ROWS` (the shared ones; a tenth of it where a
+//! store has its own) and `SEEDBED_BENCH_ROUNDS` set other numbers.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use testkit::{
-    machine::machine,
+    machine::{cpu_time, machine},
     pipeline::Pipeline,
     powersync::{PowerSync, Source, StreamDefinition, SyncConfig},
 };
@@ -77,42 +78,101 @@ impl Fleet {
     }
 }
 
+/// How many stores of how many rows.
+struct Size {
+    fleet: Fleet,
+    stores: u32,
+    rows: u32,
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let stores = number("SEEDBED_BENCH_STORES", 40)?;
     let rows = number("SEEDBED_BENCH_ROWS", 20_000)?;
-    let rounds = number("SEEDBED_BENCH_ROUNDS", 3)?;
+    let rounds = number("SEEDBED_BENCH_ROUNDS", 5)?;
+    let size = |fleet, stores, rows| Size {
+        fleet,
+        stores,
+        rows,
+    };
+    let sizes = [
+        size(Fleet::Own, stores, rows / 10),
+        size(Fleet::OwnByOtherNames, stores, rows / 10),
+        size(Fleet::OwnByOtherNames, 1, rows),
+        size(Fleet::Shared, stores, rows),
+    ];
     println!(
-        "{stores} stores, {rows} rows, medians of {rounds} rounds, {}",
+        "with the cache / without: medians of {rounds} rounds in turn, and the least and most of a round; {}",
         machine()
     );
     println!(
-        "{:>15} {:>9} {:>9} {:>9} {:>22}",
-        "fleet", "without s", "with s", "with/without", "operations / distinct"
+        "{:>15} {:>6} {:>7} {:>10} {:>6} {:>14} {:>10} {:>6} {:>14} {:>21}",
+        "fleet",
+        "stores",
+        "rows",
+        "without s",
+        "time",
+        "spread",
+        "CPU s",
+        "CPU",
+        "spread",
+        "operations / distinct"
     );
-    for fleet in [Fleet::Own, Fleet::OwnByOtherNames, Fleet::Shared] {
-        let service = fleet.service(stores, rows).await?;
-        let (mut without, mut with, mut fetched) = (Vec::new(), Vec::new(), 0);
-        for _ in 0..rounds {
-            without.push(sweep(&service, stores, false).await?.0);
-            let (took, operations) = sweep(&service, stores, true).await?;
-            with.push(took);
-            fetched = fetched.max(operations);
-        }
-        let (without, with) = (median(without), median(with));
-        println!(
-            "{:>15} {without:>9.2} {with:>9.2} {:>9.2} {:>22.3}",
-            fleet.name(),
-            with / without,
-            fetched as f64 / fleet.distinct(stores, rows) as f64
-        );
+    for size in sizes {
+        measure(&size, rounds).await?;
     }
     println!("aims: 1.00 without anything shared; at most 1.1 operations a distinct one");
     Ok(())
 }
 
-/// Seeds all stores in a new worker; returns the seconds, and the operations that were fetched.
-async fn sweep(service: &PowerSync, stores: u32, cached: bool) -> anyhow::Result<(f64, u64)> {
+/// Seeds the fleet without the cache and with it, in turns, and prints what became of that.
+async fn measure(size: &Size, rounds: u32) -> anyhow::Result<()> {
+    let Size {
+        fleet,
+        stores,
+        rows,
+    } = *size;
+    let service = fleet.service(stores, rows).await?;
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        for cached in [round % 2 == 1, round % 2 == 0] {
+            let to = if cached { &mut with } else { &mut without };
+            to.push(sweep(&service, stores, cached).await?);
+        }
+    }
+    let ratios = |of: fn(&Sweep) -> f64| {
+        let mut rounds: Vec<f64> = with
+            .iter()
+            .zip(&without)
+            .map(|(a, b)| of(a) / of(b))
+            .collect();
+        rounds.sort_by(f64::total_cmp);
+        let middle = median(with.iter().map(of)) / median(without.iter().map(of));
+        let spread = format!("{:.2} to {:.2}", rounds[0], rounds[rounds.len() - 1]);
+        (median(without.iter().map(of)), middle, spread)
+    };
+    let (seconds, time, time_spread) = ratios(|sweep| sweep.seconds);
+    let (cpu_seconds, cpu, cpu_spread) = ratios(|sweep| sweep.cpu);
+    let fetched = with.iter().map(|sweep| sweep.operations).max();
+    println!(
+        "{:>15} {stores:>6} {rows:>7} {seconds:>10.2} {time:>6.2} {time_spread:>14} {cpu_seconds:>10.2} {cpu:>6.2} {cpu_spread:>14} {:>21.3}",
+        fleet.name(),
+        fetched.unwrap_or_default() as f64 / fleet.distinct(stores, rows) as f64
+    );
+    Ok(())
+}
+
+/// What a sweep took.
+struct Sweep {
+    seconds: f64,
+    /// Of the worker and of the stand-in, which does the same work in both.
+    cpu: f64,
+    /// That were fetched.
+    operations: u64,
+}
+
+/// Seeds all stores in a new worker.
+async fn sweep(service: &PowerSync, stores: u32, cached: bool) -> anyhow::Result<Sweep> {
     let mut pipeline = Pipeline::start_with(service, |settings| {
         settings.buckets.enabled = cached;
         settings.buckets.worker_mib = 1024;
@@ -122,14 +182,18 @@ async fn sweep(service: &PowerSync, stores: u32, cached: bool) -> anyhow::Result
     .await;
     pipeline.patience = Duration::from_secs(600);
     let stores: Vec<_> = (1..=stores).map(|store| store.to_string()).collect();
-    let started = Instant::now();
+    let (started, cpu) = (Instant::now(), cpu_time());
     let manifests = pipeline.seed_all(&stores).await;
     let manifests = manifests.map_err(|failure| anyhow::anyhow!(failure.message))?;
-    let took = started.elapsed().as_secs_f64();
-    Ok((took, manifests.iter().map(|m| m.download.operations).sum()))
+    Ok(Sweep {
+        seconds: started.elapsed().as_secs_f64(),
+        cpu: (cpu_time() - cpu).as_secs_f64(),
+        operations: manifests.iter().map(|m| m.download.operations).sum(),
+    })
 }
 
-fn median(mut of: Vec<f64>) -> f64 {
+fn median(of: impl Iterator<Item = f64>) -> f64 {
+    let mut of: Vec<f64> = of.collect();
     of.sort_by(f64::total_cmp);
     of[of.len() / 2]
 }

@@ -3,12 +3,15 @@
 use std::{
     collections::BTreeMap,
     io::Write,
+    path::Path,
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 use testkit::machine::{client_packages, node};
+
+use crate::disk::{Disk, Watch};
 
 /// What a launch took.
 #[derive(Debug, Default, Clone, Deserialize)]
@@ -21,15 +24,25 @@ pub(crate) struct Took {
     /// The longest time that a query waited, in a browser.
     #[serde(default)]
     pub(crate) blocked_millis: f64,
+    /// The most memory that the process had resident, in KiB.
+    #[serde(default)]
+    pub(crate) peak_kib: u64,
     #[serde(skip)]
     pub(crate) bytes: u64,
+    #[serde(skip)]
+    pub(crate) disk: Disk,
 }
 
-/// Runs a script of this folder, with this percentage of a core if there is one.
+/// Runs a script of this folder, with this percentage of a core if there is one. The database is in `directory`.
 ///
 /// # Errors
 /// When the launch fails.
-pub(crate) fn run(script: &str, task: &str, cpu: Option<u32>) -> anyhow::Result<Took> {
+pub(crate) fn run(
+    script: &str,
+    task: &str,
+    directory: &Path,
+    cpu: Option<u32>,
+) -> anyhow::Result<Took> {
     let script = format!("tests/bench/first_launch/{script}");
     let mut command = match cpu {
         None => Command::new(node()),
@@ -56,9 +69,12 @@ pub(crate) fn run(script: &str, task: &str, cpu: Option<u32>) -> anyhow::Result<
     let mut stdin = device.stdin.take().context("it is piped")?;
     stdin.write_all(task.as_bytes())?;
     drop(stdin);
+    let watched = Watch::start(device.id(), directory);
     let output = device.wait_with_output()?;
+    let disk = watched.end();
     ensure!(output.status.success(), "the launch failed");
     let printed = String::from_utf8(output.stdout)?;
     let took = printed.lines().find(|line| line.starts_with('{'));
-    Ok(serde_json::from_str(took.context("it says what it took")?)?)
+    let took = serde_json::from_str(took.context("it says what it took")?)?;
+    Ok(Took { disk, ..took })
 }

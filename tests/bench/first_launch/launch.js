@@ -85,7 +85,8 @@ const processorTime = () => {
 const [startedAt, before] = [performance.now(), processorTime()];
 const db = await ways[way]();
 const { count } = await db.get('SELECT count(*) AS count FROM products');
-const took = { millis: performance.now() - startedAt, cpuMillis: (processorTime() - before) / 1000, stages };
+const peakKib = process.resourceUsage().maxRSS;
+const took = { millis: performance.now() - startedAt, cpuMillis: (processorTime() - before) / 1000, peakKib, stages };
 if (count !== rows) throw new Error(`${count} of ${rows} rows are there`);
 await db.close();
 console.log(JSON.stringify(took));

@@ -4,7 +4,8 @@
 //! Everything comes over a link of 10 Mbit/s and 50 ms to the stand-in service and to `seedbed local --serve`, which has seeded
 //! the same rows. The device is a process of Node with the real `@powersync/node`, new for each launch; loading its
 //! modules is not measured. The ways take turns in one run, and each figure is the median of so many launches
-//! (`SEEDBED_BENCH_LAUNCHES`, 1 by default): bytes as they came over the link with headers, seconds, and CPU of the whole process.
+//! (`SEEDBED_BENCH_LAUNCHES`, 1 by default): bytes as they came over the link with headers, seconds, CPU of the whole process, the
+//! most memory that it had, and the most disk: of its directory, and of the temporary files in which SQLite sorts.
 //! `SEEDBED_BENCH_SIZES=1000,100000,500000` sets the sizes, `SEEDBED_BENCH_WAYS=sync,compact` the ways (guide, sync, file, gzip,
 //! compact, pages, stream, browser; the initial sync is always among them). `SEEDBED_BENCH_CPU=25` gives the device a quarter of a core,
 //! by `cpulimit`, which Debian has.
@@ -12,6 +13,7 @@
 //! The packages are those of `tests/run.sh first_launch`; without them the benchmark says so and ends.
 
 mod device;
+mod disk;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -20,7 +22,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
 use testkit::{
-    machine::{machine, tools},
+    machine::{machine, mib, tools},
     pipeline::Access,
     program::{Process, Program},
     servers::Link,
@@ -156,8 +158,20 @@ async fn main() -> anyhow::Result<()> {
         println!("The device has {percent} % of a core");
     }
     println!(
-        "{:>7} {:>15} {:>8} {:>7} {:>8} {:>8} {:>7} {:>10} {:>9} {:>8}",
-        "rows", "way", "MB", "/sync", "s", "/guide", "CPU s", "/sync", "finish s", "/sync"
+        "{:>7} {:>15} {:>8} {:>7} {:>8} {:>8} {:>7} {:>10} {:>9} {:>8} {:>8} {:>8} {:>8}",
+        "rows",
+        "way",
+        "MB",
+        "/sync",
+        "s",
+        "/guide",
+        "CPU s",
+        "/sync",
+        "finish s",
+        "/sync",
+        "MiB",
+        "disk MiB",
+        "temp MiB"
     );
     let named = |rows: &u32| (format!("store-{rows}"), *rows);
     let mut stores: Vec<_> = sizes.iter().map(named).collect();
@@ -235,7 +249,7 @@ fn print(rows: u32, medians: &BTreeMap<Way, Took>) {
             format!("{:.2}", took.millis / guide.millis)
         });
         println!(
-            "{rows:>7} {:>15} {:>8.2} {:>7.2} {:>8.2} {of_guide:>8} {:>7.2} {:>10.2} {finishing:>9.2} {:>8.2}",
+            "{rows:>7} {:>15} {:>8.2} {:>7.2} {:>8.2} {of_guide:>8} {:>7.2} {:>10.2} {finishing:>9.2} {:>8.2} {:>8.0} {:>8.0} {:>8.0}",
             way.name(),
             took.bytes as f64 / 1e6,
             took.bytes as f64 / sync.bytes as f64,
@@ -243,6 +257,9 @@ fn print(rows: u32, medians: &BTreeMap<Way, Took>) {
             took.cpu_millis / 1e3,
             took.cpu_millis / sync.cpu_millis,
             took.millis / sync.millis,
+            mib(took.peak_kib * 1024),
+            mib(took.disk.all),
+            mib(took.disk.temporary),
         );
     }
 }
@@ -313,7 +330,8 @@ impl World {
             "directory": directory.path(),
         });
         let script = way.vfs().map_or("launch.js", |_| "browser.js");
-        let ran = move || device::run(script, &task.to_string(), cpu);
+        let path = directory.path().to_owned();
+        let ran = move || device::run(script, &task.to_string(), &path, cpu);
         let ran = tokio::task::spawn_blocking(ran).await?;
         let took = ran.with_context(|| format!("{way:?} of {rows} rows"))?;
         Ok(Took {

@@ -21,14 +21,30 @@ const IMPORTS = {
   comlink: '/node_modules/comlink/dist/esm/comlink.mjs'
 };
 
-/** Serves the files below the current directory, and at `/` a page that loads this module; on a free port if it is 0. */
-export async function serve(module, port = 0) {
+/** Messages between the connections of a database arrive half a second later: a busy device, always. */
+const LATE = `{
+  const Channel = globalThis.BroadcastChannel;
+  globalThis.BroadcastChannel = class extends Channel {
+    set onmessage(listener) {
+      this.listener = listener;
+      super.onmessage = listener && ((event) => setTimeout(() => this.listener?.(event), 500));
+    }
+  };
+}
+`;
+
+/**
+ * Serves the files below the current directory, and at `/` a page that loads this module; on a free port if it is 0. With `late`,
+ * connections of a database learn late of each other's changes.
+ */
+export async function serve(module, port = 0, late = false) {
   const page = `<!doctype html><meta charset="utf-8"><title>app</title>
 <script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script>
 <script type="module" src="${module}"></script>`;
   const server = createServer(async ({ url }, response) => {
     const path = new URL(url, 'http://x').pathname;
-    const content = path === '/' ? page : await readFile(join(process.cwd(), path)).catch(() => undefined);
+    let content = path === '/' ? page : await readFile(join(process.cwd(), path)).catch(() => undefined);
+    if (late && path.endsWith('/worker.js')) content = LATE + content;
     response.writeHead(content === undefined ? 404 : 200, { 'content-type': TYPES[extname(path) || '.html'] ?? 'text/plain' });
     response.end(content);
   });

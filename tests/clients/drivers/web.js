@@ -1,6 +1,6 @@
 /**
- * The package for the web as the suite drives it: in Debian's Chromium, by Playwright. `web.js VFS [KEY]`. The device's directory
- * is the browser's profile.
+ * The package for the web as the suite drives it: in Debian's Chromium, by Playwright. `web.js VFS [late]`: with `late`, connections
+ * of a database learn late of each other's changes. The device's directory is the browser's profile.
  */
 
 import { readFile, writeFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { inFrontOf } from '../servers/powersync.js';
 import { answer, say } from './app.js';
 import { launch, serve } from './browser.js';
 
-const [vfs] = process.argv.slice(2);
+const [vfs, late] = process.argv.slice(2);
 
 /** The browser of a device: its own profile, and its own origin, which is the same at the next launch. */
 let browser;
@@ -20,7 +20,7 @@ async function start(directory) {
   await end();
   const known = join(directory, 'port');
   const port = Number(await readFile(known, 'utf8').catch(() => '0'));
-  const server = await serve('/tests/clients/drivers/page.js', port);
+  const server = await serve('/tests/clients/drivers/page.js', port, late === 'late');
   await writeFile(known, String(server.address().port));
   const context = await launch(join(directory, 'profile'));
   browser = { directory, server, context, proxies: [] };

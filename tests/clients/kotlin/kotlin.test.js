@@ -6,7 +6,7 @@ import { readdir } from 'node:fs/promises';
 import { test } from 'node:test';
 import { text } from 'node:stream/consumers';
 import { device } from '../device.js';
-import { seedbed } from '../servers/seedbed.js';
+import { NOBODY, seedbed } from '../servers/seedbed.js';
 import { STORE, service, setUp } from '../service.js';
 import { Stream } from '../servers/stream.js';
 
@@ -66,7 +66,7 @@ test('fetchCredentials alone takes the first sync from Seedbed, and the service 
   const stream = new Stream();
   const server = await seedbed(t, { stream });
   const app = await (await device(t)).app();
-  await app.open({ url: 'http://127.0.0.1:9/database' });
+  await app.open({ url: NOBODY });
   const before = await service.counters(STORE);
   const first = `${server.address}/stores/${STORE}`;
   await app.tell('connect', { endpoint: setUp.endpoint, first, token: await service.token(STORE) });

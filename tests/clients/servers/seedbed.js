@@ -5,6 +5,9 @@ import { createServer } from 'node:http';
 import { allowAll } from './powersync.js';
 import { renditions as healthy } from '../service.js';
 
+/** Where nobody answers: below what the system gives to servers, and a port that browsers ask, unlike the first hundreds. */
+export const NOBODY = 'http://127.0.0.1:1025/database';
+
 /** Bytes that are written at a time. */
 const PIECE = 16 * 1024;
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use reqwest::Method;
 use seedbed::catalog::RunState;
+use serde_json::json;
 use testkit::{
     cluster::{Cluster, RUN},
     objects::ObjectServer,
@@ -208,4 +210,34 @@ async fn serving_needs_a_broker_that_workers_reach_and_a_list_that_can_be_read_a
     let memory = cluster.program.run(&SERVE).await;
     assert_eq!(memory.code, Some(2), "{memory}");
     assert!(memory.error.contains("broker.url"), "{memory}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_revoked_on_one_server_is_refused_by_all_at_once() {
+    let mut cluster = Cluster::start().await;
+    Serving::prepare(&mut cluster.program);
+    cluster.add_stores(1, 1);
+    let servers = join_all((0..2).map(|_| Serving::start(&cluster.program, &SERVE))).await;
+    let asked = json!({"name": "grafana", "role": "viewer"});
+    let made = servers[0].post("/api/tokens", Some(asked)).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let token = made.json()["token"].as_str().unwrap().to_owned();
+    assert_eq!(servers[1].get("/api/runs", Some(&token)).await.status, 200);
+    let watching = servers[1].request(Method::GET, "/api/events");
+    let mut watching = watching.bearer_auth(&token).send().await.unwrap();
+    assert!(watching.chunk().await.unwrap().is_some());
+    let revoked = servers[0].post("/api/tokens/grafana/revoke", None).await;
+    assert_eq!(revoked.json()["revoked"], 1);
+    for server in &servers {
+        assert_eq!(server.get("/api/runs", Some(&token)).await.status, 401);
+    }
+    // What it has opened ends with the next news.
+    let news = cluster.run(&["--no-wait"]).await;
+    assert_eq!(news.code, Some(0), "{news}");
+    let ended = async { while watching.chunk().await.unwrap().is_some() {} };
+    let ended = tokio::time::timeout(Duration::from_secs(30), ended).await;
+    ended.expect("the stream ends");
+    for server in servers {
+        server.process.stop().await;
+    }
 }

@@ -4,5 +4,6 @@ mod audit;
 mod lists;
 mod openapi;
 mod refusals;
+mod roles;
 mod runs;
 mod support;

@@ -11,7 +11,7 @@ use seedbed_protocol::{
 use serde::{Deserialize, Serialize};
 
 /// The layout of entries.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Why an entry is dropped. Its bucket is downloaded then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

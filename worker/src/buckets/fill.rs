@@ -1,4 +1,5 @@
-//! Writes the operations of a bucket to a file of the cache as they arrive.
+//! Writes the operations of a bucket to a file of the cache: the lines of the service as they arrive, since reading and writing
+//! each operation again would cost a store whose buckets nobody shares half of its download.
 
 use std::{
     fs::{self, File},
@@ -7,12 +8,21 @@ use std::{
 
 use seedbed_protocol::digest::{Hashed, Hasher};
 
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
 use super::{
     entry::Entry,
     near::CachedFile,
-    operation::{Written, data_line},
+    operation::{Run, Written, data_line},
 };
-use crate::oplog::Batch;
+use crate::{
+    oplog::ReadLine,
+    powersync::{Line, LineFormat},
+};
+
+/// Before each line: 0 for BSON or 1 for NDJSON, and its length, little endian.
+const HEADER: usize = 5;
 
 /// An entry is written anew when the service has sent one operation in so many of it besides.
 const GROWN_BY_ONE_IN: u64 = 20;
@@ -25,8 +35,8 @@ pub(super) struct Fill {
     /// The last operation that was written.
     after: i64,
     operations: u64,
-    /// The last operation that arrived, which proves the entry.
-    next: Option<Written>,
+    /// The line that arrived last: its last operation proves the entry, and is not a part of it.
+    pending: Option<(Line, Run)>,
 }
 
 /// What is known of a written bucket.
@@ -50,39 +60,41 @@ impl Fill {
             hasher: Hasher::default(),
             after: 0,
             operations: 0,
-            next: None,
+            pending: None,
         })
     }
 
-    /// Adds operations of `bucket`. Returns whether they continue what has arrived.
+    /// Adds a data line of the bucket. Returns whether it continues what has arrived.
     ///
     /// # Errors
-    /// When they cannot be written.
-    pub(super) fn add(&mut self, bucket: &str, batch: &Batch) -> io::Result<bool> {
-        let last = self.next.as_ref().map_or(self.after, |next| next.op_id);
-        let mut operations: Vec<Written> = self.next.take().into_iter().collect();
-        operations.extend(
-            batch
-                .operations
-                .iter()
-                .map(|operation| Written::of(batch, operation)),
-        );
-        let ids = batch.operations.iter().map(|operation| operation.op_id);
-        if !std::iter::once(last).chain(ids).is_sorted_by(|a, b| a < b) {
+    /// When it cannot be written.
+    pub(super) fn add(&mut self, line: &Line) -> io::Result<bool> {
+        let Some(run) = Run::of(line) else {
             return Ok(false);
+        };
+        if run.operations == 0 {
+            return Ok(true);
         }
-        self.next = operations.pop();
-        if !operations.is_empty() {
-            self.write(&data_line(bucket, self.after, &operations))?;
-            self.operations += operations.len() as u64;
-            self.after = operations.last().map_or(self.after, |last| last.op_id);
+        if let Some((pending, its)) = self.pending.take() {
+            self.write(&pending)?;
+            self.operations += its.operations;
+            self.after = its.last;
         }
-        Ok(true)
+        let follows = run.first > self.after;
+        self.pending = Some((line.clone(), run));
+        Ok(follows)
     }
 
-    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        self.hasher.update(lines);
-        self.writer.write_all(lines)
+    fn write(&mut self, line: &Line) -> io::Result<()> {
+        let mut header = [0; HEADER];
+        header[0] = matches!(line.format, LineFormat::Ndjson).into();
+        let length = u32::try_from(line.bytes.len()).map_err(io::Error::other)?;
+        header[1..].copy_from_slice(&length.to_le_bytes());
+        for piece in [&header, &line.bytes[..]] {
+            self.hasher.update(piece);
+            self.writer.write_all(piece)?;
+        }
+        Ok(())
     }
 
     /// Ends the file; `None` if it has too little to be of use.
@@ -90,16 +102,36 @@ impl Fill {
     /// # Errors
     /// When it cannot be written.
     pub(super) fn finish(mut self) -> io::Result<Option<Filled>> {
-        self.writer.flush()?;
-        let Some(next) = self.next.filter(|_| self.operations > 0) else {
+        let Some(next) = self.split_last()? else {
             return Ok(None);
         };
-        Ok(Some(Filled {
+        self.writer.flush()?;
+        Ok((self.operations > 0).then(|| Filled {
             file: self.file,
-            position: (self.after, next.digest()),
+            position: (self.after, next),
             operations: self.operations,
             content: self.hasher.finish(),
         }))
+    }
+
+    /// Writes all but the last operation of the line that arrived last, and returns the digest of that one.
+    fn split_last(&mut self) -> io::Result<Option<String>> {
+        let pending = self.pending.take();
+        let read = pending.and_then(|(line, _)| ReadLine::read(line, true).ok()?.batch?.ok());
+        let Some(batch) = read else {
+            return Ok(None);
+        };
+        let operations = batch.operations.iter();
+        let mut operations: Vec<_> = operations
+            .map(|operation| Written::of(&batch, operation))
+            .collect();
+        let next = operations.pop().map(|last| last.digest());
+        if let Some(last) = operations.last() {
+            self.write(&data_line(batch.bucket(), self.after, &operations))?;
+            self.operations += operations.len() as u64;
+            self.after = last.op_id;
+        }
+        Ok(next)
     }
 
     /// Begins with what follows an entry.
@@ -140,4 +172,31 @@ impl Fill {
             ..tail
         }))
     }
+}
+
+/// Reads the next line of a filled bucket; `None` at its end.
+///
+/// # Errors
+/// When the file cannot be read, or is none of a bucket.
+pub(super) async fn next_line(lines: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Line>> {
+    let mut header = [0; HEADER];
+    if lines.read(&mut header[..1]).await? == 0 {
+        return Ok(None);
+    }
+    lines.read_exact(&mut header[1..]).await?;
+    let [format, length @ ..] = header;
+    let length = u32::from_le_bytes(length);
+    let mut bytes = Vec::new();
+    let mut line = lines.take(length.into());
+    if line.read_to_end(&mut bytes).await? < length as usize {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let format = match format {
+        0 => LineFormat::Bson,
+        _ => LineFormat::Ndjson,
+    };
+    Ok(Some(Line {
+        format,
+        bytes: Bytes::from(bytes),
+    }))
 }

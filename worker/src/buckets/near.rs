@@ -65,7 +65,7 @@ impl Near {
     /// When the directory cannot be made.
     pub(super) fn new_file(&self) -> io::Result<CachedFile> {
         fs::create_dir_all(&self.directory)?;
-        let name = format!("{}.ndjson", Uuid::new_v4().simple());
+        let name = format!("{}.lines", Uuid::new_v4().simple());
         Ok(CachedFile(self.directory.join(name)))
     }
 

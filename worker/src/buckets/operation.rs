@@ -1,11 +1,11 @@
-//! Operations as lines of the cache: NDJSON, as the service would send them.
+//! Operations in lines of the cache, which are those of the service.
 
-use bson::RawDocument;
+use bson::{RawBsonRef, RawDocument};
 use seedbed_protocol::digest::sha256_hex;
 use serde::Serialize;
 
 use crate::{
-    oplog::{Batch, Change, Operation},
+    oplog::{Batch, Change, Operation, ReadLine},
     powersync::{Line, LineFormat},
 };
 
@@ -60,8 +60,8 @@ impl Written {
     }
 }
 
-/// Writes a data line with these operations of `bucket`, which follow the operation `after`.
-pub(super) fn data_line(bucket: &str, after: i64, operations: &[Written]) -> Vec<u8> {
+/// Returns a data line with these operations of `bucket`, which follow the operation `after`.
+pub(super) fn data_line(bucket: &str, after: i64, operations: &[Written]) -> Line {
     let name = serde_json::to_string(bucket).expect("a text is JSON");
     let mut line =
         format!(r#"{{"data":{{"bucket":{name},"after":"{after}","has_more":true,"data":["#)
@@ -74,8 +74,57 @@ pub(super) fn data_line(bucket: &str, after: i64, operations: &[Written]) -> Vec
     }
     let last = operations.last().map_or(after, |operation| operation.op_id);
     line.extend_from_slice(format!(r#"],"next_after":"{last}"}}}}"#).as_bytes());
-    line.push(b'\n');
-    line
+    Line {
+        format: LineFormat::Ndjson,
+        bytes: line.into(),
+    }
+}
+
+/// Which operations a data line has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) operations: u64,
+}
+
+impl Run {
+    /// Returns the run of a data line, with as little of it read as can be; `None` if it cannot be read. Without
+    /// operations, its ids are 0.
+    pub(super) fn of(line: &Line) -> Option<Self> {
+        match line.format {
+            LineFormat::Bson => Self::of_bson(&line.bytes),
+            LineFormat::Ndjson => {
+                let batch = ReadLine::read(line.clone(), true).ok()?.batch?.ok()?;
+                let id = |operation: Option<&Operation>| operation.map_or(0, |o| o.op_id);
+                Some(Self {
+                    first: id(batch.operations.first()),
+                    last: id(batch.operations.last()),
+                    operations: batch.operations.len() as u64,
+                })
+            }
+        }
+    }
+
+    fn of_bson(bytes: &[u8]) -> Option<Self> {
+        let document = RawDocument::from_bytes(bytes).ok()?;
+        let entries = document.get_document("data").ok()?.get_array("data").ok()?;
+        let (mut first, mut last, mut operations) = (None, None, 0);
+        for entry in entries {
+            last = Some(entry.ok()?);
+            first = first.or(last);
+            operations += 1;
+        }
+        let id = |entry: Option<RawBsonRef<'_>>| match entry {
+            Some(entry) => entry.as_document()?.get_str("op_id").ok()?.parse().ok(),
+            None => Some(0),
+        };
+        Some(Self {
+            first: id(first)?,
+            last: id(last)?,
+            operations,
+        })
+    }
 }
 
 /// Returns the bucket of a data line, without reading its operations; `None` for any other line, and for a data line in

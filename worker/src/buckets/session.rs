@@ -7,22 +7,19 @@ use std::{
 
 use seedbed_protocol::OpId;
 use serde_json::{Map, Value, json};
-use tokio::{
-    fs::File,
-    io::{AsyncBufReadExt, BufReader},
-};
+use tokio::{fs::File, io::BufReader};
 use tracing::debug;
 
 use super::{
     cache::{BucketCache, Filler, Wait},
     entry::{Entry, EntryError},
-    fill::Fill,
+    fill::{Fill, next_line},
     near::{CachedFile, Kept},
     operation::{Written, bucket_of},
 };
 use crate::{
     oplog::{Batch, LineKind, OpLog, OpLogError, ReadLine, TargetCheckpoint},
-    powersync::{Line, LineFormat},
+    powersync::Line,
 };
 
 /// After so many further requests, the job goes on without the cache.
@@ -198,8 +195,8 @@ impl Session {
         let bucket = bucket_of(line);
         if let Some(bucket) = &bucket
             && !self.claims.contains_key(bucket)
-            && !self.fills.contains_key(bucket)
         {
+            self.add(bucket, line);
             return Ok(Next::Take);
         }
         // What cannot be read is the log's to say.
@@ -208,7 +205,7 @@ impl Session {
         };
         match kind {
             LineKind::Data { .. } => match (bucket, batch) {
-                (Some(_), Some(Ok(batch))) => self.operations(&batch, log).await,
+                (Some(_), Some(Ok(batch))) => self.proof(&batch, line, log).await,
                 _ => Ok(self.unreadable()),
             },
             LineKind::CheckpointPartiallyComplete(priority) => {
@@ -249,27 +246,39 @@ impl Session {
         self.ask_again()
     }
 
-    async fn operations(&mut self, batch: &Batch, log: &mut OpLog) -> Result<Next, OpLogError> {
-        let bucket = batch.bucket().to_owned();
-        if let Some(kept) = self.claims.remove(&bucket) {
-            let first = batch.operations.first();
-            let proven =
-                first.is_some_and(|first| Written::of(batch, first).digest() == kept.entry.next);
-            let file = match proven {
-                true => self.cache.lines(&kept).await,
-                false => Err(EntryError::Proof),
-            };
-            match file {
-                Ok(file) => self.take(kept.entry, file, log).await?,
-                Err(error) => return Ok(self.refuse(&bucket, error)),
-            }
+    /// Takes a claimed bucket from the cache if its first line begins with the operation that proves it.
+    async fn proof(
+        &mut self,
+        batch: &Batch,
+        line: &Line,
+        log: &mut OpLog,
+    ) -> Result<Next, OpLogError> {
+        let bucket = batch.bucket();
+        let Some(kept) = self.claims.remove(bucket) else {
+            return Ok(Next::Take);
+        };
+        let first = batch.operations.first();
+        let proven =
+            first.is_some_and(|first| Written::of(batch, first).digest() == kept.entry.next);
+        let file = match proven {
+            true => self.cache.lines(&kept).await,
+            false => Err(EntryError::Proof),
+        };
+        match file {
+            Ok(file) => self.take(kept.entry, file, log).await?,
+            Err(error) => return Ok(self.refuse(bucket, error)),
         }
-        if let Some(filling) = self.fills.get_mut(&bucket)
-            && !filling.fill.add(&bucket, batch).unwrap_or(false)
-        {
-            self.fills.remove(&bucket);
-        }
+        self.add(bucket, line);
         Ok(Next::Take)
+    }
+
+    /// Adds a line to what is filled.
+    fn add(&mut self, bucket: &str, line: &Line) {
+        if let Some(filling) = self.fills.get_mut(bucket)
+            && !filling.fill.add(line).unwrap_or(false)
+        {
+            self.fills.remove(bucket);
+        }
     }
 
     /// Hands the lines of an entry to the log.
@@ -283,20 +292,8 @@ impl Session {
         self.taken.push(bucket.clone());
         let lines = File::open(file.path()).await.map_err(unreadable)?;
         let mut lines = BufReader::with_capacity(1 << 20, lines);
-        loop {
-            let mut line = Vec::new();
-            if lines
-                .read_until(b'\n', &mut line)
-                .await
-                .map_err(unreadable)?
-                == 0
-            {
-                break;
-            }
-            line.pop();
-            let format = LineFormat::Ndjson;
-            let bytes = line.into();
-            log.accept(Line { format, bytes }).await?;
+        while let Some(line) = next_line(&mut lines).await.map_err(unreadable)? {
+            log.accept(line).await?;
         }
         self.cache.used(&entry);
         let following = self.cache.new_file();

@@ -19,7 +19,7 @@ use seedbed_protocol::{
     digest::sha256_hex, manifest::Encoding, objects::StorageError, settings::Secret,
     snapshots::SnapshotRepository,
 };
-use tracing::debug;
+use tracing::{debug, warn};
 use uuid::Uuid;
 
 use super::{
@@ -121,7 +121,13 @@ impl Shared {
         };
         let entry = Entry::read(&json, &self.key).and_then(|entry| self.fits(entry, bucket));
         if let Err(error) = entry {
-            debug!("dropping {key:?} of the bucket cache: {error}");
+            match error {
+                // Somebody has to find out who wrote it.
+                EntryError::Mac | EntryError::Endpoint => {
+                    warn!("dropping {key:?} of the bucket cache: {error}");
+                }
+                _ => debug!("dropping {key:?} of the bucket cache: {error}"),
+            }
             self.objects
                 .delete(futures::stream::iter([key.to_owned()]))
                 .await?;

@@ -8,11 +8,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::catalog::database::{
-    Catalog, CatalogError, count, cut_page, millis, pattern, printable, sql, time,
+    Catalog, CatalogError, cut_page, millis, pattern, printable, sql, time,
 };
-
-/// Entries that are removed together.
-const BATCH: i64 = 1_000;
 
 /// How much of a text is kept, in characters.
 const MAX_CHARS: usize = 2_000;
@@ -131,34 +128,6 @@ impl Catalog {
         let mut entries = entries?;
         let next = cut_page(&mut entries, limit, |last| (last.at, last.id.clone()));
         Ok((entries, next))
-    }
-
-    /// Removes a batch of the entries from before `before`, and returns how many those were; with `dry_run`, counts all
-    /// of them.
-    ///
-    /// # Errors
-    /// [`CatalogError::Database`].
-    pub async fn forget_audit(
-        &self,
-        before: DateTime<Utc>,
-        dry_run: bool,
-    ) -> Result<u64, CatalogError> {
-        let old = sqlx::query("SELECT COUNT(*) AS n FROM audit WHERE at < $1")
-            .bind(millis(before))
-            .fetch_one(&self.readers)
-            .await?;
-        let old = count(&old, "n")?;
-        if dry_run || old == 0 {
-            return Ok(old);
-        }
-        let removed = sqlx::query(
-            "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)",
-        )
-        .bind(millis(before))
-        .bind(BATCH)
-        .execute(&self.pool)
-        .await?;
-        Ok(removed.rows_affected())
     }
 }
 

@@ -120,6 +120,20 @@ pub enum CatalogError {
         /// The scheduled time.
         due: DateTime<Utc>,
     },
+    /// A token of the API cannot have that name.
+    #[error("the token cannot be called {name:?}: {reason}")]
+    TokenName {
+        /// The name.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// There is no such token of the API.
+    #[error("there is no token {which:?} that is not revoked; `seedbed tokens list` has all")]
+    UnknownToken {
+        /// The id or the name that was asked for.
+        which: String,
+    },
     /// A value in the catalog is not one that this program writes.
     #[error("the catalog holds {value:?} where {expected} should be; was it edited by hand?")]
     Damaged {
@@ -154,6 +168,8 @@ impl CatalogError {
                 | Self::UnknownStore { .. }
                 | Self::Forgotten { .. }
                 | Self::RunEnded { .. }
+                | Self::TokenName { .. }
+                | Self::UnknownToken { .. }
                 | Self::Unstorable { .. }
         )
     }

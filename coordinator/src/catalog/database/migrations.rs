@@ -43,6 +43,7 @@ static FILES: &[(&str, &str)] = files![
     "0101_withdrawal",
     "0102_forgotten",
     "0103_notices",
+    "0110_api_tokens",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

@@ -1,4 +1,4 @@
-//! Takes reports in, each once, and forgets them again.
+//! Takes reports in, each once.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,14 +12,11 @@ use uuid::Uuid;
 
 use super::words::{Outcome, Platform, Reason, Stage};
 use crate::catalog::database::{
-    Catalog, CatalogError, Lock, count, elapsed, list_of, millis, sql, stored,
+    Catalog, CatalogError, count, elapsed, list_of, millis, sql, stored,
 };
 
 /// The time over which the reports of a store are counted.
 const WINDOW: TimeDelta = TimeDelta::hours(1);
-
-/// Reports that are removed together.
-const BATCH: i64 = 1_000;
 
 /// The columns of a report, in the order in which they are bound.
 const COLUMNS: [&str; 18] = [
@@ -161,37 +158,5 @@ impl Catalog {
             0 => Received::Known,
             _ => Received::New,
         })
-    }
-
-    /// Removes a batch of the reports that came before `before`, and returns how many those were; with `dry_run`, counts
-    /// all of them.
-    ///
-    /// # Errors
-    /// [`CatalogError::Database`].
-    pub async fn forget_reports(
-        &self,
-        before: DateTime<Utc>,
-        dry_run: bool,
-    ) -> Result<u64, CatalogError> {
-        let old = sqlx::query("SELECT COUNT(*) AS n FROM reports WHERE received_at < $1")
-            .bind(millis(before))
-            .fetch_one(&self.readers)
-            .await?;
-        let old = count(&old, "n")?;
-        // Mostly there are none, and no lock is taken.
-        if dry_run || old == 0 {
-            return Ok(old);
-        }
-        let mut transaction = self.locked(Lock::Writer).await?;
-        let done = sqlx::query(
-            "DELETE FROM reports WHERE (store_id, launch) IN ( \
-                 SELECT store_id, launch FROM reports WHERE received_at < $1 LIMIT $2)",
-        )
-        .bind(millis(before))
-        .bind(BATCH)
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(done.rows_affected())
     }
 }

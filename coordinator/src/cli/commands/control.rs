@@ -6,4 +6,5 @@ pub(in crate::cli) mod audit;
 pub(in crate::cli) mod delivery;
 pub(in crate::cli) mod forget;
 pub(in crate::cli) mod notify;
+pub(in crate::cli) mod tokens;
 pub(in crate::cli) mod withdraw;

@@ -5,8 +5,11 @@
 mod delivery;
 mod forget;
 mod routes;
+
 pub(super) mod runs;
+mod session;
 mod task;
+mod tokens;
 mod withdraw;
 
 pub(super) use self::{routes::routes, runs::started};

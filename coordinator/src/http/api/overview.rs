@@ -3,6 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     extract::State,
     response::{
         Sse,
@@ -15,6 +16,7 @@ use seedbed_protocol::text;
 
 use super::{state::Api, types::Overview};
 use crate::http::{
+    auth::Caller,
     json::Json,
     problem::Problem,
     responses::{Failures, NotAdmin, RateLimited},
@@ -56,6 +58,7 @@ pub(super) async fn overview(State(api): State<Arc<Api>>) -> Result<Json<Overvie
 )]
 pub(super) async fn events(
     State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let receiver = api.overviews.watch();
     let stopping = api.stopping.clone();
@@ -67,7 +70,13 @@ pub(super) async fn events(
         let overview = receiver.borrow_and_update().clone();
         Some((overview, (receiver, false)))
     });
-    let events = shown.filter_map(async |overview| {
+    let catalog = api.catalog.clone();
+    // What a revoked token has opened ends, also when the catalog cannot say.
+    let allowed = shown.take_while(move |_| {
+        let (caller, catalog) = (caller.clone(), catalog.clone());
+        async move { caller.is_still_in(&catalog).await.unwrap_or(false) }
+    });
+    let events = allowed.filter_map(async |overview| {
         // What has not changed is still so now: the page sets its clock by this.
         let now = Utc::now();
         let json = text::json(&Overview { now, ..overview? });

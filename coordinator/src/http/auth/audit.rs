@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use tracing::warn;
 
 use crate::{
-    catalog::{Catalog, Deed},
+    catalog::{AuditId, Catalog, Deed},
     http::problem::Problem,
 };
 
@@ -24,9 +24,46 @@ pub(super) async fn audited(
     catalog: &Catalog,
     actor: &str,
     origin: String,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    let (request, deed) = deed_of(actor, origin, request).await?;
+    let entry = catalog.begin_deed(&deed).await?;
+    let response = next.run(request).await;
+    // Whoever has gone away meanwhile has done it all the same.
+    end(catalog, &deed, &entry, response.status()).await;
+    Ok(response)
+}
+
+/// Records that somebody who is known was not allowed to change something.
+pub(super) async fn refused(
+    catalog: &Catalog,
+    actor: &str,
+    origin: String,
+    request: Request,
+) -> Result<(), Problem> {
+    let (_, deed) = deed_of(actor, origin, request).await?;
+    let entry = catalog.begin_deed(&deed).await?;
+    end(catalog, &deed, &entry, StatusCode::FORBIDDEN).await;
+    Ok(())
+}
+
+async fn end(catalog: &Catalog, deed: &Deed, entry: &AuditId, status: StatusCode) {
+    let ended = catalog.end_deed(entry, &outcome_of(status)).await;
+    if let Err(error) = ended {
+        warn!(
+            "the audit log does not say how {} ended: {error}",
+            deed.action
+        );
+    }
+}
+
+/// Returns the request, and what it asks for.
+async fn deed_of(
+    actor: &str,
+    origin: String,
+    mut request: Request,
+) -> Result<(Request, Deed), Problem> {
     let action = action_of(&request);
     let subject = request.extract_parts::<RawPathParams>().await.ok();
     let subject = subject.and_then(|path| Some(path.iter().next()?.1.to_owned()));
@@ -38,19 +75,7 @@ pub(super) async fn audited(
         subject: subject.unwrap_or_default(),
         detail,
     };
-    let entry = catalog.begin_deed(&deed).await?;
-    let response = next.run(request).await;
-    // Whoever has gone away meanwhile has done it all the same.
-    if let Err(error) = catalog
-        .end_deed(&entry, &outcome_of(response.status()))
-        .await
-    {
-        warn!(
-            "the audit log does not say how {} ended: {error}",
-            deed.action
-        );
-    }
-    Ok(response)
+    Ok((request, deed))
 }
 
 /// Returns what is done, by the words of the path: `run.cancel` of `POST /api/runs/{run_id}/cancel`.

@@ -4,7 +4,6 @@
 
 use seedbed_protocol::settings::Secret;
 use tokio::sync::OnceCell;
-use uuid::Uuid;
 
 use super::signed_url::UrlSigner;
 use crate::{
@@ -38,14 +37,9 @@ impl SharedSigner {
     /// [`Problem`] when the catalog cannot be asked.
     pub(super) async fn get(&self) -> Result<&UrlSigner, Problem> {
         let signer = self.signer.get_or_try_init(async || {
-            let secret = self.catalog.shared_secret(NAME, random_secret).await?;
+            let secret = self.catalog.shared_secret(NAME, Secret::random).await?;
             UrlSigner::new(&secret).map_err(|error| Problem::failed("the catalog", &error, false))
         });
         signer.await
     }
-}
-
-/// 244 random bits.
-fn random_secret() -> Secret {
-    Secret::new(format!("{}{}", Uuid::new_v4(), Uuid::new_v4()))
 }

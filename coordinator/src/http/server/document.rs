@@ -37,7 +37,10 @@ pub(super) fn empty_document() -> openapi::OpenApi {
     let mut document = Document::openapi();
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("client", bearer("The app's JWT, which names a store"));
-    components.add_security_scheme("admin", bearer("serve.admin_token"));
+    components.add_security_scheme(
+        "admin",
+        bearer("serve.admin_token, or a token of `seedbed tokens create`"),
+    );
     document
 }
 

@@ -18,16 +18,16 @@ use super::{
     limits::Limits,
     listen,
     listeners::Listeners,
-    rate_limit::RateLimit,
     routes::{States, health_routes, routes},
 };
 use crate::{
     catalog::Catalog,
     http::{
         api::{Api, Overviews},
-        auth::{AdminAccess, Clients},
+        auth::{Access, Clients},
         download::{DownloadError, Downloads},
         first_sync::FirstSyncs,
+        peer::RateLimit,
         probes::{self, Probes},
         reports::Reports,
     },
@@ -194,7 +194,7 @@ fn states(
         parts.snapshots.clone(),
         downloads.clone(),
     );
-    let admin = AdminAccess::new(serve, catalog.clone());
+    let access = Access::new(serve, catalog.clone());
     let own_keys = probes::own_keys(sections.token)?;
     let api = Api {
         catalog: catalog.clone(),
@@ -230,7 +230,7 @@ fn states(
         reports: Arc::new(reports),
         api: Arc::new(api),
         probes: Arc::new(probes),
-        admin: Arc::new(admin),
+        access: Arc::new(access),
         limits: Arc::new(limits),
         access_log: Arc::new(access_log),
     })

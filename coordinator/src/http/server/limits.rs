@@ -13,9 +13,8 @@ use tower_http::{
     cors::CorsLayer,
 };
 
-use super::rate_limit::RateLimit;
 use crate::http::{
-    peer::{client_address, is_by_tls},
+    peer::{RateLimit, client_address, is_by_tls},
     problem::Problem,
 };
 

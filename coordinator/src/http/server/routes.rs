@@ -12,7 +12,7 @@ use super::{
 };
 use crate::http::{
     api::{self, Api},
-    auth::{AdminAccess, require_admin},
+    auth::{Access, require_role, say_roles},
     dashboard,
     download::{self, Downloads},
     first_sync::{self, FirstSyncs},
@@ -27,7 +27,7 @@ pub(super) struct States {
     pub(super) first_syncs: Arc<FirstSyncs>,
     pub(super) api: Arc<Api>,
     pub(super) probes: Arc<Probes>,
-    pub(super) admin: Arc<AdminAccess>,
+    pub(super) access: Arc<Access>,
     pub(super) limits: Arc<Limits>,
     pub(super) access_log: Arc<AccessLog>,
 }
@@ -48,12 +48,14 @@ pub(super) fn routes(states: &States, cors_origins: &[String]) -> Router {
         .split_for_parts();
     // Outside of all that may refuse, so that a page of another origin can also read why it was refused.
     let devices = within_limits(devices, &limits).layer(limits::cross_origin(cors_origins));
-    let administrators = middleware::from_fn_with_state(states.admin.clone(), require_admin);
+    let by_role = middleware::from_fn_with_state(states.access.clone(), require_role);
     let api = api::routes(states.api.clone()).merge(probes::metrics());
-    let (routes, document) = OpenApiRouter::with_openapi(empty_document().merge_from(described))
-        .merge(probes::routes(states.probes.clone()))
-        .merge(api.route_layer(administrators))
-        .split_for_parts();
+    let (routes, mut document) =
+        OpenApiRouter::with_openapi(empty_document().merge_from(described))
+            .merge(probes::routes(states.probes.clone()))
+            .merge(api.route_layer(by_role))
+            .split_for_parts();
+    say_roles(&mut document);
     let routes = routes
         .merge(documentation(document))
         .merge(dashboard::routes())

@@ -3,10 +3,11 @@ export class SqliteThread {
     /** @param {OpenOptions} options */
     constructor(options: OpenOptions);
     options: import("@powersync/node").NodeSQLOpenOptions;
-    /** @type {{ worker: Worker, opener: any } | undefined} */
+    /** @type {{ worker: Worker, opener: any, exited: Promise<void> } | undefined} */
     started: {
         worker: Worker;
         opener: any;
+        exited: Promise<void>;
     } | undefined;
     /**
      * @param {string} path
@@ -14,11 +15,19 @@ export class SqliteThread {
      * @returns {Promise<import('seedbed-client-core').Connection>}
      */
     open(path: string, { implementation, initializeConnection }?: OpenOptions): Promise<import("seedbed-client-core").Connection>;
+    /**
+     * Gives the thread away, with the connections that are open: the SDK needs one of the same kind, and to start one takes longer than
+     * a small snapshot.
+     *
+     * @returns {Worker | undefined} The same only once.
+     */
+    handOver(): Worker | undefined;
     /** Ends the thread, and with it every connection. */
     close(): Promise<void>;
     start(): {
         worker: Worker;
         opener: any;
+        exited: Promise<void>;
     };
 }
 export type OpenOptions = import("@powersync/node").NodeSQLOpenOptions;

@@ -3,4 +3,5 @@
 mod audit;
 mod forgotten;
 mod notices;
+mod tokens;
 mod withdraw;

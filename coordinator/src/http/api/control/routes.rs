@@ -1,10 +1,10 @@
-//! The endpoints that change something, but for the one that starts runs.
+//! The endpoints that change something, but for the one that starts runs; and who may.
 
 use std::sync::Arc;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{delivery, forget, runs, withdraw};
+use super::{delivery, forget, runs, session, tokens, withdraw};
 use crate::http::api::state::Api;
 
 pub(in crate::http::api) fn routes() -> OpenApiRouter<Arc<Api>> {
@@ -17,4 +17,7 @@ pub(in crate::http::api) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(forget::forget))
         .routes(routes!(forget::allow))
         .routes(routes!(delivery::show, delivery::set))
+        .routes(routes!(session::show))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
 }

@@ -1,7 +1,7 @@
 //! The audit log: pages, searches, and what is removed.
 
 use chrono::TimeDelta;
-use seedbed::catalog::Deed;
+use seedbed::catalog::{Aged, Deed};
 
 use crate::cluster::catalog::fixture::Fixture;
 
@@ -79,10 +79,25 @@ async fn what_is_older_than_it_is_kept_goes_and_no_text_is_too_long(fixture: Fix
     assert_eq!(entries[0].subject, None);
     let now = catalog.now().await.unwrap();
     let before = now - TimeDelta::hours(1);
-    assert_eq!(catalog.forget_audit(before, false).await.unwrap(), 0);
+    assert_eq!(
+        catalog
+            .forget_aged(Aged::Audit, before, false)
+            .await
+            .unwrap(),
+        0
+    );
     let after = now + TimeDelta::hours(1);
-    assert_eq!(catalog.forget_audit(after, true).await.unwrap(), 1);
-    assert_eq!(catalog.forget_audit(after, false).await.unwrap(), 1);
+    assert_eq!(
+        catalog.forget_aged(Aged::Audit, after, true).await.unwrap(),
+        1
+    );
+    assert_eq!(
+        catalog
+            .forget_aged(Aged::Audit, after, false)
+            .await
+            .unwrap(),
+        1
+    );
     assert_eq!(catalog.audit_page(None, None, 10).await.unwrap().0, []);
 }
 

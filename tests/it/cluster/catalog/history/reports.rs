@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use seedbed::catalog::{LaunchReport, Outcome, Platform, Reason, Received, Stage};
+use seedbed::catalog::{Aged, LaunchReport, Outcome, Platform, Reason, Received, Stage};
 use seedbed_protocol::{
     StoreId,
     manifest::{Encoding, Form},
@@ -143,10 +143,28 @@ async fn old_reports_go_and_those_of_a_forgotten_store_too(fixture: Fixture) {
         let groups = catalog.launch_groups(all).await.unwrap();
         groups.iter().map(|group| group.launches).sum::<u64>()
     };
-    assert_eq!(catalog.forget_reports(before, true).await.unwrap(), 1);
+    assert_eq!(
+        catalog
+            .forget_aged(Aged::Reports, before, true)
+            .await
+            .unwrap(),
+        1
+    );
     assert_eq!(counted().await, 3, "a dry run removes nothing");
-    assert_eq!(catalog.forget_reports(before, false).await.unwrap(), 1);
-    assert_eq!(catalog.forget_reports(before, false).await.unwrap(), 0);
+    assert_eq!(
+        catalog
+            .forget_aged(Aged::Reports, before, false)
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        catalog
+            .forget_aged(Aged::Reports, before, false)
+            .await
+            .unwrap(),
+        0
+    );
     let forgotten = catalog.forget_runs_and_stores(before).await.unwrap();
     assert_eq!(forgotten.stores, 1);
     assert_eq!(

@@ -58,13 +58,19 @@ async fn an_entry_that_was_altered_is_dropped_whatever_its_checksums_say() {
 async fn forge(fleet: &Fleet) {
     let lines = fleet.lines();
     let stored = std::io::Cursor::new(std::fs::read(&lines).unwrap());
-    let mut text = String::new();
-    let mut plain = unwrap(Encoding::Zstd, stored);
-    plain.read_to_string(&mut text).await.unwrap();
-    let altered = text.replacen("\\\"name\\\":\\\"", "\\\"name\\\":\\\"Evil ", 1);
-    assert_ne!(text, altered);
+    let mut plain = Vec::new();
+    unwrap(Encoding::Zstd, stored)
+        .read_to_end(&mut plain)
+        .await
+        .unwrap();
+    // As long as before: lines begin with their length.
+    let name = br#""name":""#;
+    let place = plain.windows(name.len()).position(|part| part == name);
+    let letter = &mut plain[place.unwrap() + name.len()];
+    *letter = if *letter == b'X' { b'Y' } else { b'X' };
+    let altered = plain;
     let mut object = Vec::new();
-    let wrapped = std::io::Cursor::new(altered.clone().into_bytes());
+    let wrapped = std::io::Cursor::new(altered.clone());
     wrap(Encoding::Zstd, wrapped)
         .read_to_end(&mut object)
         .await

@@ -1,16 +1,13 @@
 //! Limits how many requests an address may make.
 
-use std::{
-    convert::Infallible,
-    net::{IpAddr, Ipv6Addr},
-    num::NonZeroU32,
-    time::Duration,
-};
+use std::{convert::Infallible, net::IpAddr, num::NonZeroU32, time::Duration};
 
 use governor::{
     DefaultKeyedRateLimiter, Quota,
     clock::{Clock, DefaultClock},
 };
+
+use super::network::network;
 
 /// How many times the requests of a second may come at once.
 const BURST: u32 = 10;
@@ -19,10 +16,10 @@ const BURST: u32 = 10;
 const FORGET_PAUSE: Duration = Duration::from_secs(30);
 
 /// Requests of one address.
-pub(super) struct RateLimit(Option<DefaultKeyedRateLimiter<IpAddr>>);
+pub(crate) struct RateLimit(Option<DefaultKeyedRateLimiter<IpAddr>>);
 
 impl RateLimit {
-    pub(super) fn new(per_second: u32) -> Self {
+    pub(crate) fn new(per_second: u32) -> Self {
         let quota = |rate: NonZeroU32| {
             let burst = NonZeroU32::new(rate.get().saturating_mul(BURST)).unwrap_or(rate);
             Quota::per_second(rate).allow_burst(burst)
@@ -32,7 +29,7 @@ impl RateLimit {
     }
 
     /// Counts a request of `address`; the error is how long it should have waited.
-    pub(super) fn check(&self, address: IpAddr) -> Result<(), Duration> {
+    pub(crate) fn check(&self, address: IpAddr) -> Result<(), Duration> {
         let Some(limiter) = &self.0 else {
             return Ok(());
         };
@@ -41,25 +38,13 @@ impl RateLimit {
     }
 
     /// Forgets idle addresses every so often, so that memory stays bounded.
-    pub(super) async fn keep_forgetting(&self) -> Infallible {
+    pub(crate) async fn keep_forgetting(&self) -> Infallible {
         loop {
             tokio::time::sleep(FORGET_PAUSE).await;
             if let Some(limiter) = &self.0 {
                 limiter.retain_recent();
                 limiter.shrink_to_fit();
             }
-        }
-    }
-}
-
-/// What counts as one client: an IPv4 address, or the /64 network of an IPv6 address, which one client usually has to itself.
-fn network(address: IpAddr) -> IpAddr {
-    // An IPv4 client of a listener for both comes as ::ffff:a.b.c.d.
-    match address.to_canonical() {
-        address @ IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
         }
     }
 }
