@@ -203,7 +203,7 @@ async fn a_flipped_bit_is_found_in_changed_pages_and_in_all_others() {
     }
     let mut found = 0;
     for page in &written {
-        for at in (0..PAGE).step_by(97) {
+        for at in (0..PAGE).step_by(389) {
             let mut damaged = bytes.clone();
             damaged[page * PAGE + at] ^= 1 << (at % 8);
             std::fs::write(&changed.file, &damaged).unwrap();
