@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use seedbed_protocol::settings::{
     Secret, SettingsError, duration, invalid, optional_secret, positive,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use super::schedule::Schedule;
@@ -37,7 +37,8 @@ pub struct ServeConfig {
     /// How old the snapshot of a store may be.
     #[serde(deserialize_with = "duration")]
     pub freshness_age: Duration,
-    /// For which share of the stores that has to be true.
+    /// For which share of the stores that has to be true; to the millionth.
+    #[serde(deserialize_with = "share")]
     pub freshness_objective: f64,
     /// The page of a trace, with `{trace_id}` in it.
     pub trace_url: Option<String>,
@@ -137,4 +138,11 @@ impl ServeConfig {
         positive("serve.slow_reader", self.slow_reader)?;
         positive("serve.request_timeout", self.request_timeout)
     }
+}
+
+/// A share. What a variable says comes as a number of 32 bits, and 0.9 would not be 0.9.
+fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    const MILLION: f64 = 1_000_000.0;
+    let share = f64::deserialize(deserializer)?;
+    Ok((share * MILLION).round() / MILLION)
 }

@@ -190,7 +190,7 @@ async fn a_run_is_drawn_in_time_and_what_is_no_run_is_refused() {
     let (_service, program) = prepared(&["1", "2", "<b>"], 20).await;
     let none = program.run(&["timeline"]).await;
     assert_eq!(none.code, Some(3), "there is no catalog: {none}");
-    let seeded = program.run(&["local"]).await;
+    let seeded = program.run(&["local", "--stores", "stores.ndjson"]).await;
     assert_eq!(seeded.code, Some(0), "{seeded}");
     let drawn = program.run(&["timeline"]).await;
     assert_eq!(drawn.code, Some(0), "{drawn}");
