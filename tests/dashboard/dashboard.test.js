@@ -251,6 +251,7 @@ test("every view is accessible and fits, light and dark, wide and narrow", async
     launches: ["#/launches", "Reasons for falling back"],
     sizes: ["#/sizes", "The largest stores"],
     costs: ["#/costs", "Storage and traffic"],
+    audit: ["#/audit", "Audit log"],
   };
   for (const [theme, width] of [["light", 1280], ["dark", 1280], ["light", 360]]) {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });

@@ -70,7 +70,7 @@ export function timeline({ id, signal }) {
 
   live.reload(load, PAUSE, signal);
   const back = h("p", { class: "back" }, h("a", { href: runRoute(id) }, "The run and its jobs"));
-  return { title: `Timeline of ${shortId(id)}`, element: h("div", {}, back, heading, note, content) };
+  return { title: `Timeline of ${shortId(id)}`, element: h("div", {}, back, h("div", { class: "heading" }, heading), note, content) };
 }
 
 /** The picture as elements. It is the server's own, and nothing in it is run: it is neither a script nor a page. */

@@ -22,13 +22,19 @@ const MARGIN: u64 = 20;
 const PLOT: u64 = (WIDTH - NAMES - MARGIN) * 10;
 
 /// Heights in pixels: of what is above the rows, of a row of jobs, of a row of workers, of a line of text.
-const TOP: u64 = 64;
+const TOP: u64 = 74;
 const ROW: u64 = 16;
 const BIN_ROW: u64 = 24;
 const LINE: u64 = 18;
 
+/// Between two marks, in tenths of a pixel.
+const MARK: u64 = 90;
+
 /// Letters of a name that have room.
 const NAME_LETTERS: usize = 22;
+
+/// Letters of a sentence that have room.
+const SENTENCE_LETTERS: usize = 140;
 
 /// Letters of a store's id below the picture.
 const STORE_LETTERS: usize = 60;
@@ -53,7 +59,7 @@ pub fn draw(timeline: &Timeline) -> String {
     };
     let title = format!("Run {}: {}", timeline.run_id, timeline.bound.sentence);
     picture.begin(height, &title);
-    picture.text(16, 26, 15, TEXT, "600", &timeline.bound.sentence);
+    picture.said(&timeline.bound.sentence);
     picture.axis();
     match &timeline.places {
         Places::Jobs { rows, jobs } => picture.jobs(rows, jobs),
@@ -83,6 +89,17 @@ impl Picture {
              <rect class=\"ground\" width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>",
             escaped(title)
         ));
+    }
+
+    /// The sentence, in a line; what follows it, in another.
+    fn said(&mut self, sentence: &str) {
+        let (first, rest) = sentence.split_once(". ").unwrap_or((sentence, ""));
+        self.put(format_args!("<g class=\"said\">"));
+        let stop = if rest.is_empty() { "" } else { "." };
+        let first = format!("{}{stop}", shortened(first, SENTENCE_LETTERS));
+        self.text(16, 20, 14, TEXT, "600", &first);
+        self.text(16, 38, 12, SOFT, "400", rest);
+        self.svg.push_str("</g>");
     }
 
     /// Lines at round times, with their words above.
@@ -212,8 +229,14 @@ impl Picture {
                 escaped(&format!("{} failed", failure.store_id))
             ));
         }
-        for (nth, slow) in timeline.slowest.iter().enumerate() {
-            let x = self.x(slow.offset);
+        let mut slowest: Vec<(usize, &Marked)> = timeline.slowest.iter().enumerate().collect();
+        slowest.sort_by_key(|(_, slow)| slow.offset);
+        // Those that began together stand side by side.
+        let mut free = 0;
+        for (nth, slow) in slowest {
+            let place = (NAMES * 10 + self.tenths(0, slow.offset)).max(free);
+            free = place + MARK;
+            let x = tenth(place);
             self.put(format_args!(
                 "<text class=\"strong\" x=\"{x}\" y=\"{}\" font-size=\"11\" font-weight=\"700\" text-anchor=\"middle\" fill=\"{TEXT}\">{}<title>{}</title></text>",
                 y + 12,
