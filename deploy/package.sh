@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a Debian package of the programs that deploy/release.sh has built: programs, units for systemd, completions, a
-# commented settings file. Nothing is started or enabled when it is installed.
+# Makes a Debian package of the programs that deploy/release.sh has built: programs, units for systemd, man pages,
+# completions, a commented settings file. Nothing is started or enabled when it is installed.
 #
 #   deploy/package.sh [PROGRAMS [DIRECTORY]]    from target/programs into target/packages, or from and to elsewhere
 #
@@ -39,9 +39,13 @@ install -Dm644 -t "$root/usr/share/doc/seedbed" README.md deploy/CHANGELOG.md de
 install -Dm644 LICENSE "$root/usr/share/doc/seedbed/copyright"
 install -dm755 "$root/etc/seedbed" "$root/usr/share/bash-completion/completions" \
   "$root/usr/share/zsh/vendor-completions" "$root/usr/share/fish/vendor_completions.d"
-"$programs/seedbed" completions bash >"$root/usr/share/bash-completion/completions/seedbed"
-"$programs/seedbed" completions zsh >"$root/usr/share/zsh/vendor-completions/_seedbed"
-"$programs/seedbed" completions fish >"$root/usr/share/fish/vendor_completions.d/seedbed.fish"
+for program in seedbed seedbed-worker; do
+  "$programs/seedbed" completions bash "$program" >"$root/usr/share/bash-completion/completions/$program"
+  "$programs/seedbed" completions zsh "$program" >"$root/usr/share/zsh/vendor-completions/_$program"
+  "$programs/seedbed" completions fish "$program" >"$root/usr/share/fish/vendor_completions.d/$program.fish"
+done
+"$programs/seedbed" man "$root/usr/share/man/man1" >/dev/null
+gzip --best --no-name "$root"/usr/share/man/man1/*.1
 
 mkdir "$root/DEBIAN"
 cat >"$root/DEBIAN/control" <<CONTROL
