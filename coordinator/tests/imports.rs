@@ -24,13 +24,20 @@ impl Directory {
     /// The exit code, and what was printed to standard output and standard error.
     fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_seedbed"));
-        command.args(arguments).current_dir(&self.0).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(&self.0)
+            .stdin(Stdio::null());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEEDBED_")) {
             command.env_remove(name);
         }
         let output = command.output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+        (
+            output.status.code().unwrap(),
+            text(output.stdout),
+            text(output.stderr),
+        )
     }
 
     /// The settings that were written, without their comments, and the whole file.
@@ -84,8 +91,14 @@ fn init_proposes_settings_by_the_services_own_files_and_copies_no_secret() {
     let directory = Directory::with(&files);
     // The service's configuration names its sync config.
     let (settings, text) = directory.init(&["service.yaml"]);
-    assert_eq!(settings["source"]["url"], "postgres://replicator@db.example.com:5432/shop");
-    assert_eq!(settings["source"]["query"], "SELECT id AS store_id, region FROM stores");
+    assert_eq!(
+        settings["source"]["url"],
+        "postgres://replicator@db.example.com:5432/shop"
+    );
+    assert_eq!(
+        settings["source"]["query"],
+        "SELECT id AS store_id, region FROM stores"
+    );
     assert_eq!(settings["token"]["kid"], "seeder");
     assert_eq!(settings["token"]["audience"], "shop-app");
     for said in [
@@ -99,7 +112,12 @@ fn init_proposes_settings_by_the_services_own_files_and_copies_no_secret() {
         assert!(!text.contains(secret), "{secret}");
     }
     let (_, said, _) = directory.run(&["init", "--force", "--from-sync-config", "service.yaml"]);
-    for next in ["Not known", "powersync.endpoint", "SEEDBED_SOURCE__URL", "SEEDBED_TOKEN__SECRET"] {
+    for next in [
+        "Not known",
+        "powersync.endpoint",
+        "SEEDBED_SOURCE__URL",
+        "SEEDBED_TOKEN__SECRET",
+    ] {
         assert!(said.contains(next), "{next}: {said}");
     }
 }
@@ -109,12 +127,22 @@ fn init_takes_options_before_what_files_suggest() {
     let files = [("service.yaml", SERVICE), ("sync-config.yaml", BUCKETS)];
     let directory = Directory::with(&files);
     let (code, _, error) = directory.run(&[
-        "init", "--endpoint", "https://powersync.example.com", "--kid", "mine", "--from-sync-config", "sync-config.yaml",
+        "init",
+        "--endpoint",
+        "https://powersync.example.com",
+        "--kid",
+        "mine",
+        "--from-sync-config",
+        "sync-config.yaml",
         "service.yaml",
     ]);
     assert_eq!(code, 0, "{error}");
     let text = directory.read("seedbed.toml");
-    assert!(text.contains("\nkid = \"mine\"\n") && text.contains("\nendpoint = \"https://powersync.example.com\"\n"), "{text}");
+    assert!(
+        text.contains("\nkid = \"mine\"\n")
+            && text.contains("\nendpoint = \"https://powersync.example.com\"\n"),
+        "{text}"
+    );
 }
 
 /// A sync config, and the settings that it suggests, by JSON pointers.
@@ -126,7 +154,10 @@ fn stores_claims_and_subscriptions_follow_from_every_form_of_a_sync_config() {
         (
             "bucket_definitions: {mine: {parameters: 'SELECT request.user_id() AS user_id', data: ['SELECT * FROM lists WHERE owner_id = bucket.user_id']}}",
             &[
-                ("/source/query", "SELECT DISTINCT owner_id AS store_id FROM lists"),
+                (
+                    "/source/query",
+                    "SELECT DISTINCT owner_id AS store_id FROM lists",
+                ),
                 ("/token/subject", "{{store_id}}"),
             ],
         ),
@@ -139,7 +170,10 @@ fn stores_claims_and_subscriptions_follow_from_every_form_of_a_sync_config() {
         ),
         (
             "streams: {mine: {auto_subscribe: true, query: \"SELECT * FROM todos WHERE list_id IN (SELECT l.id FROM public.lists AS l WHERE l.store = auth.parameter('store_id'))\"}}",
-            &[("/source/query", "SELECT DISTINCT store AS store_id FROM public.lists")],
+            &[(
+                "/source/query",
+                "SELECT DISTINCT store AS store_id FROM public.lists",
+            )],
         ),
         (
             "streams: {mine: {queries: [\"SELECT * FROM stores WHERE auth.parameters() ->> 'store_id' = id\"]}}",
@@ -158,7 +192,10 @@ fn stores_claims_and_subscriptions_follow_from_every_form_of_a_sync_config() {
         ),
         (
             "with: {mine: 'SELECT store_id FROM members WHERE member_id = auth.user_id()'}\nstreams: {products: {query: 'SELECT * FROM products WHERE store_id IN mine', auto_subscribe: true}}",
-            &[("/source/query", "SELECT DISTINCT member_id AS store_id FROM members")],
+            &[(
+                "/source/query",
+                "SELECT DISTINCT member_id AS store_id FROM members",
+            )],
         ),
         (
             "bucket_definitions: {one: {parameters: \"SELECT id FROM stores WHERE id = request.parameters() ->> 'shop'\", data: []}}",
@@ -173,7 +210,10 @@ fn stores_claims_and_subscriptions_follow_from_every_form_of_a_sync_config() {
             assert_eq!(found, Some(&json!(value)), "{config}\n{text}");
         }
         let streams = settings["streams"].as_array().map_or(0, Vec::len);
-        assert!(streams <= 1, "a stream is subscribed to with what is not known: {text}");
+        assert!(
+            streams <= 1,
+            "a stream is subscribed to with what is not known: {text}"
+        );
     }
 }
 
@@ -183,7 +223,10 @@ fn other_databases_keys_and_variables_are_told_apart() {
                  client_auth: {supabase: true}\nsync_config: {content: \"bucket_definitions: {s: {parameters: SELECT _id AS id FROM stores WHERE _id = request.jwt() ->> 'store_id', data: []}}\"}";
     let directory = Directory::with(&[("service.yaml", mongo)]);
     let (settings, text) = directory.init(&["service.yaml"]);
-    assert_eq!(settings["source"]["url"], "mongodb+srv://me@cluster.example.com/shop");
+    assert_eq!(
+        settings["source"]["url"],
+        "mongodb+srv://me@cluster.example.com/shop"
+    );
     assert_eq!(settings["source"]["collection"], "stores");
     assert_eq!(settings["source"]["fields"], json!({"store_id": "_id"}));
     assert_eq!(settings["token"]["audience"], "authenticated");
@@ -195,7 +238,11 @@ fn other_databases_keys_and_variables_are_told_apart() {
     let (settings, text) = directory.init(&["service.json", "sync.yaml"]);
     let text = text.replace("\n# ", " ");
     assert_eq!(settings["source"]["url"], Value::Null);
-    assert!(text.contains("from its variable PS_SOURCE") && text.contains("token.algorithm = \"ES256\""), "{text}");
+    assert!(
+        text.contains("from its variable PS_SOURCE")
+            && text.contains("token.algorithm = \"ES256\""),
+        "{text}"
+    );
 }
 
 #[test]
@@ -214,7 +261,10 @@ fn files_that_are_neither_a_service_nor_a_sync_config_are_refused_and_nothing_is
     ];
     let directory = Directory::with(&files);
     for (given, said) in [
-        (&["other.yaml"][..], "neither a PowerSync service's configuration"),
+        (
+            &["other.yaml"][..],
+            "neither a PowerSync service's configuration",
+        ),
         (&["broken.yaml"], "broken.yaml, line "),
         (&["empty.yaml"], "empty"),
         (&["bomb.yaml"], "too large"),
@@ -227,7 +277,10 @@ fn files_that_are_neither_a_service_nor_a_sync_config_are_refused_and_nothing_is
         let (code, _, error) = directory.run(&arguments);
         assert_eq!(code, 2, "{given:?}: {error}");
         assert!(error.contains(said), "{given:?}: {error}");
-        assert!(!directory.0.path().join("seedbed.toml").exists(), "{given:?}");
+        assert!(
+            !directory.0.path().join("seedbed.toml").exists(),
+            "{given:?}"
+        );
     }
 }
 
@@ -236,18 +289,51 @@ fn a_schema_that_cannot_be_read_is_refused_with_its_line() {
     let head = "import { Schema, Table, column } from '@powersync/web';\nimport { other } from './other';\n";
     for (body, said) in [
         ("export const x = 1;", "no `new Schema(…)`"),
-        ("new Schema({ a: other })", "line 3: other comes from another file"),
+        (
+            "new Schema({ a: other })",
+            "line 3: other comes from another file",
+        ),
         ("new Schema({ a: make() })", "line 3: a is made by `.make`"),
-        ("new Schema({\n a: new Table({ b: column.blob }) })", "line 4: what column.blob is cannot be read"),
-        ("new Schema({ a: new Table({ b: column.text }, { viewName: on ? 'x' : 'y' }) })", "line 3: what on is cannot be read"),
-        ("const on = true;\nnew Schema({ a: new Table({ b: column.text }, { localOnly: on ? true : false }) })", "line 4: what depends on a condition"),
-        ("const n = 'a' + 'b';\nnew Schema({ a: new Table({ b: column.text }, { viewName: n }) })", "line 3: `+` is not expected here"),
-        ("new Schema({ a: new Table({ b: column.text }, { viewName: `x${1}` }) })", "line 3: a text with ${…} in it"),
-        ("const a = b;\nconst b = a;\nnew Schema({ a })", "is made of itself"),
-        ("new Schema({});\nnew Schema({})", "line 4: this is a second schema, the first is in line 3"),
-        ("new Schema({ a: new Table({ b: column.text }", "the file ends within a value"),
-        ("new Schema({ a: new Table({ id: column.text }) })", "table \"a\": the column \"id\""),
-        ("new Schema([new Table({ b: column.text })])", "line 3: a table in a list has no name"),
+        (
+            "new Schema({\n a: new Table({ b: column.blob }) })",
+            "line 4: what column.blob is cannot be read",
+        ),
+        (
+            "new Schema({ a: new Table({ b: column.text }, { viewName: on ? 'x' : 'y' }) })",
+            "line 3: what on is cannot be read",
+        ),
+        (
+            "const on = true;\nnew Schema({ a: new Table({ b: column.text }, { localOnly: on ? true : false }) })",
+            "line 4: what depends on a condition",
+        ),
+        (
+            "const n = 'a' + 'b';\nnew Schema({ a: new Table({ b: column.text }, { viewName: n }) })",
+            "line 3: `+` is not expected here",
+        ),
+        (
+            "new Schema({ a: new Table({ b: column.text }, { viewName: `x${1}` }) })",
+            "line 3: a text with ${…} in it",
+        ),
+        (
+            "const a = b;\nconst b = a;\nnew Schema({ a })",
+            "is made of itself",
+        ),
+        (
+            "new Schema({});\nnew Schema({})",
+            "line 4: this is a second schema, the first is in line 3",
+        ),
+        (
+            "new Schema({ a: new Table({ b: column.text }",
+            "the file ends within a value",
+        ),
+        (
+            "new Schema({ a: new Table({ id: column.text }) })",
+            "table \"a\": the column \"id\"",
+        ),
+        (
+            "new Schema([new Table({ b: column.text })])",
+            "line 3: a table in a list has no name",
+        ),
         ("new DrizzleAppSchema({})", "JSON.stringify(schema)"),
     ] {
         let directory = Directory::with(&[("app.ts", &format!("{head}{body}"))]);
@@ -256,7 +342,11 @@ fn a_schema_that_cannot_be_read_is_refused_with_its_line() {
         assert!(error.contains(said), "{body}: {error}");
     }
     let directory = Directory::with(&[("app.json", "{\n\"tables\": [}"), ("app.dart", "")]);
-    for (file, said) in [("app.json", "line 2"), ("app.dart", "jsonEncode"), ("none.ts", "none.ts cannot be read")] {
+    for (file, said) in [
+        ("app.json", "line 2"),
+        ("app.dart", "jsonEncode"),
+        ("none.ts", "none.ts cannot be read"),
+    ] {
         let (code, _, error) = directory.run(&["schema", "--from", file]);
         assert!(code == 2 && error.contains(said), "{file}: {error}");
     }
@@ -264,7 +354,10 @@ fn a_schema_that_cannot_be_read_is_refused_with_its_line() {
 
 #[test]
 fn a_file_that_is_no_snapshot_has_no_schema() {
-    let directory = Directory::with(&[("text.sqlite", "no database, but some text"), ("empty.sqlite", "")]);
+    let directory = Directory::with(&[
+        ("text.sqlite", "no database, but some text"),
+        ("empty.sqlite", ""),
+    ]);
     for (file, said) in [
         ("text.sqlite", "no SQLite database"),
         ("empty.sqlite", "no database of PowerSync"),
@@ -293,11 +386,20 @@ fn man_pages_and_completions_are_of_both_programs() {
     }
     for (arguments, text) in [
         (&["completions", "bash"][..], "complete -F _seedbed"),
-        (&["completions", "bash", "seedbed-worker"], "_seedbed-worker"),
-        (&["completions", "fish", "seedbed-worker"], "complete -c seedbed-worker"),
+        (
+            &["completions", "bash", "seedbed-worker"],
+            "_seedbed-worker",
+        ),
+        (
+            &["completions", "fish", "seedbed-worker"],
+            "complete -c seedbed-worker",
+        ),
     ] {
         let (code, script, _) = directory.run(arguments);
-        assert!(code == 0 && script.contains(text), "{arguments:?}: {script}");
+        assert!(
+            code == 0 && script.contains(text),
+            "{arguments:?}: {script}"
+        );
     }
     let (code, _, error) = directory.run(&["man", "/proc/nothing"]);
     assert!(code == 2 && error.contains("/proc/nothing"), "{error}");

@@ -39,7 +39,11 @@ fn printed_by_the_sdk(module: &Path) -> String {
 
 #[test]
 fn the_schema_of_an_app_is_read_as_the_sdk_makes_it() {
-    for name in ["app-schemas/current.ts", "app-schemas/older.js", "schema.js"] {
+    for name in [
+        "app-schemas/current.ts",
+        "app-schemas/older.js",
+        "schema.js",
+    ] {
         let module = source(name);
         let by_sdk: Value = serde_json::from_str(&printed_by_the_sdk(&module)).expect("it is JSON");
         let read = schema(&client_packages().join(&module));
@@ -47,7 +51,9 @@ fn the_schema_of_an_app_is_read_as_the_sdk_makes_it() {
         assert!(read.status.success(), "{name}: {error}");
         let read: Value = serde_json::from_slice(&read.stdout).expect("it is JSON");
         assert_eq!(read, by_sdk, "{name}");
-        let has_raw = by_sdk["raw_tables"].as_array().is_some_and(|raw| !raw.is_empty());
+        let has_raw = by_sdk["raw_tables"]
+            .as_array()
+            .is_some_and(|raw| !raw.is_empty());
         assert_eq!(error.contains("CREATE TABLE"), has_raw, "{name}: {error}");
     }
 }
@@ -60,5 +66,8 @@ fn what_the_sdk_prints_is_taken_as_it_is() {
     std::fs::write(&file, &printed).expect("the directory is writable");
     let read = schema(&file);
     let read: Value = serde_json::from_slice(&read.stdout).expect("it is JSON");
-    assert_eq!(read, serde_json::from_str::<Value>(&printed).expect("it is JSON"));
+    assert_eq!(
+        read,
+        serde_json::from_str::<Value>(&printed).expect("it is JSON")
+    );
 }

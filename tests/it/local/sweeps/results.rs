@@ -261,5 +261,8 @@ async fn the_apps_schema_is_read_back_from_a_snapshot() {
     };
     assert_eq!(by_name(&found), by_name(&schema));
     assert!(read.error.contains("does not show"), "{read}");
-    assert!(std::fs::read(&file).unwrap() == before, "the snapshot was changed");
+    assert!(
+        std::fs::read(&file).unwrap() == before,
+        "the snapshot was changed"
+    );
 }
