@@ -293,10 +293,10 @@ fn a_schema_that_cannot_be_read_is_refused_with_its_line() {
             "new Schema({ a: other })",
             "line 3: other comes from another file",
         ),
-        ("new Schema({ a: make() })", "line 3: a is made by `.make`"),
+        ("new Schema({ a: make() })", "line 3: a is made by `make`"),
         (
             "new Schema({\n a: new Table({ b: column.blob }) })",
-            "line 4: what column.blob is cannot be read",
+            "line 4: column.blob is no type of a column",
         ),
         (
             "new Schema({ a: new Table({ b: column.text }, { viewName: on ? 'x' : 'y' }) })",
@@ -388,7 +388,7 @@ fn man_pages_and_completions_are_of_both_programs() {
         (&["completions", "bash"][..], "complete -F _seedbed"),
         (
             &["completions", "bash", "seedbed-worker"],
-            "_seedbed-worker",
+            "complete -F _seedbed__worker",
         ),
         (
             &["completions", "fish", "seedbed-worker"],

@@ -10,7 +10,7 @@ const todos = new Table(
   {
     ...shared,
     list_id: column.text,
-    'completed at': column.text,
+    'completed_at': column.text,
     completed: column.integer,
     price: column.real
   },

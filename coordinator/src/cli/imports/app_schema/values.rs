@@ -114,10 +114,11 @@ impl<'a> Script<'a> {
             let with = self.list(at, "(", ")")?;
             let by = match is_new {
                 true => self.class(&path),
-                false => {
-                    let (call, class) = path.split_last().expect("a path has a name");
-                    format!("{}.{call}", self.class(class))
-                }
+                false => match &path[..] {
+                    [call] => call.clone(),
+                    [class @ .., call] => format!("{}.{call}", self.class(class)),
+                    [] => return Err(self.unread(start)),
+                },
             };
             let line = self.line(start);
             return Ok(Value::Made { by, with, line });
@@ -196,7 +197,9 @@ impl<'a> Script<'a> {
 
     fn unknown(&self, path: &[String], at: usize) -> Problem {
         let name = path.join(".");
+        let is_column = path.len() > 1 && self.class(&path[..1]) == "column";
         let reason = match self.imports.contains_key(&path[0]) {
+            _ if is_column => format!("{name} is no type of a column: text, integer and real are"),
             true => format!("{name} comes from another file, which is not read: {INSTEAD}"),
             false => format!("what {name} is cannot be read: {INSTEAD}"),
         };
