@@ -32,7 +32,8 @@ mod stores;
 
 pub use control::{
     ApiToken, AuditCursor, AuditEntry, AuditId, Deed, Delivery, DueNotice, ForgottenRows,
-    ForgottenStore, FreshnessPromise, NewToken, Notice, NoticeEvent, Role, Share, Shared,
+    ForgottenStore, FreshnessPromise, LoginSession, NewSession, NewToken, Notice, NoticeEvent,
+    Role, Share, Shared, actor,
 };
 pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of};
 pub use events::Applied;

@@ -4,8 +4,9 @@
 //!   server ─┬─▶ download (/database, /snapshots/…) ─▶ auth: the app's JWT ─▶ catalog ─▶ a signed URL
 //!           ├─▶ reports (/reports) ─▶ auth: the app's JWT ─▶ catalog
 //!           ├─▶ first_sync (/start, /sync/stream) ─▶ auth: the app's JWT ─▶ the object itself, as PowerSync would say it
-//!           ├─▶ api (/api/…) ─▶ auth: a token and its role ─▶ catalog, runs
+//!           ├─▶ api (/api/…) ─▶ auth: a token or a login, and its role ─▶ catalog, runs
 //!           ├─▶ dashboard (/, /assets/…), which asks /api/…
+//!           ├─▶ login (/login, /login/callback) ─▶ a provider's ID token ─▶ a session in the catalog
 //!           └─▶ probes (/healthz, /readyz, /metrics)
 //! ```
 //!
@@ -19,6 +20,7 @@ mod dashboard;
 mod download;
 mod first_sync;
 mod json;
+mod login;
 mod peer;
 mod probes;
 mod problem;

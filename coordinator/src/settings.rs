@@ -9,6 +9,7 @@ mod bad_values;
 mod catalog;
 mod cost;
 mod download;
+pub(crate) mod login;
 mod notify;
 mod reports;
 mod root;
@@ -23,6 +24,7 @@ pub use self::{
     catalog::{CatalogConfig, RetentionConfig},
     cost::CostConfig,
     download::DownloadConfig,
+    login::LoginConfig,
     notify::{NotifyConfig, NotifyTemplate},
     reports::ReportsConfig,
     root::Settings,

@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod collector;
+pub mod login;
 pub mod machine;
 pub mod objects;
 pub mod pipeline;

@@ -48,7 +48,11 @@ pub struct Answer {
 }
 
 impl Answer {
-    async fn read(response: Response) -> Self {
+    /// Reads an answer.
+    ///
+    /// # Panics
+    /// When it breaks off.
+    pub async fn read(response: Response) -> Self {
         Self {
             status: response.status(),
             headers: response.headers().clone(),

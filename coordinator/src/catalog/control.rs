@@ -1,5 +1,5 @@
 //! What people decide, and who did: which stores get snapshots (`delivery`), which are forgotten (`forgotten`), what they are told of
-//! (`notices`), who may do what (`role`, `tokens`), and the audit log (`audit`).
+//! (`notices`), who may do what (`role`, `tokens`, `sessions`), and the audit log (`audit`).
 //!
 //! In: actions of administrators. Out: what servers ask for before they hand out a snapshot, and entries that say who did what.
 //! Each change is one transaction: a kill leaves it made or not made, and an entry without an end.
@@ -9,6 +9,7 @@ mod delivery;
 mod forgotten;
 mod notices;
 mod role;
+mod sessions;
 mod tokens;
 
 pub use audit::{AuditCursor, AuditEntry, AuditId, Deed};
@@ -17,4 +18,5 @@ pub(super) use forgotten::is_of_forgotten;
 pub use forgotten::{ForgottenRows, ForgottenStore};
 pub use notices::{DueNotice, FreshnessPromise, Notice, NoticeEvent};
 pub use role::Role;
+pub use sessions::{LoginSession, NewSession, actor};
 pub use tokens::{ApiToken, NewToken};

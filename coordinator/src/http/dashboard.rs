@@ -52,6 +52,7 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "part/start-run.js",
     "part/steps.js",
     "part/workers.js",
+    "session.js",
     "stream.js",
     "ui.js",
     "view/audit.js",
@@ -78,6 +79,7 @@ static STYLE: LazyLock<String> = LazyLock::new(|| {
         include_str!("../../dashboard/style/charts.css"),
         include_str!("../../dashboard/style/tables.css"),
         include_str!("../../dashboard/style/controls.css"),
+        include_str!("../../dashboard/style/access.css"),
         include_str!("../../dashboard/style/screens.css"),
     ]
     .join("\n")

@@ -103,6 +103,7 @@ const TESTKIT: &[&str] = &[
     "collector pipeline recordings servers",
     "objects program",
     "cluster serving stand_in",
+    "login",
 ];
 
 impl Crate {

@@ -9,6 +9,8 @@ use crate::catalog::Role::{self, Admin, Operator, Viewer};
 /// administrators, and a test asks for it to be added.
 const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("GET", "/api/session", None),
+    // Whoever has signed in may end that, in any role.
+    ("POST", "/api/session/end", None),
     ("GET", "/api/overview", Some(Viewer)),
     ("GET", "/api/events", Some(Viewer)),
     ("GET", "/api/launches", Some(Viewer)),
@@ -132,7 +134,9 @@ mod tests {
         for (method, path, role) in ROUTES {
             assert!(seen.insert((method, path)), "{method} {path}");
             assert!(
-                *method == "GET" || role.is_some_and(|role| role > Viewer),
+                *method == "GET"
+                    || *path == "/api/session/end"
+                    || role.is_some_and(|role| role > Viewer),
                 "{method} {path}"
             );
         }

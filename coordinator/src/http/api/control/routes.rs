@@ -18,6 +18,7 @@ pub(in crate::http::api) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(forget::allow))
         .routes(routes!(delivery::show, delivery::set))
         .routes(routes!(session::show))
+        .routes(routes!(session::end))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
 }
