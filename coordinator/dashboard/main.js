@@ -5,8 +5,10 @@ import { fill, h, visible } from "./dom.js";
 import { live } from "./live.js";
 import { session, shortName } from "./session.js";
 import { message, notify } from "./ui.js";
+import { access } from "./view/access.js";
 import { audit } from "./view/audit.js";
 import { costs } from "./view/costs.js";
+import { delivery } from "./view/delivery.js";
 import { launches } from "./view/launches.js";
 import { overview } from "./view/overview.js";
 import { run } from "./view/run.js";
@@ -30,7 +32,9 @@ const routes = [
   [/^\/launches$/, "launches", launches],
   [/^\/sizes$/, "sizes", sizes],
   [/^\/costs$/, "costs", costs],
+  [/^\/delivery$/, "delivery", delivery],
   [/^\/audit$/, "audit", audit],
+  [/^\/access$/, "access", access],
 ];
 
 const [main, navigation, connection, who, signOut, skip] = ["main", "navigation", "connection", "who", "sign-out", "skip"].map(

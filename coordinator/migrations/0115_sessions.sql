@@ -16,3 +16,6 @@ CREATE TABLE sessions (
     -- When somebody signed out. NULL: not yet.
     ended_at   BIGINT
 );
+
+-- Which stores had a snapshot withdrawn is measured again and again.
+CREATE INDEX snapshots_withdrawn ON snapshots (store_id) WHERE withdrawn_at IS NOT NULL;

@@ -5,6 +5,7 @@
 //! Each change is one transaction: a kill leaves it made or not made, and an entry without an end.
 
 mod audit;
+mod decided;
 mod delivery;
 mod forgotten;
 mod notices;
@@ -13,9 +14,10 @@ mod sessions;
 mod tokens;
 
 pub use audit::{AuditCursor, AuditEntry, AuditId, Deed};
+pub use decided::Decided;
 pub use delivery::{Delivery, Share, Shared};
 pub(super) use forgotten::is_of_forgotten;
-pub use forgotten::{ForgottenRows, ForgottenStore};
+pub use forgotten::{ForgottenRows, ForgottenSince, ForgottenStore};
 pub use notices::{DueNotice, FreshnessPromise, Notice, NoticeEvent};
 pub use role::Role;
 pub use sessions::{LoginSession, NewSession, actor};

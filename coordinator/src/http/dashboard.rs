@@ -36,6 +36,7 @@ const PAGE: &[u8] = include_bytes!("../../dashboard/index.html");
 /// Where each file is found, and what is in it.
 const ASSETS: &[(&str, &[u8])] = &assets![
     "api.js",
+    "control.js",
     "dialog.js",
     "dom.js",
     "format.js",
@@ -55,8 +56,10 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "session.js",
     "stream.js",
     "ui.js",
+    "view/access.js",
     "view/audit.js",
     "view/costs.js",
+    "view/delivery.js",
     "view/launches.js",
     "view/overview.js",
     "view/run.js",

@@ -42,6 +42,7 @@ const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("POST", "/api/tokens/{id}/revoke", Some(Operator)),
     // What cannot be undone, or is about every store.
     ("POST", "/api/snapshots/withdraw", Some(Admin)),
+    ("GET", "/api/forgotten", Some(Admin)),
     ("POST", "/api/stores/{store_id}/forget", Some(Admin)),
     ("POST", "/api/stores/{store_id}/allow", Some(Admin)),
 ];

@@ -8,7 +8,10 @@ use seedbed_protocol::broker::{Broker, BrokerError, Queue};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::standing::{Standing, Untaken};
+use super::{
+    decided::DecidedGauges,
+    standing::{Standing, Untaken},
+};
 use crate::{
     catalog::{Catalog, CatalogError, Quarantine},
     metrics::meter,
@@ -31,6 +34,7 @@ pub(crate) struct Gauges {
     untaken: Gauge<u64>,
     workers: Gauge<u64>,
     worker_slots: Gauge<u64>,
+    decided: DecidedGauges,
 }
 
 /// Why nothing could be measured.
@@ -99,6 +103,7 @@ impl Gauges {
                 .with_unit("{slot}")
                 .with_description("Jobs that these workers may work on at a time")
                 .build(),
+            decided: DecidedGauges::new(),
         }
     }
 
@@ -131,6 +136,7 @@ impl Gauges {
             let quantile = KeyValue::new("seedbed.quantile", quantile);
             self.snapshot_age.record(age.as_secs_f64(), &[quantile]);
         }
+        self.decided.record(&self.catalog.decided().await?);
         let parked = self.catalog.parked_jobs(i64::MAX).await?;
         self.parked.record(parked, &[]);
         let workers = self.catalog.workers().await?;
