@@ -33,4 +33,4 @@ pub use self::{
     download::DownloadError,
     server::{HttpError, HttpParts, HttpSections, HttpServer, Listeners},
 };
-pub(crate) use self::{auth::check_keys, server::certificate_expires};
+pub(crate) use self::{auth::check_keys, login::check_login, server::certificate_expires};

@@ -10,6 +10,7 @@
 
 mod begun;
 mod callback;
+mod check;
 mod error;
 mod exchange;
 mod id_token;
@@ -20,4 +21,5 @@ mod return_path;
 mod routes;
 mod state;
 
+pub(crate) use self::check::check_login;
 pub(super) use self::{routes::routes, state::Login};

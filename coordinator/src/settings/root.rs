@@ -93,6 +93,7 @@ impl Settings {
     pub fn check_values(&self) -> Result<(), SettingsError> {
         self.check_catalog()?;
         self.worker_settings().check_values()?;
+        self.broker.check_values()?;
         self.source.check()?;
         self.serve.check()?;
         self.download.check_values()?;

@@ -18,11 +18,16 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 
+use crate::{program::Program, serving::now};
+
 /// The client's id.
 pub const CLIENT: &str = "seedbed";
 /// The client's secret, with what forms have to encode.
 pub const SECRET: &str = "a secret: of/the+client";
 const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testkit/keys");
+
+/// Where it leads browsers back to, whatever the server's port is: a test's browser goes there by itself.
+pub const REDIRECT: &str = "https://seedbed.example.com/login/callback";
 
 /// What makes the ID token out of its claims.
 pub type Signer = fn(&Value) -> String;
@@ -93,6 +98,17 @@ impl Provider {
             .with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         provider
+    }
+
+    /// Has people sign in by it at `program`: `root` are administrators, `ops` and `duty` operators, `staff` viewers.
+    pub fn sign_in_at(&self, program: &mut Program) {
+        program.set("LOGIN__ISSUER", &self.url);
+        program.set("LOGIN__CLIENT_ID", CLIENT);
+        program.set("LOGIN__CLIENT_SECRET", SECRET);
+        program.set("LOGIN__REDIRECT_URL", REDIRECT);
+        program.set("LOGIN__ADMINS", "root");
+        program.set("LOGIN__OPERATORS", "ops, duty");
+        program.set("LOGIN__VIEWERS", "staff");
     }
 
     /// What it says from now on.
@@ -204,7 +220,7 @@ async fn token(State(provider): State<Provider>, headers: HeaderMap, body: Strin
     if !says.forgives_reuse {
         says.codes[place].0.clear();
     }
-    let now = crate::serving::now();
+    let now = now();
     let mut claims = json!({
         "iss": provider.url, "aud": CLIENT, "sub": "ada-1", "nonce": nonce, "iat": now, "exp": now + 60,
         "email": "ada@example.com", "email_verified": true, "groups": ["staff", "ops"],

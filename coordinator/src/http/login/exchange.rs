@@ -33,31 +33,7 @@ pub(super) async fn tokens(
     code: &str,
     verifier: &str,
 ) -> Result<Tokens, LoginError> {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "authorization_code")
-        .append_pair("code", code)
-        .append_pair("redirect_uri", login.redirect_url.as_str())
-        .append_pair("code_verifier", verifier);
-    let mut request = login.provider.client.post(endpoints.token.clone());
-    match &login.client_secret {
-        Some(secret) if !endpoints.secret_in_body => {
-            // Both are encoded first (RFC 6749, 2.3.1).
-            let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect();
-            let (name, secret): (String, String) =
-                (encoded(&login.client_id), encoded(secret.expose()));
-            request = request.basic_auth(name, Some(secret));
-        }
-        secret => {
-            form.append_pair("client_id", &login.client_id);
-            if let Some(secret) = secret {
-                form.append_pair("client_secret", secret.expose());
-            }
-        }
-    }
-    let request = request
-        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .header(header::ACCEPT, "application/json")
-        .body(form.finish());
+    let request = code_request(login, endpoints, code, verifier);
     let (status, body) = answered(request, "its token endpoint").await?;
     if status.is_client_error() {
         let refused: Option<Refused> = serde_json::from_slice(&body).ok();
@@ -70,6 +46,40 @@ pub(super) async fn tokens(
     }
     serde_json::from_slice(&body)
         .map_err(|_| LoginError::Provider("its token endpoint gives no ID token".to_owned()))
+}
+
+/// The request for the tokens of a code.
+fn code_request(
+    login: &Login,
+    endpoints: &Endpoints,
+    code: &str,
+    verifier: &str,
+) -> RequestBuilder {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "authorization_code")
+        .append_pair("code", code)
+        .append_pair("redirect_uri", login.redirect_url.as_str())
+        .append_pair("code_verifier", verifier);
+    let mut request = login.provider.client.post(endpoints.token.clone());
+    match &login.client_secret {
+        Some(secret) if !endpoints.secret_in_body => {
+            // Both are encoded first (RFC 6749, 2.3.1).
+            let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect();
+            let name: String = encoded(&login.client_id);
+            let secret: String = encoded(secret.expose());
+            request = request.basic_auth(name, Some(secret));
+        }
+        secret => {
+            form.append_pair("client_id", &login.client_id);
+            if let Some(secret) = secret {
+                form.append_pair("client_secret", secret.expose());
+            }
+        }
+    }
+    request
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(header::ACCEPT, "application/json")
+        .body(form.finish())
 }
 
 /// Returns what the provider knows of the person beyond the ID token; `None` if it is not asked for that.

@@ -18,12 +18,13 @@ pub(super) struct DecidedGauges {
 
 impl DecidedGauges {
     pub(super) fn new() -> Self {
+        let meter = meter();
         let stores = |name: &'static str, about: &'static str| {
-            let gauge = meter().u64_gauge(name).with_unit("{store}");
-            gauge.with_description(about).build()
+            let gauge = meter.u64_gauge(name);
+            gauge.with_unit("{store}").with_description(about).build()
         };
         Self {
-            share: meter()
+            share: meter
                 .f64_gauge("seedbed.delivery.share")
                 .with_unit("1")
                 .with_description("Share of the stores that get snapshots, by form")
@@ -32,7 +33,7 @@ impl DecidedGauges {
                 "seedbed.stores.withdrawn",
                 "Stores of which a snapshot was withdrawn, and which no job has brought up to date since",
             ),
-            stale_latest: meter()
+            stale_latest: meter
                 .u64_gauge("seedbed.latest.stale")
                 .with_unit("{snapshot}")
                 .with_description("Withdrawn snapshots that copies below latest/ may still be of")

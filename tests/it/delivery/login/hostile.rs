@@ -5,14 +5,14 @@ use testkit::{
     login::{
         browser::{Browser, LOGIN, SESSION, state_of},
         provider::{
-            Provider, SECRET, Signer, by_secret, changed, confused, es256, of_another, rs256,
+            Provider, REDIRECT, SECRET, Signer, by_secret, changed, confused, es256, of_another, rs256,
             unsigned,
         },
     },
     serving::{Answer, Serving, now},
 };
 
-use super::support::{REDIRECT, serving_with};
+use super::support::serving_with;
 
 fn refused(answer: &Answer, code: &str) {
     let text = String::from_utf8_lossy(&answer.body);
