@@ -20,7 +20,6 @@ mod dashboard;
 mod download;
 mod first_sync;
 mod json;
-mod login;
 mod peer;
 mod probes;
 mod problem;
@@ -33,4 +32,7 @@ pub use self::{
     download::DownloadError,
     server::{HttpError, HttpParts, HttpSections, HttpServer, Listeners},
 };
-pub(crate) use self::{auth::check_keys, login::check_login, server::certificate_expires};
+pub(crate) use self::{
+    auth::{check_keys, check_login},
+    server::certificate_expires,
+};

@@ -4,8 +4,6 @@
 //! other rooms take one by one. Each command checks once, at its start, that what it needs makes sense
 //! (`Settings::check_*`): nothing here opens a file or a connection, so a kill leaves nothing.
 
-#[cfg(test)]
-mod bad_values;
 mod catalog;
 mod cost;
 mod download;

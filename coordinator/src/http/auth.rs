@@ -13,18 +13,18 @@ mod claim;
 mod clients;
 mod cookie;
 mod keys;
+mod login;
 mod origin;
 mod routes;
 
-pub(crate) use self::clients::check_keys;
 pub use self::keys::KeyError;
+pub(crate) use self::{clients::check_keys, login::check_login};
 pub(super) use self::{
     access::{Access, require_role},
     bearer::client_token,
     caller::Caller,
-    claim::value_of,
     clients::Clients,
-    cookie::{LOGIN_COOKIE, SESSION_COOKIE, cookie, ended, kept},
-    keys::{FetchError, Jwks, LEEWAY, TokenHeader, read, verified},
+    cookie::{SESSION_COOKIE, ended},
+    login::{Login, routes as login_routes},
     routes::say_roles,
 };

@@ -24,10 +24,9 @@ use crate::{
     catalog::Catalog,
     http::{
         api::{Api, Overviews},
-        auth::{Access, Clients},
+        auth::{Access, Clients, Login},
         download::{DownloadError, Downloads},
         first_sync::FirstSyncs,
-        login::Login,
         peer::RateLimit,
         probes::{self, Probes},
         reports::Reports,

@@ -12,11 +12,10 @@ use super::{
 };
 use crate::http::{
     api::{self, Api},
-    auth::{Access, require_role, say_roles},
+    auth::{Access, Login, login_routes, require_role, say_roles},
     dashboard,
     download::{self, Downloads},
     first_sync::{self, FirstSyncs},
-    login::{self, Login},
     probes::{self, Probes},
     reports::{self, Reports},
 };
@@ -62,7 +61,7 @@ pub(super) fn routes(states: &States, cors_origins: &[String]) -> Router {
     let routes = routes
         .merge(documentation(document))
         .merge(dashboard::routes())
-        .merge(states.login.clone().map_or_else(Router::new, login::routes))
+        .merge(states.login.clone().map_or_else(Router::new, login_routes))
         .fallback(limits::unknown);
     within_limits(routes, &limits)
         .merge(devices)

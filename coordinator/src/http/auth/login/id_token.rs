@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{error::LoginError, provider::Endpoints, state::Login};
-use crate::http::auth::{LEEWAY, TokenHeader, verified};
+use crate::http::auth::keys::{LEEWAY, TokenHeader, verified};
 
 /// The longest `sub` (OpenID Connect Core, 2).
 const MOST_SUBJECT: usize = 255;

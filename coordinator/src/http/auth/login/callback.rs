@@ -15,7 +15,7 @@ use super::{
 use crate::{
     catalog::{Catalog, Deed, NewSession},
     http::{
-        auth::{LOGIN_COOKIE, SESSION_COOKIE, cookie},
+        auth::cookie::{LOGIN_COOKIE, SESSION_COOKIE, cookie},
         peer::client_address,
     },
 };

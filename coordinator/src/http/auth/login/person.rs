@@ -4,7 +4,7 @@ use seedbed_protocol::text::is_hidden;
 use serde_json::{Value, value::RawValue};
 
 use super::{id_token::IdToken, state::Login};
-use crate::{catalog::Role, http::auth::value_of};
+use crate::{catalog::Role, http::auth::claim::value_of};
 
 /// The longest name, in characters.
 const MOST_NAME: usize = 100;

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use seedbed_protocol::error::chain;
 
-use crate::{catalog::CatalogError, http::auth::FetchError};
+use crate::{catalog::CatalogError, http::auth::keys::FetchError};
 
 /// Why somebody is not signed in. What people see of it says nothing that a provider could have made up.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use super::{
     provider::{Endpoints, MOST_BYTES},
     state::Login,
 };
-use crate::http::auth::read;
+use crate::http::auth::keys::read;
 
 /// What a code is good for.
 #[derive(Deserialize)]

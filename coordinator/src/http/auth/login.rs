@@ -22,4 +22,4 @@ mod routes;
 mod state;
 
 pub(crate) use self::check::check_login;
-pub(super) use self::{routes::routes, state::Login};
+pub(in crate::http) use self::{routes::routes, state::Login};

@@ -20,7 +20,7 @@ use super::{
     state::Login,
 };
 use crate::{
-    http::auth::{LOGIN_COOKIE, SESSION_COOKIE, ended, kept},
+    http::auth::cookie::{LOGIN_COOKIE, SESSION_COOKIE, ended, kept},
     settings::login::CALLBACK,
 };
 

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::error::LoginError;
 use crate::{
-    http::auth::{Jwks, read},
+    http::auth::keys::{Jwks, read},
     settings::login::is_safe,
 };
 
