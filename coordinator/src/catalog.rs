@@ -32,8 +32,8 @@ mod stores;
 
 pub use control::{
     ApiToken, AuditCursor, AuditEntry, AuditId, Decided, Deed, Delivery, DueNotice, ForgottenRows,
-    ForgottenSince, ForgottenStore, FreshnessPromise, LoginSession, NewSession, NewToken, Notice, NoticeEvent,
-    Role, Share, Shared, actor,
+    ForgottenSince, ForgottenStore, FreshnessPromise, LoginSession, NewSession, NewToken, Notice,
+    NoticeEvent, Role, Share, Shared, actor,
 };
 pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of};
 pub use events::Applied;

@@ -5,7 +5,6 @@
 
 pub mod cluster;
 pub mod collector;
-pub mod login;
 pub mod machine;
 pub mod objects;
 pub mod pipeline;

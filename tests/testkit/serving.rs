@@ -1,5 +1,7 @@
 //! A `seedbed serve` or `seedbed local --serve` that answers requests, and a client that makes them.
 
+pub mod login;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

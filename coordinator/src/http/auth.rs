@@ -18,7 +18,6 @@ mod origin;
 mod routes;
 
 pub use self::keys::KeyError;
-pub(crate) use self::{clients::check_keys, login::check_login};
 pub(super) use self::{
     access::{Access, require_role},
     bearer::client_token,
@@ -28,3 +27,4 @@ pub(super) use self::{
     login::{Login, routes as login_routes},
     routes::say_roles,
 };
+pub(crate) use self::{clients::check_keys, login::check_login};

@@ -103,7 +103,6 @@ const TESTKIT: &[&str] = &[
     "collector pipeline recordings servers",
     "objects program",
     "cluster serving stand_in",
-    "login",
 ];
 
 impl Crate {

@@ -4,9 +4,9 @@ use std::{os::unix::fs::PermissionsExt, sync::Arc};
 
 use futures::TryStreamExt;
 use serde_json::json;
+use testkit::serving::login::provider::{Provider, REDIRECT};
 use testkit::{
     cluster::Cluster,
-    login::provider::{Provider, REDIRECT},
     objects::ObjectServer,
     servers::{Postgres, RabbitMq},
     serving::Serving,
@@ -129,7 +129,9 @@ async fn a_policy_that_overrides_a_limit_of_the_queues_is_found() {
     cluster.add_stores(1, 5);
     let vhost = cluster.broker_url.rsplit('/').next().unwrap().to_owned();
     // Nobody listens at the usual port of a test's server.
-    cluster.program.set("BROKER__MANAGEMENT_URL", "http://127.0.0.1:9");
+    cluster
+        .program
+        .set("BROKER__MANAGEMENT_URL", "http://127.0.0.1:9");
     let (ok, told) = cluster.program.check(0).await["policies"].clone();
     assert!(ok && told.contains("not tried"), "{told}");
     let url = rabbitmq.management_url();
@@ -151,7 +153,10 @@ async fn a_policy_that_overrides_a_limit_of_the_queues_is_found() {
     let url = rabbitmq.url_with("narrow:secret", &vhost);
     cluster.program.set("BROKER__URL", url);
     let (ok, told) = cluster.program.check(0).await["policies"].clone();
-    assert!(ok && told.contains("not tried") && told.contains("monitoring"), "{told}");
+    assert!(
+        ok && told.contains("not tried") && told.contains("monitoring"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,9 +166,17 @@ async fn a_provider_of_logins_that_is_another_one_is_found() {
     cluster.add_stores(1, 5);
     provider.sign_in_at(&mut cluster.program);
     let (ok, told) = cluster.program.check(0).await["login"].clone();
-    assert!(ok && told.contains("2 keys") && told.contains(REDIRECT), "{told}");
+    assert!(
+        ok && told.contains("2 keys") && told.contains(REDIRECT),
+        "{told}"
+    );
     provider.says().document = json!({"issuer": "https://id.example.com"});
-    fails(&cluster, "login", &["https://id.example.com", "login.issuer"]).await;
+    fails(
+        &cluster,
+        "login",
+        &["https://id.example.com", "login.issuer"],
+    )
+    .await;
     cluster.program.set("LOGIN__ISSUER", "http://127.0.0.1:9");
     fails(&cluster, "login", &["http://127.0.0.1:9"]).await;
     cluster.program.set("LOGIN__CLIENT_ID", "");

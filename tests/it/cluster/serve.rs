@@ -6,12 +6,12 @@ use futures::future::join_all;
 use reqwest::Method;
 use seedbed::catalog::RunState;
 use serde_json::json;
+use testkit::serving::login::{
+    browser::{Browser, state_of},
+    provider::Provider,
+};
 use testkit::{
     cluster::{Cluster, RUN},
-    login::{
-        browser::{Browser, state_of},
-        provider::Provider,
-    },
     objects::ObjectServer,
     powersync::Fault,
     program::stop,

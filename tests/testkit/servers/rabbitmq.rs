@@ -302,8 +302,11 @@ impl Node {
             writeln!(text, "listeners.ssl.default = {address}:{port}").expect("a text takes more");
         }
         if let Some(port) = self.management_port {
-            writeln!(text, "management.tcp.ip = {address}\nmanagement.tcp.port = {port}")
-                .expect("a text takes more");
+            writeln!(
+                text,
+                "management.tcp.ip = {address}\nmanagement.tcp.port = {port}"
+            )
+            .expect("a text takes more");
             let plugins = "[rabbitmq_management].\n";
             std::fs::write(self.file("plugins"), plugins).expect("its own directory is writable");
         }

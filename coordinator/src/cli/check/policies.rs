@@ -37,7 +37,9 @@ struct Described {
 
 pub(super) async fn check(config: &BrokerConfig) -> Checked<Policies> {
     let Some((api, vhost)) = management(config) else {
-        return Ok(Policies::Untried("not tried: broker.url has no host".to_owned()));
+        return Ok(Policies::Untried(
+            "not tried: broker.url has no host".to_owned(),
+        ));
     };
     let place = api.origin().ascii_serialization();
     let untried = |why: String| {
@@ -82,7 +84,9 @@ pub(super) async fn check(config: &BrokerConfig) -> Checked<Policies> {
 
 /// Says what the policies of these queues do.
 fn judged(queues: &[Described], consumer_timeout: Duration) -> Checked<Policies> {
-    let own = queues.iter().filter(|queue| queue.name.starts_with("seed."));
+    let own = queues
+        .iter()
+        .filter(|queue| queue.name.starts_with("seed."));
     let mut harms = Vec::new();
     let mut seen = 0;
     for queue in own {
@@ -94,7 +98,11 @@ fn judged(queues: &[Described], consumer_timeout: Duration) -> Checked<Policies>
         let names = names.into_iter().flatten().filter(|name| !name.is_empty());
         let names: Vec<&str> = names.map(String::as_str).collect();
         for harm in harms_of(&queue.name, definition, consumer_timeout) {
-            harms.push(format!("{}: the policy {} {harm}", queue.name, names.join(" and ")));
+            harms.push(format!(
+                "{}: the policy {} {harm}",
+                queue.name,
+                names.join(" and ")
+            ));
         }
     }
     if harms.is_empty() {
@@ -125,15 +133,27 @@ fn harms_of(
     harm("expires", "RabbitMQ deletes the queue when nobody uses it");
     // Heartbeats are many, and of no use for long.
     if queue != Queue::Workers.name() {
-        harm("message-ttl", "what waits for longer is parked or tried too early");
+        harm(
+            "message-ttl",
+            "what waits for longer is parked or tried too early",
+        );
         harm("max-length", "what is more is refused");
         harm("max-length-bytes", "what is more is refused");
-        let least = if queue == Queue::Jobs.name() { u64::from(RETURN_LIMIT) } else { u64::MAX };
+        let least = if queue == Queue::Jobs.name() {
+            u64::from(RETURN_LIMIT)
+        } else {
+            u64::MAX
+        };
         if number("delivery-limit").is_some_and(|limit| limit < least) {
             harm("delivery-limit", "what comes back is parked too early");
         }
-        if number("consumer-timeout").is_some_and(|millis| u128::from(millis) < consumer_timeout.as_millis()) {
-            harm("consumer-timeout", "shorter than broker.consumer_timeout, so a long job goes to a second worker");
+        if number("consumer-timeout")
+            .is_some_and(|millis| u128::from(millis) < consumer_timeout.as_millis())
+        {
+            harm(
+                "consumer-timeout",
+                "shorter than broker.consumer_timeout, so a long job goes to a second worker",
+            );
         }
     }
     harms
@@ -154,7 +174,10 @@ fn management(config: &BrokerConfig) -> Option<(Url, String)> {
         _ => ("http", 15_672),
     };
     let host = amqp.host_str()?;
-    Some((Url::parse(&format!("{scheme}://{host}:{port}/")).ok()?, vhost))
+    Some((
+        Url::parse(&format!("{scheme}://{host}:{port}/")).ok()?,
+        vhost,
+    ))
 }
 
 /// A part of a URL without its percent signs.
@@ -184,7 +207,10 @@ mod tests {
     fn a_policy_that_changes_a_limit_is_named_and_others_are_not() {
         for (queue, policy) in [
             ("seed.jobs", json!([])),
-            ("seed.jobs", json!({"delivery-limit": 5, "queue-leader-locator": "balanced"})),
+            (
+                "seed.jobs",
+                json!({"delivery-limit": 5, "queue-leader-locator": "balanced"}),
+            ),
             ("seed.jobs", json!({"consumer-timeout": 7_200_000})),
             ("seed.workers", json!({"max-length": 10, "message-ttl": 5})),
             ("other", json!({"message-ttl": 5})),
@@ -202,7 +228,10 @@ mod tests {
             ("seed.workers", "expires", 10),
         ] {
             let told = told(queue, json!({ key: value })).unwrap_err();
-            assert!(told.contains(&format!("{queue}: the policy p sets {key} to {value}")), "{told}");
+            assert!(
+                told.contains(&format!("{queue}: the policy p sets {key} to {value}")),
+                "{told}"
+            );
         }
     }
 

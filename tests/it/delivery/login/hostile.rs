@@ -1,16 +1,14 @@
 //! A provider that says what it should not, and others who interfere.
 
 use serde_json::{Value, json};
-use testkit::{
-    login::{
-        browser::{Browser, LOGIN, SESSION, state_of},
-        provider::{
-            Provider, REDIRECT, SECRET, Signer, by_secret, changed, confused, es256, of_another, rs256,
-            unsigned,
-        },
+use testkit::serving::login::{
+    browser::{Browser, LOGIN, SESSION, state_of},
+    provider::{
+        Provider, REDIRECT, SECRET, Signer, by_secret, changed, confused, es256, of_another, rs256,
+        unsigned,
     },
-    serving::{Answer, Serving, now},
 };
+use testkit::serving::{Answer, Serving, now};
 
 use super::support::serving_with;
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::json;
 use testkit::{
     machine::run_node_tests,
-    serving::{LOCAL_SERVE, Serving, client_token, now, prepared},
     servers::free_port,
+    serving::{LOCAL_SERVE, Serving, client_token, now, prepared},
     wait,
 };
 

@@ -2,11 +2,11 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use testkit::serving::login::{
+    browser::{Browser, SESSION},
+    provider::{Provider, SECRET},
+};
 use testkit::{
-    login::{
-        browser::{Browser, SESSION},
-        provider::{Provider, SECRET},
-    },
     serving::{ADMIN_TOKEN, LOCAL_SERVE, Serving},
     wait,
 };

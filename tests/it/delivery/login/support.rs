@@ -1,7 +1,7 @@
 //! Servers at which people sign in.
 
+use testkit::serving::login::provider::Provider;
 use testkit::{
-    login::provider::Provider,
     powersync::PowerSync,
     program::Program,
     serving::{LOCAL_SERVE, Serving, prepared},

@@ -44,7 +44,9 @@ pub(in crate::cli) async fn delivery(
     match delivery.is_off() {
         true => {
             let since = delivery.since(Shared::All);
-            let since = since.map_or_else(String::new, |at| format!(" since {}", at.format("%F %T UTC")));
+            let since = since.map_or_else(String::new, |at| {
+                format!(" since {}", at.format("%F %T UTC"))
+            });
             print_lines(&format!(
                 "off{since}: every device syncs as without Seedbed; `seedbed delivery on` hands snapshots out again"
             ));
