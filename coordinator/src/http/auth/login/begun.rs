@@ -46,10 +46,11 @@ impl Begun {
         let is_whole = parts.next().is_none() && secret.len() == Self::SECRET_CHARS;
         // Another server's clock may be ahead.
         let is_young = now.abs_diff(at) <= MOST_SECONDS;
-        (is_whole && is_young).then(|| Self {
+        let is_ours = return_path(own, &to) == to;
+        (is_whole && is_young && is_ours).then(|| Self {
             secret: secret.to_owned(),
             at,
-            to: return_path(own, &to),
+            to,
         })
     }
 
