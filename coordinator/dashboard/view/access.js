@@ -3,10 +3,10 @@
 import { control } from "../control.js";
 import { askFirst } from "../dialog.js";
 import { fill, h, setAttribute, showAll } from "../dom.js";
-import { age, now, NOTHING } from "../format.js";
+import { age, now } from "../format.js";
 import { live } from "../live.js";
 import { session } from "../session.js";
-import { badge, facts, message, notify, section, table } from "../ui.js";
+import { badge, message, notify, section, table } from "../ui.js";
 
 /** Between two looks for news, in milliseconds. */
 const PAUSE = 5_000;
@@ -22,19 +22,19 @@ const LIFETIMES = [
 /** What each role may, in a few words. */
 const MAY = {
   viewer: "see everything but the audit log",
-  operator: "also run, retry, cancel, take snapshots back and set the delivery",
-  admin: "everything, also what cannot be undone",
+  operator: "see everything, start, retry and cancel runs, take snapshots back, set the delivery",
+  admin: "do everything, also what cannot be undone",
 };
 
 export function access({ signal }) {
   const heading = h("h1", { tabindex: "-1" }, "Access");
   const { actor, role } = session.who;
-  const me = section("You", {}, facts([["Name", h("bdi", {}, actor ?? "anyone")], ["Role", role ? badge(role) : NOTHING], ["May", MAY[role] ?? "nothing"]]));
+  const me = section("You", {}, h("p", {}, h("bdi", {}, actor ?? "anyone"), " ", role && badge(role)), h("p", { class: "about" }, `May ${MAY[role] ?? "do nothing"}.`));
   const parts = [h("div", { class: "heading" }, heading), me.element];
   if (session.may("operator")) {
     parts.push(tokens(heading, signal));
   }
-  return { title: "Access", element: h("div", {}, ...parts) };
+  return { title: "Access", element: h("div", { class: "decides" }, ...parts) };
 }
 
 function tokens(heading, signal) {

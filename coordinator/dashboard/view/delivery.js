@@ -27,7 +27,7 @@ export function delivery({ signal }) {
   if (session.may("admin")) {
     parts.push(forgetting(heading, signal));
   }
-  return { title: "Delivery", element: h("div", {}, ...parts) };
+  return { title: "Delivery", element: h("div", { class: "decides" }, ...parts) };
 }
 
 /** Which share of the stores gets what, and the switch. */
@@ -172,7 +172,7 @@ function forgetting(heading, signal) {
   }
 
   function row({ storeId, at, left }) {
-    const allow = h("button", { type: "button", class: "small", "aria-label": `Allow ${storeId} again`, onclick: () => askAllow(storeId, load) }, "Allow again");
+    const allow = h("button", { type: "button", class: "small", "aria-label": `Allow again: ${storeId}`, onclick: () => askAllow(storeId, load) }, "Allow again");
     return list.row([h("bdi", { class: "id" }, storeId), age(at), left ? "objects are being removed" : "removed", allow]);
   }
 
