@@ -4,6 +4,7 @@
 #
 #   deploy/release.sh [DIRECTORY]                   into target/programs of the repository, or DIRECTORY
 #   CARGO='cargo auditable' deploy/release.sh       with the list of crates in each program
+#   PROFILE=dev deploy/release.sh                   unoptimised, in a fraction of the time
 set -euo pipefail
 
 if [ $# -gt 1 ] || [[ "${1-x}" = "" || "${1-x}" = -* ]]; then
@@ -11,6 +12,7 @@ if [ $# -gt 1 ] || [[ "${1-x}" = "" || "${1-x}" = -* ]]; then
   exit 2
 fi
 directory=${1-}
+profile=${PROFILE:-release}
 [ -z "$directory" ] || directory=$(realpath -m "$directory")
 
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -23,11 +25,13 @@ target=$(target_directory)
 [ -n "$directory" ] || directory=$target/programs
 mkdir -p "$directory"
 read -ra cargo <<<"${CARGO:-cargo}"
-"${cargo[@]}" build --release --locked -p seedbed -p seedbed-worker
+"${cargo[@]}" build --profile "$profile" --locked -p seedbed -p seedbed-worker
 
+# Cargo's folder for the profile `dev` has another name.
+[ "$profile" != dev ] || profile=debug
 cd "$directory"
 for program in seedbed seedbed-worker; do
-  built=$target/release/$program
+  built=$target/$profile/$program
   if [ "$built" -ef "$program" ]; then
     echo "$directory is where cargo puts the programs; choose another directory" >&2
     exit 2
