@@ -59,6 +59,7 @@ needs_of() {
       need "installs Node, schemathesis" python3-venv
       need "reads snapshots" sqlite3
       need "opens the dashboard" chromium-headless-shell
+      need "a proxy in front" nginx-light
       ;;
     first_launch)
       need "installs Node" python3-venv
@@ -158,7 +159,10 @@ install_for() {
       build_kotlin
       build_tauri
       ;;
-    cluster) install_ferretdb ;;
+    cluster)
+      install_ferretdb
+      if prepares before; then install_before; fi
+      ;;
     traces) install_go jaeger github.com/jaegertracing/jaeger/cmd/all-in-one "$jaeger" ;;
     kubernetes)
       prepares kube-apiserver || return 0
@@ -264,6 +268,23 @@ install_definitions() {
   mkdir -p "$definitions"
   find "$sources/$folder" -name '*_*.yaml' -exec cp --no-preserve=mode {} "$definitions" \;
   echo "$version" >"$definitions/installed.txt"
+}
+
+# The programs of the revision before the catalog's newest migration, where the history is there: what is rolled over by this one.
+install_before() {
+  local folder=$tools/before added revision
+  added=$(git log --first-parent -1 --diff-filter=A --format=%H -- coordinator/migrations 2>/dev/null) || return 0
+  revision=$(git rev-parse --verify --quiet "$added^") || return 0
+  [ "$(cat "$folder/before" 2>/dev/null)" != "$revision" ] || return 0
+  echo "Building the version before: ${revision:0:10}"
+  rm -rf "$folder"
+  mkdir -p "$folder/source"
+  # In the same target directory, so that no dependency is compiled twice; the tests build this version's programs again.
+  git archive "$revision" | tar -x -C "$folder/source" &&
+    cargo build --locked --quiet --workspace --bins --manifest-path "$folder/source/Cargo.toml" --target-dir "$(target_directory)" &&
+    cp "$(target_directory)"/debug/{seedbed,seedbed-worker} "$folder" &&
+    echo "$revision" >"$folder/before" || echo "The version before could not be built" >&2
+  rm -rf "$folder/source"
 }
 
 # Through Go's module proxy, where there is a Go. FerretDB does not start without the file of its version, which its module

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** Longer than anything takes that is waited for, on a busy machine. */
 const LIMIT = 180_000;
 
-const KNOWN = ["image", "build", "command", "environment", "volumes", "healthcheck", "depends_on", "ports", "hostname", "configs", "read_only", "cap_drop", "security_opt", "tmpfs", "restart", "stop_grace_period", "deploy"];
+const KNOWN = ["image", "build", "command", "environment", "volumes", "healthcheck", "depends_on", "ports", "hostname", "read_only", "cap_drop", "security_opt", "tmpfs", "restart", "stop_grace_period", "deploy"];
 
 export class Compose {
   /** The file's services, with these variables; images and containers are in `folder`. */
@@ -73,9 +73,8 @@ export class Compose {
     for (const capability of service.cap_drop ?? []) args.push("--cap-drop", capability);
     for (const option of service.security_opt ?? []) args.push("--security-opt", option.replace(":true", ""));
     for (const path of service.tmpfs ?? []) args.push("--tmpfs", path);
-    for (const { source, target } of service.configs ?? []) args.push("--volume", `${join(this.place, this.file.configs[source].file)}:${target}:ro`);
     for (const volume of service.volumes ?? []) {
-      if (typeof volume === "object") args.push("--volume", volume.target);
+      if (volume.startsWith("/")) args.push("--volume", volume);
       else if (volume.startsWith("./")) args.push("--volume", join(this.place, volume));
       else args.push("--volume", `${this.name}_${volume}`);
     }

@@ -226,7 +226,7 @@ test("compose.yaml pins its images, opens ports to this machine alone, and waits
       const { healthcheck, build } = compose.services[other];
       if (condition === "service_healthy") assert.ok(healthcheck?.test ?? build, `${name} waits for ${other}`);
     }
-    for (const { source } of service.configs ?? []) assert.ok(existsSync(join(deploy, compose.configs[source].file)), source);
+    assert.equal(service.configs, undefined, `${name}: podman-compose does not know configs`);
     for (const volume of service.volumes ?? []) {
       const [source] = typeof volume === "string" ? volume.split(":") : [];
       if (source?.startsWith("./")) assert.ok(existsSync(join(deploy, source)), source);
