@@ -59,7 +59,6 @@ needs_of() {
       need "installs Node, schemathesis" python3-venv
       need "reads snapshots" sqlite3
       need "opens the dashboard" chromium-headless-shell
-      need "a proxy in front" nginx-light
       ;;
     first_launch)
       need "installs Node" python3-venv
@@ -248,6 +247,7 @@ install_go() {
 
 # replace_kubernetes VERSION: Kubernetes' own modules, which its go.mod has as folders, in the version that belongs to it: v0.34.1 to
 # v1.34.1. Building them takes twelve minutes of CPU. Charts ask a server which version it is.
+# shellcheck disable=SC2329 # install_go calls it.
 replace_kubernetes() {
   local version=$1 variables=k8s.io/component-base/version file minor
   minor=${version#v1.}

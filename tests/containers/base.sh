@@ -7,7 +7,9 @@ set -euo pipefail
 
 folder=${1:?"usage: base.sh FOLDER"}
 release=bookworm
-. "$(dirname "$(readlink -f "$0")")/podman.sh"
+cd "$(dirname "$(readlink -f "$0")")/../.."
+. tests/containers/podman.sh
+containers_in "$folder"
 
 # What cargo and apt trust is what this machine trusts.
 authorities=/etc/ssl/certs/ca-certificates.crt

@@ -9,6 +9,7 @@ usage='usage: images.sh FOLDER TOOLS PROGRAMS'
 folder=${1:?$usage} tools=${2:?$usage} programs=${3:?$usage}
 cd "$(dirname "$(readlink -f "$0")")/../.."
 . tests/containers/podman.sh
+containers_in "$folder"
 
 # Unoptimised: an optimised build takes 40 minutes of CPU.
 for target in coordinator:seedbed worker:seedbed-worker; do

@@ -1,17 +1,21 @@
 # shellcheck shell=bash
-# Sourced with $folder set: podman and buildah with images and containers of their own, there. runc, and modest limits, since a machine
-# may not allow what they would ask for.
+# Sourced: podman and buildah with images and containers of their own, apart from those of the machine. runc
+# and cgroupfs, which need no systemd.
 
-# Podman takes no longer path than 50 characters for what is gone after a restart of the machine.
-running=/run/seedbed-$(cksum <<<"$folder" | cut -d ' ' -f 1)
+# containers_in FOLDER: where they are kept.
+containers_in() {
+  storage=$1/storage
+  # Podman takes no longer path than 50 characters for what is gone after a restart of the machine.
+  running=/run/seedbed-$(cksum <<<"$1" | cut -d ' ' -f 1)
+}
 
 podman_of() {
-  podman --root "$folder/storage" --runroot "$running" --runtime runc --cgroup-manager cgroupfs "$@"
+  podman --root "$storage" --runroot "$running" --runtime runc --cgroup-manager cgroupfs "$@"
 }
 
 # buildah_of COMMAND ARGUMENT...: no registry is asked for anything.
 buildah_of() {
   local command=$1
   shift
-  buildah --root "$folder/storage" --runroot "$running" "$command" --isolation chroot --network host --pull-never "$@"
+  buildah --root "$storage" --runroot "$running" "$command" --isolation chroot --network host --pull-never "$@"
 }

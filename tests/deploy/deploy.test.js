@@ -228,9 +228,10 @@ test("compose.yaml pins its images, opens ports to this machine alone, and waits
     }
     assert.equal(service.configs, undefined, `${name}: podman-compose does not know configs`);
     for (const volume of service.volumes ?? []) {
-      const [source] = typeof volume === "string" ? volume.split(":") : [];
-      if (source?.startsWith("./")) assert.ok(existsSync(join(deploy, source)), source);
-      else if (source) assert.ok(source in compose.volumes, source);
+      const [source] = volume.split(":");
+      if (source.startsWith("./")) assert.ok(existsSync(join(deploy, source)), source);
+      // A path alone is a volume of this container.
+      else if (!source.startsWith("/")) assert.ok(source in compose.volumes, source);
     }
   }
   assert.equal(compose.services.worker.deploy.replicas, 2);
@@ -272,7 +273,7 @@ test("what the Dockerfile copies is not ignored", () => {
 });
 
 test("shell scripts are as shellcheck wants them", () => {
-  const scripts = [deploy, join(deploy, "docker"), join(root, "tests")].flatMap((directory) =>
+  const scripts = [deploy, join(deploy, "docker"), join(root, "tests"), join(root, "tests/containers"), join(root, "tests/containers/servers")].flatMap((directory) =>
     readdirSync(directory).filter((name) => name.endsWith(".sh")).map((name) => join(directory, name)),
   );
   assert.ok(scripts.length >= 6);

@@ -143,7 +143,7 @@ fn without_the_operators_kinds_the_answer_names_them_and_the_rest_is_applied() {
     };
     let folder = deploy("kubernetes/overlays/example");
     let applied = kubernetes.kubectl(&["apply", "-k", &folder]);
-    let page = std::fs::read_to_string(deploy("CLUSTER.md")).unwrap();
+    let page = std::fs::read_to_string(deploy("platforms/KUBERNETES.md")).unwrap();
     for kind in [
         "ScaledObject",
         "TriggerAuthentication",
