@@ -214,7 +214,6 @@ impl Answer {
     ///
     /// # Panics
     /// When it is one.
-    #[must_use]
     pub fn fine(self) -> Self {
         let answer = self.succeeded();
         assert!(!answer.error.contains("Warning"), "{answer:?}");
@@ -225,7 +224,6 @@ impl Answer {
     ///
     /// # Panics
     /// When it is one.
-    #[allow(clippy::must_use_candidate)]
     pub fn succeeded(self) -> Self {
         assert_eq!(
             self.code,
