@@ -3,6 +3,7 @@
 #
 #   tests/run.sh                 everything
 #   tests/run.sh GROUP...        these groups: `unit` is the crates' own tests, any other a folder of tests/it
+#   tests/run.sh operators       the groups that show what operators see and do
 #   tests/run.sh NAME            the tests whose path contains NAME
 #   tests/run.sh --list [GROUP]  their paths; compiles, but runs none
 #
@@ -10,11 +11,14 @@
 set -euo pipefail
 
 groups='unit local cluster selfheal stores delivery first_launch traces deploy kubernetes containers'
+# What people who set it up and run it see and do; tests/README.md says what of it is where.
+operators='unit local cluster delivery traces deploy'
 
 usage() {
   {
     echo "usage: tests/run.sh [GROUP...|NAME|--list [GROUP]]"
     echo "groups: $groups"
+    echo "operators: $operators"
   } >&2
   exit 2
 }
@@ -75,6 +79,7 @@ needs_of() {
       need "installs Node, linters" python3-venv
       need "checks alerts" prometheus
       need "checks units" systemd
+      need "checks the package" lintian binutils
       ;;
     kubernetes)
       prepares kube-apiserver || return 0
@@ -186,6 +191,7 @@ install_for() {
     deploy)
       install_node
       install_kubectl
+      install_go actionlint github.com/rhysd/actionlint/cmd/actionlint v1.7.12
       mapfile -t requirements <tests/deploy/requirements.txt
       install_python deploy/python "${requirements[@]}"
       ;;
@@ -374,7 +380,9 @@ if [ "${1-}" = --list ]; then
   listing=yes
   shift
 fi
-if [ $# -gt 0 ]; then
+if [ "$*" = operators ]; then
+  asked=groups selected=$operators
+elif [ $# -gt 0 ]; then
   # A group may be written with a dash: first-launch.
   if is_group "${1//-/_}"; then
     asked=groups selected=${*//-/_}

@@ -12,6 +12,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** Longer than anything takes that is waited for, on a busy machine. */
 const LIMIT = 180_000;
 
+/** Modest, since a machine may not allow what podman would ask for. */
+const LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
+
 const KNOWN = ["image", "build", "command", "environment", "volumes", "healthcheck", "depends_on", "ports", "hostname", "read_only", "cap_drop", "security_opt", "tmpfs", "restart", "stop_grace_period", "deploy"];
 
 export class Compose {
@@ -39,6 +42,11 @@ export class Compose {
     return { status, stdout, stderr };
   }
 
+  /** Runs an image by itself. */
+  run(args, ended) {
+    return this.podman(["run", "--rm", ...LIMITS, ...args], ended);
+  }
+
   start() {
     this.stop();
     this.podman(["network", "create", "--subnet", this.address("0/24"), this.name]);
@@ -62,7 +70,7 @@ export class Compose {
   arguments(name, { replica = 1, options = [], environment = {} } = {}) {
     const service = this.file.services[name];
     for (const key of Object.keys(service)) assert.ok(KNOWN.includes(key), `${name}: ${key} is not understood here`);
-    const args = ["--label", `of=${this.name}`, "--network", this.name, "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
+    const args = ["--label", `of=${this.name}`, "--network", this.name, ...LIMITS];
     args.push("--ip", replica === 1 ? this.hosts.get(name) : this.address(100 + replica));
     // Replicas share no name here; the others have one each.
     for (const [other, address] of this.hosts) args.push("--add-host", `${other}:${address}`);
@@ -101,8 +109,9 @@ export class Compose {
   async is(name, condition) {
     await until(`${name}: ${condition}`, () => {
       const container = this.container(name);
-      if (condition === "service_healthy") return this.isHealthy(name);
       const { Status, ExitCode } = this.state(container);
+      if (Status === "exited" && condition !== "service_completed_successfully") assert.fail(`${name} has ended: ${this.log(name)}`);
+      if (condition === "service_healthy") return this.isHealthy(name);
       if (condition === "service_started") return Status === "running";
       assert.equal(condition, "service_completed_successfully");
       if (Status === "exited") assert.equal(ExitCode, 0, this.log(name));

@@ -31,24 +31,19 @@ after(() => {
 
 const seedbed = (...args) => compose.exec("serve", ["seedbed", ...args]);
 const json = (text) => text.trim().split("\n").map((line) => JSON.parse(line));
-/** The jobs of the last run, by state. */
-function jobs() {
-  const [status] = json(seedbed("--json", "status").stdout);
-  return status;
-}
 const snapshots = () => json(seedbed("--json", "snapshots").stdout);
 
 test("the image is one program with an entry point, for a user without rights", () => {
-  const help = compose.podman(["run", "--rm", "seedbed:local", "--help"]).stdout;
+  const help = compose.run(["seedbed:local", "--help"]).stdout;
   assert.match(help, /Usage: seedbed/);
-  assert.match(compose.podman(["run", "--rm", "seedbed-worker:local", "--help"]).stdout, /Usage: seedbed-worker/);
+  assert.match(compose.run(["seedbed-worker:local", "--help"]).stdout, /Usage: seedbed-worker/);
   for (const image of ["seedbed:local", "seedbed-worker:local"]) {
     const [{ Config: config }] = JSON.parse(compose.podman(["inspect", image]).stdout);
     assert.equal(config.User, "10001:10001");
     assert.equal(config.StopSignal, "SIGTERM");
     assert.match(config.Labels["org.opencontainers.image.licenses"], /Apache-2.0/);
   }
-  const id = compose.podman(["run", "--rm", "--entrypoint", "id", "seedbed:local"]).stdout;
+  const id = compose.run(["--entrypoint", "id", "seedbed:local"]).stdout;
   assert.match(id, /^uid=10001\(seedbed\) gid=10001\(seedbed\) groups=10001\(seedbed\)$/m);
 });
 
@@ -56,20 +51,21 @@ test("settings that its user may not read are named, with whose they are and wha
   const file = join(scratch, "seedbed.toml");
   copyFileSync(join(root, "deploy/compose/seedbed.toml"), file);
   chmodSync(file, 0o600);
-  const { stderr } = compose.podman(["run", "--rm", "--volume", `${file}:/etc/seedbed/seedbed.toml:ro`, "--env", "SEEDBED_CONFIG=/etc/seedbed/seedbed.toml", "seedbed:local", "check"], { code: 2 });
+  const { stderr } = compose.run(["--volume", `${file}:/etc/seedbed/seedbed.toml:ro`, "--env", "SEEDBED_CONFIG=/etc/seedbed/seedbed.toml", "seedbed:local", "check"], { code: 2 });
   assert.match(stderr, /belongs to user 0 and group 0 with mode 600, and this process is user 10001 of group 10001/);
   assert.match(stderr, /chgrp 10001 .* && chmod 640/);
   chmodSync(file, 0o644);
-  const { stderr: read } = compose.podman(["run", "--rm", "--volume", `${file}:/etc/seedbed/seedbed.toml:ro`, "--env", "SEEDBED_CONFIG=/etc/seedbed/seedbed.toml", "seedbed:local", "check"], { code: null });
+  const { stderr: read } = compose.run(["--volume", `${file}:/etc/seedbed/seedbed.toml:ro`, "--env", "SEEDBED_CONFIG=/etc/seedbed/seedbed.toml", "seedbed:local", "check"], { code: null });
   assert.doesNotMatch(read, /cannot read the settings file/);
 });
 
-test("the coordinator serves, says that it is well, and `check` passes before and after workers are there", async () => {
+test("the coordinator serves, says that it is well, and `check` passes in its container, where only workers' part is not tried", async () => {
   await compose.up("serve", { options: ["--memory", MEMORY.serve] });
   await compose.is("serve", "service_healthy");
   const checked = seedbed("check").stdout;
   assert.match(checked, /catalog/);
-  assert.doesNotMatch(checked, /^(✗|FAILED)/m);
+  assert.match(checked, /^ok +downloads .*by the endpoint of this machine/m);
+  assert.match(checked, /^- +powersync +not tried: this is no machine for a worker/m);
   const answer = await fetch(`http://127.0.0.1:${port.SEEDBED_HEALTH_PORT}/readyz`);
   assert.equal(answer.status, 200);
 });
@@ -85,12 +81,11 @@ test("40 stores are seeded by two workers, though one is killed on the way", asy
   assert.ok(done() < STORES, "a worker is killed before all is done");
   compose.podman(["kill", "--signal", "KILL", compose.container("worker", 1)]);
   await until("all are seeded", () => done() === STORES, () => compose.log("worker", 2));
-  for (const { store, store_id, rows } of snapshots()) {
-    const number = Number((store ?? store_id).slice("store-".length));
-    assert.equal(rows, number * 10, store);
+  for (const { store_id: store, tables } of snapshots()) {
+    const number = Number(store.slice("store-".length));
+    assert.deepEqual(tables, [{ table: "products", rows: number * 10 }], store);
   }
   assert.match(seedbed("verify", "--sample", String(STORES)).stdout, /^40 of 40 are good$/m);
-  assert.match(seedbed("check").stdout, /powersync/);
 });
 
 test("what a device downloads is the snapshot that it was promised", async () => {
@@ -108,7 +103,7 @@ test("what a device downloads is the snapshot that it was promised", async () =>
     writeFileSync(path, file);
     const database = new DatabaseSync(path, { readOnly: true });
     const [{ rows }] = database.prepare("SELECT count(*) AS rows FROM ps_oplog").all();
-    assert.ok(rows >= number * 10, store);
+    assert.equal(rows, number * 10, store);
     database.close();
   }
 });
@@ -129,7 +124,8 @@ test("nothing is written but where it should be, and no right is left", () => {
     for (const set of ["CapEff", "CapPrm", "CapBnd"]) assert.match(status, new RegExp(`^${set}:\t0+$`, "m"), `${name} ${set}`);
     assert.match(status, /^NoNewPrivs:\t1$/m, name);
   }
-  assert.equal(compose.exec("worker", ["sh", "-c", "ls /var/lib/seedbed/work | wc -l"], { replica: 2 }).stdout.trim(), "0", "jobs leave nothing");
+  const { stdout: left } = compose.exec("worker", ["find", "/var/lib/seedbed/work", "-type", "f"], { replica: 2 });
+  assert.match(left, /^\/var\/lib\/seedbed\/work\/process-[^/]*\/lock\n$/, "jobs leave nothing");
 });
 
 test("without a /tmp nothing is called bad that could not be checked", () => {
@@ -137,7 +133,7 @@ test("without a /tmp nothing is called bad that could not be checked", () => {
   const tmpfs = verify.indexOf("--tmpfs");
   verify.splice(tmpfs, 2);
   verify.splice(verify.indexOf("--ip"), 2);
-  const { status, stdout, stderr } = compose.podman(["run", "--rm", ...verify.slice(0, -2), "verify", "--sample", "2"], { code: null });
+  const { status, stdout, stderr } = compose.run([...verify.slice(0, -2), "verify", "--sample", "2"], { code: null });
   assert.notEqual(status, 0);
   assert.doesNotMatch(stdout + stderr, /^bad:/m);
   assert.match(stdout + stderr, /not checked: store-\d+/);
@@ -147,8 +143,11 @@ test("memory stays within what the manifests allow", () => {
   for (const [name, replica] of [["serve", 1], ["worker", 2]]) {
     const { OOMKilled } = compose.state(compose.container(name, replica));
     assert.equal(OOMKilled, false, name);
-    const [limit, peak] = ["max", "peak"].map((file) => compose.exec(name, ["cat", `/sys/fs/cgroup/memory.${file}`], { replica }).stdout.trim());
-    assert.ok(Number(limit) > 0, `${name} has a limit`);
+    // In either version of control groups.
+    const read = (...files) => compose.exec(name, ["sh", "-c", `cd /sys/fs/cgroup; cat ${files.join(" ")} 2>/dev/null`], { replica, code: null }).stdout.trim();
+    const limit = read("memory.max", "memory/memory.limit_in_bytes");
+    const peak = read("memory.peak", "memory/memory.max_usage_in_bytes");
+    assert.equal(Number(limit), { serve: 2 ** 29, worker: 2 ** 31 }[name], name);
     assert.ok(Number(peak) < Number(limit) / 2, `${name}: ${peak} of ${limit}`);
     console.log(`${name}: ${Math.round(peak / 2 ** 20)} MiB at its peak, of ${Math.round(limit / 2 ** 20)} MiB`);
   }

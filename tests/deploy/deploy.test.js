@@ -273,7 +273,8 @@ test("what the Dockerfile copies is not ignored", () => {
 });
 
 test("shell scripts are as shellcheck wants them", () => {
-  const scripts = [deploy, join(deploy, "docker"), join(root, "tests"), join(root, "tests/containers"), join(root, "tests/containers/servers")].flatMap((directory) =>
+  const folders = [deploy, join(deploy, "docker"), join(deploy, "releases"), ...["", "containers", "containers/servers"].map((name) => join(root, "tests", name))];
+  const scripts = folders.flatMap((directory) =>
     readdirSync(directory).filter((name) => name.endsWith(".sh")).map((name) => join(directory, name)),
   );
   assert.ok(scripts.length >= 6);

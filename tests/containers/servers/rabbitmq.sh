@@ -11,4 +11,5 @@ END
 chown -R rabbitmq:rabbitmq /var/lib/rabbitmq
 # Its variables are for this script; the server would warn of them.
 unset RABBITMQ_DEFAULT_USER RABBITMQ_DEFAULT_PASS RABBITMQ_DEFAULT_VHOST
+export HOME=/var/lib/rabbitmq
 exec setpriv --reuid=rabbitmq --regid=rabbitmq --init-groups /usr/lib/rabbitmq/bin/rabbitmq-server
