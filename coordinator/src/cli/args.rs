@@ -70,6 +70,10 @@ pub(super) enum Command {
     /// Show the last runs, and which stores failed
     #[command(after_help = "Example:\n  seedbed status --failures")]
     Status(StatusArgs),
+    /// Draw a run in time, as SVG: which worker was busy with what, the slowest and failed stores, and what bounded the run
+    #[command(after_help = "On a terminal it is told in words.\n\
+        Example:\n  seedbed timeline > run.svg\n  seedbed timeline 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11 > run.svg")]
+    Timeline(TimelineArgs),
     /// List the snapshots
     #[command(after_help = "Example:\n  seedbed snapshots --store 42 --all")]
     Snapshots(SnapshotsArgs),
@@ -264,6 +268,13 @@ pub(super) struct StatusArgs {
     /// List every job of the last run instead: its state and its way
     #[arg(long, conflicts_with = "failures")]
     pub(super) jobs: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TimelineArgs {
+    /// The run, as `seedbed status` shows it [default: the newest]
+    #[arg(value_name = "RUN")]
+    pub(super) run: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -91,6 +91,8 @@ pub(super) enum CliError {
     NoInterval,
     #[error("the catalog has no snapshot yet to plan by; give --stores and --rows")]
     NothingToPlan,
+    #[error("no runs yet; `seedbed local` or `seedbed run` starts one")]
+    NoRuns,
     #[error("{0:?} is not the id of a run; `seedbed status` shows them")]
     RunId(String),
     #[error("--store: {0}")]
@@ -160,6 +162,7 @@ impl CliError {
             | Self::PasswordInFile
             | Self::NoInterval
             | Self::NothingToPlan
+            | Self::NoRuns
             | Self::RunId(_)
             | Self::StoreId(_) => Outcome::Usage,
             Self::Interrupted => Outcome::Interrupted,

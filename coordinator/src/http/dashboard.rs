@@ -48,6 +48,7 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "part/jobs.js",
     "part/pager.js",
     "part/period.js",
+    "part/promise.js",
     "part/run-card.js",
     "part/start-run.js",
     "part/steps.js",
@@ -64,6 +65,7 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "view/sizes.js",
     "view/store.js",
     "view/stores.js",
+    "view/timeline.js",
 ];
 
 /// Where the style is found: one file to browsers, several here.
@@ -76,6 +78,7 @@ static STYLE: LazyLock<String> = LazyLock::new(|| {
         include_str!("../../dashboard/style/frame.css"),
         include_str!("../../dashboard/style/parts.css"),
         include_str!("../../dashboard/style/charts.css"),
+        include_str!("../../dashboard/style/timeline.css"),
         include_str!("../../dashboard/style/tables.css"),
         include_str!("../../dashboard/style/controls.css"),
         include_str!("../../dashboard/style/screens.css"),
