@@ -5,18 +5,19 @@ import { fill, h, visible } from "./dom.js";
 import { live } from "./live.js";
 import { session, shortName } from "./session.js";
 import { message, notify } from "./ui.js";
-import { access } from "./view/access.js";
+import { access } from "./view/control/access.js";
 import { audit } from "./view/audit.js";
 import { costs } from "./view/costs.js";
-import { delivery } from "./view/delivery.js";
+import { delivery } from "./view/control/delivery.js";
 import { launches } from "./view/launches.js";
 import { overview } from "./view/overview.js";
 import { run } from "./view/run.js";
 import { runs } from "./view/runs.js";
-import { refusal as accessRefused } from "./view/sign-in.js";
+import { refusal as accessRefused } from "./view/control/sign-in.js";
 import { sizes } from "./view/sizes.js";
 import { store } from "./view/store.js";
 import { stores } from "./view/stores.js";
+import { timeline } from "./view/timeline.js";
 
 /**
  * A view fills an element until its signal aborts.
@@ -29,6 +30,7 @@ const routes = [
   [/^\/stores\/([^/]+)$/, "stores", store],
   [/^\/runs$/, "runs", runs],
   [/^\/runs\/([^/]+)$/, "runs", run],
+  [/^\/runs\/([^/]+)\/timeline$/, "runs", timeline],
   [/^\/launches$/, "launches", launches],
   [/^\/sizes$/, "sizes", sizes],
   [/^\/costs$/, "costs", costs],

@@ -32,15 +32,15 @@ mod stores;
 
 pub use control::{
     ApiToken, AuditCursor, AuditEntry, AuditId, Decided, Deed, Delivery, DueNotice, ForgottenRows,
-    ForgottenSince, ForgottenStore, FreshnessPromise, LoginSession, NewSession, NewToken, Notice,
-    NoticeEvent, Role, Share, Shared, actor,
+    ForgottenSince, ForgottenStore, LoginSession, NewSession, NewToken, Notice, NoticeEvent, Role,
+    Share, Shared, actor,
 };
 pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of};
 pub use events::Applied;
 pub use history::{Aged, Forgotten, HistoryCursor};
 pub use jobs::{
     Awaited, DeadJob, FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt,
-    PendingJob, QueuedJob, Retried, WorkerRecord,
+    PendingJob, QueuedJob, Retried, TimedJob, WorkerRecord,
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, Sweep};
 pub use quarantine::{Failing, Quarantine, QuarantinedStore};
@@ -51,8 +51,9 @@ pub use runs::{
     EndedRuns, RunCursor, RunKind, RunReport, ScheduleClaim, Totals, WayCount, per_second,
 };
 pub use snapshots::{
-    ConfigChange, HandedOut, JobObjects, KnownFleet, Retention, SizeDay, SizeOrder, SizeTotals,
-    SnapshotRecord, SnapshotRef, StaleLatest, StoreSize, Withdrawal, Withdrawn,
+    ConfigChange, FreshCount, FreshnessHistory, FreshnessPromise, HandedOut, JobObjects,
+    KnownFleet, Retention, SizeDay, SizeOrder, SizeTotals, SnapshotRecord, SnapshotRef,
+    StaleLatest, StoreSize, Withdrawal, Withdrawn,
 };
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod jaeger;
+mod kubernetes;
 mod link;
 mod mariadb;
 mod mongodb;
@@ -14,6 +15,7 @@ mod shared;
 
 pub use certificates::Authority;
 pub use jaeger::Jaeger;
+pub use kubernetes::{Answer, Kubernetes};
 pub use link::Link;
 pub use mariadb::MariaDb;
 pub use mongodb::MongoDb;

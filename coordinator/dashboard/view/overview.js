@@ -7,6 +7,7 @@ import { section } from "../ui.js";
 import { freshnessPicture } from "../part/freshness.js";
 import { historyCharts } from "../part/history.js";
 import { failedJobs } from "../part/jobs.js";
+import { promiseCard } from "../part/promise.js";
 import { runCard } from "../part/run-card.js";
 import { workerList } from "../part/workers.js";
 import { runTable } from "./runs.js";
@@ -19,6 +20,7 @@ export function overview({ signal }) {
   const card = runCard({ isCurrent: true });
   const freshness = freshnessPicture();
   const history = historyCharts();
+  const promise = promiseCard(signal);
   const failures = failedJobs(signal);
   const workers = workerList(signal);
   const runs = runTable("The last runs");
@@ -29,6 +31,7 @@ export function overview({ signal }) {
     card.element,
     h("div", { class: "pair" }, freshness.element, history.element),
     failures.element,
+    promise.element,
     runsSection.element,
     workers.element,
   );

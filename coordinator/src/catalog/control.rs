@@ -18,7 +18,7 @@ pub use decided::Decided;
 pub use delivery::{Delivery, Share, Shared};
 pub(super) use forgotten::is_of_forgotten;
 pub use forgotten::{ForgottenRows, ForgottenSince, ForgottenStore};
-pub use notices::{DueNotice, FreshnessPromise, Notice, NoticeEvent};
+pub use notices::{DueNotice, Notice, NoticeEvent};
 pub use role::Role;
 pub use sessions::{LoginSession, NewSession, actor};
 pub use tokens::{ApiToken, NewToken};

@@ -11,6 +11,7 @@ mod lost;
 mod pending;
 mod record;
 mod retry;
+mod timeline;
 mod workers;
 
 pub use dead::DeadJob;
@@ -20,4 +21,6 @@ pub use pending::{PendingJob, QueuedJob};
 pub use record::{FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt};
 pub(super) use record::{JOB_COLUMNS, job};
 pub use retry::Retried;
+pub use timeline::TimedJob;
+pub(super) use timeline::stored_steps;
 pub use workers::WorkerRecord;

@@ -1,9 +1,9 @@
 /** Signing in: leads to the provider of logins, asks for a token, or says that neither is set. */
 
-import { api } from "../api.js";
-import { fill, h } from "../dom.js";
-import { session } from "../session.js";
-import { message } from "../ui.js";
+import { api } from "../../api.js";
+import { fill, h } from "../../dom.js";
+import { session } from "../../session.js";
+import { message } from "../../ui.js";
 
 /**
  * @param {{ code: string }} refusal

@@ -1,12 +1,12 @@
 /** Which devices get snapshots, what is taken back, and what is forgotten. */
 
-import { control } from "../control.js";
-import { askFirst } from "../dialog.js";
-import { fill, h, setAttribute, showAll } from "../dom.js";
-import { age, counted } from "../format.js";
-import { live } from "../live.js";
-import { session } from "../session.js";
-import { message, notify, section, table } from "../ui.js";
+import { control } from "../../control.js";
+import { askFirst } from "../../dialog.js";
+import { fill, h, setAttribute, showAll } from "../../dom.js";
+import { age, counted } from "../../format.js";
+import { live } from "../../live.js";
+import { session } from "../../session.js";
+import { message, notify, section, table } from "../../ui.js";
 
 /** Between two looks for news, in milliseconds. */
 const PAUSE = 5_000;

@@ -1,12 +1,12 @@
 /** Who is signed in, and the tokens of programs and people: each is shown once, when it is made. */
 
-import { control } from "../control.js";
-import { askFirst } from "../dialog.js";
-import { fill, h, setAttribute, showAll } from "../dom.js";
-import { age, now } from "../format.js";
-import { live } from "../live.js";
-import { session } from "../session.js";
-import { badge, message, notify, section, table } from "../ui.js";
+import { control } from "../../control.js";
+import { askFirst } from "../../dialog.js";
+import { fill, h, setAttribute, showAll } from "../../dom.js";
+import { age, now } from "../../format.js";
+import { live } from "../../live.js";
+import { session } from "../../session.js";
+import { badge, message, notify, section, table } from "../../ui.js";
 
 /** Between two looks for news, in milliseconds. */
 const PAUSE = 5_000;
