@@ -50,20 +50,28 @@ export class Silence {
     this.follow = () => this.controller.abort(outer.reason);
     outer.addEventListener('abort', this.follow);
     if (outer.aborted) this.follow();
-    this.heard();
+    /** When something happened last, by the clock that is never set. */
+    this.last = performance.now();
+    this.wait(limit);
   }
 
   get signal() {
     return this.controller.signal;
   }
 
-  /** Something has happened: the wait begins anew. */
+  /** Something has happened: the wait begins anew. It is said for each piece of a download, so it sets no timer. */
   heard() {
-    clearTimeout(this.timer);
+    this.last = performance.now();
+  }
+
+  /** @param {number} left Milliseconds to the end of the wait. */
+  wait(left) {
     this.timer = setTimeout(() => {
+      const silent = performance.now() - this.last;
+      if (silent < this.limit) return this.wait(this.limit - silent);
       this.stalled = true;
       this.controller.abort(new SeedbedError('stalled', `nothing came for ${this.limit / 1000} s (timeout)`));
-    }, this.limit);
+    }, left);
   }
 
   end() {

@@ -7,12 +7,18 @@ import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
 
+/** Bytes that are read, unpacked and written at a time: each piece goes to another thread and back. */
+const PIECE = 256 * 1024;
+
 /**
  * What can be unpacked, by its encoding: Zstandard from Node.js 22.15 on.
  *
  * @type {Partial<Record<import('seedbed-client-core').Encoding, () => import('node:stream').Transform>>}
  */
-const decoders = { gzip: () => zlib.createGunzip(), ...(zlib.createZstdDecompress && { zstd: () => zlib.createZstdDecompress() }) };
+const decoders = {
+  gzip: () => zlib.createGunzip({ chunkSize: PIECE }),
+  ...(zlib.createZstdDecompress && { zstd: () => zlib.createZstdDecompress({ chunkSize: PIECE }) })
+};
 
 /** The better one first. @type {import('seedbed-client-core').Encoding[]} */
 export const encodings = [...(decoders.zstd ? [/** @type {const} */ ('zstd')] : []), 'gzip', 'identity'];
@@ -75,7 +81,7 @@ export const nodeFiles = {
   },
   sha256: async (path) => {
     const hash = createHash('sha256');
-    await pipeline(createReadStream(path), hash);
+    await pipeline(createReadStream(path, { highWaterMark: PIECE }), hash);
     return hash.digest('hex');
   },
   unpack: async (encoding, from, to, limit, onBytes, signal, more) => {
@@ -91,8 +97,8 @@ export const nodeFiles = {
       }
     };
     const target = await open(to, 'wx');
-    const source = more ? growing(from, more) : createReadStream(from);
-    await pipeline(source, decoder(), counted, target.createWriteStream({ flush: true }), { signal });
+    const source = more ? growing(from, more) : createReadStream(from, { highWaterMark: PIECE });
+    await pipeline(source, decoder(), counted, target.createWriteStream({ flush: true, highWaterMark: PIECE }), { signal });
   },
   follows: true,
   sync: async (path) => {
@@ -109,9 +115,6 @@ export const nodeFiles = {
   },
   closeFirst: process.platform === 'win32'
 };
-
-/** Bytes that are read of a growing file at a time. */
-const PIECE = 64 * 1024;
 
 /**
  * A file's bytes as they come. It may not be there before its first.

@@ -4,6 +4,9 @@ import { isPacked, removeDatabase } from '../platform.js';
 
 /** @typedef {import('./ask.js').Rendition} Rendition */
 
+/** Bytes that are unpacked at a time, unless they are the last. */
+const PIECE = 256 * 1024;
+
 /** What is unpacked while the part grows; nobody relies on it before both hashes were checked. */
 export class UnpackedAhead {
   /**
@@ -45,24 +48,28 @@ export class UnpackedAhead {
   /** @param {number} size Bytes that are there now. */
   grow(size) {
     this.size = size;
+    this.wake();
+  }
+
+  wake() {
     for (const resolve of this.waiting.splice(0)) resolve();
   }
 
   /** Ends it, and waits for its end. */
   async stop() {
     this.controller.abort();
-    this.grow(this.size);
+    this.wake();
     await this.done;
   }
 
   /**
-   * Waits for bytes.
+   * Waits for as many bytes as are worth the work.
    *
    * @param {number} at Bytes that have been read.
    * @returns {Promise<number>} How many are there; `at` if no more will come.
    */
   async more(at) {
-    while (this.size <= at && at < this.total && !this.controller.signal.aborted) {
+    while (this.size < Math.min(at + PIECE, this.total) && !this.controller.signal.aborted) {
       await /** @type {Promise<void>} */ (new Promise((resolve) => this.waiting.push(resolve)));
     }
     return Math.max(at, this.size);

@@ -48,9 +48,13 @@ export class Silence {
     stalled: boolean;
     controller: AbortController;
     follow: () => void;
+    /** When something happened last, by the clock that is never set. */
+    last: number;
     get signal(): AbortSignal;
-    /** Something has happened: the wait begins anew. */
+    /** Something has happened: the wait begins anew. It is said for each piece of a download, so it sets no timer. */
     heard(): void;
+    /** @param {number} left Milliseconds to the end of the wait. */
+    wait(left: number): void;
     timer: number | undefined;
     end(): void;
 }

@@ -1,4 +1,3 @@
-/** @typedef {import('./ask.js').Rendition} Rendition */
 /** What is unpacked while the part grows; nobody relies on it before both hashes were checked. */
 export class UnpackedAhead {
     /**
@@ -27,10 +26,11 @@ export class UnpackedAhead {
     done: Promise<boolean>;
     /** @param {number} size Bytes that are there now. */
     grow(size: number): void;
+    wake(): void;
     /** Ends it, and waits for its end. */
     stop(): Promise<void>;
     /**
-     * Waits for bytes.
+     * Waits for as many bytes as are worth the work.
      *
      * @param {number} at Bytes that have been read.
      * @returns {Promise<number>} How many are there; `at` if no more will come.
