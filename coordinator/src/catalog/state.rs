@@ -202,13 +202,18 @@ mod tests {
     fn the_indexes_have_the_same_lists() {
         let tables = concat!(
             include_str!("../../migrations/0001_runs_jobs_snapshots.sql"),
-            include_str!("../../migrations/0080_turns_and_rows.sql")
+            include_str!("../../migrations/0080_turns_and_rows.sql"),
+            include_str!("../../migrations/0120_reasons.sql")
         );
         for (index, condition) in [
             ("jobs_in_flight", format!("state IN ({IN_FLIGHT})")),
             ("jobs_by_deadline", format!("state IN ({PUBLISHED})")),
             ("jobs_listed", format!("state = '{}'", JobState::Listed)),
             ("jobs_failed", format!("state = '{}'", JobState::Failed)),
+            (
+                "jobs_failed_by_reason",
+                format!("state = '{}'", JobState::Failed),
+            ),
             ("jobs_of_run", format!("state <> '{}'", JobState::Retried)),
             (
                 "snapshots_live",

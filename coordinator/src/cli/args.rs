@@ -56,11 +56,14 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Retry failed stores, and wait for the end
     #[command(
-        after_help = "Example:\n  seedbed retry\n  seedbed retry 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11"
+        after_help = "Example:\n  seedbed retry\n  seedbed retry 0190a6b2-6c3e\n  seedbed retry --reason 5f2b9c01aa"
     )]
     Retry(RetryArgs),
+    /// Quarantine every store that fails for one reason: sweeps skip them, but for probes, until something succeeds
+    #[command(after_help = "Example:\n  seedbed quarantine --reason 5f2b9c01aa")]
+    Quarantine(QuarantineArgs),
     /// Cancel the jobs of a run that no worker has started
-    #[command(after_help = "Example:\n  seedbed cancel 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11")]
+    #[command(after_help = "Example:\n  seedbed cancel 0190a6b2-6c3e")]
     Cancel(CancelArgs),
     /// Answer clients and administrators, record what workers report, and start runs as scheduled
     #[command(
@@ -221,17 +224,27 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RetryArgs {
-    /// Only the failed stores of this run
+    /// Only the failed stores of this run; the beginning of its id is enough
     #[arg(value_name = "RUN")]
     pub(super) run: Option<String>,
+    /// Only the stores that failed for this reason, as `seedbed status` shows it
+    #[arg(long, value_name = "KEY")]
+    pub(super) reason: Option<String>,
     /// Return when every job is published
     #[arg(long)]
     pub(super) no_wait: bool,
 }
 
 #[derive(Debug, Args)]
+pub(super) struct QuarantineArgs {
+    /// The reason, as `seedbed status` shows it
+    #[arg(long, value_name = "KEY")]
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct CancelArgs {
-    /// The run, as `seedbed status` shows it
+    /// The run, as `seedbed status` shows it; the beginning of its id is enough
     #[arg(value_name = "RUN")]
     pub(super) run: String,
 }

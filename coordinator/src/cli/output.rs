@@ -156,6 +156,12 @@ pub(super) fn human_time(elapsed: Duration) -> String {
     }
 }
 
+/// A number with its noun: `1 store`, `2 stores`.
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", HumanCount(number))
+}
+
 /// How many in a second, if that can be told.
 pub(super) fn shown_rate(rate: Option<u64>) -> String {
     rate.map_or_else(|| "-".to_owned(), |rate| HumanCount(rate).to_string())

@@ -6,6 +6,7 @@
 mod audit;
 mod control;
 mod extract;
+mod failures;
 mod figures;
 mod overview;
 mod routes;

@@ -44,6 +44,7 @@ static FILES: &[(&str, &str)] = files![
     "0102_forgotten",
     "0103_notices",
     "0110_api_tokens",
+    "0120_reasons",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

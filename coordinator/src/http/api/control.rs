@@ -12,4 +12,4 @@ mod task;
 mod tokens;
 mod withdraw;
 
-pub(super) use self::{routes::routes, runs::started};
+pub(super) use self::{routes::routes, runs::started, task::to_its_end};
