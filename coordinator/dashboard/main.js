@@ -6,6 +6,7 @@ import { live } from "./live.js";
 import { message } from "./ui.js";
 import { audit } from "./view/audit.js";
 import { costs } from "./view/costs.js";
+import { failures } from "./view/failures.js";
 import { launches } from "./view/launches.js";
 import { overview } from "./view/overview.js";
 import { run } from "./view/run.js";
@@ -26,6 +27,7 @@ const routes = [
   [/^\/stores\/([^/]+)$/, "stores", store],
   [/^\/runs$/, "runs", runs],
   [/^\/runs\/([^/]+)$/, "runs", run],
+  [/^\/failures$/, "failures", failures],
   [/^\/launches$/, "launches", launches],
   [/^\/sizes$/, "sizes", sizes],
   [/^\/costs$/, "costs", costs],

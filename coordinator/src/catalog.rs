@@ -38,8 +38,9 @@ pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of}
 pub use events::Applied;
 pub use history::{Aged, Forgotten, HistoryCursor};
 pub use jobs::{
-    Awaited, DeadJob, FailedJob, FailedJobs, FailureExample, FailureGroup, FailuresOf, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt,
-    PendingJob, QueuedJob, Retried, WorkerRecord,
+    Awaited, DeadJob, FailedJob, FailedJobs, FailureExample, FailureGroup, FailuresOf, JobCursor,
+    JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob, QueuedJob, Retried, ServiceWait,
+    WorkerRecord,
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, Sweep};
 pub use quarantine::{Failing, Held, Quarantine, QuarantinedStore};
@@ -47,7 +48,8 @@ pub use reports::{
     LaunchDay, LaunchGroup, LaunchReport, Outcome, Platform, Reason, Received, Stage,
 };
 pub use runs::{
-    EndedRuns, NewFailure, RunComparison, RunCursor, RunKind, RunReport, ScheduleClaim, ShortRunId, SlowerStore, Totals, WayCount, per_second,
+    EndedRuns, NewFailure, RunComparison, RunCursor, RunKind, RunReport, ScheduleClaim, ShortRunId,
+    SlowerStore, Totals, WayCount, per_second,
 };
 pub use snapshots::{
     ConfigChange, HandedOut, JobObjects, KnownFleet, Retention, SizeDay, SizeOrder, SizeTotals,

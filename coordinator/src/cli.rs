@@ -10,6 +10,7 @@ mod commands;
 mod connect;
 mod dispatch;
 mod exit;
+mod layout;
 mod on_record;
 mod output;
 mod patience;

@@ -13,6 +13,7 @@ mod pending;
 mod reasons;
 mod record;
 mod retry;
+mod waits;
 mod workers;
 
 pub use dead::DeadJob;
@@ -23,4 +24,5 @@ pub use reasons::{FailureExample, FailureGroup, FailuresOf};
 pub use record::{FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt};
 pub(super) use record::{JOB_COLUMNS, job};
 pub use retry::{FailedJobs, Retried};
+pub use waits::ServiceWait;
 pub use workers::WorkerRecord;

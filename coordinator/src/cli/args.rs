@@ -70,8 +70,12 @@ pub(super) enum Command {
         after_help = "Example:\n  seedbed serve\n  SEEDBED_SERVE__SCHEDULE='0 * * * *' seedbed serve"
     )]
     Serve(SourceArgs),
-    /// Show the last runs, and which stores failed
-    #[command(after_help = "Example:\n  seedbed status --failures")]
+    /// Show the last runs, what fails and why, and how fresh the snapshots are
+    #[command(
+        after_help = "Example:\n  seedbed status\n  seedbed status 0190a6b2-6c3e\n  seedbed status --watch\n  \
+        seedbed status --json | jq '.reasons'\n\
+        A table drops columns where there is no room for them (COLUMNS, or the terminal's width; 80 in a pipe)."
+    )]
     Status(StatusArgs),
     /// List the snapshots
     #[command(after_help = "Example:\n  seedbed snapshots --store 42 --all")]
@@ -251,12 +255,18 @@ pub(super) struct CancelArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// Name every failed store of the last run, not only the first 20
+    /// Only this run, beside the one before it; the beginning of its id is enough
+    #[arg(value_name = "RUN")]
+    pub(super) run: Option<String>,
+    /// Show every reason, and name every failed store of the last run
     #[arg(long)]
     pub(super) failures: bool,
-    /// List every job of the last run instead: its state and its way
-    #[arg(long, conflicts_with = "failures")]
+    /// List every job of the run instead: its state and its way
+    #[arg(long, conflicts_with_all = ["failures", "watch"])]
     pub(super) jobs: bool,
+    /// Keep showing it until the run ends, or Ctrl-C; ends with 1 if a store failed
+    #[arg(long)]
+    pub(super) watch: bool,
 }
 
 #[derive(Debug, Args)]

@@ -96,6 +96,13 @@ impl Rows {
 /// The lines of a table.
 pub(super) struct LaidOut(String);
 
+impl LaidOut {
+    /// Its lines, as they are printed.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A table without lines of its own, as other command line tools print them.
 pub(super) fn table(header: &[&str]) -> Rows {
     let mut table = Table::new();

@@ -6,7 +6,6 @@
 mod audit;
 mod control;
 mod extract;
-mod failures;
 mod figures;
 mod overview;
 mod routes;

@@ -62,7 +62,9 @@ pub enum CatalogError {
         several: bool,
     },
     /// No store failed for that reason.
-    #[error("no store failed for a reason {key:?}; `seedbed status --failures` lists the reasons that there are")]
+    #[error(
+        "no store failed for a reason {key:?}; `seedbed status --failures` lists the reasons that there are"
+    )]
     UnknownReason {
         /// The key that was asked for.
         key: String,

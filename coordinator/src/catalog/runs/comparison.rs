@@ -10,7 +10,10 @@ use super::kind::RunKind;
 use crate::catalog::{
     database::{Catalog, CatalogError, count, millis, parsed, sql, time},
     quarantine::key_of,
-    state::{JobState::{Failed, Retried}, SUCCEEDED},
+    state::{
+        JobState::{Failed, Retried},
+        SUCCEEDED,
+    },
 };
 
 /// Stores of a kind that are named.
@@ -109,7 +112,9 @@ impl Catalog {
                  WHERE job.run_id = $1 AND job.state <> '{Retried}'"
             )
         };
-        let fails = format!("job.state = '{Failed}' AND (earlier.id IS NULL OR earlier.state <> '{Failed}')");
+        let fails = format!(
+            "job.state = '{Failed}' AND (earlier.id IS NULL OR earlier.state <> '{Failed}')"
+        );
         let heals = format!("job.state IN ({SUCCEEDED}) AND earlier.state = '{Failed}'");
         let slows = format!(
             "job.state IN ({SUCCEEDED}) AND earlier.state IN ({SUCCEEDED}) AND job.way = earlier.way AND {SLOWER}"
@@ -149,7 +154,10 @@ impl Catalog {
             still_failing: count(&row, "still")?,
             healed: count(&row, "heals")?,
             slower: count(&row, "slows")?,
-            newly_failed: newly_failed.iter().map(new_failure).collect::<Result<_, _>>()?,
+            newly_failed: newly_failed
+                .iter()
+                .map(new_failure)
+                .collect::<Result<_, _>>()?,
             healed_stores: healed
                 .iter()
                 .map(|row| row.try_get("store_id"))
@@ -193,7 +201,11 @@ impl Catalog {
         };
         let is_sweep = this.try_get::<Option<String>, _>("sweep")?.is_some();
         let started_at: i64 = this.try_get("started_at")?;
-        let sweeps = if is_sweep { "AND sweep IS NOT NULL" } else { "" };
+        let sweeps = if is_sweep {
+            "AND sweep IS NOT NULL"
+        } else {
+            ""
+        };
         let row = sqlx::query(sql!(
             "SELECT id, started_at, COALESCE(ended_at, finished_at) AS ended_at FROM runs \
              WHERE (started_at < $1 OR started_at = $1 AND id < $2) \

@@ -7,7 +7,7 @@ use crate::{
     catalog::{Catalog, Withdrawal},
     cli::{
         args::WithdrawArgs,
-        connect::{catalog_and_snapshots, record_events, RunName},
+        connect::{RunName, catalog_and_snapshots, record_events},
         exit::CliError,
         on_record::{deed, on_record},
         output::{counted, print_json, print_lines},

@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    control::to_its_end,
-    extract::{Asked, limit},
-    state::Api,
-    types::StartedOver,
-};
+use super::task::to_its_end;
 use crate::{
     catalog::{CatalogError, FailedJobs, FailureGroup, FailuresOf, Held},
     http::{
+        api::{
+            extract::{Asked, limit},
+            state::Api,
+            types::StartedOver,
+        },
         json::Json,
         problem::{Problem, ProblemBody},
         responses::{Failures, NotAdmin, RateLimited},
@@ -79,8 +79,8 @@ pub(super) async fn list(
         None => FailuresOf::Now,
         Some(text) => {
             let run_id = text.parse();
-            let run_id = run_id
-                .map_err(|_| Problem::invalid(format!("{text:?} is not the id of a run")))?;
+            let run_id =
+                run_id.map_err(|_| Problem::invalid(format!("{text:?} is not the id of a run")))?;
             if api.catalog.find_run(run_id).await?.is_none() {
                 return Err(CatalogError::UnknownRun { run_id }.into());
             }
@@ -162,6 +162,8 @@ fn key(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     let is_key = key.len() <= 64 && key.chars().all(|c| c.is_ascii_alphanumeric());
     match is_key {
         true => Ok(key),
-        false => Err(Problem::invalid(format!("{key:?} is not the key of a reason"))),
+        false => Err(Problem::invalid(format!(
+            "{key:?} is not the key of a reason"
+        ))),
     }
 }
