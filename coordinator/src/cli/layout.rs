@@ -72,11 +72,11 @@ impl Sheet {
     /// The lines, none of which is wider than `width`.
     pub(super) fn fit(mut self, width: usize) -> LaidOut {
         // One long text must not take the room of all others.
-        let widest = (width / 2).max(NARROWEST);
+        let widest = (width * 2 / 3).max(NARROWEST);
         for row in &mut self.rows {
             for (cell, column) in row.iter_mut().zip(&self.columns) {
                 if !column.is_number {
-                    *cell = cut(cell, widest);
+                    *cell = squeezed(cell, widest);
                 }
             }
         }
@@ -86,7 +86,7 @@ impl Sheet {
         let kept = self.kept(&widths, width);
         if let [only] = kept[..] {
             for row in &mut self.rows {
-                row[only] = cut(&row[only], width);
+                row[only] = squeezed(&row[only], width);
             }
         }
         let names: Vec<&str> = kept.iter().map(|&index| self.columns[index].name).collect();
@@ -128,6 +128,24 @@ impl Sheet {
             .unwrap_or(0)
             .max(self.columns[index].name.width())
     }
+}
+
+/// Returns both ends of a text that is too wide: ids differ at either.
+fn squeezed(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let end_width = width.saturating_sub(CUT.width()) / 2;
+    let mut end: Vec<char> = Vec::new();
+    for character in text.chars().rev() {
+        end.push(character);
+        if end.iter().collect::<String>().width() > end_width {
+            end.pop();
+            break;
+        }
+    }
+    let end: String = end.iter().rev().collect();
+    cut(text, width - end.width()) + &end
 }
 
 /// Returns the beginning of a text that is too wide.
@@ -199,7 +217,7 @@ mod tests {
         assert_eq!(all[1], "09:14    completed  1,234,567       0");
         assert_eq!(lines(30)[0], "STARTED  STATE      FAILED");
         assert_eq!(lines(25)[0], "STARTED  STATE");
-        assert_eq!(lines(4), ["STATE", "com…", "fai…"]);
+        assert_eq!(lines(4), ["STATE", "co…d", "fa…d"]);
         for width in 9..60 {
             let too_wide = lines(width).into_iter().find(|line| line.width() > width);
             assert_eq!(too_wide, None, "{width}");
@@ -226,5 +244,7 @@ mod tests {
         assert_eq!(cut("berlin", 6), "berlin");
         assert_eq!(cut("berlin", 4), "ber…");
         assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(squeezed("0190a6b2-0001", 9), "0190…0001");
+        assert_eq!(squeezed("berlin", 6), "berlin");
     }
 }

@@ -137,7 +137,7 @@ async fn failures_are_told_by_their_reason_and_a_run_beside_the_one_before() {
         "what fails now, by reason:".to_owned(),
         format!("{key}  3 stores, "),
         "  sync: PSYNC_S2305".to_owned(),
-        "such as store-1, store-2, store-3: ".to_owned(),
+        "  such as store-".to_owned(),
         "  trace ".to_owned(),
         format!("seedbed retry --reason {key}"),
         format!("seedbed quarantine --reason {key}"),

@@ -14,22 +14,21 @@ export function comparisonCard() {
   /** @param {object | null} comparison null for the first run */
   function update(comparison, run) {
     setAttribute(element, "hidden", !comparison);
-    const wanted = JSON.stringify([comparison, run.seconds]);
+    const wanted = JSON.stringify([comparison, run.stores]);
     if (!comparison || wanted === drawn) {
       return;
     }
     drawn = wanted;
     fill(about, runLink(comparison.before), h("span", {}, `${count(comparison.compared)} of ${count(run.stores)} stores are in both`));
-    fill(numbers, facts(figures(comparison, run)));
+    fill(numbers, facts(figures(comparison)));
     fill(names, facts(stores(comparison), { class: "facts wide" }));
     setAttribute(names, "hidden", !names.querySelector("dd"));
   }
   return { element, update };
 }
 
-function figures({ newFailures, healed, slower, stillFailing, beforeSeconds }, { seconds }) {
-  const took = (time) => duration(time * 1_000);
-  const times = seconds !== null && beforeSeconds !== null && ["Took", `${took(seconds)}, ${took(beforeSeconds)} before`];
+function figures({ newFailures, healed, slower, stillFailing, beforeSeconds }) {
+  const times = beforeSeconds !== null && ["Took before", duration(beforeSeconds * 1_000)];
   return [
     ["New failures", newFailures > 0 ? h("strong", { class: "bad-text" }, count(newFailures)) : count(newFailures)],
     ["Healed", count(healed)],

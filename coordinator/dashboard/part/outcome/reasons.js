@@ -44,14 +44,14 @@ function cells(group, reload) {
   const { key, stores, open, quarantined, firstSeen, lastSeen, examples } = group;
   const later = open < stores && h("span", { class: "meta" }, `${count(stores - open)} with a later job`);
   const held = quarantined > 0 && h("span", { class: "meta" }, `${count(quarantined)} quarantined`);
-  const shown = examples.map(({ storeId }) => h("span", {}, storeLink(storeId)));
+  const shown = examples.map(({ storeId }, index) => [index > 0 && ", ", storeLink(storeId)]);
   const newest = examples[0];
   return [
     what(group),
     h("div", { class: "reason" }, h("span", {}, count(stores)), later, held),
     age(firstSeen),
     age(lastSeen),
-    h("div", { class: "reason" }, ...shown),
+    h("span", {}, ...shown),
     h("div", { class: "buttons" }, newest && traceLink(newest.traceId), open > 0 && actions(key, open, open - quarantined, reload)),
   ];
 }

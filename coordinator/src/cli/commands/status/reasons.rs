@@ -50,12 +50,10 @@ fn groups(page: &mut Page, status: &Status, now: DateTime<Utc>) {
     }
     if status.reasons.iter().any(|group| group.open > 0) {
         let first = &status.reasons[0].key;
-        page.line(&format!(
-            "to start those of a reason over: seedbed retry --reason {first}"
-        ));
-        page.line(&format!(
-            "to have sweeps skip them: seedbed quarantine --reason {first}"
-        ));
+        // Each on a line of its own: they are to be copied.
+        page.line("to start all of a reason over, or to have sweeps skip them:");
+        page.item(INDENT, &format!("seedbed retry --reason {first}"));
+        page.item(INDENT, &format!("seedbed quarantine --reason {first}"));
     }
 }
 
@@ -77,7 +75,7 @@ fn show_group(
         about.push(format!("{} of them quarantined", group.quarantined));
     }
     let (first, last) = (now - group.first_seen, now - group.last_seen);
-    about.push(match group.first_seen == group.last_seen {
+    about.push(match (first - last).num_seconds() == 0 {
         true => format!("{} ago", age(first)),
         false => format!("first {} ago, last {} ago", age(first), age(last)),
     });
@@ -91,10 +89,12 @@ fn show_group(
         .iter()
         .map(|it| it.store_id.as_str())
         .collect();
-    page.item(
-        &format!("{INDENT}such as "),
-        &format!("{}: {}", stores.join(", "), example.message),
-    );
+    let mut named = stores.join(", ");
+    // What has nothing of its own has been said.
+    if !group.reason.ends_with(&example.message) {
+        named.push_str(&format!(": {}", example.message));
+    }
+    page.item(&format!("{INDENT}such as "), &named);
     if let Some(trace_id) = &example.trace_id {
         let trace = match trace_url {
             Some(url) => url.replace("{trace_id}", trace_id),
