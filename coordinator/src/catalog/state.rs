@@ -173,6 +173,16 @@ pub(super) const fn needless_retry() -> &'static str {
          WHERE stores.store_id = jobs.store_id AND stores.retired_at IS NOT NULL)"
 }
 
+/// The opposite of [`needless_retry`], in the form that databases make a single join of.
+pub(super) const fn needed_retry() -> &'static str {
+    "NOT EXISTS ( \
+         SELECT 1 FROM jobs later \
+         WHERE later.store_id = jobs.store_id AND later.id > jobs.id) \
+     AND NOT EXISTS ( \
+         SELECT 1 FROM stores \
+         WHERE stores.store_id = jobs.store_id AND stores.retired_at IS NOT NULL)"
+}
+
 /// The name of a kind of failure in the catalog.
 pub(super) const fn failure_kind(kind: FailureKind) -> &'static str {
     match kind {

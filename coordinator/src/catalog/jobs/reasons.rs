@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::catalog::{
     database::{Catalog, CatalogError, Lock, Tx, count, parsed, printable, sql, time},
     quarantine::{Held, Quarantine, code_of, hold, key_of, reason_of},
-    state::{JobState::Failed, needless_retry},
+    state::{JobState::Failed, needed_retry},
 };
 
 /// Examples of a group.
@@ -76,7 +76,7 @@ pub struct FailureExample {
 }
 
 impl Catalog {
-    /// Returns the reasons that stores failed for, those of the most stores first; at most `limit`.
+    /// Returns the reasons that stores failed for, those of the most stores first, at most `limit`; and how many there are.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be read.
@@ -85,22 +85,25 @@ impl Catalog {
         of: FailuresOf,
         quarantine: Quarantine,
         limit: i64,
-    ) -> Result<Vec<FailureGroup>, CatalogError> {
+    ) -> Result<(Vec<FailureGroup>, u64), CatalogError> {
         self.complete_reasons().await?;
         let (condition, run_id) = condition(of);
+        let is_open = match of {
+            FailuresOf::Now => "1 = 1",
+            FailuresOf::Run(_) => needed_retry(),
+        };
         let rows = sqlx::query(sql!(
-            "SELECT grouped.*, \
+            "SELECT grouped.*, COUNT(*) OVER () AS total, \
                  (SELECT MIN(first.finished_at) FROM jobs first \
                   WHERE first.state = '{Failed}' AND first.failure_reason = grouped.reason) AS first_seen, \
                  (SELECT MAX(last.finished_at) FROM jobs last \
                   WHERE last.state = '{Failed}' AND last.failure_reason = grouped.reason) AS last_seen \
              FROM (SELECT failure_reason AS reason, COUNT(*) AS stores, \
-                 COUNT(CASE WHEN NOT ({needless}) THEN 1 END) AS open, \
-                 COUNT(CASE WHEN NOT ({needless}) AND EXISTS (SELECT 1 FROM failing \
+                 COUNT(CASE WHEN {is_open} THEN 1 END) AS open, \
+                 COUNT(CASE WHEN {is_open} AND EXISTS (SELECT 1 FROM failing \
                      WHERE failing.store_id = jobs.store_id AND failing.sweeps >= {sweeps}) THEN 1 END) AS quarantined \
                  FROM jobs WHERE state = '{Failed}' AND {condition} GROUP BY failure_reason) grouped \
              ORDER BY grouped.open DESC, grouped.stores DESC, grouped.reason LIMIT $2",
-            needless = needless_retry(),
             sweeps = quarantine.sweeps()
         ))
         .bind(run_id)
@@ -113,22 +116,8 @@ impl Catalog {
             group.examples = self.failures_for(&group.reason, of, EXAMPLES).await?;
             groups.push(group);
         }
-        Ok(groups)
-    }
-
-    /// Returns how many reasons there are.
-    ///
-    /// # Errors
-    /// [`CatalogError`] when the catalog cannot be read.
-    pub async fn count_reasons(&self, of: FailuresOf) -> Result<u64, CatalogError> {
-        let (condition, run_id) = condition(of);
-        let row = sqlx::query(sql!(
-            "SELECT COUNT(DISTINCT failure_reason) AS n FROM jobs WHERE state = '{Failed}' AND {condition}"
-        ))
-        .bind(run_id)
-        .fetch_one(&self.readers)
-        .await?;
-        count(&row, "n")
+        let total = rows.first().map(|row| count(row, "total")).transpose()?;
+        Ok((groups, total.unwrap_or_default()))
     }
 
     /// Returns failures for one reason, the newest first; at most `limit`.
@@ -196,10 +185,7 @@ impl Catalog {
 /// The condition on failed jobs, and what its `$1` is.
 fn condition(of: FailuresOf) -> (String, String) {
     match of {
-        FailuresOf::Now => (
-            format!("$1 = '' AND NOT ({})", needless_retry()),
-            String::new(),
-        ),
+        FailuresOf::Now => (format!("$1 = '' AND {}", needed_retry()), String::new()),
         FailuresOf::Run(run_id) => ("run_id = $1".to_owned(), run_id.to_string()),
     }
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::policy::Quarantine;
 use crate::catalog::{
     database::{CatalogError, Tx, millis, sql},
-    state::{JobState::Failed, needless_retry},
+    state::{JobState::Failed, needed_retry},
 };
 
 /// Stores that were quarantined on demand.
@@ -28,10 +28,10 @@ pub(in crate::catalog) async fn hold(
     let held = sqlx::query(sql!(
         "INSERT INTO failing (store_id, reason, sweeps, since, failed_at, held) \
          SELECT store_id, failure_reason, {sweeps}, COALESCE(finished_at, listed_at), {now}, 1 FROM jobs \
-         WHERE state = '{Failed}' AND failure_reason = $1 AND NOT ({}) \
+         WHERE state = '{Failed}' AND failure_reason = $1 AND {} \
          ON CONFLICT (store_id) DO UPDATE SET reason = excluded.reason, failed_at = excluded.failed_at, held = 1, \
              sweeps = CASE WHEN failing.sweeps < {sweeps} THEN {sweeps} ELSE failing.sweeps END",
-        needless_retry()
+        needed_retry()
     ))
     .bind(reason.to_owned())
     .execute(&mut **tx)

@@ -99,6 +99,8 @@ impl Status {
             None => None,
         };
         let of = wanted.run_id.map_or(FailuresOf::Now, FailuresOf::Run);
+        let groups = catalog.failure_groups(of, policy, limit(SHOWN_REASONS));
+        let (reasons, reasons_in_all) = groups.await?;
         Ok(Self {
             only: wanted.run_id,
             ways,
@@ -106,10 +108,8 @@ impl Status {
             noted,
             failures,
             comparison,
-            reasons: catalog
-                .failure_groups(of, policy, limit(SHOWN_REASONS))
-                .await?,
-            reasons_in_all: catalog.count_reasons(of).await?,
+            reasons,
+            reasons_in_all,
             quarantined: catalog
                 .quarantined_stores(policy, limit(NAMED_FAILURES))
                 .await?,

@@ -89,10 +89,8 @@ pub(super) async fn list(
     };
     let limit = i64::from(limit(query.limit)?);
     let quarantine = api.runs.quarantine();
-    Ok(Json(Reasons {
-        reasons: api.catalog.failure_groups(of, quarantine, limit).await?,
-        total: api.catalog.count_reasons(of).await?,
-    }))
+    let (reasons, total) = api.catalog.failure_groups(of, quarantine, limit).await?;
+    Ok(Json(Reasons { reasons, total }))
 }
 
 /// Retry every store that failed for a reason
