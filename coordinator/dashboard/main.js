@@ -15,6 +15,7 @@ import { refusal as accessRefused } from "./view/sign-in.js";
 import { sizes } from "./view/sizes.js";
 import { store } from "./view/store.js";
 import { stores } from "./view/stores.js";
+import { timeline } from "./view/timeline.js";
 
 /**
  * A view fills an element until its signal aborts.
@@ -28,6 +29,7 @@ const routes = [
   [/^\/runs$/, "runs", runs],
   [/^\/runs\/([^/]+)$/, "runs", run],
   [/^\/failures$/, "failures", failures],
+  [/^\/runs\/([^/]+)\/timeline$/, "runs", timeline],
   [/^\/launches$/, "launches", launches],
   [/^\/sizes$/, "sizes", sizes],
   [/^\/costs$/, "costs", costs],

@@ -32,7 +32,7 @@ mod stores;
 
 pub use control::{
     ApiToken, AuditCursor, AuditEntry, AuditId, Deed, Delivery, DueNotice, ForgottenRows,
-    ForgottenStore, FreshnessPromise, NewToken, Notice, NoticeEvent, Role, Share, Shared,
+    ForgottenStore, NewToken, Notice, NoticeEvent, Role, Share, Shared,
 };
 pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of};
 pub use events::Applied;
@@ -40,7 +40,7 @@ pub use history::{Aged, Forgotten, HistoryCursor};
 pub use jobs::{
     Awaited, DeadJob, FailedJob, FailedJobs, FailureExample, FailureGroup, FailuresOf, JobCursor,
     JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob, QueuedJob, Retried, ServiceWait,
-    WorkerRecord,
+    TimedJob, WorkerRecord,
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, Sweep};
 pub use quarantine::{Failing, Held, Quarantine, QuarantinedStore};
@@ -52,8 +52,9 @@ pub use runs::{
     SlowerStore, Totals, WayCount, per_second,
 };
 pub use snapshots::{
-    ConfigChange, HandedOut, JobObjects, KnownFleet, Retention, SizeDay, SizeOrder, SizeTotals,
-    SnapshotRecord, SnapshotRef, StaleLatest, StoreSize, Withdrawal, Withdrawn,
+    ConfigChange, FreshCount, FreshnessHistory, FreshnessPromise, HandedOut, JobObjects,
+    KnownFleet, Retention, SizeDay, SizeOrder, SizeTotals, SnapshotRecord, SnapshotRef,
+    StaleLatest, StoreSize, Withdrawal, Withdrawn,
 };
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

@@ -10,6 +10,7 @@ mod commands;
 mod connect;
 mod dispatch;
 mod exit;
+mod imports;
 mod layout;
 mod on_record;
 mod output;

@@ -187,6 +187,12 @@ impl JobId {
         Self(Uuid::from_u128(millis + id.0.as_u128() % MILLISECOND))
     }
 
+    /// Returns whether it is one of so many, by chance; never of 0.
+    pub fn is_one_in(self, so_many: u32) -> bool {
+        // The last bits of an id are random.
+        so_many > 0 && self.0.as_u128() % u128::from(so_many) == 0
+    }
+
     /// Returns when it was made, by the clock of its coordinator.
     pub fn made_at(self) -> DateTime<Utc> {
         let millis = i64::try_from(self.0.as_u128() / MILLISECOND).unwrap_or_default();

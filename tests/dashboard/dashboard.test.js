@@ -150,6 +150,41 @@ test("an id that is read from the right turns nothing else around", async () => 
   assert.deepEqual(directions, ["rtl", "ltr"]);
 });
 
+test("a run is seen in time, with what bounded it, and is saved as a picture", async () => {
+  const headers = { Authorization: `Bearer ${token}` };
+  const { runs } = await (await fetch(`${url}/api/runs`, { headers })).json();
+  const sweep = runs.find(({ kind }) => kind === "local");
+  await page.goto(`${url}/#/runs/${sweep.runId}`);
+  await page.getByRole("link", { name: "Timeline: what bounded this run" }).click();
+  await page.getByRole("heading", { name: "What bounded it" }).waitFor();
+  // The service answers late.
+  assert.match(await page.locator(".bound").innerText(), /^Bounded by the service: workers were busy for \d+ % of the time, with \d+ % of it in compare and sync/);
+  const picture = page.getByRole("img", { name: /^Run .*: Bounded by the service/ });
+  assert.equal(await picture.locator(".failed-job").count(), 3);
+  assert.ok((await picture.locator(".step-sync").count()) > 100);
+  assert.ok((await picture.locator("title").allTextContents()).some((text) => text.includes("<img src=x")));
+  assert.equal(await page.locator("img").count(), 0);
+  const slowest = page.getByRole("region", { name: "The slowest stores" });
+  assert.equal(await slowest.locator("tbody tr").count(), 5);
+  assert.equal(await page.getByRole("region", { name: "Failed stores" }).locator("tbody tr").count(), 3);
+  assert.match(await page.getByRole("region", { name: "Steps" }).innerText(), /sync\s+PowerSync/);
+  const [saved] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save as SVG" }).click()]);
+  assert.equal(saved.suggestedFilename(), `run-${sweep.runId}.svg`);
+  assert.ok(readFileSync(await saved.path(), "utf8").startsWith("<svg "));
+});
+
+test("what was promised is shown with what came of it", async () => {
+  await page.goto(`${url}/#/`);
+  await page.getByText("Promised: 99 % of stores have a snapshot younger than 1 d 12 h.").waitFor();
+  const card = page.locator("section").filter({ hasText: "Freshness over 30 days" });
+  await card.getByText("As a table").click();
+  const rows = card.locator("tbody tr");
+  assert.ok((await rows.count()) >= 29);
+  assert.equal(await rows.filter({ hasText: "missed" }).count(), 2);
+  // Of the 1 % that may be missed, 0.3 % were.
+  assert.match((await card.innerText()).replace(/\s+/g, " "), /Over 30 days 99\.7 % Error budget 70 % left/);
+});
+
 test("the keyboard chooses a period on a narrow screen", async () => {
   await page.setViewportSize({ width: 360, height: 740 });
   await page.goto(`${url}/#/sizes`);
@@ -227,10 +262,12 @@ test("every view is accessible and fits, light and dark, wide and narrow", async
     failures: ["#/failures", "Failures"],
     runs: ["#/runs", "Runs"],
     run: [`#/runs/${runs[0].runId}`, "Jobs"],
+    timeline: [`#/runs/${runs.at(-1).runId}/timeline`, "What bounded it"],
     hostile: [`#/stores/${encodeURIComponent(hostile)}`, "Snapshots"],
     launches: ["#/launches", "Reasons for falling back"],
     sizes: ["#/sizes", "The largest stores"],
     costs: ["#/costs", "Storage and traffic"],
+    audit: ["#/audit", "Audit log"],
   };
   for (const [theme, width] of [["light", 1280], ["dark", 1280], ["light", 360]]) {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });

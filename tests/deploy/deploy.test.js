@@ -272,7 +272,7 @@ test("what the Dockerfile copies is not ignored", () => {
 });
 
 test("shell scripts are as shellcheck wants them", () => {
-  const scripts = [deploy, join(deploy, "docker"), join(root, "tests")].flatMap((directory) =>
+  const scripts = [deploy, join(deploy, "docker"), join(deploy, "releases"), join(root, "tests")].flatMap((directory) =>
     readdirSync(directory).filter((name) => name.endsWith(".sh")).map((name) => join(directory, name)),
   );
   assert.ok(scripts.length >= 6);

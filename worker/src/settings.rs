@@ -206,6 +206,8 @@ pub struct SchemaConfig {
 pub struct VerifyConfig {
     /// The forms of one in so many jobs are compared; 0 for those of the first job of a generation only.
     pub forms_every: u32,
+    /// One in so many snapshots that continue another one with few changes is verified as a whole; 0 for none.
+    pub whole_every: u32,
 }
 
 /// Limits of this worker: slots, memory, time, retries.

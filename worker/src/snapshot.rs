@@ -5,8 +5,9 @@
 //!   the repository.
 //! - A kill leaves a file in the job's directory, or uploaded objects that no manifest refers to.
 //!
-//! `finish` scrubs and vacuums, `verify` checks, `forms` makes the other forms, `sealed` encrypts, `upload` stores. A bucket checksum is compared in `verify/checksums`.
+//! `finish` scrubs and vacuums, `before` keeps what a base was, `verify` checks, `forms` makes the other forms, `sealed` encrypts, `upload` stores. A bucket checksum is compared in `verify/checksums`.
 
+pub mod before;
 mod finish;
 pub mod forms;
 pub mod sealed;

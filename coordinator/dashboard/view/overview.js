@@ -8,6 +8,7 @@ import { freshnessPicture } from "../part/freshness.js";
 import { historyCharts } from "../part/history.js";
 import { failedJobs } from "../part/jobs.js";
 import { reasonList } from "../part/outcome/reasons.js";
+import { promiseCard } from "../part/promise.js";
 import { runCard } from "../part/run-card.js";
 import { workerList } from "../part/workers.js";
 import { runTable } from "./runs.js";
@@ -24,6 +25,7 @@ export function overview({ signal }) {
   const freshness = freshnessPicture();
   const history = historyCharts();
   const reasons = reasonList("What fails, by reason", { signal, limit: REASONS });
+  const promise = promiseCard(signal);
   const failures = failedJobs(signal);
   const workers = workerList(signal);
   const runs = runTable("The last runs");
@@ -35,6 +37,7 @@ export function overview({ signal }) {
     h("div", { class: "pair" }, freshness.element, history.element),
     reasons.element,
     failures.element,
+    promise.element,
     runsSection.element,
     workers.element,
   );

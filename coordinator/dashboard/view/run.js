@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { fill, h, setAttribute } from "../dom.js";
 import { counted } from "../format.js";
 import { live } from "../live.js";
-import { message, section, shortId } from "../ui.js";
+import { message, runRoute, section, shortId } from "../ui.js";
 import { comparisonCard } from "../part/outcome/comparison.js";
 import { jobTable } from "../part/jobs.js";
 import { pager } from "../part/pager.js";
@@ -84,5 +84,5 @@ export function run({ id, parameters, signal }) {
   });
   state.addEventListener("change", changed);
   live.reload(load, PAUSE, signal);
-  return { title: `Run ${shortId(id)}`, element: h("div", {}, heading, problem, content) };
+  return { title: `Run ${shortId(id)}`, element: h("div", {}, heading, h("p", { class: "back" }, h("a", { href: `${runRoute(id)}/timeline` }, "Timeline: what bounded this run")), problem, content) };
 }

@@ -15,6 +15,6 @@ pub use audit::{AuditCursor, AuditEntry, AuditId, Deed};
 pub use delivery::{Delivery, Share, Shared};
 pub(super) use forgotten::is_of_forgotten;
 pub use forgotten::{ForgottenRows, ForgottenStore};
-pub use notices::{DueNotice, FreshnessPromise, Notice, NoticeEvent};
+pub use notices::{DueNotice, Notice, NoticeEvent};
 pub use role::Role;
 pub use tokens::{ApiToken, NewToken};

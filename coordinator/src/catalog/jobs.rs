@@ -13,6 +13,7 @@ mod pending;
 mod reasons;
 mod record;
 mod retry;
+mod timeline;
 mod waits;
 mod workers;
 
@@ -24,5 +25,7 @@ pub use reasons::{FailureExample, FailureGroup, FailuresOf};
 pub use record::{FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt};
 pub(super) use record::{JOB_COLUMNS, job};
 pub use retry::{FailedJobs, Retried};
+pub use timeline::TimedJob;
+pub(super) use timeline::stored_steps;
 pub use waits::ServiceWait;
 pub use workers::WorkerRecord;

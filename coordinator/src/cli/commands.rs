@@ -13,4 +13,5 @@ pub(super) mod run;
 pub(super) mod serve;
 pub(super) mod snapshots;
 pub(super) mod status;
+pub(super) mod timeline;
 pub(super) mod upkeep;

@@ -50,6 +50,7 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "part/outcome/reasons.js",
     "part/pager.js",
     "part/period.js",
+    "part/promise.js",
     "part/run-card.js",
     "part/start-run.js",
     "part/steps.js",
@@ -67,6 +68,7 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "view/sizes.js",
     "view/store.js",
     "view/stores.js",
+    "view/timeline.js",
 ];
 
 /// Where the style is found: one file to browsers, several here.
@@ -79,6 +81,7 @@ static STYLE: LazyLock<String> = LazyLock::new(|| {
         include_str!("../../dashboard/style/frame.css"),
         include_str!("../../dashboard/style/parts.css"),
         include_str!("../../dashboard/style/charts.css"),
+        include_str!("../../dashboard/style/timeline.css"),
         include_str!("../../dashboard/style/tables.css"),
         include_str!("../../dashboard/style/controls.css"),
         include_str!("../../dashboard/style/screens.css"),

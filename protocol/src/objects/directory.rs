@@ -8,10 +8,14 @@ use std::{
 use super::error::StorageError;
 use crate::digest::Hashed;
 
-/// Moves a file to where no one sees half of it, its bytes safe on disk first, and hashes it. Blocks.
-pub(super) fn move_file(source: &Path, target: &Path) -> io::Result<Hashed> {
+/// Moves a file to where no one sees half of it, its bytes safe on disk first, and hashes it, unless it is `known` what it
+/// is. Blocks.
+pub(super) fn move_file(source: &Path, target: &Path, known: Option<Hashed>) -> io::Result<Hashed> {
     let mut file = std::fs::File::open(source)?;
-    let hashed = Hashed::of(&mut file)?;
+    let hashed = match known {
+        Some(known) => known,
+        None => Hashed::of(&mut file)?,
+    };
     file.sync_all()?;
     let directory = target.parent().unwrap_or(Path::new("."));
     if !directory.exists() {

@@ -24,7 +24,7 @@ const READ_BYTES: usize = 1 << 16;
 impl ObjectStorage {
     /// Stores `file` in this encoding as the new object `key`, in constant memory, and hashes what is stored. HTTP clients are
     /// told `described`, a media type and a Content-Encoding. The file itself is gone afterwards if it could be moved there,
-    /// which only what is not compressed allows.
+    /// which only what is not compressed allows; then it is not read again if it is `known` what it is.
     ///
     /// When the returned future is dropped, a move continues, and anything else is stopped and taken back;
     /// [`Self::settled`] waits for either.
@@ -37,16 +37,28 @@ impl ObjectStorage {
         described: (&'static str, Encoding),
         encoding: Encoding,
         file: &Path,
+        known: Option<&Hashed>,
     ) -> Result<Hashed, StorageError> {
         let putting = async {
             let moved = match encoding.is_compressed() {
-                false => self.try_move(file, key).await?,
+                false => self.try_move(file, key, known).await?,
                 true => None,
             };
             let sent = match moved {
                 Some(sent) => sent,
                 None => self.send(key, described, encoding, file).await?,
             };
+            if let Some(known) = known
+                && *known != sent
+            {
+                let keys = futures::stream::iter([key.to_owned()]);
+                let _ = self.delete(keys).await;
+                return Err(StorageError::Altered {
+                    key: key.to_owned(),
+                    url: self.url().to_owned(),
+                    bytes: known.bytes,
+                });
+            }
             let span = Span::current();
             span.set_attribute("seedbed.encoding", encoding.name());
             span.set_attribute("seedbed.bytes", attribute(sent.bytes));
@@ -84,16 +96,21 @@ impl ObjectStorage {
         self.unfinished.reopen();
     }
 
-    /// Moves `file` to the object `key` and hashes it; `None` if that is not a file on the same file system.
-    async fn try_move(&self, file: &Path, key: &str) -> Result<Option<Hashed>, StorageError> {
+    /// Moves `file` to the object `key` and hashes it, unless it is `known` what it is; `None` if that is not a file on the same file system.
+    async fn try_move(
+        &self,
+        file: &Path,
+        key: &str,
+        known: Option<&Hashed>,
+    ) -> Result<Option<Hashed>, StorageError> {
         let Some(target) = self.local_path(key) else {
             return Ok(None);
         };
-        let (source, to) = (file.to_owned(), target.clone());
+        let (source, to, known) = (file.to_owned(), target.clone(), known.cloned());
         // Tracked, since a move cannot be cancelled.
         let moved = self
             .unfinished
-            .spawn_blocking(move || move_file(&source, &to))
+            .spawn_blocking(move || move_file(&source, &to, known))
             .await;
         match moved.unwrap_or_else(|e| Err(io::Error::other(e))) {
             Ok(sent) => Ok(Some(sent)),

@@ -143,9 +143,23 @@ impl SnapshotRepository {
         kind: RenditionKind,
         file: &Path,
     ) -> Result<Rendition, StorageError> {
+        self.put_known(name, kind, file, None).await
+    }
+
+    /// Does [`Self::put`] with a file of which it may be `known` what it is.
+    ///
+    /// # Errors
+    /// [`StorageError`], also when the file is something else; then there is no such object.
+    pub async fn put_known(
+        &self,
+        name: &SnapshotName,
+        kind: RenditionKind,
+        file: &Path,
+        known: Option<&Hashed>,
+    ) -> Result<Rendition, StorageError> {
         let RenditionKind { form, encoding } = kind;
         let key = name.key(SnapshotPart::Rendition(kind));
-        let put = self.put_file(&key, kind.described(), encoding, file);
+        let put = self.put_file(&key, kind.described(), encoding, file, known);
         let Hashed { bytes, sha256 } = put.await?;
         Ok(Rendition {
             form,

@@ -62,7 +62,10 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             sealing_key: SealingKeys::default(),
         },
         // Whatever a test seeds, its forms are compared.
-        verify: VerifyConfig { forms_every: 1 },
+        verify: VerifyConfig {
+            forms_every: 1,
+            whole_every: 0,
+        },
         buckets: BucketsConfig {
             enabled: true,
             secret: None,
@@ -103,4 +106,5 @@ pub fn as_shipped(settings: &mut WorkerSettings) {
     let kinds = forms.map(|form| RenditionKind { form, encoding });
     settings.snapshots.renditions = kinds.collect();
     settings.verify.forms_every = 100;
+    settings.verify.whole_every = 10;
 }

@@ -175,7 +175,7 @@ impl Shared {
         let described = ("application/zstd", Encoding::Identity);
         let object = self
             .objects
-            .put_file(&key, described, Encoding::Zstd, file)
+            .put_file(&key, described, Encoding::Zstd, file, None)
             .await?;
         entry.stored = Some(Stored { key, object });
         let json = entry.sign(&self.key);

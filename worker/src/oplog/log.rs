@@ -100,7 +100,7 @@ impl OpLog {
     }
 
     /// Opens the snapshot `path`, which was made with the same schema, to resume its sync, and starts its thread.
-    /// Changes the snapshot.
+    /// Changes the snapshot, or if it `is_logged`, only a log beside it, until the journal mode is changed.
     ///
     /// # Errors
     /// When SQLite or the core extension fails.
@@ -108,8 +108,9 @@ impl OpLog {
         path: PathBuf,
         schema: Schema,
         options: SyncOptions,
+        is_logged: bool,
     ) -> Result<Self, DatabaseError> {
-        Self::open_with(move || Writer::resume(&path, schema, &options)).await
+        Self::open_with(move || Writer::resume(&path, schema, &options, is_logged)).await
     }
 
     /// Opens a log in memory that only asks, as a client would that has come as far as `positions`: it accepts targets

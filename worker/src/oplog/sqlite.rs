@@ -131,6 +131,13 @@ pub(crate) fn open_alone(path: &Path, cache_kib: u32) -> Result<Connection, Data
     Ok(connection)
 }
 
+/// Leaves the file as it is until its journal mode is changed: all changes go to a log beside it.
+pub(crate) fn keep_log(connection: &Connection) -> Result<(), DatabaseError> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(())
+}
+
 pub(crate) fn set_cache(connection: &Connection, kib: u32) -> Result<(), DatabaseError> {
     Ok(connection.pragma_update(None, "cache_size", -i64::from(kib))?)
 }

@@ -129,8 +129,12 @@ impl Writer {
         path: &Path,
         schema: Schema,
         start: &SyncOptions,
+        is_logged: bool,
     ) -> Result<Self, DatabaseError> {
         let connection = open_alone(path, start.cache_kib)?;
+        if is_logged {
+            sqlite::keep_log(&connection)?;
+        }
         // The file itself may become the next snapshot, so removed rows must not stay in its pages.
         connection.pragma_update(None, "secure_delete", "on")?;
         sqlite::initialize(&connection)?;

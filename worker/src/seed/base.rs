@@ -19,6 +19,10 @@ use super::{
 };
 use crate::snapshot::{Uploader, smallest, verify::VerifyError};
 
+/// A file that was resumed is rewritten in order when more than one in so many of its operations were applied since the
+/// last time.
+const VACUUM_ABOVE_ONE_IN: u64 = 50;
+
 /// The size of an operation in a stream when nothing better is known, in bytes: a small row.
 const BYTES_PER_OPERATION: f64 = 500.0;
 
@@ -26,8 +30,8 @@ const BYTES_PER_OPERATION: f64 = 500.0;
 pub(super) enum Reuse {
     /// All of it: it is what the service holds, at this checkpoint.
     Unchanged(Checkpoint),
-    /// A starting point: what has changed can be added to it.
-    Resume,
+    /// A starting point: what has changed up to this checkpoint can be added to it.
+    Resume(Checkpoint),
     /// Nothing.
     Nothing(FullReason),
 }
@@ -40,6 +44,8 @@ pub(super) struct BasePolicy {
     pub(super) subscription_ttl: Duration,
     /// The cost of a byte of a base, relative to a byte of a stream.
     pub(super) base_cost: f64,
+    /// One in so many files that continue a base with few changes is verified as a whole; 0 for none.
+    pub(super) whole_every: u32,
 }
 
 impl BasePolicy {
@@ -70,7 +76,7 @@ impl BasePolicy {
                 Reuse::Nothing(FullReason::BaseFile)
             }
         } else if self.pays(base, &checkpoint) {
-            Reuse::Resume
+            Reuse::Resume(checkpoint)
         } else if base.checkpoint.generation() != checkpoint.generation() {
             info!(
                 from = base.checkpoint.generation(),
@@ -82,6 +88,22 @@ impl BasePolicy {
             Reuse::Nothing(FullReason::Changed)
         };
         Ok((reuse, download))
+    }
+
+    /// Returns whether a file that continues `base` up to `target` is verified only where it has changed.
+    pub(super) async fn checks_changes(
+        &self,
+        job: &SeedJob,
+        base: &BaseSnapshot,
+        target: &Checkpoint,
+        uploader: &Uploader,
+    ) -> bool {
+        let loose = base.loose_operations + target.changed_since(&base.checkpoint);
+        !job.job_id.is_one_in(self.whole_every)
+            && base.checkpoint.generation() == target.generation()
+            && is_in_order(loose, target)
+            // What it says of rows that have not changed is found by reading them.
+            && !uploader.may_have_notes(base).await
     }
 
     /// Returns why the base cannot become this job's snapshot, whatever the service holds.
@@ -146,6 +168,11 @@ impl BasePolicy {
             + target.changed_since(&base.checkpoint) as f64 * per_operation;
         with_base < target.operations() as f64 * per_operation
     }
+}
+
+/// Returns whether a file with so many operations that were applied since it was last written in order may stay as it is.
+pub(super) fn is_in_order(loose_operations: u64, checkpoint: &Checkpoint) -> bool {
+    loose_operations * VACUUM_ABOVE_ONE_IN <= checkpoint.operations()
 }
 
 /// Returns the reason for a full download if `error`, of an attempt to reuse a base, may be the base's fault. The full

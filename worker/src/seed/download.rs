@@ -32,6 +32,19 @@ pub(super) struct Downloaded {
     pub(super) without_bucket: Vec<String>,
 }
 
+impl Downloaded {
+    /// Returns what a person should know: the subscriptions that select no bucket. A store may truly have none, so this is
+    /// no error.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let note = |subscription| {
+            format!(
+                "the subscription to {subscription} selects no bucket, so its rows are missing: is a parameter misspelt?"
+            )
+        };
+        self.without_bucket.iter().map(note).collect()
+    }
+}
+
 /// What the service holds for a job, and what the comparison took.
 pub(super) struct Compared {
     pub(super) checkpoint: Checkpoint,
@@ -96,7 +109,8 @@ impl Downloader {
     }
 
     /// Downloads what has changed since `base`, a snapshot of the job's store, and adds it to that file. Buckets that
-    /// do not match the service's checksums are not downloaded again: the snapshot itself may be at fault.
+    /// do not match the service's checksums are not downloaded again: the snapshot itself may be at fault. If it
+    /// `is_logged`, the file stays as it is until it is finished.
     ///
     /// # Errors
     /// [`DownloadError`]; `base` is of no use then.
@@ -104,8 +118,10 @@ impl Downloader {
         &self,
         job: &SeedJob,
         base: PathBuf,
+        is_logged: bool,
     ) -> Result<Downloaded, DownloadError> {
-        let log = OpLog::resume(base, self.schema.clone(), self.options(job)).await?;
+        let (schema, options) = (self.schema.clone(), self.options(job));
+        let log = OpLog::resume(base, schema, options, is_logged).await?;
         self.complete(job, log, 0, None).await
     }
 

@@ -82,6 +82,7 @@ impl Forms {
     ) -> Result<SnapshotFiles, SeedError> {
         let mut files = SnapshotFiles {
             plain: HashMap::from([(Form::File, file.clone())]),
+            hashed: None,
             sealed: HashMap::new(),
             sealed_key: None,
         };

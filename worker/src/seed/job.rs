@@ -1,6 +1,8 @@
 //! One attempt at a job, from top to bottom: reuse the base or download every row, then scrub, vacuum, verify, upload.
 
-use std::{borrow::Cow, fmt::Display, sync::Arc};
+mod check;
+
+use std::{borrow::Cow, sync::Arc};
 
 use chrono::Utc;
 use opentelemetry::KeyValue;
@@ -13,8 +15,9 @@ use seedbed_protocol::{
 use tracing::{Span, info, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use self::check::{pages, verify};
 use super::{
-    base::{BasePolicy, Reuse, blames_the_base},
+    base::{BasePolicy, Reuse, blames_the_base, is_in_order},
     config_error::ConfigError,
     download::{Downloaded, Downloader},
     error::SeedError,
@@ -27,16 +30,8 @@ use crate::{
     metrics::{Counters, Metrics},
     oplog::{Schema, Synced, core_version},
     settings::WorkerSettings,
-    snapshot::{
-        SnapshotFiles, Uploader, scrub,
-        verify::{Expected, FileFacts, SnapshotFile, VerifyError},
-        write,
-    },
+    snapshot::{SnapshotFiles, Uploader, before::BasePages, scrub, verify::FileFacts, write},
 };
-
-/// A file that was resumed is rewritten in order when more than one in so many of its operations were applied since the
-/// last time.
-const VACUUM_ABOVE_ONE_IN: u64 = 50;
 
 /// The file of a full download, in a job's directory.
 const SYNC_FILE: &str = "sync.sqlite";
@@ -81,6 +76,7 @@ impl Seeder {
                 schema_fingerprint: schema.fingerprint(),
                 subscription_ttl: settings.schema.subscription_ttl,
                 base_cost: settings.worker.base_cost,
+                whole_every: settings.verify.whole_every,
             },
             uploader: Uploader::new(repository, &settings.snapshots),
             schema,
@@ -214,22 +210,21 @@ impl<'a> Attempt<'a> {
         let (reuse, download) = self.steps.run("compare", judging).await?;
         self.download += download;
         match reuse {
-            Reuse::Unchanged(checkpoint) => return Ok(Reused::Unchanged(checkpoint)),
-            Reuse::Nothing(because) => return Ok(Reused::Nothing(because)),
-            Reuse::Resume => {}
-        }
-        match self.resume(base).await {
-            Ok(file) => Ok(Reused::Verified(Box::new(file))),
-            Err(error) => {
-                let Some(because) = blames_the_base(&error) else {
-                    return Err(error);
-                };
-                info!("downloading all rows: {error}");
-                let why = KeyValue::new("seedbed.why", because.name());
-                let reason = KeyValue::new("seedbed.reason", error.to_string());
-                Span::current().add_event("start over", vec![why, reason]);
-                Ok(Reused::Nothing(because))
-            }
+            Reuse::Unchanged(checkpoint) => Ok(Reused::Unchanged(checkpoint)),
+            Reuse::Nothing(because) => Ok(Reused::Nothing(because)),
+            Reuse::Resume(target) => match self.resume(base, &target).await {
+                Ok(file) => Ok(Reused::Verified(Box::new(file))),
+                Err(error) => {
+                    let Some(because) = blames_the_base(&error) else {
+                        return Err(error);
+                    };
+                    info!("downloading all rows: {error}");
+                    let why = KeyValue::new("seedbed.why", because.name());
+                    let reason = KeyValue::new("seedbed.reason", error.to_string());
+                    Span::current().add_event("start over", vec![why, reason]);
+                    Ok(Reused::Nothing(because))
+                }
+            },
         }
     }
 
@@ -251,8 +246,19 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Fetches `base` and adds what has changed.
-    async fn resume(&mut self, base: &BaseSnapshot) -> Result<VerifiedFile, SeedError> {
+    /// Fetches `base` and adds what has changed up to `target`.
+    async fn resume(
+        &mut self,
+        base: &BaseSnapshot,
+        target: &Checkpoint,
+    ) -> Result<VerifiedFile, SeedError> {
+        let Seeder {
+            base_policy,
+            uploader,
+            ..
+        } = self.seeder;
+        let judging = base_policy.checks_changes(self.job, base, target, uploader);
+        let by_changes = judging.await;
         let directory = self.directory()?;
         let file = directory.file(BASE_FILE);
         let fetching = async {
@@ -260,10 +266,24 @@ impl<'a> Attempt<'a> {
             fetched.map_err(SeedError::Base)
         };
         self.steps.run("fetch", fetching).await?;
-        let downloading = self.seeder.downloader.resume(self.job, file);
-        let downloaded = self.steps.run("sync", downloading).await?;
+        let reading = async {
+            match by_changes {
+                true => pages(file.clone()).await.map(Some),
+                false => Ok(None),
+            }
+        };
+        let downloading = self
+            .seeder
+            .downloader
+            .resume(self.job, file.clone(), by_changes);
+        let syncing = async {
+            // Both at the same time: the file stays as it is.
+            let (downloaded, pages) = tokio::join!(downloading, reading);
+            Ok::<_, SeedError>((downloaded?, pages?))
+        };
+        let (downloaded, pages) = self.steps.run("sync", syncing).await?;
         let loose_operations = base.loose_operations + downloaded.download.operations;
-        self.finish(downloaded, Some(loose_operations), directory)
+        self.finish(downloaded, Some(loose_operations), pages, directory)
             .await
     }
 
@@ -272,7 +292,7 @@ impl<'a> Attempt<'a> {
         let file = directory.file(SYNC_FILE);
         let downloading = self.seeder.downloader.download(self.job, file);
         let downloaded = self.steps.run("sync", downloading).await?;
-        self.finish(downloaded, None, directory).await
+        self.finish(downloaded, None, None, directory).await
     }
 
     fn directory(&self) -> Result<JobDirectory, SeedError> {
@@ -281,15 +301,16 @@ impl<'a> Attempt<'a> {
     }
 
     /// Turns a synced database into a verified file. `loose_operations` are those that were applied since a base was
-    /// last written in order.
+    /// last written in order, and `pages` are those of a base whose changes alone are verified.
     async fn finish(
         &mut self,
         downloaded: Downloaded,
         loose_operations: Option<u64>,
+        pages: Option<BasePages>,
         directory: JobDirectory,
     ) -> Result<VerifiedFile, SeedError> {
         self.download += downloaded.download;
-        let mut notes: Vec<_> = downloaded.without_bucket.iter().map(no_bucket).collect();
+        let mut notes = downloaded.notes();
         // The interrupt is held here, outside of the threads: they stop when this future is dropped.
         let Synced {
             connection,
@@ -298,37 +319,21 @@ impl<'a> Attempt<'a> {
             dense,
             ..
         } = downloaded.database;
-        let loose =
-            loose_operations.filter(|loose| loose * VACUUM_ABOVE_ONE_IN <= checkpoint.operations());
+        let loose = loose_operations.filter(|loose| is_in_order(*loose, &checkpoint));
         let dense = dense || loose.is_some();
         let scrubbing = blocking(move || scrub(&connection).map(|()| connection));
         let connection = self.steps.run("scrub", scrubbing).await?;
         let file = directory.file(SNAPSHOT_FILE);
         let target = file.clone();
-        let vacuuming = blocking(move || write(connection, dense, &target));
-        self.steps.run("vacuum", vacuuming).await?;
+        let vacuuming = blocking(move || write(connection, dense, pages, &target));
+        let before = self.steps.run("vacuum", vacuuming).await?;
         // Other forms need the room of what it was made of.
         for made_of in [SYNC_FILE, BASE_FILE] {
             let _ = std::fs::remove_file(directory.file(made_of));
         }
-        let verifying = async {
-            let file = SnapshotFile::open(&file)?;
-            let _interrupts = file.interrupts();
-            let (schema, checkpoint) = (self.seeder.schema.clone(), checkpoint.clone());
-            let refuse = self.seeder.unreadable_rows == UnreadableRowsPolicy::Refuse;
-            let verify = move || {
-                let facts = file.verify(&Expected {
-                    checkpoint: Some(&checkpoint),
-                    raw_tables: schema.raw_tables(),
-                })?;
-                if refuse {
-                    facts.refuse_unreadable()?;
-                }
-                Ok::<_, VerifyError>(facts)
-            };
-            blocking(verify).await
-        };
-        let facts = self.steps.run("verify", verifying).await?;
+        let (schema, unreadable) = (&self.seeder.schema, self.seeder.unreadable_rows);
+        let verifying = verify(&file, before, schema, &checkpoint, unreadable);
+        let (facts, hashed) = self.steps.run("verify", verifying).await?;
         notes.extend(facts.unreadable.iter().map(ToString::to_string));
         for note in &notes {
             warn!(store_id = %self.job.scope.store_id, "{note}");
@@ -342,7 +347,8 @@ impl<'a> Attempt<'a> {
             &directory,
             &checkpoint,
         );
-        let files = making.await?;
+        let mut files = making.await?;
+        files.hashed = hashed;
         Ok(VerifiedFile {
             _directory: directory,
             files,
@@ -389,12 +395,4 @@ impl<'a> Attempt<'a> {
         let manifest = try_step(&seeder.metrics, "upload", upload).await?;
         Ok(Seeded::Snapshot(Box::new(manifest)))
     }
-}
-
-/// Returns the note about an explicit subscription that selects no bucket. A store may truly have none, so this is no
-/// error.
-fn no_bucket(subscription: impl Display) -> String {
-    format!(
-        "the subscription to {subscription} selects no bucket, so its rows are missing: is a parameter misspelt?"
-    )
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use super::before::{BasePages, Before};
 use crate::oplog::DatabaseError;
 
 /// SQLite's page cache during `VACUUM INTO`, in KiB; SQLite's default.
@@ -36,6 +37,12 @@ pub enum FinishError {
         to: PathBuf,
         source: std::io::Error,
     },
+    /// What the file was before cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Before {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     /// The free space is unknown.
     #[error("cannot read the free space of {}: {source}", path.display())]
     Space {
@@ -49,7 +56,10 @@ impl FinishError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => error.is_transient(),
-            Self::NoSpace { .. } | Self::Space { .. } | Self::Rename { .. } => true,
+            Self::NoSpace { .. }
+            | Self::Space { .. }
+            | Self::Rename { .. }
+            | Self::Before { .. } => true,
             Self::LocalChanges(_) => false,
         }
     }
@@ -60,7 +70,7 @@ impl FinishError {
             Self::Database(_) => "sqlite",
             Self::NoSpace { .. } | Self::Space { .. } => "no_space",
             Self::LocalChanges(_) => "local_changes",
-            Self::Rename { .. } => "file",
+            Self::Rename { .. } | Self::Before { .. } => "file",
         }
     }
 
@@ -111,23 +121,39 @@ pub fn scrub(connection: &Connection) -> Result<(), FinishError> {
 const COPY_ABOVE_ONE_UNUSED_IN: u64 = 50;
 
 /// Turns a scrubbed database into the file `target`: renames it if it is `dense` (written in order, nothing deleted),
-/// else writes a dense copy. Closes the database.
+/// else writes a dense copy. Closes the database. With the pages of the base that it was, of which SQLite has the changes
+/// in a log, returns what it was before, if few of them have changed.
 ///
 /// # Errors
 /// [`FinishError::NoSpace`] before anything is written when the disk has no room for a copy.
-pub fn write(connection: Connection, dense: bool, target: &Path) -> Result<(), FinishError> {
+pub fn write(
+    connection: Connection,
+    dense: bool,
+    base: Option<BasePages>,
+    target: &Path,
+) -> Result<Option<Before>, FinishError> {
     let pages = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     let few_unused = pages("freelist_count")? * COPY_ABOVE_ONE_UNUSED_IN <= pages("page_count")?;
     match connection.path().map(PathBuf::from) {
         Some(from) if dense && few_unused => {
+            let mut before = None;
+            if let Some(base) = base {
+                before = base.before(&from).map_err(|source| FinishError::Before {
+                    path: from.clone(),
+                    source,
+                })?;
+                // Moves what is in the log to the file.
+                connection.pragma_update(None, "journal_mode", "delete")?;
+            }
             connection.close().map_err(|(_, error)| error)?;
             std::fs::rename(&from, target).map_err(|source| FinishError::Rename {
                 from,
                 to: target.to_owned(),
                 source,
-            })
+            })?;
+            Ok(before)
         }
-        _ => vacuum_into(&connection, target),
+        _ => vacuum_into(&connection, target).map(|()| None),
     }
 }
 
@@ -216,7 +242,7 @@ mod tests {
             };
             assert!(holds_client(&synced));
             scrub(&connection).unwrap();
-            write(connection, dense, &target).unwrap();
+            write(connection, dense, None, &target).unwrap();
             assert_eq!(synced.exists(), !dense);
             assert!(!holds_client(&target));
             std::fs::remove_file(&target).unwrap();

@@ -33,6 +33,8 @@ use super::sealed::{SealError, unseal};
 pub(crate) struct SnapshotFiles {
     /// The file of each form.
     pub(crate) plain: HashMap<Form, PathBuf>,
+    /// What the plain file is, if it was hashed when it was verified.
+    pub(crate) hashed: Option<Hashed>,
     /// The file of each sealed kind.
     pub(crate) sealed: HashMap<RenditionKind, PathBuf>,
     /// The key of those.
@@ -164,6 +166,13 @@ impl Uploader {
     ) -> Result<Checkpoint, StorageError> {
         let key = manifest_key(base.all_renditions()).unwrap_or_default();
         Ok(self.repository.get_manifest(&key).await?.checkpoint)
+    }
+
+    /// Returns whether the manifest of a snapshot has a note about it, or cannot be read.
+    pub(crate) async fn may_have_notes(&self, base: &BaseSnapshot) -> bool {
+        let key = manifest_key(base.all_renditions()).unwrap_or_default();
+        let manifest = self.repository.get_manifest(&key).await;
+        manifest.map_or(true, |manifest| !manifest.notes.0.is_empty())
     }
 
     /// Returns the keys of all objects that clients need, with sizes where known.
@@ -308,7 +317,11 @@ impl Uploader {
         if is_packed && unpacked.is_none() && !self.has_plain(kind.form) {
             *unpacked = Some(hashed(file).await?);
         }
-        let mut rendition = self.repository.put(name, kind, file).await?;
+        let known = match kind.form {
+            Form::File if !is_packed && !kind.is_sealed() => files.hashed.as_ref(),
+            _ => None,
+        };
+        let mut rendition = self.repository.put_known(name, kind, file, known).await?;
         rendition.finish = finish_of(kind);
         rendition.selection = kind.form.is_stream().then(|| selection.to_owned());
         // A device opens a sealed file as it is stored.

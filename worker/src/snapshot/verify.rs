@@ -8,6 +8,7 @@
 //! never: an error that is not found here is not found at all. That is why this shares no code with the room that
 //! wrote the file, but for opening SQLite.
 
+mod changed;
 mod checksums;
 mod error;
 mod file;

@@ -45,6 +45,8 @@ static FILES: &[(&str, &str)] = files![
     "0103_notices",
     "0110_api_tokens",
     "0120_reasons",
+    "0150_step_times",
+    "0151_freshness",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

@@ -17,7 +17,7 @@ use tracing::warn;
 
 use super::types::{Messages, Overview, ParkedMessages, Run};
 use crate::{
-    catalog::{Catalog, EndedRuns},
+    catalog::{Catalog, EndedRuns, FreshnessPromise},
     http::problem::Problem,
     runs::{Parked, RunError, Runs, Standing, StoreList, Untaken},
     settings::{CostConfig, Schedule},
@@ -53,6 +53,8 @@ pub(crate) struct Api {
     pub(crate) schedule: Option<Schedule>,
     pub(crate) trace_url: Option<String>,
     pub(crate) cost: CostConfig,
+    /// What is promised of the snapshots.
+    pub(crate) promise: FreshnessPromise,
     /// Cancelled when the server stops: streams that do not end by themselves end then.
     pub(crate) stopping: CancellationToken,
 }

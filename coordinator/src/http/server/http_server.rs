@@ -21,7 +21,7 @@ use super::{
     routes::{States, health_routes, routes},
 };
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, FreshnessPromise},
     http::{
         api::{Api, Overviews},
         auth::{Access, Clients},
@@ -207,6 +207,10 @@ fn states(
         schedule: serve.schedule.clone(),
         trace_url: serve.trace_url.clone(),
         cost: sections.cost.clone(),
+        promise: FreshnessPromise {
+            age: serve.freshness_age,
+            objective: serve.freshness_objective,
+        },
         stopping: stopping.clone(),
     };
     let probes = Probes {

@@ -263,7 +263,7 @@ async fn a_stale_snapshot_that_goes_on_becomes_the_one_that_the_sdk_made_from_no
             let base = directory.path().join("base.sqlite");
             let stale = format!("reference/stale-snapshot-{store}.sqlite");
             fs::copy(folder.join(stale), &base).unwrap();
-            let database = OpLog::resume(base, Schema::Inferred, sync_options(Vec::new()));
+            let database = OpLog::resume(base, Schema::Inferred, sync_options(Vec::new()), false);
             let snapshot = directory.path().join("snapshot.sqlite");
             let database = database.await.unwrap();
             let checkpoint = apply_everything(database, format, &body, &snapshot).await;

@@ -1,5 +1,7 @@
 //! What verification finds wrong with a file.
 
+use std::io;
+
 use super::readable::UnreadableRows;
 use crate::snapshot::finish::KEY_FORMAT_MARKER;
 
@@ -9,6 +11,9 @@ pub enum VerifyError {
     /// The file cannot be read, or is not a PowerSync database.
     #[error("not a readable PowerSync database: {0}")]
     Unreadable(#[from] rusqlite::Error),
+    /// The file cannot be read page by page.
+    #[error("it cannot be read: {0}")]
+    Read(io::Error),
     /// A page or an index is damaged.
     #[error("integrity_check: {0}")]
     Integrity(String),

@@ -61,7 +61,7 @@ pub fn verify_file(file: &Path) -> Result<FileFacts, VerifyError> {
 /// A finished file, open for reading.
 pub struct SnapshotFile {
     structure: Connection,
-    content: Connection,
+    pub(super) content: Connection,
 }
 
 impl SnapshotFile {
@@ -114,9 +114,18 @@ fn check_content(
     let hasher = RandomState::new();
     let operations = Operations::read(connection, &hasher)?;
     check_checksums(connection, &operations, expected.checkpoint)?;
-    let (mut tables, mut unreadable) =
+    let (tables, mut unreadable) =
         check_rows(connection, &operations, &hasher, expected.raw_tables)?;
     unreadable.extend(read_other_views(connection)?);
+    facts_of(connection, tables, unreadable)
+}
+
+/// Returns the facts about a file with these rows.
+pub(super) fn facts_of(
+    connection: &Connection,
+    mut tables: Vec<TableRows>,
+    unreadable: Vec<UnreadableRows>,
+) -> Result<FileFacts, VerifyError> {
     tables.sort_by(|a, b| a.table.cmp(&b.table));
     let internal_schema_version = count(connection, "SELECT max(id) FROM ps_migration", [])?;
     Ok(FileFacts {
@@ -127,10 +136,15 @@ fn check_content(
 }
 
 fn check_structure(connection: &Connection) -> Result<(), VerifyError> {
+    check_journal_mode(connection)?;
+    structure::check(connection)
+}
+
+pub(super) fn check_journal_mode(connection: &Connection) -> Result<(), VerifyError> {
     let journal_mode: String =
         connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     if journal_mode != "delete" {
         return Err(VerifyError::JournalMode(journal_mode));
     }
-    structure::check(connection)
+    Ok(())
 }

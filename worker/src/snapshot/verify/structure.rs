@@ -32,11 +32,16 @@ pub(super) fn check(connection: &Connection) -> Result<(), VerifyError> {
             _ => false,
         };
         if !checked {
-            let check = format!("PRAGMA integrity_check({})", quoted(&name));
-            sound(connection.query_row(&check, [], |row| row.get(0))?)?;
+            check_table(connection, &name)?;
         }
     }
     Ok(())
+}
+
+/// Leaves a table and its indexes to `integrity_check`.
+pub(super) fn check_table(connection: &Connection, table: &str) -> Result<(), VerifyError> {
+    let check = format!("PRAGMA integrity_check({})", quoted(table));
+    sound(connection.query_row(&check, [], |row| row.get(0))?)
 }
 
 fn sound(result: String) -> Result<(), VerifyError> {
@@ -48,7 +53,7 @@ fn sound(result: String) -> Result<(), VerifyError> {
 }
 
 /// An index of all rows by some of their columns, in SQLite's own order.
-struct Index {
+pub(super) struct Index {
     name: String,
     unique: bool,
     columns: Vec<String>,
@@ -56,7 +61,10 @@ struct Index {
 
 impl Index {
     /// Returns a table's indexes; `None` when one of them is not that simple.
-    fn all_of(connection: &Connection, table: &str) -> Result<Option<Vec<Self>>, VerifyError> {
+    pub(super) fn all_of(
+        connection: &Connection,
+        table: &str,
+    ) -> Result<Option<Vec<Self>>, VerifyError> {
         let mut found = connection
             .prepare_cached(r#"SELECT name, "unique", partial FROM pragma_index_list(?1)"#)?;
         let mut found = found.query([table])?;
@@ -65,7 +73,7 @@ impl Index {
             let name: String = index.get(0)?;
             let columns = match index.get(2)? {
                 true => None,
-                false => Self::columns(connection, &name)?,
+                false => Self::columns_of(connection, &name)?,
             };
             let Some(columns) = columns else {
                 return Ok(None);
@@ -79,7 +87,10 @@ impl Index {
         Ok(Some(indexes))
     }
 
-    fn columns(connection: &Connection, index: &str) -> Result<Option<Vec<String>>, VerifyError> {
+    fn columns_of(
+        connection: &Connection,
+        index: &str,
+    ) -> Result<Option<Vec<String>>, VerifyError> {
         let mut found = connection.prepare_cached(
             r#"SELECT name, "desc" = 0 AND coll = 'BINARY' FROM pragma_index_xinfo(?1) WHERE key ORDER BY seqno"#,
         )?;
@@ -102,7 +113,15 @@ impl Index {
         entry.join(", ")
     }
 
-    fn wrong(&self, table: &str, how: &str) -> VerifyError {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    pub(super) fn wrong(&self, table: &str, how: &str) -> VerifyError {
         VerifyError::Integrity(format!("index {} of table {table} {how}", self.name))
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use seedbed_protocol::manifest::{FullReason, Manifest, Way};
 use seedbed_protocol::message::{BaseSnapshot, SeedJob, Start};
+use seedbed_worker::settings::WorkerSettings;
 use serde_json::{Value, json};
 use testkit::{
     pipeline::{End, Pipeline, job, same_rows, starting_from},
@@ -24,9 +25,14 @@ pub(super) struct Reuse {
 
 impl Reuse {
     pub(super) async fn start() -> Self {
+        Self::start_with(ROWS, |_| {}).await
+    }
+
+    /// With so many rows, and with other settings.
+    pub(super) async fn start_with(rows: u32, change: impl FnOnce(&mut WorkerSettings)) -> Self {
         let service = PowerSync::builder().start().await.unwrap();
-        service.add_generated_store(STORE, ROWS, 1);
-        let mut pipeline = Pipeline::start(&service).await;
+        service.add_generated_store(STORE, rows, 1);
+        let mut pipeline = Pipeline::start_with(&service, change).await;
         let first = pipeline.seed(STORE).await.unwrap();
         assert_eq!(first.way(), Way::Full(FullReason::First));
         Self {

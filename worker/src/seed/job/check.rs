@@ -1,0 +1,60 @@
+//! Verifies a job's file: as a whole, or where it differs from the base that it continues.
+
+use std::path::{Path, PathBuf};
+
+use seedbed_protocol::{digest::Hashed, manifest::Checkpoint, snapshots::UnreadableRowsPolicy};
+
+use crate::{
+    oplog::Schema,
+    seed::{error::SeedError, steps::blocking},
+    snapshot::{
+        FinishError,
+        before::{BasePages, Before},
+        verify::{Expected, FileFacts, SnapshotFile, VerifyError},
+    },
+};
+
+/// Checks `file` against the `checkpoint`; with what its base was `before`, only where it can differ from that. Then also
+/// returns its hash.
+///
+/// # Errors
+/// [`SeedError::Verify`]
+pub(super) async fn verify(
+    file: &Path,
+    before: Option<Before>,
+    schema: &Schema,
+    checkpoint: &Checkpoint,
+    unreadable_rows: UnreadableRowsPolicy,
+) -> Result<(FileFacts, Option<Hashed>), SeedError> {
+    let open = SnapshotFile::open(file)?;
+    let _interrupts = open.interrupts();
+    let (path, schema, checkpoint) = (file.to_owned(), schema.clone(), checkpoint.clone());
+    let verify = move || {
+        let expected = Expected {
+            checkpoint: Some(&checkpoint),
+            raw_tables: schema.raw_tables(),
+        };
+        let (facts, hashed) = match before {
+            Some(before) => {
+                let (facts, hashed) = open.verify_changed(&path, &before, &expected)?;
+                (facts, Some(hashed))
+            }
+            None => (open.verify(&expected)?, None),
+        };
+        if unreadable_rows == UnreadableRowsPolicy::Refuse {
+            facts.refuse_unreadable()?;
+        }
+        Ok::<_, VerifyError>((facts, hashed))
+    };
+    blocking(verify).await
+}
+
+/// Reads the pages of a base.
+///
+/// # Errors
+/// [`SeedError::Finish`]
+pub(super) async fn pages(file: PathBuf) -> Result<BasePages, SeedError> {
+    let path = file.clone();
+    let failed = move |source| FinishError::Before { path, source };
+    blocking(move || BasePages::read(&file).map_err(failed)).await
+}
