@@ -31,8 +31,9 @@ mod state;
 mod stores;
 
 pub use control::{
-    ApiToken, AuditCursor, AuditEntry, AuditId, Deed, Delivery, DueNotice, ForgottenRows,
-    ForgottenStore, NewToken, Notice, NoticeEvent, Role, Share, Shared,
+    ApiToken, AuditCursor, AuditEntry, AuditId, Decided, Deed, Delivery, DueNotice, ForgottenRows,
+    ForgottenSince, ForgottenStore, LoginSession, NewSession, NewToken, Notice, NoticeEvent, Role,
+    Share, Shared, actor,
 };
 pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of};
 pub use events::Applied;

@@ -3,5 +3,4 @@
 mod comparison;
 mod files;
 mod states;
-mod status;
 mod versions;

@@ -3,6 +3,5 @@
 mod cli;
 mod plan;
 mod stand_in;
-mod status;
 mod sweeps;
 mod worker;

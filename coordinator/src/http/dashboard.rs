@@ -36,6 +36,7 @@ const PAGE: &[u8] = include_bytes!("../../dashboard/index.html");
 /// Where each file is found, and what is in it.
 const ASSETS: &[(&str, &[u8])] = &assets![
     "api.js",
+    "control.js",
     "dialog.js",
     "dom.js",
     "format.js",
@@ -55,16 +56,22 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "part/start-run.js",
     "part/steps.js",
     "part/workers.js",
+    "session.js",
     "stream.js",
     "ui.js",
+    "view/control/access.js",
     "view/audit.js",
     "view/costs.js",
+<<<<<<< HEAD
     "view/failures.js",
+=======
+    "view/control/delivery.js",
+>>>>>>> main
     "view/launches.js",
     "view/overview.js",
     "view/run.js",
     "view/runs.js",
-    "view/sign-in.js",
+    "view/control/sign-in.js",
     "view/sizes.js",
     "view/store.js",
     "view/stores.js",
@@ -84,6 +91,7 @@ static STYLE: LazyLock<String> = LazyLock::new(|| {
         include_str!("../../dashboard/style/timeline.css"),
         include_str!("../../dashboard/style/tables.css"),
         include_str!("../../dashboard/style/controls.css"),
+        include_str!("../../dashboard/style/access.css"),
         include_str!("../../dashboard/style/screens.css"),
     ]
     .join("\n")

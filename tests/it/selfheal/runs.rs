@@ -2,4 +2,3 @@
 
 mod outcomes;
 mod quarantine;
-mod reasons;

@@ -47,6 +47,7 @@ static FILES: &[(&str, &str)] = files![
     "0120_reasons",
     "0150_step_times",
     "0151_freshness",
+    "0160_sessions",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

@@ -9,6 +9,8 @@ use crate::catalog::Role::{self, Admin, Operator, Viewer};
 /// administrators, and a test asks for it to be added.
 const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("GET", "/api/session", None),
+    // Whoever has signed in may end that, in any role.
+    ("POST", "/api/session/end", None),
     ("GET", "/api/overview", Some(Viewer)),
     ("GET", "/api/events", Some(Viewer)),
     ("GET", "/api/freshness", Some(Viewer)),
@@ -46,6 +48,7 @@ const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("POST", "/api/tokens/{id}/revoke", Some(Operator)),
     // What cannot be undone, or is about every store.
     ("POST", "/api/snapshots/withdraw", Some(Admin)),
+    ("GET", "/api/forgotten", Some(Admin)),
     ("POST", "/api/stores/{store_id}/forget", Some(Admin)),
     ("POST", "/api/stores/{store_id}/allow", Some(Admin)),
 ];
@@ -138,7 +141,9 @@ mod tests {
         for (method, path, role) in ROUTES {
             assert!(seen.insert((method, path)), "{method} {path}");
             assert!(
-                *method == "GET" || role.is_some_and(|role| role > Viewer),
+                *method == "GET"
+                    || *path == "/api/session/end"
+                    || role.is_some_and(|role| role > Viewer),
                 "{method} {path}"
             );
         }

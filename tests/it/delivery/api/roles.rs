@@ -88,8 +88,8 @@ async fn each_route_is_for_the_role_that_it_names_and_above_and_for_nobody_else(
     assert!(routes.len() > 25, "{routes:?}");
     for (method, path, role) in &routes {
         let Some(role) = role else {
-            assert_eq!(
-                path, "/api/session",
+            assert!(
+                path.starts_with("/api/session"),
                 "{method} {path} is not in the table of roles"
             );
             continue;

@@ -17,8 +17,10 @@ pub(in crate::http::api) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(withdraw::all))
         .routes(routes!(forget::forget))
         .routes(routes!(forget::allow))
+        .routes(routes!(forget::list))
         .routes(routes!(delivery::show, delivery::set))
         .routes(routes!(session::show))
+        .routes(routes!(session::end))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
 }
