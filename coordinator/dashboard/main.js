@@ -8,11 +8,8 @@ import { message, notify } from "./ui.js";
 import { access } from "./view/control/access.js";
 import { audit } from "./view/audit.js";
 import { costs } from "./view/costs.js";
-<<<<<<< HEAD
-import { failures } from "./view/failures.js";
-=======
 import { delivery } from "./view/control/delivery.js";
->>>>>>> main
+import { failures } from "./view/failures.js";
 import { launches } from "./view/launches.js";
 import { overview } from "./view/overview.js";
 import { run } from "./view/run.js";

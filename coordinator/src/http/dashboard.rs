@@ -62,11 +62,8 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "view/control/access.js",
     "view/audit.js",
     "view/costs.js",
-<<<<<<< HEAD
-    "view/failures.js",
-=======
     "view/control/delivery.js",
->>>>>>> main
+    "view/failures.js",
     "view/launches.js",
     "view/overview.js",
     "view/run.js",
