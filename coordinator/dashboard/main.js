@@ -8,7 +8,11 @@ import { message, notify } from "./ui.js";
 import { access } from "./view/control/access.js";
 import { audit } from "./view/audit.js";
 import { costs } from "./view/costs.js";
+<<<<<<< HEAD
+import { failures } from "./view/failures.js";
+=======
 import { delivery } from "./view/control/delivery.js";
+>>>>>>> main
 import { launches } from "./view/launches.js";
 import { overview } from "./view/overview.js";
 import { run } from "./view/run.js";
@@ -30,6 +34,7 @@ const routes = [
   [/^\/stores\/([^/]+)$/, "stores", store],
   [/^\/runs$/, "runs", runs],
   [/^\/runs\/([^/]+)$/, "runs", run],
+  [/^\/failures$/, "failures", failures],
   [/^\/runs\/([^/]+)\/timeline$/, "runs", timeline],
   [/^\/launches$/, "launches", launches],
   [/^\/sizes$/, "sizes", sizes],

@@ -47,6 +47,8 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "part/freshness.js",
     "part/history.js",
     "part/jobs.js",
+    "part/outcome/comparison.js",
+    "part/outcome/reasons.js",
     "part/pager.js",
     "part/period.js",
     "part/promise.js",
@@ -60,7 +62,11 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "view/control/access.js",
     "view/audit.js",
     "view/costs.js",
+<<<<<<< HEAD
+    "view/failures.js",
+=======
     "view/control/delivery.js",
+>>>>>>> main
     "view/launches.js",
     "view/overview.js",
     "view/run.js",
