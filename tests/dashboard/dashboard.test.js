@@ -69,7 +69,7 @@ test("a wrong token is refused, the right one lets in", async () => {
   await page.goto(url);
   await page.getByLabel("Admin token").fill("a wrong token for tests");
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByText("This is not the admin token.").waitFor();
+  await page.getByText("This token is wrong, expired or revoked.").waitFor();
   await page.getByLabel("Admin token").fill(token);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Overview" }).waitFor();
