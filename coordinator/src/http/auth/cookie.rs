@@ -45,7 +45,7 @@ pub(in crate::http) fn ended(name: &str) -> HeaderValue {
 
 /// Returns what [`CSRF_HEADER`] has to be in a session. It says nothing of the cookie, which pages cannot read.
 pub(super) fn csrf_of(session: &str) -> String {
-    sha256_hex(&format!("seedbed csrf {session}"))
+    sha256_hex(format!("seedbed csrf {session}"))
 }
 
 #[cfg(test)]

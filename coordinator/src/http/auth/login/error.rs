@@ -79,7 +79,7 @@ impl LoginError {
     pub(super) fn log(&self) {
         match self {
             Self::Provider(_) | Self::Catalog(_) => {
-                tracing::error!("a login failed: {}", chain(self))
+                tracing::error!("a login failed: {}", chain(self));
             }
             _ => tracing::warn!("a login was refused: {self}"),
         }
