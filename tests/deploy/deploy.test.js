@@ -268,6 +268,9 @@ test("what the Dockerfile copies is not ignored", () => {
   for (const path of ["Cargo.toml", "Cargo.lock", ".cargo", "protocol", "worker", "coordinator", "tests"]) {
     assert.ok(kept.includes(path), path);
   }
+  // Dependencies are compiled before the sources are there, from the manifest of each member.
+  const [, members] = /^members = \[(.*)\]$/m.exec(readFileSync(join(root, "Cargo.toml"), "utf8"));
+  for (const member of JSON.parse(`[${members}]`)) assert.ok(text("docker/Dockerfile").includes(`\nCOPY ${member}/Cargo.toml ${member}/\n`), member);
   for (const [, path] of text("docker/Dockerfile").matchAll(/^COPY --chmod=\d+ (\S+)/gm)) assert.ok(kept.includes(path), path);
   for (const [path] of text("docker/Dockerfile").matchAll(/\bdeploy\/\S+\.sh\b/g)) assert.ok(kept.includes(path), path);
 });
@@ -354,7 +357,7 @@ test("the collector's pipelines are made of parts that it has, and sample before
 test("the commands that operators are told exist", () => {
   const pages = ["OPERATIONS.md", "CLUSTER.md", "CONFIGURE.md", "DOWNLOADS.md"].map((page) => text(page)).join("\n");
   const blocks = [...pages.matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block]) => block.split("\n"));
-  const commands = blocks.map((line) => line.replace(/ +#.*/, "")).filter((line) => line.startsWith("seedbed "));
+  const commands = blocks.map((line) => line.replace(/ +[#>].*/, "")).filter((line) => line.startsWith("seedbed "));
   const quoted = [...pages.matchAll(/`(seedbed (?!-worker)[^`]+)`/g)].map(([, command]) => command);
   const rules = [...text("monitoring/alerts.yaml").matchAll(/`(seedbed [^`]+)`/g)].map(([, command]) => command);
   assert.ok(commands.length >= 10 && quoted.length >= 10 && rules.length >= 3);
