@@ -7,6 +7,5 @@ mod download;
 mod figures;
 mod first_sync;
 mod limits;
-mod proxy;
 mod reports;
 mod tls;
