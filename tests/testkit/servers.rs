@@ -21,5 +21,6 @@ pub use mariadb::MariaDb;
 pub use mongodb::MongoDb;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{GUARDED_USER, Postgres};
+pub use process::free_port;
 pub use rabbitmq::{Certificate, RabbitMq};
 pub use relay::Relay;

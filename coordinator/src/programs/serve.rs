@@ -158,6 +158,7 @@ impl Service {
             download: &settings.download,
             reports: &settings.reports,
             cost: &settings.cost,
+            login: &settings.login,
             snapshots: &settings.snapshots,
             token: &settings.token,
             powersync: &settings.powersync.endpoint,

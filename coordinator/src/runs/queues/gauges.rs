@@ -8,7 +8,10 @@ use seedbed_protocol::broker::{Broker, BrokerError, Queue};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::standing::{Standing, Untaken};
+use super::{
+    decided::DecidedGauges,
+    standing::{Standing, Untaken},
+};
 use crate::{
     catalog::{Catalog, CatalogError, FreshnessPromise, Quarantine},
     metrics::meter,
@@ -31,6 +34,7 @@ pub(crate) struct Gauges {
     untaken: Gauge<u64>,
     workers: Gauge<u64>,
     worker_slots: Gauge<u64>,
+    decided: DecidedGauges,
     promise: FreshnessPromise,
     promised: Promised,
 }
@@ -153,6 +157,7 @@ impl Gauges {
                 .with_unit("{slot}")
                 .with_description("Jobs that these workers may work on at a time")
                 .build(),
+            decided: DecidedGauges::new(),
             promise,
             promised: Promised::new(),
         }
@@ -187,6 +192,7 @@ impl Gauges {
             let quantile = KeyValue::new("seedbed.quantile", quantile);
             self.snapshot_age.record(age.as_secs_f64(), &[quantile]);
         }
+        self.decided.record(&self.catalog.decided().await?);
         self.promised.measure(&self.catalog, self.promise).await?;
         let parked = self.catalog.parked_jobs(i64::MAX).await?;
         self.parked.record(parked, &[]);

@@ -53,7 +53,7 @@ pub enum KeyError {
 /// A key, and the algorithms that it is used with, whatever algorithm a token names: otherwise a public RSA key could pass
 /// for a secret of HS256.
 #[derive(Clone)]
-pub(super) struct Key {
+pub(in crate::http) struct Key {
     /// The name that tokens must use for it, if any.
     pub(super) kid: Option<String>,
     pub(super) key: DecodingKey,
@@ -62,7 +62,7 @@ pub(super) struct Key {
 
 impl Key {
     /// The keys that a shared secret can stand for.
-    pub(super) fn shared(
+    pub(in crate::http::auth) fn shared(
         secret: &Secret,
         encoding: SecretEncoding,
         kid: Option<&str>,
@@ -82,7 +82,10 @@ impl Key {
     }
 
     /// The public key in a PEM file.
-    pub(super) fn in_file(path: &Path, kid: Option<String>) -> Result<Self, KeyError> {
+    pub(in crate::http::auth) fn in_file(
+        path: &Path,
+        kid: Option<String>,
+    ) -> Result<Self, KeyError> {
         let unreadable = |source| KeyError::Unreadable {
             path: path.to_owned(),
             source,

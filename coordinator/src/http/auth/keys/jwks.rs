@@ -1,17 +1,21 @@
-//! Public keys that the app's backend publishes as a JWK set: fetched when they are needed, cached while they are fresh.
+//! Public keys that a backend or a provider of logins publishes as a JWK set: fetched when they are needed, cached while they are fresh.
 
 use std::{
     sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
-use seedbed_protocol::{error::chain, process::outbound};
+use seedbed_protocol::process::outbound;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::{key::Key, published::published_key};
+use super::{
+    fetch::{FetchError, read},
+    key::Key,
+    published::published_key,
+};
 use crate::http::problem::Problem;
 
 /// After this, keys are fetched again.
@@ -28,10 +32,12 @@ const MAX_BYTES: usize = 1024 * 1024;
 
 /// A JWK set at a URL.
 #[derive(Clone)]
-pub(crate) struct Jwks(Arc<Inner>);
+pub(in crate::http) struct Jwks(Arc<Inner>);
 
 struct Inner {
     url: Url,
+    /// The setting that leads there.
+    setting: &'static str,
     max_age: Duration,
     client: reqwest::Client,
     known: RwLock<Known>,
@@ -61,11 +67,16 @@ impl Known {
 }
 
 impl Jwks {
-    /// The keys at `url`, and at no other origin. They stay valid for `max_age` if the backend does not answer.
-    pub(crate) fn new(url: Url, max_age: Duration) -> reqwest::Result<Self> {
+    /// The keys at `url`, to which `setting` leads, and at no other origin. They stay valid for `max_age` if nobody answers.
+    pub(in crate::http) fn new(
+        url: Url,
+        setting: &'static str,
+        max_age: Duration,
+    ) -> reqwest::Result<Self> {
         let client = outbound::client().timeout(TIMEOUT).build()?;
         Ok(Self(Arc::new(Inner {
             url,
+            setting,
             max_age,
             client,
             known: RwLock::default(),
@@ -75,7 +86,7 @@ impl Jwks {
 
     /// The keys of the set. If `kid` is not among them, they are fetched first. If they are only old, they are fetched in the
     /// background: a backend that is down must not slow down tokens whose key is known.
-    pub(crate) async fn keys(&self, kid: Option<&str>) -> Result<Vec<Key>, Problem> {
+    pub(in crate::http) async fn keys(&self, kid: Option<&str>) -> Result<Vec<Key>, Problem> {
         let known = self.known();
         let is_known = kid.map_or(!known.keys.is_empty(), |kid| known.names(kid));
         if !is_known || !known.is_younger_than(self.0.max_age) {
@@ -116,34 +127,26 @@ impl Jwks {
         known.tried = Some(Instant::now());
         match fetched {
             Ok(Published { keys, left_out }) => {
-                tracing::debug!(
-                    "{} keys of download.jwks_url; left out: {left_out:?}",
-                    keys.len()
-                );
+                let (setting, count) = (self.0.setting, keys.len());
+                tracing::debug!("{count} keys of {setting}; left out: {left_out:?}");
                 known.keys = keys.into();
                 known.fetched = known.tried;
             }
             Err(reason) => {
-                tracing::error!("the keys of download.jwks_url cannot be fetched: {reason}");
+                let setting = self.0.setting;
+                tracing::error!("the keys of {setting} cannot be fetched: {reason}");
             }
         }
     }
 
     /// Fetches the keys now.
-    pub(crate) async fn fetch(&self) -> Result<Published, String> {
+    pub(in crate::http) async fn fetch(&self) -> Result<Published, String> {
         outbound::refuse_link_local(&self.0.url).map_err(|e| e.to_string())?;
         let asked = async {
             let answer = self.0.client.get(self.0.url.clone()).send().await?;
-            answer.error_for_status()
+            read(answer.error_for_status()?, MAX_BYTES).await
         };
-        let mut answer = asked.await.map_err(|e| chain(&e.without_url()))?;
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|e| chain(&e.without_url()))? {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_BYTES {
-                return Err(format!("the answer is longer than {MAX_BYTES} bytes"));
-            }
-        }
+        let body = asked.await.map_err(|e: FetchError| e.to_string())?;
         let set: Set = serde_json::from_slice(&body).map_err(|e| format!("no JWK set: {e}"))?;
         let mut published = Published::default();
         for jwk in set.keys {
@@ -158,10 +161,10 @@ impl Jwks {
 
 /// What a backend publishes.
 #[derive(Default)]
-pub(super) struct Published {
-    pub(super) keys: Vec<Key>,
+pub(in crate::http) struct Published {
+    pub(in crate::http) keys: Vec<Key>,
     /// Which keys are not used, and why.
-    pub(super) left_out: Vec<String>,
+    pub(in crate::http) left_out: Vec<String>,
 }
 
 /// A JWK set. One key of an unknown kind must not hide the others.

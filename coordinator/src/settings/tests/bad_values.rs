@@ -22,6 +22,8 @@ fn bad_values(setting: &Known) -> &'static [&'static str] {
         Kind::Schedule => &["every hour", "61 * * * *"],
         Kind::LogFilter => &["loud", "seedbed=loud"],
         Kind::Address => &["localhost", "127.0.0.1"],
+        // What a provider of logins calls somebody can be anything.
+        Kind::List if setting.section == "login" && setting.name != "scopes" => &[],
         Kind::List => &["nosuch"],
         Kind::Renditions => &["file/brotli", "compact/gzip"],
         Kind::Table | Kind::Json => &["nosuch"],
