@@ -27,4 +27,4 @@ pub use reference::reference;
 pub use secret::{Secret, optional_secret, without_secrets};
 pub use sources::{CONFIG_VARIABLE, ENV_PREFIX, RETIRED, Retired};
 pub use template::{ObjectTemplate, TemplateError, TextTemplate, kind_of, quoted};
-pub use value::{duration, list, optional_duration, positive};
+pub use value::{duration, list, number, optional_duration, optional_number, positive};

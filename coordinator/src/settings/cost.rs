@@ -1,6 +1,6 @@
 //! `[cost]`: what storage and traffic cost, for the dashboard.
 
-use seedbed_protocol::settings::{SettingsError, invalid};
+use seedbed_protocol::settings::{SettingsError, invalid, optional_number};
 use serde::Deserialize;
 
 /// The longest name of a currency.
@@ -13,8 +13,10 @@ pub struct CostConfig {
     /// What prices are in.
     pub currency: String,
     /// The price of a GiB that is stored for a month.
+    #[serde(default, deserialize_with = "optional_number")]
     pub storage: Option<f64>,
     /// The price of a GiB that clients download.
+    #[serde(default, deserialize_with = "optional_number")]
     pub transfer: Option<f64>,
 }
 

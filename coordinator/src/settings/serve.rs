@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use seedbed_protocol::settings::{
-    Secret, SettingsError, duration, invalid, optional_secret, positive,
+    Secret, SettingsError, duration, invalid, number, optional_secret, positive,
 };
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use url::Url;
 
 use super::schedule::Schedule;
@@ -38,7 +38,7 @@ pub struct ServeConfig {
     #[serde(deserialize_with = "duration")]
     pub freshness_age: Duration,
     /// For which share of the stores that has to be true; to the millionth.
-    #[serde(deserialize_with = "share")]
+    #[serde(deserialize_with = "number")]
     pub freshness_objective: f64,
     /// The page of a trace, with `{trace_id}` in it.
     pub trace_url: Option<String>,
@@ -138,11 +138,4 @@ impl ServeConfig {
         positive("serve.slow_reader", self.slow_reader)?;
         positive("serve.request_timeout", self.request_timeout)
     }
-}
-
-/// A share. What a variable says comes as a number of 32 bits, and 0.9 would not be 0.9.
-fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    const MILLION: f64 = 1_000_000.0;
-    let share = f64::deserialize(deserializer)?;
-    Ok((share * MILLION).round() / MILLION)
 }

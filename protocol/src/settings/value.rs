@@ -44,6 +44,33 @@ fn parsed<E: de::Error>(text: &str) -> Result<Duration, E> {
     })
 }
 
+/// Reads a number that may have a fraction. A variable's comes as one of 32 bits, so 0.9 would be 0.8999999761581421.
+///
+/// # Errors
+/// When it is no number.
+pub fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    f64::deserialize(deserializer).map(as_written)
+}
+
+/// Reads a [`number`] that may be missing.
+///
+/// # Errors
+/// As [`number`].
+pub fn optional_number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<f64>, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.map(as_written))
+}
+
+/// The number of 64 bits with the digits of one of 32 bits, if that is what it is.
+fn as_written(number: f64) -> f64 {
+    let short = number as f32;
+    match f64::from(short) == number {
+        true => short.to_string().parse().unwrap_or(number),
+        false => number,
+    }
+}
+
 /// Reads a list of texts, or a text with commas between them, as in environment variables.
 ///
 /// # Errors
@@ -65,4 +92,19 @@ pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D
             names.filter(|name| !name.is_empty()).collect()
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_written;
+
+    #[test]
+    fn a_number_of_32_bits_is_the_one_that_was_written() {
+        for written in [0.9, 0.023, 0.5, 99.95, 3.0] {
+            assert_eq!(as_written(f64::from(written as f32)), written);
+            assert_eq!(as_written(written), written);
+        }
+        assert!(as_written(f64::NAN).is_nan());
+        assert_eq!(as_written(1e300), 1e300);
+    }
 }
