@@ -96,6 +96,10 @@ export const api = {
   launches: (query, signal) => get("/api/launches", query, signal),
   /** A file of figures, as the server writes it. */
   csv: async (path, query) => (await ask(`${path}?${new URLSearchParams(query)}`)).blob(),
+  failures: (query, signal) => get("/api/failures", query, signal),
+  retryReason: (key) => post(`/api/failures/${encodeURIComponent(key)}/retry`, {}),
+  quarantineReason: (key) => post(`/api/failures/${encodeURIComponent(key)}/quarantine`, {}),
+  comparison: (runId, signal) => get(`${runPath(runId)}/comparison`, {}, signal),
   startRun: (options) => post("/api/runs", options),
   seed: (storeId) => post(`${storePath(storeId)}/seed`, {}),
   retry: (runId, stores) => post(`${runPath(runId)}/retry`, stores ? { stores } : {}),

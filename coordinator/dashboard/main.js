@@ -9,6 +9,7 @@ import { access } from "./view/control/access.js";
 import { audit } from "./view/audit.js";
 import { costs } from "./view/costs.js";
 import { delivery } from "./view/control/delivery.js";
+import { failures } from "./view/failures.js";
 import { launches } from "./view/launches.js";
 import { overview } from "./view/overview.js";
 import { run } from "./view/run.js";
@@ -30,6 +31,7 @@ const routes = [
   [/^\/stores\/([^/]+)$/, "stores", store],
   [/^\/runs$/, "runs", runs],
   [/^\/runs\/([^/]+)$/, "runs", run],
+  [/^\/failures$/, "failures", failures],
   [/^\/runs\/([^/]+)\/timeline$/, "runs", timeline],
   [/^\/launches$/, "launches", launches],
   [/^\/sizes$/, "sizes", sizes],

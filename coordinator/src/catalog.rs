@@ -39,16 +39,18 @@ pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of}
 pub use events::Applied;
 pub use history::{Aged, Forgotten, HistoryCursor};
 pub use jobs::{
-    Awaited, DeadJob, FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt,
-    PendingJob, QueuedJob, Retried, TimedJob, WorkerRecord,
+    Awaited, DeadJob, FailedJob, FailedJobs, FailureExample, FailureGroup, FailuresOf, JobCursor,
+    JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob, QueuedJob, Retried, ServiceWait,
+    TimedJob, WorkerRecord,
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, Sweep};
-pub use quarantine::{Failing, Quarantine, QuarantinedStore};
+pub use quarantine::{Failing, Held, Quarantine, QuarantinedStore};
 pub use reports::{
     LaunchDay, LaunchGroup, LaunchReport, Outcome, Platform, Reason, Received, Stage,
 };
 pub use runs::{
-    EndedRuns, RunCursor, RunKind, RunReport, ScheduleClaim, Totals, WayCount, per_second,
+    EndedRuns, NewFailure, RunComparison, RunCursor, RunKind, RunReport, ScheduleClaim, ShortRunId,
+    SlowerStore, Totals, WayCount, per_second,
 };
 pub use snapshots::{
     ConfigChange, FreshCount, FreshnessHistory, FreshnessPromise, HandedOut, JobObjects,

@@ -11,6 +11,7 @@ mod connect;
 mod dispatch;
 mod exit;
 mod imports;
+mod layout;
 mod on_record;
 mod output;
 mod patience;

@@ -56,19 +56,26 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Retry failed stores, and wait for the end
     #[command(
-        after_help = "Example:\n  seedbed retry\n  seedbed retry 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11"
+        after_help = "Example:\n  seedbed retry\n  seedbed retry 0190a6b2-6c3e\n  seedbed retry --reason 5f2b9c01aa"
     )]
     Retry(RetryArgs),
+    /// Quarantine every store that fails for one reason: sweeps skip them, but for probes, until something succeeds
+    #[command(after_help = "Example:\n  seedbed quarantine --reason 5f2b9c01aa")]
+    Quarantine(QuarantineArgs),
     /// Cancel the jobs of a run that no worker has started
-    #[command(after_help = "Example:\n  seedbed cancel 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11")]
+    #[command(after_help = "Example:\n  seedbed cancel 0190a6b2-6c3e")]
     Cancel(CancelArgs),
     /// Answer clients and administrators, record what workers report, and start runs as scheduled
     #[command(
         after_help = "Example:\n  seedbed serve\n  SEEDBED_SERVE__SCHEDULE='0 * * * *' seedbed serve"
     )]
     Serve(SourceArgs),
-    /// Show the last runs, and which stores failed
-    #[command(after_help = "Example:\n  seedbed status --failures")]
+    /// Show the last runs, what fails and why, and how fresh the snapshots are
+    #[command(
+        after_help = "Example:\n  seedbed status\n  seedbed status 0190a6b2-6c3e\n  seedbed status --watch\n  \
+        seedbed status --json | jq '.reasons'\n\
+        A table drops columns where there is no room for them (COLUMNS, or the terminal's width; 80 in a pipe)."
+    )]
     Status(StatusArgs),
     /// Draw a run in time, as SVG: which worker was busy with what, the slowest and failed stores, and what bounded the run
     #[command(after_help = "On a terminal it is told in words.\n\
@@ -245,29 +252,45 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RetryArgs {
-    /// Only the failed stores of this run
+    /// Only the failed stores of this run; the beginning of its id is enough
     #[arg(value_name = "RUN")]
     pub(super) run: Option<String>,
+    /// Only the stores that failed for this reason, as `seedbed status` shows it
+    #[arg(long, value_name = "KEY")]
+    pub(super) reason: Option<String>,
     /// Return when every job is published
     #[arg(long)]
     pub(super) no_wait: bool,
 }
 
 #[derive(Debug, Args)]
+pub(super) struct QuarantineArgs {
+    /// The reason, as `seedbed status` shows it
+    #[arg(long, value_name = "KEY")]
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct CancelArgs {
-    /// The run, as `seedbed status` shows it
+    /// The run, as `seedbed status` shows it; the beginning of its id is enough
     #[arg(value_name = "RUN")]
     pub(super) run: String,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// Name every failed store of the last run, not only the first 20
+    /// Only this run, beside the one before it; the beginning of its id is enough
+    #[arg(value_name = "RUN")]
+    pub(super) run: Option<String>,
+    /// Show every reason, and name every failed store of the last run
     #[arg(long)]
     pub(super) failures: bool,
-    /// List every job of the last run instead: its state and its way
-    #[arg(long, conflicts_with = "failures")]
+    /// List every job of the run instead: its state and its way
+    #[arg(long, conflicts_with_all = ["failures", "watch"])]
     pub(super) jobs: bool,
+    /// Keep showing it until the run ends, or Ctrl-C; ends with 1 if a store failed
+    #[arg(long)]
+    pub(super) watch: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ pub(super) mod cancel;
 pub(super) mod config;
 pub(super) mod control;
 pub(super) mod local;
+pub(super) mod quarantine;
 pub(super) mod retry;
 pub(super) mod run;
 pub(super) mod serve;

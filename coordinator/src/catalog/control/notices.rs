@@ -14,6 +14,7 @@ use crate::catalog::{
     database::{
         Catalog, CatalogError, Lock, Tx, count, damaged, millis, parsed, printable, sql, time,
     },
+    quarantine::key_of,
     snapshots::{FreshCount, FreshnessPromise, count_fresh},
     state::{JobState, RunState},
 };
@@ -296,7 +297,14 @@ async fn new_reasons(
             at: now,
             title: format!("Stores fail for a new reason: {reason}"),
             text: format!(
-                "{stores} stores have failed so far, the last in the run {run_id}. `seedbed status --failures` names them."
+                "{} failed so far, the last in the run {run_id}. `seedbed status --failures` shows them; `seedbed retry \
+                 --reason {}` starts them over.",
+                if stores == 1 {
+                    "1 store has".to_owned()
+                } else {
+                    format!("{stores} stores have")
+                },
+                key_of(&reason)
             ),
             run_id: Some(run_id),
         })

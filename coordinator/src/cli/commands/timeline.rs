@@ -11,7 +11,7 @@ use crate::{
     catalog::Catalog,
     cli::{
         args::TimelineArgs,
-        connect::{existing_catalog, run_id},
+        connect::{RunName, existing_catalog},
         exit::CliError,
         output::{human_time, lay_out, print_json, print_lines, print_text, table},
     },
@@ -24,10 +24,10 @@ pub(in crate::cli) async fn timeline(
     settings: &Settings,
     json: bool,
 ) -> Result<u8, CliError> {
-    let run = args.run.as_deref().map(run_id).transpose()?;
+    let run = args.run.as_deref().map(RunName::new).transpose()?;
     let catalog = existing_catalog(settings).await?;
     let run = match run {
-        Some(run) => run,
+        Some(run) => run.find(&catalog).await?,
         None => newest(&catalog).await?,
     };
     let timeline = timeline::read(&catalog, run).await?;

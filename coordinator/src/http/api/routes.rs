@@ -15,6 +15,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(api: Arc<Api>) -> OpenApi
         .routes(routes!(runs::list, control::runs::start))
         .routes(routes!(runs::show))
         .routes(routes!(runs::jobs))
+        .routes(routes!(runs::comparison))
         .routes(routes!(timeline::timeline))
         .merge(control::routes())
         .routes(routes!(stores::list))

@@ -172,6 +172,7 @@ impl Api {
             waiting,
             untaken,
             workers: workers.as_slice().into(),
+            service_wait: self.catalog.waiting_for_service(now).await?,
             current_run: runs.iter().find(|run| run.is_running()).cloned(),
             runs,
             trace_url: self.trace_url.clone(),

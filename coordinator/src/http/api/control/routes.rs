@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{delivery, forget, runs, session, tokens, withdraw};
+use super::{delivery, failures, forget, runs, session, tokens, withdraw};
 use crate::http::api::state::Api;
 
 pub(in crate::http::api) fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(runs::retry))
         .routes(routes!(runs::cancel))
+        .merge(failures::routes())
         .routes(routes!(withdraw::store))
         .routes(routes!(withdraw::run))
         .routes(routes!(withdraw::all))

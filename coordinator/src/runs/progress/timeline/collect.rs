@@ -327,18 +327,17 @@ fn places(workers: BTreeMap<String, Worker>, placed: Vec<(String, Placed)>) -> P
     }
     let in_a_row = workers.len().div_ceil(MOST_ROWS).max(1);
     let mut rows: Vec<BinRow> = Vec::new();
-    for (nth, worker) in workers.into_values().enumerate() {
-        let mut of_worker = worker.bins;
-        of_worker.slots = worker.rows.len() as u64;
-        match rows.last_mut() {
-            Some(last) if nth % in_a_row != 0 => last.merge(&of_worker),
-            _ => rows.push(of_worker),
+    let workers: Vec<Worker> = workers.into_values().collect();
+    for together in workers.chunks(in_a_row) {
+        let name = together[0].bins.name.clone();
+        let mut row = BinRow::new(name, 0);
+        for worker in together {
+            row.merge(&worker.bins, worker.rows.len() as u64);
         }
-    }
-    if in_a_row > 1 {
-        for row in &mut rows {
-            row.name = format!("{} and more", row.name);
+        if together.len() > 1 {
+            row.name = format!("{} +{}", row.name, together.len() - 1);
         }
+        rows.push(row);
     }
     Places::Bins(rows)
 }

@@ -74,9 +74,9 @@ impl BinRow {
         }
     }
 
-    /// Adds what another row has.
-    pub(super) fn merge(&mut self, other: &Self) {
-        self.slots += other.slots;
+    /// Adds what another row of so many slots has.
+    pub(super) fn merge(&mut self, other: &Self, slots: u64) {
+        self.slots += slots;
         for (bin, more) in self.bins.iter_mut().zip(&other.bins) {
             for (millis, more) in bin.iter_mut().zip(more) {
                 *millis += more;

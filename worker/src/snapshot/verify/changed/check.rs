@@ -274,12 +274,15 @@ fn sums(
     Ok(sums)
 }
 
+/// Takes the id and the record of a row.
+type Visit<'a> = dyn FnMut(i64, &[u8]) -> Result<(), VerifyError> + 'a;
+
 /// Calls `visit` with the id and the record of every row of a small table.
 fn each_row(
     version: &Version<'_>,
     root: u32,
     depth: u32,
-    visit: &mut dyn FnMut(i64, &[u8]) -> Result<(), VerifyError>,
+    visit: &mut Visit<'_>,
 ) -> Result<(), VerifyError> {
     if depth > 64 {
         return Err(wrong(root, "a tree that is too deep"));
