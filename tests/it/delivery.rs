@@ -7,7 +7,7 @@ mod download;
 mod figures;
 mod first_sync;
 mod limits;
-mod proxy;
 mod login;
+mod proxy;
 mod reports;
 mod tls;
