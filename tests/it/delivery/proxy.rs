@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 
 const NGINX: &str = "/usr/sbin/nginx";
 
-/// Starts nginx with the page's server, whose addresses and files are those of this test. Ended when it is dropped.
+/// Starts nginx with the page's server, whose addresses and files are those of this test: one process, which ends when it is dropped.
 fn start_nginx(directory: &Path, replaced: &[(&str, &str)]) -> Child {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/platforms/TLS.md");
     let page = std::fs::read_to_string(page).unwrap();
@@ -30,7 +30,7 @@ fn start_nginx(directory: &Path, replaced: &[(&str, &str)]) -> Child {
     let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let folders = folders.map(|name| format!("{name}_temp_path {place}/{name};"));
     let configuration = format!(
-        "daemon off; pid {place}/pid; error_log stderr warn;\nevents {{}}\nhttp {{ access_log off; {}\n{server}}}\n",
+        "daemon off; master_process off; pid {place}/pid; error_log stderr warn;\nevents {{}}\nhttp {{ access_log off; {}\n{server}}}\n",
         folders.join(" ")
     );
     let file = directory.join("nginx.conf");
