@@ -52,7 +52,7 @@ impl fmt::Display for UnreadableRows {
 }
 
 /// Reads the rows of one table as a client will.
-pub(super) struct ClientView<'c> {
+pub(in crate::snapshot::verify) struct ClientView<'c> {
     table: String,
     /// The type of a row's JSON, and the row through the view, by its id.
     statements: [Option<Statement<'c>>; 2],
@@ -63,7 +63,10 @@ pub(super) struct ClientView<'c> {
 
 impl<'c> ClientView<'c> {
     /// Opens the view of `ps_data__<table>`; a table may have none.
-    pub(super) fn of(connection: &'c Connection, table: &str) -> Result<Self, rusqlite::Error> {
+    pub(in crate::snapshot::verify) fn of(
+        connection: &'c Connection,
+        table: &str,
+    ) -> Result<Self, rusqlite::Error> {
         let stored = quoted(&format!("ps_data__{table}"));
         let json = connection.prepare(&format!(
             "SELECT json_type(data) FROM {stored} WHERE id = ?1"
@@ -90,7 +93,11 @@ impl<'c> ClientView<'c> {
     }
 
     /// Reads one row, given as it is stored.
-    pub(super) fn read(&mut self, id: &[u8], data: &[u8]) -> Result<(), rusqlite::Error> {
+    pub(in crate::snapshot::verify) fn read(
+        &mut self,
+        id: &[u8],
+        data: &[u8],
+    ) -> Result<(), rusqlite::Error> {
         let reason = match Form::of(data) {
             Form::Plain if self.plain_columns => return Ok(()),
             Form::HasNamelessField => Some("it has a field without a name".to_owned()),
@@ -135,13 +142,13 @@ impl<'c> ClientView<'c> {
     }
 
     /// Returns the rows that cannot be read, if there are any.
-    pub(super) fn unreadable(self) -> Option<UnreadableRows> {
+    pub(in crate::snapshot::verify) fn unreadable(self) -> Option<UnreadableRows> {
         self.unreadable
     }
 }
 
 /// Reads every row of the views that the core extension did not make, such as those of a raw table's `ddl`.
-pub(super) fn read_other_views(
+pub(in crate::snapshot::verify) fn read_other_views(
     connection: &Connection,
 ) -> Result<Vec<UnreadableRows>, rusqlite::Error> {
     let mut names = connection
