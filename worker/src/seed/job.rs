@@ -210,8 +210,8 @@ impl<'a> Attempt<'a> {
         let (reuse, download) = self.steps.run("compare", judging).await?;
         self.download += download;
         match reuse {
-            Reuse::Unchanged(checkpoint) => return Ok(Reused::Unchanged(checkpoint)),
-            Reuse::Nothing(because) => return Ok(Reused::Nothing(because)),
+            Reuse::Unchanged(checkpoint) => Ok(Reused::Unchanged(checkpoint)),
+            Reuse::Nothing(because) => Ok(Reused::Nothing(because)),
             Reuse::Resume(target) => match self.resume(base, &target).await {
                 Ok(file) => Ok(Reused::Verified(Box::new(file))),
                 Err(error) => {

@@ -14,7 +14,9 @@ mod version;
 
 pub(super) use entry::{Entry, Sum};
 pub(super) use index::Index;
-pub(super) use objects::{Large, Objects, each_row, in_table, objects, place, placed, tables};
+pub(super) use objects::{
+    Large, Objects, Visit, each_row, in_table, objects, place, placed, tables,
+};
 pub(super) use owners::Owners;
 pub(super) use page::Page;
 pub(super) use record::{Places, Value, values};

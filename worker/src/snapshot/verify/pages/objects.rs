@@ -21,6 +21,9 @@ const MOST_LEVELS: u32 = 64;
 /// The tables and indexes of one version, in the order of their numbers as trees: name, table, root page.
 pub(in super::super) type Objects = Vec<(String, String, u32)>;
 
+/// What is called with the row's id, of a table, and the payload.
+pub(in super::super) type Visit<'v> = dyn FnMut(i64, &[u8]) -> Result<(), VerifyError> + 'v;
+
 /// Returns everything that has a tree, the list of it included.
 pub(in super::super) fn objects(version: &Version<'_>) -> Result<Objects, VerifyError> {
     let list = "sqlite_schema";
@@ -71,7 +74,7 @@ pub(in super::super) fn each_row(
     version: &Version<'_>,
     root: u32,
     level: u32,
-    visit: &mut dyn FnMut(i64, &[u8]) -> Result<(), VerifyError>,
+    visit: &mut Visit<'_>,
 ) -> Result<(), VerifyError> {
     if level > MOST_LEVELS {
         return Err(wrong(root, "a tree that is too deep"));

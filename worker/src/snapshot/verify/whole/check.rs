@@ -15,7 +15,7 @@ use rusqlite::Connection;
 
 use super::{
     read::{Found, entries, operations, rows},
-    walk::{Visit, Walk},
+    walk::Walk,
 };
 use crate::snapshot::verify::{
     checksums::check_checksums,
@@ -23,7 +23,7 @@ use crate::snapshot::verify::{
     facts::{Expected, FileFacts, check_journal_mode, facts_of},
     identity::check_identity,
     operations::Operations,
-    pages::{Large, Objects, Owners, Version, objects, tables, wrong},
+    pages::{Large, Objects, Owners, Version, Visit, objects, tables, wrong},
     rows::{check_rows, check_untyped, readable::read_other_views},
     structure,
 };

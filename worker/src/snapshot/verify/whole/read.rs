@@ -5,11 +5,10 @@ use std::{collections::HashMap, hash::BuildHasher};
 use foldhash::quality::FixedState;
 use rusqlite::Connection;
 
-use super::walk::Visit;
 use crate::snapshot::verify::{
     error::VerifyError,
     operations::{Fingerprint, Operations},
-    pages::{Entry, Index, Places, Sum, Value, in_table},
+    pages::{Entry, Index, Places, Sum, Value, Visit, in_table},
     rows::readable::{ClientView, UnreadableRows},
 };
 

@@ -2,14 +2,11 @@
 
 use crate::snapshot::verify::{
     error::VerifyError,
-    pages::{Owners, Page, Version, wrong},
+    pages::{Owners, Page, Version, Visit, wrong},
 };
 
 /// No tree is so deep.
 const MOST_LEVELS: u32 = 64;
-
-/// What is called with the row's id, of a table, and the payload.
-pub(super) type Visit<'v> = dyn FnMut(i64, &[u8]) -> Result<(), VerifyError> + 'v;
 
 /// A walk over one tree.
 pub(super) struct Walk<'w> {
