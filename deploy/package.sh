@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a Debian package of the programs that deploy/release.sh has built: programs, units for systemd, completions, a
-# commented settings file. Nothing is started or enabled when it is installed.
+# Makes a Debian package of the programs that deploy/release.sh has built: programs, units for systemd, man pages,
+# completions, a commented settings file. Nothing is started or enabled when it is installed.
 #
 #   deploy/package.sh [PROGRAMS [DIRECTORY]]    from target/programs into target/packages, or from and to elsewhere
 #
@@ -23,8 +23,14 @@ for program in seedbed seedbed-worker; do
   [ -x "$programs/$program" ] || { echo "$programs/$program is missing: deploy/release.sh builds it" >&2; exit 2; }
 done
 
-# The C library that the programs were linked with decides which Debian releases they run on.
-libc=$(grep -aoh 'GLIBC_2\.[0-9]*' "$programs/seedbed" "$programs/seedbed-worker" | sort -uV | tail -n 1)
+need "reads programs" binutils
+install_needed
+depends=ca-certificates
+# The C library that programs were linked with decides which Debian releases they run on, unless it is in them.
+if readelf --wide --program-headers "$programs/seedbed" "$programs/seedbed-worker" | grep -q ' INTERP '; then
+  libc=$(grep -aoh 'GLIBC_2\.[0-9]*' "$programs/seedbed" "$programs/seedbed-worker" | sort -uV | tail -n 1)
+  depends="libc6 (>= ${libc#GLIBC_}), libgcc-s1, $depends"
+fi
 version=$("$programs/seedbed" --version | cut -d ' ' -f 2)
 architecture=$(dpkg --print-architecture)
 root=$(mktemp -d)
@@ -36,12 +42,32 @@ install -Dm644 -t "$root/usr/lib/systemd/system" deploy/systemd/*.service deploy
 install -Dm644 deploy/systemd/seedbed.sysusers "$root/usr/lib/sysusers.d/seedbed.conf"
 install -Dm644 protocol/seedbed.toml "$root/usr/share/doc/seedbed/examples/seedbed.toml"
 install -Dm644 -t "$root/usr/share/doc/seedbed" README.md deploy/CHANGELOG.md deploy/OPERATIONS.md deploy/SETTINGS.md
-install -Dm644 LICENSE "$root/usr/share/doc/seedbed/copyright"
+cat >"$root/usr/share/doc/seedbed/copyright" <<'COPYRIGHT'
+Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+Upstream-Name: Seedbed
+
+Files: *
+Copyright: 2026 the Seedbed developers
+License: Apache-2.0
+ On Debian systems, the text of the Apache License 2.0 is in
+ /usr/share/common-licenses/Apache-2.0.
+COPYRIGHT
+gzip --best --no-name >"$root/usr/share/doc/seedbed/changelog.gz" <<CHANGES
+seedbed ($version) unstable; urgency=medium
+
+  * CHANGELOG.md beside this file says what changed.
+
+ -- The Seedbed developers <seedbed@example.com>  $(LC_ALL=C date --utc --rfc-email --date="@${SOURCE_DATE_EPOCH:-$(date +%s)}")
+CHANGES
 install -dm755 "$root/etc/seedbed" "$root/usr/share/bash-completion/completions" \
   "$root/usr/share/zsh/vendor-completions" "$root/usr/share/fish/vendor_completions.d"
-"$programs/seedbed" completions bash >"$root/usr/share/bash-completion/completions/seedbed"
-"$programs/seedbed" completions zsh >"$root/usr/share/zsh/vendor-completions/_seedbed"
-"$programs/seedbed" completions fish >"$root/usr/share/fish/vendor_completions.d/seedbed.fish"
+for program in seedbed seedbed-worker; do
+  "$programs/seedbed" completions bash "$program" >"$root/usr/share/bash-completion/completions/$program"
+  "$programs/seedbed" completions zsh "$program" >"$root/usr/share/zsh/vendor-completions/_$program"
+  "$programs/seedbed" completions fish "$program" >"$root/usr/share/fish/vendor_completions.d/$program.fish"
+done
+"$programs/seedbed" man "$root/usr/share/man/man1" >/dev/null
+gzip --best --no-name "$root"/usr/share/man/man1/*.1
 
 mkdir "$root/DEBIAN"
 cat >"$root/DEBIAN/control" <<CONTROL
@@ -50,7 +76,7 @@ Version: $version
 Architecture: $architecture
 Maintainer: The Seedbed developers <seedbed@example.com>
 Installed-Size: $(du -sk "$root" | cut -f 1)
-Depends: libc6 (>= ${libc#GLIBC_}), libgcc-s1, ca-certificates
+Depends: $depends
 Recommends: systemd
 Section: database
 Priority: optional

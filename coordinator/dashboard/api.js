@@ -1,6 +1,6 @@
 /** The server's API: each call answers with its JSON or throws a {@link Refusal}. */
 
-const TOKEN = "seedbed.adminToken";
+import { session } from "./session.js";
 
 /** The server's no. */
 export class Refusal extends Error {
@@ -15,24 +15,11 @@ export class Refusal extends Error {
     this.code = code;
   }
 
-  /** Whether the admin token is missing or wrong, or the API is disabled. */
+  /** Whether nobody is signed in, or the API is disabled. */
   get isAboutAccess() {
     return this.status === 401 || this.code === "admin_disabled";
   }
 }
-
-/** Who is signed in: the token lives as long as the browser's tab. */
-export const session = {
-  get token() {
-    return sessionStorage.getItem(TOKEN);
-  },
-  signIn(token) {
-    sessionStorage.setItem(TOKEN, token);
-  },
-  signOut() {
-    sessionStorage.removeItem(TOKEN);
-  },
-};
 
 /** Told of each {@link Refusal} that is about access. */
 let refused = () => {};
@@ -50,10 +37,7 @@ export function onRefused(listener) {
  * @throws {Refusal}
  */
 export async function ask(path, options = {}) {
-  const headers = { ...options.headers };
-  if (session.token) {
-    headers.Authorization = `Bearer ${session.token}`;
-  }
+  const headers = { ...options.headers, ...session.headers(options.method ?? "GET") };
   let response;
   try {
     response = await fetch(path, { ...options, headers, cache: "no-store" });
@@ -75,14 +59,14 @@ export async function ask(path, options = {}) {
   throw refusal;
 }
 
-async function get(path, query = {}, signal = undefined) {
+export async function get(path, query = {}, signal = undefined) {
   const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
   const search = new URLSearchParams(given).toString();
   const response = await ask(search ? `${path}?${search}` : path, { signal });
   return response.json();
 }
 
-async function post(path, body) {
+export async function post(path, body) {
   const response = await ask(path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
@@ -95,19 +79,27 @@ const runPath = (runId) => `/api/runs/${encodeURIComponent(runId)}`;
 const storePath = (storeId) => `/api/stores/${encodeURIComponent(storeId)}`;
 
 export const api = {
+  session: (signal) => get("/api/session", {}, signal),
+  signOut: () => ask("/api/session/end", { method: "POST" }),
   overview: () => get("/api/overview"),
   runs: (query, signal) => get("/api/runs", query, signal),
   run: (runId, signal) => get(runPath(runId), {}, signal),
   jobs: (runId, query, signal) => get(`${runPath(runId)}/jobs`, query, signal),
+  timeline: (runId, signal) => get(`${runPath(runId)}/timeline`, {}, signal),
   stores: (query, signal) => get("/api/stores", query, signal),
   store: (storeId, signal) => get(storePath(storeId), {}, signal),
   audit: (query, signal) => get("/api/audit", query, signal),
   workers: (signal) => get("/api/workers", {}, signal),
+  freshness: (signal) => get("/api/freshness", {}, signal),
   sizes: (query, signal) => get("/api/sizes", query, signal),
   costs: (query, signal) => get("/api/costs", query, signal),
   launches: (query, signal) => get("/api/launches", query, signal),
   /** A file of figures, as the server writes it. */
   csv: async (path, query) => (await ask(`${path}?${new URLSearchParams(query)}`)).blob(),
+  failures: (query, signal) => get("/api/failures", query, signal),
+  retryReason: (key) => post(`/api/failures/${encodeURIComponent(key)}/retry`, {}),
+  quarantineReason: (key) => post(`/api/failures/${encodeURIComponent(key)}/quarantine`, {}),
+  comparison: (runId, signal) => get(`${runPath(runId)}/comparison`, {}, signal),
   startRun: (options) => post("/api/runs", options),
   seed: (storeId) => post(`${storePath(storeId)}/seed`, {}),
   retry: (runId, stores) => post(`${runPath(runId)}/retry`, stores ? { stores } : {}),

@@ -6,7 +6,8 @@ let numbered = 0;
 
 /**
  * Asks, and does what was asked for when the answer is yes. The dialog stays open while that fails, and says why.
- * @param {{ title: string, content: Node[], yes: string, dangerous?: boolean, no?: string, act: () => Promise<void> }} question
+ * `no` is null where there is nothing to refuse.
+ * @param {{ title: string, content: Node[], yes: string, dangerous?: boolean, no?: string | null, act: () => Promise<void> }} question
  */
 export function askFirst({ title, content, yes, dangerous = false, no = "Not now", act }) {
   const id = `dialog-${(numbered += 1)}`;
@@ -25,7 +26,7 @@ export function askFirst({ title, content, yes, dangerous = false, no = "Not now
       confirm.focus();
     }
   };
-  const cancel = h("button", { type: "button", onclick: () => dialog.close() }, no);
+  const cancel = no && h("button", { type: "button", onclick: () => dialog.close() }, no);
   const form = h(
     "form",
     { onsubmit: submit },

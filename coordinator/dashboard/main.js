@@ -1,19 +1,24 @@
 /** The frame: who is signed in, which view is shown, and whether the server is heard. */
 
-import { onRefused, session } from "./api.js";
+import { api, onRefused } from "./api.js";
 import { fill, h, visible } from "./dom.js";
 import { live } from "./live.js";
-import { message } from "./ui.js";
+import { session, shortName } from "./session.js";
+import { message, notify } from "./ui.js";
+import { access } from "./view/control/access.js";
 import { audit } from "./view/audit.js";
 import { costs } from "./view/costs.js";
+import { delivery } from "./view/control/delivery.js";
+import { failures } from "./view/failures.js";
 import { launches } from "./view/launches.js";
 import { overview } from "./view/overview.js";
 import { run } from "./view/run.js";
 import { runs } from "./view/runs.js";
-import { refusal as accessRefused } from "./view/sign-in.js";
+import { refusal as accessRefused } from "./view/control/sign-in.js";
 import { sizes } from "./view/sizes.js";
 import { store } from "./view/store.js";
 import { stores } from "./view/stores.js";
+import { timeline } from "./view/timeline.js";
 
 /**
  * A view fills an element until its signal aborts.
@@ -26,13 +31,17 @@ const routes = [
   [/^\/stores\/([^/]+)$/, "stores", store],
   [/^\/runs$/, "runs", runs],
   [/^\/runs\/([^/]+)$/, "runs", run],
+  [/^\/failures$/, "failures", failures],
+  [/^\/runs\/([^/]+)\/timeline$/, "runs", timeline],
   [/^\/launches$/, "launches", launches],
   [/^\/sizes$/, "sizes", sizes],
   [/^\/costs$/, "costs", costs],
+  [/^\/delivery$/, "delivery", delivery],
   [/^\/audit$/, "audit", audit],
+  [/^\/access$/, "access", access],
 ];
 
-const [main, navigation, connection, signOut, skip] = ["main", "navigation", "connection", "sign-out", "skip"].map(
+const [main, navigation, connection, who, signOut, skip] = ["main", "navigation", "connection", "who", "sign-out", "skip"].map(
   (id) => document.getElementById(id),
 );
 
@@ -89,10 +98,28 @@ function showConnection(state) {
   connection.title = state.kind === "waiting" ? `in ${seconds()} s` : "";
 }
 
-/** Comes in, with the token that there is or with none where none is needed. */
-function enter(isFirst) {
+/** Comes in as whoever this is: by a token, by a login, or as anyone where nothing is needed. */
+async function enter(isFirst) {
+  try {
+    session.take(await api.session());
+    if (!session.who.role) {
+      // Says why: nobody is signed in, or nobody can be.
+      await api.overview();
+    }
+  } catch (error) {
+    if (error.isAboutAccess) {
+      return;
+    }
+    // A server that does not answer now: the view says so, and goes on when it does.
+  }
   navigation.hidden = false;
-  signOut.hidden = !session.token;
+  for (const link of navigation.querySelectorAll("[data-role]")) {
+    link.hidden = !session.may(link.dataset.role);
+  }
+  fill(who, session.who.actor && h("bdi", {}, shortName(session.who.actor)), session.who.role && h("span", { class: "badge" }, session.who.role));
+  who.title = session.who.actor ?? "";
+  who.hidden = !session.who.actor;
+  signOut.hidden = !session.canEnd;
   live.start(showConnection);
   route(isFirst);
 }
@@ -102,6 +129,7 @@ function leave(refusal) {
   live.stop();
   leaving.abort();
   navigation.hidden = true;
+  who.hidden = true;
   signOut.hidden = true;
   fill(connection);
   delete connection.dataset.kind;
@@ -112,11 +140,20 @@ function leave(refusal) {
 }
 
 onRefused((refusal) => {
-  session.signOut();
+  session.forget();
   leave(refusal);
 });
-signOut.addEventListener("click", () => {
-  session.signOut();
+signOut.addEventListener("click", async () => {
+  try {
+    if (session.who.csrf) {
+      await api.signOut();
+    }
+  } catch (error) {
+    // Somebody who believes to be out, and is not, would be worse.
+    notify(`You are still signed in: ${error.message}`, true);
+    return;
+  }
+  session.forget();
   location.hash = "#/";
   leave({ status: 401, code: "unauthorized" });
 });

@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { h, fill, setAttribute } from "./dom.js";
 import { counted } from "./format.js";
 import { live } from "./live.js";
+import { session } from "./session.js";
 
 export const storeRoute = (storeId) => `#/stores/${encodeURIComponent(storeId)}`;
 export const runRoute = (runId) => `#/runs/${encodeURIComponent(runId)}`;
@@ -112,8 +113,11 @@ export function actionButton(label, act, properties = {}) {
   return button;
 }
 
-/** Starts failed jobs of a run over: those of `stores`, or all. */
+/** Starts failed jobs of a run over: those of `stores`, or all. Nothing for who may not. */
 export function retryButton(label, runId, stores, properties = {}) {
+  if (!session.may("operator")) {
+    return null;
+  }
   const retry = async () => {
     const { jobs, skipped } = await api.retry(runId, stores);
     const rest = skipped > 0 ? ` ${counted(skipped, "store")} needed none: there is a later job.` : "";
@@ -122,8 +126,11 @@ export function retryButton(label, runId, stores, properties = {}) {
   return actionButton(label, retry, properties);
 }
 
-/** Seeds one store now. */
+/** Seeds one store now. Nothing for who may not. */
 export function seedButton(storeId, properties = {}) {
+  if (!session.may("operator")) {
+    return null;
+  }
   const seed = async () => {
     const { jobs } = await api.seed(storeId);
     return [h("bdi", {}, storeId), jobs > 0 ? " will be seeded." : " is being seeded already."];

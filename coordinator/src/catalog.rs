@@ -31,27 +31,31 @@ mod state;
 mod stores;
 
 pub use control::{
-    ApiToken, AuditCursor, AuditEntry, AuditId, Deed, Delivery, DueNotice, ForgottenRows,
-    ForgottenStore, FreshnessPromise, NewToken, Notice, NoticeEvent, Role, Share, Shared,
+    ApiToken, AuditCursor, AuditEntry, AuditId, Decided, Deed, Delivery, DueNotice, ForgottenRows,
+    ForgottenSince, ForgottenStore, LoginSession, NewSession, NewToken, Notice, NoticeEvent, Role,
+    Share, Shared, actor,
 };
 pub use database::{Catalog, CatalogError, Connections, Survey, file_of, name_of};
 pub use events::Applied;
 pub use history::{Aged, Forgotten, HistoryCursor};
 pub use jobs::{
-    Awaited, DeadJob, FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt,
-    PendingJob, QueuedJob, Retried, WorkerRecord,
+    Awaited, DeadJob, FailedJob, FailedJobs, FailureExample, FailureGroup, FailuresOf, JobCursor,
+    JobFailure, JobFilter, JobRecord, NewestAttempt, PendingJob, QueuedJob, Retried, ServiceWait,
+    TimedJob, WorkerRecord,
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, Sweep};
-pub use quarantine::{Failing, Quarantine, QuarantinedStore};
+pub use quarantine::{Failing, Held, Quarantine, QuarantinedStore};
 pub use reports::{
     LaunchDay, LaunchGroup, LaunchReport, Outcome, Platform, Reason, Received, Stage,
 };
 pub use runs::{
-    EndedRuns, RunCursor, RunKind, RunReport, ScheduleClaim, Totals, WayCount, per_second,
+    EndedRuns, NewFailure, RunComparison, RunCursor, RunKind, RunReport, ScheduleClaim, ShortRunId,
+    SlowerStore, Totals, WayCount, per_second,
 };
 pub use snapshots::{
-    ConfigChange, HandedOut, JobObjects, KnownFleet, Retention, SizeDay, SizeOrder, SizeTotals,
-    SnapshotRecord, SnapshotRef, StaleLatest, StoreSize, Withdrawal, Withdrawn,
+    ConfigChange, FreshCount, FreshnessHistory, FreshnessPromise, HandedOut, JobObjects,
+    KnownFleet, Retention, SizeDay, SizeOrder, SizeTotals, SnapshotRecord, SnapshotRef,
+    StaleLatest, StoreSize, Withdrawal, Withdrawn,
 };
 pub use state::{JobState, RunState, SnapshotState, UnknownState};
 pub use stores::{Age, Freshness, StoreHistory, StoreRecord, StoreSearch};

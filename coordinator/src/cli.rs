@@ -10,6 +10,8 @@ mod commands;
 mod connect;
 mod dispatch;
 mod exit;
+mod imports;
+mod layout;
 mod on_record;
 mod output;
 mod patience;

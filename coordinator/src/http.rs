@@ -4,8 +4,9 @@
 //!   server ─┬─▶ download (/database, /snapshots/…) ─▶ auth: the app's JWT ─▶ catalog ─▶ a signed URL
 //!           ├─▶ reports (/reports) ─▶ auth: the app's JWT ─▶ catalog
 //!           ├─▶ first_sync (/start, /sync/stream) ─▶ auth: the app's JWT ─▶ the object itself, as PowerSync would say it
-//!           ├─▶ api (/api/…) ─▶ auth: a token and its role ─▶ catalog, runs
+//!           ├─▶ api (/api/…) ─▶ auth: a token or a login, and its role ─▶ catalog, runs
 //!           ├─▶ dashboard (/, /assets/…), which asks /api/…
+//!           ├─▶ login (/login, /login/callback) ─▶ a provider's ID token ─▶ a session in the catalog
 //!           └─▶ probes (/healthz, /readyz, /metrics)
 //! ```
 //!
@@ -31,4 +32,7 @@ pub use self::{
     download::DownloadError,
     server::{HttpError, HttpParts, HttpSections, HttpServer, Listeners},
 };
-pub(crate) use self::{auth::check_keys, server::certificate_expires};
+pub(crate) use self::{
+    auth::{check_keys, check_login},
+    server::certificate_expires,
+};

@@ -4,11 +4,10 @@
 //! other rooms take one by one. Each command checks once, at its start, that what it needs makes sense
 //! (`Settings::check_*`): nothing here opens a file or a connection, so a kill leaves nothing.
 
-#[cfg(test)]
-mod bad_values;
 mod catalog;
 mod cost;
 mod download;
+pub(crate) mod login;
 mod notify;
 mod reports;
 mod root;
@@ -23,6 +22,7 @@ pub use self::{
     catalog::{CatalogConfig, RetentionConfig},
     cost::CostConfig,
     download::DownloadConfig,
+    login::LoginConfig,
     notify::{NotifyConfig, NotifyTemplate},
     reports::ReportsConfig,
     root::Settings,

@@ -1,4 +1,4 @@
-//! Keeps catalog and object storage in agreement: garbage collection, a short history, rebuilding a lost catalog, verifying snapshots, taking them
+//! Keeps catalog and object storage in agreement: garbage collection, a short history, the record of freshness, rebuilding a lost catalog, verifying snapshots, taking them
 //! back; and what a fleet needs ([`plan`]).
 //!
 //! In: a catalog and object storage. Out: what was removed, taken in or found, as numbers. Knows nothing of runs. Each can
@@ -6,6 +6,7 @@
 
 mod cleanup;
 mod error;
+mod freshness;
 mod gc;
 mod history;
 pub mod plan;
@@ -16,6 +17,7 @@ mod withdraw;
 pub use self::{
     cleanup::{keep_clean, remove_objects},
     error::GcError,
+    freshness::keep_freshness,
     gc::{Collected, Collector},
     history::{Keep, forget, keep_short},
     rebuild::{RebuildError, Rebuilt, rebuild},

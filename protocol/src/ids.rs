@@ -190,7 +190,7 @@ impl JobId {
     /// Returns whether it is one of so many, by chance; never of 0.
     pub fn is_one_in(self, so_many: u32) -> bool {
         // The last bits of an id are random.
-        so_many > 0 && self.0.as_u128() % u128::from(so_many) == 0
+        so_many > 0 && self.0.as_u128().is_multiple_of(u128::from(so_many))
     }
 
     /// Returns when it was made, by the clock of its coordinator.

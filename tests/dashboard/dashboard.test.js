@@ -1,6 +1,6 @@
 // What people do with the dashboard, in a real browser; tests/it/delivery/dashboard.rs starts the server and this.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +15,8 @@ const {
   DASHBOARD_CLIENT_TOKEN: clientToken,
   DASHBOARD_MODULES: modules,
   DASHBOARD_SCREENSHOTS: screenshots,
+  DASHBOARD_PICTURE: picture,
+  SEEDBED_WRITE_PICTURES: writes,
 } = process.env;
 const require = createRequire(join(modules, "package.json"));
 const { chromium } = require("playwright-core");
@@ -67,7 +69,7 @@ test("a wrong token is refused, the right one lets in", async () => {
   await page.goto(url);
   await page.getByLabel("Admin token").fill("a wrong token for tests");
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByText("This is not the admin token.").waitFor();
+  await page.getByText("This token is wrong, expired or revoked.").waitFor();
   await page.getByLabel("Admin token").fill(token);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Overview" }).waitFor();
@@ -133,6 +135,41 @@ test("an id that is read from the right turns nothing else around", async () => 
   await link.waitFor();
   const directions = await link.evaluate((of) => [of.querySelector("bdi"), of.closest("td")].map((element) => getComputedStyle(element).direction));
   assert.deepEqual(directions, ["rtl", "ltr"]);
+});
+
+test("a run is seen in time, with what bounded it, and is saved as a picture", async () => {
+  const headers = { Authorization: `Bearer ${token}` };
+  const { runs } = await (await fetch(`${url}/api/runs`, { headers })).json();
+  const sweep = runs.find(({ kind }) => kind === "local");
+  await page.goto(`${url}/#/runs/${sweep.runId}`);
+  await page.getByRole("link", { name: "Timeline: what bounded this run" }).click();
+  await page.getByRole("heading", { name: "What bounded it" }).waitFor();
+  // The service answers late.
+  assert.match(await page.locator(".bound").innerText(), /^Bounded by the service: workers were busy for \d+ % of the time, with \d+ % of it in compare and sync/);
+  const picture = page.getByRole("img", { name: /^Run .*: Bounded by the service/ });
+  assert.equal(await picture.locator(".failed-job").count(), 3);
+  assert.ok((await picture.locator(".step-sync").count()) > 100);
+  assert.ok((await picture.locator("title").allTextContents()).some((text) => text.includes("<img src=x")));
+  assert.equal(await page.locator("img").count(), 0);
+  const slowest = page.getByRole("region", { name: "The slowest stores" });
+  assert.equal(await slowest.locator("tbody tr").count(), 5);
+  assert.equal(await page.getByRole("region", { name: "Failed stores" }).locator("tbody tr").count(), 3);
+  assert.match(await page.getByRole("region", { name: "Steps" }).innerText(), /sync\s+PowerSync/);
+  const [saved] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save as SVG" }).click()]);
+  assert.equal(saved.suggestedFilename(), `run-${sweep.runId}.svg`);
+  assert.ok(readFileSync(await saved.path(), "utf8").startsWith("<svg "));
+});
+
+test("what was promised is shown with what came of it", async () => {
+  await page.goto(`${url}/#/`);
+  await page.getByText("Promised: 99 % of stores have a snapshot younger than 1 d 12 h.").waitFor();
+  const card = page.locator("section").filter({ hasText: "Freshness over 30 days" });
+  await card.getByText("As a table").click();
+  const rows = card.locator("tbody tr");
+  assert.ok((await rows.count()) >= 29);
+  assert.equal(await rows.filter({ hasText: "missed" }).count(), 2);
+  // Of the 1 % that may be missed, 0.3 % were.
+  assert.match((await card.innerText()).replace(/\s+/g, " "), /Over 30 days 99\.7 % Error budget 70 % left/);
 });
 
 test("the keyboard chooses a period on a narrow screen", async () => {
@@ -202,6 +239,28 @@ test("what is handed out is shown with its price", async () => {
   await page.getByText("23 USD for a GiB stored for a month, 90 USD for a GiB handed out").waitFor();
 });
 
+/**
+ * The picture in the documents is of this view. Its headings are kept beside it: when the page no longer has one of them, the
+ * picture shows what nobody will find.
+ */
+async function comparePicture() {
+  const headings = await page.evaluate(() => {
+    const visible = [...document.querySelectorAll("nav a, h1, h2, h3")].filter((heading) => heading.checkVisibility());
+    // Without what changes from run to run: "Failures (3)".
+    return [...new Set(visible.map((heading) => heading.innerText.replace(/\s*\(\d+\)$/, "").trim()))].sort();
+  });
+  const list = picture.replace(/\.png$/, ".txt");
+  if (writes) {
+    copyFileSync(join(screenshots, "dashboard-overview-dark-1280.png"), picture);
+    writeFileSync(list, `${headings.join("\n")}\n`);
+  }
+  const shown = readFileSync(list, "utf8").trim().split("\n");
+  assert.ok(shown.length >= 10, `${shown}`);
+  const gone = shown.filter((heading) => !headings.includes(heading));
+  const remedy = "SEEDBED_WRITE_PICTURES=yes tests/run.sh people_follow_a_run makes deploy/images/dashboard.png anew; look at it";
+  assert.deepEqual(gone, [], `the page has no longer what its picture shows: ${remedy}`);
+}
+
 test("every view is accessible and fits, light and dark, wide and narrow", async () => {
   const headers = { Authorization: `Bearer ${token}` };
   const { runs } = await (await fetch(`${url}/api/runs`, { headers })).json();
@@ -211,10 +270,12 @@ test("every view is accessible and fits, light and dark, wide and narrow", async
     store: ["#/stores/store-0042", "Snapshots"],
     runs: ["#/runs", "Runs"],
     run: [`#/runs/${runs[0].runId}`, "Jobs"],
+    timeline: [`#/runs/${runs.at(-1).runId}/timeline`, "What bounded it"],
     hostile: [`#/stores/${encodeURIComponent(hostile)}`, "Snapshots"],
     launches: ["#/launches", "Reasons for falling back"],
     sizes: ["#/sizes", "The largest stores"],
     costs: ["#/costs", "Storage and traffic"],
+    audit: ["#/audit", "Audit log"],
   };
   for (const [theme, width] of [["light", 1280], ["dark", 1280], ["light", 360]]) {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
@@ -224,6 +285,7 @@ test("every view is accessible and fits, light and dark, wide and narrow", async
       await page.getByRole("heading", { name: heading, exact: true }).first().waitFor();
       await page.waitForFunction(() => !document.querySelector("main").innerText.includes("Loading"));
       await page.screenshot({ path: join(screenshots, `dashboard-${name}-${theme}-${width}.png`), fullPage: true });
+      if (name === "overview" && theme === "dark") await comparePicture();
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(overflow <= 0, `${name} is ${overflow} px too wide for ${width}`);
       const cut = await page.evaluate(() => [...document.querySelectorAll(".scroll")].filter((of) => of.scrollWidth > of.clientWidth).length);

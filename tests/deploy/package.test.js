@@ -5,6 +5,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
+import { gunzipSync } from "node:zlib";
 
 const { DEPLOY_ROOT: root, DEPLOY_SEEDBED: seedbed } = process.env;
 const deploy = join(root, "deploy");
@@ -23,7 +24,7 @@ function run(program, args, expected = 0) {
 
 const units = readdirSync(join(deploy, "systemd")).filter((name) => /\.(service|timer)$/.test(name));
 
-test("the package has programs, units, completions, a user and no settings", () => {
+test("the package has programs, units, man pages, completions, a user and no settings", () => {
   const path = run(join(deploy, "package.sh"), [dirname(seedbed), scratch]).trim();
   const unpacked = join(scratch, "unpacked");
   run("dpkg-deb", ["--extract", path, unpacked]);
@@ -33,7 +34,18 @@ test("the package has programs, units, completions, a user and no settings", () 
   assert.match(run(join(unpacked, "usr/bin/seedbed-worker"), ["--help"]), /Usage: seedbed-worker/);
   assert.deepEqual(readdirSync(join(unpacked, "usr/lib/systemd/system")).sort(), units.sort());
   assert.match(readFileSync(join(unpacked, "usr/lib/sysusers.d/seedbed.conf"), "utf8"), /^u seedbed /m);
-  assert.match(readFileSync(join(unpacked, "usr/share/bash-completion/completions/seedbed"), "utf8"), /complete .* seedbed/);
+  for (const program of ["seedbed", "seedbed-worker"]) {
+    const completions = [`bash-completion/completions/${program}`, `zsh/vendor-completions/_${program}`, `fish/vendor_completions.d/${program}.fish`];
+    for (const file of completions) {
+      assert.ok(readFileSync(join(unpacked, "usr/share", file), "utf8").includes(program), file);
+    }
+  }
+  const pages = readdirSync(join(unpacked, "usr/share/man/man1"));
+  for (const page of ["seedbed.1.gz", "seedbed-run.1.gz", "seedbed-worker.1.gz"]) assert.ok(pages.includes(page), `${pages}`);
+  for (const page of pages) {
+    const source = gunzipSync(readFileSync(join(unpacked, "usr/share/man/man1", page))).toString();
+    assert.match(source, /^\.TH seedbed/m, page);
+  }
   assert.deepEqual(readdirSync(join(unpacked, "etc/seedbed")), []);
 });
 

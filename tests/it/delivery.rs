@@ -7,5 +7,6 @@ mod download;
 mod figures;
 mod first_sync;
 mod limits;
+mod login;
 mod reports;
 mod tls;

@@ -3,3 +3,4 @@
 mod comparison;
 mod files;
 mod states;
+mod versions;

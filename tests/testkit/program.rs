@@ -23,6 +23,8 @@ const LIMIT: Duration = Duration::from_secs(180);
 pub struct Program {
     directory: TempDir,
     environment: Vec<(String, String)>,
+    /// Where programs of another version are, if it is to be those.
+    other_version: Option<PathBuf>,
 }
 
 impl Program {
@@ -32,6 +34,7 @@ impl Program {
         let mut program = Self {
             directory: tempfile::tempdir().expect("a temporary directory can be made"),
             environment: Vec::new(),
+            other_version: None,
         };
         program.set("POWERSYNC__ENDPOINT", service.endpoint);
         program.set("TOKEN__SECRET", service.secret);
@@ -43,6 +46,11 @@ impl Program {
         program.set("WORKER__BACKOFF", "20ms");
         program.set("WORKER__MAX_BACKOFF", "100ms");
         program
+    }
+
+    /// Starts from now on the programs in `folder`, of another version; `None` for those of this one.
+    pub fn set_version(&mut self, folder: Option<PathBuf>) {
+        self.other_version = folder;
     }
 
     /// Changes a setting: the name of its variable without `SEEDBED_`.
@@ -96,11 +104,16 @@ impl Program {
         self.start_program("seedbed-worker", &[])
     }
 
+    fn programs(&self) -> &Path {
+        let other_version = self.other_version.as_deref();
+        other_version.unwrap_or_else(|| programs())
+    }
+
     fn start_program(&self, name: &str, arguments: &[&str]) -> Process {
         let files = [(); 2].map(|()| NamedTempFile::new().expect("a temporary file can be made"));
         let [output, error] = files;
         let open = |file: &NamedTempFile| file.reopen().expect("the file is there");
-        let mut command = tokio::process::Command::new(programs().join(name));
+        let mut command = tokio::process::Command::new(self.programs().join(name));
         command
             .args(arguments)
             .current_dir(&self.directory)

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod jaeger;
+mod kubernetes;
 mod link;
 mod mariadb;
 mod mongodb;
@@ -14,10 +15,12 @@ mod shared;
 
 pub use certificates::Authority;
 pub use jaeger::Jaeger;
+pub use kubernetes::{Answer, Kubernetes};
 pub use link::Link;
 pub use mariadb::MariaDb;
 pub use mongodb::MongoDb;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{GUARDED_USER, Postgres};
+pub use process::free_port;
 pub use rabbitmq::{Certificate, RabbitMq};
 pub use relay::Relay;

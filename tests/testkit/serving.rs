@@ -1,5 +1,7 @@
 //! A `seedbed serve` or `seedbed local --serve` that answers requests, and a client that makes them.
 
+pub mod login;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -48,7 +50,11 @@ pub struct Answer {
 }
 
 impl Answer {
-    async fn read(response: Response) -> Self {
+    /// Reads an answer.
+    ///
+    /// # Panics
+    /// When it breaks off.
+    pub async fn read(response: Response) -> Self {
         Self {
             status: response.status(),
             headers: response.headers().clone(),

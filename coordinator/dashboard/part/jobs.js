@@ -36,8 +36,10 @@ export function jobTable(label, { of }) {
     const actions = h("div", { class: "buttons" }, traceLink(job.traceId), retry);
     const time = job.startedAt ? between(job.startedAt, job.finishedAt) : null;
     const since = job.state === "failed" && job.later && h("span", { class: "meta" }, `since then: ${job.later}`);
-    const state = h("div", { class: "reason" }, h("span", {}, badge(job.state)), since);
-    const cells = [name, since ? state : badge(job.state), way(job), reason(job.failure), count(job.attempt), time, age(job.listedAt), actions];
+    const wait = job.retryAt && h("span", { class: "meta" }, job.waitsForService ? "waits for the service (429), next try " : "next try ", age(job.retryAt));
+    const more = since || wait;
+    const state = h("div", { class: "reason" }, h("span", {}, badge(job.state)), more);
+    const cells = [name, more ? state : badge(job.state), way(job), reason(job.failure), count(job.attempt), time, age(job.listedAt), actions];
     return row(cells);
   };
   const update = (jobs, fallback) => {

@@ -82,10 +82,15 @@ export function figuresPage({ parameters, signal }, page) {
 /** A button that saves the figures of `path` as a file. */
 function exportButton(path, query) {
   return actionButton("Export as CSV", async () => {
-    const url = URL.createObjectURL(await api.csv(path, query()));
-    h("a", { href: url, download: path.split("/").at(-1) }).click();
-    // The browser has begun to save it by the next turn.
-    setTimeout(() => URL.revokeObjectURL(url));
+    saveAs(await api.csv(path, query()), path.split("/").at(-1));
     return null;
   });
+}
+
+/** Has the browser save `content` as a file. */
+export function saveAs(content, name) {
+  const url = URL.createObjectURL(content);
+  h("a", { href: url, download: name }).click();
+  // The browser has begun to save it by the next turn.
+  setTimeout(() => URL.revokeObjectURL(url));
 }

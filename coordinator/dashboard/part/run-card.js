@@ -5,8 +5,9 @@ import { askFirst } from "../dialog.js";
 import { fill, h, setAttribute, svg } from "../dom.js";
 import { age, between, bytes, count, counted, duration, NOTHING, now, roughly } from "../format.js";
 import { live } from "../live.js";
+import { session } from "../session.js";
 import { actionButton, announce, badge, facts, message, notify, retryButton, runLink, section } from "../ui.js";
-import { startRun } from "./start-run.js";
+import { startButton } from "./start-run.js";
 
 /** Progress is read out no more often than this, in milliseconds. */
 const ANNOUNCE_EVERY = 15_000;
@@ -27,7 +28,7 @@ export function runCard({ isCurrent }) {
   const changes = h("p", { class: "about", hidden: true });
   const about = h("p", { class: "about" });
   const buttons = h("div", { class: "buttons" });
-  const start = isCurrent ? h("button", { type: "button", class: "primary", onclick: startRun }, "Start a run") : null;
+  const start = isCurrent ? startButton() : null;
   const { element, heading } = section("Progress", { class: "card run", actions: [buttons] }, about, changes, bar.element, numbers);
   let announced = 0;
   let shownButtons = "";
@@ -92,7 +93,7 @@ function inWords(run) {
 
 function actions(run) {
   const retry = run.failed > 0 && retryButton("Retry all failed", run.runId, null);
-  const cancel = run.state === "running" && h("button", { type: "button", onclick: () => cancelRun(run) }, "Cancel the run");
+  const cancel = run.state === "running" && session.may("operator") && h("button", { type: "button", onclick: () => cancelRun(run) }, "Cancel the run");
   return [retry, cancel];
 }
 

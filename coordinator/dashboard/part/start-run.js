@@ -4,6 +4,7 @@ import { api } from "../api.js";
 import { askFirst } from "../dialog.js";
 import { h } from "../dom.js";
 import { counted } from "../format.js";
+import { session } from "../session.js";
 import { notify } from "../ui.js";
 
 const AGES = [
@@ -13,7 +14,12 @@ const AGES = [
   ["1d", "older than 1 day"],
 ];
 
-export function startRun() {
+/** The button that asks it; nothing for who may not. */
+export function startButton() {
+  return session.may("operator") && h("button", { type: "button", class: "primary", onclick: startRun }, "Start a run");
+}
+
+function startRun() {
   const older = h("select", { id: "older" }, ...AGES.map(([value, name]) => h("option", { value }, name)));
   const limit = h("input", { id: "limit", type: "number", min: "1", step: "1", inputmode: "numeric", placeholder: "all" });
   const full = h("input", { id: "full", type: "checkbox" });

@@ -4,9 +4,10 @@ import { h, svg } from "../dom.js";
 import { duration } from "../format.js";
 
 /** Steps that have a colour of their own, in the order of the job; see the style sheet. */
-const COLOURED = ["token", "sync", "scrub", "vacuum", "verify", "upload"];
+const COLOURED = ["token", "compare", "fetch", "sync", "scrub", "vacuum", "verify", "compact", "stream", "seal", "forms", "upload"];
 
-const colour = (step) => (COLOURED.includes(step) ? `step-${step}` : "step-other");
+/** The class that colours a step. */
+export const colour = (step) => (COLOURED.includes(step) ? `step-${step}` : "step-other");
 
 /** All steps as parts of one bar, with their sum next to it. */
 export function stepBar(steps) {

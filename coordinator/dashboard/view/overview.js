@@ -7,9 +7,14 @@ import { section } from "../ui.js";
 import { freshnessPicture } from "../part/freshness.js";
 import { historyCharts } from "../part/history.js";
 import { failedJobs } from "../part/jobs.js";
+import { reasonList } from "../part/outcome/reasons.js";
+import { promiseCard } from "../part/promise.js";
 import { runCard } from "../part/run-card.js";
 import { workerList } from "../part/workers.js";
 import { runTable } from "./runs.js";
+
+/** Reasons that the overview shows. */
+const REASONS = 5;
 
 /** Runs that the table shows. */
 const RUNS = 8;
@@ -19,6 +24,8 @@ export function overview({ signal }) {
   const card = runCard({ isCurrent: true });
   const freshness = freshnessPicture();
   const history = historyCharts();
+  const reasons = reasonList("What fails, by reason", { signal, limit: REASONS });
+  const promise = promiseCard(signal);
   const failures = failedJobs(signal);
   const workers = workerList(signal);
   const runs = runTable("The last runs");
@@ -28,7 +35,9 @@ export function overview({ signal }) {
     { class: "parts", hidden: true },
     card.element,
     h("div", { class: "pair" }, freshness.element, history.element),
+    reasons.element,
     failures.element,
+    promise.element,
     runsSection.element,
     workers.element,
   );
@@ -49,7 +58,7 @@ export function overview({ signal }) {
 }
 
 /** One line on everything that is not a picture. */
-function situation({ stores, broker, waiting, untaken, workers, parked, quarantined, scheduled, version }) {
+function situation({ stores, broker, waiting, untaken, serviceWait, workers, parked, quarantined, scheduled, version }) {
   const parts = [[counted(stores, "store")]];
   if (broker) {
     parts.push([h("strong", { class: "bad-text" }, broker.message)]);
@@ -61,6 +70,10 @@ function situation({ stores, broker, waiting, untaken, workers, parked, quaranti
   if (untaken > 0) {
     const wait = untaken === 1 ? "is waiting" : "are waiting";
     parts.push([h("strong", { class: "bad-text" }, `${counted(untaken, "job")} ${wait} and no worker takes any`)]);
+  }
+  if (serviceWait.stores > 0) {
+    const wait = serviceWait.stores === 1 ? "waits" : "wait";
+    parts.push([h("strong", {}, `${counted(serviceWait.stores, "store")} ${wait} for the service (429)`), ", next try ", age(serviceWait.nextAt)]);
   }
   parts.push([counted(workers.count, "worker"), ` with ${counted(workers.slots, "slot")}`]);
   if (parked?.jobs > 0) {

@@ -6,7 +6,7 @@ import { age, between, bytes, count } from "../format.js";
 import { live } from "../live.js";
 import { badge, message, runLink, table } from "../ui.js";
 import { pager } from "../part/pager.js";
-import { startRun } from "../part/start-run.js";
+import { startButton } from "../part/start-run.js";
 
 const PAGE = 50;
 
@@ -62,8 +62,7 @@ export function runs({ parameters, signal }) {
     load();
   });
   live.reload(load, PAUSE, signal);
-  const start = h("button", { type: "button", class: "primary", onclick: startRun }, "Start a run");
   const filters = h("form", { class: "filters", onsubmit: (event) => event.preventDefault() }, h("div", {}, h("label", { for: "state" }, "State"), state));
-  const top = h("div", { class: "heading" }, heading, h("div", { class: "buttons" }, start));
+  const top = h("div", { class: "heading" }, heading, h("div", { class: "buttons" }, startButton()));
   return { title: "Runs", element: h("div", {}, top, filters, note, list.element, pages.element) };
 }

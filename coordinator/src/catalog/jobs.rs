@@ -1,4 +1,5 @@
-//! The table `jobs`: from listing to the end (`pending`), retry and cancel (`retry`), and what is shown (`record`).
+//! The table `jobs`: from listing to the end (`pending`), retry and cancel (`retry`), and what is shown (`record`; failures by
+//! reason, `reasons`).
 //! The table `workers`: who takes jobs (`workers`).
 //!
 //! In: jobs that were published, that expire, that are retried or cancelled. Out: rows of `jobs`. The states are in `state.rs`;
@@ -9,15 +10,22 @@ mod asked;
 mod dead;
 mod lost;
 mod pending;
+mod reasons;
 mod record;
 mod retry;
+mod timeline;
+mod waits;
 mod workers;
 
 pub use dead::DeadJob;
 pub use lost::Awaited;
 pub(super) use pending::{CLASS_SHIFT, claims};
 pub use pending::{PendingJob, QueuedJob};
+pub use reasons::{FailureExample, FailureGroup, FailuresOf};
 pub use record::{FailedJob, JobCursor, JobFailure, JobFilter, JobRecord, NewestAttempt};
 pub(super) use record::{JOB_COLUMNS, job};
-pub use retry::Retried;
+pub use retry::{FailedJobs, Retried};
+pub use timeline::TimedJob;
+pub(super) use timeline::stored_steps;
+pub use waits::ServiceWait;
 pub use workers::WorkerRecord;

@@ -1,10 +1,11 @@
 //! The table `snapshots`: which one is live (`record`, of many stores `together`), which may be deleted (`retention`), how large they are
-//! (`sizes`, `fleet`), which were taken back (`withdraw`), and how a new catalog is filled from manifests (`restore`).
+//! (`sizes`, `fleet`), how young they were (`freshness`), which were taken back (`withdraw`), and how a new catalog is filled from manifests (`restore`).
 //!
 //! In: events, `gc`, `rebuild-catalog`. Out: rows of `snapshots`, and the live snapshot that every download asks for. Each change
 //! is part of one transaction: a kill leaves it made or not made.
 
 mod fleet;
+mod freshness;
 mod generations;
 mod record;
 mod restore;
@@ -15,6 +16,8 @@ mod withdraw;
 mod withdrawn;
 
 pub use fleet::KnownFleet;
+pub(super) use freshness::count_fresh;
+pub use freshness::{FreshCount, FreshnessHistory, FreshnessPromise};
 pub use generations::ConfigChange;
 pub(super) use generations::live_generation;
 pub use record::SnapshotRecord;

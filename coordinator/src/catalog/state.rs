@@ -173,6 +173,16 @@ pub(super) const fn needless_retry() -> &'static str {
          WHERE stores.store_id = jobs.store_id AND stores.retired_at IS NOT NULL)"
 }
 
+/// The opposite of [`needless_retry`], in the form that databases make a single join of.
+pub(super) const fn needed_retry() -> &'static str {
+    "NOT EXISTS ( \
+         SELECT 1 FROM jobs later \
+         WHERE later.store_id = jobs.store_id AND later.id > jobs.id) \
+     AND NOT EXISTS ( \
+         SELECT 1 FROM stores \
+         WHERE stores.store_id = jobs.store_id AND stores.retired_at IS NOT NULL)"
+}
+
 /// The name of a kind of failure in the catalog.
 pub(super) const fn failure_kind(kind: FailureKind) -> &'static str {
     match kind {
@@ -202,13 +212,18 @@ mod tests {
     fn the_indexes_have_the_same_lists() {
         let tables = concat!(
             include_str!("../../migrations/0001_runs_jobs_snapshots.sql"),
-            include_str!("../../migrations/0080_turns_and_rows.sql")
+            include_str!("../../migrations/0080_turns_and_rows.sql"),
+            include_str!("../../migrations/0120_reasons.sql")
         );
         for (index, condition) in [
             ("jobs_in_flight", format!("state IN ({IN_FLIGHT})")),
             ("jobs_by_deadline", format!("state IN ({PUBLISHED})")),
             ("jobs_listed", format!("state = '{}'", JobState::Listed)),
             ("jobs_failed", format!("state = '{}'", JobState::Failed)),
+            (
+                "jobs_failed_by_reason",
+                format!("state = '{}'", JobState::Failed),
+            ),
             ("jobs_of_run", format!("state <> '{}'", JobState::Retried)),
             (
                 "snapshots_live",

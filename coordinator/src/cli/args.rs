@@ -7,7 +7,7 @@ mod plan;
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use seedbed_protocol::settings::CONFIG_VARIABLE;
 
@@ -56,20 +56,31 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Retry failed stores, and wait for the end
     #[command(
-        after_help = "Example:\n  seedbed retry\n  seedbed retry 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11"
+        after_help = "Example:\n  seedbed retry\n  seedbed retry 0190a6b2-6c3e\n  seedbed retry --reason 5f2b9c01aa"
     )]
     Retry(RetryArgs),
+    /// Quarantine every store that fails for one reason: sweeps skip them, but for probes, until something succeeds
+    #[command(after_help = "Example:\n  seedbed quarantine --reason 5f2b9c01aa")]
+    Quarantine(QuarantineArgs),
     /// Cancel the jobs of a run that no worker has started
-    #[command(after_help = "Example:\n  seedbed cancel 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11")]
+    #[command(after_help = "Example:\n  seedbed cancel 0190a6b2-6c3e")]
     Cancel(CancelArgs),
     /// Answer clients and administrators, record what workers report, and start runs as scheduled
     #[command(
         after_help = "Example:\n  seedbed serve\n  SEEDBED_SERVE__SCHEDULE='0 * * * *' seedbed serve"
     )]
     Serve(SourceArgs),
-    /// Show the last runs, and which stores failed
-    #[command(after_help = "Example:\n  seedbed status --failures")]
+    /// Show the last runs, what fails and why, and how fresh the snapshots are
+    #[command(
+        after_help = "Example:\n  seedbed status\n  seedbed status 0190a6b2-6c3e\n  seedbed status --watch\n  \
+        seedbed status --json | jq '.reasons'\n\
+        A table drops columns where there is no room for them (COLUMNS, or the terminal's width; 80 in a pipe)."
+    )]
     Status(StatusArgs),
+    /// Draw a run in time, as SVG: which worker was busy with what, the slowest and failed stores, and what bounded the run
+    #[command(after_help = "On a terminal it is told in words.\n\
+        Example:\n  seedbed timeline > run.svg\n  seedbed timeline 0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11 > run.svg")]
+    Timeline(TimelineArgs),
     /// List the snapshots
     #[command(after_help = "Example:\n  seedbed snapshots --store 42 --all")]
     Snapshots(SnapshotsArgs),
@@ -140,14 +151,17 @@ pub(super) enum Command {
     /// Write a commented settings file, and say what to do next; asks on a terminal for what no option gives
     #[command(
         after_help = "Example:\n  seedbed init\n  seedbed init --endpoint https://powersync.example.com \\\n    \
-        --source postgres://reader@db.example.com/app --query 'SELECT id AS store_id FROM stores'"
+        --source postgres://reader@db.example.com/app --query 'SELECT id AS store_id FROM stores'\n  \
+        seedbed init --from-sync-config powersync.yaml sync-config.yaml --endpoint https://powersync.example.com"
     )]
     Init(InitArgs),
-    /// Print a JSON schema of the settings file, for editors
+    /// Print a JSON schema of the settings file, for editors; or the app's schema, for schema.file
     #[command(after_help = "Example:\n  seedbed schema > seedbed.schema.json\n  \
-        (and `#:schema ./seedbed.schema.json` as the first line of seedbed.toml)")]
-    Schema,
-    /// Print shell completions for this program's commands and options
+        (and `#:schema ./seedbed.schema.json` as the first line of seedbed.toml)\n  \
+        seedbed schema --from src/AppSchema.ts > schema.json\n  \
+        seedbed schema --from-snapshot snapshot.sqlite > schema.json")]
+    Schema(SchemaArgs),
+    /// Print shell completions for the programs' commands and options
     #[command(
         after_help = "Example:\n  seedbed completions bash > /etc/bash_completion.d/seedbed\n  \
         seedbed completions zsh > ~/.zfunc/_seedbed"
@@ -155,7 +169,24 @@ pub(super) enum Command {
     Completions {
         /// The shell
         shell: Shell,
+        /// The program
+        #[arg(value_enum, default_value_t = Program::Seedbed)]
+        program: Program,
     },
+    /// Write man pages of both programs and of every command
+    #[command(after_help = "Example:\n  seedbed man ~/.local/share/man/man1")]
+    Man {
+        /// The directory, which is made if it is not there
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+}
+
+/// The programs of Seedbed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Program {
+    Seedbed,
+    SeedbedWorker,
 }
 
 #[derive(Debug, Args)]
@@ -221,29 +252,52 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RetryArgs {
-    /// Only the failed stores of this run
+    /// Only the failed stores of this run; the beginning of its id is enough
     #[arg(value_name = "RUN")]
     pub(super) run: Option<String>,
+    /// Only the stores that failed for this reason, as `seedbed status` shows it
+    #[arg(long, value_name = "KEY")]
+    pub(super) reason: Option<String>,
     /// Return when every job is published
     #[arg(long)]
     pub(super) no_wait: bool,
 }
 
 #[derive(Debug, Args)]
+pub(super) struct QuarantineArgs {
+    /// The reason, as `seedbed status` shows it
+    #[arg(long, value_name = "KEY")]
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct CancelArgs {
-    /// The run, as `seedbed status` shows it
+    /// The run, as `seedbed status` shows it; the beginning of its id is enough
     #[arg(value_name = "RUN")]
     pub(super) run: String,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// Name every failed store of the last run, not only the first 20
+    /// Only this run, beside the one before it; the beginning of its id is enough
+    #[arg(value_name = "RUN")]
+    pub(super) run: Option<String>,
+    /// Show every reason, and name every failed store of the last run
     #[arg(long)]
     pub(super) failures: bool,
-    /// List every job of the last run instead: its state and its way
-    #[arg(long, conflicts_with = "failures")]
+    /// List every job of the run instead: its state and its way
+    #[arg(long, conflicts_with_all = ["failures", "watch"])]
     pub(super) jobs: bool,
+    /// Keep showing it until the run ends, or Ctrl-C; ends with 1 if a store failed
+    #[arg(long)]
+    pub(super) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TimelineArgs {
+    /// The run, as `seedbed status` shows it [default: the newest]
+    #[arg(value_name = "RUN")]
+    pub(super) run: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -275,7 +329,20 @@ pub(super) struct VerifyArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// The app's schema as its source has it for PowerSync's SDKs (.ts or .js), or as the SDK prints it (.json)
+    #[arg(long, value_name = "FILE")]
+    pub(super) from: Option<PathBuf>,
+    /// A snapshot, or a database of the app
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub(super) from_snapshot: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct InitArgs {
+    /// PowerSync's own configuration of the service, its sync config, or both: proposes settings by them
+    #[arg(long, value_name = "FILE", num_args = 1..=2)]
+    pub(super) from_sync_config: Vec<PathBuf>,
     /// The URL of the PowerSync service, as an app uses it
     #[arg(long, value_name = "URL")]
     pub(super) endpoint: Option<String>,

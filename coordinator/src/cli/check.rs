@@ -9,8 +9,10 @@ mod clock;
 mod command;
 mod directories;
 mod downloads;
+mod login;
 mod objects;
 mod parts;
+mod policies;
 mod report;
 mod worker;
 

@@ -43,9 +43,26 @@ pub(super) fn repeatable_store_list(
     Ok(Arc::new(stores))
 }
 
-/// The id of a run.
-pub(super) fn run_id(text: &str) -> Result<RunId, CliError> {
-    text.parse().map_err(|_| CliError::RunId(text.to_owned()))
+/// A run as people name it: by its id, or the beginning of it.
+pub(super) struct RunName(String);
+
+impl RunName {
+    /// The run that `text` names, which has to look like an id.
+    pub(super) fn new(text: &str) -> Result<Self, CliError> {
+        let is_id = |c: char| c.is_ascii_hexdigit() || c == '-';
+        match !text.is_empty() && text.chars().all(is_id) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(CliError::RunId(text.to_owned())),
+        }
+    }
+
+    /// Its id.
+    pub(super) async fn find(&self, catalog: &Catalog) -> Result<RunId, CatalogError> {
+        match self.0.parse() {
+            Ok(run_id) => Ok(run_id),
+            Err(_) => catalog.run_named(&self.0).await,
+        }
+    }
 }
 
 /// What the first signal is answered with once a run is listed.

@@ -14,7 +14,7 @@ use super::{
     args::{Cli, Command, Notify},
     check,
     commands::{
-        cancel, config, control, local, retry, run, serve, snapshots, status,
+        cancel, config, control, local, quarantine, retry, run, serve, snapshots, status, timeline,
         upkeep::{gc, plan, rebuild, verify},
     },
     exit::CliError,
@@ -73,12 +73,10 @@ fn execute(cli: Cli) -> Result<u8, CliError> {
             return Ok(0);
         }
         Command::Init(args) => return config::init(args, cli.config.as_deref(), cli.json),
-        Command::Schema => {
-            config::schema();
-            return Ok(0);
-        }
-        Command::Completions { shell } => {
-            config::completions(*shell);
+        Command::Schema(args) => return config::schema(args),
+        Command::Man { directory } => return config::man(directory, cli.json),
+        Command::Completions { shell, program } => {
+            config::completions(*shell, *program);
             return Ok(0);
         }
         _ => {}
@@ -101,9 +99,11 @@ async fn command(command: Command, settings: Settings, json: bool) -> Result<u8,
         Command::Local(args) => local::local(args, settings, json).await,
         Command::Run(args) => run::run(args, settings, json).await,
         Command::Retry(args) => retry::retry(args, settings, json).await,
+        Command::Quarantine(args) => quarantine::quarantine(args, &settings, json).await,
         Command::Cancel(args) => cancel::cancel(args, settings, json).await,
         Command::Serve(args) => serve::serve(args, settings, json).await,
         Command::Status(args) => status::status(args, &settings, json).await,
+        Command::Timeline(args) => timeline::timeline(args, &settings, json).await,
         Command::Snapshots(args) => snapshots::snapshots(args, &settings, json).await,
         Command::Verify(args) => verify::verify(args, &settings, json).await,
         Command::Withdraw(args) => control::withdraw::withdraw(args, &settings, json).await,
@@ -118,6 +118,10 @@ async fn command(command: Command, settings: Settings, json: bool) -> Result<u8,
         Command::Audit(args) => control::audit::audit(args, &settings, json).await,
         Command::Check(args) => check::check(&args, &settings, json).await,
         // Printed before the settings were read.
-        Command::Config | Command::Init(_) | Command::Schema | Command::Completions { .. } => Ok(0),
+        Command::Config
+        | Command::Init(_)
+        | Command::Schema(_)
+        | Command::Man { .. }
+        | Command::Completions { .. } => Ok(0),
     }
 }

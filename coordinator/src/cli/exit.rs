@@ -15,6 +15,7 @@ use seedbed_protocol::{
     telemetry::TelemetryError,
 };
 
+use super::imports::ImportError;
 use crate::{
     catalog::CatalogError,
     programs::{ClusterError, LocalError, ServeError},
@@ -75,6 +76,13 @@ pub(super) enum CliError {
         path: String,
         source: std::io::Error,
     },
+    #[error("cannot write man pages to {path}: {source}")]
+    PagesNotWritten {
+        path: String,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Import(#[from] ImportError),
     #[error(
         "--source has a password in it, which does not belong into a file: leave it out, and set SEEDBED_SOURCE__URL"
     )]
@@ -83,6 +91,8 @@ pub(super) enum CliError {
     NoInterval,
     #[error("the catalog has no snapshot yet to plan by; give --stores and --rows")]
     NothingToPlan,
+    #[error("no runs yet; `seedbed local` or `seedbed run` starts one")]
+    NoRuns,
     #[error("{0:?} is not the id of a run; `seedbed status` shows them")]
     RunId(String),
     #[error("--store: {0}")]
@@ -147,9 +157,12 @@ impl CliError {
             | Self::StdinTwice
             | Self::SettingsExist { .. }
             | Self::SettingsNotWritten { .. }
+            | Self::PagesNotWritten { .. }
+            | Self::Import(_)
             | Self::PasswordInFile
             | Self::NoInterval
             | Self::NothingToPlan
+            | Self::NoRuns
             | Self::RunId(_)
             | Self::StoreId(_) => Outcome::Usage,
             Self::Interrupted => Outcome::Interrupted,

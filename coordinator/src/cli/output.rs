@@ -96,6 +96,13 @@ impl Rows {
 /// The lines of a table.
 pub(super) struct LaidOut(String);
 
+impl LaidOut {
+    /// Its lines, as they are printed.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A table without lines of its own, as other command line tools print them.
 pub(super) fn table(header: &[&str]) -> Rows {
     let mut table = Table::new();
@@ -154,6 +161,12 @@ pub(super) fn human_time(elapsed: Duration) -> String {
         0..10 => format!("{:.1}s", elapsed.as_secs_f64()),
         seconds => humantime::format_duration(Duration::from_secs(seconds)).to_string(),
     }
+}
+
+/// A number with its noun: `1 store`, `2 stores`.
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", HumanCount(number))
 }
 
 /// How many in a second, if that can be told.

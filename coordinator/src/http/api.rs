@@ -12,6 +12,7 @@ mod routes;
 mod runs;
 mod state;
 mod stores;
+mod timeline;
 mod types;
 mod workers;
 

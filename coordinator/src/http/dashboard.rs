@@ -36,6 +36,7 @@ const PAGE: &[u8] = include_bytes!("../../dashboard/index.html");
 /// Where each file is found, and what is in it.
 const ASSETS: &[(&str, &[u8])] = &assets![
     "api.js",
+    "control.js",
     "dialog.js",
     "dom.js",
     "format.js",
@@ -46,24 +47,32 @@ const ASSETS: &[(&str, &[u8])] = &assets![
     "part/freshness.js",
     "part/history.js",
     "part/jobs.js",
+    "part/outcome/comparison.js",
+    "part/outcome/reasons.js",
     "part/pager.js",
     "part/period.js",
+    "part/promise.js",
     "part/run-card.js",
     "part/start-run.js",
     "part/steps.js",
     "part/workers.js",
+    "session.js",
     "stream.js",
     "ui.js",
+    "view/control/access.js",
     "view/audit.js",
     "view/costs.js",
+    "view/control/delivery.js",
+    "view/failures.js",
     "view/launches.js",
     "view/overview.js",
     "view/run.js",
     "view/runs.js",
-    "view/sign-in.js",
+    "view/control/sign-in.js",
     "view/sizes.js",
     "view/store.js",
     "view/stores.js",
+    "view/timeline.js",
 ];
 
 /// Where the style is found: one file to browsers, several here.
@@ -76,8 +85,10 @@ static STYLE: LazyLock<String> = LazyLock::new(|| {
         include_str!("../../dashboard/style/frame.css"),
         include_str!("../../dashboard/style/parts.css"),
         include_str!("../../dashboard/style/charts.css"),
+        include_str!("../../dashboard/style/timeline.css"),
         include_str!("../../dashboard/style/tables.css"),
         include_str!("../../dashboard/style/controls.css"),
+        include_str!("../../dashboard/style/access.css"),
         include_str!("../../dashboard/style/screens.css"),
     ]
     .join("\n")

@@ -152,6 +152,12 @@ impl From<CatalogError> for Problem {
                 Self::new(StatusCode::CONFLICT, "forgotten", error.to_string())
             }
             CatalogError::UnknownRun { .. } => Self::not_found("unknown_run", error.to_string()),
+            CatalogError::UnknownReason { .. } => {
+                Self::not_found("unknown_reason", error.to_string())
+            }
+            CatalogError::NoQuarantine => {
+                Self::new(StatusCode::CONFLICT, "no_quarantine", error.to_string())
+            }
             CatalogError::RunEnded { .. } => {
                 Self::new(StatusCode::CONFLICT, "run_ended", error.to_string())
             }

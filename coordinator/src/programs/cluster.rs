@@ -18,7 +18,7 @@ use tracing::warn;
 
 use super::publishing::{job_maker, publisher, quarantine, supervisor};
 use crate::{
-    catalog::{Catalog, CatalogError, Listed, Retried, Sweep},
+    catalog::{Catalog, CatalogError, FailedJobs, Listed, Retried, Sweep},
     runs::{
         Cancelled, DeadLetters, Fleet, Published, Publisher, RecordError, Recorder, RunError, Runs,
         StoreFilter, StoreList, Supervisor, if_broker_answers,
@@ -168,17 +168,17 @@ impl Cluster {
         Ok(awaited)
     }
 
-    /// Retries the failed jobs of `run_id`, or of every run, in new runs, whatever the broker's state.
+    /// Retries failed jobs in new runs, whatever the broker's state.
     ///
     /// # Errors
     /// [`ClusterError::NotStarted`].
-    pub async fn retry(&self, run_id: Option<RunId>) -> Result<Retried, ClusterError> {
+    pub async fn retry(&self, which: FailedJobs<'_>) -> Result<Retried, ClusterError> {
         self.catch_up_if_possible().await?;
         // What was parked while nobody recorded is retried as well.
         let settled = async { self.dead_letters().settle_now().await };
         self.if_broker_answers("parked jobs are settled", settled)
             .await?;
-        let retried = self.runs.retry(run_id, &[]).await;
+        let retried = self.runs.retry(which).await;
         retried.map_err(ClusterError::NotStarted)
     }
 

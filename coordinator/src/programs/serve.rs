@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::publishing::{job_maker, late_uploads, publisher, quarantine, supervisor};
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, FreshnessPromise},
     http::{HttpError, HttpParts, HttpSections, HttpServer, Listeners},
     runs::{
         DeadLetters, Demand, Fleet, Gauges, Notifier, RecordError, Recorder, Reseeder, RunError,
         Runs, StoreList, Supervisor, keep_schedule,
     },
     settings::{Schedule, Settings},
-    upkeep::{Keep, keep_clean, keep_short},
+    upkeep::{Keep, keep_clean, keep_freshness, keep_short},
 };
 
 /// Why serving stopped.
@@ -98,6 +98,7 @@ pub struct Service {
     schedule: Option<Schedule>,
     catalog: Catalog,
     keep: Keep,
+    promise: FreshnessPromise,
     snapshots: SnapshotRepository,
     notifier: Option<Notifier>,
 }
@@ -148,11 +149,16 @@ impl Service {
             snapshots: snapshots.clone(),
             demand: demand.clone(),
         };
+        let promise = FreshnessPromise {
+            age: settings.serve.freshness_age,
+            objective: settings.serve.freshness_objective,
+        };
         let sections = HttpSections {
             serve: &settings.serve,
             download: &settings.download,
             reports: &settings.reports,
             cost: &settings.cost,
+            login: &settings.login,
             snapshots: &settings.snapshots,
             token: &settings.token,
             powersync: &settings.powersync.endpoint,
@@ -163,10 +169,10 @@ impl Service {
             let generation = recorder.generation();
             Reseeder::new(catalog.clone(), runs.clone(), stores.clone(), generation)
         });
-        let notifier = Notifier::new(catalog.clone(), &settings.notify);
+        let notifier = Notifier::new(catalog.clone(), &settings.notify, promise);
         Ok(Self {
             http: HttpServer::new(listeners, sections, parts).await?,
-            gauges: Gauges::new(catalog.clone(), quarantine),
+            gauges: Gauges::new(catalog.clone(), quarantine, promise),
             dead_letters: DeadLetters::new(catalog.clone(), broker.clone(), &settings.worker),
             fleet: Fleet::new(catalog.clone(), broker.clone()),
             recorder,
@@ -183,6 +189,7 @@ impl Service {
                 reports: settings.reports.keep,
                 audit: settings.catalog.keep_audit,
             },
+            promise,
             snapshots,
             notifier,
         })
@@ -248,7 +255,8 @@ impl Service {
         };
         let measuring = self.gauges.run(self.broker.as_ref(), &stop);
         let queues = future::join(self.dead_letters.run(&stop), self.fleet.run(&stop));
-        let forgetting = future::join(
+        let forgetting = future::join3(
+            keep_freshness(&self.catalog, self.promise.age, &stop),
             keep_short(&self.catalog, self.keep, &stop),
             keep_clean(&self.catalog, &self.snapshots, &stop),
         );

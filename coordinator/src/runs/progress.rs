@@ -6,6 +6,7 @@
 mod follow;
 mod numbers;
 mod observer;
+pub mod timeline;
 
 pub(crate) use self::follow::Follower;
 pub use self::{

@@ -1,10 +1,11 @@
 //! The queues as a coordinator sees them: what is parked and what becomes of it (`dead`), which workers are there (`fleet`),
-//! how much waits (`parked`, `standing`, `gauges`), and pages of messages (`messages`).
+//! how much waits (`parked`, `standing`, `gauges`), what people have decided (`decided`), and pages of messages (`messages`).
 //!
 //! In: parked jobs, heartbeats, counts of messages and consumers. Out: outcomes and workers in the catalog, numbers. A
 //! kill loses nothing: a parked job stays in its queue until its outcome is in the catalog.
 
 mod dead;
+mod decided;
 mod fleet;
 mod gauges;
 mod messages;

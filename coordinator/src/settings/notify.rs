@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use seedbed_protocol::settings::{
-    Secret, SettingsError, duration, invalid, list, optional_duration, optional_secret, positive,
+    Secret, SettingsError, duration, invalid, list, optional_secret, positive,
 };
 use serde::Deserialize;
 use url::Url;
@@ -46,11 +46,6 @@ pub struct NotifyConfig {
     /// What is told.
     #[serde(deserialize_with = "list")]
     pub events: Vec<String>,
-    /// How old snapshots may be.
-    #[serde(default, deserialize_with = "optional_duration")]
-    pub freshness: Option<Duration>,
-    /// For which share of the stores.
-    pub freshness_share: f64,
     /// Whether the webhook may be at a private address, or by http.
     pub allow_private: bool,
     /// How often a notice is tried.
@@ -92,12 +87,6 @@ impl NotifyConfig {
             return invalid(
                 "notify.events",
                 format!("has {unknown:?}; known are {known}"),
-            );
-        }
-        if !(0.0..=1.0).contains(&self.freshness_share) {
-            return invalid(
-                "notify.freshness_share",
-                "must be from 0 to 1, such as 0.99",
             );
         }
         if self.max_attempts == 0 {

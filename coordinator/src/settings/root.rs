@@ -18,6 +18,7 @@ use super::{
     catalog::{CatalogConfig, RetentionConfig},
     cost::CostConfig,
     download::DownloadConfig,
+    login::LoginConfig,
     notify::NotifyConfig,
     reports::ReportsConfig,
     serve::ServeConfig,
@@ -64,6 +65,8 @@ pub struct Settings {
     pub reports: ReportsConfig,
     /// `[cost]`
     pub cost: CostConfig,
+    /// `[login]`
+    pub login: LoginConfig,
     /// `[notify]`
     pub notify: NotifyConfig,
     /// `[worker]`
@@ -90,10 +93,12 @@ impl Settings {
     pub fn check_values(&self) -> Result<(), SettingsError> {
         self.check_catalog()?;
         self.worker_settings().check_values()?;
+        self.broker.check_values()?;
         self.source.check()?;
         self.serve.check()?;
         self.download.check_values()?;
         self.cost.check()?;
+        self.login.check_values()?;
         self.notify.check()?;
         self.templates().map(drop)
     }
@@ -166,6 +171,7 @@ impl Settings {
     /// [`SettingsError::Invalid`] names the first setting that makes no sense.
     pub fn check_serve(&self) -> Result<(), SettingsError> {
         self.serve.check()?;
+        self.login.check(self.serve.open_admin)?;
         self.cost.check()?;
         self.download.check(self.retention.min_age)
     }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use seedbed_protocol::settings::{
     Secret, SettingsError, duration, invalid, optional_secret, positive,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use super::schedule::Schedule;
@@ -34,6 +34,12 @@ pub struct ServeConfig {
     pub admin_token: Option<Secret>,
     /// Whether the API and the dashboard are open without a token.
     pub open_admin: bool,
+    /// How old the snapshot of a store may be.
+    #[serde(deserialize_with = "duration")]
+    pub freshness_age: Duration,
+    /// For which share of the stores that has to be true; to the millionth.
+    #[serde(deserialize_with = "share")]
+    pub freshness_objective: f64,
     /// The page of a trace, with `{trace_id}` in it.
     pub trace_url: Option<String>,
     /// Requests a second of one address; 0 for any number.
@@ -122,7 +128,21 @@ impl ServeConfig {
                 );
             }
         }
+        if !(self.freshness_objective > 0.0 && self.freshness_objective < 1.0) {
+            return invalid(
+                "serve.freshness_objective",
+                "must be more than 0 and less than 1, such as 0.99: nothing is always true for every store",
+            );
+        }
+        positive("serve.freshness_age", self.freshness_age)?;
         positive("serve.slow_reader", self.slow_reader)?;
         positive("serve.request_timeout", self.request_timeout)
     }
+}
+
+/// A share. What a variable says comes as a number of 32 bits, and 0.9 would not be 0.9.
+fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    const MILLION: f64 = 1_000_000.0;
+    let share = f64::deserialize(deserializer)?;
+    Ok((share * MILLION).round() / MILLION)
 }

@@ -1,5 +1,7 @@
 //! Settings as they are read from a file and from variables: what is refused, and how it is named.
 
+mod bad_values;
+
 use std::time::Duration;
 
 use seedbed_protocol::settings::{self, SettingsError};

@@ -16,6 +16,8 @@ pub struct BrokerConfig {
     pub url: BrokerUrl,
     /// A PEM file with certificate authorities that `amqps://` trusts in addition to the platform's.
     pub ca_file: Option<PathBuf>,
+    /// Where RabbitMQ's management API is, if not at its usual port. Only `seedbed check` asks it.
+    pub management_url: Option<Url>,
     /// How long a start waits for a broker that cannot be reached.
     #[serde(deserialize_with = "duration")]
     pub connect_timeout: Duration,
@@ -34,6 +36,7 @@ impl BrokerConfig {
         Self {
             url,
             ca_file: None,
+            management_url: None,
             connect_timeout: Duration::from_secs(30),
             consumer_timeout: Duration::from_secs(2 * 60 * 60),
             lost_after: Duration::from_secs(30),
@@ -52,6 +55,20 @@ impl BrokerConfig {
             );
         }
         Ok(())
+    }
+
+    /// Checks each value by itself.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`] names the one that makes no sense.
+    pub fn check_values(&self) -> Result<(), SettingsError> {
+        match &self.management_url {
+            Some(url) if !matches!(url.scheme(), "http" | "https") => invalid(
+                "broker.management_url",
+                "must be an http:// or https:// URL",
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// Returns whether messages stay in this process.

@@ -5,7 +5,7 @@ pub const DEFAULTS: &str = include_str!("../../seedbed.toml");
 
 /// Every section of the settings file. An unknown section is an error in both programs; a known section that a program
 /// does not need is ignored.
-pub const SECTIONS: [&str; 20] = [
+pub const SECTIONS: [&str; 21] = [
     "source",
     "powersync",
     "token",
@@ -23,6 +23,7 @@ pub const SECTIONS: [&str; 20] = [
     "download",
     "reports",
     "cost",
+    "login",
     "notify",
     "worker",
     "log",

@@ -15,6 +15,12 @@ pub(super) fn log_filter(log: &LogConfig) -> Result<EnvFilter, TelemetryError> {
         level: log.level.clone(),
         reason: e.to_string(),
     })?;
+    // Postgres remarks on each connection that the table of migrations exists.
+    const NOTICES: &str = "sqlx::postgres::notice";
+    if !log.level.contains("sqlx") && log.level.contains("info") {
+        let quiet = format!("{NOTICES}=warn");
+        filter = filter.add_directive(quiet.parse().expect("it is a directive"));
+    }
     // lapin writes returned messages into its warnings, with the claims in them, and reports errors that are none;
     // OpenTelemetry repeats its warning for as long as a collector is down. Seedbed's own lines say what matters.
     for noisy in ["lapin", "opentelemetry"] {

@@ -6,6 +6,10 @@ use futures::future::join_all;
 use reqwest::Method;
 use seedbed::catalog::RunState;
 use serde_json::json;
+use testkit::serving::login::{
+    browser::{Browser, state_of},
+    provider::Provider,
+};
 use testkit::{
     cluster::{Cluster, RUN},
     objects::ObjectServer,
@@ -239,5 +243,33 @@ async fn a_token_that_is_revoked_on_one_server_is_refused_by_all_at_once() {
     ended.expect("the stream ends");
     for server in servers {
         server.process.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_in_at_one_server_is_known_to_all_and_out_of_all_when_signing_out() {
+    let provider = Provider::start().await;
+    let mut cluster = Cluster::start().await;
+    Serving::prepare(&mut cluster.program);
+    provider.sign_in_at(&mut cluster.program);
+    cluster.add_stores(1, 1);
+    let servers = join_all((0..2).map(|_| Serving::start(&cluster.program, &SERVE))).await;
+    let mut browser = Browser::default();
+    let asked = browser.begin(&servers[0], "/").await;
+    let (code, state) = (provider.code_for(&asked), state_of(&asked));
+    let back = [("code", code.as_str()), ("state", state.as_str())];
+    let answer = browser.come_back(&servers[1], &back).await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    for server in &servers {
+        assert_eq!(browser.session(server).await["role"], "operator");
+        assert_eq!(browser.get(server, "/api/overview").await.status, 200);
+    }
+    let csrf = browser.session(&servers[0]).await["csrf"].clone();
+    let kept = browser.clone();
+    let out = browser.post(&servers[0], "/api/session/end", csrf.as_str(), json!({}));
+    assert_eq!(out.await.status, 204);
+    for server in &servers {
+        let refused = kept.clone().get(server, "/api/overview").await;
+        assert_eq!(refused.refusal(), (401, "unauthorized".to_owned()));
     }
 }

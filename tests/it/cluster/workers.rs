@@ -1,4 +1,5 @@
-//! What several workers do of the same: the same job, and the buckets that stores share.
+//! What several workers do of the same: the same job, the buckets that stores share, and work next to those of another version.
 
+mod rolling_upgrade;
 mod same_job;
 mod shared_buckets;

@@ -8,6 +8,7 @@ use serde_json::json;
 use testkit::{
     machine::run_node_tests,
     powersync::{Fault, PowerSync},
+    program::Program,
     serving::{ADMIN_TOKEN, LOCAL_SERVE, Serving, client_token, now, prepared},
 };
 use tokio::net::TcpListener;
@@ -42,11 +43,13 @@ async fn people_follow_a_run_find_what_failed_and_have_it_tried_again() {
     service.faults().with_probability(1.0, Fault::Delay(SLOW));
     let serving = Serving::start(&program, &LOCAL_SERVE).await;
     let heal = healing(service.clone()).await;
+    remember_a_month(&program);
 
     let claims = json!({"store_id": "store-0001", "exp": now() + 3_600});
     let client = client_token(claims);
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard");
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/images/dashboard.png");
     let variables = [
         ("DASHBOARD_URL", Path::new(&serving.url)),
         ("DASHBOARD_TOKEN", Path::new(ADMIN_TOKEN)),
@@ -56,8 +59,24 @@ async fn people_follow_a_run_find_what_failed_and_have_it_tried_again() {
         ("DASHBOARD_CLIENT_TOKEN", Path::new(&client)),
         ("DASHBOARD_MODULES", &target.join("test-tools/dashboard")),
         ("DASHBOARD_SCREENSHOTS", &target.join("screenshots")),
+        ("DASHBOARD_PICTURE", &picture),
     ];
     run_node_tests(&package, "dashboard.test.js", variables).await;
+}
+
+/// As if servers had recorded for 29 days how fresh the stores were: on two of them, fewer than was promised.
+fn remember_a_month(program: &Program) {
+    let catalog = rusqlite::Connection::open(program.path("seedbed-data/catalog.db")).unwrap();
+    let today = i64::try_from(now() / 86_400).unwrap();
+    for day in 1..30 {
+        let fresh = match day {
+            9 => 94_000,
+            21 => 97_500,
+            _ => 100_000,
+        };
+        let add = "INSERT INTO freshness (hour, stores, fresh) VALUES (?1, 100000, ?2)";
+        catalog.execute(add, [(today - day) * 24, fresh]).unwrap();
+    }
 }
 
 /// Where a POST takes all faults away. It listens as long as the test runs.

@@ -1,4 +1,4 @@
-//! `/api/sizes` and `/api/costs`: what stores take, what is moved, and what that costs.
+//! `/api/sizes` and `/api/costs`: what stores take, what is moved, and what that costs. `/api/freshness`: what was promised.
 
 use testkit::{
     serving::{LOCAL_SERVE, Serving, prepared},
@@ -87,4 +87,46 @@ async fn without_prices_only_bytes_are_told_and_a_price_that_is_none_is_refused(
     let refused = program.run(&LOCAL_SERVE).await;
     assert_eq!(refused.code, Some(2), "{refused}");
     assert!(refused.error.contains("cost.storage"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promise_is_told_with_what_came_of_it_and_one_that_cannot_be_kept_is_refused() {
+    let (_service, mut program) = prepared(&["1", "2"], 1).await;
+    program.set("SERVE__FRESHNESS_AGE", "2h");
+    program.set("SERVE__FRESHNESS_OBJECTIVE", "0.9");
+    let serving = Serving::start(&program, &LOCAL_SERVE).await;
+    let fresh = wait::for_some("both stores are fresh", async || {
+        let told = serving.admin("/api/freshness").await.json();
+        (told["fresh"] == 2).then_some(told)
+    });
+    let fresh = fresh.await;
+    assert_eq!(
+        (&fresh["objective"], &fresh["ageSeconds"], &fresh["stores"]),
+        (&0.9.into(), &7_200.into(), &2.into())
+    );
+    assert!(fresh["days"].as_array().unwrap().is_empty() || fresh["share"] == 1.0);
+    assert_eq!(serving.get("/api/freshness", None).await.status, 401);
+
+    // As if servers had recorded two hours of yesterday.
+    let catalog = rusqlite::Connection::open(program.path("seedbed-data/catalog.db")).unwrap();
+    let yesterday = i64::try_from(testkit::serving::now() / 86_400 - 1).unwrap() * 24;
+    for (hour, stores) in [(yesterday, 2), (yesterday + 1, 1)] {
+        let add = "INSERT INTO freshness (hour, stores, fresh) VALUES (?1, 2, ?2)";
+        catalog.execute(add, [hour, stores]).unwrap();
+    }
+    let told = serving.admin("/api/freshness").await.json();
+    assert_eq!(
+        (&told["days"][0]["share"], &told["days"][0]["kept"]),
+        (&0.75.into(), &false.into()),
+        "{told}"
+    );
+    assert!(told["budgetLeft"].as_f64().unwrap() < 0.0, "{told}");
+    assert!(serving.process.kill().await);
+    for objective in ["0", "1", "99", "NaN"] {
+        program.set("SERVE__FRESHNESS_OBJECTIVE", objective);
+        let refused = program.run(&LOCAL_SERVE).await;
+        assert_eq!(refused.code, Some(2), "{refused}");
+        let says = refused.error.contains("serve.freshness_objective");
+        assert!(says, "{refused}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use testkit::{
-    machine::{run_node_tests, tools},
+    machine::{leave_out, run_node_tests, tools},
     program,
 };
 
@@ -17,6 +17,25 @@ async fn the_package_for_debian_and_its_units_are_right() {
         ("DEPLOY_SEEDBED", &seedbed),
     ];
     run_node_tests(&package, "package.test.js", variables).await;
+}
+
+#[tokio::test]
+async fn what_makes_releases_is_right() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (seedbed, tools) = (program::seedbed(), tools("deploy"));
+    if !tools.join("../actionlint/actionlint").exists() {
+        leave_out(
+            "actionlint, which checks the workflows",
+            "install a Go, and call tests/run.sh deploy",
+        );
+    }
+    let variables = [
+        ("DEPLOY_ROOT", root.as_path()),
+        ("DEPLOY_TOOLS", &tools),
+        ("DEPLOY_SEEDBED", &seedbed),
+    ];
+    run_node_tests(&package, "release.test.js", variables).await;
 }
 
 #[tokio::test]

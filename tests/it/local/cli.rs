@@ -184,3 +184,46 @@ async fn check_finds_a_clock_that_is_wrong() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_drawn_in_time_and_what_is_no_run_is_refused() {
+    let (_service, program) = prepared(&["1", "2", "<b>"], 20).await;
+    let none = program.run(&["timeline"]).await;
+    assert_eq!(none.code, Some(3), "there is no catalog: {none}");
+    let seeded = program.run(&["local", "--stores", "stores.ndjson"]).await;
+    assert_eq!(seeded.code, Some(0), "{seeded}");
+    let drawn = program.run(&["timeline"]).await;
+    assert_eq!(drawn.code, Some(0), "{drawn}");
+    assert!(drawn.output.starts_with("<svg ") && drawn.output.ends_with("</svg>\n"));
+    assert!(drawn.output.contains("Bounded by"), "{drawn}");
+    assert!(drawn.output.contains("&lt;b&gt;") && !drawn.output.contains("<b>"));
+    let told = program.run(&["timeline", "--json"]).await.objects();
+    assert_eq!(
+        (&told[0]["jobs"], &told[0]["started"]),
+        (&3.into(), &3.into())
+    );
+    let sentence = told[0]["bound"]["sentence"].as_str().unwrap();
+    assert!(
+        drawn.output.contains(&sentence.replace('&', "&amp;")),
+        "{sentence}"
+    );
+    let steps: Vec<_> = (told[0]["steps"].as_array().unwrap().iter())
+        .map(|of| of["step"].as_str().unwrap())
+        .collect();
+    assert!(
+        steps.contains(&"sync") && steps.contains(&"upload"),
+        "{steps:?}"
+    );
+
+    let run = told[0]["run_id"].as_str().unwrap();
+    let again = program.run(&["timeline", run]).await;
+    assert_eq!(again.output, drawn.output, "a run that has ended stays so");
+    for (id, says) in [
+        ("7", "is not the id of a run"),
+        ("0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11", "0190a6b2"),
+    ] {
+        let refused = program.run(&["timeline", id]).await;
+        assert_eq!(refused.code, Some(2), "{refused}");
+        assert!(refused.error.contains(says), "{refused}");
+    }
+}

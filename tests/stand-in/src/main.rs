@@ -35,6 +35,10 @@ struct Arguments {
     /// The secret that tokens are signed with (HS256), base64url.
     #[arg(long, env = "POWERSYNC_STAND_IN_SECRET", hide_env_values = true)]
     secret: Option<String>,
+
+    /// The name of that secret, which tokens have as `kid`.
+    #[arg(long, env = "POWERSYNC_STAND_IN_KID")]
+    kid: Option<String>,
 }
 
 #[tokio::main]
@@ -51,6 +55,9 @@ async fn main() -> anyhow::Result<()> {
     let mut builder = PowerSync::builder().listen(arguments.listen);
     if let Some(secret) = arguments.secret {
         builder = builder.secret(secret);
+    }
+    if let Some(kid) = arguments.kid {
+        builder = builder.kid(kid);
     }
     let service = builder
         .start()

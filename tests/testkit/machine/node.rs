@@ -7,7 +7,7 @@ use tokio::process::Command;
 use super::tools::node;
 
 /// Longer than all tests of a package take.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Runs a file of tests in `folder` with Node and these variables.
 ///

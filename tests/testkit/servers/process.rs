@@ -127,7 +127,7 @@ pub(crate) fn run(command: &mut Command) {
 }
 
 /// A port that is free now.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let address = listener.and_then(|listener| listener.local_addr());
     address.expect("loopback has a free port").port()

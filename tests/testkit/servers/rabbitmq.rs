@@ -36,6 +36,7 @@ struct Node {
     programs: PathBuf,
     port: u16,
     tls_port: Option<u16>,
+    management_port: Option<u16>,
     distribution_port: u16,
     port_mapper_port: u16,
 }
@@ -64,7 +65,15 @@ impl RabbitMq {
     /// # Panics
     /// When RabbitMQ is not installed or does not start.
     pub fn start() -> Self {
-        Self::launch(None)
+        Self::launch(None, None)
+    }
+
+    /// Starts a server that also has its management API.
+    ///
+    /// # Panics
+    /// When RabbitMQ is not installed or does not start.
+    pub fn start_with_management() -> Self {
+        Self::launch(None, Some(free_port()))
     }
 
     /// Starts a server that also listens with TLS.
@@ -72,10 +81,10 @@ impl RabbitMq {
     /// # Panics
     /// When RabbitMQ is not installed or does not start.
     pub fn start_with_tls(certificate: &Certificate<'_>) -> Self {
-        Self::launch(Some(certificate))
+        Self::launch(Some(certificate), None)
     }
 
-    fn launch(certificate: Option<&Certificate<'_>>) -> Self {
+    fn launch(certificate: Option<&Certificate<'_>>, management_port: Option<u16>) -> Self {
         let script = program(
             [PathBuf::from("/usr/lib/rabbitmq/bin/rabbitmq-server")],
             "rabbitmq-server",
@@ -89,6 +98,7 @@ impl RabbitMq {
             programs,
             port: free_port(),
             tls_port: certificate.map(|_| free_port()),
+            management_port,
             distribution_port: free_port(),
             port_mapper_port: free_port(),
         };
@@ -125,6 +135,15 @@ impl RabbitMq {
     pub fn tls_url(&self) -> String {
         let port = self.node.tls_port.expect("it was started with TLS");
         format!("amqps://guest:guest@localhost:{port}/%2F")
+    }
+
+    /// The URL of its management API.
+    ///
+    /// # Panics
+    /// When it was started without.
+    pub fn management_url(&self) -> String {
+        let port = self.node.management_port.expect("it was started with it");
+        format!("http://127.0.0.1:{port}/")
     }
 
     /// The URL of a new virtual host.
@@ -281,6 +300,15 @@ impl Node {
             copy("certfile", tls.certificate);
             copy("keyfile", tls.key);
             writeln!(text, "listeners.ssl.default = {address}:{port}").expect("a text takes more");
+        }
+        if let Some(port) = self.management_port {
+            writeln!(
+                text,
+                "management.tcp.ip = {address}\nmanagement.tcp.port = {port}"
+            )
+            .expect("a text takes more");
+            let plugins = "[rabbitmq_management].\n";
+            std::fs::write(self.file("plugins"), plugins).expect("its own directory is writable");
         }
         std::fs::write(self.file("rabbitmq.conf"), text).expect("its own directory is writable");
         run(Command::new("chown")

@@ -16,13 +16,13 @@ mod file;
 mod identity;
 mod operations;
 mod pages;
+mod readable;
 mod rows;
 mod sql;
-mod structure;
 mod whole;
 
 pub use error::VerifyError;
 pub use facts::{Expected, FileFacts};
 pub use file::{SnapshotFile, verify_file};
 pub(super) use identity::check_traces;
-pub use rows::readable::UnreadableRows;
+pub use readable::UnreadableRows;

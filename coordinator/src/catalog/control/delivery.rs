@@ -7,13 +7,14 @@ use std::{
     str::FromStr,
 };
 
+use chrono::{DateTime, Utc};
 use seedbed_protocol::{StoreId, manifest::Form};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 use utoipa::ToSchema;
 
-use crate::catalog::database::{Catalog, CatalogError, count, damaged, sql};
+use crate::catalog::database::{Catalog, CatalogError, count, damaged, sql, time};
 
 /// A share of the stores, in hundredths of a per cent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,6 +106,7 @@ impl From<Form> for Shared {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delivery {
     shares: [Share; 4],
+    changed_at: [Option<DateTime<Utc>>; 4],
     /// Grows with each withdrawal: what was read of snapshots before may not be true any more.
     pub change: i64,
 }
@@ -113,6 +115,7 @@ impl Default for Delivery {
     fn default() -> Self {
         Self {
             shares: [Share::ALL; 4],
+            changed_at: [None; 4],
             change: 0,
         }
     }
@@ -122,6 +125,11 @@ impl Delivery {
     /// Returns the share of `shared`.
     pub fn share(&self, shared: Shared) -> Share {
         self.shares[shared as usize]
+    }
+
+    /// Returns since when `shared` has its share; `None` for always.
+    pub fn since(&self, shared: Shared) -> Option<DateTime<Utc>> {
+        self.changed_at[shared as usize]
     }
 
     /// Returns whether no store gets any snapshot.
@@ -144,8 +152,8 @@ impl Catalog {
     /// [`CatalogError`] when the catalog cannot be read.
     pub async fn delivery(&self) -> Result<Delivery, CatalogError> {
         let rows = sqlx::query(
-            "SELECT what, share FROM delivery UNION ALL \
-             SELECT name AS what, taken AS share FROM locks WHERE name = 'delivery'",
+            "SELECT what, share, changed_at FROM delivery UNION ALL \
+             SELECT name AS what, taken AS share, NULL AS changed_at FROM locks WHERE name = 'delivery'",
         )
         .fetch_all(&self.readers)
         .await?;
@@ -160,6 +168,8 @@ impl Catalog {
                     let share = count(row, "share")?;
                     let share = u32::try_from(share).map_err(|_| damaged(share, "a share"))?;
                     delivery.shares[shared as usize] = Share(share);
+                    let at: Option<i64> = row.try_get("changed_at")?;
+                    delivery.changed_at[shared as usize] = at.map(time).transpose()?;
                 }
                 None => delivery.change = row.try_get("share")?,
             }
@@ -167,13 +177,13 @@ impl Catalog {
         Ok(delivery)
     }
 
-    /// Sets the share of `shared`.
+    /// Sets the share of `shared`. One that it has already stays as old as it is.
     ///
     /// # Errors
     /// [`CatalogError::Database`].
     pub async fn set_share(&self, shared: Shared, share: Share) -> Result<(), CatalogError> {
         sqlx::query(sql!(
-            "UPDATE delivery SET share = $2, changed_at = {} WHERE what = $1",
+            "UPDATE delivery SET share = $2, changed_at = {} WHERE what = $1 AND share <> $2",
             self.dialect.now()
         ))
         .bind(shared.name())

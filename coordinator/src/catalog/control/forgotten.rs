@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use seedbed_protocol::{JobId, StoreId};
 use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
 use utoipa::ToSchema;
 
 use crate::catalog::{
-    database::{Catalog, CatalogError, Lock, Tx, count, millis, parsed, sql, take},
+    database::{Catalog, CatalogError, Lock, Tx, count, millis, parsed, sql, take, time},
     snapshots::note_change,
     state::IN_FLIGHT,
 };
@@ -48,7 +48,42 @@ pub struct ForgottenStore {
     pub is_allowed: bool,
 }
 
+/// A store that no list has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ForgottenSince {
+    /// The store.
+    #[schema(value_type = String)]
+    pub store_id: StoreId,
+    /// Since when.
+    pub at: DateTime<Utc>,
+    /// Whether objects of it are left, which servers and `seedbed gc` remove.
+    pub left: bool,
+}
+
 impl Catalog {
+    /// Returns the stores that are forgotten and not allowed again, the newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn forgotten_since(&self, limit: u32) -> Result<Vec<ForgottenSince>, CatalogError> {
+        let rows = sqlx::query(
+            "SELECT store_id, at, CAST(CASE WHEN cleaned_at IS NULL THEN 1 ELSE 0 END AS BIGINT) AS remaining \
+             FROM forgotten WHERE allowed_at IS NULL ORDER BY at DESC, store_id LIMIT $1",
+        )
+        .bind(i64::from(limit))
+        .fetch_all(&self.readers)
+        .await?;
+        let each = rows.iter().map(|row| {
+            Ok(ForgottenSince {
+                store_id: parsed(row, "store_id", "a store id")?,
+                at: time(row.try_get("at")?)?,
+                left: count(row, "remaining")? > 0,
+            })
+        });
+        each.collect()
+    }
+
     /// Removes every row of a store, and leaves it out of lists from now on. Its jobs in flight may upload something for
     /// `watch`.
     ///

@@ -14,7 +14,9 @@ use crate::catalog::{
     database::{
         Catalog, CatalogError, Lock, Tx, count, damaged, millis, parsed, printable, sql, time,
     },
-    state::{JobState, RunState, SnapshotState::Live},
+    quarantine::key_of,
+    snapshots::{FreshCount, FreshnessPromise, count_fresh},
+    state::{JobState, RunState},
 };
 
 /// How far back events are looked for: servers may have been away.
@@ -89,15 +91,6 @@ pub struct DueNotice {
     pub attempts: u64,
 }
 
-/// When people are told that snapshots are too old.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FreshnessPromise {
-    /// How old the snapshot of a store may be.
-    pub age: Duration,
-    /// The share of stores, of 1, for which that has to be true.
-    pub share: f64,
-}
-
 impl Catalog {
     /// Finds what people have to be told of, and records it. The first call finds nothing: what was before is known.
     ///
@@ -106,7 +99,7 @@ impl Catalog {
     pub async fn find_notices(
         &self,
         events: &[NoticeEvent],
-        promise: Option<FreshnessPromise>,
+        promise: FreshnessPromise,
     ) -> Result<(), CatalogError> {
         let mut tx = self.locked(Lock::Writer).await?;
         let now = tx.now().await?;
@@ -126,10 +119,7 @@ impl Catalog {
                 NoticeEvent::RunFailed => failed_runs(&mut tx, since, now).await?,
                 NoticeEvent::NewReason => new_reasons(&mut tx, since, now).await?,
                 NoticeEvent::ConfigChanged => new_configs(&mut tx, since, now).await?,
-                NoticeEvent::FreshnessMissed => match promise {
-                    Some(promise) => missed_freshness(&mut tx, promise, now).await?,
-                    None => Vec::new(),
-                },
+                NoticeEvent::FreshnessMissed => missed_freshness(&mut tx, promise, now).await?,
                 NoticeEvent::Test => Vec::new(),
             };
             for notice in &found {
@@ -307,7 +297,14 @@ async fn new_reasons(
             at: now,
             title: format!("Stores fail for a new reason: {reason}"),
             text: format!(
-                "{stores} stores have failed so far, the last in the run {run_id}. `seedbed status --failures` names them."
+                "{} failed so far, the last in the run {run_id}. `seedbed status --failures` shows them; `seedbed retry \
+                 --reason {}` starts them over.",
+                if stores == 1 {
+                    "1 store has".to_owned()
+                } else {
+                    format!("{stores} stores have")
+                },
+                key_of(&reason)
             ),
             run_id: Some(run_id),
         })
@@ -351,18 +348,8 @@ async fn missed_freshness(
     promise: FreshnessPromise,
     now: DateTime<Utc>,
 ) -> Result<Vec<Notice>, CatalogError> {
-    let age = TimeDelta::from_std(promise.age).unwrap_or(TimeDelta::MAX);
-    let oldest = now.checked_sub_signed(age).unwrap_or(DateTime::UNIX_EPOCH);
-    let row = sqlx::query(sql!(
-        "SELECT COUNT(*) AS stores, COUNT(CASE WHEN live.verified_at > $1 THEN 1 END) AS fresh FROM stores \
-         LEFT JOIN snapshots live ON live.store_id = stores.store_id AND live.state = '{Live}' \
-         WHERE stores.retired_at IS NULL"
-    ))
-    .bind(millis(oldest))
-    .fetch_one(&mut **tx)
-    .await?;
-    let (stores, fresh) = (count(&row, "stores")?, count(&row, "fresh")?);
-    let is_missed = (fresh as f64) < promise.share * stores as f64;
+    let count = count_fresh(tx, now, promise.age).await?;
+    let is_missed = !count.keeps(promise);
     let changed =
         sqlx::query("UPDATE locks SET taken = $1 WHERE name = 'freshness_missed' AND taken <> $1")
             .bind(i64::from(is_missed))
@@ -371,6 +358,7 @@ async fn missed_freshness(
     if !is_missed || changed.rows_affected() == 0 {
         return Ok(Vec::new());
     }
+    let FreshCount { stores, fresh } = count;
     let late = stores - fresh;
     let age = humantime::format_duration(promise.age);
     Ok(vec![Notice {

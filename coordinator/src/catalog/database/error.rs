@@ -53,6 +53,25 @@ pub enum CatalogError {
         /// The id that was asked for.
         run_id: RunId,
     },
+    /// No run, or more than one, has an id that begins so.
+    #[error("{} run has an id that begins with {text:?}; `seedbed status` lists the last ones", if *several { "more than one" } else { "no" })]
+    RunPrefix {
+        /// What was asked for.
+        text: String,
+        /// Whether there is more than one.
+        several: bool,
+    },
+    /// No store failed for that reason.
+    #[error(
+        "no store failed for a reason {key:?}; `seedbed status --failures` lists the reasons that there are"
+    )]
+    UnknownReason {
+        /// The key that was asked for.
+        key: String,
+    },
+    /// Stores cannot be quarantined, as the settings are.
+    #[error("nothing is quarantined while sync.quarantine_after is 0: set it to 1 or more")]
+    NoQuarantine,
     /// There is no such store.
     #[error("no list of stores had {store_id:?} yet; the catalog has {others}")]
     UnknownStore {
@@ -165,6 +184,9 @@ impl CatalogError {
                 | Self::DuplicateStore { .. }
                 | Self::FewerStores { .. }
                 | Self::UnknownRun { .. }
+                | Self::RunPrefix { .. }
+                | Self::UnknownReason { .. }
+                | Self::NoQuarantine
                 | Self::UnknownStore { .. }
                 | Self::Forgotten { .. }
                 | Self::RunEnded { .. }

@@ -44,6 +44,10 @@ static FILES: &[(&str, &str)] = files![
     "0102_forgotten",
     "0103_notices",
     "0110_api_tokens",
+    "0120_reasons",
+    "0150_step_times",
+    "0151_freshness",
+    "0160_sessions",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

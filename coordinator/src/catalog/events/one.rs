@@ -3,7 +3,7 @@
 use chrono::Utc;
 use seedbed_protocol::{
     Attempt, JobId,
-    manifest::{Checkpoint, FullReason, Manifest, Way},
+    manifest::{Checkpoint, FullReason, Manifest, StepTiming, Way},
     message::{EventKind, Failure, FailureKind, SeedEvent},
 };
 use sqlx::Row;
@@ -12,6 +12,7 @@ use super::applied::Applied;
 use crate::catalog::{
     control::is_of_forgotten,
     database::{CatalogError, Tx, millis, parsed, printable, sql, stored},
+    jobs::stored_steps,
     quarantine::reason_of,
     snapshots::{Recorded, is_withdrawn, live_generation, record_snapshot},
     state::{
@@ -104,6 +105,7 @@ async fn completed(
     };
     let size = (stored(manifest.rows()), stored(manifest.bytes()));
     record_way(tx, event.job_id, manifest.way(), size).await?;
+    record_steps(tx, event.job_id, &manifest.steps).await?;
     if let (Some(from), Some(to)) = (before, manifest.checkpoint.generation())
         && from != to
         && matches!(manifest.way(), Way::Full(_))
@@ -193,6 +195,20 @@ async fn record_way(
     .bind(bytes)
     .execute(&mut **tx)
     .await?;
+    Ok(())
+}
+
+/// Records what the time of a job went into.
+async fn record_steps(
+    tx: &mut Tx,
+    job_id: JobId,
+    steps: &[StepTiming],
+) -> Result<(), CatalogError> {
+    sqlx::query("UPDATE jobs SET steps = $2 WHERE id = $1")
+        .bind(job_id.to_string())
+        .bind(stored_steps(steps))
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }
 

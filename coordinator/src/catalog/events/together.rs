@@ -16,6 +16,7 @@ use crate::catalog::{
     database::{
         CatalogError, Tx, bind_all, cast_rows, list_of, millis, parsed, printable, sql, stored,
     },
+    jobs::stored_steps,
     snapshots::{LiveSnapshot, live_snapshots, record_live},
     state::{
         IN_FLIGHT,
@@ -191,6 +192,8 @@ struct Ended<'a> {
     way: Way,
     rows: i64,
     bytes: i64,
+    /// What its time went into.
+    steps: Option<String>,
     /// The sync configs before and after, if the job found another one.
     changed: Option<(String, String)>,
 }
@@ -271,6 +274,7 @@ fn completed<'a>(
         },
         rows: stored(manifest.rows()),
         bytes: stored(manifest.bytes()),
+        steps: stored_steps(&manifest.steps),
         changed,
     }
 }
@@ -282,6 +286,7 @@ fn unchanged<'a>(event: &'a SeedEvent, live: &LiveSnapshot) -> Ended<'a> {
         way: Way::Unchanged,
         rows: live.rows,
         bytes: live.bytes,
+        steps: None,
         changed: None,
     }
 }
@@ -339,16 +344,16 @@ async fn finish(tx: &mut Tx, ended: &[Ended<'_>]) -> Result<(), CatalogError> {
     }
     let types = [
         "TEXT", "TEXT", "BIGINT", "TEXT", "BIGINT", "TEXT", "TEXT", "BIGINT", "BIGINT", "TEXT",
-        "TEXT",
+        "TEXT", "TEXT",
     ];
     let statement = sql!(
         "WITH ended (job_id, new_state, ended_at, by_worker, number, went, because, row_sum, byte_sum, \
-                 before, after) AS (VALUES {}) \
+                 before, after, parts) AS (VALUES {}) \
          UPDATE jobs SET state = ended.new_state, finished_at = ended.ended_at, worker = ended.by_worker, \
              attempt = CASE WHEN jobs.attempt < ended.number THEN ended.number ELSE jobs.attempt END, \
              way = ended.went, why = ended.because, row_count = ended.row_sum, byte_count = ended.byte_sum, \
              from_generation = COALESCE(ended.before, jobs.from_generation), \
-             to_generation = COALESCE(ended.after, jobs.to_generation) \
+             to_generation = COALESCE(ended.after, jobs.to_generation), steps = ended.parts \
          FROM ended WHERE jobs.id = ended.job_id AND jobs.state IN ({IN_FLIGHT})",
         cast_rows(1, ended.len(), &types)
     );
@@ -366,7 +371,8 @@ async fn finish(tx: &mut Tx, ended: &[Ended<'_>]) -> Result<(), CatalogError> {
             .bind(job.rows)
             .bind(job.bytes)
             .bind(from.as_deref().map(printable))
-            .bind(to.as_deref().map(printable));
+            .bind(to.as_deref().map(printable))
+            .bind(job.steps.clone());
     }
     query.execute(&mut **tx).await?;
     Ok(())

@@ -242,7 +242,8 @@ impl Catalog {
         let now = transaction.now().await?;
         let expired = sqlx::query(sql!(
             "UPDATE jobs SET state = '{Failed}', finished_at = $1, failure_kind = '{transient}', \
-                 failure_step = 'queue', failure_message = \
+                 failure_step = 'queue', failure_reason = 'queue: no worker ended it before its deadline', \
+                 failure_message = \
                  'no worker ended it before its deadline; start more workers or raise \
                   worker.job_deadline, then seedbed retry' \
                  || COALESCE('. The last failure was: ' || failure_message, '') \

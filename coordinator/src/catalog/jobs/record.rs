@@ -5,6 +5,7 @@ use seedbed_protocol::{JobId, RunId, StoreId};
 use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
 
+use super::waits::is_too_many_streams;
 use crate::catalog::{
     database::{Catalog, CatalogError, count, cut_page, parsed, pattern, sql, time},
     state::JobState::{self, Failed, Retried},
@@ -15,7 +16,7 @@ pub(in crate::catalog) const JOB_COLUMNS: &str = "\
      job.id AS job_id, job.run_id AS job_run_id, job.store_id AS job_store_id, \
      job.state AS job_state, job.attempt, job.worker, job.trace_id, job.listed_at, job.started_at, \
      job.finished_at, job.failure_kind, job.failure_step, job.failure_message, job.position, job.way, \
-     job.why, \
+     job.why, job.retry_at, \
      (SELECT later.state FROM jobs later WHERE later.store_id = job.store_id AND later.id > job.id \
       ORDER BY later.id DESC LIMIT 1) AS later_state";
 
@@ -48,6 +49,10 @@ pub struct JobRecord {
     pub why: Option<String>,
     /// Why its last attempt failed, unless a later one succeeded.
     pub failure: Option<JobFailure>,
+    /// When it is tried again, as long as it waits for that.
+    pub retry_at: Option<DateTime<Utc>>,
+    /// Whether it waits since the service has as many streams open as it allows (429).
+    pub waits_for_service: bool,
     /// The state of its store's newest job, if that is a later one, such as a retry.
     pub later: Option<JobState>,
 }
@@ -225,7 +230,11 @@ pub(in crate::catalog) fn job(row: &AnyRow) -> Result<JobRecord, CatalogError> {
         }),
         None => None,
     };
+    let retry_at = optional_time("retry_at")?.filter(|_| state == JobState::Queued);
+    let is_429 = |failure: &JobFailure| is_too_many_streams(&failure.message);
     Ok(JobRecord {
+        retry_at,
+        waits_for_service: retry_at.is_some() && failure.as_ref().is_some_and(is_429),
         job_id: parsed(row, "job_id", "a job id")?,
         run_id: parsed(row, "job_run_id", "a run id")?,
         store_id: parsed(row, "job_store_id", "a store id")?,

@@ -11,6 +11,7 @@ use seedbed_protocol::{JobId, RunId, StoreId};
 use serde::Serialize;
 use sqlx::Row;
 
+use super::reasons::reason_named;
 use crate::catalog::{
     database::{Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, sql, take},
     runs::{NewRun, RunKind, add_run, run_state},
@@ -31,9 +32,20 @@ pub struct Retried {
     pub skipped: u64,
 }
 
+/// Which failed jobs are retried: all of them by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FailedJobs<'a> {
+    /// Only those of this run.
+    pub run_id: Option<RunId>,
+    /// Only those of these stores, unless there are none.
+    pub stores: &'a [StoreId],
+    /// Only those that failed for the reason with this key.
+    pub reason: Option<&'a str>,
+}
+
 impl Catalog {
     /// Retries the failed jobs of `run_id`, or of every run, in a new run; only those of `stores`, unless that is empty.
-    /// Skips a job whose store has a later job, whatever its state, or is retired.
+    /// See [`Self::retry`].
     ///
     /// # Errors
     /// [`CatalogError::UnknownRun`].
@@ -42,22 +54,46 @@ impl Catalog {
         run_id: Option<RunId>,
         stores: &[StoreId],
     ) -> Result<Retried, CatalogError> {
+        let reason = None;
+        let which = FailedJobs {
+            run_id,
+            stores,
+            reason,
+        };
+        self.retry(which).await
+    }
+
+    /// Retries these failed jobs in a new run. Skips a job whose store has a later job, whatever its state, or is retired.
+    ///
+    /// # Errors
+    /// [`CatalogError::UnknownRun`], [`CatalogError::UnknownReason`].
+    pub async fn retry(&self, which: FailedJobs<'_>) -> Result<Retried, CatalogError> {
+        let FailedJobs { run_id, stores, .. } = which;
+        if which.reason.is_some() {
+            self.complete_reasons().await?;
+        }
         let mut transaction = self.locked(Lock::Listing).await?;
         take(&mut transaction, Lock::Writer).await?;
         if let Some(run_id) = run_id {
             run_state(&mut transaction, run_id).await?;
         }
+        let reason = match which.reason {
+            Some(key) => reason_named(&mut transaction, key).await?,
+            None => String::new(),
+        };
         let of_run = run_id.map(|run_id| run_id.to_string()).unwrap_or_default();
         let failed = sqlx::query(sql!(
             "SELECT jobs.id, jobs.store_id, COALESCE(runs.is_full, 0) AS is_full, \
                  CASE WHEN {} THEN 1 ELSE 0 END AS is_needless \
              FROM jobs JOIN runs ON runs.id = jobs.run_id \
-             WHERE jobs.state = '{Failed}' AND ($1 = '' OR jobs.run_id = $1) AND NOT EXISTS ( \
+             WHERE jobs.state = '{Failed}' AND ($1 = '' OR jobs.run_id = $1) \
+                 AND ($2 = '' OR jobs.failure_reason = $2) AND NOT EXISTS ( \
                  SELECT 1 FROM jobs later WHERE later.store_id = jobs.store_id \
                      AND later.id > jobs.id AND later.state IN ({SUCCEEDED}))",
             needless_retry()
         ))
         .bind(of_run)
+        .bind(reason)
         .fetch_all(&mut *transaction)
         .await?;
         let mut retried = Retried::default();

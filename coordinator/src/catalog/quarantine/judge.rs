@@ -2,7 +2,7 @@
 //!
 //! A reason that hits several stores at once is the service's or the configuration's, and says nothing about a store.
 //! Neither does a sweep in which nothing succeeded. A store that fails for another reason starts a new row; what is
-//! transient ends it. Only a success ends that of a store in quarantine.
+//! transient ends it. Only a success ends that of a store in quarantine, or of one that a person has put there (`held`).
 
 use std::collections::HashMap;
 
@@ -10,7 +10,10 @@ use chrono::{DateTime, Utc};
 use seedbed_protocol::{RunId, StoreId, message::FailureKind};
 use sqlx::{AssertSqlSafe, Row};
 
-use super::policy::{FAILING_COLUMNS, Quarantine, failing};
+use super::{
+    held::probed_in_vain,
+    policy::{FAILING_COLUMNS, Quarantine, failing},
+};
 use crate::catalog::{
     database::{CatalogError, Tx, bind_all, list_of, millis, sql},
     state::{
@@ -71,12 +74,12 @@ pub(in crate::catalog) async fn judge_sweep(
         )
     );
     let together = format!(
-        "{with_shared} DELETE FROM failing WHERE reason IN (SELECT reason FROM shared) \
+        "{with_shared} DELETE FROM failing WHERE held IS NULL AND (reason IN (SELECT reason FROM shared) \
          OR store_id IN (SELECT job.store_id FROM jobs job WHERE {of_run} \
-             AND job.failure_kind = '{permanent}' AND job.failure_reason IN (SELECT reason FROM shared))"
+             AND job.failure_kind = '{permanent}' AND job.failure_reason IN (SELECT reason FROM shared)))"
     );
     let transient = format!(
-        "DELETE FROM failing WHERE store_id IN (SELECT job.store_id FROM jobs job \
+        "DELETE FROM failing WHERE held IS NULL AND store_id IN (SELECT job.store_id FROM jobs job \
          WHERE {of_run} AND job.failure_kind <> '{permanent}' AND job.is_probe IS NULL)"
     );
     for statement in [alone, transient, together] {
@@ -85,7 +88,7 @@ pub(in crate::catalog) async fn judge_sweep(
             .execute(&mut **tx)
             .await?;
     }
-    Ok(())
+    probed_in_vain(tx, run_id, now).await
 }
 
 /// Returns whether a store that the list of `run_id` left out, since it has not changed, has a snapshot and does not fail.

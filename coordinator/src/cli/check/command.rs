@@ -35,6 +35,9 @@ pub(in crate::cli) async fn check(
             settings.check_seeding()?;
         }
     }
+    if is_served(settings) {
+        settings.check_serve()?;
+    }
     let stores = store_list(args, settings)?;
     let mut parts = vec![PartCheck {
         part: "settings",
@@ -50,6 +53,13 @@ pub(in crate::cli) async fn check(
         parts.iter().for_each(tell);
     }
     Ok(if ok { 0 } else { FAILED })
+}
+
+/// Whether anybody is to be answered: then a server has to start with these settings.
+fn is_served(settings: &Settings) -> bool {
+    let serve = &settings.serve;
+    let lets_somebody_in = serve.admin_token.is_some() || serve.open_admin;
+    lets_somebody_in || settings.download.has_keys() || settings.download.anonymous
 }
 
 fn tell(part: &PartCheck) {

@@ -17,8 +17,9 @@ use seedbed_worker::{Probe, Worker};
 use super::{
     catalog, certificate, clock,
     directories::{RemoveNewDirectories, catalog_directory, snapshot_directory},
-    downloads,
+    downloads, login,
     objects::{self, Probed},
+    policies::{self, Policies},
     report::{Checked, PartCheck, Parts},
     worker,
 };
@@ -62,7 +63,13 @@ pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Ve
     let catalog = catalog::check(settings).await;
     let catalog = parts.note("catalog", catalog, |found| found.told.clone());
     if !settings.broker.is_memory() {
-        parts.note("broker", open_broker(settings).await, Clone::clone);
+        let broker = open_broker(settings).await;
+        if parts.note("broker", broker, Clone::clone).is_some() {
+            check_policies(settings, &mut parts).await;
+        }
+    }
+    if let Some(login) = login::check(settings).await {
+        parts.note("login", login, Clone::clone);
     }
     let clocks = clock::check(
         settings,
@@ -73,6 +80,22 @@ pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Ve
     let largest = catalog.and_then(|found| found.largest);
     check_worker(settings, largest, first, probed, &mut parts).await;
     parts.0
+}
+
+/// Checks what RabbitMQ makes of the queues.
+async fn check_policies(settings: &Settings, parts: &mut Parts) {
+    let untried = match policies::check(&settings.broker).await {
+        Ok(Policies::Untried(why)) => why,
+        Ok(Policies::Fine(told)) => {
+            parts.note("policies", Ok(told), Clone::clone);
+            return;
+        }
+        Err(error) => {
+            parts.note("policies", Err(error), String::clone);
+            return;
+        }
+    };
+    parts.untried("policies", untried);
 }
 
 /// Checks what a worker on this machine needs.

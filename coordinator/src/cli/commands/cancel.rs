@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::{
     cli::{
         args::CancelArgs,
-        connect::run_id,
+        connect::RunName,
         exit::CliError,
         on_record::{deed, on_record},
-        output::print_json,
+        output::{counted, print_json},
         patience::Patience,
     },
     settings::Settings,
@@ -23,9 +23,10 @@ pub(in crate::cli) async fn cancel(
     json: bool,
 ) -> Result<u8, CliError> {
     settings.check_cluster()?;
-    let run_id = run_id(&args.run)?;
+    let run = RunName::new(&args.run)?;
     let mut patience = Patience::new(&settings, json)?;
     let parts = patience.connect_catalog(&settings).await?;
+    let run_id = run.find(&parts.catalog).await?;
     let cluster = parts.cluster(&settings, json)?;
     let cancel = async || cluster.cancel(run_id).await;
     let deed = deed("run.cancel", run_id.to_string(), &Value::Null);
@@ -35,9 +36,12 @@ pub(in crate::cli) async fn cancel(
         print_json(&cancelled);
     } else {
         say!(
-            "{} stores will not be seeded; {} have started and continue",
-            HumanCount(cancelled.cancelled),
-            HumanCount(cancelled.going_on)
+            "{} will not be seeded; {}",
+            counted(cancelled.cancelled, "store"),
+            match cancelled.going_on {
+                1 => "1 has started and continues".to_owned(),
+                others => format!("{} have started and continue", HumanCount(others)),
+            }
         );
         if let Some(reason) = &cancelled.messages_left {
             say!(

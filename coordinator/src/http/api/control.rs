@@ -1,8 +1,10 @@
 //! What administrators change: runs (`runs`), which snapshots are live (`withdraw`), who gets them (`delivery`), and
-//! which stores are forgotten (`forget`). A change is made to
+//! which stores are forgotten (`forget`); failed stores by reason
+//! (`failures`). A change is made to
 //! its end although the caller goes away (`task`).
 
 mod delivery;
+mod failures;
 mod forget;
 mod routes;
 

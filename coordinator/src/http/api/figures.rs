@@ -4,6 +4,7 @@
 
 mod costs;
 mod csv;
+mod freshness;
 mod launches;
 mod period;
 mod routes;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{audit, control, figures, overview, runs, state::Api, stores, workers};
+use super::{audit, control, figures, overview, runs, state::Api, stores, timeline, workers};
 
 /// The endpoints, with `api` as their state.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(api: Arc<Api>) -> OpenApiRouter<S> {
@@ -15,6 +15,8 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(api: Arc<Api>) -> OpenApi
         .routes(routes!(runs::list, control::runs::start))
         .routes(routes!(runs::show))
         .routes(routes!(runs::jobs))
+        .routes(routes!(runs::comparison))
+        .routes(routes!(timeline::timeline))
         .merge(control::routes())
         .routes(routes!(stores::list))
         .routes(routes!(stores::show))

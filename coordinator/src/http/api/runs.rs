@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     extract::{Asked, RunPath, cursor, limit, place, search},
@@ -12,7 +12,7 @@ use super::{
     types::{Job, Jobs, Run, Runs},
 };
 use crate::{
-    catalog::{CatalogError, JobCursor, JobFilter, JobState, RunCursor, RunState},
+    catalog::{CatalogError, JobCursor, JobFilter, JobState, RunComparison, RunCursor, RunState},
     http::{
         json::Json,
         problem::{Problem, ProblemBody},
@@ -86,6 +86,43 @@ pub(super) async fn show(
     let mut run = Run::from(run);
     run.config_changes = api.catalog.config_changes(run_id).await?;
     Ok(Json(run))
+}
+
+/// A run beside the one before it, if there was one.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Compared {
+    /// Null for the first run.
+    comparison: Option<RunComparison>,
+}
+
+/// A run beside the one before it
+///
+/// Which stores fail since, which work again, and which take longer. A sweep is compared with the sweep before, another run with
+/// the run before; retries and what devices asked for are nobody's run before.
+#[utoipa::path(
+    get,
+    path = "/api/runs/{run_id}/comparison",
+    tag = "runs",
+    params(("run_id" = String, Path, format = "uuid")),
+    security(("admin" = [])),
+    responses(
+        (status = 200, body = Compared),
+        (status = 400, description = "The id is malformed", body = ProblemBody),
+        NotAdmin,
+        (status = 404, description = "There is no such run", body = ProblemBody),
+        RateLimited,
+        Failures,
+    ),
+)]
+pub(super) async fn comparison(
+    State(api): State<Arc<Api>>,
+    RunPath(run_id): RunPath,
+) -> Result<Json<Compared>, Problem> {
+    if api.catalog.find_run(run_id).await?.is_none() {
+        return Err(CatalogError::UnknownRun { run_id }.into());
+    }
+    let comparison = api.catalog.compare_run(run_id).await?;
+    Ok(Json(Compared { comparison }))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -17,7 +17,7 @@ use tracing::warn;
 
 use super::types::{Messages, Overview, ParkedMessages, Run};
 use crate::{
-    catalog::{Catalog, EndedRuns},
+    catalog::{Catalog, EndedRuns, FreshnessPromise},
     http::problem::Problem,
     runs::{Parked, RunError, Runs, Standing, StoreList, Untaken},
     settings::{CostConfig, Schedule},
@@ -50,9 +50,13 @@ pub(crate) struct Api {
     pub(crate) overviews: Overviews,
     /// For how long jobs in flight of a forgotten store may still upload something.
     pub(crate) late_uploads: Duration,
+    /// Whether people sign in by a provider of logins.
+    pub(crate) has_login: bool,
     pub(crate) schedule: Option<Schedule>,
     pub(crate) trace_url: Option<String>,
     pub(crate) cost: CostConfig,
+    /// What is promised of the snapshots.
+    pub(crate) promise: FreshnessPromise,
     /// Cancelled when the server stops: streams that do not end by themselves end then.
     pub(crate) stopping: CancellationToken,
 }
@@ -168,6 +172,7 @@ impl Api {
             waiting,
             untaken,
             workers: workers.as_slice().into(),
+            service_wait: self.catalog.waiting_for_service(now).await?,
             current_run: runs.iter().find(|run| run.is_running()).cloned(),
             runs,
             trace_url: self.trace_url.clone(),

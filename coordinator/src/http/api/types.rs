@@ -5,6 +5,7 @@ mod overview;
 mod run;
 mod snapshot;
 mod store;
+mod timeline;
 mod worker;
 
 pub(super) use self::{
@@ -13,5 +14,6 @@ pub(super) use self::{
     run::{Job, Jobs, Run, Runs},
     snapshot::Snapshot,
     store::{Store, StoreDetail, Stores},
+    timeline::Timeline,
     worker::{Worker, Workers},
 };

@@ -1,11 +1,11 @@
-//! Who may use the API: a caller with the admin token or a token of the API, each within its role; with `serve.open_admin` any
-//! caller, except pages of other sites. What callers change is in the audit log.
+//! Who may use the API: a caller with the admin token, a token of the API, or the session of a login, each within its role; with
+//! `serve.open_admin` any caller, except pages of other sites. What callers change is in the audit log.
 
 use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -16,7 +16,8 @@ use super::{
     audit::{audited, refused},
     bearer::bearer,
     caller::Caller,
-    origin::OwnPages,
+    cookie::{CSRF_HEADER, SESSION_COOKIE, cookie, csrf_of},
+    origin::{OwnPages, is_of_another_site},
     routes::{Needed, needed},
 };
 use crate::{
@@ -31,6 +32,8 @@ use crate::{
 /// Who may use the API, and where it is recorded what they do.
 pub(crate) struct Access {
     door: Door,
+    /// Whether people sign in by a provider of logins.
+    has_login: bool,
     catalog: Catalog,
     failures: Failures,
     behind_proxy: bool,
@@ -47,7 +50,7 @@ enum Door {
 }
 
 impl Access {
-    pub(crate) fn new(config: &ServeConfig, catalog: Catalog) -> Self {
+    pub(crate) fn new(config: &ServeConfig, has_login: bool, catalog: Catalog) -> Self {
         let door = match &config.admin_token {
             _ if config.open_admin => Door::Open(OwnPages::new(config)),
             Some(token) => Door::Token(hash(token.expose())),
@@ -55,6 +58,7 @@ impl Access {
         };
         Self {
             door,
+            has_login,
             catalog,
             failures: Failures::new(config.rate_limit > 0),
             behind_proxy: config.behind_proxy,
@@ -64,6 +68,7 @@ impl Access {
     /// Returns who the caller is; `None` for one who shows nothing.
     async fn caller(
         &self,
+        method: &Method,
         headers: &HeaderMap,
         address: Option<IpAddr>,
     ) -> Result<Option<Caller>, Problem> {
@@ -71,7 +76,7 @@ impl Access {
             return own.check(headers).map(|()| Some(Caller::anyone()));
         }
         if !headers.contains_key(header::AUTHORIZATION) {
-            return Ok(None);
+            return self.signed_in(method, headers).await;
         }
         self.failures.check(address).map_err(|wait| {
             let message = "too many wrong tokens came from this address; try again later";
@@ -89,6 +94,39 @@ impl Access {
             return Err(closed.unwrap_or_else(wrong));
         }
         Ok(caller)
+    }
+
+    /// Returns who has signed in, if that session is good. A browser sends its cookie by itself: whatever changes something must
+    /// also show that a page of this server asks.
+    async fn signed_in(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Option<Caller>, Problem> {
+        let shown = match self.has_login {
+            true => cookie(headers, SESSION_COOKIE),
+            false => None,
+        };
+        let Some(shown) = shown else {
+            return Ok(None);
+        };
+        let Some(session) = self.catalog.session(shown).await? else {
+            return Ok(None);
+        };
+        let csrf = csrf_of(shown);
+        let is_own = || {
+            headers
+                .get(CSRF_HEADER)
+                .is_some_and(|shown| *shown == *csrf)
+        };
+        if !method.is_safe() && (is_of_another_site(headers) || !is_own()) {
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "csrf",
+                "within a login, a change asks for the X-Seedbed-Csrf of GET /api/session; reload the page",
+            ));
+        }
+        Ok(Some(Caller::signed_in(session, csrf)))
     }
 
     /// Returns whose token this is.
@@ -112,13 +150,15 @@ impl Access {
 
     /// Returns the refusal of a server that lets nobody in.
     async fn closed(&self) -> Result<Option<Problem>, Problem> {
-        let is_closed = matches!(self.door, Door::Closed) && !self.catalog.has_tokens().await?;
+        let is_closed = matches!(self.door, Door::Closed)
+            && !self.has_login
+            && !self.catalog.has_tokens().await?;
         Ok(is_closed.then(|| {
             Problem::new(
                 StatusCode::FORBIDDEN,
                 "admin_disabled",
                 "the API and the dashboard are disabled: set serve.admin_token (SEEDBED_SERVE__ADMIN_TOKEN), make a token \
-                 with `seedbed tokens create`, or on a trusted network set serve.open_admin",
+                 with `seedbed tokens create`, set [login], or on a trusted network set serve.open_admin",
             )
         }))
     }
@@ -126,8 +166,14 @@ impl Access {
     /// Returns the refusal of a caller who shows nothing.
     async fn nobody(&self) -> Problem {
         let missing = || {
-            let message = "a token is missing: Authorization: Bearer <serve.admin_token, or a token of `seedbed tokens create`>";
-            Problem::unauthorized(message)
+            Problem::unauthorized(match self.has_login {
+                true => {
+                    "sign in at /login, or show a token: Authorization: Bearer <a token of `seedbed tokens create`>"
+                }
+                false => {
+                    "a token is missing: Authorization: Bearer <serve.admin_token, or a token of `seedbed tokens create`>"
+                }
+            })
         };
         let closed = self.closed().await;
         closed.map_or_else(|problem| problem, |closed| closed.unwrap_or_else(missing))
@@ -151,7 +197,9 @@ pub(crate) async fn require_role(
             return Ok((StatusCode::METHOD_NOT_ALLOWED, allowed).into_response());
         }
     };
-    let caller = access.caller(request.headers(), address).await?;
+    let caller = access
+        .caller(request.method(), request.headers(), address)
+        .await?;
     let Some(caller) = caller else {
         return match needed {
             None => Ok(next.run(request).await),

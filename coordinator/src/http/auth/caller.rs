@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 
 use crate::{
-    catalog::{ApiToken, Catalog, CatalogError, Role},
+    catalog::{ApiToken, Catalog, CatalogError, LoginSession, Role},
     http::problem::Problem,
 };
 
@@ -25,6 +25,8 @@ pub(super) enum By {
     AdminToken,
     /// By the token of this id.
     Token(String),
+    /// By the session of this id, and the token that guards it against other sites.
+    Session { id: String, csrf: String },
 }
 
 impl Caller {
@@ -52,6 +54,25 @@ impl Caller {
         }
     }
 
+    pub(super) fn signed_in(session: LoginSession, csrf: String) -> Self {
+        Self {
+            actor: session.actor(),
+            role: session.role,
+            by: By::Session {
+                id: session.id,
+                csrf,
+            },
+        }
+    }
+
+    /// The session of the caller's login, if any: its id, and the token that guards it against other sites.
+    pub(crate) fn session(&self) -> Option<(&str, &str)> {
+        match &self.by {
+            By::Session { id, csrf } => Some((id, csrf)),
+            _ => None,
+        }
+    }
+
     /// The token of the API that was shown, if any.
     pub(crate) fn token_id(&self) -> Option<&str> {
         match &self.by {
@@ -60,11 +81,13 @@ impl Caller {
         }
     }
 
-    /// Whether this caller would be let in now: an answer that goes on ends when a token is revoked.
+    /// Whether this caller would be let in now: an answer that goes on ends when a token is revoked
+    /// or somebody signs out.
     pub(crate) async fn is_still_in(&self, catalog: &Catalog) -> Result<bool, CatalogError> {
         match &self.by {
             By::Nothing | By::AdminToken => Ok(true),
             By::Token(id) => catalog.is_token_good(id).await,
+            By::Session { id, .. } => catalog.is_session_good(id).await,
         }
     }
 

@@ -35,7 +35,10 @@ pub(super) fn only(claims: &RawValue, claim: &str) -> Option<StoreId> {
 }
 
 /// The value of the claim: `a.b` is `b` within `a`, unless there is a claim of that name.
-fn value_of<'json>(claims: &'json RawValue, claim: &str) -> Option<&'json RawValue> {
+pub(in crate::http) fn value_of<'json>(
+    claims: &'json RawValue,
+    claim: &str,
+) -> Option<&'json RawValue> {
     let nested = || claim.split('.').try_fold(claims, member);
     member(claims, claim).or_else(nested)
 }

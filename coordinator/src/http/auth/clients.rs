@@ -2,21 +2,15 @@
 //! looked up, so that no caller learns which stores exist.
 
 use axum::http::StatusCode;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Validation};
 use seedbed_protocol::StoreId;
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::{
-    algorithm::{self, algorithm},
     claim::{names, only},
-    jwks::Jwks,
-    key::{Key, KeyError},
+    keys::{Jwks, Key, KeyError, LEEWAY, TokenHeader, verified},
 };
 use crate::{http::problem::Problem, settings::DownloadConfig};
-
-/// How far the clock of the backend that signs tokens may be off, in seconds.
-const LEEWAY: u64 = 30;
 
 /// Says with which keys clients' tokens are checked. Fetches the published ones to see whether that works.
 ///
@@ -72,7 +66,10 @@ impl Clients {
             keys.push(Key::in_file(path, config.kid.clone())?);
         }
         let max_age = config.jwks_max_age;
-        let jwks = config.jwks_url.clone().map(|url| Jwks::new(url, max_age));
+        let jwks = config
+            .jwks_url
+            .clone()
+            .map(|url| Jwks::new(url, "download.jwks_url", max_age));
         let jwks = jwks.transpose();
         Ok(Self {
             anonymous: config.anonymous,
@@ -144,79 +141,18 @@ impl Clients {
         let header = TokenHeader::of(token).map_err(refused)?;
         let mut reason = "it is signed with a key that is not known here".to_owned();
         // The backend is asked only for what the configured key does not verify.
-        match self.decode(token, &header, &self.keys) {
+        match verified(token, &header, &self.keys, &self.validation) {
             Ok(claims) => return Ok(claims),
             Err(fitting) => reason = fitting.unwrap_or(reason),
         }
         if let Some(jwks) = &self.jwks {
             let published = jwks.keys(header.kid.as_deref()).await?;
-            match self.decode(token, &header, &published) {
+            match verified(token, &header, &published, &self.validation) {
                 Ok(claims) => return Ok(claims),
                 Err(fitting) => reason = fitting.unwrap_or(reason),
             }
         }
         Err(refused(reason))
-    }
-
-    /// The claims of the token if one of `keys` verifies it; otherwise why not, if one of them is named at all.
-    fn decode(
-        &self,
-        token: &str,
-        header: &TokenHeader,
-        keys: &[Key],
-    ) -> Result<Box<RawValue>, Option<String>> {
-        let (mut unfit, mut failed) = (None, None);
-        for key in keys
-            .iter()
-            .filter(|key| key.is_named(header.kid.as_deref()))
-        {
-            if !key.algorithms.contains(&header.algorithm) {
-                let (used, known) = (header.algorithm, algorithm::names(&key.algorithms));
-                unfit = Some(format!(
-                    "it is signed with {used:?}, and the key here verifies {known}"
-                ));
-                continue;
-            }
-            let mut validation = self.validation.clone();
-            validation.algorithms = vec![header.algorithm];
-            match jsonwebtoken::decode::<Box<RawValue>>(token, &key.key, &validation) {
-                Ok(decoded) => return Ok(decoded.claims),
-                // What a signature covers says more than that another key did not make it.
-                Err(error) if is_wrong_signature(&error) => {
-                    failed.get_or_insert("its signature is wrong");
-                }
-                Err(error) => failed = Some(reason(&error)),
-            }
-        }
-        Err(failed.map(str::to_owned).or(unfit))
-    }
-}
-
-/// What the header of a token says.
-struct TokenHeader {
-    algorithm: Algorithm,
-    kid: Option<String>,
-}
-
-impl TokenHeader {
-    /// Reads the header, before anything is verified.
-    fn of(token: &str) -> Result<Self, &'static str> {
-        let malformed = "it is not a signed JWT";
-        let (header, rest) = token.split_once('.').ok_or(malformed)?;
-        if rest.matches('.').count() != 1 {
-            return Err(malformed);
-        }
-        let json = URL_SAFE_NO_PAD.decode(header).map_err(|_| malformed)?;
-        let header: Map<String, Value> = serde_json::from_slice(&json).map_err(|_| malformed)?;
-        if header.contains_key("crit") {
-            // RFC 7515, 4.1.11: who does not understand each of them must refuse the token.
-            return Err("its header has crit, and no extension is understood here");
-        }
-        let name = header.get("alg").and_then(Value::as_str).ok_or(malformed)?;
-        Ok(Self {
-            algorithm: algorithm(name)?,
-            kid: header.get("kid").and_then(Value::as_str).map(str::to_owned),
-        })
     }
 }
 
@@ -240,23 +176,4 @@ fn validation(config: &DownloadConfig) -> Validation {
     }
     validation.set_required_spec_claims(&required);
     validation
-}
-
-fn is_wrong_signature(error: &jsonwebtoken::errors::Error) -> bool {
-    matches!(
-        error.kind(),
-        jsonwebtoken::errors::ErrorKind::InvalidSignature
-    )
-}
-
-fn reason(error: &jsonwebtoken::errors::Error) -> &'static str {
-    use jsonwebtoken::errors::ErrorKind;
-    match error.kind() {
-        ErrorKind::ExpiredSignature => "it has expired",
-        ErrorKind::ImmatureSignature => "it is not valid yet",
-        ErrorKind::InvalidIssuer => "its issuer (iss) is another one",
-        ErrorKind::InvalidAudience => "its audience (aud) is another one",
-        ErrorKind::MissingRequiredClaim(_) => "it lacks exp, iss or aud",
-        _ => "it is malformed",
-    }
 }

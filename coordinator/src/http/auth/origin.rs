@@ -57,7 +57,7 @@ impl OwnPages {
 }
 
 /// Whether the browser says that the request comes from another site's page (Sec-Fetch-Site).
-fn is_of_another_site(headers: &HeaderMap) -> bool {
+pub(super) fn is_of_another_site(headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site");
     site.is_some_and(|site| site != "same-origin" && site != "none")
 }

@@ -9,8 +9,11 @@ use crate::catalog::Role::{self, Admin, Operator, Viewer};
 /// administrators, and a test asks for it to be added.
 const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("GET", "/api/session", None),
+    // Whoever has signed in may end that, in any role.
+    ("POST", "/api/session/end", None),
     ("GET", "/api/overview", Some(Viewer)),
     ("GET", "/api/events", Some(Viewer)),
+    ("GET", "/api/freshness", Some(Viewer)),
     ("GET", "/api/launches", Some(Viewer)),
     ("GET", "/api/launches.csv", Some(Viewer)),
     ("GET", "/api/sizes", Some(Viewer)),
@@ -20,6 +23,9 @@ const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("GET", "/api/runs", Some(Viewer)),
     ("GET", "/api/runs/{run_id}", Some(Viewer)),
     ("GET", "/api/runs/{run_id}/jobs", Some(Viewer)),
+    ("GET", "/api/runs/{run_id}/comparison", Some(Viewer)),
+    ("GET", "/api/failures", Some(Viewer)),
+    ("GET", "/api/runs/{run_id}/timeline", Some(Viewer)),
     ("GET", "/api/stores", Some(Viewer)),
     ("GET", "/api/stores/{store_id}", Some(Viewer)),
     ("GET", "/api/workers", Some(Viewer)),
@@ -31,6 +37,8 @@ const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("POST", "/api/runs/{run_id}/retry", Some(Operator)),
     ("POST", "/api/runs/{run_id}/cancel", Some(Operator)),
     ("POST", "/api/runs/{run_id}/withdraw", Some(Operator)),
+    ("POST", "/api/failures/{key}/retry", Some(Operator)),
+    ("POST", "/api/failures/{key}/quarantine", Some(Operator)),
     ("POST", "/api/stores/{store_id}/seed", Some(Operator)),
     ("POST", "/api/stores/{store_id}/withdraw", Some(Operator)),
     ("POST", "/api/delivery", Some(Operator)),
@@ -40,6 +48,7 @@ const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("POST", "/api/tokens/{id}/revoke", Some(Operator)),
     // What cannot be undone, or is about every store.
     ("POST", "/api/snapshots/withdraw", Some(Admin)),
+    ("GET", "/api/forgotten", Some(Admin)),
     ("POST", "/api/stores/{store_id}/forget", Some(Admin)),
     ("POST", "/api/stores/{store_id}/allow", Some(Admin)),
 ];
@@ -132,7 +141,9 @@ mod tests {
         for (method, path, role) in ROUTES {
             assert!(seen.insert((method, path)), "{method} {path}");
             assert!(
-                *method == "GET" || role.is_some_and(|role| role > Viewer),
+                *method == "GET"
+                    || *path == "/api/session/end"
+                    || role.is_some_and(|role| role > Viewer),
                 "{method} {path}"
             );
         }

@@ -18,6 +18,7 @@ use seedbed_protocol::{
     objects::{StorageError, unwrap},
     snapshots::SnapshotRepository,
 };
+use tokio::task::yield_now;
 use tokio_util::io::{ReaderStream, StreamReader};
 use tracing::{Span, info, warn};
 
@@ -53,9 +54,14 @@ pub(super) async fn open(
             ReaderStream::with_capacity(content, UNPACKED_BYTES).boxed()
         }
     };
+    let switch = deliveries.clone();
+    let pieces = pieces.map(move |piece| match switch.is_off() {
+        true => Err(io::Error::other("no snapshots are handed out now")),
+        false => piece,
+    });
     metrics.opened(1);
     Ok(Body::from_stream(Sending {
-        pieces,
+        pieces: breaking_off(pieces).boxed(),
         outcome: "cut",
         sent: 0,
         metrics: metrics.clone(),
@@ -63,6 +69,17 @@ pub(super) async fn open(
         span: Span::current(),
         _place: place,
     }))
+}
+
+/// Returns the pieces, and an error only once the connection could send what came before it. A connection that meets an error is closed
+/// with all that it still holds; a device would not even see the head of the answer, and ask again.
+fn breaking_off(
+    pieces: impl Stream<Item = io::Result<Bytes>>,
+) -> impl Stream<Item = io::Result<Bytes>> {
+    pieces.or_else(|error| async {
+        yield_now().await;
+        Err(error)
+    })
 }
 
 /// A stream on its way to a device.
@@ -82,17 +99,13 @@ impl Stream for Sending {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.deliveries.is_off() {
-            self.outcome = "switched_off";
-            let cut = io::Error::other("no snapshots are handed out now");
-            return Poll::Ready(Some(Err(cut)));
-        }
         let piece = self.pieces.poll_next_unpin(context);
         match &piece {
             Poll::Ready(Some(Ok(bytes))) => {
                 self.sent += bytes.len() as u64;
                 self.metrics.sent(bytes.len() as u64);
             }
+            Poll::Ready(Some(Err(_))) if self.deliveries.is_off() => self.outcome = "switched_off",
             Poll::Ready(Some(Err(_))) => self.outcome = "failed",
             Poll::Ready(None) if self.outcome == "cut" => self.outcome = "served",
             _ => {}
@@ -113,5 +126,32 @@ impl Drop for Sending {
                 "a first sync ends"
             );
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, routing::get};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_breaks_off_at_once_has_sent_its_head() {
+        let answer = || async {
+            let broken = io::Error::other("the object is gone");
+            Body::from_stream(breaking_off(stream::iter([
+                Ok(Bytes::from_static(b"{}")),
+                Err(broken),
+            ])))
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let routes = Router::new().route("/", get(answer));
+        tokio::spawn(async { axum::serve(listener, routes).await });
+        let mut response = reqwest::get(url).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.chunk().await.unwrap().unwrap(), "{}");
+        response.chunk().await.unwrap_err();
     }
 }

@@ -28,6 +28,9 @@ pub enum HttpError {
     /// The public half of Seedbed's own key cannot be published.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The provider of logins cannot be asked.
+    #[error("login.issuer cannot be asked: {0}")]
+    Client(reqwest::Error),
     /// Snapshots cannot be handed out.
     #[error(transparent)]
     Downloads(#[from] DownloadError),
@@ -42,7 +45,7 @@ impl HttpError {
             Self::Listen { source, .. } | Self::ListenHealth { source, .. } => {
                 !may_listen_later(source)
             }
-            Self::Tls(_) | Self::Token(_) | Self::Downloads(_) => true,
+            Self::Tls(_) | Self::Token(_) | Self::Client(_) | Self::Downloads(_) => true,
         }
     }
 }

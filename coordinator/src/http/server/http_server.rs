@@ -21,10 +21,10 @@ use super::{
     routes::{States, health_routes, routes},
 };
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, FreshnessPromise},
     http::{
         api::{Api, Overviews},
-        auth::{Access, Clients},
+        auth::{Access, Clients, Login},
         download::{DownloadError, Downloads},
         first_sync::FirstSyncs,
         peer::RateLimit,
@@ -33,7 +33,7 @@ use crate::{
     },
     metrics::RequestMetrics,
     runs::{Demand, Runs, StoreList},
-    settings::{CostConfig, DownloadConfig, ReportsConfig, ServeConfig},
+    settings::{CostConfig, DownloadConfig, LoginConfig, ReportsConfig, ServeConfig},
 };
 
 /// The parts of the process that requests reach.
@@ -59,6 +59,7 @@ pub struct HttpSections<'a> {
     pub download: &'a DownloadConfig,
     pub reports: &'a ReportsConfig,
     pub cost: &'a CostConfig,
+    pub login: &'a LoginConfig,
     pub snapshots: &'a SnapshotsConfig,
     pub token: &'a TokenConfig,
     /// `powersync.endpoint`; may be empty.
@@ -194,7 +195,9 @@ fn states(
         parts.snapshots.clone(),
         downloads.clone(),
     );
-    let access = Access::new(serve, catalog.clone());
+    let login = Login::new(sections.login, serve.behind_proxy, catalog.clone());
+    let login = login.map_err(HttpError::Client)?;
+    let access = Access::new(serve, login.is_some(), catalog.clone());
     let own_keys = probes::own_keys(sections.token)?;
     let api = Api {
         catalog: catalog.clone(),
@@ -204,9 +207,14 @@ fn states(
         runs: parts.runs,
         stores: parts.stores,
         overviews: Overviews::new(),
+        has_login: login.is_some(),
         schedule: serve.schedule.clone(),
         trace_url: serve.trace_url.clone(),
         cost: sections.cost.clone(),
+        promise: FreshnessPromise {
+            age: serve.freshness_age,
+            objective: serve.freshness_objective,
+        },
         stopping: stopping.clone(),
     };
     let probes = Probes {
@@ -231,6 +239,7 @@ fn states(
         api: Arc::new(api),
         probes: Arc::new(probes),
         access: Arc::new(access),
+        login: login.map(Arc::new),
         limits: Arc::new(limits),
         access_log: Arc::new(access_log),
     })

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::http::{
     api::{self, Api},
-    auth::{Access, require_role, say_roles},
+    auth::{Access, Login, login_routes, require_role, say_roles},
     dashboard,
     download::{self, Downloads},
     first_sync::{self, FirstSyncs},
@@ -28,6 +28,8 @@ pub(super) struct States {
     pub(super) api: Arc<Api>,
     pub(super) probes: Arc<Probes>,
     pub(super) access: Arc<Access>,
+    /// `None` where nobody signs in by a provider.
+    pub(super) login: Option<Arc<Login>>,
     pub(super) limits: Arc<Limits>,
     pub(super) access_log: Arc<AccessLog>,
 }
@@ -59,6 +61,7 @@ pub(super) fn routes(states: &States, cors_origins: &[String]) -> Router {
     let routes = routes
         .merge(documentation(document))
         .merge(dashboard::routes())
+        .merge(states.login.clone().map_or_else(Router::new, login_routes))
         .fallback(limits::unknown);
     within_limits(routes, &limits)
         .merge(devices)

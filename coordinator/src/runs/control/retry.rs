@@ -5,7 +5,7 @@
 //! after it. Killed in between, a parked message is left that no job needs: the next retry removes it.
 
 use seedbed_protocol::{
-    JobId, RunId, StoreId,
+    JobId,
     broker::{Broker, Queue},
     telemetry::trace::{attribute, fail},
 };
@@ -13,26 +13,25 @@ use tracing::{Instrument, info_span, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
-    catalog::{Catalog, Retried, RunKind},
+    catalog::{Catalog, FailedJobs, Retried, RunKind},
     runs::{
         error::RunError,
         queues::{if_broker_answers, job_id, settle_page, take_page},
     },
 };
 
-/// Lists the failed jobs of `run_id`, or of every run, as new ones, which are then to be published; and removes
-/// the parked messages of those that they replace. Only those of `stores`, unless that is empty.
+/// Lists these failed jobs as new ones, which are then to be published; and removes the parked messages of those that they
+/// replace.
 ///
 /// # Errors
 /// [`RunError`], but not of a broker that is away: then the parked messages stay.
 pub(super) async fn retry(
     catalog: &Catalog,
     broker: &dyn Broker,
-    run_id: Option<RunId>,
-    stores: &[StoreId],
+    which: FailedJobs<'_>,
 ) -> Result<Retried, RunError> {
     let span = info_span!("run", seedbed.kind = RunKind::Retry.name());
-    let retried = catalog.retry_failed(run_id, stores);
+    let retried = catalog.retry(which);
     let retried = retried.instrument(span.clone()).await;
     if let Err(error) = &retried {
         fail(&span, "list", error);

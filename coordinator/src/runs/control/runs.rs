@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use seedbed_protocol::{RunId, StoreId, broker::Broker};
+use seedbed_protocol::{RunId, broker::Broker};
 use tokio::sync::{Mutex, Notify};
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     retry,
 };
 use crate::{
-    catalog::{Catalog, Listed, Quarantine, Retried, RunKind, ScheduleClaim, Sweep},
+    catalog::{Catalog, FailedJobs, Listed, Quarantine, Retried, RunKind, ScheduleClaim, Sweep},
     runs::{
         error::RunError,
         job::JobMaker,
@@ -148,16 +148,12 @@ impl Runs {
         Ok(self.catalog.renew_claim(claim, lease).await?)
     }
 
-    /// Retries failed jobs: those of `run_id` or of every run, and of them all or only those of `stores`.
+    /// Retries failed jobs.
     ///
     /// # Errors
     /// [`RunError`].
-    pub async fn retry(
-        &self,
-        run_id: Option<RunId>,
-        stores: &[StoreId],
-    ) -> Result<Retried, RunError> {
-        let retried = retry::retry(&self.catalog, self.broker.as_ref(), run_id, stores).await?;
+    pub async fn retry(&self, which: FailedJobs<'_>) -> Result<Retried, RunError> {
+        let retried = retry::retry(&self.catalog, self.broker.as_ref(), which).await?;
         self.listed.notify_one();
         Ok(retried)
     }

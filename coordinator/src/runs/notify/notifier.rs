@@ -25,24 +25,21 @@ pub struct Notifier {
     catalog: Catalog,
     webhook: Webhook,
     events: Vec<NoticeEvent>,
-    promise: Option<FreshnessPromise>,
+    promise: FreshnessPromise,
     max_attempts: u32,
     backoff: Duration,
 }
 
 impl Notifier {
     /// Tells of what happens in `catalog`; `None` without a webhook.
-    pub fn new(catalog: Catalog, config: &NotifyConfig) -> Option<Self> {
+    pub fn new(catalog: Catalog, config: &NotifyConfig, promise: FreshnessPromise) -> Option<Self> {
         let webhook = Webhook::new(config)?;
         let is_wanted = |event: &NoticeEvent| config.events.iter().any(|name| name == event.name());
         Some(Self {
             catalog,
             webhook,
             events: NoticeEvent::EACH.into_iter().filter(is_wanted).collect(),
-            promise: config.freshness.map(|age| FreshnessPromise {
-                age,
-                share: config.freshness_share,
-            }),
+            promise,
             max_attempts: config.max_attempts,
             backoff: config.backoff,
         })

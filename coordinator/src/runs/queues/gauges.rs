@@ -8,9 +8,12 @@ use seedbed_protocol::broker::{Broker, BrokerError, Queue};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::standing::{Standing, Untaken};
+use super::{
+    decided::DecidedGauges,
+    standing::{Standing, Untaken},
+};
 use crate::{
-    catalog::{Catalog, CatalogError, Quarantine},
+    catalog::{Catalog, CatalogError, FreshnessPromise, Quarantine},
     metrics::meter,
 };
 
@@ -31,6 +34,61 @@ pub(crate) struct Gauges {
     untaken: Gauge<u64>,
     workers: Gauge<u64>,
     worker_slots: Gauge<u64>,
+    decided: DecidedGauges,
+    promise: FreshnessPromise,
+    promised: Promised,
+}
+
+/// What was promised of the snapshots, and what came of it: alerts compare them.
+struct Promised {
+    age: Gauge<f64>,
+    objective: Gauge<f64>,
+    share: Gauge<f64>,
+    budget: Gauge<f64>,
+}
+
+impl Promised {
+    fn new() -> Self {
+        let meter = meter();
+        let gauge = |name, description| meter.f64_gauge(name).with_description(description);
+        Self {
+            age: gauge(
+                "seedbed.freshness.age",
+                "How old the snapshot of a store may be",
+            )
+            .with_unit("s")
+            .build(),
+            objective: gauge(
+                "seedbed.freshness.objective",
+                "The share of stores for which that has to be true",
+            )
+            .build(),
+            share: gauge(
+                "seedbed.freshness.share",
+                "The share of stores for which it is true now",
+            )
+            .build(),
+            budget: gauge(
+                "seedbed.freshness.budget",
+                "The share of the error budget of 30 days that is left",
+            )
+            .build(),
+        }
+    }
+
+    async fn measure(
+        &self,
+        catalog: &Catalog,
+        promise: FreshnessPromise,
+    ) -> Result<(), CatalogError> {
+        self.age.record(promise.age.as_secs_f64(), &[]);
+        self.objective.record(promise.objective, &[]);
+        let now = catalog.fresh_now(promise.age).await?;
+        self.share.record(now.share(), &[]);
+        let history = catalog.freshness_history().await?;
+        self.budget.record(history.all.budget_left(promise), &[]);
+        Ok(())
+    }
 }
 
 /// Why nothing could be measured.
@@ -43,7 +101,7 @@ enum MeasureError {
 }
 
 impl Gauges {
-    pub(crate) fn new(catalog: Catalog, quarantine: Quarantine) -> Self {
+    pub(crate) fn new(catalog: Catalog, quarantine: Quarantine, promise: FreshnessPromise) -> Self {
         Self {
             catalog,
             messages: meter()
@@ -99,6 +157,9 @@ impl Gauges {
                 .with_unit("{slot}")
                 .with_description("Jobs that these workers may work on at a time")
                 .build(),
+            decided: DecidedGauges::new(),
+            promise,
+            promised: Promised::new(),
         }
     }
 
@@ -131,6 +192,8 @@ impl Gauges {
             let quantile = KeyValue::new("seedbed.quantile", quantile);
             self.snapshot_age.record(age.as_secs_f64(), &[quantile]);
         }
+        self.decided.record(&self.catalog.decided().await?);
+        self.promised.measure(&self.catalog, self.promise).await?;
         let parked = self.catalog.parked_jobs(i64::MAX).await?;
         self.parked.record(parked, &[]);
         let workers = self.catalog.workers().await?;

@@ -42,7 +42,7 @@ pub enum Kind {
 const SECRET_ENCODINGS: &[&str] = &["auto", "base64url", "text"];
 
 /// What neither the name nor the default of a setting shows.
-const NOTATIONS: [(&str, &str, Kind); 15] = [
+const NOTATIONS: [(&str, &str, Kind); 16] = [
     ("powersync", "format", Kind::OneOf(&["auto", "ndjson"])),
     (
         "powersync",
@@ -74,6 +74,7 @@ const NOTATIONS: [(&str, &str, Kind); 15] = [
     ("powersync", "endpoint", Kind::Place),
     ("snapshots", "url", Kind::Place),
     ("serve", "trace_url", Kind::Place),
+    ("login", "issuer", Kind::Url),
 ];
 
 /// Returns whether the value of a setting must not be shown. Decided by the end of its name, so that a new one is not

@@ -5,9 +5,11 @@ use seedbed::catalog::{Catalog, Forgotten, HistoryCursor};
 
 use super::fixture::{FULL_SWEEP, Fixture};
 
+mod freshness;
 mod reports;
 mod retention;
 mod sizes;
+mod timeline;
 
 on_both!(
     what_is_long_over_goes_and_what_a_store_needs_stays,

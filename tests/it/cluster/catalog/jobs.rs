@@ -1,5 +1,8 @@
 //! Jobs in flight: leases, deadlines, retries and cancelled runs.
 
+mod comparison;
+mod reasons;
+
 use std::{collections::HashSet, time::Duration};
 
 use chrono::{TimeDelta, Utc};

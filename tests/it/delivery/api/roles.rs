@@ -57,6 +57,7 @@ async fn asked(serving: &Serving, method: &Method, path: &str, token: Option<&st
     let path = path
         .replace("{run_id}", "0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11")
         .replace("{store_id}", "nowhere")
+        .replace("{key}", "0123456789")
         .replace("{id}", "nothing");
     // Never what it could do harm with.
     let body = (*method == Method::POST).then(|| json!({"unknown": true}));
@@ -87,8 +88,8 @@ async fn each_route_is_for_the_role_that_it_names_and_above_and_for_nobody_else(
     assert!(routes.len() > 25, "{routes:?}");
     for (method, path, role) in &routes {
         let Some(role) = role else {
-            assert_eq!(
-                path, "/api/session",
+            assert!(
+                path.starts_with("/api/session"),
                 "{method} {path} is not in the table of roles"
             );
             continue;

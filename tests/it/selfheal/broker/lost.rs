@@ -158,7 +158,7 @@ async fn cancel_and_retry_work_while_rabbitmq_is_away() {
     assert!(cancelled["messages_left"].is_string(), "{ended}");
     let ended = cluster.program.run(&["retry", "--no-wait"]).await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    assert!(ended.error.contains("1 stores start over"), "{ended}");
+    assert!(ended.error.contains("1 store starts over"), "{ended}");
     assert!(ended.error.contains("published when"), "{ended}");
 
     let server = Serving::start(&cluster.program, &SERVE).await;

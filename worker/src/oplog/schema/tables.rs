@@ -49,8 +49,16 @@ impl Schema {
             path: path.to_owned(),
             source,
         })?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks `text`, which errors call the file `path`.
+    ///
+    /// # Errors
+    /// [`SchemaError`] names the table and what is wrong with it.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, SchemaError> {
         let mut given = GivenSchema {
-            checked: CheckedSchema::parse(path, &text)?,
+            checked: CheckedSchema::parse(path, text)?,
             raw_tables: Vec::new(),
             empty: Arc::default(),
         };

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::rows::readable::UnreadableRows;
+use super::readable::UnreadableRows;
 use crate::snapshot::finish::KEY_FORMAT_MARKER;
 
 /// What is wrong with a file.

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use seedbed_protocol::manifest::{Checkpoint, TableRows};
 
-use super::{error::VerifyError, rows::readable::UnreadableRows, sql::count};
+use super::{error::VerifyError, readable::UnreadableRows, sql::count};
 use crate::oplog::RawTable;
 
 /// Facts about a verified file, for its manifest.

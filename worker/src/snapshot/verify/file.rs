@@ -16,9 +16,9 @@ use super::{
     facts::{Expected, FileFacts, check_journal_mode, facts_of},
     identity::check_identity,
     operations::Operations,
-    rows::{check_rows, check_untyped, read_table, readable::read_other_views},
-    structure,
-    whole::check_pages,
+    readable::read_other_views,
+    rows::{check_rows, check_untyped, read_table},
+    whole::{check_pages, structure},
 };
 use crate::oplog::{InterruptOnDrop, load_core_extension};
 

@@ -1,15 +1,13 @@
 //! Compares every row of every table with its newest operation.
 
-pub(super) mod readable;
-
 use foldhash::quality::FixedState;
 use rusqlite::Connection;
 use seedbed_protocol::manifest::TableRows;
 
-use self::readable::{ClientView, UnreadableRows};
 use super::{
     error::VerifyError,
     operations::{Fingerprint, Operations},
+    readable::{ClientView, UnreadableRows},
     sql::{count, text},
 };
 use crate::oplog::{RawTable, quoted};

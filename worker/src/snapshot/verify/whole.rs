@@ -11,6 +11,7 @@
 
 mod check;
 mod read;
+pub(super) mod structure;
 mod walk;
 
 pub(super) use check::check_pages;

@@ -15,6 +15,7 @@ use crate::{
     cli::{
         args::InitArgs,
         exit::CliError,
+        imports::{Proposal, Proposed, Value, propose},
         output::{print_json, print_text},
     },
     settings::Settings,
@@ -37,8 +38,8 @@ pub(in crate::cli) fn init(
     if file.exists() && !args.force {
         return Err(CliError::SettingsExist { path });
     }
-    let values = values(args, !json && io::stdin().is_terminal())?;
-    let text = filled(DEFAULTS, &values);
+    let proposal = proposal(args, !json && io::stdin().is_terminal())?;
+    let text = filled(DEFAULTS, &proposal);
     check(&text, file)?;
     let not_written = |source| CliError::SettingsNotWritten {
         path: path.clone(),
@@ -56,7 +57,7 @@ pub(in crate::cli) fn init(
         .open(file)
         .and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(not_written)?;
-    let next = next(&values, args, &path);
+    let next = next(&proposal, &path);
     if json {
         print_json(&json!({"file": path, "next": next}));
     } else {
@@ -65,12 +66,52 @@ pub(in crate::cli) fn init(
     Ok(0)
 }
 
-/// The values that options give, and on a terminal those that a person gives.
-fn values(
-    args: &InitArgs,
-    asks: bool,
-) -> Result<Vec<(&'static str, &'static str, String)>, CliError> {
-    let questions: [Question<'_>; 8] = [
+/// What options give, then what the service's own files suggest, and on a terminal what a person says about the rest.
+fn proposal(args: &InitArgs, asks: bool) -> Result<Proposal, CliError> {
+    let mut proposal = propose(&args.from_sync_config)?;
+    let is_mongo = proposal
+        .settings
+        .iter()
+        .any(|setting| setting.name == "collection");
+    for (section, name, given, question) in questions(args) {
+        let asks = asks && !(is_mongo && name == "query");
+        let known = proposal.settings.iter_mut();
+        let mut known = known.filter(|known| (known.section, known.name) == (section, name));
+        let proposed = known.next();
+        let value = match (given, &proposed) {
+            (Some(value), _) => value.clone(),
+            (None, Some(proposed)) if proposed.value.is_some() => continue,
+            (None, _) if asks => ask(question)?,
+            (None, _) => continue,
+        };
+        if value.is_empty() {
+            continue;
+        }
+        let setting = Proposed {
+            section,
+            name,
+            value: Some(Value::Text(value)),
+            note: String::new(),
+        };
+        match proposed {
+            Some(proposed) => *proposed = setting,
+            None => proposal.settings.push(setting),
+        }
+    }
+    let has_password = |text: &str| Url::parse(text).is_ok_and(|url| url.password().is_some());
+    let mut values = proposal
+        .settings
+        .iter()
+        .filter_map(|setting| setting.value.as_ref());
+    match values.any(|value| matches!(value, Value::Text(text) if has_password(text))) {
+        true => Err(CliError::PasswordInFile),
+        false => Ok(proposal),
+    }
+}
+
+/// What is asked for, with what the options say.
+fn questions(args: &InitArgs) -> [Question<'_>; 8] {
+    [
         (
             "powersync",
             "endpoint",
@@ -119,23 +160,7 @@ fn values(
             &args.schema,
             "The app's schema as JSON (inferred from the rows without it)",
         ),
-    ];
-    let mut values = Vec::new();
-    for (section, name, given, question) in questions {
-        let value = match given {
-            Some(value) => value.clone(),
-            None if asks => ask(question)?,
-            None => continue,
-        };
-        if !value.is_empty() {
-            values.push((section, name, value));
-        }
-    }
-    let has_password = |url: &String| Url::parse(url).is_ok_and(|url| url.password().is_some());
-    match values.iter().any(|(_, _, value)| has_password(value)) {
-        true => Err(CliError::PasswordInFile),
-        false => Ok(values),
-    }
+    ]
 }
 
 /// Asks on the terminal; an empty line leaves the setting out.
@@ -170,23 +195,39 @@ fn check(text: &str, file: &Path) -> Result<(), CliError> {
 }
 
 /// What is left to do, a line each.
-fn next(
-    values: &[(&'static str, &'static str, String)],
-    args: &InitArgs,
-    path: &str,
-) -> Vec<String> {
-    let has = |section, name| values.iter().any(|(s, n, _)| (*s, *n) == (section, name));
+fn next(proposal: &Proposal, path: &str) -> Vec<String> {
+    let has = |section, name| {
+        let mut settings = proposal.settings.iter();
+        settings.any(|setting| {
+            (setting.section, setting.name) == (section, name) && setting.value.is_some()
+        })
+    };
     let mut next = Vec::new();
+    let unknown = |note: &str| note.contains("Not known: ") || note.contains("Not possible: ");
+    if proposal
+        .settings
+        .iter()
+        .any(|setting| unknown(&setting.note))
+    {
+        next.push(format!(
+            "grep -n 'Not known' {path}    # what the service's files do not say"
+        ));
+    }
     if !has("powersync", "endpoint") {
         next.push(format!(
             "set powersync.endpoint in {path} to the URL of your PowerSync service"
         ));
     }
+    let listed = has("source", "query") || has("source", "collection");
     if !has("source", "url") {
-        next.push(format!(
-            "set source.url and source.query in {path}, or give --stores FILE"
-        ));
+        let missing = if listed {
+            "source.url"
+        } else {
+            "source.url and source.query"
+        };
+        next.push(format!("set {missing} in {path}, or give --stores FILE"));
     }
+    next.extend(proposal.next.iter().cloned());
     if !has("token", "key_file") {
         next.push(
             "export SEEDBED_TOKEN__SECRET=…    # the shared secret of the service (the `k` of its key)".to_owned(),
@@ -202,9 +243,10 @@ fn next(
     next.push(format!(
         "seedbed local{config}     # seeds every store, then exits"
     ));
-    if args.schema.is_none() {
+    if !has("schema", "file") {
         next.push(
-            "the app's schema as JSON in schema.file, before you rely on snapshots".to_owned(),
+            "seedbed schema --from FILE > schema.json    # the app's schema, for schema.file, before you rely on snapshots"
+                .to_owned(),
         );
     }
     next

@@ -42,9 +42,15 @@ pub(in crate::cli) async fn delivery(
         return Ok(0);
     }
     match delivery.is_off() {
-        true => print_lines(
-            "off: every device syncs as without Seedbed; `seedbed delivery on` hands snapshots out again",
-        ),
+        true => {
+            let since = delivery.since(Shared::All);
+            let since = since.map_or_else(String::new, |at| {
+                format!(" since {}", at.format("%F %T UTC"))
+            });
+            print_lines(&format!(
+                "off{since}: every device syncs as without Seedbed; `seedbed delivery on` hands snapshots out again"
+            ));
+        }
         false => Shared::EACH.iter().for_each(|&shared| {
             let share = delivery.share(shared);
             print_lines(&format!("{}: {share} of the stores", shared.name()));

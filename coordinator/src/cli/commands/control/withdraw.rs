@@ -1,6 +1,5 @@
 //! `seedbed withdraw`: takes live snapshots back.
 
-use indicatif::HumanCount;
 use seedbed_protocol::StoreId;
 use serde_json::json;
 
@@ -8,10 +7,10 @@ use crate::{
     catalog::{Catalog, Withdrawal},
     cli::{
         args::WithdrawArgs,
-        connect::{catalog_and_snapshots, record_events, run_id},
+        connect::{RunName, catalog_and_snapshots, record_events},
         exit::CliError,
         on_record::{deed, on_record},
-        output::{print_json, print_lines},
+        output::{counted, print_json, print_lines},
     },
     settings::Settings,
     upkeep,
@@ -22,16 +21,21 @@ pub(in crate::cli) async fn withdraw(
     settings: &Settings,
     json: bool,
 ) -> Result<u8, CliError> {
-    let (which, action, subject) = match (args.store, args.run) {
-        (Some(store), _) => {
-            let store_id = StoreId::new(store)?;
+    let run = args.run.as_deref().map(RunName::new).transpose()?;
+    let store_id = args.store.map(StoreId::new).transpose()?;
+    let (catalog, snapshots) = catalog_and_snapshots(settings, Catalog::open_existing).await?;
+    let (which, action, subject) = match (store_id, run) {
+        (Some(store_id), _) => {
             let subject = store_id.to_string();
             (Withdrawal::Store(store_id), "store.withdraw", subject)
         }
-        (None, Some(run)) => (Withdrawal::Run(run_id(&run)?), "run.withdraw", run),
+        (None, Some(run)) => {
+            let run_id = run.find(&catalog).await?;
+            let subject = run_id.to_string();
+            (Withdrawal::Run(run_id), "run.withdraw", subject)
+        }
         (None, None) => (Withdrawal::All, "snapshot.withdraw", String::new()),
     };
-    let (catalog, snapshots) = catalog_and_snapshots(settings, Catalog::open_existing).await?;
     let asked = json!({"all": args.all});
     let withdrawing = async {
         if !settings.broker.is_memory() {
@@ -49,11 +53,18 @@ pub(in crate::cli) async fn withdraw(
         print_json(&withdrawn);
         return Ok(0);
     }
+    let without = withdrawn.stores - withdrawn.earlier;
     print_lines(&format!(
-        "{} snapshots are withdrawn: {} stores have the one before again, {} have none until the next run",
-        HumanCount(withdrawn.stores),
-        HumanCount(withdrawn.earlier),
-        HumanCount(withdrawn.stores - withdrawn.earlier)
+        "{} withdrawn: {} the one before again, {} none until the next run",
+        counted(withdrawn.stores, "snapshot"),
+        having(withdrawn.earlier),
+        having(without)
     ));
     Ok(0)
+}
+
+/// How many stores, as those who have something.
+fn having(stores: u64) -> String {
+    let verb = if stores == 1 { "has" } else { "have" };
+    format!("{} {verb}", counted(stores, "store"))
 }

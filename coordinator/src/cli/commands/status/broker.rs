@@ -1,9 +1,9 @@
 //! What the broker says, for `seedbed status`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use seedbed_protocol::{
-    broker::{self, Trouble},
+    broker::{self, Broker, Trouble},
     say,
 };
 use serde_json::{Value, json};
@@ -32,23 +32,41 @@ pub(super) struct BrokerStatus {
     pub(super) trouble: Option<Trouble>,
 }
 
-impl BrokerStatus {
-    /// Asks the broker, if there is one. The heartbeats that wait are recorded.
-    pub(super) async fn ask(settings: &Settings, catalog: &Catalog) -> Self {
+/// The broker, if there is one and it answers.
+pub(super) enum BrokerLink {
+    /// Jobs wait in a process of their own, or nowhere.
+    None,
+    Away(Trouble),
+    Here(Arc<dyn Broker>),
+}
+
+impl BrokerLink {
+    pub(super) async fn connect(settings: &Settings) -> Self {
         if settings.broker.is_memory() {
-            return Self::default();
+            return Self::None;
         }
         let mut config = settings.broker.clone();
         config.connect_timeout = config.connect_timeout.min(BROKER_TIMEOUT);
-        let broker = match broker::connect(&config).await {
-            Ok(broker) => broker,
+        match broker::connect(&config).await {
+            Ok(broker) => Self::Here(broker),
             Err(error) => {
                 say!("queues and workers are not shown: {error}");
-                return Self {
+                Self::Away(Trouble::away(error))
+            }
+        }
+    }
+
+    /// Asks for its queues. The heartbeats that wait are recorded.
+    pub(super) async fn ask(&self, catalog: &Catalog) -> BrokerStatus {
+        let broker = match self {
+            Self::None => return BrokerStatus::default(),
+            Self::Away(trouble) => {
+                return BrokerStatus {
                     queues: None,
-                    trouble: Some(Trouble::away(error)),
+                    trouble: Some(trouble.clone()),
                 };
             }
+            Self::Here(broker) => broker,
         };
         let trouble = broker.probe().await;
         let asked = async {
@@ -60,16 +78,23 @@ impl BrokerStatus {
             })
         };
         let queues = asked.await;
-        broker.close().await;
         if let Err(error) = &queues {
             say!("queues and workers are not shown: {error}");
         }
-        Self {
+        BrokerStatus {
             queues: queues.ok(),
             trouble,
         }
     }
 
+    pub(super) async fn close(&self) {
+        if let Self::Here(broker) = self {
+            broker.close().await;
+        }
+    }
+}
+
+impl BrokerStatus {
     /// For programs; null if there is nothing to say.
     pub(super) fn trouble_json(&self) -> Value {
         let trouble = self.trouble.as_ref();

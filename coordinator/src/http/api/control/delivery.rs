@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -27,17 +28,35 @@ pub(super) struct Shares {
     compact: f64,
     /// As streams.
     stream: f64,
+    /// Since when each of them is as it is.
+    since: Since,
+}
+
+/// Since when each share is as it is; null for always.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Since {
+    all: Option<DateTime<Utc>>,
+    file: Option<DateTime<Utc>>,
+    compact: Option<DateTime<Utc>>,
+    stream: Option<DateTime<Utc>>,
 }
 
 impl From<Delivery> for Shares {
     fn from(delivery: Delivery) -> Self {
         let [all, file, compact, stream] =
             Shared::EACH.map(|shared| delivery.share(shared).percent());
+        let since = Shared::EACH.map(|shared| delivery.since(shared));
         Self {
             all,
             file,
             compact,
             stream,
+            since: Since {
+                all: since[0],
+                file: since[1],
+                compact: since[2],
+                stream: since[3],
+            },
         }
     }
 }

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::task::to_its_end;
 use crate::{
+    catalog::ForgottenSince,
     http::{
         api::{
             extract::{Body, StorePath},
@@ -19,6 +20,9 @@ use crate::{
     },
     runs::{self, StoreForgotten},
 };
+
+/// Forgotten stores in one answer.
+const MOST_FORGOTTEN: u32 = 200;
 
 /// That this is meant.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -64,6 +68,28 @@ pub(super) async fn forget(
         runs::forget(&api.catalog, broker, &api.snapshots, &store_id, watch).await
     };
     Ok(Json(to_its_end(forgetting).await??))
+}
+
+/// Stores that no list has.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ForgottenStores {
+    /// The newest first, at most 200.
+    stores: Vec<ForgottenSince>,
+}
+
+/// Stores that are forgotten
+///
+/// And not allowed again: the newest 200.
+#[utoipa::path(
+    get,
+    path = "/api/forgotten",
+    tag = "stores",
+    security(("admin" = [])),
+    responses((status = 200, body = ForgottenStores), NotAdmin, RateLimited, Failures),
+)]
+pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<ForgottenStores>, Problem> {
+    let stores = api.catalog.forgotten_since(MOST_FORGOTTEN).await?;
+    Ok(Json(ForgottenStores { stores }))
 }
 
 /// Whether something changed.

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::task::to_its_end;
 use crate::{
-    catalog::{RunKind, Sweep},
+    catalog::{FailedJobs, RunKind, Sweep},
     http::{
         api::{
             extract::{Body, RunPath, store_id},
@@ -140,7 +140,14 @@ pub(in crate::http::api) async fn retry(
 ) -> Result<(StatusCode, Json<StartedOver>), Problem> {
     let stores = request.stores.into_iter().map(store_id);
     let stores: Vec<StoreId> = stores.collect::<Result<_, _>>()?;
-    let retrying = async move { api.runs.retry(Some(run_id), &stores).await };
+    let retrying = async move {
+        let which = FailedJobs {
+            run_id: Some(run_id),
+            stores: &stores,
+            reason: None,
+        };
+        api.runs.retry(which).await
+    };
     let retried = to_its_end(retrying).await??;
     Ok((StatusCode::ACCEPTED, Json(retried.into())))
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::run::Run;
 use crate::{
-    catalog::{Freshness, WorkerRecord},
+    catalog::{Freshness, ServiceWait, WorkerRecord},
     runs::Parked,
 };
 
@@ -38,6 +38,8 @@ pub(in crate::http::api) struct Overview {
     pub(in crate::http::api) current_run: Option<Run>,
     /// The newest runs.
     pub(in crate::http::api) runs: Vec<Run>,
+    /// Stores that wait since the service has as many streams open as it allows (429).
+    pub(in crate::http::api) service_wait: ServiceWait,
     /// URL of a trace's page; replace {trace_id}. Null if none is configured.
     pub(in crate::http::api) trace_url: Option<String>,
     /// When the schedule starts the next run.

@@ -107,6 +107,10 @@ pub(in crate::http::api) struct Job {
     /// Why every row was downloaded.
     why: Option<String>,
     failure: Option<Failure>,
+    /// When it is tried again, as long as it waits for that.
+    retry_at: Option<DateTime<Utc>>,
+    /// Whether it waits since the service has as many streams open as it allows (429).
+    waits_for_service: bool,
     /// The state of the store's newest job, if that is a later one, such as a retry; else null.
     later: Option<JobState>,
 }
@@ -136,6 +140,8 @@ impl From<JobRecord> for Job {
             way: job.way,
             why: job.why,
             later: job.later,
+            retry_at: job.retry_at,
+            waits_for_service: job.waits_for_service,
             failure: job.failure.map(|failure| Failure {
                 kind: failure.kind,
                 step: failure.step,

@@ -12,11 +12,17 @@ on_both!(
     a_notice_that_has_not_arrived_is_tried_again_by_one_server_at_a_time,
 );
 
+/// A promise that is always kept.
+const KEPT: FreshnessPromise = FreshnessPromise {
+    age: Duration::MAX,
+    objective: 0.0,
+};
+
 const LEASE: Duration = Duration::from_secs(60);
 
 async fn find(catalog: &Catalog) {
     catalog
-        .find_notices(&NoticeEvent::EACH, None)
+        .find_notices(&NoticeEvent::EACH, KEPT)
         .await
         .unwrap();
 }
@@ -60,17 +66,23 @@ async fn a_failed_run_and_a_new_reason_are_told_once_and_what_was_before_is_not(
 
 async fn a_promise_that_is_missed_is_told_once_until_it_was_kept(fixture: Fixture) {
     let catalog = &fixture.catalog;
-    let find = async |age: u64, share: f64| {
+    let find = async |age: u64, objective: f64| {
         let promise = FreshnessPromise {
             age: Duration::from_secs(age),
-            share,
+            objective,
         };
         let events = [NoticeEvent::FreshnessMissed];
-        catalog.find_notices(&events, Some(promise)).await.unwrap();
+        catalog.find_notices(&events, promise).await.unwrap();
         told(catalog).await.len()
     };
     assert_eq!(find(3_600, 0.99).await, 0, "no store is no miss");
+    let (_, jobs) = fixture.run(&["new"]).await;
+    assert_eq!(find(3_600, 0.99).await, 0, "no run has ended yet");
+    fixture.apply(failed(&jobs[0], 1, false)).await;
     fixture.seed(&["a", "b", "c", "d"]).await;
+    catalog.finish_runs().await.unwrap();
+    let retire = "UPDATE stores SET retired_at = 1 WHERE store_id = 'new'";
+    fixture.execute(retire).await;
     // As the fixture has it, snapshots are half an hour old, and d has none.
     fixture
         .execute("UPDATE snapshots SET state = 'superseded' WHERE store_id = 'd'")
@@ -87,7 +99,7 @@ async fn a_notice_that_has_not_arrived_is_tried_again_by_one_server_at_a_time(fi
     find(catalog).await;
     fail(&fixture, "a").await;
     catalog
-        .find_notices(&[NoticeEvent::RunFailed], None)
+        .find_notices(&[NoticeEvent::RunFailed], KEPT)
         .await
         .unwrap();
     let due = catalog.take_notice(LEASE).await.unwrap().unwrap();

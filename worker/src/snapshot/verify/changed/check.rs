@@ -26,9 +26,9 @@ use crate::{
                 Index, Large, Objects, Owners, Value, Version, each_row, in_table, objects, place,
                 placed, tables, wrong,
             },
-            rows::readable::read_other_views,
+            readable::read_other_views,
             sql::count,
-            structure,
+            whole::structure,
         },
     },
 };

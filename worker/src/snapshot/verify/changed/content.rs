@@ -10,7 +10,7 @@ use crate::{
     snapshot::verify::{
         error::VerifyError,
         pages::{Value, in_table, values},
-        rows::readable::{ClientView, UnreadableRows},
+        readable::{ClientView, UnreadableRows},
         sql::text,
     },
 };

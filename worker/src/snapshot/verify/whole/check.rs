@@ -15,6 +15,7 @@ use rusqlite::Connection;
 
 use super::{
     read::{Found, entries, operations, rows},
+    structure,
     walk::Walk,
 };
 use crate::snapshot::verify::{
@@ -24,8 +25,8 @@ use crate::snapshot::verify::{
     identity::check_identity,
     operations::Operations,
     pages::{Large, Objects, Owners, Version, Visit, objects, tables, wrong},
-    rows::{check_rows, check_untyped, readable::read_other_views},
-    structure,
+    readable::read_other_views,
+    rows::{check_rows, check_untyped},
 };
 
 const OPLOG: &str = "ps_oplog";

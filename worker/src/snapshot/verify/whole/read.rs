@@ -9,7 +9,7 @@ use crate::snapshot::verify::{
     error::VerifyError,
     operations::{Fingerprint, Operations},
     pages::{Entry, Index, Places, Sum, Value, Visit, in_table},
-    rows::readable::{ClientView, UnreadableRows},
+    readable::{ClientView, UnreadableRows},
 };
 
 /// What one pass over a table or an index has found.

@@ -1,0 +1,3 @@
+//! The images and `deploy/compose.yaml`, run by podman.
+
+mod compose;
