@@ -106,7 +106,7 @@ test("what fails for one reason is one row, with a trace of what it is and two t
   const row = rowOf("PSYNC_S2305");
   await row.getByRole("button", { name: /^Retry all 2 of reason [0-9a-f]{10}$/ }).waitFor();
   assert.equal(await page.locator("tbody tr").count(), 1);
-  assert.match((await row.innerText()).replace(/\s+/g, " "), /^PSYNC_S2305 sync .* 2 .* ago .*store-0007/);
+  assert.match((await row.innerText()).replace(/\s+/g, " "), /^PSYNC_S2305 sync · PowerSync .* 2 .* ago .*store-0007/);
   await row.getByRole("button", { name: /^Quarantine all 2 of reason/ }).click();
   await page.getByRole("dialog").getByRole("heading", { name: "Quarantine 2 stores?" }).waitFor();
   await page.getByRole("button", { name: "Not now" }).click();

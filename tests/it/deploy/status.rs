@@ -36,10 +36,7 @@ async fn the_schema_describes_every_kind_of_status() {
     let mut cluster = Cluster::start().await;
     cluster.program.set("SYNC__QUARANTINE_AFTER", "2");
     cluster.add_stores(4, 5);
-    let refused = Fault::Error {
-        status: 403,
-        code: "PSYNC_S2305",
-    };
+    let refused = |code| Fault::Error { status: 403, code };
     let busy = Fault::Status {
         status: 429,
         retry_after: Some("600".to_owned()),
@@ -47,12 +44,15 @@ async fn the_schema_describes_every_kind_of_status() {
     cluster
         .service
         .faults()
-        .always_for("store-1", refused.clone());
+        .always_for("store-1", refused("PSYNC_S2305"));
     let workers = cluster.start_workers(1);
     for _ in 0..2 {
         assert_eq!(cluster.run(&[]).await.code, Some(1));
     }
-    cluster.service.faults().always_for("store-2", refused);
+    cluster
+        .service
+        .faults()
+        .always_for("store-2", refused("PSYNC_S2101"));
     assert_eq!(cluster.run(&[]).await.code, Some(1));
     keep("failures-and-quarantine.json", &cluster.program, &[]).await;
     let run = cluster.status().await["runs"][1]["run_id"].clone();
