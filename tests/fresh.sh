@@ -161,8 +161,10 @@ if [ -n "$walks" ]; then
   # What follows the demo in the README, with the demo's service as the user's own.
   # shellcheck disable=SC2016 # Expanded in the root.
   own=$(of_readme 'export PATH="$PWD/target/debug:$PATH"')
+  # shellcheck disable=SC2016 # Expanded in the root.
   own+=' && mkdir /srv/own && cd /srv/own && { powersync-stand-in --demo --write-stores stores.ndjson >service.json & }'
-  own+=' && until grep -qs "}$" service.json; do sleep 0.1; done'
+  # shellcheck disable=SC2016 # Expanded in the root.
+  own+=' && until grep -qs "}$" service.json; do kill -0 $! || exit; sleep 0.1; done'
   # shellcheck disable=SC2016 # Expanded in the root.
   own+=' && field() { sed -E "s/.*\"$1\":\"([^\"]*)\".*/\1/" service.json; } && export SEEDBED_TOKEN__SECRET=$(field secret)'
   # shellcheck disable=SC2016 # Expanded in the root.

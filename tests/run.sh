@@ -63,6 +63,7 @@ needs_of() {
       need "installs Node, schemathesis" python3-venv
       need "reads snapshots" sqlite3
       need "opens the dashboard" chromium-headless-shell
+      need "a proxy in front" nginx-light
       ;;
     first_launch)
       need "installs Node" python3-venv

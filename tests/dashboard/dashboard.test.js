@@ -1,6 +1,6 @@
 // What people do with the dashboard, in a real browser; tests/it/delivery/dashboard.rs starts the server and this.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +15,8 @@ const {
   DASHBOARD_CLIENT_TOKEN: clientToken,
   DASHBOARD_MODULES: modules,
   DASHBOARD_SCREENSHOTS: screenshots,
+  DASHBOARD_PICTURE: picture,
+  SEEDBED_WRITE_PICTURES: writes,
 } = process.env;
 const require = createRequire(join(modules, "package.json"));
 const { chromium } = require("playwright-core");
@@ -252,6 +254,28 @@ test("what is handed out is shown with its price", async () => {
   await page.getByText("23 USD for a GiB stored for a month, 90 USD for a GiB handed out").waitFor();
 });
 
+/**
+ * The picture in the documents is of this view. Its headings are kept beside it: when the page no longer has one of them, the
+ * picture shows what nobody will find.
+ */
+async function comparePicture() {
+  const headings = await page.evaluate(() => {
+    const visible = [...document.querySelectorAll("nav a, h1, h2, h3")].filter((heading) => heading.checkVisibility());
+    // Without what changes from run to run: "Failures (3)".
+    return [...new Set(visible.map((heading) => heading.innerText.replace(/\s*\(\d+\)$/, "").trim()))].sort();
+  });
+  const list = picture.replace(/\.png$/, ".txt");
+  if (writes) {
+    copyFileSync(join(screenshots, "dashboard-overview-dark-1280.png"), picture);
+    writeFileSync(list, `${headings.join("\n")}\n`);
+  }
+  const shown = readFileSync(list, "utf8").trim().split("\n");
+  assert.ok(shown.length >= 10, `${shown}`);
+  const gone = shown.filter((heading) => !headings.includes(heading));
+  const remedy = "SEEDBED_WRITE_PICTURES=yes tests/run.sh people_follow_a_run makes deploy/images/dashboard.png anew; look at it";
+  assert.deepEqual(gone, [], `the page has no longer what its picture shows: ${remedy}`);
+}
+
 test("every view is accessible and fits, light and dark, wide and narrow", async () => {
   const headers = { Authorization: `Bearer ${token}` };
   const { runs } = await (await fetch(`${url}/api/runs`, { headers })).json();
@@ -277,6 +301,7 @@ test("every view is accessible and fits, light and dark, wide and narrow", async
       await page.getByRole("heading", { name: heading, exact: true }).first().waitFor();
       await page.waitForFunction(() => !document.querySelector("main").innerText.includes("Loading"));
       await page.screenshot({ path: join(screenshots, `dashboard-${name}-${theme}-${width}.png`), fullPage: true });
+      if (name === "overview" && theme === "dark") await comparePicture();
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(overflow <= 0, `${name} is ${overflow} px too wide for ${width}`);
       const cut = await page.evaluate(() => [...document.querySelectorAll(".scroll")].filter((of) => of.scrollWidth > of.clientWidth).length);

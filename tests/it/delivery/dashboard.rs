@@ -49,6 +49,7 @@ async fn people_follow_a_run_find_what_failed_and_have_it_tried_again() {
     let client = client_token(claims);
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard");
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/images/dashboard.png");
     let variables = [
         ("DASHBOARD_URL", Path::new(&serving.url)),
         ("DASHBOARD_TOKEN", Path::new(ADMIN_TOKEN)),
@@ -58,6 +59,7 @@ async fn people_follow_a_run_find_what_failed_and_have_it_tried_again() {
         ("DASHBOARD_CLIENT_TOKEN", Path::new(&client)),
         ("DASHBOARD_MODULES", &target.join("test-tools/dashboard")),
         ("DASHBOARD_SCREENSHOTS", &target.join("screenshots")),
+        ("DASHBOARD_PICTURE", &picture),
     ];
     run_node_tests(&package, "dashboard.test.js", variables).await;
 }
