@@ -145,6 +145,11 @@ async fn a_policy_that_overrides_a_limit_of_the_queues_is_found() {
     let policy = r#"{"message-ttl": 60000}"#;
     let set = ["set_policy", "-p", &vhost, "short", "^seed\\.jobs$", policy];
     rabbitmq.ctl(&set);
+    // The API shows it a little later.
+    wait::until("the policy is seen", async || {
+        cluster.program.run(&["check"]).await.code == Some(1)
+    })
+    .await;
     let said = ["seed.jobs", "short", "message-ttl to 60000", "clear_policy"];
     fails(&cluster, "policies", &said).await;
     // A user who may not look.
@@ -179,8 +184,11 @@ async fn a_provider_of_logins_that_is_another_one_is_found() {
     .await;
     cluster.program.set("LOGIN__ISSUER", "http://127.0.0.1:9");
     fails(&cluster, "login", &["http://127.0.0.1:9"]).await;
+    // What no server would start with.
     cluster.program.set("LOGIN__CLIENT_ID", "");
-    fails(&cluster, "login", &["login.client_id"]).await;
+    let ended = cluster.program.run(&["check"]).await;
+    assert_eq!(ended.code, Some(2), "{ended}");
+    assert!(ended.error.contains("login.client_id"), "{ended}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
