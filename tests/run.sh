@@ -79,6 +79,8 @@ needs_of() {
     deploy)
       need "installs Node, linters" python3-venv
       need "checks alerts" prometheus
+      need "broker, of which status tells" rabbitmq-server
+      need "catalog" postgresql
       need "checks units" systemd
       need "checks the package" lintian binutils
       ;;
