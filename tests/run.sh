@@ -63,6 +63,7 @@ needs_of() {
       need "installs Node, schemathesis" python3-venv
       need "reads snapshots" sqlite3
       need "opens the dashboard" chromium-headless-shell
+      need "a proxy in front" nginx-light
       ;;
     first_launch)
       need "installs Node" python3-venv
@@ -78,6 +79,8 @@ needs_of() {
     deploy)
       need "installs Node, linters" python3-venv
       need "checks alerts" prometheus
+      need "broker, of which status tells" rabbitmq-server
+      need "catalog" postgresql
       need "checks units" systemd
       need "checks the package" lintian binutils
       ;;

@@ -103,6 +103,21 @@ test("a failed store is found, its reason read, and it turns green when it is tr
   assert.equal(await row.getByText("PSYNC_S2305").count(), 0);
 });
 
+test("what fails for one reason is one row, with a trace of what it is and two things to do", async () => {
+  await page.goto(`${url}/#/failures`);
+  const row = rowOf("PSYNC_S2305");
+  await row.getByRole("button", { name: /^Retry all 2 of reason [0-9a-f]{10}$/ }).waitFor();
+  assert.equal(await page.locator("tbody tr").count(), 1);
+  assert.match((await row.innerText()).replace(/\s+/g, " "), /^PSYNC_S2305 sync · PowerSync .* 2 .* ago .*store-0007/);
+  await row.getByRole("button", { name: /^Quarantine all 2 of reason/ }).click();
+  await page.getByRole("dialog").getByRole("heading", { name: "Quarantine 2 stores?" }).waitFor();
+  await page.getByRole("button", { name: "Not now" }).click();
+  await page.getByRole("link", { name: "Runs", exact: true }).click();
+  await page.getByRole("row").filter({ hasText: "local" }).last().getByRole("link").first().click();
+  await page.getByRole("heading", { name: "Failures by reason" }).waitFor();
+  await rowOf("PSYNC_S2305").first().getByText("1 with a later job").waitFor();
+});
+
 test("the keyboard alone leads to a failure and has it tried again", async () => {
   await page.goto(`${url}/#/`);
   await page.getByRole("button", { name: "Retry store-0007" }).waitFor();
@@ -268,6 +283,7 @@ test("every view is accessible and fits, light and dark, wide and narrow", async
     overview: ["#/", "Freshness"],
     stores: ["#/stores", "Stores"],
     store: ["#/stores/store-0042", "Snapshots"],
+    failures: ["#/failures", "Failures"],
     runs: ["#/runs", "Runs"],
     run: [`#/runs/${runs[0].runId}`, "Jobs"],
     timeline: [`#/runs/${runs.at(-1).runId}/timeline`, "What bounded it"],

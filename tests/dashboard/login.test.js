@@ -139,7 +139,7 @@ test("somebody else signs in after that, and a viewer sees and changes nothing",
   await signInAs("vera");
   await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
   await page.getByRole("link", { name: "vera@example.com viewer" }).waitFor();
-  await page.getByRole("heading", { name: "Freshness" }).waitFor();
+  await page.getByRole("heading", { name: "Freshness", exact: true }).waitFor();
   for (const [route, heading] of [["#/", "Overview"], ["#/runs", "Runs"], ["#/stores", "Stores"], ["#/stores/store-0001", "store-0001"], ["#/delivery", "Delivery"], ["#/access", "Access"]]) {
     await open(route);
     await page.getByRole("heading", { level: 1, name: heading }).waitFor();

@@ -8,5 +8,6 @@ mod figures;
 mod first_sync;
 mod limits;
 mod login;
+mod proxy;
 mod reports;
 mod tls;

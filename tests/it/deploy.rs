@@ -3,4 +3,5 @@
 mod comparison;
 mod files;
 mod states;
+mod status;
 mod versions;

@@ -3,5 +3,6 @@
 mod cli;
 mod plan;
 mod stand_in;
+mod status;
 mod sweeps;
 mod worker;

@@ -2,3 +2,4 @@
 
 mod outcomes;
 mod quarantine;
+mod reasons;

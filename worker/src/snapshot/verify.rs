@@ -11,15 +11,18 @@
 mod changed;
 mod checksums;
 mod error;
+mod facts;
 mod file;
 mod identity;
 mod operations;
+mod pages;
 mod readable;
 mod rows;
 mod sql;
-mod structure;
+mod whole;
 
 pub use error::VerifyError;
-pub use file::{Expected, FileFacts, SnapshotFile, verify_file};
+pub use facts::{Expected, FileFacts};
+pub use file::{SnapshotFile, verify_file};
 pub(super) use identity::check_traces;
 pub use readable::UnreadableRows;

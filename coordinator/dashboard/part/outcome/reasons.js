@@ -42,13 +42,14 @@ export function reasonList(title, { signal, run, limit }) {
 
 function cells(group, reload) {
   const { key, stores, open, quarantined, firstSeen, lastSeen, examples } = group;
-  const later = open < stores && h("span", { class: "meta" }, `${count(stores - open)} with a later job`);
-  const held = quarantined > 0 && h("span", { class: "meta" }, `${count(quarantined)} quarantined`);
+  const later = open < stores && `${count(stores - open)} with a later job`;
+  const held = quarantined > 0 && `${count(quarantined)} quarantined`;
+  const more = [later, held].filter(Boolean).join(", ");
   const shown = examples.map(({ storeId }, index) => [index > 0 && ", ", storeLink(storeId)]);
   const newest = examples[0];
   return [
     what(group),
-    h("div", { class: "reason" }, h("span", {}, count(stores)), later, held),
+    h("div", { class: "reason" }, h("span", {}, count(stores)), more && h("span", { class: "meta" }, more)),
     age(firstSeen),
     age(lastSeen),
     h("span", {}, ...shown),
@@ -59,9 +60,9 @@ function cells(group, reload) {
 /** The code or the text that all have in common, and below it what one of them said. */
 function what({ reason, step, code, examples }) {
   const common = reason.startsWith(`${step}: `) ? reason.slice(step.length + 2) : reason;
-  const meta = h("span", { class: "meta" }, code && code !== common ? `${step} · ${code}` : step);
-  const said = examples[0] && examples[0].message !== common && h("span", { class: "meta" }, examples[0].message);
-  return h("div", { class: "reason" }, h("span", { class: "text" }, common), meta, said);
+  const said = examples[0]?.message;
+  const more = [step, code !== common && code, said !== common && said].filter(Boolean);
+  return h("div", { class: "reason" }, h("span", { class: "text" }, common), h("span", { class: "meta" }, more.join(" · ")));
 }
 
 function actions(key, open, notHeld, reload) {

@@ -79,6 +79,13 @@ pub(super) async fn check(config: &BrokerConfig) -> Checked<Policies> {
     let Ok(queues) = answer.json::<Vec<Described>>().await else {
         return untried("answers with something else".to_owned());
     };
+    // Some versions leave it out of the list: nothing follows from that.
+    if queues
+        .iter()
+        .any(|queue| queue.effective_policy_definition.is_null())
+    {
+        return untried("does not say which policies are in effect".to_owned());
+    }
     judged(&queues, config.consumer_timeout)
 }
 

@@ -42,6 +42,14 @@ fn verify(file: &Path, checkpoint: &Checkpoint) -> Result<FileFacts, VerifyError
     })
 }
 
+/// Verifies by SQLite, which is the judge of what pages may look like.
+fn by_sqlite(file: &Path, checkpoint: &Checkpoint) -> Result<FileFacts, VerifyError> {
+    SnapshotFile::open(file)?.verify_by_sqlite(&Expected {
+        checkpoint: Some(checkpoint),
+        raw_tables: &[],
+    })
+}
+
 /// Pseudo-random numbers, the same each time.
 struct Random(u64);
 
@@ -93,8 +101,52 @@ async fn a_flipped_bit_is_found_or_changes_nothing() {
                     "byte {byte}, bit {bit}, in a page of kind {kind:#x}"
                 ),
             }
+            if let Err(error) = by_sqlite(&copy, &manifest.checkpoint) {
+                let verified = verify(&copy, &manifest.checkpoint);
+                assert!(verified.is_err(), "byte {byte}, bit {bit}: {error}");
+            }
         }
         assert!(refused > 0, "no flip in a page of kind {kind:#x}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_page_by_page_is_what_sqlite_reads() {
+    let service = PowerSync::builder().start().await.unwrap();
+    service.add_generated_store("7", 3_000, 1);
+    for (id, length) in [("long", 5_000), ("longer", 300_000)] {
+        let row = serde_json::json!({ "id": id, "store_id": "7", "name": "x".repeat(length) });
+        service.put("products", row);
+    }
+    let mut pipeline = Pipeline::start(&service).await;
+    let manifest = pipeline.seed("7").await.unwrap();
+    let file = pipeline.file(&manifest);
+    let facts = verify(&file, &manifest.checkpoint).unwrap();
+    assert_eq!(facts, by_sqlite(&file, &manifest.checkpoint).unwrap());
+    assert_eq!(facts.tables, manifest.tables);
+
+    // Pages of another size, an index that is not simple, two buckets with one row.
+    let copy = pipeline.directory.path().join("copy.sqlite");
+    for change in [
+        "PRAGMA page_size = 1024; VACUUM",
+        "PRAGMA auto_vacuum = full; VACUUM",
+        "CREATE INDEX by_name ON ps_data__products (json_extract(data, '$.name') DESC)",
+        "INSERT INTO ps_buckets (name, last_op, last_applied_op) VALUES ('other', 1, 1);
+         INSERT INTO ps_oplog SELECT last_insert_rowid(), 1, row_type, row_id, key, '{}', 0 FROM ps_oplog LIMIT 1",
+    ] {
+        std::fs::copy(&file, &copy).unwrap();
+        let connection = Connection::open(&copy).unwrap();
+        connection.execute_batch(change).unwrap();
+        connection.close().unwrap();
+        let expected = Expected::default();
+        let verify = |by_sqlite| {
+            let file = SnapshotFile::open(&copy).unwrap();
+            match by_sqlite {
+                true => file.verify_by_sqlite(&expected),
+                false => file.verify(&expected),
+            }
+        };
+        assert_eq!(verify(false).unwrap(), verify(true).unwrap(), "{change}");
     }
 }
 

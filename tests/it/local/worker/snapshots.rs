@@ -107,7 +107,7 @@ async fn whatever_is_changed_in_a_snapshot_is_found() {
         ),
         (
             "UPDATE ps_data__products SET data = CAST(data AS BLOB) WHERE rowid = 1",
-            "Invalid column type Blob",
+            "a blob in place of a text",
         ),
         (
             "CREATE TEMP TABLE swapped AS SELECT 3 - rowid AS other, data FROM ps_data__products WHERE rowid IN (1, 2);

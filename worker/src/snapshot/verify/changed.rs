@@ -13,7 +13,4 @@ mod check;
 mod content;
 mod difference;
 mod file;
-mod page;
-mod record;
 mod tree;
-mod version;

@@ -1,54 +1,26 @@
 //! Opens a finished file and runs every check on it, structure and content at the same time.
 
-use std::{hash::RandomState, path::Path};
+use std::{
+    fs::File,
+    hash::{BuildHasher, RandomState},
+    path::{Path, PathBuf},
+};
+
+use foldhash::quality::FixedState;
 
 use rusqlite::{Connection, OpenFlags};
-use seedbed_protocol::manifest::{Checkpoint, TableRows};
 
 use super::{
     checksums::check_checksums,
     error::VerifyError,
+    facts::{Expected, FileFacts, check_journal_mode, facts_of},
     identity::check_identity,
     operations::Operations,
-    readable::{UnreadableRows, read_other_views},
-    rows::{check_rows, check_untyped},
-    sql::count,
-    structure,
+    readable::read_other_views,
+    rows::{check_rows, check_untyped, read_table},
+    whole::{check_pages, structure},
 };
-use crate::oplog::{InterruptOnDrop, RawTable, load_core_extension};
-
-/// Facts about a verified file, for its manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileFacts {
-    /// Rows of each table, sorted by name.
-    pub tables: Vec<TableRows>,
-    /// The version of PowerSync's internal tables.
-    pub internal_schema_version: u32,
-    /// Rows that no client can read, by table.
-    pub unreadable: Vec<UnreadableRows>,
-}
-
-impl FileFacts {
-    /// Refuses a file with rows that no client can read.
-    ///
-    /// # Errors
-    /// [`VerifyError::UnreadableRows`]
-    pub fn refuse_unreadable(&self) -> Result<(), VerifyError> {
-        match self.unreadable.first() {
-            Some(rows) => Err(VerifyError::UnreadableRows(rows.clone())),
-            None => Ok(()),
-        }
-    }
-}
-
-/// What a file has to match, besides being consistent.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Expected<'a> {
-    /// The service's checkpoint.
-    pub checkpoint: Option<&'a Checkpoint>,
-    /// Tables that the app fills by its own statements.
-    pub raw_tables: &'a [RawTable],
-}
+use crate::oplog::{InterruptOnDrop, load_core_extension};
 
 /// Runs every check on a file but that against the service's checkpoint. Blocks.
 ///
@@ -60,6 +32,7 @@ pub fn verify_file(file: &Path) -> Result<FileFacts, VerifyError> {
 
 /// A finished file, open for reading.
 pub struct SnapshotFile {
+    path: PathBuf,
     structure: Connection,
     pub(super) content: Connection,
 }
@@ -76,7 +49,11 @@ impl SnapshotFile {
         let open = || Connection::open_with_flags(file, flags);
         let (structure, content) = (open()?, open()?);
         structure.pragma_update(None, "cache_size", -structure::CACHE_KIB)?;
-        Ok(Self { structure, content })
+        Ok(Self {
+            path: file.to_owned(),
+            structure,
+            content,
+        })
     }
 
     /// Returns guards that stop [`Self::verify`] when they are dropped.
@@ -87,22 +64,44 @@ impl SnapshotFile {
         ]
     }
 
-    /// Checks the file against what is expected, its structure and its content at the same time. Blocks.
+    /// Checks the file against what is expected. Blocks.
     ///
     /// # Errors
     /// [`VerifyError`] names the first thing that is wrong.
     pub fn verify(self, expected: &Expected<'_>) -> Result<FileFacts, VerifyError> {
-        let Self { structure, content } = self;
-        std::thread::scope(|threads| {
-            let structure = threads.spawn(move || check_structure(&structure));
-            let content = check_content(&content, expected);
-            // Damage explains every other error, so it is reported first.
-            structure
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            content
-        })
+        let file = File::open(&self.path).map_err(VerifyError::Read)?;
+        let mut structure = Some(self.structure);
+        let checked = check_pages(&file, (&mut structure, &self.content), expected)?;
+        match checked {
+            Some(facts) => Ok(facts),
+            None => Self::open(&self.path)?.verify_by_sqlite(expected),
+        }
     }
+
+    /// Checks the file by SQLite alone, which knows every kind of file, its structure and its content at the same time.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// [`VerifyError`] names the first thing that is wrong.
+    pub fn verify_by_sqlite(self, expected: &Expected<'_>) -> Result<FileFacts, VerifyError> {
+        by_sqlite(self.structure, &self.content, expected)
+    }
+}
+
+fn by_sqlite(
+    structure: Connection,
+    content: &Connection,
+    expected: &Expected<'_>,
+) -> Result<FileFacts, VerifyError> {
+    std::thread::scope(|threads| {
+        let structure = threads.spawn(move || check_structure(&structure));
+        let content = check_content(content, expected);
+        // Damage explains every other error, so it is reported first.
+        structure
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        content
+    })
 }
 
 fn check_content(
@@ -111,40 +110,18 @@ fn check_content(
 ) -> Result<FileFacts, VerifyError> {
     check_identity(connection)?;
     check_untyped(connection)?;
-    let hasher = RandomState::new();
+    let hasher = FixedState::with_seed(RandomState::new().hash_one(0));
     let operations = Operations::read(connection, &hasher)?;
     check_checksums(connection, &operations, expected.checkpoint)?;
     let (tables, mut unreadable) =
-        check_rows(connection, &operations, &hasher, expected.raw_tables)?;
+        check_rows(connection, &operations, expected.raw_tables, |table| {
+            read_table(connection, table, &hasher)
+        })?;
     unreadable.extend(read_other_views(connection)?);
     facts_of(connection, tables, unreadable)
-}
-
-/// Returns the facts about a file with these rows.
-pub(super) fn facts_of(
-    connection: &Connection,
-    mut tables: Vec<TableRows>,
-    unreadable: Vec<UnreadableRows>,
-) -> Result<FileFacts, VerifyError> {
-    tables.sort_by(|a, b| a.table.cmp(&b.table));
-    let internal_schema_version = count(connection, "SELECT max(id) FROM ps_migration", [])?;
-    Ok(FileFacts {
-        tables,
-        internal_schema_version: internal_schema_version.try_into().unwrap_or(u32::MAX),
-        unreadable,
-    })
 }
 
 fn check_structure(connection: &Connection) -> Result<(), VerifyError> {
     check_journal_mode(connection)?;
     structure::check(connection)
-}
-
-pub(super) fn check_journal_mode(connection: &Connection) -> Result<(), VerifyError> {
-    let journal_mode: String =
-        connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-    if journal_mode != "delete" {
-        return Err(VerifyError::JournalMode(journal_mode));
-    }
-    Ok(())
 }

@@ -2,9 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
 };
 
+use foldhash::quality::FixedState;
 use rusqlite::{Connection, Row};
 
 use super::{error::VerifyError, sql::text};
@@ -27,19 +28,19 @@ pub(super) struct Fingerprint {
 }
 
 impl Fingerprint {
-    pub(super) fn add(&mut self, hasher: &RandomState, id: &[u8], data: &[u8]) {
+    pub(super) fn add(&mut self, hasher: &FixedState, id: &[u8], data: &[u8]) {
         self.rows += 1;
         self.sum = self.sum.wrapping_add(hasher.hash_one((id, data)));
     }
 
-    fn remove(&mut self, hasher: &RandomState, id: &[u8], data: &[u8]) {
+    fn remove(&mut self, hasher: &FixedState, id: &[u8], data: &[u8]) {
         self.rows = self.rows.wrapping_sub(1);
         self.sum = self.sum.wrapping_sub(hasher.hash_one((id, data)));
     }
 }
 
 impl Operations {
-    pub(super) fn read(connection: &Connection, hasher: &RandomState) -> Result<Self, VerifyError> {
+    pub(super) fn read(connection: &Connection, hasher: &FixedState) -> Result<Self, VerifyError> {
         let mut operations = Self::default();
         let mut all =
             connection.prepare("SELECT bucket, hash, row_type, row_id, data FROM ps_oplog")?;
@@ -48,6 +49,26 @@ impl Operations {
             *operations.checksums.entry(row.get(0)?).or_default() += row.get::<_, i64>(1)?;
             operations.with_row(row, 2, |rows, id, data| rows.add(hasher, id, data))?;
         }
+        operations.without_superseded(connection, hasher)?;
+        Ok(operations)
+    }
+
+    /// Adds rows of one type.
+    pub(super) fn add_rows(&mut self, kind: &[u8], rows: Fingerprint) {
+        if rows.rows > 0 {
+            let kind = String::from_utf8_lossy(kind).into_owned();
+            let all = self.rows.entry(kind).or_default();
+            all.rows += rows.rows;
+            all.sum = all.sum.wrapping_add(rows.sum);
+        }
+    }
+
+    /// Takes out the operations that are not the newest of their row.
+    pub(super) fn without_superseded(
+        &mut self,
+        connection: &Connection,
+        hasher: &FixedState,
+    ) -> Result<(), VerifyError> {
         // A row that is in several buckets has several operations, of which the newest counts.
         let mut superseded = connection.prepare(
             "WITH shared AS MATERIALIZED (
@@ -60,9 +81,9 @@ impl Operations {
         )?;
         let mut rows = superseded.query([])?;
         while let Some(row) = rows.next()? {
-            operations.with_row(row, 0, |rows, id, data| rows.remove(hasher, id, data))?;
+            self.with_row(row, 0, |rows, id, data| rows.remove(hasher, id, data))?;
         }
-        Ok(operations)
+        Ok(())
     }
 
     /// Calls `change` with the type, id and data that begin at `column`, except for operations without a row or without

@@ -1,7 +1,6 @@
 //! Compares every row of every table with its newest operation.
 
-use std::hash::RandomState;
-
+use foldhash::quality::FixedState;
 use rusqlite::Connection;
 use seedbed_protocol::manifest::TableRows;
 
@@ -27,12 +26,12 @@ pub(super) fn check_untyped(connection: &Connection) -> Result<(), VerifyError> 
 }
 
 /// Compares every row of every `ps_data__*` table with its newest operation, in both directions, and reads it as a client
-/// will. Returns the rows of each table, and those that no client can read.
+/// will, which `read` does. Returns the rows of each table, and those that no client can read.
 pub(super) fn check_rows(
     connection: &Connection,
     operations: &Operations,
-    hasher: &RandomState,
     raw_tables: &[RawTable],
+    mut read: impl FnMut(&str) -> Result<(Fingerprint, Option<UnreadableRows>), VerifyError>,
 ) -> Result<(Vec<TableRows>, Vec<UnreadableRows>), VerifyError> {
     let (mut tables, mut unreadable) = (Vec::new(), Vec::new());
     let mut without_table = operations.rows.clone();
@@ -42,9 +41,8 @@ pub(super) fn check_rows(
     for table in names.query_map([], |row| row.get::<_, String>(0))? {
         let table = table?;
         let expected = without_table.remove(&table).unwrap_or_default();
-        let mut view = ClientView::of(connection, &table)?;
-        let found = table_fingerprint(connection, &table, hasher, &mut view)?;
-        unreadable.extend(view.unreadable());
+        let (found, unreadable_rows) = read(&table)?;
+        unreadable.extend(unreadable_rows);
         if found != expected {
             explain_difference(connection, &table)?;
         }
@@ -66,12 +64,13 @@ pub(super) fn check_rows(
     Ok((tables, unreadable))
 }
 
-fn table_fingerprint(
+/// Reads every row of a table by SQLite.
+pub(super) fn read_table(
     connection: &Connection,
     table: &str,
-    hasher: &RandomState,
-    view: &mut ClientView<'_>,
-) -> Result<Fingerprint, VerifyError> {
+    hasher: &FixedState,
+) -> Result<(Fingerprint, Option<UnreadableRows>), VerifyError> {
+    let mut view = ClientView::of(connection, table)?;
     let mut found = Fingerprint::default();
     let mut all = connection.prepare(&format!("SELECT id, data FROM {}", stored_table(table)))?;
     let mut rows = all.query([])?;
@@ -81,7 +80,7 @@ fn table_fingerprint(
         found.add(hasher, id, data);
         view.read(id, data)?;
     }
-    Ok(found)
+    Ok((found, view.unreadable()))
 }
 
 /// Counts what is wrong with a table whose fingerprint is not that of its operations. Finds nothing wrong when one

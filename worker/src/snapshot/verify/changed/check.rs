@@ -1,7 +1,7 @@
 //! Checks everything that a job can have changed in its base.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     fs::File,
 };
 
@@ -9,11 +9,9 @@ use rusqlite::Connection;
 use seedbed_protocol::manifest::TableRows;
 
 use super::{
-    content::{Columns, Record, Touched, in_table},
+    content::{Columns, Record, Touched},
     difference::{Cells, Entries, Rows},
-    page::Page,
-    tree::{Owners, Walk},
-    version::{Version, wrong},
+    tree::Walk,
 };
 use crate::{
     oplog::quoted,
@@ -22,11 +20,15 @@ use crate::{
         verify::{
             checksums::check_checksums,
             error::VerifyError,
-            file::{Expected, FileFacts, facts_of},
+            facts::{Expected, FileFacts, facts_of},
             operations::Operations,
+            pages::{
+                Index, Large, Objects, Owners, Value, Version, each_row, in_table, objects, place,
+                placed, tables, wrong,
+            },
             readable::read_other_views,
             sql::count,
-            structure::{self, Index},
+            whole::structure,
         },
     },
 };
@@ -34,10 +36,7 @@ use crate::{
 const OPLOG: &str = "ps_oplog";
 const DATA: &str = "ps_data__";
 
-/// The tables and indexes of one version, in the order of their numbers as trees: name, table, root page.
-type Objects = Vec<(String, String, u32)>;
-
-/// Checks a file of `count` pages that was made of the base that it was `before`. `None` if more than rows has changed, so
+/// Checks a file that was made of the base that it was `before`. `None` if more than rows has changed, so
 /// that the file has to be checked as a whole.
 pub(super) fn check_changed(
     connection: &Connection,
@@ -45,20 +44,12 @@ pub(super) fn check_changed(
     before: &Before,
     expected: &Expected<'_>,
 ) -> Result<Option<FileFacts>, VerifyError> {
-    let pages = file.metadata().map_err(VerifyError::Read)?.len() / before.page_bytes() as u64;
-    let count_of = |is_old| match is_old {
-        true => before.count(),
-        false => u32::try_from(pages).unwrap_or(u32::MAX),
-    };
-    let [old, new] = [true, false].map(|is_old| Version {
-        file,
-        before,
-        is_old,
-        count: count_of(is_old),
-    });
-    if new.count < old.count || has_reserved_bytes(&new)? {
+    let Some(new) = Version::of(file)? else {
         return Ok(None);
-    }
+    };
+    let Some(old) = new.as_it_was(before) else {
+        return Ok(None);
+    };
     let objects = [objects(&old)?, objects(&new)?];
     let [old_objects, new_objects] = &objects;
     let is_known = |name: &str| new_objects.iter().any(|(known, ..)| known == name);
@@ -66,14 +57,14 @@ pub(super) fn check_changed(
         return Ok(None);
     }
     let large = Large::tables(connection, new_objects)?;
-    let changed = new.changed();
+    let changed = new.changed(before);
 
     // Each page belongs to one tree, to a large row, or is free.
-    let [mut old_owners, mut new_owners] = [old.count, new.count].map(Owners::of);
+    let [old_owners, new_owners] = [old.count, new.count].map(Owners::of);
     let none = HashSet::new();
     for (version, objects, owners, changed) in [
-        (&old, old_objects, &mut old_owners, &none),
-        (&new, new_objects, &mut new_owners, &changed),
+        (&old, old_objects, &old_owners, &none),
+        (&new, new_objects, &new_owners, &changed),
     ] {
         let mut walk = Walk {
             version,
@@ -88,8 +79,8 @@ pub(super) fn check_changed(
     }
     let hidden = |version: &Version<'_>, owners: &Owners| version.usable() - owners.known();
     let (old_hidden, new_hidden) = (hidden(&old, &old_owners), hidden(&new, &new_owners));
-    let mut old_cells = Cells::read(&old, &changed, &mut old_owners)?;
-    let mut new_cells = Cells::read(&new, &changed, &mut new_owners)?;
+    let mut old_cells = Cells::read(&old, &changed, &old_owners)?;
+    let mut new_cells = Cells::read(&new, &changed, &new_owners)?;
     if let Some(page) = changed.iter().find(|page| !new_owners.knows(**page)) {
         return Err(wrong(*page, "it has changed, and no changed row is in it"));
     }
@@ -176,84 +167,13 @@ fn check_index(
         for column in index.columns() {
             entry.push(record.value(column)?);
         }
-        entry.push(super::record::Value::Integer(*row));
+        entry.push(Value::Integer(*row));
         entries.add(&entry, times);
     }
     match entries.cancel_out() {
         true => Ok(()),
         false => Err(index.wrong(table, "does not have its rows")),
     }
-}
-
-/// The tables whose changed rows alone are checked, with their indexes; `None` for one whose indexes are not simple.
-struct Large(BTreeMap<String, Option<Vec<Index>>>);
-
-impl Large {
-    fn tables(connection: &Connection, objects: &Objects) -> Result<Self, VerifyError> {
-        let mut large = BTreeMap::new();
-        for table in tables(objects) {
-            if table == OPLOG || table.starts_with(DATA) {
-                large.insert(table.to_owned(), Index::all_of(connection, table)?);
-            }
-        }
-        Ok(Self(large))
-    }
-
-    fn is_simple(&self, table: &str) -> bool {
-        self.0.get(table).is_some_and(Option::is_some)
-    }
-
-    /// Returns whether a table's or an index's keys are in the order of their values.
-    fn is_ordered(&self, name: &str) -> bool {
-        let mut indexes = self.0.values().flatten().flatten();
-        self.0.contains_key(name) || indexes.any(|index| index.name() == name)
-    }
-}
-
-/// Returns the names of the tables among the objects.
-fn tables(objects: &Objects) -> impl Iterator<Item = &str> {
-    let tables = objects.iter().filter(|(name, table, _)| name == table);
-    tables.map(|(name, ..)| name.as_str())
-}
-
-/// Returns the number of an object as a tree.
-fn place(objects: &Objects, name: &str) -> Option<usize> {
-    objects.iter().position(|(known, ..)| known == name)
-}
-
-fn placed(objects: &Objects, name: &str) -> Result<usize, VerifyError> {
-    place(objects, name).ok_or_else(|| in_table(name, "it is missing"))
-}
-
-/// Returns whether pages have bytes that SQLite leaves to others.
-fn has_reserved_bytes(version: &Version<'_>) -> Result<bool, VerifyError> {
-    Ok(version.read(1)?.get(20) != Some(&0))
-}
-
-/// Returns everything that has a tree, the list of it included.
-fn objects(version: &Version<'_>) -> Result<Objects, VerifyError> {
-    let list = "sqlite_schema";
-    let mut objects = vec![(list.to_owned(), list.to_owned(), 1)];
-    each_row(version, 1, 0, &mut |_, record| {
-        let values = super::record::values(record);
-        let mut values = values.ok_or_else(|| in_table(list, "no row"))?.into_iter();
-        let mut text = |what| match values.next() {
-            Some(super::record::Value::Text(text)) => {
-                Ok(String::from_utf8_lossy(text).into_owned())
-            }
-            _ => Err(in_table(list, what)),
-        };
-        let _kind = text("an object without a type")?;
-        let (name, table) = (text("no name")?, text("no table")?);
-        if let Some(super::record::Value::Integer(root)) = values.next()
-            && root != 0
-        {
-            let root = u32::try_from(root).map_err(|_| in_table(&name, "no root page"))?;
-            objects.push((name, table, root));
-        }
-        Ok(())
-    })?;
-    Ok(objects)
 }
 
 /// Returns the sum of each bucket's operations, as the base had it recorded.
@@ -272,30 +192,4 @@ fn sums(
         Ok(())
     })?;
     Ok(sums)
-}
-
-/// Takes the id and the record of a row.
-type Visit<'a> = dyn FnMut(i64, &[u8]) -> Result<(), VerifyError> + 'a;
-
-/// Calls `visit` with the id and the record of every row of a small table.
-fn each_row(
-    version: &Version<'_>,
-    root: u32,
-    depth: u32,
-    visit: &mut Visit<'_>,
-) -> Result<(), VerifyError> {
-    if depth > 64 {
-        return Err(wrong(root, "a tree that is too deep"));
-    }
-    let bytes = version.read(root)?;
-    let page = Page::parse(root, &bytes).map_err(VerifyError::Integrity)?;
-    if page.kind.is_leaf {
-        for cell in &page.cells {
-            visit(cell.row, &version.payload(cell, |_| Ok(()))?)?;
-        }
-    }
-    for child in page.children() {
-        each_row(version, child, depth + 1, visit)?;
-    }
-    Ok(())
 }

@@ -4,14 +4,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{
-    difference::Rows,
-    record::{self, Value},
-};
+use super::difference::Rows;
 use crate::{
     oplog::quoted,
     snapshot::verify::{
         error::VerifyError,
+        pages::{Value, in_table, values},
         readable::{ClientView, UnreadableRows},
         sql::text,
     },
@@ -49,7 +47,7 @@ impl<'r, 'c> Record<'r, 'c> {
         columns: &'c Columns,
         table: &'c str,
     ) -> Result<Self, VerifyError> {
-        let values = record::values(record).ok_or_else(|| in_table(table, "no row"))?;
+        let values = values(record).ok_or_else(|| in_table(table, "no row"))?;
         Ok(Self {
             values,
             columns,
@@ -71,10 +69,6 @@ impl<'r, 'c> Record<'r, 'c> {
         let integer = self.value(column)?.integer();
         integer.map_err(|what| in_table(self.table, &what))
     }
-}
-
-pub(super) fn in_table(table: &str, what: &str) -> VerifyError {
-    VerifyError::Integrity(format!("table {table}: {what}"))
 }
 
 /// What the changed operations say.

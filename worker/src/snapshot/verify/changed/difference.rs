@@ -2,12 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{
-    record::{self, Value},
-    tree::Owners,
-    version::Version,
+use crate::snapshot::verify::{
+    error::VerifyError,
+    pages::{Owners, Value, Version, values},
 };
-use crate::snapshot::verify::error::VerifyError;
 
 /// The cells in the changed pages of one version, by their tree: the row's id, if it is a table, and the payload.
 pub(super) struct Cells {
@@ -21,7 +19,7 @@ impl Cells {
     pub(super) fn read(
         version: &Version<'_>,
         changed: &HashSet<u32>,
-        owners: &mut Owners,
+        owners: &Owners,
     ) -> Result<Self, VerifyError> {
         let mut cells = Self {
             by_tree: HashMap::new(),
@@ -95,7 +93,7 @@ impl Entries {
         let mut entries = Self::default();
         for (cells, times) in [(old_cells.of(old), -1), (new_cells.of(Some(new)), 1)] {
             for (_, record) in cells {
-                entries.add(&record::values(&record)?, times);
+                entries.add(&values(&record)?, times);
             }
         }
         Some(entries)

@@ -9,7 +9,8 @@ use crate::snapshot::{
     before::Before,
     verify::{
         error::VerifyError,
-        file::{Expected, FileFacts, SnapshotFile, check_journal_mode},
+        facts::{Expected, FileFacts, check_journal_mode},
+        file::SnapshotFile,
         identity::check_identity,
         rows::check_untyped,
     },

@@ -10,33 +10,33 @@ const SMALLEST_CELL: usize = 4;
 
 /// What a page holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Kind {
-    pub(super) is_table: bool,
-    pub(super) is_leaf: bool,
+pub(in super::super) struct Kind {
+    pub(in super::super) is_table: bool,
+    pub(in super::super) is_leaf: bool,
 }
 
 /// A cell of a page.
 #[derive(Debug)]
-pub(super) struct Cell<'p> {
+pub(in super::super) struct Cell<'p> {
     /// The page to its left, of an inner page.
-    pub(super) child: Option<u32>,
+    pub(in super::super) child: Option<u32>,
     /// The row's id, of a table.
-    pub(super) row: i64,
+    pub(in super::super) row: i64,
     /// The payload's size in bytes; 0 in inner pages of a table.
-    pub(super) bytes: usize,
+    pub(in super::super) bytes: usize,
     /// The part of the payload that is in this page.
-    pub(super) local: &'p [u8],
+    pub(in super::super) local: &'p [u8],
     /// The first page with the rest of it.
-    pub(super) overflow: Option<u32>,
+    pub(in super::super) overflow: Option<u32>,
 }
 
 /// A page of a b-tree.
 #[derive(Debug)]
-pub(super) struct Page<'p> {
-    pub(super) kind: Kind,
-    pub(super) cells: Vec<Cell<'p>>,
+pub(in super::super) struct Page<'p> {
+    pub(in super::super) kind: Kind,
+    pub(in super::super) cells: Vec<Cell<'p>>,
     /// The page to the right of all cells, of an inner page.
-    pub(super) right: Option<u32>,
+    pub(in super::super) right: Option<u32>,
 }
 
 impl<'p> Page<'p> {
@@ -44,7 +44,7 @@ impl<'p> Page<'p> {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn parse(number: u32, bytes: &'p [u8]) -> Result<Self, String> {
+    pub(in super::super) fn parse(number: u32, bytes: &'p [u8]) -> Result<Self, String> {
         let wrong = |what: &str| format!("page {number}: {what}");
         let header = if number == 1 { DATABASE_HEADER } else { 0 };
         let kind = match bytes.get(header) {
@@ -110,7 +110,7 @@ impl<'p> Page<'p> {
     }
 
     /// Returns the pages below it, from left to right.
-    pub(super) fn children(&self) -> impl Iterator<Item = u32> {
+    pub(in super::super) fn children(&self) -> impl Iterator<Item = u32> {
         let left = self.cells.iter().filter_map(|cell| cell.child);
         left.chain(self.right)
     }
@@ -167,7 +167,7 @@ fn local_bytes(kind: Kind, page: usize, payload: usize) -> usize {
 }
 
 /// Reads SQLite's variable-length integer at `at`, and moves behind it.
-pub(super) fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
+pub(in super::super) fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
     let mut value = 0;
     for count in 0..9 {
         let byte = *bytes.get(*at)?;
@@ -188,7 +188,7 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<usize> {
     Some(usize::from(u16::from_be_bytes(two.try_into().ok()?)))
 }
 
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(in super::super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     let four = bytes.get(at..at + 4)?;
     Some(u32::from_be_bytes(four.try_into().ok()?))
 }

@@ -9,14 +9,19 @@ use std::hash::{BuildHasher, RandomState};
 
 use rusqlite::{Connection, Row, types::ValueRef};
 
-use super::error::VerifyError;
-use crate::oplog::quoted;
+use crate::{
+    oplog::quoted,
+    snapshot::verify::{
+        error::VerifyError,
+        pages::{Entry, Index, Sum, Value},
+    },
+};
 
 /// SQLite's page cache during the check, in KiB, for the tables that are left to `integrity_check`.
-pub(super) const CACHE_KIB: i64 = 64 * 1024;
+pub(in crate::snapshot::verify) const CACHE_KIB: i64 = 64 * 1024;
 
 /// Checks the whole file.
-pub(super) fn check(connection: &Connection) -> Result<(), VerifyError> {
+pub(in crate::snapshot::verify) fn check(connection: &Connection) -> Result<(), VerifyError> {
     sound(connection.pragma_query_value(None, "quick_check", |row| row.get(0))?)?;
     let mut tables = connection.prepare(
         "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name <> 'sqlite_schema'",
@@ -39,7 +44,10 @@ pub(super) fn check(connection: &Connection) -> Result<(), VerifyError> {
 }
 
 /// Leaves a table and its indexes to `integrity_check`.
-pub(super) fn check_table(connection: &Connection, table: &str) -> Result<(), VerifyError> {
+pub(in crate::snapshot::verify) fn check_table(
+    connection: &Connection,
+    table: &str,
+) -> Result<(), VerifyError> {
     let check = format!("PRAGMA integrity_check({})", quoted(table));
     sound(connection.query_row(&check, [], |row| row.get(0))?)
 }
@@ -49,95 +57,6 @@ fn sound(result: String) -> Result<(), VerifyError> {
         Ok(())
     } else {
         Err(VerifyError::Integrity(result))
-    }
-}
-
-/// An index of all rows by some of their columns, in SQLite's own order.
-pub(super) struct Index {
-    name: String,
-    unique: bool,
-    columns: Vec<String>,
-}
-
-impl Index {
-    /// Returns a table's indexes; `None` when one of them is not that simple.
-    pub(super) fn all_of(
-        connection: &Connection,
-        table: &str,
-    ) -> Result<Option<Vec<Self>>, VerifyError> {
-        let mut found = connection
-            .prepare_cached(r#"SELECT name, "unique", partial FROM pragma_index_list(?1)"#)?;
-        let mut found = found.query([table])?;
-        let mut indexes = Vec::new();
-        while let Some(index) = found.next()? {
-            let name: String = index.get(0)?;
-            let columns = match index.get(2)? {
-                true => None,
-                false => Self::columns_of(connection, &name)?,
-            };
-            let Some(columns) = columns else {
-                return Ok(None);
-            };
-            indexes.push(Self {
-                name,
-                unique: index.get(1)?,
-                columns,
-            });
-        }
-        Ok(Some(indexes))
-    }
-
-    fn columns_of(
-        connection: &Connection,
-        index: &str,
-    ) -> Result<Option<Vec<String>>, VerifyError> {
-        let mut found = connection.prepare_cached(
-            r#"SELECT name, "desc" = 0 AND coll = 'BINARY' FROM pragma_index_xinfo(?1) WHERE key ORDER BY seqno"#,
-        )?;
-        let mut found = found.query([index])?;
-        let mut columns = Vec::new();
-        while let Some(column) = found.next()? {
-            // An expression has no name.
-            match (column.get(0)?, column.get(1)?) {
-                (Some(name), true) => columns.push(name),
-                _ => return Ok(None),
-            }
-        }
-        Ok(Some(columns))
-    }
-
-    /// Returns its columns and the row id, as SQL.
-    fn entry(&self) -> String {
-        let mut entry: Vec<_> = self.columns.iter().map(|column| quoted(column)).collect();
-        entry.push("rowid".to_owned());
-        entry.join(", ")
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(super) fn columns(&self) -> &[String] {
-        &self.columns
-    }
-
-    pub(super) fn wrong(&self, table: &str, how: &str) -> VerifyError {
-        VerifyError::Integrity(format!("index {} of table {table} {how}", self.name))
-    }
-}
-
-/// A sum that does not depend on the order of the entries. Two different sets of entries have the same sum with a
-/// probability of 2^-64.
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-struct Sum {
-    entries: u64,
-    hashes: u64,
-}
-
-impl Sum {
-    fn add(&mut self, hash: u64) {
-        self.entries += 1;
-        self.hashes = self.hashes.wrapping_add(hash);
     }
 }
 
@@ -185,11 +104,11 @@ fn sums_of_rows(
     while let Some(row) = rows.next()? {
         let mut first = 0;
         for (index, sum) in indexes.iter().zip(&mut sums) {
-            if !entry.read(row, first, index.columns.len())? {
+            if !read_entry(&mut entry, row, first, index.columns().len())? {
                 return Ok(None);
             }
             sum.add(hasher.hash_one(&entry.bytes));
-            first += index.columns.len() + 1;
+            first += index.columns().len() + 1;
         }
     }
     Ok(Some(sums))
@@ -206,19 +125,19 @@ fn sum_of_entries(
     let mut entries = connection.prepare(&format!(
         "SELECT {columns} FROM {} INDEXED BY {} ORDER BY {columns}",
         quoted(table),
-        quoted(&index.name)
+        quoted(index.name())
     ))?;
     let mut entries = entries.query([])?;
     let mut sum = Sum::default();
     let (mut previous, mut entry) = (Entry::default(), Entry::default());
     while let Some(row) = entries.next()? {
-        if !entry.read(row, 0, index.columns.len())? {
+        if !read_entry(&mut entry, row, 0, index.columns().len())? {
             return Ok(None);
         }
         if entry.bytes <= previous.bytes {
             return Err(index.wrong(table, "is not sorted"));
         }
-        if index.unique && !entry.has_null && entry.key() == previous.key() {
+        if index.is_unique() && !entry.has_null && entry.key() == previous.key() {
             return Err(index.wrong(table, "is not unique"));
         }
         sum.add(hasher.hash_one(&entry.bytes));
@@ -227,46 +146,27 @@ fn sum_of_entries(
     Ok(Some(sum))
 }
 
-/// An index's entry, written so that comparing the bytes is SQLite's order.
-#[derive(Default)]
-struct Entry {
-    bytes: Vec<u8>,
-    /// Where the row id begins in `bytes`.
-    key_length: usize,
-    has_null: bool,
-}
-
-impl Entry {
-    /// Reads so many columns and the row id; returns `false` for a value whose order is not simply that of its bytes.
-    fn read(&mut self, row: &Row<'_>, first: usize, columns: usize) -> Result<bool, VerifyError> {
-        self.bytes.clear();
-        self.has_null = false;
-        for column in first..=first + columns {
-            self.key_length = self.bytes.len();
-            match row.get_ref(column)? {
-                ValueRef::Null => {
-                    self.bytes.push(1);
-                    self.has_null = true;
-                }
-                ValueRef::Integer(number) => {
-                    self.bytes.push(2);
-                    let unsigned = number.cast_unsigned() ^ (1 << 63);
-                    self.bytes.extend_from_slice(&unsigned.to_be_bytes());
-                }
-                ValueRef::Text(text) if !text.contains(&0) => {
-                    self.bytes.push(3);
-                    self.bytes.extend_from_slice(text);
-                    self.bytes.push(0);
-                }
-                ValueRef::Real(_) | ValueRef::Text(_) | ValueRef::Blob(_) => return Ok(false),
-            }
+/// Reads so many columns and the row id; returns `false` for a value whose order is not simply that of its bytes.
+fn read_entry(
+    entry: &mut Entry,
+    row: &Row<'_>,
+    first: usize,
+    columns: usize,
+) -> Result<bool, VerifyError> {
+    entry.clear();
+    for column in first..=first + columns {
+        let value = match row.get_ref(column)? {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(number) => Value::Integer(number),
+            ValueRef::Real(number) => Value::Real(number),
+            ValueRef::Text(text) => Value::Text(text),
+            ValueRef::Blob(blob) => Value::Blob(blob),
+        };
+        if !entry.push(value) {
+            return Ok(false);
         }
-        Ok(true)
     }
-
-    fn key(&self) -> &[u8] {
-        &self.bytes[..self.key_length]
-    }
+    Ok(true)
 }
 
 #[cfg(test)]
