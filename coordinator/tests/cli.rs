@@ -358,3 +358,39 @@ fn every_command_shows_an_example() {
         assert!(help.contains("Example"), "{help}");
     }
 }
+
+#[test]
+fn man_pages_and_completions_are_of_both_programs() {
+    let seedbed = Seedbed::new();
+    let (code, said, error) = seedbed.run(&["man", "pages/man1"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(said.contains("man pages to pages/man1"), "{said}");
+    for (page, text) in [
+        ("seedbed", "rebuild"),
+        ("seedbed-run", "only"),
+        ("seedbed-tokens-create", "role"),
+        ("seedbed-worker", "slots"),
+    ] {
+        let page = std::fs::read_to_string(seedbed.path(&format!("pages/man1/{page}.1"))).unwrap();
+        assert!(page.contains(".TH ") && page.contains(text), "{page}");
+    }
+    for (arguments, text) in [
+        (&["completions", "bash"][..], "complete -F _seedbed"),
+        (
+            &["completions", "bash", "seedbed-worker"],
+            "complete -F _seedbed__worker",
+        ),
+        (
+            &["completions", "fish", "seedbed-worker"],
+            "complete -c seedbed-worker",
+        ),
+    ] {
+        let (code, script, _) = seedbed.run(arguments);
+        assert!(
+            code == 0 && script.contains(text),
+            "{arguments:?}: {script}"
+        );
+    }
+    let (code, _, error) = seedbed.run(&["man", "/proc/nothing"]);
+    assert!(code == 2 && error.contains("/proc/nothing"), "{error}");
+}

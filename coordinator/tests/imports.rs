@@ -1,4 +1,4 @@
-//! What `seedbed init --from-sync-config`, `seedbed schema` and `seedbed man` make of an app's and a service's own files.
+//! What `seedbed init --from-sync-config` and `seedbed schema` make of an app's and a service's own files.
 
 use std::process::{Command, Stdio};
 
@@ -367,40 +367,4 @@ fn a_file_that_is_no_snapshot_has_no_schema() {
         assert_eq!((code, output.as_str()), (2, ""), "{file}: {error}");
         assert!(error.contains(said), "{file}: {error}");
     }
-}
-
-#[test]
-fn man_pages_and_completions_are_of_both_programs() {
-    let directory = Directory::with(&[]);
-    let (code, said, error) = directory.run(&["man", "pages/man1"]);
-    assert_eq!(code, 0, "{error}");
-    assert!(said.contains("man pages to pages/man1"), "{said}");
-    for (page, text) in [
-        ("seedbed", "rebuild"),
-        ("seedbed-run", "only"),
-        ("seedbed-tokens-create", "role"),
-        ("seedbed-worker", "slots"),
-    ] {
-        let page = directory.read(&format!("pages/man1/{page}.1"));
-        assert!(page.contains(".TH ") && page.contains(text), "{page}");
-    }
-    for (arguments, text) in [
-        (&["completions", "bash"][..], "complete -F _seedbed"),
-        (
-            &["completions", "bash", "seedbed-worker"],
-            "complete -F _seedbed__worker",
-        ),
-        (
-            &["completions", "fish", "seedbed-worker"],
-            "complete -c seedbed-worker",
-        ),
-    ] {
-        let (code, script, _) = directory.run(arguments);
-        assert!(
-            code == 0 && script.contains(text),
-            "{arguments:?}: {script}"
-        );
-    }
-    let (code, _, error) = directory.run(&["man", "/proc/nothing"]);
-    assert!(code == 2 && error.contains("/proc/nothing"), "{error}");
 }

@@ -79,7 +79,9 @@ pub const CRATES: &[Crate] = &[
         folder: "tests",
         root: "tests/it/main.rs",
         // Groups share what is in testkit, and nothing else.
-        floors: &["cluster delivery deploy first_launch local selfheal stores traces"],
+        floors: &[
+            "cluster containers delivery deploy first_launch kubernetes local selfheal stores traces",
+        ],
         may_use: ALL,
     },
     Crate {

@@ -7,6 +7,7 @@ mod declarations;
 mod json;
 mod snapshot;
 mod tokens;
+mod types;
 mod values;
 
 use std::path::Path;

@@ -2,7 +2,10 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use super::tokens::{Kind, Problem, Token};
+use super::{
+    tokens::{Kind, Problem, Token},
+    types,
+};
 
 /// What an expression is.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +61,7 @@ impl<'a> Script<'a> {
     /// Reads the expression at `at`, and moves `at` behind it.
     pub(super) fn value(&self, at: &mut usize) -> Result<Value, Problem> {
         let value = self.plain_value(at)?;
-        self.skip_type(at);
+        *at = types::end(self.tokens, *at);
         match self.kind(*at) {
             None | Some(Kind::Mark("," | ")" | "]" | "}" | ";")) => Ok(value),
             // A statement without a semicolon.
@@ -109,7 +112,7 @@ impl<'a> Script<'a> {
         let is_new = name == "new";
         *at += usize::from(is_new);
         let path = self.path(at)?;
-        self.skip_angles(at);
+        *at = types::end_of_angles(self.tokens, *at);
         if self.mark(*at) == Some("(") {
             let with = self.list(at, "(", ")")?;
             let by = match is_new {
@@ -307,68 +310,6 @@ impl<'a> Script<'a> {
         }
         *at += 1;
         Ok(())
-    }
-
-    /// Passes over `as const`, `as T`, `satisfies T` and `!`.
-    fn skip_type(&self, at: &mut usize) {
-        while let Some(kind) = self.kind(*at) {
-            match kind {
-                Kind::Mark("!") => *at += 1,
-                Kind::Name(word) if word == "as" || word == "satisfies" => {
-                    *at += 1;
-                    while matches!(self.kind(*at), Some(Kind::Name(_) | Kind::Mark(".")))
-                        && !self.is_word(*at, "as")
-                        && !self.is_word(*at, "satisfies")
-                        && !self.is_statement(*at)
-                    {
-                        *at += 1;
-                    }
-                    self.skip_angles(at);
-                }
-                _ => return,
-            }
-        }
-    }
-
-    fn is_word(&self, at: usize, word: &str) -> bool {
-        matches!(self.kind(at), Some(Kind::Name(name)) if name == word)
-    }
-
-    /// Whether a statement begins here, of which the one before has no semicolon.
-    fn is_statement(&self, at: usize) -> bool {
-        let words = [
-            "export",
-            "let",
-            "var",
-            "type",
-            "interface",
-            "import",
-            "class",
-            "function",
-        ];
-        let before = at
-            .checked_sub(1)
-            .is_some_and(|before| !self.is_word(before, "as"));
-        words.iter().any(|word| self.is_word(at, word)) || (before && self.is_word(at, "const"))
-    }
-
-    /// Passes over `<…>` with types in it.
-    fn skip_angles(&self, at: &mut usize) {
-        if self.mark(*at) != Some("<") {
-            return;
-        }
-        let mut depth = 0;
-        while let Some(kind) = self.kind(*at) {
-            *at += 1;
-            match kind {
-                Kind::Mark("<") => depth += 1,
-                Kind::Mark(">") => depth -= 1,
-                _ => {}
-            }
-            if depth == 0 {
-                return;
-            }
-        }
     }
 
     /// What is not understood, in words of the line that it is in.

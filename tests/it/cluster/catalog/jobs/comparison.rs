@@ -145,7 +145,7 @@ async fn a_run_is_found_by_the_beginning_of_its_id(fixture: Fixture) {
     for (text, several) in [("fff", true), ("0000", false), ("%", false), ("", false)] {
         match fixture.catalog.run_named(text).await {
             Err(CatalogError::RunPrefix { several: found, .. }) => {
-                assert_eq!(found, several, "{text}")
+                assert_eq!(found, several, "{text}");
             }
             other => panic!("{text}: {other:?}"),
         }
