@@ -1,6 +1,6 @@
 //! `seedbed check` on a cluster whose snapshots are in S3: what it finds, and that it leaves nothing behind.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{os::unix::fs::PermissionsExt, sync::Arc};
 
 use futures::TryStreamExt;
 use serde_json::json;
@@ -10,6 +10,7 @@ use testkit::{
     objects::ObjectServer,
     servers::{Postgres, RabbitMq},
     serving::Serving,
+    wait,
 };
 
 async fn on_s3() -> Cluster {
@@ -119,6 +120,44 @@ async fn check_leaves_no_table_and_no_object_behind() {
         &["5 connections", "takes up to 8", "PgBouncer"],
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_overrides_a_limit_of_the_queues_is_found() {
+    let rabbitmq = Arc::new(RabbitMq::start_with_management());
+    let mut cluster = Cluster::on(rabbitmq.clone(), Some(ObjectServer::s3().await)).await;
+    cluster.add_stores(1, 5);
+    let vhost = cluster.broker_url.rsplit('/').next().unwrap().to_owned();
+    // Nobody listens at the usual port of a test's server.
+    cluster
+        .program
+        .set("BROKER__MANAGEMENT_URL", "http://127.0.0.1:9");
+    let (ok, told) = cluster.program.check(0).await["policies"].clone();
+    assert!(ok && told.contains("not tried"), "{told}");
+    let url = rabbitmq.management_url();
+    cluster.program.set("BROKER__MANAGEMENT_URL", url);
+    let (ok, told) = cluster.program.check(0).await["policies"].clone();
+    assert!(ok && told.starts_with("no policy changes"), "{told}");
+    let policy = r#"{"message-ttl": 60000}"#;
+    let set = ["set_policy", "-p", &vhost, "short", "^seed\\.jobs$", policy];
+    rabbitmq.ctl(&set);
+    // The API shows it a little later.
+    wait::until("the policy is seen", async || {
+        cluster.program.run(&["check"]).await.code == Some(1)
+    })
+    .await;
+    let said = ["seed.jobs", "short", "message-ttl to 60000", "clear_policy"];
+    fails(&cluster, "policies", &said).await;
+    // A user who may not look.
+    rabbitmq.add_user("narrow", "secret");
+    rabbitmq.allow("narrow", &vhost);
+    let url = rabbitmq.url_with("narrow:secret", &vhost);
+    cluster.program.set("BROKER__URL", url);
+    let (ok, told) = cluster.program.check(0).await["policies"].clone();
+    assert!(
+        ok && told.contains("not tried") && told.contains("monitoring"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

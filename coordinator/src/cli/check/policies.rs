@@ -2,19 +2,26 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::{RequestBuilder, StatusCode};
 use seedbed_protocol::{
     broker::{BrokerConfig, Queue, RETURN_LIMIT},
     process::outbound,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::report::Checked;
 
 /// How long the management API has to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// RabbitMQ collects what it says of a queue every five seconds: of one that was just declared it says nothing before.
+const COLLECTED: Duration = Duration::from_secs(12);
+
+/// Between two questions.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What was found.
 pub(super) enum Policies {
@@ -63,40 +70,57 @@ pub(super) async fn check(config: &BrokerConfig) -> Checked<Policies> {
         let pem = std::fs::read(file)?;
         client = client.tls_certs_merge(reqwest::Certificate::from_pem_bundle(&pem)?);
     }
-    let asked = client.build()?.get(url).basic_auth(user, Some(password));
-    let answer = match asked.send().await {
-        Ok(answer) => answer,
-        Err(_) => return untried("does not answer".to_owned()),
+    let request = client.build()?.get(url).basic_auth(user, Some(password));
+    let until = Instant::now() + COLLECTED;
+    let queues = loop {
+        let Some(request) = request.try_clone() else {
+            return untried("cannot be asked".to_owned());
+        };
+        match queues_of(request).await {
+            Err(why) => return untried(why),
+            Ok(queues) if own(&queues).all(is_collected) => break queues,
+            Ok(_) if Instant::now() > until => {
+                return untried("does not say which policies are in effect".to_owned());
+            }
+            Ok(_) => sleep(PAUSE).await,
+        }
     };
+    judged(&queues, config.consumer_timeout)
+}
+
+/// Returns the queues, or why they cannot be seen.
+async fn queues_of(request: RequestBuilder) -> Result<Vec<Described>, String> {
+    let answer = request.send().await;
+    let answer = answer.map_err(|_| "does not answer".to_owned())?;
     match answer.status() {
-        status if status.is_success() => {}
+        status if status.is_success() => {
+            let queues = answer.json().await;
+            queues.map_err(|_| "answers with something else".to_owned())
+        }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             let why = "does not let the user of broker.url in, who has no tag such as monitoring";
-            return untried(why.to_owned());
+            Err(why.to_owned())
         }
-        status => return untried(format!("answers {status}")),
+        status => Err(format!("answers {status}")),
     }
-    let Ok(queues) = answer.json::<Vec<Described>>().await else {
-        return untried("answers with something else".to_owned());
-    };
-    // Some versions leave it out of the list: nothing follows from that.
-    if queues
+}
+
+fn is_collected(queue: &Described) -> bool {
+    !queue.effective_policy_definition.is_null()
+}
+
+/// Those of Seedbed.
+fn own(queues: &[Described]) -> impl Iterator<Item = &Described> {
+    queues
         .iter()
-        .any(|queue| queue.effective_policy_definition.is_null())
-    {
-        return untried("does not say which policies are in effect".to_owned());
-    }
-    judged(&queues, config.consumer_timeout)
+        .filter(|queue| queue.name.starts_with("seed."))
 }
 
 /// Says what the policies of these queues do.
 fn judged(queues: &[Described], consumer_timeout: Duration) -> Checked<Policies> {
-    let own = queues
-        .iter()
-        .filter(|queue| queue.name.starts_with("seed."));
     let mut harms = Vec::new();
     let mut seen = 0;
-    for queue in own {
+    for queue in own(queues) {
         seen += 1;
         let Value::Object(definition) = &queue.effective_policy_definition else {
             continue;
