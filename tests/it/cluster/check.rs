@@ -143,7 +143,8 @@ async fn a_policy_that_overrides_a_limit_of_the_queues_is_found() {
     rabbitmq.ctl(&set);
     // The API shows it a little later.
     wait::until("the policy is seen", async || {
-        cluster.program.run(&["check"]).await.code == Some(1)
+        let check = ["check", "--stores", "stores.ndjson"];
+        cluster.program.run(&check).await.code == Some(1)
     })
     .await;
     let said = ["seed.jobs", "short", "message-ttl to 60000", "clear_policy"];

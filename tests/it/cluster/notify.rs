@@ -118,10 +118,7 @@ async fn each_event_is_told_once_by_several_servers_and_no_log_has_the_url() {
     let ended = cluster.run(&[]).await;
     assert_eq!(ended.code, Some(1), "{ended}");
     // One of two stores has no snapshot, which is less than serve.freshness_objective asks for.
-    wait::until("all events are told", async || {
-        receiver.events().len() >= 3
-    })
-    .await;
+    wait::until("all events are told", async || receiver.events().len() >= 3).await;
     let events = receiver.events();
     let names: Vec<_> = events
         .iter()
