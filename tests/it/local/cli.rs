@@ -155,9 +155,11 @@ async fn check_tries_what_downloads_need() {
     assert!(!ok && detail.contains("download.jwks_url"), "{detail}");
     program.unset("DOWNLOAD__JWKS_URL");
     program.set("DOWNLOAD__ANONYMOUS", "true");
+    // What no server would start with.
     program.set("DOWNLOAD__URL_LIFETIME", "2d");
-    let (ok, detail) = program.check(1).await["downloads"].clone();
-    assert!(!ok && detail.contains("retention.min_age"), "{detail}");
+    let refused = program.run(&["check", "--stores", "stores.ndjson"]).await;
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(refused.error.contains("retention.min_age"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
