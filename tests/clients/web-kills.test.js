@@ -51,7 +51,8 @@ async function assertWhole(app) {
 
 /** One device after the other that ends at each stage, with one launch each; then a launch that may finish. */
 async function endsAtEachStage(t, end, form, stages) {
-  const server = await seedbed(t, { renditions, pace: 2 });
+  // Slow enough that pieces are handed on while others are still to come.
+  const server = await seedbed(t, { renditions, pace: 100 });
   const phone = await device(t);
   let app = await phone.app();
   const seen = [];
