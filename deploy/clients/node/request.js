@@ -5,19 +5,10 @@
 
 import { request as requestPlain } from 'node:http';
 import { request as requestTls } from 'node:https';
+import { Readable } from 'node:stream';
 
 /** As many as Seedbed itself follows. */
 const REDIRECTS = 3;
-
-/**
- * Milliseconds in which what arrives is put together, unless it is more than that, or all: a slow link brings a kilobyte or two
- * at a time, and a web stream's work for each costs more than its bytes.
- */
-const TOGETHER = 20;
-const ENOUGH = 64 * 1024;
-
-/** Bytes that are held for whoever reads, at most. */
-const MOST = 1024 * 1024;
 
 /** @type {typeof globalThis.fetch} */
 export async function fetchStored(input, { method = 'GET', headers, body, signal } = {}) {
@@ -56,73 +47,12 @@ function ask(url, options, body) {
  * @param {number} status
  */
 function responseOf(answer, status) {
-  const body = bodyOf(answer);
+  // An answer that is never read must not end the process when its connection breaks.
+  answer.on('error', () => {});
   const fields = Object.entries(answer.headersDistinct).flatMap(([name, values = []]) => values.map((value) => [name, value]));
   const empty = [204, 205, 304].includes(status);
-  return new Response(empty ? null : body, { status, headers: /** @type {[string, string][]} */ (fields) });
-}
-
-/**
- * The body. What has arrived before a connection was lost is still read.
- *
- * @param {import('node:http').IncomingMessage} answer
- * @returns {ReadableStream<Uint8Array>}
- */
-function bodyOf(answer) {
-  /** @type {Buffer[]} */
-  let chunks = [];
-  let size = 0;
-  let ended = false;
-  /** @type {unknown} */
-  let error;
-  let arrived = () => {};
-  let enough = () => {};
-  answer.on('data', (chunk) => {
-    chunks.push(chunk);
-    size += chunk.length;
-    arrived();
-    if (size >= ENOUGH) enough();
-    if (size > MOST) answer.pause();
-  });
-  // An answer that is never read must not end the process when its connection breaks.
-  answer.on('error', (reason) => (error ??= reason));
-  answer.on('close', () => {
-    if (!answer.complete) error ??= new Error('the connection was closed');
-    ended = true;
-    arrived();
-    enough();
-  });
-  const pull = async (/** @type {ReadableStreamDefaultController<Uint8Array>} */ controller) => {
-    if (size === 0 && !ended) await /** @type {Promise<void>} */ (new Promise((resolve) => (arrived = resolve)));
-    if (size < ENOUGH && !ended) await within(TOGETHER, (resolve) => (enough = resolve));
-    if (size > 0) {
-      controller.enqueue(Buffer.concat(chunks, size));
-      [chunks, size] = [[], 0];
-      answer.resume();
-    } else if (error) {
-      controller.error(error);
-    } else {
-      controller.close();
-    }
-  };
-  return new ReadableStream({ pull, cancel: () => void answer.destroy() }, { highWaterMark: 0 });
-}
-
-/**
- * Waits until `resolve` is called, or until the time is over.
- *
- * @param {number} milliseconds
- * @param {(resolve: () => void) => void} give
- * @returns {Promise<void>}
- */
-function within(milliseconds, give) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    give(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
+  const body = empty ? null : /** @type {any} */ (Readable.toWeb(answer));
+  return new Response(body, { status, headers: /** @type {[string, string][]} */ (fields) });
 }
 
 /**
