@@ -26,8 +26,9 @@ done
 need "reads programs" binutils
 install_needed
 depends=ca-certificates
-# The C library that programs were linked with decides which Debian releases they run on, unless it is in them.
-if readelf --wide --program-headers "$programs/seedbed" "$programs/seedbed-worker" | grep -q ' INTERP '; then
+# The C library that programs were linked with decides which Debian releases they run on, unless it is in them. All is read: with
+# pipefail, a reader that ends early makes a failure of what writes.
+if readelf --wide --program-headers "$programs/seedbed" "$programs/seedbed-worker" | grep ' INTERP ' >/dev/null; then
   libc=$(grep -aoh 'GLIBC_2\.[0-9]*' "$programs/seedbed" "$programs/seedbed-worker" | sort -uV | tail -n 1)
   depends="libc6 (>= ${libc#GLIBC_}), libgcc-s1, $depends"
 fi

@@ -137,16 +137,16 @@ walk() {
   echo "$ $2" >>"$log"
   start_in_root "$2" >>"$log" 2>&1
   while kill -0 "$running" 2>/dev/null; do
-    if [ -z "$snapshot" ] && find "$root$3" -path '*/snapshots/*' -name '*.json' 2>/dev/null | grep -q .; then
+    if [ -z "$snapshot" ] && find "$root$3" -path '*/snapshots/*' -name '*.json' 2>/dev/null | grep . >/dev/null; then
       snapshot=$((SECONDS - began))
     fi
-    if [ -z "$client" ] && tail -n +"$((from + 1))" "$log" | grep -q '^A device with @powersync/node'; then
+    if [ -z "$client" ] && tail -n +"$((from + 1))" "$log" | grep '^A device with @powersync/node' >/dev/null; then
       client=$((SECONDS - began))
     fi
     sleep 0.5
   done
   wait "$running" || status=$?
-  [ -n "$client" ] || ! tail -n +"$((from + 1))" "$log" | grep -q '^A device with @powersync/node' || client=$((SECONDS - began))
+  [ -n "$client" ] || ! tail -n +"$((from + 1))" "$log" | grep '^A device with @powersync/node' >/dev/null || client=$((SECONDS - began))
   printf '%-44s %10s %16s %14s\n' "$1" "$((SECONDS - began)) s" "${snapshot:--} s" "${client:--} s"
   [ "$status" -eq 0 ] && [ -n "$snapshot" ] || all=1
 }

@@ -34,7 +34,7 @@ if perf record --quiet --event cpu-clock --freq 999 --output "$results/perf.data
   echo
   echo "CPU by function, of the worker and not of the service:"
   perf report --input "$results/perf.data" --stdio --no-children --percent-limit 0.5 --sort symbol \
-    --dsos "${program##*/}" 2>/dev/null | grep -v -e '^#' -e '^$' | head -40
+    --dsos "${program##*/}" 2>/dev/null | grep -v -e '^#' -e '^$' | sed -n 1,40p
 elif command -v samply >/dev/null; then
   samply record --save-only --output "$results/samply.json.gz" -- "${sampled[@]}"
   echo "functions: samply load $results/samply.json.gz"

@@ -17,12 +17,12 @@ const CONTENT: [&str; 3] = [
     "SELECT rowid, * FROM ps_data__products NOT INDEXED ORDER BY rowid",
 ];
 
-/// Returns the content of a database that SQLite finds in order.
-fn content(file: &Path) -> rusqlite::Result<Vec<Vec<Value>>> {
+/// Returns what these queries read of a database, and whether SQLite finds it in order.
+pub(super) fn content(file: &Path, queries: &[&str]) -> rusqlite::Result<Vec<Vec<Value>>> {
     let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let check: String = connection.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
     let mut content = vec![vec![Value::Text(check)]];
-    for query in CONTENT {
+    for query in queries {
         let mut statement = connection.prepare(query)?;
         let columns = statement.column_count();
         let rows = statement.query_map([], |row| {
@@ -71,7 +71,7 @@ async fn a_flipped_bit_is_found_or_changes_nothing() {
     let manifest = pipeline.seed("7").await.unwrap();
     let file = pipeline.file(&manifest);
     let bytes = std::fs::read(&file).unwrap();
-    let whole = content(&file).unwrap();
+    let whole = content(&file, &CONTENT).unwrap();
     let copy = pipeline.directory.path().join("copy.sqlite");
 
     // By the kind of page: leaves of tables and of indexes, and what is above them.
@@ -97,7 +97,7 @@ async fn a_flipped_bit_is_found_or_changes_nothing() {
             match verify(&copy, &manifest.checkpoint) {
                 Err(_) => refused += 1,
                 Ok(_) => assert!(
-                    content(&copy).is_ok_and(|content| content == whole),
+                    content(&copy, &CONTENT).is_ok_and(|content| content == whole),
                     "byte {byte}, bit {bit}, in a page of kind {kind:#x}"
                 ),
             }

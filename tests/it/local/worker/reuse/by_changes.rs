@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, types::Value};
+use rusqlite::Connection;
 use seedbed_protocol::{digest::Hashed, manifest::Way};
 use seedbed_worker::snapshot::{
     before::{BasePages, Before},
@@ -10,7 +10,16 @@ use seedbed_worker::snapshot::{
 };
 use testkit::pipeline::{End, same_rows};
 
-use super::support::{Content, Reuse, STORE};
+use super::{
+    super::damage::content,
+    support::{Content, Reuse, STORE},
+};
+
+/// What a client reads.
+const READ: [&str; 2] = [
+    "SELECT rowid, * FROM ps_oplog NOT INDEXED ORDER BY rowid",
+    "SELECT rowid, * FROM ps_data__products NOT INDEXED ORDER BY rowid",
+];
 
 /// SQLite's default, which every snapshot has.
 const PAGE: usize = 4096;
@@ -156,27 +165,6 @@ async fn an_index_without_a_changed_row_is_found() {
     }
 }
 
-/// Returns what a client reads of a database that SQLite finds in order.
-fn content(file: &Path) -> rusqlite::Result<Vec<Vec<Value>>> {
-    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let check: String = connection.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
-    let mut content = vec![vec![Value::Text(check)]];
-    for query in [
-        "SELECT rowid, * FROM ps_oplog NOT INDEXED ORDER BY rowid",
-        "SELECT rowid, * FROM ps_data__products NOT INDEXED ORDER BY rowid",
-    ] {
-        let mut statement = connection.prepare(query)?;
-        let columns = statement.column_count();
-        let rows = statement.query_map([], |row| {
-            (0..columns).map(|column| row.get(column)).collect()
-        })?;
-        for row in rows {
-            content.push(row?);
-        }
-    }
-    Ok(content)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_bit_is_found_in_changed_pages_and_in_all_others() {
     let reuse = base().await;
@@ -184,7 +172,7 @@ async fn a_flipped_bit_is_found_in_changed_pages_and_in_all_others() {
     let script = format!("{CHANGE}{ROW}");
     let changed = Changed::by(&reuse.first_file(), directory.path(), &script);
     changed.verify().unwrap();
-    let whole = content(&changed.file).unwrap();
+    let whole = content(&changed.file, &READ).unwrap();
     let bytes = std::fs::read(&changed.file).unwrap();
     let base = std::fs::read(reuse.first_file()).unwrap();
     let is_same = |page: usize| {
@@ -210,7 +198,7 @@ async fn a_flipped_bit_is_found_in_changed_pages_and_in_all_others() {
             match changed.verify() {
                 Err(_) => found += 1,
                 Ok(_) => assert!(
-                    content(&changed.file).is_ok_and(|content| content == whole),
+                    content(&changed.file, &READ).is_ok_and(|content| content == whole),
                     "page {page}, byte {at}"
                 ),
             }
