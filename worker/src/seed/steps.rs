@@ -1,6 +1,9 @@
 //! The steps of a job: each in a span of its own, timed, and marked when it fails.
 
-use std::time::Instant;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 use seedbed_protocol::{manifest::StepTiming, telemetry::trace::fail};
 use tracing::{Instrument, Span, info_span};
@@ -37,32 +40,42 @@ pub(super) async fn try_step<T, E: Into<SeedError>>(
     step(metrics, name, marked).await
 }
 
-/// The steps that have succeeded, with their durations.
+/// The steps that have succeeded, with their durations, in the order in which they began. Some go on at the same time.
 pub(super) struct Steps<'a> {
     metrics: &'a Metrics,
-    done: Vec<StepTiming>,
+    done: Mutex<Vec<Option<StepTiming>>>,
 }
 
 impl<'a> Steps<'a> {
     pub(super) fn new(metrics: &'a Metrics) -> Self {
-        let done = Vec::new();
+        let done = Mutex::default();
         Self { metrics, done }
     }
 
     /// Runs a step, and records its duration if it succeeds.
     pub(super) async fn run<T, E: Into<SeedError>>(
-        &mut self,
+        &self,
         step: &'static str,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, SeedError> {
         let started = Instant::now();
+        let place = self.with(|done| {
+            done.push(None);
+            done.len() - 1
+        });
         let result = try_step(self.metrics, step, work).await?;
-        self.done.push(StepTiming::since(step, started));
+        self.with(|done| done[place] = Some(StepTiming::since(step, started)));
         Ok(result)
     }
 
+    fn with<T>(&self, change: impl FnOnce(&mut Vec<Option<StepTiming>>) -> T) -> T {
+        change(&mut self.done.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(super) fn into_timings(self) -> Vec<StepTiming> {
-        self.done
+        let done = self.done.into_inner();
+        let done = done.unwrap_or_else(PoisonError::into_inner);
+        done.into_iter().flatten().collect()
     }
 }
 
