@@ -108,7 +108,7 @@ impl<'a> Steps<'a> {
 }
 
 /// Runs `work` on a thread that may block. When the job is abandoned it continues until an `InterruptOnDrop` ends its
-/// statement.
+/// statement, or a `StopOnDrop` its reading of pages.
 pub(super) async fn blocking<T, E>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, SeedError>
