@@ -11,7 +11,7 @@ use crate::{
     oplog::Schema,
     seed::{error::SeedError, steps::blocking},
     snapshot::{
-        FinishError,
+        FinishError, Stop,
         before::{BasePages, Before},
         verify::{Expected, FileFacts, SnapshotFile, VerifyError},
     },
@@ -30,7 +30,7 @@ pub(super) async fn verify(
     unreadable_rows: UnreadableRowsPolicy,
 ) -> Result<(FileFacts, Option<Hashed>), SeedError> {
     let open = SnapshotFile::open(file)?;
-    let _interrupts = open.interrupts();
+    let _abandon = open.abandon_on_drop();
     let (path, schema, checkpoint) = (file.to_owned(), schema.clone(), checkpoint.clone());
     let verify = move || {
         let expected = Expected {
@@ -80,5 +80,7 @@ pub(super) async fn hash(file: &Path, will_move: bool) -> Result<Option<Hashed>,
 pub(super) async fn pages(file: PathBuf) -> Result<BasePages, SeedError> {
     let path = file.clone();
     let failed = move |source| FinishError::Before { path, source };
-    blocking(move || BasePages::read(&file).map_err(failed)).await
+    let stop = Stop::default();
+    let _abandon = stop.on_drop();
+    blocking(move || BasePages::read(&file, &stop).map_err(failed)).await
 }
