@@ -6,15 +6,17 @@
 //! - A kill leaves nothing that counts: all of it is one transaction on a private file.
 //!
 //! The core extension keeps three indexes of `ps_oplog` sorted while operations arrive in no order, and looks for
-//! what each of them supersedes. On an empty database neither is needed: operations are appended as they arrive, a
-//! table of hashes in memory tells which are superseded, and when the checkpoint is complete the indexes are built
-//! and the rows of `ps_data__*` are written in order. Every line but the data goes to the core extension, which also
-//! applies the checkpoint; it then finds no operation that its rows do not have yet.
+//! what each of them supersedes. On an empty database neither is needed: operations are appended as they arrive, and
+//! their rows to `ps_data__*` with them, while the next line is downloaded. A table of hashes in memory tells which are
+//! superseded, and when the checkpoint is complete the indexes are built. Every line but the data goes to the core
+//! extension, which also applies the checkpoint; it then finds no operation that its rows do not have yet.
 //!
 //! ```text
-//! data line ─▶ operations ─▶ keys: superseded? ─▶ ps_oplog, ps_buckets      (no index)
-//! checkpoint_complete ─▶ indexes ─▶ ps_data__*, ps_untyped ─▶ core extension
+//! data line ─▶ operations ─▶ keys: superseded? ─▶ ps_oplog, ps_buckets, ps_data__*      (no index)
+//! checkpoint_complete ─▶ indexes ─▶ what is left of ps_data__*, ps_untyped ─▶ core extension
 //! ```
+//!
+//! Written at the end are rows without a table (`ps_untyped`), and again the tables many of whose rows are in several buckets.
 //!
 //! At a partial checkpoint only the checksums are compared: its rows are not read before all are there.
 //!
@@ -24,6 +26,7 @@
 //! ids, a CLEAR of a bucket that has rows, a bucket that vanishes while it is downloaded, and checksums that do not
 //! match.
 
+mod hidden;
 mod keys;
 mod loader;
 mod tables;

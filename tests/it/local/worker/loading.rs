@@ -9,7 +9,7 @@
 //! ```
 
 mod content;
-mod dump;
+pub(super) mod dump;
 mod history;
 
 use rand::{Rng, SeedableRng, rngs::StdRng};

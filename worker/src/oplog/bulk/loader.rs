@@ -6,18 +6,16 @@ use rusqlite::{Connection, OptionalExtension};
 use tracing::{debug, info};
 
 use super::{
+    hidden::Hidden,
     keys::Keys,
-    tables::{fill_tables, remove_superseded},
+    tables::{Tables, fill_tables, remove_superseded},
 };
 use crate::oplog::{
     checkpoint::TargetCheckpoint,
     operations::{Batch, Change, Operation, Reason},
     schema::{Inference, Schema},
-    sqlite::{DatabaseError, DeferredIndexes},
+    sqlite::DatabaseError,
 };
-
-/// Indexes of `ps_oplog` that the core extension needs while operations arrive. The one by row is always deferred.
-const ARRIVAL_INDEXES: [&str; 2] = ["ps_oplog_key", "ps_oplog_opid"];
 
 /// The share of the memory for the hashes; the rest is for SQLite's page cache and for its sorter, which may each be
 /// as large as the cache.
@@ -37,7 +35,9 @@ pub(crate) struct Loader {
     keys: Option<Keys>,
     buckets: HashMap<String, Bucket>,
     target: Arc<TargetCheckpoint>,
-    indexes: DeferredIndexes,
+    /// The indexes of `ps_oplog`, until they are built.
+    indexes: Option<Hidden>,
+    tables: Tables,
     inference: Option<Inference>,
     /// Whether an operation was deleted, which leaves a hole in the file.
     superseded: bool,
@@ -75,12 +75,16 @@ impl Loader {
         let keys_bytes = memory_kib * 1024.0 * KEYS_SHARE;
         let cache_kib = memory_kib * (1.0 - KEYS_SHARE) / 2.0;
         connection.pragma_update(None, "cache_size", -(cache_kib as i64).max(1))?;
+        // A row that is written and removed again is in no page.
+        connection.pragma_update(None, "secure_delete", "on")?;
+        let inference = schema.inference();
         Ok(Some(Self {
             keys: Some(Keys::within(keys_bytes as usize)),
             buckets: HashMap::new(),
             target: Arc::default(),
-            indexes: DeferredIndexes::take_from(connection, &ARRIVAL_INDEXES)?,
-            inference: schema.inference(),
+            indexes: Some(Hidden::of_table(connection, "ps_oplog")?),
+            tables: Tables::new(inference.is_some()),
+            inference,
             superseded: false,
             largest: 0,
         }))
@@ -144,7 +148,9 @@ impl Loader {
                     let (data, signed) = (batch.str(data), *checksum as i32);
                     self.largest = self.largest.max(data.len());
                     insert.execute((bucket.id, op_id, &key, kind, id, data, signed))?;
-                    self.remember(connection, hash)?;
+                    let operation = connection.last_insert_rowid();
+                    self.remember(connection, hash, operation)?;
+                    self.tables.put(connection, kind, operation, (id, data))?;
                     self.infer(kind, data);
                     sums.kept = sums.kept.wrapping_add(*checksum);
                     bucket.filled = true;
@@ -198,13 +204,14 @@ impl Loader {
             return Ok(Some(hash));
         };
         let mut delete = connection.prepare_cached(
-            "DELETE FROM ps_oplog WHERE rowid = ?1 AND bucket = ?2 AND key = ?3 RETURNING hash",
+            "DELETE FROM ps_oplog WHERE rowid = ?1 AND bucket = ?2 AND key = ?3 RETURNING hash, row_type",
         )?;
-        let deleted = delete.query_row((row, bucket, key), |row| row.get(0));
-        let Some(checksum): Option<i32> = deleted.optional()? else {
+        let deleted = delete.query_row((row, bucket, key), |row| Ok((row.get(0)?, row.get(1)?)));
+        let Some((checksum, kind)): Option<(i32, String)> = deleted.optional()? else {
             self.defer(connection, "two keys have one hash")?;
             return Ok(None);
         };
+        self.tables.remove(connection, &kind, row)?;
         sums.superseded = sums.superseded.wrapping_add(checksum as u32);
         sums.kept = sums.kept.wrapping_sub(checksum as u32);
         self.superseded = true;
@@ -237,11 +244,12 @@ impl Loader {
         &mut self,
         connection: &Connection,
         hash: Option<u64>,
+        row: i64,
     ) -> Result<(), DatabaseError> {
         let (Some(keys), Some(hash)) = (&mut self.keys, hash) else {
             return Ok(());
         };
-        if keys.insert(hash, connection.last_insert_rowid()) {
+        if keys.insert(hash, row) {
             return Ok(());
         }
         self.defer(connection, "worker.load_memory_mib is used up")
@@ -293,36 +301,42 @@ impl Loader {
         reason: Reason,
     ) -> Result<(), DatabaseError> {
         info!("the bulk load ends early: {reason}");
-        self.settle(connection)
+        self.settle(connection)?;
+        self.tables.empty(connection)
     }
 
     /// Builds the indexes and removes the superseded operations that are left.
     fn settle(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
-        self.indexes.build(connection)?;
+        if let Some(indexes) = self.indexes.take() {
+            indexes.build(connection)?;
+        }
         if self.keys.is_none() {
-            self.superseded |= remove_superseded(connection)?;
-            connection.execute_batch("DROP TABLE temp.load_removed")?;
+            if remove_superseded(connection)? {
+                self.superseded = true;
+                self.tables.remove_superseded(connection)?;
+            }
+            connection
+                .execute_batch("DROP TABLE temp.load_removed; DROP TABLE temp.load_superseded")?;
             self.inference = None;
         }
         Ok(())
     }
 
-    /// Writes every row of a complete checkpoint whose checksums are right; `row_index` builds the index by row. The
-    /// core extension then has only to record the checkpoint. Returns whether the file is dense: everything in it was
-    /// written in order, and nothing deleted.
+    /// Completes the rows and indexes of a complete checkpoint whose checksums are right. The core extension then has only to
+    /// record the checkpoint. Returns whether the file is dense: everything in it was written in order, and hardly anything
+    /// deleted.
     pub(crate) fn finish(
         mut self,
         connection: &Connection,
         schema: &Schema,
-        row_index: &mut DeferredIndexes,
     ) -> Result<bool, DatabaseError> {
         self.settle(connection)?;
-        row_index.build(connection)?;
+        let later = self.tables.finish(connection)?;
         match self.inference {
             Some(inference) => schema.create_as(connection, inference)?,
             None => schema.create_inferred(connection)?,
         }
-        fill_tables(connection, self.largest <= LARGEST_SORTED)?;
+        fill_tables(connection, &later, self.largest <= LARGEST_SORTED)?;
         connection.execute("UPDATE ps_buckets SET last_applied_op = ?1", [ALL_APPLIED])?;
         Ok(!self.superseded)
     }

@@ -1,20 +1,211 @@
-//! Writes the rows of a loaded checkpoint into their tables, in order.
+//! Writes rows into their tables: as they arrive where that is simple, else in order at the end.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use rusqlite::Connection;
 
+use super::hidden::Hidden;
 use crate::oplog::sqlite::{DatabaseError, DeferredIndexes, quoted};
 
 /// A table with more than one in so many operations is read by a full scan of `ps_oplog` and then sorted: that is
 /// faster than reading its operations through the index, in the order of their ids.
 const FULL_SCAN_ABOVE_ONE_IN: i64 = 4;
 
+/// A table is written again at the end if more than one in so many of its rows were written that other buckets have as well.
+const AGAIN_ABOVE_ONE_SHARED_IN: usize = 50;
+
+/// The tables that rows go to.
+pub(super) struct Tables {
+    by_kind: HashMap<String, Table>,
+    /// Whether a kind of row that has no table gets one.
+    creates: bool,
+}
+
+/// The table of one kind of row.
+enum Table {
+    /// Rows are written as they arrive, each with the row id of its operation.
+    Now(Now),
+    /// Rows are written when all are there.
+    Later,
+}
+
+struct Now {
+    table: String,
+    hidden: Hidden,
+    /// Whether it was created for the rows.
+    is_new: bool,
+    insert: String,
+    rows: usize,
+}
+
+impl Tables {
+    pub(super) fn new(creates: bool) -> Self {
+        let by_kind = HashMap::new();
+        Self { by_kind, creates }
+    }
+
+    /// Writes the row of the operation with this row id, now or at the end.
+    pub(super) fn put(
+        &mut self,
+        connection: &Connection,
+        kind: &str,
+        row: i64,
+        (id, data): (&str, &str),
+    ) -> Result<(), DatabaseError> {
+        if !self.by_kind.contains_key(kind) {
+            let table = Table::of(connection, kind, self.creates)?;
+            self.by_kind.insert(kind.to_owned(), table);
+        }
+        if let Some(Table::Now(now)) = self.by_kind.get_mut(kind) {
+            now.rows += 1;
+            let mut insert = connection.prepare_cached(&now.insert)?;
+            insert.execute((row, id, data))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the row of the operation with this row id.
+    pub(super) fn remove(
+        &mut self,
+        connection: &Connection,
+        kind: &str,
+        row: i64,
+    ) -> Result<(), DatabaseError> {
+        if let Some(Table::Now(now)) = self.by_kind.get_mut(kind) {
+            now.rows -= 1;
+            let delete = format!("DELETE FROM {} WHERE rowid = ?1", quoted(&now.table));
+            connection.prepare_cached(&delete)?.execute([row])?;
+        }
+        Ok(())
+    }
+
+    /// Removes the rows of all operations in `temp.load_superseded`.
+    pub(super) fn remove_superseded(&self, connection: &Connection) -> Result<(), DatabaseError> {
+        for table in self.by_kind.values() {
+            if let Table::Now(now) = table {
+                connection.execute(
+                    &format!(
+                        "DELETE FROM {} WHERE rowid IN (SELECT operation FROM temp.load_superseded)",
+                        quoted(&now.table)
+                    ),
+                    [],
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the newest row of those that several buckets have, and builds the indexes. Returns the kinds whose rows are
+    /// still to be written.
+    pub(super) fn finish(self, connection: &Connection) -> Result<Vec<String>, DatabaseError> {
+        let mut shared = self.older(connection)?;
+        let mut later = Vec::new();
+        for (kind, table) in self.by_kind {
+            let Table::Now(now) = table else {
+                later.push(kind);
+                continue;
+            };
+            let older = shared.remove(&kind).unwrap_or_default();
+            let table = quoted(&now.table);
+            let writes_again = older.len() * AGAIN_ABOVE_ONE_SHARED_IN > now.rows;
+            if writes_again {
+                connection.execute(&format!("DELETE FROM {table}"), [])?;
+                later.push(kind);
+            } else {
+                let delete = format!("DELETE FROM {table} WHERE rowid = ?1");
+                for row in older {
+                    connection.prepare_cached(&delete)?.execute([row])?;
+                }
+            }
+            now.hidden.build(connection)?;
+        }
+        Ok(later)
+    }
+
+    /// Leaves the tables as they were.
+    pub(super) fn empty(self, connection: &Connection) -> Result<(), DatabaseError> {
+        for table in self.by_kind.into_values() {
+            if let Table::Now(now) = table {
+                let table = quoted(&now.table);
+                connection.execute(&format!("DELETE FROM {table}"), [])?;
+                now.hidden.build(connection)?;
+                if now.is_new {
+                    connection.execute_batch(&format!("DROP TABLE {table}"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns, by their kind, the operations of rows that have newer ones.
+    fn older(&self, connection: &Connection) -> Result<HashMap<String, Vec<i64>>, DatabaseError> {
+        let mut older: HashMap<String, Vec<i64>> = HashMap::new();
+        if self
+            .by_kind
+            .values()
+            .all(|table| matches!(table, Table::Later))
+        {
+            return Ok(older);
+        }
+        // Of several operations with the highest id, which no service sends, this takes the one that the core extension
+        // takes.
+        let mut shared = connection.prepare(
+            "WITH shared AS MATERIALIZED (
+                 SELECT row_type, row_id, iif(max(op_id), rowid, NULL) AS newest
+                 FROM ps_oplog INDEXED BY ps_oplog_row GROUP BY row_type, row_id HAVING count(*) > 1)
+             SELECT o.row_type, o.rowid FROM shared CROSS JOIN ps_oplog AS o INDEXED BY ps_oplog_row
+             ON o.row_type = shared.row_type AND o.row_id = shared.row_id WHERE o.rowid <> newest",
+        )?;
+        let mut shared = shared.query([])?;
+        while let Some(row) = shared.next()? {
+            let kind = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+            match older.get_mut(kind) {
+                Some(rows) => rows.push(row.get(1)?),
+                None => drop(older.insert(kind.to_owned(), vec![row.get(1)?])),
+            }
+        }
+        Ok(older)
+    }
+}
+
+impl Table {
+    fn of(connection: &Connection, kind: &str, creates: bool) -> Result<Self, DatabaseError> {
+        let table = format!("ps_data__{kind}");
+        // SQLite takes names that differ in case for one.
+        let known =
+            "SELECT count(*), sum(name = ?1) FROM sqlite_master WHERE lower(name) = lower(?1)";
+        let (known, same): (u64, Option<u64>) =
+            connection.query_row(known, [&table], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let is_new = known == 0 && creates;
+        if is_new {
+            connection.execute_batch(&format!(
+                "CREATE TABLE {}(id TEXT PRIMARY KEY NOT NULL, data TEXT)",
+                quoted(&table)
+            ))?;
+        } else if same != Some(1) {
+            return Ok(Self::Later);
+        }
+        let Some(hidden) = Hidden::of_client_table(connection, &table)? else {
+            return Ok(Self::Later);
+        };
+        Ok(Self::Now(Now {
+            insert: format!(
+                "INSERT INTO {}(rowid, id, data) VALUES (?1, ?2, ?3)",
+                quoted(&table)
+            ),
+            table,
+            hidden,
+            is_new,
+            rows: 0,
+        }))
+    }
+}
+
 /// Deletes every operation whose key a later operation or a REMOVE has, and counts its checksum as superseded. Returns
-/// whether there were any.
+/// whether there were any; they are in `temp.load_superseded`.
 pub(super) fn remove_superseded(connection: &Connection) -> Result<bool, DatabaseError> {
-    let deleted = connection.execute(
-        "DELETE FROM ps_oplog WHERE rowid IN (
+    connection.execute_batch(
+        "CREATE TEMP TABLE load_superseded AS
              SELECT operation FROM (
                  SELECT rowid AS operation, lead(rowid) OVER (PARTITION BY bucket, key ORDER BY rowid) AS later
                  FROM ps_oplog)
@@ -22,7 +213,10 @@ pub(super) fn remove_superseded(connection: &Connection) -> Result<bool, Databas
              UNION ALL
              SELECT o.rowid FROM temp.load_removed AS removed
              CROSS JOIN ps_oplog AS o ON o.bucket = removed.bucket AND o.key = removed.key
-             WHERE o.rowid <= removed.until)",
+             WHERE o.rowid <= removed.until",
+    )?;
+    let deleted = connection.execute(
+        "DELETE FROM ps_oplog WHERE rowid IN (SELECT operation FROM temp.load_superseded)",
         [],
     )?;
     connection.execute(
@@ -34,23 +228,26 @@ pub(super) fn remove_superseded(connection: &Connection) -> Result<bool, Databas
     Ok(deleted > 0)
 }
 
-/// Writes the newest operation of every row into its table, in the order of the ids. Rows without a table go to
+/// Writes the newest operation of every row of these kinds into its table, in the order of the ids. Rows without a table go to
 /// `ps_untyped`, where the core extension keeps them until there is one. Sorts rows only if they are all `small`.
-pub(super) fn fill_tables(connection: &Connection, small: bool) -> Result<(), DatabaseError> {
+pub(super) fn fill_tables(
+    connection: &Connection,
+    kinds: &[String],
+    small: bool,
+) -> Result<(), DatabaseError> {
+    if kinds.is_empty() {
+        return Ok(());
+    }
     let all: i64 = connection.query_row("SELECT count(*) FROM ps_oplog", [], |row| row.get(0))?;
-    let mut kinds = connection.prepare(
-        "SELECT row_type, sum(operations), max(operations) > 1 FROM (
-             SELECT row_type, count(*) AS operations FROM ps_oplog INDEXED BY ps_oplog_row GROUP BY row_type, row_id)
-         GROUP BY row_type",
+    let mut count = connection.prepare(
+        "SELECT sum(operations), max(operations) > 1 FROM (
+             SELECT count(*) AS operations FROM ps_oplog INDEXED BY ps_oplog_row WHERE row_type = ?1 GROUP BY row_id)",
     )?;
-    let kinds: Vec<(String, i64, bool)> = kinds
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<Result<_, _>>()?;
-    let mut tables = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
-    let tables: HashSet<String> = tables
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    for (kind, operations, shared) in &kinds {
+    for kind in kinds {
+        let counted = count.query_row([kind], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (Some(operations), Some(shared)): (Option<i64>, Option<bool>) = counted else {
+            continue;
+        };
         let table = format!("ps_data__{kind}");
         let rows = match (shared, operations * FULL_SCAN_ABOVE_ONE_IN > all) {
             // A full scan and a sort: each page of the operations is read once.
@@ -64,7 +261,8 @@ pub(super) fn fill_tables(connection: &Connection, small: bool) -> Result<(), Da
                  WHERE row_type = ?1 GROUP BY row_id"
             }
         };
-        if tables.contains(&table) {
+        let exists = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
+        if connection.query_row(exists, [&table], |row| row.get::<_, u64>(0))? == 1 {
             let mut indexes = DeferredIndexes::take_all_of(connection, &table)?;
             let table = quoted(&table);
             connection.execute(&format!("INSERT INTO {table}(id, data) {rows}"), [kind])?;
