@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
+use rand::{Rng, RngCore, seq::IndexedRandom};
 use seedbed_worker::{
     oplog::Schema,
     powersync::{Line, LineFormat},
@@ -24,10 +24,12 @@ const STREAMS: [&str; 2] = ["store_products", "categories"];
 #[derive(Debug)]
 pub(super) enum Step {
     Start,
+    /// Ends the sync, and begins one on top of what it made.
+    Resume,
     Line(Line),
 }
 
-/// A stream, from the first connection to one or two complete checkpoints.
+/// A stream, from the first connection to some complete checkpoints, of which each may be the base of the next.
 #[derive(Debug)]
 pub(super) struct History {
     pub(super) steps: Vec<Step>,
@@ -36,7 +38,7 @@ pub(super) struct History {
 }
 
 impl History {
-    pub(super) fn random(random: &mut StdRng) -> Self {
+    pub(super) fn random(random: &mut dyn RngCore) -> Self {
         let subscriptions = STREAMS
             .iter()
             .filter(|_| random.random_bool(0.2))
@@ -74,7 +76,7 @@ struct Bucket {
 }
 
 struct Writer<'a> {
-    random: &'a mut StdRng,
+    random: &'a mut dyn RngCore,
     format: LineFormat,
     /// How often something comes that no service sends.
     oddity: f64,
@@ -85,7 +87,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(random: &'a mut StdRng) -> Self {
+    fn new(random: &'a mut dyn RngCore) -> Self {
         let format = if random.random() {
             LineFormat::Bson
         } else {
@@ -122,10 +124,13 @@ impl<'a> Writer<'a> {
         for _ in 0..self.random.random_range(0..3) {
             let operations = self.random.random_range(0..30);
             self.happen(operations);
-            if self.random.random_bool(0.3) {
-                self.connect();
-            } else {
-                self.diff();
+            match self.random.random_range(0..3) {
+                0 => self.connect(),
+                1 => self.diff(),
+                _ => {
+                    self.steps.push(Step::Resume);
+                    self.connect();
+                }
             }
             while !self.send_group(|_| true) || !self.complete() {}
         }

@@ -1,9 +1,12 @@
-//! Loads a first checkpoint in bulk, several times as fast as operation by operation.
+//! The engine: operations go in, a database comes out ([`Engine`]).
 //!
-//! - In: the decoded data lines of a first sync into an empty database, and the checkpoint that it is heading for.
-//! - Out: the tables as the core extension would have made them, dense and in order; or, at anything that is not
-//!   plain, what has arrived so far in the form in which the core extension can take over.
+//! - In: the lines of a sync in their order, with the operations of data lines if they were decoded; onto nothing, or onto a
+//!   snapshot.
+//! - Out: the database as the core extension would have made it, onto nothing dense and in order.
 //! - A kill leaves nothing that counts: all of it is one transaction on a private file.
+//!
+//! Onto nothing, the first checkpoint is loaded in bulk, several times as fast as operation by operation; onto a snapshot, and
+//! in all that is not plain, the core extension writes.
 //!
 //! The core extension keeps three indexes of `ps_oplog` sorted while operations arrive in no order, and looks for
 //! what each of them supersedes. On an empty database neither is needed: operations are appended as they arrive, and
@@ -26,9 +29,13 @@
 //! ids, a CLEAR of a bucket that has rows, a bucket that vanishes while it is downloaded, and checksums that do not
 //! match.
 
+mod core;
+mod database;
 mod hidden;
 mod keys;
 mod loader;
+mod options;
 mod tables;
 
-pub(super) use loader::Loader;
+pub(super) use database::{Engine, Finished};
+pub use options::{Applied, SyncOptions};
