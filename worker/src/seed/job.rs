@@ -19,7 +19,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 pub(crate) use self::outcome::Seeded;
 use self::{
-    check::{pages, verify},
+    check::{hash, pages, verify},
     outcome::{Reused, VerifiedFile},
 };
 use super::{
@@ -309,24 +309,22 @@ impl<'a> Attempt<'a> {
         for made_of in [SYNC_FILE, BASE_FILE] {
             let _ = std::fs::remove_file(directory.file(made_of));
         }
-        let (schema, unreadable) = (&self.seeder.schema, self.seeder.unreadable_rows);
+        let (seeder, steps) = (self.seeder, &self.steps);
+        let (schema, unreadable) = (&seeder.schema, seeder.unreadable_rows);
+        // All of them read the same pages; what is made of a file that is refused goes with it.
+        let hashing = hash(&file, before.is_none() && seeder.uploader.moves_files());
         let verifying = verify(&file, before, schema, &checkpoint, unreadable);
-        let (facts, hashed) = self.steps.run("verify", verifying).await?;
+        let verifying = steps.run("verify", verifying);
+        let forms = &seeder.forms;
+        let making = forms.make(steps, schema, self.job, &file, &directory, &checkpoint);
+        let (verified, made, read) = tokio::join!(verifying, making, hashing);
+        let (facts, hashed) = verified?;
+        let mut files = made?;
+        files.hashed = hashed.or(read?);
         notes.extend(facts.unreadable.iter().map(ToString::to_string));
         for note in &notes {
             warn!(store_id = %self.job.scope.store_id, "{note}");
         }
-        let making = &self.seeder.forms;
-        let making = making.make(
-            &mut self.steps,
-            &self.seeder.schema,
-            self.job,
-            file,
-            &directory,
-            &checkpoint,
-        );
-        let mut files = making.await?;
-        files.hashed = hashed;
         Ok(VerifiedFile {
             _directory: directory,
             files,
@@ -341,7 +339,7 @@ impl<'a> Attempt<'a> {
         let Self {
             seeder,
             job,
-            mut steps,
+            steps,
             download,
         } = self;
         let policy = &seeder.base_policy;

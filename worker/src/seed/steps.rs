@@ -43,41 +43,49 @@ async fn try_step<T, E: Into<SeedError>>(
 /// What the time of an attempt goes into. Whoever has the attempt made keeps it, so that it is known also of one that fails,
 /// or is dropped in the middle of a step.
 #[derive(Debug, Default)]
-pub(crate) struct StepTimes(Mutex<Times>);
+pub(crate) struct StepTimes(Mutex<Vec<StepTime>>);
 
-#[derive(Debug, Default)]
-struct Times {
-    ended: Vec<StepTiming>,
-    running: Option<(&'static str, Instant)>,
+#[derive(Debug)]
+enum StepTime {
+    Running(&'static str, Instant),
+    Ended(StepTiming),
 }
 
 impl StepTimes {
-    /// Returns the steps that have ended, and the one that has not, as long as it took until now.
+    /// Returns the steps in the order in which they began; those that have not ended, as long as they took until now.
     pub(crate) fn until_now(&self) -> Vec<StepTiming> {
         let times = self.lock();
-        let running = times.running.iter();
-        let running = running.map(|(step, started)| StepTiming::since(step, *started));
-        times.ended.iter().cloned().chain(running).collect()
+        times.iter().map(StepTime::until_now).collect()
     }
 
-    fn begin(&self, step: &'static str) {
-        self.lock().running = Some((step, Instant::now()));
-    }
-
-    fn end(&self) {
+    /// Returns the place of the step.
+    fn begin(&self, step: &'static str) -> usize {
         let mut times = self.lock();
-        if let Some((step, started)) = times.running.take() {
-            times.ended.push(StepTiming::since(step, started));
-        }
+        times.push(StepTime::Running(step, Instant::now()));
+        times.len() - 1
     }
 
-    fn lock(&self) -> MutexGuard<'_, Times> {
+    fn end(&self, place: usize) {
+        let time = &mut self.lock()[place];
+        *time = StepTime::Ended(time.until_now());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<StepTime>> {
         // No code panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The steps of an attempt, one after the other.
+impl StepTime {
+    fn until_now(&self) -> StepTiming {
+        match self {
+            Self::Running(step, started) => StepTiming::since(step, *started),
+            Self::Ended(timing) => timing.clone(),
+        }
+    }
+}
+
+/// The steps of an attempt, some of them at the same time.
 pub(super) struct Steps<'a> {
     metrics: &'a Metrics,
     times: &'a StepTimes,
@@ -90,14 +98,14 @@ impl<'a> Steps<'a> {
 
     /// Runs a step, and records how long it took, also if it fails.
     pub(super) async fn run<T, E: Into<SeedError>>(
-        &mut self,
+        &self,
         step: &'static str,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, SeedError> {
-        self.times.begin(step);
+        let place = self.times.begin(step);
         // Boxed, since each future around it would have room for it twice: a stack is small.
         let result = try_step(self.metrics, step, Box::pin(work)).await;
-        self.times.end();
+        self.times.end(place);
         result
     }
 

@@ -1,6 +1,9 @@
 //! Verifies a job's file: as a whole, or where it differs from the base that it continues.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use seedbed_protocol::{digest::Hashed, manifest::Checkpoint, snapshots::UnreadableRowsPolicy};
 
@@ -47,6 +50,27 @@ pub(super) async fn verify(
         Ok::<_, VerifyError>((facts, hashed))
     };
     blocking(verify).await
+}
+
+/// Hashes `file`, and brings it to the disk, if it `will_move` to where it is stored: both take as long as checking it.
+///
+/// # Errors
+/// [`SeedError::Verify`]
+pub(super) async fn hash(file: &Path, will_move: bool) -> Result<Option<Hashed>, SeedError> {
+    if !will_move {
+        return Ok(None);
+    }
+    let path = file.to_owned();
+    let hashing = move || {
+        let hash = || {
+            let mut file = File::open(&path)?;
+            let hashed = Hashed::of(&mut file)?;
+            file.sync_data()?;
+            Ok(hashed)
+        };
+        hash().map_err(VerifyError::Read)
+    };
+    blocking(hashing).await.map(Some)
 }
 
 /// Reads the pages of a base.
