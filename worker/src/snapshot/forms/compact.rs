@@ -47,7 +47,7 @@ fn write_on_disk(file: &Path, target: &Path) -> Result<(), FormError> {
     Ok(())
 }
 
-/// Makes the form in memory and writes it at once, which takes half of what SQLite's pages one by one do. Blocks.
+/// Makes the form in memory and writes it at once, which takes about half as long as writing its pages one by one. Blocks.
 fn write_in_memory(file: &Path, target: &Path) -> Result<(), FormError> {
     let mut connection = open_in_memory()?;
     let empty = empty()?;
@@ -137,15 +137,22 @@ mod tests {
                 "DELETE FROM ps_oplog;
                  WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
                  INSERT INTO ps_oplog (bucket, op_id, row_type, row_id, key, data, hash)
-                 SELECT 1, i, 't', i, i || '/k', printf('%.*c', 500, 'x'), i FROM n;"
+                 SELECT 1, i, 't', i, i || '/k', printf('%.*c', 500, 'x'), i FROM n WHERE i <= {rows};"
             )
         };
         for rows in [0, 1, 3_000] {
             connection.execute_batch(&fill(rows)).unwrap();
             write_on_disk(&path("file.sqlite"), &path("disk")).unwrap();
             write_in_memory(&path("file.sqlite"), &path("memory")).unwrap();
-            let [disk, memory] = ["disk", "memory"].map(|name| std::fs::read(path(name)).unwrap());
-            assert!(disk == memory, "{rows} rows differ");
+            let [disk, memory] = ["disk", "memory"].map(|name| {
+                let mut bytes = std::fs::read(path(name)).unwrap();
+                // How often the file was changed: one is counted on disk alone.
+                bytes[24..28].fill(0);
+                bytes[92..96].fill(0);
+                bytes
+            });
+            let differs = disk.iter().zip(&memory).position(|(a, b)| a != b);
+            assert_eq!((disk.len(), differs), (memory.len(), None), "{rows} rows");
             let made = open(&path("memory")).unwrap();
             let count = format!("SELECT count(*) FROM {}", quoted(Finishing::OPLOG));
             let count: u32 = made.query_row(&count, [], |row| row.get(0)).unwrap();
