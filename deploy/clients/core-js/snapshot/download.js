@@ -11,6 +11,7 @@ import { SeedbedError, asSeedbedError } from '../reasons.js';
  * @property {import('./ask.js').Rendition} rendition
  * @property {string} databaseUrl
  * @property {import('../platform.js').Encoding} [packed] What `fetch` unpacks: nothing can be asked for but the whole.
+ * @property {Response} [content] The bytes, from the first on, if they come with the answer.
  * @property {string | undefined} etag Of an earlier request for the same bytes.
  * @property {number} silenceLimit Milliseconds.
  * @property {AbortSignal} signal
@@ -45,8 +46,13 @@ const REFUSED = 3;
  */
 export async function downloadAll(download) {
   const { platform, part, rendition, signal } = download;
-  let { databaseUrl, packed, etag } = download;
+  let { databaseUrl, packed, etag, content } = download;
   let size = (await platform.files.size(part)) ?? 0;
+  if (size > 0) {
+    // What there is goes on from the URL.
+    await content?.body?.cancel();
+    content = undefined;
+  }
   const received = { bytes: 0, resumes: 0 };
   // The most there ever was: a server without ranges starts anew each time, and that is no progress.
   let [most, fruitless, refused] = [size, 0, 0];
@@ -56,7 +62,8 @@ export async function downloadAll(download) {
     if (signal.aborted) throw reasonOf(signal);
     if (interrupted) received.resumes++;
     if (packed && size > 0) ({ databaseUrl, packed } = (await download.plain()) ?? { databaseUrl, packed });
-    const end = await request(download, databaseUrl, { size: packed ? 0 : size, etag, chunk });
+    const end = await request(download, databaseUrl, { size: packed ? 0 : size, etag, chunk, content });
+    content = undefined;
     received.bytes += end.bytes;
     etag = end.etag ?? etag;
     size = (await platform.files.size(part)) ?? 0;
@@ -92,16 +99,17 @@ export async function downloadAll(download) {
 /**
  * @param {Download} download
  * @param {string} url
- * @param {{ size: number, etag: string | undefined, chunk: number | undefined }} from `size`: bytes that are there.
+ * @param {{ size: number, etag: string | undefined, chunk: number | undefined, content: Response | undefined }} from
+ *   `size`: bytes that are there. `content`: is there already.
  * @returns {Promise<End>}
  */
-async function request({ platform, part, rendition, silenceLimit, signal, onEtag, onBytes }, url, { size, etag, chunk }) {
+async function request({ platform, part, rendition, silenceLimit, signal, onEtag, onBytes }, url, { size, etag, chunk, content }) {
   const silence = new Silence(silenceLimit, signal);
   /** @type {End} */
   const end = { bytes: 0 };
   try {
     const headers = headersFor(size, etag, chunk);
-    const answer = await unlessAborted(platform.fetch(url, { headers, signal: silence.signal }), silence.signal);
+    const answer = content ?? (await unlessAborted(platform.fetch(url, { headers, signal: silence.signal }), silence.signal));
     silence.heard();
     const offset = offsetOf(answer, size, rendition.bytes);
     if (typeof offset !== 'number') {

@@ -32,6 +32,10 @@ export type Download = {
      */
     packed?: import("../platform.js").Encoding | undefined;
     /**
+     * The bytes, from the first on, if they come with the answer.
+     */
+    content?: Response | undefined;
+    /**
      * Of an earlier request for the same bytes.
      */
     etag: string | undefined;
