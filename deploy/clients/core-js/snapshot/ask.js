@@ -4,6 +4,7 @@ import { unlessAborted } from '../clock.js';
 import { SeedbedError, asSeedbedError } from '../reasons.js';
 import { service } from '../database/inspect.js';
 import { isPacked } from '../platform.js';
+import { Body } from './body.js';
 
 /**
  * What the answer says, as far as it is used.
@@ -12,7 +13,7 @@ import { isPacked } from '../platform.js';
  * @property {string} databaseUrl Signed: anyone who has it can download the snapshot until it expires.
  * @property {Rendition} rendition
  * @property {string} [key] Of a sealed file: 32 bytes in hex. It is written nowhere.
- * @property {Response} [content] The bytes of the rendition, if they come with the answer: as if its URL had been asked for.
+ * @property {Body} [content] The bytes of the rendition, if they come with the answer.
  * @property {import('../platform.js').Encoding} [packed] How the bytes come, where `fetch` unpacks them: they arrive as those of the
  *   rendition without an encoding, and no range can be asked for.
  */
@@ -46,8 +47,6 @@ import { isPacked } from '../platform.js';
  * @property {number} finish The newest version of finishing that this package has.
  */
 
-/** @typedef {Pick<ReadableStreamDefaultReader<Uint8Array>, 'read' | 'cancel'>} Reader */
-
 /** A snapshot of up to so many bytes is taken with the answer: a connection to the object storage takes longer than the bytes of a small one. */
 const INLINE = 4 * 1024 * 1024;
 
@@ -60,7 +59,7 @@ const WITH_CONTENT = 'application/vnd.seedbed.database';
  * @typedef {object} Answered
  * @property {Response} answer
  * @property {any} body
- * @property {Response} [content]
+ * @property {Body} [content]
  */
 
 /**
@@ -111,7 +110,7 @@ export async function ask(fetch, wanted, signal, early) {
       try {
         return checked(last, wanted);
       } catch (error) {
-        await last.content?.body?.cancel();
+        last.content?.cancel();
         throw error;
       }
     }
@@ -206,10 +205,10 @@ async function request(fetch, { url, storeId, getToken }, question, signal) {
 }
 
 /**
- * Reads the line of JSON, and leaves the rest to who downloads.
+ * Reads the line of JSON, and begins to read what follows.
  *
  * @param {Response} answer
- * @returns {Promise<{ body: any, content: Response }>}
+ * @returns {Promise<{ body: any, content: Body }>}
  */
 async function opened(answer) {
   if (!answer.body) throw new Error('the answer has no stream');
@@ -224,19 +223,15 @@ async function opened(answer) {
   }
   /** @type {Uint8Array<ArrayBuffer> | undefined} */
   let first = read.slice(end + 1);
-  /** @type {Reader} */
   const rest = {
     async read() {
       const value = first;
       first = undefined;
       return value ? { done: false, value } : reader.read();
     },
-    cancel: (reason) => reader.cancel(reason)
+    cancel: () => reader.cancel()
   };
-  const body = { getReader: () => rest, cancel: () => reader.cancel() };
-  /** @type {any} As much of a `Response` as a download uses. */
-  const content = { status: 200, headers: { get: () => null }, body };
-  return { body: JSON.parse(textOf(read.subarray(0, end))), content };
+  return { body: JSON.parse(textOf(read.subarray(0, end))), content: new Body({ body: { getReader: () => rest } }) };
 }
 
 /**

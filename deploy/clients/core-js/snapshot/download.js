@@ -11,7 +11,7 @@ import { SeedbedError, asSeedbedError } from '../reasons.js';
  * @property {import('./ask.js').Rendition} rendition
  * @property {string} databaseUrl
  * @property {import('../platform.js').Encoding} [packed] What `fetch` unpacks: nothing can be asked for but the whole.
- * @property {Response} [content] The bytes, from the first on, if they come with the answer.
+ * @property {Body} [content] The bytes, from the first on, if they come with the answer.
  * @property {string | undefined} etag Of an earlier request for the same bytes.
  * @property {number} silenceLimit Milliseconds.
  * @property {AbortSignal} signal
@@ -50,7 +50,7 @@ export async function downloadAll(download) {
   let size = (await platform.files.size(part)) ?? 0;
   if (size > 0) {
     // What there is goes on from the URL.
-    await content?.body?.cancel();
+    content?.cancel();
     content = undefined;
   }
   const received = { bytes: 0, resumes: 0 };
@@ -99,44 +99,25 @@ export async function downloadAll(download) {
 /**
  * @param {Download} download
  * @param {string} url
- * @param {{ size: number, etag: string | undefined, chunk: number | undefined, content: Response | undefined }} from
- *   `size`: bytes that are there. `content`: is there already.
+ * @param {{ size: number, etag: string | undefined, chunk: number | undefined, content: Body | undefined }} from `size`: bytes that are
+ *   there. `content`: is on its way already.
  * @returns {Promise<End>}
  */
-async function request({ platform, part, rendition, silenceLimit, signal, onEtag, onBytes }, url, { size, etag, chunk, content }) {
+async function request(download, url, { content, ...from }) {
+  const { signal, silenceLimit } = download;
   const silence = new Silence(silenceLimit, signal);
   /** @type {End} */
   const end = { bytes: 0 };
   try {
-    const headers = headersFor(size, etag, chunk);
-    const answer = content ?? (await unlessAborted(platform.fetch(url, { headers, signal: silence.signal }), silence.signal));
-    silence.heard();
-    const offset = offsetOf(answer, size, rendition.bytes);
-    if (typeof offset !== 'number') {
-      await answer.body?.cancel().catch(() => {});
-      return { ...end, ...offset };
-    }
-    const body = new Body(answer, silence);
-    // Written before the bytes, so that it is there when they are.
-    const strong = strongEtag(answer);
-    if (strong && strong !== etag) await onEtag(strong);
-    end.etag = strong;
-    const sink = await platform.files.append(part, offset);
-    let there = offset;
-    try {
-      for (let chunk = await body.next(); chunk; chunk = await body.next()) {
-        there += chunk.length;
-        if (there > rendition.bytes) {
-          throw new SeedbedError('corrupt', `the snapshot has more than its ${rendition.bytes} bytes`);
-        }
-        end.bytes += chunk.length;
-        await sink.write(chunk);
-        onBytes(there);
-      }
-    } finally {
-      body.cancel();
-      await sink.close();
-    }
+    // It has begun to come before this silence was looked after.
+    const next = content && (() => unlessAborted(content.next(), silence.signal));
+    const opened = content ? { body: content, offset: 0 } : await open(download, url, from, silence);
+    if (!('body' in opened)) return { ...end, ...opened };
+    end.etag = opened.etag;
+    await store(download, opened, next ?? (() => opened.body.next()), (bytes) => {
+      silence.heard();
+      end.bytes += bytes;
+    });
   } catch (error) {
     if (signal.aborted) throw reasonOf(signal);
     end.error = silence.stalled
@@ -148,6 +129,58 @@ async function request({ platform, part, rendition, silenceLimit, signal, onEtag
     silence.end();
   }
   return end;
+}
+
+/**
+ * Asks for the bytes from `size` on.
+ *
+ * @param {Download} download
+ * @param {string} url
+ * @param {{ size: number, etag: string | undefined, chunk: number | undefined }} from
+ * @param {Silence} silence
+ * @returns {Promise<{ body: Body, offset: number, etag?: string } | Pick<End, 'refused' | 'error'>>}
+ */
+async function open({ platform, rendition, onEtag }, url, { size, etag, chunk }, silence) {
+  const headers = headersFor(size, etag, chunk);
+  const answer = await unlessAborted(platform.fetch(url, { headers, signal: silence.signal }), silence.signal);
+  silence.heard();
+  const offset = offsetOf(answer, size, rendition.bytes);
+  if (typeof offset !== 'number') {
+    await answer.body?.cancel().catch(() => {});
+    return offset;
+  }
+  const body = new Body(answer, silence);
+  // Written before the bytes, so that it is there when they are.
+  const strong = strongEtag(answer);
+  if (strong && strong !== etag) await onEtag(strong);
+  return { body, offset, etag: strong };
+}
+
+/**
+ * Writes what comes into the part.
+ *
+ * @param {Download} download
+ * @param {{ body: Body, offset: number }} opened
+ * @param {() => Promise<Uint8Array | undefined>} next
+ * @param {(bytes: number) => void} onPiece
+ */
+async function store({ platform, part, rendition, onBytes }, { body, offset }, next, onPiece) {
+  const sink = await platform.files.append(part, offset);
+  let there = offset;
+  try {
+    for (let piece = await next(); piece; piece = await next()) {
+      there += piece.length;
+      if (there > rendition.bytes) {
+        throw new SeedbedError('corrupt', `the snapshot has more than its ${rendition.bytes} bytes`);
+      }
+      onPiece(piece.length);
+      await sink.write(piece);
+      onBytes(there);
+    }
+  } finally {
+    body.cancel();
+    await sink.close();
+  }
 }
 
 /**

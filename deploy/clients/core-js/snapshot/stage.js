@@ -90,7 +90,7 @@ export class Staging {
         await removeLeftovers(platform.files, paths);
         await note.start(rendition, this.record);
       } else if (note.staged) {
-        await snapshot.content?.body?.cancel();
+        snapshot.content?.cancel();
         return rendition;
       }
       const resumed = (await platform.files.size(paths.part)) ?? 0;
@@ -99,7 +99,7 @@ export class Staging {
         await this.unpack(rendition, ahead);
         return rendition;
       } catch (error) {
-        await snapshot.content?.body?.cancel().catch(() => {});
+        snapshot.content?.cancel();
         const { code } = asSeedbedError(error, 'cut', 'the download failed');
         if (code === 'corrupt') {
           await removeLeftovers(platform.files, paths);

@@ -4,7 +4,7 @@
  * @typedef {object} Answered
  * @property {Response} answer
  * @property {any} body
- * @property {Response} [content]
+ * @property {Body} [content]
  */
 /**
  * A first question that was asked before the core extension was there to say its version.
@@ -60,7 +60,7 @@ export function isNewer(version: string, than: string): boolean;
 export type Answered = {
     answer: Response;
     body: any;
-    content?: Response | undefined;
+    content?: Body | undefined;
 };
 /**
  * A first question that was asked before the core extension was there to say its version.
@@ -86,9 +86,9 @@ export type Snapshot = {
      */
     key?: string | undefined;
     /**
-     * The bytes of the rendition, if they come with the answer: as if its URL had been asked for.
+     * The bytes of the rendition, if they come with the answer.
      */
-    content?: Response | undefined;
+    content?: Body | undefined;
     /**
      * How the bytes come, where `fetch` unpacks them: they arrive as those of the
      * rendition without an encoding, and no range can be asked for.
@@ -142,4 +142,4 @@ export type Wanted = {
      */
     finish: number;
 };
-export type Reader = Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">;
+import { Body } from './body.js';

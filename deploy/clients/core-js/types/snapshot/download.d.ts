@@ -34,7 +34,7 @@ export type Download = {
     /**
      * The bytes, from the first on, if they come with the answer.
      */
-    content?: Response | undefined;
+    content?: Body | undefined;
     /**
      * Of an earlier request for the same bytes.
      */
@@ -69,3 +69,4 @@ export type Received = {
     resumes: number;
 };
 import { SeedbedError } from '../reasons.js';
+import { Body } from './body.js';
