@@ -44,7 +44,7 @@ pub use jobs::{
     TimedJob, WorkerRecord,
 };
 pub use listing::{Covers, Download, InFlight, Listed, Listing, Sweep};
-pub use quarantine::{Failing, Held, Quarantine, QuarantinedStore};
+pub use quarantine::{Failing, Held, HeldBy, Quarantine, QuarantinedStore};
 pub use reports::{
     LaunchDay, LaunchGroup, LaunchReport, Outcome, Platform, Reason, Received, Stage,
 };

@@ -138,6 +138,7 @@ fn completed(job: &PendingJob) -> SeedEvent {
         kind: EventKind::Completed {
             manifest: Box::new(manifest),
         },
+        steps: Vec::new(),
     }
 }
 

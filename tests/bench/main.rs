@@ -5,7 +5,13 @@
 //! any way of making it. The multiples are of times measured in the same run, so that they mean the same on a slow
 //! machine: `multiple` is the wall time of the seed but for what it waited for the stream, verification included, and
 //! `CPU /V` its CPU time, both as multiples of what `VACUUM INTO` took. `peak/file` is the peak memory over the size
-//! of the file. `download` is the stream alone: what any way waits for.
+//! of the file. `download` is the stream alone: what any way waits for; `/download` is the time of a seed as a multiple of it.
+//!
+//! The stand-in streams several times as fast as PowerSync's service, and shares the cores with the worker. So `paced` seeds from
+//! one that takes 30 microseconds for each operation, as the service does, and `paced dl` is the stream alone at that pace.
+//!
+//! The first job of a process is a small one that is not measured: a worker compares the forms of its first job, and then of one
+//! in a hundred.
 //!
 //! `SEEDBED_BENCH_SIZES=5000000` seeds other sizes, `SEEDBED_BENCH_WAYS=fast_load,core_extension` leaves the script
 //! out, which takes many minutes for millions of rows.
@@ -40,6 +46,12 @@ const OTHER_SIZES: &str = "SEEDBED_BENCH_SIZES";
 
 const VACUUMS: usize = 3;
 
+/// What PowerSync's service takes for an operation.
+const OPERATION_TIME: Duration = Duration::from_micros(30);
+
+/// The store of the first job, which is not measured, and its rows.
+const WARM_UP: (&str, u32) = ("warm-up", 100);
+
 /// Ways to seed in instead of [`Way::ALL`].
 const OTHER_WAYS: &str = "SEEDBED_BENCH_WAYS";
 
@@ -67,14 +79,20 @@ enum Way {
     Peer,
     /// The stream alone: every line is read, and nothing is made of it.
     Download,
+    /// As [`Self::FastLoad`], at the pace of PowerSync's service.
+    Paced,
+    /// As [`Self::Download`], at that pace.
+    PacedDownload,
 }
 
 impl Way {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::FastLoad,
         Self::CoreExtension,
         Self::Peer,
         Self::Download,
+        Self::Paced,
+        Self::PacedDownload,
     ];
 
     fn name(self) -> &'static str {
@@ -83,6 +101,21 @@ impl Way {
             Self::CoreExtension => "core",
             Self::Peer => "SDK's way",
             Self::Download => "download",
+            Self::Paced => "paced",
+            Self::PacedDownload => "paced dl",
+        }
+    }
+
+    fn is_paced(self) -> bool {
+        matches!(self, Self::Paced | Self::PacedDownload)
+    }
+
+    /// The stream alone, for a way that is more than that.
+    fn download(self) -> Option<Self> {
+        match self {
+            Self::Download | Self::PacedDownload => None,
+            Self::Paced => Some(Self::PacedDownload),
+            Self::FastLoad | Self::CoreExtension | Self::Peer => Some(Self::Download),
         }
     }
 }
@@ -132,7 +165,7 @@ fn ways() -> anyhow::Result<Vec<Way>> {
 fn compare() -> anyhow::Result<()> {
     println!("{}", machine());
     println!(
-        "{:>8} {:>9} {:>8} {:>8} {:>7} {:>9} {:>8} {:>8} {:>9} {:>8} {:>8} {:>6} {:>8}",
+        "{:>8} {:>9} {:>8} {:>8} {:>7} {:>9} {:>8} {:>8} {:>9} {:>8} {:>8} {:>6} {:>8} {:>9}",
         "rows",
         "way",
         "file MiB",
@@ -145,11 +178,16 @@ fn compare() -> anyhow::Result<()> {
         "VACUUM s",
         "multiple",
         "CPU /V",
-        "CPU /SDK"
+        "CPU /SDK",
+        "/download"
     );
     for rows in sizes()? {
         let store = format!("bench-{rows}");
-        let service = StandIn::start([(&*store, rows)]);
+        let stores = [(&*store, rows), WARM_UP];
+        let services = [
+            StandIn::start(stores),
+            StandIn::paced(stores, OPERATION_TIME),
+        ];
         // A seed of a few rows is too short to be measured once.
         let times = (20_000 / rows).clamp(1, 20);
         let mut measured = Vec::new();
@@ -158,12 +196,12 @@ fn compare() -> anyhow::Result<()> {
                 .env(STORE, &store)
                 .env(WAY, serde_json::to_string(&way)?)
                 .env(TIMES, times.to_string())
-                .env(SERVICE, &service.printed)
+                .env(SERVICE, &services[usize::from(way.is_paced())].printed)
                 .stderr(Stdio::inherit())
                 .output()?;
             ensure!(output.status.success(), "seeding {rows} rows failed");
             let mut seeded: Measured = serde_json::from_slice(&output.stdout)?;
-            if way == Way::Download {
+            if way.download().is_none() {
                 seeded.rows = rows.into();
             }
             ensure!(
@@ -175,17 +213,24 @@ fn compare() -> anyhow::Result<()> {
         }
         let script = measured.iter().find(|(way, _)| *way == Way::Peer);
         let script_cpu = script.map(|(_, script)| script.cpu);
-        for (way, measured) in &measured {
-            print(*way, measured, script_cpu);
+        for (way, m) in &measured {
+            let download = way.download().and_then(|download| {
+                let mut ways = measured.iter();
+                ways.find(|(way, _)| *way == download).map(|(_, m)| m.seed)
+            });
+            print(*way, m, script_cpu, download);
         }
     }
     Ok(())
 }
 
-fn print(way: Way, m: &Measured, script_cpu: Option<Duration>) {
+fn print(way: Way, m: &Measured, script_cpu: Option<Duration>, download: Option<Duration>) {
     let own = m.seed.saturating_sub(m.waited);
     let ratio = |one: Duration, other: Duration| one.as_secs_f64() / other.as_secs_f64();
-    if way == Way::Download {
+    let known = |one: Duration, other: Option<Duration>| {
+        other.map_or("-".to_owned(), |other| format!("{:.2}", ratio(one, other)))
+    };
+    if way.download().is_none() {
         println!(
             "{:>8} {:>9} {:>8} {:>8.3} {:>7.0} {:>9.3} {:>8.4} {:>8.0}",
             m.rows,
@@ -200,7 +245,7 @@ fn print(way: Way, m: &Measured, script_cpu: Option<Duration>) {
         return;
     }
     println!(
-        "{:>8} {:>9} {:>8.1} {:>8.3} {:>7.0} {:>9.3} {:>8.4} {:>8.0} {:>9.2} {:>8.3} {:>8.1} {:>6.1} {:>8}",
+        "{:>8} {:>9} {:>8.1} {:>8.3} {:>7.0} {:>9.3} {:>8.4} {:>8.0} {:>9.2} {:>8.3} {:>8.1} {:>6.1} {:>8} {:>9}",
         m.rows,
         way.name(),
         mib(m.file_bytes),
@@ -213,10 +258,8 @@ fn print(way: Way, m: &Measured, script_cpu: Option<Duration>) {
         m.vacuum.as_secs_f64(),
         ratio(own, m.vacuum),
         ratio(m.cpu, m.vacuum_cpu),
-        script_cpu.map_or("-".to_owned(), |script| format!(
-            "{:.2}",
-            ratio(m.cpu, script)
-        )),
+        known(m.cpu, script_cpu),
+        known(m.seed, download),
     );
     let steps: Vec<_> = m
         .steps
@@ -228,17 +271,17 @@ fn print(way: Way, m: &Measured, script_cpu: Option<Duration>) {
     }
 }
 
-/// Seeds one store in this process, after a first time that is not measured if there are several.
+/// Seeds one store in this process, after a first job that is not measured.
 #[tokio::main]
 async fn measure(store: &str) -> anyhow::Result<Measured> {
     let service: Access = serde_json::from_str(&std::env::var(SERVICE)?)?;
     let way: Way = serde_json::from_str(&std::env::var(WAY)?)?;
     let times: u32 = std::env::var(TIMES)?.parse()?;
     let mut total = match way {
-        Way::FastLoad => worker(service, store, times, true).await?,
+        Way::FastLoad | Way::Paced => worker(service, store, times, true).await?,
         Way::CoreExtension => worker(service, store, times, false).await?,
         Way::Peer => script(service, store, times).await?,
-        Way::Download => download(service, store, times).await?,
+        Way::Download | Way::PacedDownload => download(service, store, times).await?,
     };
     for duration in [&mut total.seed, &mut total.waited, &mut total.cpu] {
         *duration /= times;
@@ -272,9 +315,7 @@ async fn worker(
     let mut measured = Measured::default();
     let mut file = None;
     for time in 0..=times {
-        if time == 0 && times == 1 {
-            continue;
-        }
+        let store = if time == 0 { WARM_UP.0 } else { store };
         let (cpu, started) = (cpu_time(), Instant::now());
         let mut job = job(store, json!({ "store_id": store }), Vec::new());
         job.deadline += LIMIT;
@@ -308,9 +349,7 @@ async fn script(service: Access, store: &str, times: u32) -> anyhow::Result<Meas
     let mut measured = Measured::default();
     let file = directory.path().join("snapshot.sqlite");
     for time in 0..=times {
-        if time == 0 && times == 1 {
-            continue;
-        }
+        let store = if time == 0 { WARM_UP.0 } else { store };
         let _ = std::fs::remove_file(&file);
         let (cpu, started) = (cpu_time(), Instant::now());
         let work = tempfile::tempdir_in(directory.path())?;

@@ -24,8 +24,9 @@ export class Compose {
     const { parse } = createRequire(join(tools, "package.json"))("yaml");
     const text = readFileSync(file, "utf8").replace(/\$\{(\w+):-([^}]*)\}/g, (_, name, standard) => variables[name] ?? standard);
     this.file = parse(text, { merge: true });
-    const running = spawnSync("bash", ["-c", '. "$1"; containers_in "$2"; echo "$running"', "bash", new URL("podman.sh", import.meta.url).pathname, folder], { encoding: "utf8" });
-    this.options = ["--root", join(folder, "storage"), "--runroot", running.stdout.trim(), "--runtime", "runc", "--cgroup-manager", "cgroupfs"];
+    const places = spawnSync("bash", ["-c", '. "$1"; containers_in "$2"; echo "$storage"; echo "$running"', "bash", new URL("podman.sh", import.meta.url).pathname, folder], { encoding: "utf8" });
+    const [storage, running] = places.stdout.split("\n");
+    this.options = ["--root", storage, "--runroot", running, "--runtime", "runc", "--cgroup-manager", "cgroupfs"];
     // Other tests on this machine have other names and networks.
     this.name = `seedbed-${createHash("sha256").update(folder).digest("hex").slice(0, 6)}`;
     const subnet = parseInt(this.name.slice(-2), 16);

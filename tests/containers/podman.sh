@@ -4,9 +4,10 @@
 
 # containers_in FOLDER: where they are kept.
 containers_in() {
-  storage=$1/storage
+  # One folder has one name, whoever asks: podman refuses a second one.
+  storage=$(realpath -m "$1")/storage
   # Podman takes no longer path than 50 characters for what is gone after a restart of the machine.
-  running=/run/seedbed-$(cksum <<<"$1" | cut -d ' ' -f 1)
+  running=/run/seedbed-$(cksum <<<"$storage" | cut -d ' ' -f 1)
 }
 
 podman_of() {

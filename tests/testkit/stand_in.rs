@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use crate::{pipeline::Access, program};
@@ -20,11 +21,23 @@ impl StandIn {
     /// # Panics
     /// When it cannot be started.
     pub fn start<'a>(stores: impl IntoIterator<Item = (&'a str, u32)>) -> Self {
+        Self::paced(stores, Duration::ZERO)
+    }
+
+    /// Starts it so that each operation takes this long to be sent.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn paced<'a>(
+        stores: impl IntoIterator<Item = (&'a str, u32)>,
+        operation_time: Duration,
+    ) -> Self {
         let stores = stores.into_iter();
         let stores = stores.map(|(store, rows)| format!("--store-rows={store}={rows}"));
         let program = program::stand_in();
         let process = Command::new(&program)
             .args(stores)
+            .arg(format!("--operation-micros={}", operation_time.as_micros()))
             .stdout(Stdio::piped())
             .spawn();
         let mut process =

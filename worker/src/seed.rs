@@ -26,5 +26,5 @@ pub use config_error::ConfigError;
 pub use download_error::DownloadError;
 pub use error::SeedError;
 pub(crate) use job::{Seeded, Seeder};
-pub(crate) use steps::step;
+pub(crate) use steps::{StepTimes, step};
 pub use workdir::{WorkDirectoryError, available_space};

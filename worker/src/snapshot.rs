@@ -11,9 +11,11 @@ pub mod before;
 mod finish;
 pub mod forms;
 pub mod sealed;
+mod stop;
 mod upload;
 pub mod verify;
 
 pub use finish::{FinishError, scrub, vacuum_into, write};
+pub use stop::{Stop, StopOnDrop};
 pub use upload::FetchError;
 pub(crate) use upload::{SnapshotFiles, Uploader, smallest};

@@ -11,11 +11,11 @@ const PAUSE = 5_000;
 
 export function workerList(signal) {
   const note = message("Loading…");
-  const { element: list, body, row } = table("Workers", ["Worker", "Host", "Version", "#Slots", "#Busy", "Started", "Last heartbeat"]);
+  const { element: list, body, row } = table("Workers", ["Worker", "Host", "Version", "#Slots", "#Busy", "#Waiting (429)", "Started", "Last heartbeat"]);
   const { element, heading } = section("Workers", {}, note, list);
   const render = (worker) => {
     const name = h("bdi", {}, worker.name);
-    const numbers = [count(worker.slots), count(worker.busy)];
+    const numbers = [count(worker.slots), count(worker.busy), count(worker.waiting)];
     return row([name, h("bdi", {}, worker.host), worker.version, ...numbers, age(worker.startedAt), age(worker.seenAt)]);
   };
 

@@ -71,9 +71,12 @@ function situation({ stores, broker, waiting, untaken, serviceWait, workers, par
     const wait = untaken === 1 ? "is waiting" : "are waiting";
     parts.push([h("strong", { class: "bad-text" }, `${counted(untaken, "job")} ${wait} and no worker takes any`)]);
   }
+  const wait = (number, noun) => h("strong", {}, `${counted(number, noun)} ${number === 1 ? "waits" : "wait"} for the service (429)`);
+  if (serviceWait.running > 0) {
+    parts.push([wait(serviceWait.running, "running job")]);
+  }
   if (serviceWait.stores > 0) {
-    const wait = serviceWait.stores === 1 ? "waits" : "wait";
-    parts.push([h("strong", {}, `${counted(serviceWait.stores, "store")} ${wait} for the service (429)`), ", next try ", age(serviceWait.nextAt)]);
+    parts.push([wait(serviceWait.stores, "store"), ", next try ", age(serviceWait.nextAt)]);
   }
   parts.push([counted(workers.count, "worker"), ` with ${counted(workers.slots, "slot")}`]);
   if (parked?.jobs > 0) {

@@ -77,10 +77,14 @@ export function store({ id, signal }) {
 
 /** Why sweeps skip the store, and until when. */
 function quarantineNote(quarantine) {
-  return (
-    quarantine &&
-    h("p", {}, `Sweeps skip this store: ${counted(quarantine.sweeps, "sweep")} in a row failed it, the first `, age(quarantine.since), ". The next probe is due ", age(quarantine.probeAt), ". Seeding it by hand is always possible.")
-  );
+  if (!quarantine) {
+    return quarantine;
+  }
+  const { sweeps, since, probeAt, held } = quarantine;
+  const why = held
+    ? [h("bdi", {}, held.by ?? "somebody"), " has quarantined it", held.at ? [" ", age(held.at)] : "", ". "]
+    : [`${counted(sweeps, "sweep")} in a row failed it, the first `, age(since), ". "];
+  return h("p", {}, "Sweeps skip this store: ", why, "The next probe is due ", age(probeAt), ". Seeding it by hand is always possible.");
 }
 
 function snapshotFacts(snapshot) {

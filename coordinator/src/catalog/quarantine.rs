@@ -14,5 +14,5 @@ pub use held::Held;
 pub(super) use held::hold;
 pub(super) use judge::{judge_sweep, others_are_fine, quarantined, succeeded};
 pub(super) use policy::{FAILING_COLUMNS, failing};
-pub use policy::{Failing, Quarantine, QuarantinedStore};
+pub use policy::{Failing, HeldBy, Quarantine, QuarantinedStore};
 pub(super) use reason::{code_of, key_of, reason_of};

@@ -343,6 +343,7 @@ mod tests {
             at: Utc::now(),
             worker: "worker-1".to_owned(),
             kind: EventKind::Started { trace_id: None },
+            steps: Vec::new(),
         };
         let garbage = Message {
             body: Bytes::from_static(b"garbage"),

@@ -4,9 +4,8 @@ use bytes::Bytes;
 
 use crate::{
     ids::{Attempt, JobId, RunId, StoreId},
-    manifest::{Notes, Rendition},
     message::{
-        Heartbeat, SeedEvent, SeedJob,
+        Extras, Heartbeat, SeedEvent, SeedJob,
         codec::{self, Body, CodecError},
     },
     telemetry::trace::TraceContext,
@@ -23,9 +22,7 @@ pub struct Headers {
     /// The reason, on a message in a parking queue.
     pub parked: Option<String>,
     /// What belongs to the body, and its layout has no room for.
-    pub notes: Notes,
-    /// See [`Body::renditions`].
-    pub renditions: Vec<Rendition>,
+    pub extras: Extras,
     /// Whether it is delivered before those that are not, as far as the broker can: in memory, and by RabbitMQ from 4.0 on.
     pub urgent: bool,
     /// Whether the broker put it into the parking queue by itself, so that no consumer has reported the reason.
@@ -91,7 +88,10 @@ impl Message {
     pub fn heartbeat(heartbeat: &Heartbeat) -> Result<Self, CodecError> {
         Ok(Self {
             body: codec::encode(heartbeat)?.into(),
-            headers: Headers::default(),
+            headers: Headers {
+                extras: heartbeat.extras(),
+                ..Headers::default()
+            },
         })
     }
 
@@ -101,8 +101,7 @@ impl Message {
             headers: Headers {
                 subject: Some(subject),
                 trace,
-                notes: body.notes(),
-                renditions: body.renditions(),
+                extras: body.extras(),
                 ..Headers::default()
             },
         })
@@ -114,8 +113,7 @@ impl Message {
     /// [`CodecError`] when it is not a `T` that this program understands.
     pub fn decode<T: Body>(&self) -> Result<T, CodecError> {
         let mut body: T = codec::decode(&self.body)?;
-        body.add_notes(self.headers.notes.clone());
-        body.add_renditions(self.headers.renditions.clone());
+        body.add_extras(self.headers.extras.clone());
         Ok(body)
     }
 }

@@ -7,11 +7,12 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     event::{EventKind, SeedEvent},
+    extras::Extras,
     heartbeat::Heartbeat,
     job::{BaseSnapshot, SeedJob, Start},
     v1,
 };
-use crate::manifest::{Form, Manifest, Notes, Rendition};
+use crate::manifest::{Form, Manifest, Rendition};
 
 /// The largest body that is written, in bytes: small enough for every broker and for a queue of many. A checkpoint of
 /// 1,000 buckets, PowerSync's limit unless it is raised, takes a few hundredths of it. A message that would be larger
@@ -36,22 +37,13 @@ pub trait Body: Serialize + DeserializeOwned {
     #[doc(hidden)]
     type V1: DeserializeOwned + Into<Self>;
 
-    /// Returns the notes, for which its layout has no room: they go with it as a header.
-    fn notes(&self) -> Notes {
-        Notes::default()
+    /// Returns what its layout has no room for: it goes with it as headers.
+    fn extras(&self) -> Extras {
+        Extras::default()
     }
 
-    /// Takes back the notes that came with it as a header.
-    fn add_notes(&mut self, _notes: Notes) {}
-
-    /// Returns every rendition as a manifest has it, which goes with it as a header: its layout has no room for those in
-    /// other forms than `file`, nor for the newer fields of any.
-    fn renditions(&self) -> Vec<Rendition> {
-        Vec::new()
-    }
-
-    /// Takes back the renditions that came with it as a header.
-    fn add_renditions(&mut self, _renditions: Vec<Rendition>) {}
+    /// Takes back what came with it as headers.
+    fn add_extras(&mut self, _extras: Extras) {}
 
     /// Returns the message without what its receiver finds in the manifest in object storage; `None` when there is
     /// nothing to leave out.
@@ -65,14 +57,17 @@ impl Body for SeedJob {
     const NAME: &'static str = "seed job";
     type V1 = v1::SeedJob;
 
-    fn renditions(&self) -> Vec<Rendition> {
+    fn extras(&self) -> Extras {
         match &self.start {
-            Start::Base(base) => base.all_renditions().cloned().collect(),
-            Start::Full(_) => Vec::new(),
+            Start::Base(base) => Extras {
+                renditions: base.all_renditions().cloned().collect(),
+                ..Extras::default()
+            },
+            Start::Full(_) => Extras::default(),
         }
     }
 
-    fn add_renditions(&mut self, renditions: Vec<Rendition>) {
+    fn add_extras(&mut self, extras: Extras) {
         if let Start::Base(base) = &mut self.start {
             let BaseSnapshot {
                 renditions: files,
@@ -80,7 +75,7 @@ impl Body for SeedJob {
                 sealed,
                 ..
             } = &mut **base;
-            add(renditions, files, forms, sealed);
+            add(extras.renditions, files, forms, sealed);
         }
     }
 
@@ -94,27 +89,24 @@ impl Body for SeedEvent {
     const NAME: &'static str = "seed event";
     type V1 = v1::SeedEvent;
 
-    fn notes(&self) -> Notes {
-        match &self.kind {
-            EventKind::Completed { manifest } => manifest.notes.clone(),
-            _ => Notes::default(),
+    fn extras(&self) -> Extras {
+        let (notes, renditions) = match &self.kind {
+            EventKind::Completed { manifest } => {
+                let renditions = manifest.all_renditions().cloned().collect();
+                (manifest.notes.clone(), renditions)
+            }
+            _ => Default::default(),
+        };
+        Extras {
+            notes,
+            renditions,
+            steps: self.steps.clone(),
+            waiting: 0,
         }
     }
 
-    fn add_notes(&mut self, notes: Notes) {
-        if let EventKind::Completed { manifest } = &mut self.kind {
-            manifest.notes = notes;
-        }
-    }
-
-    fn renditions(&self) -> Vec<Rendition> {
-        match &self.kind {
-            EventKind::Completed { manifest } => manifest.all_renditions().cloned().collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn add_renditions(&mut self, renditions: Vec<Rendition>) {
+    fn add_extras(&mut self, extras: Extras) {
+        self.steps = extras.steps;
         if let EventKind::Completed { manifest } = &mut self.kind {
             let Manifest {
                 renditions: files,
@@ -122,7 +114,8 @@ impl Body for SeedEvent {
                 sealed,
                 ..
             } = &mut **manifest;
-            add(renditions, files, forms, sealed);
+            add(extras.renditions, files, forms, sealed);
+            manifest.notes = extras.notes;
         }
     }
 
@@ -136,6 +129,17 @@ impl Body for Heartbeat {
     const NAME: &'static str = "heartbeat";
     // No program wrote one in version 1.
     type V1 = Self;
+
+    fn extras(&self) -> Extras {
+        Extras {
+            waiting: self.waiting,
+            ..Extras::default()
+        }
+    }
+
+    fn add_extras(&mut self, extras: Extras) {
+        self.waiting = extras.waiting;
+    }
 }
 
 /// Completes `files`, the renditions that a body has, by the same ones of a header, and adds the others to `forms` or

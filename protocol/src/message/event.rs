@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{Attempt, JobId, RunId, StoreId},
-    manifest::{Checkpoint, Manifest},
+    manifest::{Checkpoint, Manifest, StepTiming},
 };
 
 /// What a worker reports about a job. Applied to the catalog at most once, in any order.
@@ -19,6 +19,11 @@ pub struct SeedEvent {
     pub at: DateTime<Utc>,
     pub worker: String,
     pub kind: EventKind,
+    /// What the time of an attempt went into that left the snapshot as it was, or failed; the last step may be the one that did.
+    /// Empty in any other event, and by an older worker. A snapshot's are in its manifest. Travels as a header: see
+    /// [`Extras`](super::Extras).
+    #[serde(skip)]
+    pub steps: Vec<StepTiming>,
 }
 
 /// What happened to a job.

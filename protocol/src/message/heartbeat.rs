@@ -22,6 +22,10 @@ pub struct Heartbeat {
     pub started_at: DateTime<Utc>,
     /// How long after its arrival it counts, in milliseconds; 0 when the worker leaves.
     pub lifetime_millis: u64,
+    /// Those of the jobs that it works on that wait until PowerSync has a stream for them (429). 0 by an older worker. Travels
+    /// as a header: see [`Extras`](super::Extras).
+    #[serde(skip)]
+    pub waiting: u16,
 }
 
 impl Heartbeat {

@@ -121,6 +121,7 @@ impl From<SeedEvent> for event::SeedEvent {
             at: event.at,
             worker: event.worker,
             kind: event.kind.into(),
+            steps: Vec::new(),
         }
     }
 }

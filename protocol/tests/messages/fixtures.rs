@@ -96,6 +96,7 @@ pub(crate) fn event(kind: EventKind) -> SeedEvent {
         at: time("2026-01-02T03:04:06Z"),
         worker: "worker-1".to_owned(),
         kind,
+        steps: Vec::new(),
     }
 }
 
@@ -176,6 +177,7 @@ pub(crate) fn heartbeat() -> Heartbeat {
         busy: 3,
         started_at: time("2026-01-02T03:04:05Z"),
         lifetime_millis: 35_000,
+        waiting: 0,
     }
 }
 

@@ -32,6 +32,27 @@ fn forms_and_digests_travel_as_a_header_that_older_readers_ignore() {
     assert_eq!(bare.decode(), Ok(job(&manifest())));
 }
 
+#[test]
+fn times_of_steps_and_waits_travel_as_headers_that_older_readers_ignore() {
+    let steps = manifest().steps;
+    for (name, mut event) in events() {
+        event.steps.clone_from(&steps);
+        let message = Message::event(&event, TraceContext::default()).unwrap();
+        assert_eq!(message.body, golden(&format!("v2-event-{name}"), &[]));
+        assert_eq!(message.decode(), Ok(event), "{name}");
+    }
+    let waiting = Heartbeat {
+        waiting: 2,
+        ..heartbeat()
+    };
+    let message = Message::heartbeat(&waiting).unwrap();
+    assert_eq!(message.body, golden("v2-heartbeat", &[]));
+    assert_eq!(message.decode(), Ok(waiting));
+    // Of an older worker.
+    let bare = Message::heartbeat(&heartbeat()).unwrap();
+    assert_eq!(bare.decode(), Ok(heartbeat()));
+}
+
 /// Adds what a manifest has since there are other forms than the file.
 fn with_forms(manifest: &mut Manifest) {
     let unpacked = |digits: &str| Hashed {
@@ -101,7 +122,7 @@ fn sealed_renditions_travel_as_a_header_and_their_key_in_no_message() {
     });
     let message = Message::event(&completed, TraceContext::default()).unwrap();
     assert_eq!(message.body, golden("v2-event-completed", &[]));
-    let headers = serde_json::to_string(&message.headers.renditions).unwrap();
+    let headers = serde_json::to_string(&message.headers.extras.renditions).unwrap();
     assert!(!headers.contains("d3JhcHBlZA"), "{headers}");
     let mut without_key = whole.clone();
     without_key.sealed_key = None;

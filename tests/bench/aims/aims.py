@@ -64,6 +64,7 @@ def figures(results):
     yield work, "CPU s", seed(1_000, worker, "CPU s"), 0.012
     work = "100,000 rows"
     yield work, "time, to the bare download", ratio(seed(100_000, worker, "seed s"), seed(100_000, download, "seed s")), 1.1
+    yield work, "the same at the service's pace", seed(100_000, "paced", "/download"), 1.1
     yield work, "CPU, to the guide's script", ratio(guide("worker", "CPU s"), guide("guide", "CPU s")), 0.2
     work = "500,000 rows"
     yield work, "time outside the network, to VACUUM INTO", seed(500_000, worker, "multiple"), 3

@@ -212,6 +212,7 @@ fn event(job: &SeedJob, kind: EventKind) -> SeedEvent {
         at: Utc::now(),
         worker: "bench".to_owned(),
         kind,
+        steps: Vec::new(),
     }
 }
 

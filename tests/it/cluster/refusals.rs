@@ -107,6 +107,7 @@ fn event_of_nobody() -> SeedEvent {
         at: Utc::now(),
         worker: "somebody".to_owned(),
         kind: EventKind::Started { trace_id: None },
+        steps: Vec::new(),
     }
 }
 

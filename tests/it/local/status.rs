@@ -191,6 +191,18 @@ async fn failures_are_told_by_their_reason_and_a_run_beside_the_one_before() {
     );
     assert!(!of_first.contains("seedbed retry --reason"), "{of_first}");
 
+    // One sweep has failed it: no other one has, whatever the quarantine's rule is.
+    let ended = program.run(&["quarantine", "--reason", key]).await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let told = status(&program, &["--json"]).await.objects().remove(0);
+    let held = &told["quarantined"][0];
+    let by = held["held"]["by"].as_str().unwrap();
+    assert!(held["held"]["at"].is_string(), "{held}");
+    let shown = status(&program, &[]).await.output;
+    let line = format!("quarantined: store-5 (by {by}, ");
+    assert!(shown.contains(&line), "{line:?} is not in {shown}");
+    assert!(!shown.contains("in a row"), "{shown}");
+
     for (arguments, code, reason) in [
         (&["status", "nonsense"][..], 2, "is not the id of a run"),
         (&["status", "0000"], 2, "no run has an id that begins with"),

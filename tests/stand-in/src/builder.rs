@@ -53,6 +53,7 @@ impl Default for Builder {
             settings: Settings {
                 keepalive: Duration::from_secs(20),
                 latency: Duration::ZERO,
+                operation_time: Duration::ZERO,
                 max_streams: 200,
                 max_buckets: 1000,
                 too_many_buckets_status: 500,
@@ -132,6 +133,12 @@ impl Builder {
     /// How long every answer takes to start.
     pub fn latency(mut self, latency: Duration) -> Self {
         self.settings.latency = latency;
+        self
+    }
+
+    /// How long each operation takes to be sent, as by a service that reads it from its storage.
+    pub fn operation_time(mut self, time: Duration) -> Self {
+        self.settings.operation_time = time;
         self
     }
 

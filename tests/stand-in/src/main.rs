@@ -7,6 +7,7 @@ use serde_json::json;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The seed of all generated rows: every start has the same ones.
@@ -27,6 +28,10 @@ struct Arguments {
     /// A store with this many generated rows; may be repeated.
     #[arg(long, value_name = "ID=COUNT", value_parser = parse_store)]
     store_rows: Vec<(String, u32)>,
+
+    /// How long each operation takes to be sent, in microseconds: about 30 with a real service. Nothing by default.
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
+    operation_micros: u64,
 
     /// Write the ids of all stores to this file, one JSON object a line.
     #[arg(long, value_name = "PATH")]
@@ -52,7 +57,9 @@ async fn main() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
-    let mut builder = PowerSync::builder().listen(arguments.listen);
+    let mut builder = PowerSync::builder()
+        .listen(arguments.listen)
+        .operation_time(Duration::from_micros(arguments.operation_micros));
     if let Some(secret) = arguments.secret {
         builder = builder.secret(secret);
     }

@@ -3,14 +3,18 @@
 //!
 //! A PowerSync service refuses streams above its limit with 429. Then every job of this worker waits before it
 //! opens another stream. After a 429, and when the service answers slowly, fewer streams are open at a time until some
-//! complete again: additive increase, multiplicative decrease, as in TCP.
+//! complete again: additive increase, multiplicative decrease, as in TCP. How many jobs wait for that is told to the
+//! coordinators (`service/presence.rs`): people would take them for slow.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 use tracing::warn;
 
 use super::tempo::Tempo;
@@ -32,6 +36,8 @@ pub(crate) struct StreamGate {
     /// Wakes one waiting job when a place becomes free.
     freed: Notify,
     most: u16,
+    /// Jobs that wait for the service, and not for this worker's own setting.
+    waiting: watch::Sender<u16>,
     metrics: Arc<Metrics>,
 }
 
@@ -62,8 +68,13 @@ impl State {
 
 /// Why a stream has to wait.
 enum Obstacle {
+    /// As many are open as the setting allows.
     Full,
-    Closed { until: Instant },
+    /// As many are open as the service seems to allow.
+    Lowered,
+    Closed {
+        until: Instant,
+    },
 }
 
 impl StreamGate {
@@ -82,8 +93,14 @@ impl StreamGate {
             }),
             freed: Notify::new(),
             most,
+            waiting: watch::Sender::default(),
             metrics,
         }
+    }
+
+    /// Tells how many jobs wait for the service: it refused a stream, or answers slowly.
+    pub(crate) fn waiting(&self) -> watch::Receiver<u16> {
+        self.waiting.subscribe()
     }
 
     /// Waits for a place. The stream may be open as long as the pass is held.
@@ -92,12 +109,21 @@ impl StreamGate {
             return pass;
         }
         let _waiting = self.metrics.waiting_for_stream();
+        let mut for_service = None;
         loop {
             let freed = self.freed.notified();
-            match self.try_enter() {
+            let obstacle = match self.try_enter() {
                 Ok(pass) => return pass,
-                Err(Obstacle::Full) => freed.await,
-                Err(Obstacle::Closed { until }) => {
+                Err(obstacle) => obstacle,
+            };
+            match obstacle {
+                Obstacle::Full => for_service = None,
+                _ if for_service.is_none() => for_service = Some(Waiting::begin(&self.waiting)),
+                _ => {}
+            }
+            match obstacle {
+                Obstacle::Full | Obstacle::Lowered => freed.await,
+                Obstacle::Closed { until } => {
                     // This wake-up may have been meant for another job, and this job may be dropped while it sleeps.
                     self.freed.notify_one();
                     tokio::time::sleep_until(until).await;
@@ -115,7 +141,10 @@ impl StreamGate {
             state.closed_until = None;
         }
         if state.open >= state.allowed() {
-            return Err(Obstacle::Full);
+            return Err(match state.allowed() < self.most {
+                true => Obstacle::Lowered,
+                false => Obstacle::Full,
+            });
         }
         state.open += 1;
         if state.open < state.allowed() {
@@ -153,6 +182,22 @@ impl StreamGate {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code panics while it holds the lock, and the state is valid between any two statements.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A job that waits for the service.
+struct Waiting<'a>(&'a watch::Sender<u16>);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a watch::Sender<u16>) -> Self {
+        waiting.send_modify(|jobs| *jobs += 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|jobs| *jobs -= 1);
     }
 }
 
@@ -245,6 +290,26 @@ mod tests {
             gate.enter().await.answered(Duration::from_secs(1));
         }
         assert_eq!(gate.lock().allowed(), 1, "never less than one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_the_service_is_told_apart_from_who_waits_for_a_setting() {
+        let gate = gate(1);
+        let waiting = gate.waiting();
+        let pass = gate.enter().await;
+        let mut behind = Box::pin(gate.enter());
+        assert!(behind.as_mut().now_or_never().is_none());
+        assert_eq!(*waiting.borrow(), 0, "the setting allows one");
+        gate.overloaded(PAUSE);
+        drop(pass);
+        assert!(behind.as_mut().now_or_never().is_none());
+        assert_eq!(*waiting.borrow(), 1, "the service has refused one");
+        let abandoned = Box::pin(gate.enter());
+        let abandoned = tokio::time::timeout(PAUSE / 2, abandoned).await;
+        assert!(abandoned.is_err());
+        assert_eq!(*waiting.borrow(), 1, "a job that is dropped waits no more");
+        drop(behind.await);
+        assert_eq!(*waiting.borrow(), 0);
     }
 
     fn gate(most: u16) -> StreamGate {

@@ -7,6 +7,8 @@ use seedbed_protocol::{
     message::SeedJob,
 };
 
+use tokio::sync::watch;
+
 use super::{
     config_error::ConfigError,
     download_error::DownloadError,
@@ -83,6 +85,11 @@ impl Downloader {
     /// Returns the counters of all downloads.
     pub(super) fn progress(&self) -> Arc<Counters> {
         self.streams.progress()
+    }
+
+    /// Tells how many jobs wait for the service's limit of streams.
+    pub(super) fn waiting(&self) -> watch::Receiver<u16> {
+        self.streams.gate.waiting()
     }
 
     /// Waits until everything that the bucket cache keeps is stored.

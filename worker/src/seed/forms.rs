@@ -69,19 +69,19 @@ impl Forms {
         }
     }
 
-    /// Makes the forms that are wanted of the verified `file`, seals what is wanted sealed, and compares all of it with the
-    /// file if this job is picked for that.
+    /// Makes the forms that are wanted of `file`, seals what is wanted sealed, and compares all of it with the file if this
+    /// job is picked for that.
     pub(super) async fn make(
         &self,
-        steps: &mut Steps<'_>,
+        steps: &Steps<'_>,
         schema: &Schema,
         job: &SeedJob,
-        file: PathBuf,
+        file: &Path,
         directory: &JobDirectory,
         checkpoint: &Checkpoint,
     ) -> Result<SnapshotFiles, SeedError> {
         let mut files = SnapshotFiles {
-            plain: HashMap::from([(Form::File, file.clone())]),
+            plain: HashMap::from([(Form::File, file.to_owned())]),
             hashed: None,
             sealed: HashMap::new(),
             sealed_key: None,
@@ -93,7 +93,7 @@ impl Forms {
                 _ => ("compact", COMPACT_FILE),
             };
             let target = directory.file(name);
-            let (from, to, checkpoint) = (file.clone(), target.clone(), checkpoint.clone());
+            let (from, to, checkpoint) = (file.to_owned(), target.clone(), checkpoint.clone());
             let writing = blocking(move || match form {
                 Form::Stream => write_stream(&from, &checkpoint, LineFormat::Ndjson, &to),
                 Form::StreamBson => write_stream(&from, &checkpoint, LineFormat::Bson, &to),
@@ -110,7 +110,7 @@ impl Forms {
             forms.add_sealed(&files, key);
         }
         if !forms.is_empty() && self.sample.picks(checkpoint.generation()) {
-            let checking = forms.check(schema, &file, directory);
+            let checking = forms.check(schema, file, directory);
             steps.run("forms", checking).await?;
         }
         Ok(files)

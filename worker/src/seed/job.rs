@@ -1,6 +1,7 @@
 //! One attempt at a job, from top to bottom: reuse the base or download every row, then scrub, vacuum, verify, upload.
 
 mod check;
+mod outcome;
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -12,17 +13,22 @@ use seedbed_protocol::{
     snapshots::{SnapshotRepository, UnreadableRowsPolicy},
     telemetry::trace::trace_id,
 };
+use tokio::sync::watch;
 use tracing::{Span, info, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use self::check::{pages, verify};
+pub(crate) use self::outcome::Seeded;
+use self::{
+    check::{hash, pages, verify},
+    outcome::{Reused, VerifiedFile},
+};
 use super::{
     base::{BasePolicy, Reuse, blames_the_base, is_in_order},
     config_error::ConfigError,
     download::{Downloaded, Downloader},
     error::SeedError,
     forms::{Forms, selection},
-    steps::{Steps, blocking, try_step},
+    steps::{StepTimes, Steps, blocking},
     workdir::{JobDirectory, WorkDirectory},
 };
 use crate::{
@@ -30,7 +36,7 @@ use crate::{
     metrics::{Counters, Metrics},
     oplog::{Schema, Synced, core_version},
     settings::WorkerSettings,
-    snapshot::{SnapshotFiles, Uploader, before::BasePages, scrub, verify::FileFacts, write},
+    snapshot::{Uploader, before::BasePages, scrub, write},
 };
 
 /// The file of a full download, in a job's directory.
@@ -87,6 +93,11 @@ impl Seeder {
         })
     }
 
+    /// Tells how many jobs wait for the service's limit of streams.
+    pub(crate) fn waiting(&self) -> watch::Receiver<u16> {
+        self.downloader.waiting()
+    }
+
     /// Returns the counters of all downloads.
     pub(crate) fn progress(&self) -> Arc<Counters> {
         self.downloader.progress()
@@ -106,9 +117,10 @@ impl Seeder {
     }
 
     /// Seeds the job's store. When this returns a manifest, a verified snapshot and that manifest are in the
-    /// repository. Otherwise, also when the process is killed, no manifest refers to anything that was made.
-    pub(crate) async fn seed(&self, job: &SeedJob) -> Result<Seeded, SeedError> {
-        let mut attempt = Attempt::new(self, job);
+    /// repository. Otherwise, also when the process is killed, no manifest refers to anything that was made. `times` tells
+    /// what the time goes into.
+    pub(crate) async fn seed(&self, job: &SeedJob, times: &StepTimes) -> Result<Seeded, SeedError> {
+        let mut attempt = Attempt::new(self, job, times);
         let because = match &job.start {
             Start::Full(because) => *because,
             Start::Base(base) => match attempt.reuse(base).await? {
@@ -142,40 +154,6 @@ impl Seeder {
     }
 }
 
-/// The result of a job.
-#[derive(Debug)]
-pub(crate) enum Seeded {
-    /// A new snapshot is in the repository.
-    Snapshot(Box<Manifest>),
-    /// The base is what the service holds.
-    Unchanged {
-        base: Box<BaseSnapshot>,
-        checkpoint: Checkpoint,
-        download: Download,
-    },
-}
-
-/// The result of reusing a base.
-enum Reused {
-    Unchanged(Checkpoint),
-    Verified(Box<VerifiedFile>),
-    Nothing(FullReason),
-}
-
-/// A file that passed verification.
-struct VerifiedFile {
-    /// Removes its files when it is dropped.
-    _directory: JobDirectory,
-    /// What is stored, in that directory.
-    files: SnapshotFiles,
-    /// Operations that were applied since the file was last written in order.
-    loose_operations: u64,
-    checkpoint: Checkpoint,
-    facts: FileFacts,
-    /// What a person should know of it.
-    notes: Vec<String>,
-}
-
 /// An attempt at a job, under way.
 struct Attempt<'a> {
     seeder: &'a Seeder,
@@ -185,11 +163,11 @@ struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    fn new(seeder: &'a Seeder, job: &'a SeedJob) -> Self {
+    fn new(seeder: &'a Seeder, job: &'a SeedJob, times: &'a StepTimes) -> Self {
         Self {
             seeder,
             job,
-            steps: Steps::new(&seeder.metrics),
+            steps: Steps::new(&seeder.metrics, times),
             download: Download::default(),
         }
     }
@@ -331,24 +309,22 @@ impl<'a> Attempt<'a> {
         for made_of in [SYNC_FILE, BASE_FILE] {
             let _ = std::fs::remove_file(directory.file(made_of));
         }
-        let (schema, unreadable) = (&self.seeder.schema, self.seeder.unreadable_rows);
+        let (seeder, steps) = (self.seeder, &self.steps);
+        let (schema, unreadable) = (&seeder.schema, seeder.unreadable_rows);
+        // All of them read the same pages; what is made of a file that is refused goes with it.
+        let hashing = hash(&file, before.is_none() && seeder.uploader.moves_files());
         let verifying = verify(&file, before, schema, &checkpoint, unreadable);
-        let (facts, hashed) = self.steps.run("verify", verifying).await?;
+        let verifying = steps.run("verify", verifying);
+        let forms = &seeder.forms;
+        let making = forms.make(steps, schema, self.job, &file, &directory, &checkpoint);
+        let (verified, made, read) = tokio::join!(verifying, making, hashing);
+        let (facts, hashed) = verified?;
+        let mut files = made?;
+        files.hashed = hashed.or(read?);
         notes.extend(facts.unreadable.iter().map(ToString::to_string));
         for note in &notes {
             warn!(store_id = %self.job.scope.store_id, "{note}");
         }
-        let making = &self.seeder.forms;
-        let making = making.make(
-            &mut self.steps,
-            &self.seeder.schema,
-            self.job,
-            file,
-            &directory,
-            &checkpoint,
-        );
-        let mut files = making.await?;
-        files.hashed = hashed;
         Ok(VerifiedFile {
             _directory: directory,
             files,
@@ -383,7 +359,7 @@ impl<'a> Attempt<'a> {
             tables: file.facts.tables,
             renditions: Vec::new(),
             download,
-            steps: steps.into_timings(),
+            steps: steps.timings(),
             trace_id: trace_id(&Span::current()),
             forms: Vec::new(),
             notes: Notes(file.notes),
@@ -392,7 +368,7 @@ impl<'a> Attempt<'a> {
         };
         let selection = selection(job);
         let upload = (seeder.uploader).snapshot(&file.files, &selection, manifest);
-        let manifest = try_step(&seeder.metrics, "upload", upload).await?;
+        let manifest = steps.run("upload", upload).await?;
         Ok(Seeded::Snapshot(Box::new(manifest)))
     }
 }

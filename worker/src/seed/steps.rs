@@ -1,6 +1,9 @@
 //! The steps of a job: each in a span of its own, timed, and marked when it fails.
 
-use std::time::Instant;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use seedbed_protocol::{manifest::StepTiming, telemetry::trace::fail};
 use tracing::{Instrument, Span, info_span};
@@ -22,7 +25,7 @@ pub(crate) async fn step<T>(
 }
 
 /// Runs a [`step`] and marks its span as failed if it fails.
-pub(super) async fn try_step<T, E: Into<SeedError>>(
+async fn try_step<T, E: Into<SeedError>>(
     metrics: &Metrics,
     name: &'static str,
     work: impl Future<Output = Result<T, E>>,
@@ -37,37 +40,83 @@ pub(super) async fn try_step<T, E: Into<SeedError>>(
     step(metrics, name, marked).await
 }
 
-/// The steps that have succeeded, with their durations.
+/// What the time of an attempt goes into. Whoever has the attempt made keeps it, so that it is known also of one that fails,
+/// or is dropped in the middle of a step.
+#[derive(Debug, Default)]
+pub(crate) struct StepTimes(Mutex<Vec<StepTime>>);
+
+#[derive(Debug)]
+enum StepTime {
+    Running(&'static str, Instant),
+    Ended(StepTiming),
+}
+
+impl StepTimes {
+    /// Returns the steps in the order in which they began; those that have not ended, as long as they took until now.
+    pub(crate) fn until_now(&self) -> Vec<StepTiming> {
+        let times = self.lock();
+        times.iter().map(StepTime::until_now).collect()
+    }
+
+    /// Returns the place of the step.
+    fn begin(&self, step: &'static str) -> usize {
+        let mut times = self.lock();
+        times.push(StepTime::Running(step, Instant::now()));
+        times.len() - 1
+    }
+
+    fn end(&self, place: usize) {
+        let time = &mut self.lock()[place];
+        *time = StepTime::Ended(time.until_now());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<StepTime>> {
+        // No code panics while it holds the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StepTime {
+    fn until_now(&self) -> StepTiming {
+        match self {
+            Self::Running(step, started) => StepTiming::since(step, *started),
+            Self::Ended(timing) => timing.clone(),
+        }
+    }
+}
+
+/// The steps of an attempt, some of them at the same time.
 pub(super) struct Steps<'a> {
     metrics: &'a Metrics,
-    done: Vec<StepTiming>,
+    times: &'a StepTimes,
 }
 
 impl<'a> Steps<'a> {
-    pub(super) fn new(metrics: &'a Metrics) -> Self {
-        let done = Vec::new();
-        Self { metrics, done }
+    pub(super) fn new(metrics: &'a Metrics, times: &'a StepTimes) -> Self {
+        Self { metrics, times }
     }
 
-    /// Runs a step, and records its duration if it succeeds.
+    /// Runs a step, and records how long it took, also if it fails.
     pub(super) async fn run<T, E: Into<SeedError>>(
-        &mut self,
+        &self,
         step: &'static str,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, SeedError> {
-        let started = Instant::now();
-        let result = try_step(self.metrics, step, work).await?;
-        self.done.push(StepTiming::since(step, started));
-        Ok(result)
+        let place = self.times.begin(step);
+        // Boxed, since each future around it would have room for it twice: a stack is small.
+        let result = try_step(self.metrics, step, Box::pin(work)).await;
+        self.times.end(place);
+        result
     }
 
-    pub(super) fn into_timings(self) -> Vec<StepTiming> {
-        self.done
+    /// Returns the steps that have ended.
+    pub(super) fn timings(&self) -> Vec<StepTiming> {
+        self.times.until_now()
     }
 }
 
 /// Runs `work` on a thread that may block. When the job is abandoned it continues until an `InterruptOnDrop` ends its
-/// statement.
+/// statement, or a `StopOnDrop` its reading of pages.
 pub(super) async fn blocking<T, E>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, SeedError>

@@ -52,7 +52,7 @@ pub(super) enum Until {
 /// The streams of one PowerSync service.
 pub(super) struct Streams {
     client: PowerSyncClient,
-    gate: StreamGate,
+    pub(super) gate: StreamGate,
     signer: TokenSigner,
     reopenings: Reopenings,
     give_up_after: Duration,

@@ -1,7 +1,8 @@
 //! Announces that the worker is there: a heartbeat again and again, and a last one when it leaves.
 //!
 //! Heartbeats go to a queue of their own, which keeps few of them and none for long, so that they neither delay what
-//! jobs report nor fill a disk when no coordinator takes them. A kill leaves the last one, which expires.
+//! jobs report nor fill a disk when no coordinator takes them. A kill leaves the last one, which expires. When jobs begin or end
+//! to wait for the service, it does not wait for its turn: such a wait is shorter than the pause.
 
 use std::{
     convert::Infallible,
@@ -17,12 +18,16 @@ use seedbed_protocol::{
     broker::{Broker, BrokerError, Message, Queue},
     message::Heartbeat,
 };
+use tokio::sync::watch;
 use tracing::debug;
 
 use super::identity::Identity;
 
 /// How many pauses between heartbeats a worker outlives without one: three may be lost.
 const LIFETIME: f64 = 3.5;
+
+/// At least so long between two heartbeats, however often jobs begin to wait.
+const SOONEST: Duration = Duration::from_secs(1);
 
 /// How long a worker that stops tries to say so.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,18 +39,26 @@ pub(super) struct Presence {
     identity: Identity,
     slots: u16,
     busy: Arc<AtomicU16>,
+    /// Jobs that wait for the service's limit of streams.
+    waiting: watch::Receiver<u16>,
     started_at: DateTime<Utc>,
     every: Duration,
 }
 
 impl Presence {
     /// Announces a worker that starts now, with so many slots, every so often.
-    pub(super) fn new(broker: Arc<dyn Broker>, slots: u16, every: Duration) -> Self {
+    pub(super) fn new(
+        broker: Arc<dyn Broker>,
+        slots: u16,
+        waiting: watch::Receiver<u16>,
+        every: Duration,
+    ) -> Self {
         Self {
             broker,
             identity: Identity::of_this_process(),
             slots,
             busy: Arc::default(),
+            waiting,
             started_at: Utc::now(),
             every,
         }
@@ -58,14 +71,19 @@ impl Presence {
     }
 
     /// Announces the worker until the future is dropped. While the broker is away, the newest heartbeat waits.
-    pub(super) async fn keep_announcing(self) -> Infallible {
+    pub(super) async fn keep_announcing(mut self) -> Infallible {
         let mut ticks = tokio::time::interval(self.every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                Ok(()) = self.waiting.changed() => {}
+            }
+            self.waiting.mark_unchanged();
             if let Err(error) = self.announce(self.every.mul_f64(LIFETIME)).await {
                 debug!("a heartbeat is lost: {error}");
             }
+            tokio::time::sleep(SOONEST.min(self.every)).await;
         }
     }
 
@@ -88,6 +106,7 @@ impl Presence {
             busy: self.busy.load(Ordering::Relaxed),
             started_at: self.started_at,
             lifetime_millis: u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX),
+            waiting: *self.waiting.borrow(),
         };
         let message = Message::heartbeat(&heartbeat)?;
         self.broker.publish(Queue::Workers, message).await

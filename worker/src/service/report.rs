@@ -8,7 +8,7 @@ use seedbed_protocol::{
         Broker, BrokerError, Message, Queue, Subject,
         spans::{publish_in, publish_span},
     },
-    manifest::{Checkpoint, Download, Manifest, Way},
+    manifest::{Checkpoint, Download, Manifest, StepTiming, Way},
     message::{EventKind, Failure, SeedEvent},
     telemetry::trace::{TraceContext, attribute},
 };
@@ -39,6 +39,7 @@ impl EventReporter {
         &self,
         subject: &Subject,
         kind: EventKind,
+        steps: Vec<StepTiming>,
         trace: Option<TraceContext>,
     ) -> Result<(), BrokerError> {
         let broker = self.broker.as_ref();
@@ -50,6 +51,7 @@ impl EventReporter {
             at: Utc::now(),
             worker: self.worker.clone(),
             kind,
+            steps,
         };
         let span = publish_span(broker, Queue::Events, subject, Span::current().id());
         span.set_attribute("seedbed.event", event.kind.name());

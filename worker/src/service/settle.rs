@@ -9,8 +9,8 @@ use seedbed_protocol::{
     broker::{
         Broker, BrokerError, Delivery, Message, Queue, RETURN_LIMIT, Subject, spans::process_span,
     },
-    manifest::{Checkpoint, Manifest, Way},
-    message::{BaseSnapshot, EventKind, SeedJob, codec::CodecError},
+    manifest::{Manifest, StepTiming, Way},
+    message::{EventKind, SeedJob, codec::CodecError},
     telemetry::trace::{TraceContext, fail, trace_id},
 };
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     metrics::{JobOutcome, Metrics},
-    seed::{SeedError, Seeded, Seeder, step},
+    seed::{SeedError, Seeded, Seeder, StepTimes, step},
     settings::WorkerConfig,
 };
 
@@ -85,12 +85,13 @@ impl Settler {
         };
         if delivery.returned >= RETURN_LIMIT {
             let poison = SeedError::Poison(delivery.returned);
-            return self.fail(job, delivery, &poison).await;
+            return self.fail(job, delivery, &poison, Vec::new()).await;
         }
         let trace = delivery.message.headers.trace.clone();
         self.report_start(&job, trace).await?;
+        let times = StepTimes::default();
         let seeded = tokio::select! {
-            seeded = self.seed(&job) => seeded,
+            seeded = self.seed(&job, &times) => seeded,
             () = abort.cancelled() => {
                 info!("handing the job back");
                 delivery.hand_back().await?;
@@ -99,7 +100,10 @@ impl Settler {
         };
         match seeded {
             Ok(Seeded::Snapshot(manifest)) => match self.report_snapshot(&job, manifest).await {
-                Err(BrokerError::Message(error)) => self.fail(job, delivery, &error.into()).await,
+                Err(BrokerError::Message(error)) => {
+                    let steps = times.until_now();
+                    self.fail(job, delivery, &error.into(), steps).await
+                }
                 reported => {
                     reported?;
                     delivery.ack().await?;
@@ -114,9 +118,15 @@ impl Settler {
                 let span = Span::current();
                 describe_way(&span, Way::Unchanged);
                 describe_download(&span, &download, &checkpoint);
-                self.keep_base(&job, delivery, &base, checkpoint).await
+                let unchanged = EventKind::Unchanged {
+                    base_job_id: base.job_id,
+                    base_attempt: base.attempt,
+                    checkpoint,
+                };
+                self.keep_base(&job, delivery, unchanged, times.until_now())
+                    .await
             }
-            Err(error) => self.fail(job, delivery, &error).await,
+            Err(error) => self.fail(job, delivery, &error, times.until_now()).await,
         }
     }
 
@@ -131,19 +141,20 @@ impl Settler {
         fail(&Span::current(), error.name(), &error);
         if let Some(subject) = &delivery.message.headers.subject {
             let failure = failure_of(&error, None);
-            self.report(subject, EventKind::Failed(failure)).await?;
+            self.report(subject, EventKind::Failed(failure), Vec::new())
+                .await?;
         }
         delivery.park(error.to_string()).await?;
         Ok(JobOutcome::Failed)
     }
 
     /// Seeds the job within its time. A panic fails only this job.
-    async fn seed(&self, job: &SeedJob) -> Result<Seeded, SeedError> {
+    async fn seed(&self, job: &SeedJob, times: &StepTimes) -> Result<Seeded, SeedError> {
         let left = (job.deadline - Utc::now()).to_std().unwrap_or_default();
         if left.is_zero() {
             return Err(SeedError::Deadline);
         }
-        let seeding = AssertUnwindSafe(self.seeder.seed(job)).catch_unwind();
+        let seeding = AssertUnwindSafe(self.seeder.seed(job, times)).catch_unwind();
         match tokio::time::timeout(left.min(self.config.job_timeout), seeding).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(SeedError::Panic(panic_message(panic.as_ref()))),
@@ -162,8 +173,8 @@ impl Settler {
         info!(rows = manifest.rows(), bytes = manifest.bytes(), "seeded");
         describe(&Span::current(), &manifest);
         self.metrics.uploaded(&manifest);
-        self.report(&Subject::of(job), EventKind::Completed { manifest })
-            .await
+        let completed = EventKind::Completed { manifest };
+        self.report(&Subject::of(job), completed, Vec::new()).await
     }
 
     /// Reports that the base is unchanged, so that it stays the live snapshot.
@@ -171,16 +182,11 @@ impl Settler {
         &self,
         job: &SeedJob,
         delivery: Delivery,
-        base: &BaseSnapshot,
-        checkpoint: Checkpoint,
+        unchanged: EventKind,
+        steps: Vec<StepTiming>,
     ) -> Result<JobOutcome, BrokerError> {
         info!("unchanged");
-        let unchanged = EventKind::Unchanged {
-            base_job_id: base.job_id,
-            base_attempt: base.attempt,
-            checkpoint,
-        };
-        self.report(&Subject::of(job), unchanged).await?;
+        self.report(&Subject::of(job), unchanged, steps).await?;
         delivery.ack().await?;
         Ok(JobOutcome::Unchanged)
     }
@@ -190,6 +196,7 @@ impl Settler {
         mut job: SeedJob,
         delivery: Delivery,
         error: &SeedError,
+        steps: Vec<StepTiming>,
     ) -> Result<JobOutcome, BrokerError> {
         let subject = Subject::of(&job);
         let span = Span::current();
@@ -197,8 +204,8 @@ impl Settler {
         let Some(Retry { delay, at }) = next_retry(&self.config, &job, error) else {
             error!(step = error.step(), "failed: {error}");
             span.add_event("parked", vec![KeyValue::new("seedbed.step", error.step())]);
-            self.report(&subject, EventKind::Failed(failure_of(error, None)))
-                .await?;
+            let failed = EventKind::Failed(failure_of(error, None));
+            self.report(&subject, failed, steps).await?;
             delivery.park(error.to_string()).await?;
             return Ok(JobOutcome::Failed);
         };
@@ -208,8 +215,8 @@ impl Settler {
         } else {
             warn!(step = error.step(), "retrying in {delay:?}: {error}");
         }
-        let failure = failure_of(error, Some(at));
-        self.report(&subject, EventKind::Failed(failure)).await?;
+        let failed = EventKind::Failed(failure_of(error, Some(at)));
+        self.report(&subject, failed, steps).await?;
         if !error.is_overload() {
             job.attempt = job.attempt.next();
         }
@@ -239,13 +246,18 @@ impl Settler {
         let trace_id = trace_id(&Span::current());
         let started = EventKind::Started { trace_id };
         self.reporter
-            .publish(&Subject::of(job), started, Some(trace))
+            .publish(&Subject::of(job), started, Vec::new(), Some(trace))
             .await
     }
 
-    /// Reports the result of the job.
-    async fn report(&self, subject: &Subject, kind: EventKind) -> Result<(), BrokerError> {
-        let reporting = self.reporter.publish(subject, kind, None);
+    /// Reports the result of the job, and what its time went into if it made no snapshot.
+    async fn report(
+        &self,
+        subject: &Subject,
+        kind: EventKind,
+        steps: Vec<StepTiming>,
+    ) -> Result<(), BrokerError> {
+        let reporting = self.reporter.publish(subject, kind, steps, None);
         step(&self.metrics, "report", reporting).await
     }
 }

@@ -109,7 +109,12 @@ impl Worker {
             () = shutdown.drain.cancelled() => return Ok(()),
         };
         info!(slots, "taking jobs");
-        let presence = Presence::new(self.broker.clone(), slots, self.heartbeat);
+        let presence = Presence::new(
+            self.broker.clone(),
+            slots,
+            self.settler.seeder.waiting(),
+            self.heartbeat,
+        );
         // Ends with this set: a worker that stopped is not announced any more.
         let mut announcing = JoinSet::new();
         announcing.spawn(presence.clone().keep_announcing());

@@ -16,6 +16,8 @@ use std::{
 use foldhash::quality::FixedState;
 use seedbed_protocol::digest::{Hashed, Hasher};
 
+use super::stop::Stop;
+
 /// Where the header of a database has the size of its pages.
 const PAGE_SIZE_AT: usize = 16;
 
@@ -43,8 +45,8 @@ impl BasePages {
     /// Reads the whole `file`, and hashes each page. Blocks.
     ///
     /// # Errors
-    /// When it cannot be read, or is no SQLite database.
-    pub fn read(file: &Path) -> io::Result<Self> {
+    /// When it cannot be read, is no SQLite database, or `stop` is set.
+    pub fn read(file: &Path, stop: &Stop) -> io::Result<Self> {
         let file = File::open(file)?;
         let page_bytes = page_bytes(&file)?;
         let mut pages = Self {
@@ -52,7 +54,7 @@ impl BasePages {
             hashes: Vec::new(),
             hasher: FixedState::with_seed(RandomState::new().hash_one(page_bytes)),
         };
-        each_page(file, page_bytes, |page| {
+        each_page(file, page_bytes, stop, |page| {
             pages.hashes.push(pages.hasher.hash_one(page));
         })?;
         Ok(pages)
@@ -118,11 +120,11 @@ impl Before {
     /// first page that is not. Blocks.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn compare(&self, file: &Path) -> io::Result<(Hashed, Option<u32>)> {
+    /// When it cannot be read, or `stop` is set.
+    pub fn compare(&self, file: &Path, stop: &Stop) -> io::Result<(Hashed, Option<u32>)> {
         let mut hasher = Hasher::default();
         let (mut number, mut differs) = (0, None);
-        each_page(File::open(file)?, self.pages.page_bytes, |page| {
+        each_page(File::open(file)?, self.pages.page_bytes, stop, |page| {
             hasher.update(page);
             number += 1;
             let before = self.pages.hashes.get(number as usize - 1);
@@ -153,11 +155,17 @@ fn page_bytes(file: &File) -> io::Result<usize> {
 }
 
 /// Calls `visit` with every page of a file.
-fn each_page(file: File, page_bytes: usize, mut visit: impl FnMut(&[u8])) -> io::Result<()> {
+fn each_page(
+    file: File,
+    page_bytes: usize,
+    stop: &Stop,
+    mut visit: impl FnMut(&[u8]),
+) -> io::Result<()> {
     let pages = file.metadata()?.len() / page_bytes as u64;
     let mut reader = BufReader::with_capacity(READ_BYTES, file);
     let mut page = vec![0; page_bytes];
     for _ in 0..pages {
+        stop.check()?;
         reader.read_exact(&mut page)?;
         visit(&page);
     }

@@ -105,6 +105,11 @@ impl Uploader {
         }
     }
 
+    /// Returns whether storing the plain file moves it, so that nothing reads it for that.
+    pub(crate) fn moves_files(&self) -> bool {
+        self.repository.is_directory() && self.has_plain(Form::File)
+    }
+
     /// Returns whether a snapshot has exactly the configured renditions.
     pub(crate) fn has_renditions(&self, base: &BaseSnapshot) -> bool {
         let mut kinds = base.all_renditions().map(Rendition::kind);

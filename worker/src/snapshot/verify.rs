@@ -23,6 +23,6 @@ mod whole;
 
 pub use error::VerifyError;
 pub use facts::{Expected, FileFacts};
-pub use file::{SnapshotFile, verify_file};
+pub use file::{Abandon, SnapshotFile, verify_file};
 pub(super) use identity::check_traces;
 pub use readable::UnreadableRows;

@@ -48,6 +48,7 @@ static FILES: &[(&str, &str)] = files![
     "0150_step_times",
     "0151_freshness",
     "0160_sessions",
+    "0170_held_by",
 ];
 
 /// A migration from a file name of sqlx's form, `<version>_<description>`.

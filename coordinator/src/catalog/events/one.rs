@@ -164,6 +164,7 @@ async fn unchanged(
     };
     let size = (live.try_get("row_count")?, live.try_get("byte_count")?);
     record_way(tx, event.job_id, Way::Unchanged, size).await?;
+    record_steps(tx, event.job_id, &event.steps).await?;
     finish(tx, event, JobState::Unchanged, Applied::Unchanged).await
 }
 
@@ -242,7 +243,7 @@ async fn failed(
     let recorded = sqlx::query(sql!(
         "UPDATE jobs SET failure_kind = $3, failure_step = $4, failure_message = $5, \
              attempt = $2, worker = $6, state = '{Queued}', moved_at = $7, retry_at = $8, \
-             failure_reason = $9 \
+             failure_reason = $9, steps = $10 \
          WHERE id = $1 AND attempt <= $2 AND state IN ({IN_FLIGHT})"
     ))
     .bind(event.job_id.to_string())
@@ -258,6 +259,7 @@ async fn failed(
         &failure.message,
         &event.store_id,
     )))
+    .bind(stored_steps(&event.steps))
     .execute(&mut **tx)
     .await?;
     if failure.retry_at.is_some() || recorded.rows_affected() == 0 {

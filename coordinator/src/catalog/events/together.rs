@@ -286,7 +286,7 @@ fn unchanged<'a>(event: &'a SeedEvent, live: &LiveSnapshot) -> Ended<'a> {
         way: Way::Unchanged,
         rows: live.rows,
         bytes: live.bytes,
-        steps: None,
+        steps: stored_steps(&event.steps),
         changed: None,
     }
 }

@@ -141,7 +141,8 @@ impl Catalog {
         rows.iter().map(example).collect()
     }
 
-    /// Quarantines every store whose newest job failed for the reason that `key` names: sweeps skip them, but for probes.
+    /// Quarantines every store whose newest job failed for the reason that `key` names, as `by` wants it: sweeps skip them, but
+    /// for probes.
     ///
     /// # Errors
     /// [`CatalogError::UnknownReason`]; [`CatalogError::NoQuarantine`] if the settings have none.
@@ -149,6 +150,7 @@ impl Catalog {
         &self,
         key: &str,
         quarantine: Quarantine,
+        by: &str,
     ) -> Result<Held, CatalogError> {
         if quarantine.after == 0 {
             return Err(CatalogError::NoQuarantine);
@@ -156,7 +158,7 @@ impl Catalog {
         self.complete_reasons().await?;
         let mut transaction = self.locked(Lock::Writer).await?;
         let reason = reason_named(&mut transaction, key).await?;
-        let held = hold(&mut transaction, &reason, quarantine).await?;
+        let held = hold(&mut transaction, &reason, quarantine, by).await?;
         transaction.commit().await?;
         Ok(held)
     }

@@ -29,7 +29,7 @@ pub struct TimedJob {
     pub way: Option<String>,
     /// The step that failed last.
     pub failed_step: Option<String>,
-    /// What its last attempt went into, in order; empty if that is not known.
+    /// What its last attempt went into, in order; the last one failed, if it failed. Empty if that is not known, or it has not ended.
     pub steps: Vec<StepTiming>,
 }
 
@@ -81,7 +81,12 @@ fn timed_job(row: &AnyRow) -> Result<TimedJob, CatalogError> {
         finished_at: finished_at.map(time).transpose()?,
         way: row.try_get("way")?,
         failed_step: row.try_get("failure_step")?,
-        steps: steps.as_deref().map(read_steps).unwrap_or_default(),
+        // Until it has ended, they are those of the attempt before.
+        steps: steps
+            .as_deref()
+            .filter(|_| finished_at.is_some())
+            .map(read_steps)
+            .unwrap_or_default(),
     })
 }
 

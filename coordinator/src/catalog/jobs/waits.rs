@@ -1,4 +1,4 @@
-//! Jobs that wait until the service has a stream for them (429).
+//! Jobs that wait until the service has a stream for them (429): in their queue, or for a moment in a worker's slot.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -21,6 +21,8 @@ pub struct ServiceWait {
     pub stores: u64,
     /// When the first of them is tried again; null if none waits.
     pub next_at: Option<DateTime<Utc>>,
+    /// Jobs that are worked on, and wait for up to 15 seconds, as workers said last.
+    pub running: u64,
 }
 
 /// Returns whether a failed attempt says that the service had no stream for it.
@@ -47,9 +49,16 @@ impl Catalog {
         .fetch_one(&self.readers)
         .await?;
         let next_at: Option<i64> = row.try_get("next_at")?;
+        let workers = sqlx::query(
+            "SELECT CAST(COALESCE(SUM(waiting), 0) AS BIGINT) AS n FROM workers WHERE expires_at > $1",
+        )
+        .bind(millis(now))
+        .fetch_one(&self.readers)
+        .await?;
         Ok(ServiceWait {
             stores: count(&row, "n")?,
             next_at: next_at.map(time).transpose()?,
+            running: count(&workers, "n")?,
         })
     }
 }

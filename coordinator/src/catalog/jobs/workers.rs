@@ -39,6 +39,8 @@ pub struct WorkerRecord {
     pub slots: u64,
     /// Jobs that it worked on when it said so last.
     pub busy: u64,
+    /// Those of them that waited for PowerSync's limit of streams (429).
+    pub waiting: u64,
     /// When it started, by its own clock.
     pub started_at: DateTime<Utc>,
     /// When its last heartbeat came.
@@ -74,12 +76,12 @@ impl Catalog {
             return Ok(());
         }
         let mut query = sqlx::query(sql!(
-            "INSERT INTO workers (name, host, version, slots, busy, started_at, seen_at, expires_at) \
+            "INSERT INTO workers (name, host, version, slots, busy, started_at, seen_at, expires_at, waiting) \
              VALUES {} \
              ON CONFLICT (name) DO UPDATE SET host = excluded.host, version = excluded.version, \
                  slots = excluded.slots, busy = excluded.busy, started_at = excluded.started_at, \
-                 seen_at = excluded.seen_at, expires_at = excluded.expires_at",
-            rows_of(1, workers.len(), 8)
+                 seen_at = excluded.seen_at, expires_at = excluded.expires_at, waiting = excluded.waiting",
+            rows_of(1, workers.len(), 9)
         ));
         for worker in workers {
             let lifetime = TimeDelta::from_std(worker.lifetime().min(LONGEST)).unwrap_or_default();
@@ -91,7 +93,8 @@ impl Catalog {
                 .bind(i64::from(worker.busy))
                 .bind(millis(worker.started_at))
                 .bind(millis(now))
-                .bind(millis(now + lifetime));
+                .bind(millis(now + lifetime))
+                .bind(i64::from(worker.waiting));
         }
         query.execute(&self.pool).await?;
         Ok(())
@@ -104,7 +107,7 @@ impl Catalog {
     pub async fn workers(&self) -> Result<Vec<WorkerRecord>, CatalogError> {
         let now = self.now().await?;
         let rows = sqlx::query(
-            "SELECT name, host, version, slots, busy, started_at, seen_at FROM workers \
+            "SELECT name, host, version, slots, busy, COALESCE(waiting, 0) AS waiting, started_at, seen_at FROM workers \
              WHERE expires_at > $1 ORDER BY name LIMIT $2",
         )
         .bind(millis(now))
@@ -122,6 +125,7 @@ fn worker(row: &AnyRow) -> Result<WorkerRecord, CatalogError> {
         version: row.try_get("version")?,
         slots: count(row, "slots")?,
         busy: count(row, "busy")?,
+        waiting: count(row, "waiting")?,
         started_at: time(row.try_get("started_at")?)?,
         seen_at: time(row.try_get("seen_at")?)?,
     })

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::policy::Quarantine;
 use crate::catalog::{
-    database::{CatalogError, Tx, millis, sql},
+    database::{CatalogError, Tx, millis, printable, sql},
     state::{JobState::Failed, needed_retry},
 };
 
@@ -17,23 +17,26 @@ pub struct Held {
     pub stores: u64,
 }
 
-/// Quarantines the stores whose newest job failed for `reason`, whoever else fails for it.
+/// Quarantines the stores whose newest job failed for `reason`, whoever else fails for it. `by` is who wants that.
 pub(in crate::catalog) async fn hold(
     tx: &mut Tx,
     reason: &str,
     quarantine: Quarantine,
+    by: &str,
 ) -> Result<Held, CatalogError> {
     let now = millis(tx.now().await?);
     let sweeps = i64::from(quarantine.sweeps());
     let held = sqlx::query(sql!(
-        "INSERT INTO failing (store_id, reason, sweeps, since, failed_at, held) \
-         SELECT store_id, failure_reason, {sweeps}, COALESCE(finished_at, listed_at), {now}, 1 FROM jobs \
+        "INSERT INTO failing (store_id, reason, sweeps, since, failed_at, held, held_by, held_at) \
+         SELECT store_id, failure_reason, {sweeps}, COALESCE(finished_at, listed_at), {now}, 1, $2, {now} FROM jobs \
          WHERE state = '{Failed}' AND failure_reason = $1 AND {} \
          ON CONFLICT (store_id) DO UPDATE SET reason = excluded.reason, failed_at = excluded.failed_at, held = 1, \
+             held_by = excluded.held_by, held_at = excluded.held_at, \
              sweeps = CASE WHEN failing.sweeps < {sweeps} THEN {sweeps} ELSE failing.sweeps END",
         needed_retry()
     ))
     .bind(reason.to_owned())
+    .bind(printable(by))
     .execute(&mut **tx)
     .await?;
     Ok(Held {

@@ -6,12 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use seedbed_protocol::StoreId;
 use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
+use utoipa::ToSchema;
 
 use crate::catalog::database::{Catalog, CatalogError, count, parsed, sql, time};
 
 /// The columns of a [`Failing`], of the table `failing`.
-pub(in crate::catalog) const FAILING_COLUMNS: &str =
-    "failing.reason, failing.sweeps, failing.since, failing.failed_at";
+pub(in crate::catalog) const FAILING_COLUMNS: &str = "failing.reason, failing.sweeps, failing.since, failing.failed_at, failing.held, failing.held_by, failing.held_at";
 
 /// When a store is quarantined, and how often it is probed then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,17 @@ pub struct Failing {
     pub since: DateTime<Utc>,
     /// When the last of them did.
     pub failed_at: DateTime<Utc>,
+    /// The person who has quarantined it, if one has.
+    pub held: Option<HeldBy>,
+}
+
+/// Who has quarantined a store that fails, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct HeldBy {
+    /// As the audit log has it; null if an older version has not recorded it.
+    pub by: Option<String>,
+    /// Null if an older version has not recorded it.
+    pub at: Option<DateTime<Utc>>,
 }
 
 /// A quarantined store.
@@ -78,11 +89,19 @@ impl Quarantine {
 
 /// Reads the [`FAILING_COLUMNS`].
 pub(in crate::catalog) fn failing(row: &AnyRow) -> Result<Failing, CatalogError> {
+    let held_at: Option<i64> = row.try_get("held_at")?;
     Ok(Failing {
         reason: row.try_get("reason")?,
         sweeps: count(row, "sweeps")?,
         since: time(row.try_get("since")?)?,
         failed_at: time(row.try_get("failed_at")?)?,
+        held: match row.try_get::<Option<i64>, _>("held")? {
+            Some(_) => Some(HeldBy {
+                by: row.try_get("held_by")?,
+                at: held_at.map(time).transpose()?,
+            }),
+            None => None,
+        },
     })
 }
 
@@ -153,6 +172,7 @@ mod tests {
                 sweeps,
                 since: DateTime::UNIX_EPOCH,
                 failed_at: DateTime::UNIX_EPOCH,
+                held: None,
             };
             let probe_at = quarantine.probe_at(&failing);
             probe_at.map(|probe_at| probe_at.timestamp())

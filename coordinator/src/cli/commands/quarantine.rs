@@ -22,7 +22,8 @@ pub(in crate::cli) async fn quarantine(
 ) -> Result<u8, CliError> {
     let catalog = existing_catalog(settings).await?;
     let deed = deed("failure.quarantine", args.reason.clone(), &Value::Null);
-    let holding = catalog.quarantine_reason(&args.reason, policy(&settings.sync));
+    let by = deed.actor.clone();
+    let holding = catalog.quarantine_reason(&args.reason, policy(&settings.sync), &by);
     let held = on_record(&catalog, deed, holding).await?;
     catalog.close().await;
     if json {

@@ -347,5 +347,6 @@ fn event(subject: &Subject, known: &DeadJob, failure: Failure) -> SeedEvent {
         at: Utc::now(),
         worker: known.worker.clone().unwrap_or_default(),
         kind: EventKind::Failed(failure),
+        steps: Vec::new(),
     }
 }

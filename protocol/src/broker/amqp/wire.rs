@@ -11,6 +11,7 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
 };
+use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::{
@@ -23,6 +24,7 @@ use super::{
 use crate::{
     ids::{Attempt, StoreId},
     manifest::{Notes, Rendition},
+    message::Extras,
     telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 
@@ -37,6 +39,10 @@ const NOTES: &str = "seedbed-notes";
 const RENDITIONS: &str = "seedbed-renditions";
 /// The sealed ones, four at most. Older readers would read none of the others for their encodings.
 const SEALED: &str = "seedbed-sealed";
+/// Steps with their times, as JSON: a dozen.
+const STEPS: &str = "seedbed-steps";
+/// How many jobs of a worker wait for the service.
+const WAITING: &str = "seedbed-waiting";
 
 /// RabbitMQ's count of returns to a quorum queue; absent on a message that never came back.
 const DELIVERY_COUNT: &str = "x-delivery-count";
@@ -108,9 +114,14 @@ pub(super) fn id(properties: &BasicProperties) -> Option<&str> {
 fn fields(headers: Headers) -> FieldTable {
     let mut fields = FieldTable::default();
     let is_sealed = |rendition: &Rendition| rendition.kind().is_sealed();
-    let (sealed, plain) = headers.renditions.into_iter().partition(is_sealed);
-    put_json(&mut fields, RENDITIONS, plain);
-    put_json(&mut fields, SEALED, sealed);
+    let extras = headers.extras;
+    let (sealed, plain): (Vec<_>, Vec<_>) = extras.renditions.into_iter().partition(is_sealed);
+    put_json(&mut fields, RENDITIONS, &plain);
+    put_json(&mut fields, SEALED, &sealed);
+    put_json(&mut fields, STEPS, &extras.steps);
+    if extras.waiting > 0 {
+        fields.insert(WAITING.into(), i64::from(extras.waiting).into());
+    }
     let mut put = |name: &str, value: Option<String>| {
         if let Some(mut value) = value {
             value.truncate(value.floor_char_boundary(MAX_TEXT_BYTES));
@@ -120,7 +131,7 @@ fn fields(headers: Headers) -> FieldTable {
     put(TRACEPARENT, headers.trace.traceparent);
     put(TRACESTATE, headers.trace.tracestate);
     put(PARKED, headers.parked);
-    let notes = headers.notes.0.join("\n");
+    let notes = extras.notes.0.join("\n");
     put(NOTES, Some(notes).filter(|notes| !notes.is_empty()));
     if let Some(subject) = headers.subject {
         put(RUN_ID, Some(subject.run_id.to_string()));
@@ -131,16 +142,17 @@ fn fields(headers: Headers) -> FieldTable {
     fields
 }
 
-fn put_json(fields: &mut FieldTable, name: &str, renditions: Vec<Rendition>) {
-    if !renditions.is_empty()
-        && let Ok(json) = serde_json::to_string(&renditions)
+fn put_json(fields: &mut FieldTable, name: &str, list: &[impl Serialize]) {
+    if !list.is_empty()
+        && let Ok(json) = serde_json::to_string(list)
         && json.len() <= MAX_JSON_BYTES
     {
         fields.insert(name.into(), AMQPValue::LongString(json.into()));
     }
 }
 
-fn renditions(fields: &FieldTable, name: &str) -> Vec<Rendition> {
+/// Reads a list that [`put_json`] wrote; what is damaged is none.
+fn listed<T: DeserializeOwned>(fields: &FieldTable, name: &str) -> Vec<T> {
     let json = text(fields, name);
     json.and_then(|json| serde_json::from_str(&json).ok())
         .unwrap_or_default()
@@ -158,16 +170,7 @@ pub(super) fn read(queue: Queue, body: Vec<u8>, properties: &BasicProperties) ->
             traceparent: text(fields, TRACEPARENT),
             tracestate: text(fields, TRACESTATE),
         },
-        notes: Notes(
-            text(fields, NOTES)
-                .iter()
-                .flat_map(|notes| notes.lines().map(ToOwned::to_owned))
-                .collect(),
-        ),
-        renditions: [RENDITIONS, SEALED]
-            .into_iter()
-            .flat_map(|name| renditions(fields, name))
-            .collect(),
+        extras: extras(fields),
         urgent: properties.priority().is_some_and(|p| p >= URGENT),
         dead_lettered: parked.is_none() && died.is_some(),
         parked: parked.or(died),
@@ -175,6 +178,21 @@ pub(super) fn read(queue: Queue, body: Vec<u8>, properties: &BasicProperties) ->
     let returned = number(fields, DELIVERY_COUNT).unwrap_or_default();
     let body = body.into();
     (Message { body, headers }, returned)
+}
+
+fn extras(fields: &FieldTable) -> Extras {
+    let notes = text(fields, NOTES);
+    let notes = notes.iter().flat_map(|notes| notes.lines());
+    let waiting = number(fields, WAITING).unwrap_or_default();
+    Extras {
+        notes: Notes(notes.map(ToOwned::to_owned).collect()),
+        renditions: [RENDITIONS, SEALED]
+            .into_iter()
+            .flat_map(|name| listed(fields, name))
+            .collect(),
+        steps: listed(fields, STEPS),
+        waiting: u16::try_from(waiting).unwrap_or(u16::MAX),
+    }
 }
 
 fn subject(fields: &FieldTable) -> Option<Subject> {

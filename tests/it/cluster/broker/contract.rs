@@ -8,7 +8,8 @@ use seedbed_protocol::{
         Broker, BrokerConfig, BrokerError, BrokerUrl, Delivery, Headers, MemoryBroker, Message,
         Queue, RETURN_LIMIT, Subject, connect,
     },
-    manifest::{Encoding, Form, Notes, Rendition},
+    manifest::{Encoding, Form, Notes, Rendition, StepTiming},
+    message::Extras,
     telemetry::trace::TraceContext,
 };
 use testkit::servers::RabbitMq;
@@ -34,8 +35,15 @@ fn message(text: &str) -> Message {
     let headers = Headers {
         subject: Some(subject),
         trace,
-        notes: Notes(vec!["one".to_owned(), "größe 2".to_owned()]),
-        renditions: vec![rendition(), sealed()],
+        extras: Extras {
+            notes: Notes(vec!["one".to_owned(), "größe 2".to_owned()]),
+            renditions: vec![rendition(), sealed()],
+            steps: vec![StepTiming {
+                step: "sync".to_owned(),
+                millis: 46,
+            }],
+            waiting: 3,
+        },
         ..Headers::default()
     };
     Message {

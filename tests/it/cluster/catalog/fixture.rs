@@ -203,6 +203,7 @@ pub(super) fn event(job: &PendingJob, attempt: u32, kind: EventKind) -> SeedEven
         at: at(0),
         worker: "w1".to_owned(),
         kind,
+        steps: Vec::new(),
     }
 }
 

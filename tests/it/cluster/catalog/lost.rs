@@ -103,6 +103,7 @@ fn heartbeat(worker: &str, busy: u16, lifetime_millis: u64) -> Heartbeat {
         busy,
         started_at: Utc::now(),
         lifetime_millis,
+        waiting: 0,
     }
 }
 

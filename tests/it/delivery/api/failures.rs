@@ -122,6 +122,8 @@ async fn what_fails_for_one_reason_is_quarantined_and_what_names_none_is_refused
     );
     let overview = serving.admin("/api/overview").await.json();
     assert_eq!(overview["quarantined"], 2);
+    let store = serving.admin("/api/stores/store-0001").await.json();
+    let by = store["quarantine"]["held"]["by"].clone();
     let listed = serving.post("/api/runs", None).await.json();
     assert_eq!(
         (&listed["jobs"], &listed["quarantined"]),
@@ -134,6 +136,7 @@ async fn what_fails_for_one_reason_is_quarantined_and_what_names_none_is_refused
         .await
         .json();
     assert_eq!(audit["entries"][0]["subject"], json!(key));
+    assert_eq!(audit["entries"][0]["actor"], by, "it says who");
 
     for (path, refusal) in [
         ("/api/failures/0123456789/retry", (404, "unknown_reason")),

@@ -180,3 +180,15 @@ async fn a_list_of_free_pages_that_is_wrong_is_refused() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verification_that_is_abandoned_reads_no_further_page() {
+    let service = PowerSync::builder().start().await.unwrap();
+    service.add_generated_store("7", 1_000, 1);
+    let mut pipeline = Pipeline::start(&service).await;
+    let manifest = pipeline.seed("7").await.unwrap();
+    let file = SnapshotFile::open(&pipeline.file(&manifest)).unwrap();
+    drop(file.abandon_on_drop());
+    let error = file.verify(&Expected::default()).unwrap_err();
+    assert!(matches!(error, VerifyError::Abandoned), "{error}");
+}

@@ -15,6 +15,9 @@ use testkit::{
     powersync::{Fault, PowerSync},
 };
 
+/// How long a job may take that never ends.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
 async fn service_with(stores: &[&str]) -> PowerSync {
     let service = PowerSync::builder().start().await.unwrap();
     for store in stores {
@@ -204,4 +207,31 @@ async fn parked_reason(pipeline: &Pipeline) -> String {
     let parked = tokio::time::timeout(Duration::from_secs(60), parked.next()).await;
     let parked = parked.unwrap().unwrap();
     parked.message.headers.parked.clone().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_fails_says_what_its_time_went_into_also_when_its_time_runs_out() {
+    let service = service_with(&["refused", "stalls"]).await;
+    let refused = Fault::Error {
+        status: 403,
+        code: "PSYNC_S2101",
+    };
+    service.faults().always_for("refused", refused);
+    let stalls = Fault::StallAfter { bytes: 100 };
+    service.faults().always_for("stalls", stalls);
+    let mut pipeline = Pipeline::start_with(&service, |settings| {
+        settings.worker.max_attempts = 1;
+        settings.worker.job_timeout = TIMEOUT;
+    })
+    .await;
+    for (store, at_least) in [("refused", Duration::ZERO), ("stalls", TIMEOUT / 2)] {
+        pipeline.publish(&job_of(store)).await;
+        let event = last_event(&mut pipeline).await;
+        assert!(matches!(event.kind, EventKind::Failed(_)), "{event:?}");
+        let [step] = &event.steps[..] else {
+            panic!("{event:?}");
+        };
+        assert_eq!(step.step, "sync", "{store}");
+        assert!(step.millis >= at_least.as_millis() as u64, "{event:?}");
+    }
 }

@@ -11,7 +11,7 @@ use futures::Stream;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 /// The most operations the service reads at once, over all buckets of a priority.
 const BATCH_OPS: usize = 1000;
@@ -151,8 +151,12 @@ impl Session {
                                 return;
                             }
                         }
+                        let began = Instant::now();
                         match self.next_data(&mut group, checkpoint.last_op) {
-                            Next::Line(line) => yield line,
+                            Next::Line(line) => {
+                                sleep_until(self.paced(began, &line)).await;
+                                yield line;
+                            }
                             Next::Complete => break,
                             Next::Over => return,
                         }
@@ -174,6 +178,12 @@ impl Session {
                 current = Some(checkpoint);
             }
         }
+    }
+
+    /// When a line that was begun at this time may be sent.
+    fn paced(&self, began: Instant, line: &Line) -> Instant {
+        let operations = u32::try_from(line.operations).unwrap_or(u32::MAX);
+        began + self.service.settings.operation_time * operations
     }
 
     fn control(&self, line: &Value) -> Line {

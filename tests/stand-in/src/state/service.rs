@@ -33,6 +33,8 @@ pub(crate) struct Service {
 pub(crate) struct Settings {
     pub(crate) keepalive: Duration,
     pub(crate) latency: Duration,
+    /// How long each operation takes to be sent.
+    pub(crate) operation_time: Duration,
     pub(crate) max_streams: u64,
     pub(crate) max_buckets: usize,
     pub(crate) too_many_buckets_status: u16,

@@ -1,6 +1,9 @@
 //! Verifies a job's file: as a whole, or where it differs from the base that it continues.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use seedbed_protocol::{digest::Hashed, manifest::Checkpoint, snapshots::UnreadableRowsPolicy};
 
@@ -8,7 +11,7 @@ use crate::{
     oplog::Schema,
     seed::{error::SeedError, steps::blocking},
     snapshot::{
-        FinishError,
+        FinishError, Stop,
         before::{BasePages, Before},
         verify::{Expected, FileFacts, SnapshotFile, VerifyError},
     },
@@ -27,7 +30,7 @@ pub(super) async fn verify(
     unreadable_rows: UnreadableRowsPolicy,
 ) -> Result<(FileFacts, Option<Hashed>), SeedError> {
     let open = SnapshotFile::open(file)?;
-    let _interrupts = open.interrupts();
+    let _abandon = open.abandon_on_drop();
     let (path, schema, checkpoint) = (file.to_owned(), schema.clone(), checkpoint.clone());
     let verify = move || {
         let expected = Expected {
@@ -49,6 +52,27 @@ pub(super) async fn verify(
     blocking(verify).await
 }
 
+/// Hashes `file`, and brings it to the disk, if it `will_move` to where it is stored: both take as long as checking it.
+///
+/// # Errors
+/// [`SeedError::Verify`]
+pub(super) async fn hash(file: &Path, will_move: bool) -> Result<Option<Hashed>, SeedError> {
+    if !will_move {
+        return Ok(None);
+    }
+    let path = file.to_owned();
+    let hashing = move || {
+        let hash = || {
+            let mut file = File::open(&path)?;
+            let hashed = Hashed::of(&mut file)?;
+            file.sync_data()?;
+            Ok(hashed)
+        };
+        hash().map_err(VerifyError::Read)
+    };
+    blocking(hashing).await.map(Some)
+}
+
 /// Reads the pages of a base.
 ///
 /// # Errors
@@ -56,5 +80,7 @@ pub(super) async fn verify(
 pub(super) async fn pages(file: PathBuf) -> Result<BasePages, SeedError> {
     let path = file.clone();
     let failed = move |source| FinishError::Before { path, source };
-    blocking(move || BasePages::read(&file).map_err(failed)).await
+    let stop = Stop::default();
+    let _abandon = stop.on_drop();
+    blocking(move || BasePages::read(&file, &stop).map_err(failed)).await
 }

@@ -14,6 +14,9 @@ pub enum VerifyError {
     /// The file cannot be read page by page.
     #[error("it cannot be read: {0}")]
     Read(io::Error),
+    /// The job was abandoned.
+    #[error("the job was abandoned")]
+    Abandoned,
     /// A page or an index is damaged.
     #[error("integrity_check: {0}")]
     Integrity(String),

@@ -16,11 +16,15 @@ use super::{
     facts::{Expected, FileFacts, check_journal_mode, facts_of},
     identity::check_identity,
     operations::Operations,
+    pages::Version,
     readable::read_other_views,
     rows::{check_rows, check_untyped, read_table},
     whole::{check_pages, structure},
 };
-use crate::oplog::{InterruptOnDrop, load_core_extension};
+use crate::{
+    oplog::{InterruptOnDrop, load_core_extension},
+    snapshot::stop::{Stop, StopOnDrop},
+};
 
 /// Runs every check on a file but that against the service's checkpoint. Blocks.
 ///
@@ -35,6 +39,14 @@ pub struct SnapshotFile {
     path: PathBuf,
     structure: Connection,
     pub(super) content: Connection,
+    /// Asked before each page that is read without SQLite.
+    pub(super) stop: Stop,
+}
+
+/// Stops a verification when it is dropped: the walk over the pages, and the statements of both connections.
+pub struct Abandon {
+    _pages: StopOnDrop,
+    _statements: [InterruptOnDrop; 2],
 }
 
 impl SnapshotFile {
@@ -53,15 +65,19 @@ impl SnapshotFile {
             path: file.to_owned(),
             structure,
             content,
+            stop: Stop::default(),
         })
     }
 
-    /// Returns guards that stop [`Self::verify`] when they are dropped.
-    pub(crate) fn interrupts(&self) -> [InterruptOnDrop; 2] {
-        [
-            InterruptOnDrop::of(&self.structure),
-            InterruptOnDrop::of(&self.content),
-        ]
+    /// Returns a guard that stops the verification when it is dropped.
+    pub fn abandon_on_drop(&self) -> Abandon {
+        Abandon {
+            _pages: self.stop.on_drop(),
+            _statements: [
+                InterruptOnDrop::of(&self.structure),
+                InterruptOnDrop::of(&self.content),
+            ],
+        }
     }
 
     /// Checks the file against what is expected. Blocks.
@@ -70,11 +86,10 @@ impl SnapshotFile {
     /// [`VerifyError`] names the first thing that is wrong.
     pub fn verify(self, expected: &Expected<'_>) -> Result<FileFacts, VerifyError> {
         let file = File::open(&self.path).map_err(VerifyError::Read)?;
-        let mut structure = Some(self.structure);
-        let checked = check_pages(&file, (&mut structure, &self.content), expected)?;
-        match checked {
-            Some(facts) => Ok(facts),
-            None => Self::open(&self.path)?.verify_by_sqlite(expected),
+        check_journal_mode(&self.content)?;
+        match Version::of(&file, &self.stop)? {
+            Some(version) => check_pages(version, (self.structure, &self.content), expected),
+            None => by_sqlite(self.structure, &self.content, expected),
         }
     }
 

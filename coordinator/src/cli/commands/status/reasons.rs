@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{page::Page, read::Status};
 use crate::{
-    catalog::{FailureGroup, QuarantinedStore},
+    catalog::{FailureGroup, HeldBy, QuarantinedStore},
     cli::output::{age, counted, failure_line},
 };
 
@@ -112,11 +112,23 @@ fn quarantine_line(store: &QuarantinedStore, now: DateTime<Utc>) -> String {
     } else {
         format!("probed in {}", age(store.probe_at - now))
     };
-    format!(
-        "{} ({} in a row, for {}; {probe}): {}",
-        store.store_id,
-        counted(failing.sweeps, "sweep"),
-        age(now - failing.since),
-        failing.reason
-    )
+    // What a person has put there did not have to fail in so many sweeps.
+    let why = match &failing.held {
+        Some(held) => held_by(held, now),
+        None => format!(
+            "{} in a row, for {}",
+            counted(failing.sweeps, "sweep"),
+            age(now - failing.since)
+        ),
+    };
+    format!("{} ({why}; {probe}): {}", store.store_id, failing.reason)
+}
+
+/// Who has quarantined a store, and when.
+fn held_by(held: &HeldBy, now: DateTime<Utc>) -> String {
+    let by = held.by.as_deref().unwrap_or("somebody");
+    match held.at {
+        Some(at) => format!("by {by}, {} ago", age(now - at)),
+        None => format!("by {by}"),
+    }
 }

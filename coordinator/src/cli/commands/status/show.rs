@@ -193,17 +193,21 @@ fn freshness_line(freshness: &Freshness) -> String {
     )
 }
 
-/// Stores that the service has no stream for.
-pub(super) fn wait_sentence(wait: &ServiceWait) -> Option<String> {
-    let next = match (wait.stores, wait.next_at) {
-        (0, _) => return None,
-        (_, Some(at)) => format!("; the next try is in {}", age(at - Utc::now())),
-        (_, None) => String::new(),
+/// Stores that the service has no stream for, in the queue or for a moment in a worker's slot.
+fn wait_sentence(wait: &ServiceWait) -> Option<String> {
+    let why = "since the service has as many streams open as it allows (429)";
+    let next = match wait.next_at {
+        Some(at) => format!("; the next try is in {}", age(at - Utc::now())),
+        None => String::new(),
     };
-    Some(format!(
-        "{} since the service has as many streams open as it allows (429){next}",
-        with_verb(wait.stores, "store", "waits", "wait")
-    ))
+    let queued = || with_verb(wait.stores, "store", "waits", "wait");
+    let running = || with_verb(wait.running, "running job", "waits", "wait");
+    Some(match (wait.stores, wait.running) {
+        (0, 0) => return None,
+        (0, _) => format!("{} {why}", running()),
+        (_, 0) => format!("{} {why}{next}", queued()),
+        _ => format!("{} {why}{next}; {}, too", queued(), running()),
+    })
 }
 
 fn wait_for_service(page: &mut Page, wait: &ServiceWait) {

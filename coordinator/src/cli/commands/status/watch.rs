@@ -17,7 +17,7 @@ use terminal_size::{Height, terminal_size_of};
 use super::{
     broker::{BrokerLink, BrokerStatus},
     read::{Status, Wanted},
-    show::{show, wait_sentence},
+    show::show,
 };
 use crate::{
     catalog::{Catalog, RunReport, RunState, ShortRunId},
@@ -129,8 +129,9 @@ impl Screen {
 fn progress(run: &RunReport, status: &Status) -> String {
     let totals = &run.totals;
     let done = totals.stores - totals.in_flight.min(totals.stores);
-    let wait = wait_sentence(&status.service_wait).map(|_| {
-        let stores = counted(status.service_wait.stores, "store");
+    let waiting = status.service_wait.stores + status.service_wait.running;
+    let wait = (waiting > 0).then(|| {
+        let stores = counted(waiting, "store");
         format!(", {stores} waiting for the service (429)")
     });
     format!(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
 };
@@ -19,6 +20,7 @@ use crate::{
             state::Api,
             types::StartedOver,
         },
+        auth::Caller,
         json::Json,
         problem::{Problem, ProblemBody},
         responses::{Failures, NotAdmin, RateLimited},
@@ -147,11 +149,15 @@ pub(super) async fn retry(
 )]
 pub(super) async fn quarantine(
     State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Held>, Problem> {
     let key = key(path)?;
     let quarantine = api.runs.quarantine();
-    let holding = async move { api.catalog.quarantine_reason(&key, quarantine).await };
+    let holding = async move {
+        let by = &caller.actor;
+        api.catalog.quarantine_reason(&key, quarantine, by).await
+    };
     Ok(Json(to_its_end(holding).await??))
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{run::Job, snapshot::Snapshot};
-use crate::catalog::{Quarantine, StoreRecord};
+use crate::catalog::{HeldBy, Quarantine, StoreRecord};
 
 /// A store as it is now.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,6 +36,8 @@ pub(in crate::http::api) struct StoreQuarantine {
     since: DateTime<Utc>,
     /// From when on a sweep probes it.
     probe_at: DateTime<Utc>,
+    /// The person who has quarantined it; null if it failed in so many sweeps.
+    held: Option<HeldBy>,
 }
 
 impl Store {
@@ -46,6 +48,7 @@ impl Store {
                 reason: failing.reason,
                 sweeps: failing.sweeps,
                 since: failing.since,
+                held: failing.held,
             })
         });
         Self {

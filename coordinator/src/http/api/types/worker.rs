@@ -26,6 +26,8 @@ pub(in crate::http::api) struct Worker {
     slots: u64,
     /// Jobs that it works on, as of its last heartbeat.
     busy: u64,
+    /// Those of them that waited for PowerSync's limit of streams (429).
+    waiting: u64,
     /// When it started, by its own clock.
     started_at: DateTime<Utc>,
     /// When its last heartbeat came.
@@ -40,6 +42,7 @@ impl From<WorkerRecord> for Worker {
             version: worker.version,
             slots: worker.slots,
             busy: worker.busy,
+            waiting: worker.waiting,
             started_at: worker.started_at,
             seen_at: worker.seen_at,
         }

@@ -8,10 +8,11 @@ use seedbed_protocol::{
     message::{EventKind, SeedEvent},
 };
 
-use crate::cluster::catalog::fixture::{Fixture, completed, failed, started};
+use crate::cluster::catalog::fixture::{Fixture, completed, failed, started, unchanged};
 
 on_both!(
     a_run_is_told_in_time_with_its_slowest_and_failed_stores_and_what_bounded_it,
+    unchanged_and_failed_jobs_tell_what_their_time_went_into_unless_their_worker_is_older,
     a_run_of_many_jobs_is_drawn_together_and_stays_small,
 );
 
@@ -54,11 +55,7 @@ async fn a_run_is_told_in_time_with_its_slowest_and_failed_stores_and_what_bound
     let seeded = |job, steps: &[(&str, u64)]| {
         let mut event = completed(job, 1);
         if let EventKind::Completed { manifest } = &mut event.kind {
-            let timing = |(step, seconds): &(&str, u64)| StepTiming {
-                step: (*step).to_owned(),
-                millis: seconds * 1_000,
-            };
-            manifest.steps = steps.iter().map(timing).collect();
+            manifest.steps = timings(steps);
         }
         event
     };
@@ -79,9 +76,9 @@ async fn a_run_is_told_in_time_with_its_slowest_and_failed_stores_and_what_bound
         moment(seeded(quick, &[("sync", 30), ("upload", 20)]), "w2", 60),
     ];
     fixture.catalog.apply(&both).await.unwrap();
-    fixture
-        .apply(moment(failed(markup, 1, false), "w2", 90))
-        .await;
+    let mut fails = moment(failed(markup, 1, false), "w2", 90);
+    fails.steps = timings(&[("compare", 10), ("sync", 20)]);
+    fixture.apply(fails).await;
 
     let told = read(&fixture, run_id).await;
     assert_eq!((told.jobs, told.started, told.failed), (4, 3, 1));
@@ -94,8 +91,12 @@ async fn a_run_is_told_in_time_with_its_slowest_and_failed_stores_and_what_bound
         told.bound.sentence
     );
     let steps: Vec<_> = told.steps.iter().map(|of| (&*of.step, of.millis)).collect();
-    // The failed job counts for the step that failed.
-    let expected = [("sync", 130_000), ("upload", 25_000), ("verify", 15_000)];
+    let expected = [
+        ("sync", 120_000),
+        ("upload", 25_000),
+        ("verify", 15_000),
+        ("compare", 10_000),
+    ];
     assert_eq!(steps, expected);
     let slowest: Vec<_> = told.slowest.iter().map(|job| &*job.store_id).collect();
     assert_eq!(slowest, ["slow", "quick", MARKUP]);
@@ -116,6 +117,11 @@ async fn a_run_is_told_in_time_with_its_slowest_and_failed_stores_and_what_bound
         picture.matches("class=\"step-sync\"").count(),
         4,
         "three bars and the legend"
+    );
+    assert_eq!(
+        picture.matches("class=\"step-compare\"").count(),
+        2,
+        "that of the failed job and the legend"
     );
 
     // A job that was retried has paused; its last attempt ended with its last step.
@@ -142,6 +148,45 @@ async fn a_run_is_told_in_time_with_its_slowest_and_failed_stores_and_what_bound
 
     let unknown = timeline::read(&fixture.catalog, RunId::new()).await;
     assert!(unknown.unwrap_err().to_string().contains("run"));
+}
+
+async fn unchanged_and_failed_jobs_tell_what_their_time_went_into_unless_their_worker_is_older(
+    fixture: Fixture,
+) {
+    let stores = ["one", "two", "three", "old"];
+    let (_, bases) = fixture.run(&stores).await;
+    for base in &bases {
+        fixture.apply(completed(base, 1)).await;
+    }
+    let (run_id, jobs) = fixture.run(&stores).await;
+    let from = end(&fixture, run_id).await;
+    let event = |index: usize, steps: &[(&str, u64)]| SeedEvent {
+        at: from + TimeDelta::seconds(50),
+        steps: timings(steps),
+        ..unchanged(&jobs[index], &bases[index])
+    };
+    for job in &jobs {
+        let mut start = started(job, 1);
+        start.at = from;
+        fixture.apply(start).await;
+    }
+    // One by one and together.
+    fixture.apply(event(0, &[("compare", 30)])).await;
+    let both = [event(1, &[("compare", 20)]), event(2, &[("compare", 10)])];
+    fixture.catalog.apply(&both).await.unwrap();
+    fixture.apply(event(3, &[])).await;
+    let told = read(&fixture, run_id).await;
+    let steps: Vec<_> = told.steps.iter().map(|of| (&*of.step, of.millis)).collect();
+    // All of the older worker's job was its only step.
+    assert_eq!(steps, [("compare", 110_000)]);
+}
+
+fn timings(steps: &[(&str, u64)]) -> Vec<StepTiming> {
+    let timing = |(step, seconds): &(&str, u64)| StepTiming {
+        step: (*step).to_owned(),
+        millis: seconds * 1_000,
+    };
+    steps.iter().map(timing).collect()
 }
 
 async fn a_run_of_many_jobs_is_drawn_together_and_stays_small(fixture: Fixture) {

@@ -173,7 +173,7 @@ async fn a_reason_is_quarantined_until_something_succeeds(fixture: Fixture) {
     let groups = fixture.groups(FailuresOf::Now).await;
     let held = fixture
         .catalog
-        .quarantine_reason(&groups[0].key, AFTER_TWO)
+        .quarantine_reason(&groups[0].key, AFTER_TWO, "ann")
         .await
         .unwrap();
     assert_eq!(held.stores, 2);
@@ -216,6 +216,9 @@ async fn a_reason_is_quarantined_until_something_succeeds(fixture: Fixture) {
         .unwrap();
     assert_eq!(quarantined.len(), 1, "{quarantined:?}");
     assert_eq!(quarantined[0].store_id.as_str(), "a");
+    let held = quarantined[0].failing.held.as_ref().unwrap();
+    assert_eq!(held.by.as_deref(), Some("ann"), "it stays told who");
+    assert!(held.at.is_some());
     assert_eq!(
         quarantined[0].failing.sweeps, 3,
         "the next probe comes later"
@@ -238,7 +241,7 @@ async fn what_names_no_reason_changes_nothing(fixture: Fixture) {
     );
     let held = fixture
         .catalog
-        .quarantine_reason("0123456789", AFTER_TWO)
+        .quarantine_reason("0123456789", AFTER_TWO, "ann")
         .await;
     assert!(
         matches!(held, Err(CatalogError::UnknownReason { .. })),
@@ -248,7 +251,7 @@ async fn what_names_no_reason_changes_nothing(fixture: Fixture) {
         after: 0,
         ..AFTER_TWO
     };
-    let held = fixture.catalog.quarantine_reason(&key, never).await;
+    let held = fixture.catalog.quarantine_reason(&key, never, "ann").await;
     let error = held.unwrap_err().to_string();
     assert!(error.contains("sync.quarantine_after"), "{error}");
     assert_eq!(counts(&fixture.groups(FailuresOf::Now).await)[0].3, 0);

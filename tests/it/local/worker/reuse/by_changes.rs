@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use seedbed_protocol::{digest::Hashed, manifest::Way};
 use seedbed_worker::snapshot::{
+    Stop,
     before::{BasePages, Before},
     verify::{Expected, FileFacts, SnapshotFile, VerifyError},
 };
@@ -54,7 +55,7 @@ impl Changed {
     fn by(base: &Path, directory: &Path, script: &str) -> Self {
         let file = directory.join("changed.sqlite");
         std::fs::copy(base, &file).unwrap();
-        let pages = BasePages::read(&file).unwrap();
+        let pages = BasePages::read(&file, &Stop::default()).unwrap();
         let connection = Connection::open(&file).unwrap();
         for (pragma, value) in [("journal_mode", "wal"), ("secure_delete", "on")] {
             connection.pragma_update(None, pragma, value).unwrap();
@@ -266,4 +267,25 @@ async fn one_snapshot_after_the_other_is_what_a_full_download_makes() {
         );
         base = *made;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verification_of_changes_that_is_abandoned_reads_no_further_page() {
+    let reuse = base().await;
+    let directory = tempfile::tempdir().unwrap();
+    let changed = Changed::by(
+        &reuse.first_file(),
+        directory.path(),
+        &format!("{CHANGE}{ROW}"),
+    );
+    let file = SnapshotFile::open(&changed.file).unwrap();
+    drop(file.abandon_on_drop());
+    let error = file.verify_changed(&changed.file, &changed.before, &Expected::default());
+    let error = error.unwrap_err();
+    assert!(matches!(error, VerifyError::Abandoned), "{error}");
+
+    let stop = Stop::default();
+    drop(stop.on_drop());
+    BasePages::read(&changed.file, &stop).unwrap_err();
+    changed.before.compare(&changed.file, &stop).unwrap_err();
 }

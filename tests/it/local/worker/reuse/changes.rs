@@ -36,6 +36,8 @@ async fn an_unchanged_store_costs_one_short_request() {
     };
     assert_eq!((*base_job_id, *base_attempt), (first.job_id, first.attempt));
     assert_eq!(*checkpoint, first.checkpoint);
+    let steps: Vec<_> = event.steps.iter().map(|step| &*step.step).collect();
+    assert_eq!(steps, ["compare"]);
     let asked = reuse.service.requests().pop().unwrap().body;
     let bucket = &first.checkpoint.buckets[0];
     assert_eq!(

@@ -17,6 +17,7 @@ use crate::{
     oplog::quoted,
     snapshot::{
         before::Before,
+        stop::Stop,
         verify::{
             checksums::check_checksums,
             error::VerifyError,
@@ -40,11 +41,11 @@ const DATA: &str = "ps_data__";
 /// that the file has to be checked as a whole.
 pub(super) fn check_changed(
     connection: &Connection,
-    file: &File,
+    (file, stop): (&File, &Stop),
     before: &Before,
     expected: &Expected<'_>,
 ) -> Result<Option<FileFacts>, VerifyError> {
-    let Some(new) = Version::of(file)? else {
+    let Some(new) = Version::of(file, stop)? else {
         return Ok(None);
     };
     let Some(old) = new.as_it_was(before) else {

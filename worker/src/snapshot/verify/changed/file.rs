@@ -29,13 +29,16 @@ impl SnapshotFile {
         expected: &Expected<'_>,
     ) -> Result<(FileFacts, Hashed), VerifyError> {
         let (changes, pages) = std::thread::scope(|threads| {
-            let pages = threads.spawn(|| before.compare(path));
+            let pages = threads.spawn(|| before.compare(path, &self.stop));
             let changes = self.check_changes(path, before, expected);
             let pages = pages
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             (changes, pages)
         });
+        if self.stop.is_set() {
+            return Err(VerifyError::Abandoned);
+        }
         // Damage explains every other error, so it is reported first.
         let (hashed, differs) = pages.map_err(VerifyError::Read)?;
         if let Some(page) = differs {
@@ -65,6 +68,6 @@ impl SnapshotFile {
         check_identity(connection)?;
         check_untyped(connection)?;
         let file = File::open(path).map_err(VerifyError::Read)?;
-        check_changed(connection, &file, before, expected)
+        check_changed(connection, (&file, &self.stop), before, expected)
     }
 }

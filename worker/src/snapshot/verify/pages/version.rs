@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::HashSet, fs::File, os::unix::fs::FileExt};
 use super::page::{Cell, Page, u32_at};
 use crate::snapshot::{
     before::{Before, start_of},
+    stop::Stop,
     verify::error::VerifyError,
 };
 
@@ -34,11 +35,16 @@ pub(in super::super) struct Version<'f> {
     pub(in super::super) count: u32,
     /// The pages that were other ones in this version.
     before: Option<&'f Before>,
+    /// Asked before each page.
+    stop: &'f Stop,
 }
 
 impl<'f> Version<'f> {
     /// Returns the file as it is; `None` if it is none that Seedbed makes, but perhaps sound.
-    pub(in super::super) fn of(file: &'f File) -> Result<Option<Self>, VerifyError> {
+    pub(in super::super) fn of(
+        file: &'f File,
+        stop: &'f Stop,
+    ) -> Result<Option<Self>, VerifyError> {
         let mut header = [0; HEADER_BYTES];
         let bytes = file.metadata().map_err(VerifyError::Read)?.len();
         if bytes < header.len() as u64 {
@@ -60,6 +66,7 @@ impl<'f> Version<'f> {
             page_bytes,
             count,
             before: None,
+            stop,
         }))
     }
 
@@ -71,10 +78,18 @@ impl<'f> Version<'f> {
             page_bytes: self.page_bytes,
             count: before.count(),
             before: Some(before),
+            stop: self.stop,
         })
     }
 
+    /// Returns a page.
+    ///
+    /// # Errors
+    /// When there is none, it cannot be read, or the job was abandoned.
     pub(in super::super) fn read(&self, number: u32) -> Result<Cow<'f, [u8]>, VerifyError> {
+        if self.stop.is_set() {
+            return Err(VerifyError::Abandoned);
+        }
         if number == 0 || number > self.count {
             return Err(wrong(number, "there is no such page"));
         }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
     hash::{BuildHasher, RandomState},
     sync::{
         Mutex, PoisonError,
@@ -21,7 +20,7 @@ use super::{
 use crate::snapshot::verify::{
     checksums::check_checksums,
     error::VerifyError,
-    facts::{Expected, FileFacts, check_journal_mode, facts_of},
+    facts::{Expected, FileFacts, facts_of},
     identity::check_identity,
     operations::Operations,
     pages::{Large, Objects, Owners, Version, Visit, objects, tables, wrong},
@@ -33,18 +32,12 @@ const OPLOG: &str = "ps_oplog";
 const DATA: &str = "ps_data__";
 const ROW_INDEX: &str = "ps_oplog_row";
 
-/// Checks all of a file page by page, with a connection for each of the two threads. `None` if it is no file that Seedbed
-/// makes, but perhaps sound.
+/// Checks all of a file page by page, with a connection for each of the two threads.
 pub(in super::super) fn check_pages(
-    file: &File,
-    connections: (&mut Option<Connection>, &Connection),
+    version: Version<'_>,
+    (other, connection): (Connection, &Connection),
     expected: &Expected<'_>,
-) -> Result<Option<FileFacts>, VerifyError> {
-    let (other, connection) = connections;
-    check_journal_mode(connection)?;
-    let Some(version) = Version::of(file)? else {
-        return Ok(None);
-    };
+) -> Result<FileFacts, VerifyError> {
     let objects = objects(&version)?;
     let large = Large::tables(connection, &objects)?;
     let mut columns = HashMap::new();
@@ -69,7 +62,7 @@ pub(in super::super) fn check_pages(
     for table in tables(&reading.objects).filter(|table| !compared.contains(table)) {
         structure::check_table(connection, table)?;
     }
-    reading.content(connection, &mut found, expected).map(Some)
+    reading.content(connection, &mut found, expected)
 }
 
 /// A file that is being read.
@@ -87,7 +80,7 @@ impl Reading<'_> {
     /// Reads all trees, and returns what was found in each, by its name.
     fn on_threads(
         &self,
-        other: &mut Option<Connection>,
+        other: Connection,
         connection: &Connection,
     ) -> Result<HashMap<String, Found>, VerifyError> {
         // Tables take longest.
@@ -110,17 +103,8 @@ impl Reading<'_> {
         };
         let work = &work;
         std::thread::scope(|threads| {
-            let second = other.take().map(|other| {
-                threads.spawn(move || {
-                    work(&other);
-                    other
-                })
-            });
+            threads.spawn(move || work(&other));
             work(connection);
-            *other = second.map(|second| {
-                let joined = second.join();
-                joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            });
         });
         let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         done.sort_by_key(|(tree, _)| *tree);
