@@ -18,7 +18,7 @@ profile=${SEEDBED_PROFILE-bench}
 results=$(readlink -m "${CARGO_TARGET_DIR-target}")/profile
 mkdir -p "$results"
 
-build=(cargo bench --locked --profile "$profile" -p seedbed-tests --bench seed --no-run)
+build=(cargo bench --locked --profile "$profile" --workspace --bench seed --no-run)
 program=$("${build[@]}" --message-format=json 2>"$results/build.log" |
   sed -n 's/.*"executable":"\([^"]*seed-[^"]*\)".*/\1/p' | tail -1)
 [[ -n $program ]] || {
