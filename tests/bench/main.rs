@@ -15,6 +15,8 @@
 //!
 //! `SEEDBED_BENCH_SIZES=5000000` seeds other sizes, `SEEDBED_BENCH_WAYS=fast_load,core_extension` leaves the script
 //! out, which takes many minutes for millions of rows.
+//!
+//! Long: a way, what is measured of it and its line of the table read best side by side.
 
 mod peer;
 

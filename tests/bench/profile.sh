@@ -18,7 +18,7 @@ profile=${SEEDBED_PROFILE-bench}
 results=$(readlink -m "${CARGO_TARGET_DIR-target}")/profile
 mkdir -p "$results"
 
-build=(cargo bench --locked --profile "$profile" -p seedbed-tests --bench seed --no-run)
+build=(cargo bench --locked --profile "$profile" --workspace --bench seed --no-run)
 program=$("${build[@]}" --message-format=json 2>"$results/build.log" |
   sed -n 's/.*"executable":"\([^"]*seed-[^"]*\)".*/\1/p' | tail -1)
 [[ -n $program ]] || {
@@ -30,11 +30,12 @@ export SEEDBED_BENCH_SIZES=$rows SEEDBED_BENCH_WAYS=fast_load
 sampled=(env "$program" --bench)
 cd tests
 if perf record --quiet --event cpu-clock --freq 999 --output "$results/perf.data" -- true 2>/dev/null; then
-  perf record --quiet --event cpu-clock --freq 999 --output "$results/perf.data" -- "${sampled[@]}"
+  perf record --quiet --event cpu-clock --freq 4999 --output "$results/perf.data" -- "${sampled[@]}"
   echo
+  # Shares of the worker's own samples: what it starts, perhaps a build of the service, was sampled too.
   echo "CPU by function, of the worker and not of the service:"
-  perf report --input "$results/perf.data" --stdio --no-children --percent-limit 0.5 --sort symbol \
-    --dsos "${program##*/}" 2>/dev/null | grep -v -e '^#' -e '^$' | sed -n 1,40p
+  perf report --input "$results/perf.data" --stdio --no-children --percentage relative --percent-limit 0.5 --sort symbol \
+    --dsos "${program##*/}" 2>/dev/null | grep -v -e '^#' -e '^$' | sed -n -e 's/ *$//' -e 1,40p
 elif command -v samply >/dev/null; then
   samply record --save-only --output "$results/samply.json.gz" -- "${sampled[@]}"
   echo "functions: samply load $results/samply.json.gz"

@@ -111,6 +111,47 @@ for (const [what, fault, twice] of healing) {
   });
 }
 
+/** A small snapshot comes with the answer, where the platform has streams. */
+for (const [what, fault, downloads] of [
+  ['nothing goes wrong', {}, 1],
+  ['the connection is lost', { downloads: [{ cut: HUNDRED_K }] }, 2],
+  ['it is lost at once', { downloads: [{ cut: 0 }] }, 2],
+  ['the download stands still', { downloads: [{ stall: HUNDRED_K }] }, 2],
+  ['one bit is altered on the way', { downloads: [{ flip: true }] }, 2]
+]) {
+  test(`a snapshot that comes with the answer is all that is asked for; when ${what}, the launch goes on`, async (t) => {
+    const server = await seedbed(t, { inline: true, ...fault });
+    const phone = await device(t);
+    const app = await phone.app();
+    const outcome = await app.open({ url: server.url, silenceLimit: 1000 });
+    if (!server.questions[0].inline) return t.skip('not in this package');
+    assert.equal(outcome.outcome, 'installed', JSON.stringify(outcome));
+    assert.deepEqual(await app.rows(), await service.rows());
+    assert.deepEqual(await phone.leftovers(), []);
+    assert.deepEqual(server.served.map(({ inline = false }) => inline), [true, false].slice(0, downloads));
+    const altered = fault.downloads?.[0].flip;
+    if (!altered) assert.equal(server.sent, renditions[`${outcome.form}/${outcome.encoding}`].length, 'nothing is sent twice');
+    assert.equal(await app.sync(), 0);
+  });
+}
+
+test('a launch that goes on where an earlier one was killed takes the rest from the URL', async (t) => {
+  const server = await seedbed(t, { inline: true, downloads: [{ stall: HUNDRED_K }] });
+  const phone = await device(t);
+  const app = await phone.app();
+  const launch = app.tryToOpen({ url: server.url });
+  await app.until(({ stage }) => stage === 'downloading' || stage === 'finishing');
+  if (!server.questions[0].inline) return t.skip('not in this package');
+  await app.until(({ stage, bytes }) => stage === 'downloading' && bytes > 0);
+  await app.kill();
+  await launch.catch(() => {});
+  const again = await phone.app();
+  const outcome = await again.open({ url: server.url });
+  assert.deepEqual([outcome.outcome, outcome.resumes], ['installed', 1]);
+  assert.deepEqual(await again.rows(), await service.rows());
+  assert.ok(server.served.at(-1).from > 0);
+});
+
 test('a newer snapshot that takes the place of the old one in the middle is downloaded instead', async (t) => {
   const server = await seedbed(t, { downloads: [{ expireAfter: HUNDRED_K }] });
   const newer = await makeRenditions((db) => db.exec('PRAGMA user_version = 7'));

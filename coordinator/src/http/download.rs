@@ -9,7 +9,9 @@
 //! Nothing is written, except that a missing snapshot may be requested on demand. A download that a kill interrupts is
 //! continued by the client with Range.
 
+mod answer;
 mod choice;
+mod content;
 mod database;
 mod delivery;
 pub(super) mod files;

@@ -53,6 +53,8 @@ pub struct DownloadConfig {
     pub service_endpoint: Option<Url>,
     /// How many first syncs are sent at a time.
     pub max_streams: usize,
+    /// The largest file that `GET /database` sends along, in KiB.
+    pub inline_kib: u32,
     /// How long a server answers by what it knows of a store's snapshot.
     #[serde(deserialize_with = "duration")]
     pub start_max_age: Duration,

@@ -2,13 +2,23 @@
 
 use std::{io, path::Path};
 
-use async_compression::tokio::bufread::{GzipDecoder, GzipEncoder, ZstdDecoder, ZstdEncoder};
+use async_compression::{
+    Level,
+    tokio::bufread::{GzipDecoder, GzipEncoder, ZstdDecoder, ZstdEncoder},
+};
 use tokio::{
     fs::File,
     io::{AsyncBufRead, AsyncRead, AsyncWriteExt, BufReader},
 };
 
 use crate::manifest::Encoding;
+
+/// An object is compressed once, and comes over the slow link of every device. tests/bench/README.md has what other levels
+/// bring and cost.
+const GZIP_LEVEL: Level = Level::Precise(7);
+
+/// As [`GZIP_LEVEL`].
+const ZSTD_LEVEL: Level = Level::Precise(9);
 
 /// Returns `file` as the object that holds it in this encoding.
 pub fn wrap(
@@ -17,8 +27,8 @@ pub fn wrap(
 ) -> Box<dyn AsyncRead + Send + Unpin> {
     match encoding {
         Encoding::Identity | Encoding::Sqlcipher4 | Encoding::Chacha20 => Box::new(file),
-        Encoding::Gzip => Box::new(GzipEncoder::new(file)),
-        Encoding::Zstd => Box::new(ZstdEncoder::new(file)),
+        Encoding::Gzip => Box::new(GzipEncoder::with_quality(file, GZIP_LEVEL)),
+        Encoding::Zstd => Box::new(ZstdEncoder::with_quality(file, ZSTD_LEVEL)),
     }
 }
 

@@ -25,7 +25,7 @@ mkdir -p "$results"
 cargo build --quiet --locked --profile "$profile" --workspace --bins
 for bench in "$@"; do
   echo "$bench" >&2
-  cargo bench --quiet --locked --profile "$profile" -p seedbed-tests --bench "$bench" >"$results/$bench.new" ||
+  cargo bench --quiet --locked --profile "$profile" --workspace --bench "$bench" >"$results/$bench.new" ||
     { echo "$bench failed" >&2; continue; }
   mv "$results/$bench.new" "$results/$bench"
 done

@@ -49,7 +49,7 @@ fi
 run() {
   local folder=$1 into=$2
   shift 2
-  (cd "$folder" && CARGO_TARGET_DIR=$into cargo bench --quiet --locked --profile "$profile" -p seedbed-tests --bench "$bench" "$@")
+  (cd "$folder" && CARGO_TARGET_DIR=$into cargo bench --quiet --locked --profile "$profile" --workspace --bench "$bench" "$@")
 }
 
 echo "building $(git describe --always "$commit") and this work tree" >&2

@@ -30,6 +30,7 @@ use seedbed_protocol::{
     message::{EventKind, SeedEvent, SeedJob},
     telemetry::trace::TraceContext,
 };
+use serde_json::Value;
 use testkit::{
     cluster::{Cluster, manifest},
     machine::machine,
@@ -161,7 +162,11 @@ async fn apply(
             let overview = serving.admin("/api/overview").await;
             ensure!(overview.status.is_success(), "{overview:?}");
             let overview = overview.json();
-            let run = &overview["currentRun"];
+            // No run is the current one as soon as it is over.
+            let run = match &overview["currentRun"] {
+                Value::Null => &overview["runs"][0],
+                run => run,
+            };
             ensure!(!run.is_null(), "{overview}");
             if run["state"] != "running" || run["inFlight"] == 0 {
                 ensure!(run["seeded"] == stores, "{run}");

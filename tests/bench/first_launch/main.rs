@@ -7,7 +7,7 @@
 //! (`SEEDBED_BENCH_LAUNCHES`, 1 by default): bytes as they came over the link with headers, seconds, CPU of the whole process, the
 //! most memory that it had, and the most disk: of its directory, and of the temporary files in which SQLite sorts.
 //! `SEEDBED_BENCH_SIZES=1000,100000,500000` sets the sizes, `SEEDBED_BENCH_WAYS=sync,compact` the ways (guide, sync, file, gzip,
-//! compact, pages, stream, browser; the initial sync is always among them). `SEEDBED_BENCH_CPU=25` gives the device a quarter of a core,
+//! compact, zstd, pages, stream, browser; the initial sync is always among them). `SEEDBED_BENCH_CPU=25` gives the device a quarter of a core,
 //! by `cpulimit`, which Debian has.
 //!
 //! The packages are those of `tests/run.sh first_launch`; without them the benchmark says so and ends.
@@ -48,6 +48,9 @@ const TOKEN_LIFETIME: u64 = 6 * 3600;
 const RENDITIONS: &str =
     "file/identity,file/gzip,compact/gzip,stream-bson/zstd,stream-bson/gzip,stream/gzip";
 
+/// What the other one does: without a compressed file, and with what only some devices can unpack.
+const OTHER_RENDITIONS: &str = "file/identity,compact/zstd";
+
 /// A browser's, in which a first sync is known to block all reads for half a minute.
 const BROWSER_ROWS: u32 = 6_400;
 
@@ -64,8 +67,10 @@ enum Way {
     File,
     /// The package, with gzip.
     FileGzip,
-    /// The package, which finishes the compact form.
+    /// The package, which finishes the compact form, unpacked from gzip.
     Compact,
+    /// The same from zstd, where the platform has it.
+    CompactZstd,
     /// The same on a device with little memory: SQLite finishes it with [`FEW_PAGES`] pages in its cache.
     FewPages,
     /// The SDK's own first sync, from Seedbed.
@@ -79,12 +84,13 @@ enum Way {
 }
 
 impl Way {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Guide,
         Self::Sync,
         Self::File,
         Self::FileGzip,
         Self::Compact,
+        Self::CompactZstd,
         Self::FewPages,
         Self::Stream,
     ];
@@ -107,6 +113,7 @@ impl Way {
             Self::File => "file",
             Self::FileGzip => "file, gzip",
             Self::Compact => "compact",
+            Self::CompactZstd => "compact, zstd",
             Self::FewPages => "compact, small",
             Self::Stream => "stream",
             Self::WebSync => "IDB, sync",
@@ -119,6 +126,7 @@ impl Way {
     fn short(self) -> &'static str {
         match self {
             Self::FileGzip => "gzip",
+            Self::CompactZstd => "zstd",
             Self::FewPages => "pages",
             other => other.of_script(),
         }
@@ -130,7 +138,7 @@ impl Way {
             Self::Guide => "guide",
             Self::Sync | Self::WebSync => "sync",
             Self::File | Self::FileGzip => "file",
-            Self::Compact | Self::FewPages | Self::WebCompact => "compact",
+            Self::Compact | Self::CompactZstd | Self::FewPages | Self::WebCompact => "compact",
             Self::Stream | Self::WebStream => "stream",
         }
     }
@@ -148,7 +156,7 @@ async fn main() -> anyhow::Result<()> {
     let launches = numbers("SEEDBED_BENCH_LAUNCHES")?.map_or(1, |numbers| numbers[0]);
     let cpu = numbers("SEEDBED_BENCH_CPU")?.map(|numbers| numbers[0]);
     let wanted = std::env::var("SEEDBED_BENCH_WAYS")
-        .unwrap_or_else(|_| "guide,sync,file,gzip,compact,pages,stream,browser".to_owned());
+        .unwrap_or_else(|_| "guide,sync,file,gzip,compact,zstd,pages,stream,browser".to_owned());
     let ways = Way::ALL.into_iter();
     let ways: Vec<_> = ways
         .filter(|way| *way == Way::Sync || wanted.split(',').any(|short| short == way.short()))
@@ -269,8 +277,8 @@ struct World {
     access: Access,
     /// With gzip and the compact form.
     all: Serving,
-    /// With plain files only.
-    plain: Serving,
+    /// With plain files, and the compact form in zstd.
+    other: Serving,
     _programs: [Program; 2],
     _service: StandIn,
 }
@@ -280,12 +288,12 @@ impl World {
         let service = StandIn::start(stores.iter().map(|(store, rows)| (&**store, *rows)));
         let access = service.access();
         let all = seedbed(&access, stores, RENDITIONS).await;
-        let plain = seedbed(&access, stores, "file/identity").await;
+        let other = seedbed(&access, stores, OTHER_RENDITIONS).await;
         Ok(Self {
             access,
             all: all.1,
-            plain: plain.1,
-            _programs: [all.0, plain.0],
+            other: other.1,
+            _programs: [all.0, other.0],
             _service: service,
         })
     }
@@ -300,7 +308,7 @@ impl World {
     ) -> anyhow::Result<Took> {
         let mut link = Link::new(BITS_PER_SECOND, ROUND_TRIP);
         let serving = match way {
-            Way::Guide | Way::File => &self.plain,
+            Way::Guide | Way::File | Way::CompactZstd => &self.other,
             _ => &self.all,
         };
         let endpoint = over(&mut link, &self.access.endpoint).await?;

@@ -19,7 +19,8 @@ const PIECE = 16 * 1024;
  *   `{ shorter: true }` promises a length that is not kept, `{ expireAfter: N }`.
  * @property {boolean} [ever] Whether the last of `downloads` goes on for ever.
  * @property {boolean} [ranges] Whether ranges are served.
- * @property {boolean} [older] A server that knows neither `form` nor several encodings.
+ * @property {boolean} [inline] Whether snapshots are sent along with the answer, as small ones are; `downloads` is about these too.
+ * @property {boolean} [older] A server that knows neither `form` nor several encodings, nor anything newer.
  * @property {(answer: any) => any} [change] Changes the answer.
  * @property {boolean} [transcoded] Something on the way unpacks what is compressed.
  * @property {number} [pace] Milliseconds between two pieces of 16 KiB.
@@ -105,7 +106,7 @@ class Seedbed {
     const store = storeOf(request.headers.authorization);
     if (!store) return refuse(401, 'no_token');
     if (store !== parameters.get('store_id')) return refuse(403, 'wrong_store');
-    if (this.older && (parameters.has('form') || parameters.has('core') || parameters.get('encoding')?.includes(','))) {
+    if (this.older && (['form', 'core', 'inline'].some((name) => parameters.has(name)) || parameters.get('encoding')?.includes(','))) {
       return refuse(400, 'bad_request');
     }
     const form = parameters.get('form') ?? 'file';
@@ -127,7 +128,16 @@ class Seedbed {
       Object.assign(described, { form, unpackedBytes: unpacked.length, unpackedSha256: sha256(unpacked) });
       if (form === 'compact') described.finish = 1;
     }
-    json(200, this.changed(described));
+    const answer = this.changed(described);
+    if (!this.inline || body.length > Number(parameters.get('inline') ?? 0)) return json(200, answer);
+    const record = { inline: true, from: 0, sent: 0 };
+    this.served.push(record);
+    const fault = this.downloads.shift() ?? {};
+    const line = Buffer.from(`${JSON.stringify(answer)}\n`);
+    const content = fault.flip ? flipped(body) : body;
+    response.writeHead(200, { 'content-type': 'application/vnd.seedbed.database', 'content-length': line.length + content.length });
+    response.write(line);
+    void this.pour(content, fault, response, record, this.signature);
   }
 
   /** What becomes of an answer in the test. */

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use chrono::Utc;
 use seedbed_protocol::{
@@ -16,6 +17,7 @@ use seedbed_protocol::{
 use tracing::Span;
 
 use super::{
+    answer::answer,
     choice::Wanted,
     state::Downloads,
     types::{Database, DatabaseQuery},
@@ -23,7 +25,6 @@ use super::{
 use crate::{
     http::{
         auth::client_token,
-        json::Json,
         problem::{Problem, ProblemBody},
         responses::{Failures, RateLimited},
     },
@@ -40,7 +41,10 @@ use crate::{
     params(DatabaseQuery),
     security(("client" = []), ()),
     responses(
-        (status = 200, description = "A URL of the snapshot, and what the snapshot is", body = Database),
+        (status = 200, description = "A URL of the snapshot, and what the snapshot is. As `application/vnd.seedbed.database` one line of that JSON, then the file", content(
+            (Database = "application/json"),
+            (String = "application/vnd.seedbed.database"),
+        )),
         (status = 202, description = "There is no snapshot yet; one is being made. Retry when Retry-After says", body = ProblemBody),
         (status = 400, description = "The request is malformed", body = ProblemBody),
         (status = 401, description = "The token is missing, or is not accepted", body = ProblemBody),
@@ -54,7 +58,7 @@ pub(super) async fn database(
     State(downloads): State<Arc<Downloads>>,
     query: Result<Query<DatabaseQuery>, QueryRejection>,
     headers: HeaderMap,
-) -> Result<Json<Database>, Problem> {
+) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|e| Problem::invalid(e.body_text()))?;
     let store_id = StoreId::new(query.store_id)
         .map_err(|error| Problem::invalid(format!("store_id: {error}")))?;
@@ -88,7 +92,8 @@ pub(super) async fn database(
     let key = downloads.key_of(&snapshot, rendition).await?;
     let url = downloads.sign(&rendition.key, &headers, expires_at).await?;
     downloads.handed.note(rendition);
-    Ok(Json(Database {
+    let content = downloads.content_of(rendition, query.inline).await;
+    let database = Database {
         store_id: store_id.to_string(),
         form: rendition.form,
         unpacked_bytes: unpacked.as_ref().map(|unpacked| unpacked.bytes),
@@ -109,7 +114,8 @@ pub(super) async fn database(
         schema_version: snapshot.internal_schema_version,
         schema_fingerprint: snapshot.schema_fingerprint.clone(),
         core_version: snapshot.core_version.clone(),
-    }))
+    };
+    Ok(answer(&database, content))
 }
 
 /// Requests that the store is seeded, and returns the answer for the client.

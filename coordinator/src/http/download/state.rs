@@ -2,8 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use axum::http::{HeaderMap, header};
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, header},
+};
 use chrono::{DateTime, Utc};
+use futures::Stream;
 use seedbed_protocol::{
     StoreId,
     error::chain,
@@ -15,6 +19,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{
+    content::Contents,
     delivery::{Deliveries, Withheld},
     handed::Handed,
     signed_url::Signature,
@@ -67,6 +72,7 @@ pub(crate) struct Downloads {
     /// Which stores get snapshots now.
     pub(crate) deliveries: Arc<Deliveries>,
     pub(super) max_age: Option<Duration>,
+    contents: Contents,
     /// Remembers which stores were asked for.
     pub(super) asked: Asked,
     /// Counts what clients are told to download.
@@ -107,6 +113,7 @@ impl Downloads {
             behind_proxy: serve.behind_proxy,
             lifetime: download.url_lifetime,
             max_age: download.max_age,
+            contents: Contents::new(download.inline_kib),
             demand,
         })
     }
@@ -173,6 +180,15 @@ impl Downloads {
             }
         })?;
         Ok(Some(key.expose_hex()))
+    }
+
+    /// The snapshot itself, if it is sent along to a client that takes up to `wanted` bytes at once.
+    pub(super) async fn content_of(
+        &self,
+        rendition: &Rendition,
+        wanted: u64,
+    ) -> Option<impl Stream<Item = Result<Bytes, StorageError>> + Send + use<>> {
+        self.contents.open(rendition, wanted, &self.manifests).await
     }
 
     pub(super) async fn sign(

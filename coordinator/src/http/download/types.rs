@@ -32,6 +32,11 @@ pub(super) struct DatabaseQuery {
     /// finishing was tested. Without it the client has to know.
     #[param(max_length = 64, min_length = 1)]
     pub(super) core: Option<String>,
+    /// Up to how many bytes the client takes at once: a snapshot that is no larger, nor larger than `download.inline_kib`, follows
+    /// the JSON after a line break, as it is stored.
+    #[serde(default)]
+    #[param(minimum = 0)]
+    pub(super) inline: u64,
 }
 
 /// The forms that are a database.

@@ -4,6 +4,7 @@ import { unlessAborted } from '../clock.js';
 import { SeedbedError, asSeedbedError } from '../reasons.js';
 import { service } from '../database/inspect.js';
 import { isPacked } from '../platform.js';
+import { Body } from './body.js';
 
 /**
  * What the answer says, as far as it is used.
@@ -12,6 +13,7 @@ import { isPacked } from '../platform.js';
  * @property {string} databaseUrl Signed: anyone who has it can download the snapshot until it expires.
  * @property {Rendition} rendition
  * @property {string} [key] Of a sealed file: 32 bytes in hex. It is written nowhere.
+ * @property {Body} [content] The bytes of the rendition, if they come with the answer.
  * @property {import('../platform.js').Encoding} [packed] How the bytes come, where `fetch` unpacks them: they arrive as those of the
  *   rendition without an encoding, and no range can be asked for.
  */
@@ -36,6 +38,7 @@ import { isPacked } from '../platform.js';
  * @property {() => Promise<string>} getToken
  * @property {'file' | 'compact'} form
  * @property {import('../platform.js').Encoding[]} encodings
+ * @property {boolean} [inline] Whether a small snapshot may come with the answer: not where an answer comes as a whole or not at all.
  * @property {boolean} [sealed] Whether nothing but a sealed file will do.
  * @property {string} [endpoint]
  * @property {string | number} [generation]
@@ -44,12 +47,27 @@ import { isPacked } from '../platform.js';
  * @property {number} finish The newest version of finishing that this package has.
  */
 
+/** A snapshot of up to so many bytes is taken with the answer: a connection to the object storage takes longer than the bytes of a small one. */
+const INLINE = 4 * 1024 * 1024;
+
+/** The media type of such an answer. */
+const WITH_CONTENT = 'application/vnd.seedbed.database';
+
+/**
+ * What has come of a question.
+ *
+ * @typedef {object} Answered
+ * @property {Response} answer
+ * @property {any} body
+ * @property {Body} [content]
+ */
+
 /**
  * A first question that was asked before the core extension was there to say its version.
  *
  * @typedef {object} Early
  * @property {Wanted['form']} form
- * @property {Promise<{ answer: Response, body: any } | undefined>} answered Undefined if there was no answer.
+ * @property {Promise<Answered | undefined>} answered Undefined if there was no answer.
  */
 
 /**
@@ -61,7 +79,8 @@ import { isPacked } from '../platform.js';
  * @returns {Early}
  */
 export function askEarly(fetch, wanted, signal) {
-  const answered = request(fetch, wanted, questions(wanted)[0], signal).catch(() => undefined);
+  const question = withContent(wanted, questions(wanted)[0]);
+  const answered = request(fetch, wanted, question, signal).catch(() => undefined);
   return { form: wanted.form, answered };
 }
 
@@ -76,16 +95,29 @@ export function askEarly(fetch, wanted, signal) {
  * @throws {SeedbedError} With `retryAfter` for 202, 429 and 503.
  */
 export async function ask(fetch, wanted, signal, early) {
-  let answer;
-  let body;
+  /** @type {Answered | undefined} */
+  let last;
   let known = early?.form === wanted.form ? await unlessAborted(early.answered, signal) : undefined;
   for (const question of questions(wanted)) {
-    ({ answer, body } = known ?? (await request(fetch, wanted, question, signal)));
+    last = known ?? (await request(fetch, wanted, withContent(wanted, question), signal));
     known = undefined;
-    if (answer.status === 200) return checked(body, wanted);
-    if (!isOlder(answer, body)) break;
+    if (wanted.inline && last.answer.status === 400) {
+      // An older server, which does not know the parameter.
+      wanted = { ...wanted, inline: false };
+      last = await request(fetch, wanted, question, signal);
+    }
+    if (last.answer.status === 200) {
+      try {
+        return checked(last, wanted);
+      } catch (error) {
+        last.content?.cancel();
+        throw error;
+      }
+    }
+    if (!isOlder(last.answer, last.body)) break;
   }
-  if (!answer) throw new Error('there is always a question');
+  if (!last) throw new Error('there is always a question');
+  const { answer, body } = last;
   if (wanted.sealed && isOlder(answer, body)) {
     throw new SeedbedError('encrypted', `Seedbed has no file that is sealed with ${wanted.encodings}: see snapshots.renditions`);
   }
@@ -111,6 +143,8 @@ function isOlder({ status }, body) {
  */
 export function decoded(snapshot) {
   const { form, encoding, unpackedBytes: bytes, unpackedSha256: sha256 } = snapshot.rendition;
+  // What comes with the answer has no Content-Encoding.
+  if (snapshot.content) return snapshot;
   if (form !== 'file' || !isPacked(encoding) || bytes === undefined || sha256 === undefined) return snapshot;
   return { ...snapshot, packed: encoding, rendition: { ...snapshot.rendition, encoding: 'identity', bytes, sha256 } };
 }
@@ -133,10 +167,20 @@ function questions({ form, encodings, core, sealed }) {
 }
 
 /**
+ * @param {Wanted} wanted
+ * @param {Record<string, string>} question
+ * @returns {Record<string, string>}
+ */
+function withContent({ inline }, question) {
+  return inline ? { ...question, inline: String(INLINE) } : question;
+}
+
+/**
  * @param {typeof globalThis.fetch} fetch
  * @param {Wanted} wanted
  * @param {Record<string, string>} question
  * @param {AbortSignal} signal
+ * @returns {Promise<Answered>}
  */
 async function request(fetch, { url, storeId, getToken }, question, signal) {
   let token;
@@ -151,12 +195,54 @@ async function request(fetch, { url, storeId, getToken }, question, signal) {
       headers: { authorization: `Bearer ${token}` },
       signal
     });
+    if (answer.headers.get('content-type') === WITH_CONTENT) return { answer, ...(await opened(answer)) };
     /** @type {any} */
     const body = await answer.json().catch(() => ({}));
     return { answer, body: body ?? {} };
   } catch (error) {
     throw asSeedbedError(error, 'offline', 'Seedbed does not answer');
   }
+}
+
+/**
+ * Reads the line of JSON, and begins to read what follows.
+ *
+ * @param {Response} answer
+ * @returns {Promise<{ body: any, content: Body }>}
+ */
+async function opened(answer) {
+  if (!answer.body) throw new Error('the answer has no stream');
+  const reader = answer.body.getReader();
+  let read = new Uint8Array();
+  let end = -1;
+  while (end < 0) {
+    const { done, value } = await reader.read();
+    if (done) throw new Error('the answer broke off');
+    read = new Uint8Array([...read, ...value]);
+    end = read.indexOf(0x0a);
+  }
+  /** @type {Uint8Array<ArrayBuffer> | undefined} */
+  let first = read.slice(end + 1);
+  const rest = {
+    async read() {
+      const value = first;
+      first = undefined;
+      return value ? { done: false, value } : reader.read();
+    },
+    cancel: () => reader.cancel()
+  };
+  return { body: JSON.parse(textOf(read.subarray(0, end))), content: new Body({ body: { getReader: () => rest } }) };
+}
+
+/**
+ * UTF-8 as text: not every engine has a `TextDecoder`.
+ *
+ * @param {Uint8Array} bytes
+ */
+function textOf(bytes) {
+  let text = '';
+  for (const byte of bytes) text += `%${byte.toString(16).padStart(2, '0')}`;
+  return decodeURIComponent(text);
 }
 
 /**
@@ -197,11 +283,11 @@ export function reasonOf(status, error) {
 }
 
 /**
- * @param {any} body
+ * @param {Answered} answered
  * @param {Wanted} wanted
  * @returns {Snapshot}
  */
-function checked(body, wanted) {
+function checked({ body, content }, wanted) {
   const { databaseUrl, bytes, sha256, form = 'file', encoding = 'identity' } = body;
   // Without these a damaged file would not be noticed.
   if (!Number.isSafeInteger(bytes) || !/^[0-9a-f]{64}$/i.test(sha256) || !/^https?:\/\//i.test(databaseUrl)) {
@@ -222,9 +308,9 @@ function checked(body, wanted) {
     finish: form === 'compact' ? (body.finish ?? undefined) : undefined
   };
   identity(body, rendition, wanted);
-  if (!wanted.sealed) return { databaseUrl, rendition };
+  if (!wanted.sealed) return { databaseUrl, rendition, content };
   if (!/^[0-9a-f]{64}$/i.test(body.key)) throw new SeedbedError('bad_answer', 'the answer has no key for the sealed file');
-  return { databaseUrl, rendition, key: body.key };
+  return { databaseUrl, rendition, content, key: body.key };
 }
 
 /**

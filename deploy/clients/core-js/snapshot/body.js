@@ -17,10 +17,10 @@ export class Body {
   /**
    * Starts reading.
    *
-   * @param {Response} answer
-   * @param {import('../clock.js').Silence} silence
+   * @param {{ body?: any, arrayBuffer?: () => Promise<ArrayBuffer> }} answer
+   * @param {{ signal: AbortSignal, heard: () => void }} [silence] Ends it early. Without, who waits for the next piece looks after that.
    */
-  constructor(answer, silence) {
+  constructor(answer, silence = { signal: new AbortController().signal, heard: () => {} }) {
     this.answer = answer;
     this.silence = silence;
     /** @type {Uint8Array[]} */
@@ -85,7 +85,7 @@ export class Body {
   async read() {
     try {
       // Without streams, all of it comes at once.
-      if (!this.reader) this.add(new Uint8Array(await unlessAborted(this.answer.arrayBuffer(), this.silence.signal)));
+      if (!this.reader) this.add(new Uint8Array(await unlessAborted(/** @type {any} */ (this.answer).arrayBuffer(), this.silence.signal)));
       while (this.reader && !this.ended) {
         const { done, value } = await this.reader.read();
         if (done || this.ended) break;

@@ -11,6 +11,7 @@ import { SeedbedError, asSeedbedError } from '../reasons.js';
  * @property {import('./ask.js').Rendition} rendition
  * @property {string} databaseUrl
  * @property {import('../platform.js').Encoding} [packed] What `fetch` unpacks: nothing can be asked for but the whole.
+ * @property {Body} [content] The bytes, from the first on, if they come with the answer.
  * @property {string | undefined} etag Of an earlier request for the same bytes.
  * @property {number} silenceLimit Milliseconds.
  * @property {AbortSignal} signal
@@ -45,8 +46,13 @@ const REFUSED = 3;
  */
 export async function downloadAll(download) {
   const { platform, part, rendition, signal } = download;
-  let { databaseUrl, packed, etag } = download;
+  let { databaseUrl, packed, etag, content } = download;
   let size = (await platform.files.size(part)) ?? 0;
+  if (size > 0) {
+    // What there is goes on from the URL.
+    content?.cancel();
+    content = undefined;
+  }
   const received = { bytes: 0, resumes: 0 };
   // The most there ever was: a server without ranges starts anew each time, and that is no progress.
   let [most, fruitless, refused] = [size, 0, 0];
@@ -56,7 +62,8 @@ export async function downloadAll(download) {
     if (signal.aborted) throw reasonOf(signal);
     if (interrupted) received.resumes++;
     if (packed && size > 0) ({ databaseUrl, packed } = (await download.plain()) ?? { databaseUrl, packed });
-    const end = await request(download, databaseUrl, { size: packed ? 0 : size, etag, chunk });
+    const end = await request(download, databaseUrl, { size: packed ? 0 : size, etag, chunk, content });
+    content = undefined;
     received.bytes += end.bytes;
     etag = end.etag ?? etag;
     size = (await platform.files.size(part)) ?? 0;
@@ -92,43 +99,25 @@ export async function downloadAll(download) {
 /**
  * @param {Download} download
  * @param {string} url
- * @param {{ size: number, etag: string | undefined, chunk: number | undefined }} from `size`: bytes that are there.
+ * @param {{ size: number, etag: string | undefined, chunk: number | undefined, content: Body | undefined }} from `size`: bytes that are
+ *   there. `content`: is on its way already.
  * @returns {Promise<End>}
  */
-async function request({ platform, part, rendition, silenceLimit, signal, onEtag, onBytes }, url, { size, etag, chunk }) {
+async function request(download, url, { content, ...from }) {
+  const { signal, silenceLimit } = download;
   const silence = new Silence(silenceLimit, signal);
   /** @type {End} */
   const end = { bytes: 0 };
   try {
-    const headers = headersFor(size, etag, chunk);
-    const answer = await unlessAborted(platform.fetch(url, { headers, signal: silence.signal }), silence.signal);
-    silence.heard();
-    const offset = offsetOf(answer, size, rendition.bytes);
-    if (typeof offset !== 'number') {
-      await answer.body?.cancel().catch(() => {});
-      return { ...end, ...offset };
-    }
-    const body = new Body(answer, silence);
-    // Written before the bytes, so that it is there when they are.
-    const strong = strongEtag(answer);
-    if (strong && strong !== etag) await onEtag(strong);
-    end.etag = strong;
-    const sink = await platform.files.append(part, offset);
-    let there = offset;
-    try {
-      for (let chunk = await body.next(); chunk; chunk = await body.next()) {
-        there += chunk.length;
-        if (there > rendition.bytes) {
-          throw new SeedbedError('corrupt', `the snapshot has more than its ${rendition.bytes} bytes`);
-        }
-        end.bytes += chunk.length;
-        await sink.write(chunk);
-        onBytes(there);
-      }
-    } finally {
-      body.cancel();
-      await sink.close();
-    }
+    // It has begun to come before this silence was looked after.
+    const next = content && (() => unlessAborted(content.next(), silence.signal));
+    const opened = content ? { body: content, offset: 0 } : await open(download, url, from, silence);
+    if (!('body' in opened)) return { ...end, ...opened };
+    end.etag = opened.etag;
+    await store(download, opened, next ?? (() => opened.body.next()), (bytes) => {
+      silence.heard();
+      end.bytes += bytes;
+    });
   } catch (error) {
     if (signal.aborted) throw reasonOf(signal);
     end.error = silence.stalled
@@ -140,6 +129,58 @@ async function request({ platform, part, rendition, silenceLimit, signal, onEtag
     silence.end();
   }
   return end;
+}
+
+/**
+ * Asks for the bytes from `size` on.
+ *
+ * @param {Download} download
+ * @param {string} url
+ * @param {{ size: number, etag: string | undefined, chunk: number | undefined }} from
+ * @param {Silence} silence
+ * @returns {Promise<{ body: Body, offset: number, etag?: string } | Pick<End, 'refused' | 'error'>>}
+ */
+async function open({ platform, rendition, onEtag }, url, { size, etag, chunk }, silence) {
+  const headers = headersFor(size, etag, chunk);
+  const answer = await unlessAborted(platform.fetch(url, { headers, signal: silence.signal }), silence.signal);
+  silence.heard();
+  const offset = offsetOf(answer, size, rendition.bytes);
+  if (typeof offset !== 'number') {
+    await answer.body?.cancel().catch(() => {});
+    return offset;
+  }
+  const body = new Body(answer, silence);
+  // Written before the bytes, so that it is there when they are.
+  const strong = strongEtag(answer);
+  if (strong && strong !== etag) await onEtag(strong);
+  return { body, offset, etag: strong };
+}
+
+/**
+ * Writes what comes into the part.
+ *
+ * @param {Download} download
+ * @param {{ body: Body, offset: number }} opened
+ * @param {() => Promise<Uint8Array | undefined>} next
+ * @param {(bytes: number) => void} onPiece
+ */
+async function store({ platform, part, rendition, onBytes }, { body, offset }, next, onPiece) {
+  const sink = await platform.files.append(part, offset);
+  let there = offset;
+  try {
+    for (let piece = await next(); piece; piece = await next()) {
+      there += piece.length;
+      if (there > rendition.bytes) {
+        throw new SeedbedError('corrupt', `the snapshot has more than its ${rendition.bytes} bytes`);
+      }
+      onPiece(piece.length);
+      await sink.write(piece);
+      onBytes(there);
+    }
+  } finally {
+    body.cancel();
+    await sink.close();
+  }
 }
 
 /**

@@ -38,7 +38,7 @@ class Replaced extends SeedbedError {}
 function wantedOf(platform, source, form, core) {
   const { sealed } = platform;
   const encodings = sealed ? [sealed.format] : platform.encodings;
-  return { ...source, form, encodings, sealed: sealed !== undefined, core, finish: FINISH };
+  return { ...source, form, encodings, inline: !platform.chunk, sealed: sealed !== undefined, core, finish: FINISH };
 }
 
 /**
@@ -66,6 +66,8 @@ export class Staging {
     this.early = early;
     /** In place of those of the platform. @type {import('../platform.js').Encoding[] | undefined} */
     this.encodings = undefined;
+    /** Whether the snapshot may come with the answer: the first time, since what has broken off goes on from a URL. */
+    this.inline = true;
     /** Of the sealed file. @type {string | undefined} */
     this.key = undefined;
     /** How the bytes have come. */
@@ -88,6 +90,7 @@ export class Staging {
         await removeLeftovers(platform.files, paths);
         await note.start(rendition, this.record);
       } else if (note.staged) {
+        snapshot.content?.cancel();
         return rendition;
       }
       const resumed = (await platform.files.size(paths.part)) ?? 0;
@@ -96,6 +99,7 @@ export class Staging {
         await this.unpack(rendition, ahead);
         return rendition;
       } catch (error) {
+        snapshot.content?.cancel();
         const { code } = asSeedbedError(error, 'cut', 'the download failed');
         if (code === 'corrupt') {
           await removeLeftovers(platform.files, paths);
@@ -137,7 +141,8 @@ export class Staging {
       // With another core extension, finishing is not tested.
       const compact = source.form === 'compact' && FINISHES[FINISH].core_versions.includes(core);
       const usual = wantedOf(platform, source, compact ? 'compact' : 'file', core);
-      const wanted = this.encodings ? { ...usual, encodings: this.encodings } : usual;
+      const inline = usual.inline && this.inline;
+      const wanted = { ...usual, inline, encodings: this.encodings ?? usual.encodings };
       const { early } = this;
       this.early = undefined;
       const snapshot = await ask(platform.fetch, wanted, silence.signal, early);
@@ -156,8 +161,9 @@ export class Staging {
    * @param {import('./ask.js').Snapshot} snapshot
    * @returns {Promise<UnpackedAhead | undefined>} What was unpacked meanwhile, where the platform can.
    */
-  async download({ rendition, databaseUrl, packed }) {
+  async download({ rendition, databaseUrl, packed, content }) {
     const { platform, paths, source, course, note, signal } = this;
+    this.inline = false;
     const total = rendition.bytes;
     const there = (await platform.files.size(paths.part)) ?? 0;
     await this.needDisk(rendition, total - there);
@@ -170,6 +176,7 @@ export class Staging {
         rendition,
         databaseUrl,
         packed,
+        content,
         etag: note.etag,
         silenceLimit: source.silenceLimit ?? SILENCE_LIMIT,
         signal,

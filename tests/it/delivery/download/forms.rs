@@ -10,7 +10,7 @@ use testkit::{
     serving::{Answer, Serving, client_token},
 };
 
-use super::support::{seeded, url_of};
+use super::support::{seeded, serve, service_and_program, url_of};
 
 async fn ask(serving: &Serving, query: &str) -> Answer {
     let token = client_token(json!({"store_id": "1"}));
@@ -117,4 +117,71 @@ async fn a_form_is_never_given_for_another_and_what_is_unknown_is_refused() {
         let (status, error) = ask(&serving, query).await.refusal();
         assert_eq!((status, error.as_str()), refusal, "{query}");
     }
+}
+
+/// The JSON of an answer, and what follows it.
+fn opened(answer: &Answer) -> (Value, &[u8]) {
+    assert_eq!(
+        answer.header("content-type"),
+        "application/vnd.seedbed.database"
+    );
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let end = answer.body.iter().position(|&byte| byte == b'\n').unwrap();
+    let json = serde_json::from_slice(&answer.body[..end]).unwrap();
+    (json, &answer.body[end + 1..])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_snapshot_comes_with_the_answer_to_who_takes_as_much() {
+    let (_service, _program, serving) = seeded().await;
+    let compact = "&form=compact&encoding=gzip";
+    let plain = ask(&serving, compact).await.json();
+    let bytes = plain["bytes"].as_u64().unwrap();
+    let inline = ask(&serving, &format!("{compact}&inline={bytes}")).await;
+    let (database, content) = opened(&inline);
+    let described = ["storeId", "form", "encoding", "bytes", "sha256", "finish"];
+    assert!(described.iter().all(|key| database[key] == plain[key]));
+    assert_eq!(content.len() as u64, bytes);
+    assert_eq!(
+        database["sha256"],
+        json!(format!("{:x}", Sha256::digest(content)))
+    );
+    // What has broken off goes on from there.
+    let url = database["databaseUrl"].as_str().unwrap();
+    assert_eq!(serving.get(url, None).await.body, content);
+
+    for too_few in ["", "&inline=0", &format!("&inline={}", bytes - 1)] {
+        let answer = ask(&serving, &format!("{compact}{too_few}")).await;
+        assert_eq!(answer.header("content-type"), "application/json");
+    }
+    for wrong in ["&inline=", "&inline=-1", "&inline=many"] {
+        let (status, error) = ask(&serving, wrong).await.refusal();
+        assert_eq!((status, &*error), (400, "invalid_request"), "{wrong}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_larger_than_the_setting_or_cannot_be_read_is_not_sent_along() {
+    let (_service, mut program) = service_and_program().await;
+    program.set("DOWNLOAD__INLINE_KIB", "8");
+    let serving = serve(&program).await;
+    let small = ask(&serving, "&form=compact&encoding=gzip&inline=9999999").await;
+    assert!(opened(&small).1.len() <= 8 * 1024);
+    let large = ask(&serving, "&inline=9999999").await;
+    assert!(large.json()["bytes"].as_u64().unwrap() > 8 * 1024);
+    assert_eq!(large.header("content-type"), "application/json");
+
+    let store = program.path("seedbed-data/snapshots/1");
+    for object in std::fs::read_dir(store).unwrap() {
+        let object = object.unwrap().path();
+        if object.to_string_lossy().ends_with(".compact.sqlite.gz") {
+            std::fs::remove_file(object).unwrap();
+        }
+    }
+    let gone = ask(&serving, "&form=compact&encoding=gzip&inline=9999999").await;
+    assert_eq!(gone.header("content-type"), "application/json");
+    assert_eq!(
+        gone.status, 200,
+        "its URL says that it is gone, as for any client"
+    );
 }

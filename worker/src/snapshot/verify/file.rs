@@ -34,10 +34,14 @@ pub fn verify_file(file: &Path) -> Result<FileFacts, VerifyError> {
     SnapshotFile::open(file)?.verify(&Expected::default())
 }
 
+/// A file with fewer bytes is read on one thread: another connection would take longer than half of it.
+const SMALL: u64 = 4 << 20;
+
 /// A finished file, open for reading.
 pub struct SnapshotFile {
     path: PathBuf,
-    structure: Connection,
+    /// For the second thread, if the file is not small.
+    structure: Option<Connection>,
     pub(super) content: Connection,
     /// Asked before each page that is read without SQLite.
     pub(super) stop: Stop,
@@ -46,7 +50,7 @@ pub struct SnapshotFile {
 /// Stops a verification when it is dropped: the walk over the pages, and the statements of both connections.
 pub struct Abandon {
     _pages: StopOnDrop,
-    _statements: [InterruptOnDrop; 2],
+    _statements: Vec<InterruptOnDrop>,
 }
 
 impl SnapshotFile {
@@ -55,16 +59,14 @@ impl SnapshotFile {
     /// # Errors
     /// [`VerifyError::Unreadable`] when there is no such file or it is not an SQLite database.
     pub fn open(file: &Path) -> Result<Self, VerifyError> {
-        load_core_extension();
-        // Each connection is used by one thread, so SQLite need not lock it for every value that is read.
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let open = || Connection::open_with_flags(file, flags);
-        let (structure, content) = (open()?, open()?);
-        structure.pragma_update(None, "cache_size", -structure::CACHE_KIB)?;
+        let is_small = std::fs::metadata(file).is_ok_and(|file| file.len() < SMALL);
         Ok(Self {
             path: file.to_owned(),
-            structure,
-            content,
+            structure: match is_small {
+                true => None,
+                false => Some(open_for_structure(file)?),
+            },
+            content: open_to_read(file)?,
             stop: Stop::default(),
         })
     }
@@ -73,10 +75,10 @@ impl SnapshotFile {
     pub fn abandon_on_drop(&self) -> Abandon {
         Abandon {
             _pages: self.stop.on_drop(),
-            _statements: [
-                InterruptOnDrop::of(&self.structure),
-                InterruptOnDrop::of(&self.content),
-            ],
+            _statements: (self.structure.iter())
+                .chain([&self.content])
+                .map(InterruptOnDrop::of)
+                .collect(),
         }
     }
 
@@ -89,7 +91,7 @@ impl SnapshotFile {
         check_journal_mode(&self.content)?;
         match Version::of(&file, &self.stop)? {
             Some(version) => check_pages(version, (self.structure, &self.content), expected),
-            None => by_sqlite(self.structure, &self.content, expected),
+            None => self.verify_by_sqlite(expected),
         }
     }
 
@@ -99,8 +101,25 @@ impl SnapshotFile {
     /// # Errors
     /// [`VerifyError`] names the first thing that is wrong.
     pub fn verify_by_sqlite(self, expected: &Expected<'_>) -> Result<FileFacts, VerifyError> {
-        by_sqlite(self.structure, &self.content, expected)
+        let structure = match self.structure {
+            Some(structure) => structure,
+            None => open_for_structure(&self.path)?,
+        };
+        by_sqlite(structure, &self.content, expected)
     }
+}
+
+fn open_to_read(file: &Path) -> Result<Connection, rusqlite::Error> {
+    load_core_extension();
+    // Each connection is used by one thread, so SQLite need not lock it for every value that is read.
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(file, flags)
+}
+
+fn open_for_structure(file: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = open_to_read(file)?;
+    connection.pragma_update(None, "cache_size", -structure::CACHE_KIB)?;
+    Ok(connection)
 }
 
 fn by_sqlite(

@@ -1,45 +1,17 @@
 /**
- * What the answer says, as far as it is used.
+ * What has come of a question.
  *
- * @typedef {object} Snapshot
- * @property {string} databaseUrl Signed: anyone who has it can download the snapshot until it expires.
- * @property {Rendition} rendition
- * @property {string} [key] Of a sealed file: 32 bytes in hex. It is written nowhere.
- * @property {import('../platform.js').Encoding} [packed] How the bytes come, where `fetch` unpacks them: they arrive as those of the
- *   rendition without an encoding, and no range can be asked for.
- */
-/**
- * What identifies the bytes of a rendition, and what is needed to make a database of them. It is kept in the note.
- *
- * @typedef {object} Rendition
- * @property {'file' | 'compact'} form
- * @property {import('../platform.js').Encoding} encoding
- * @property {number} bytes
- * @property {string} sha256 Hexadecimal, over the bytes as they are stored.
- * @property {number} [unpackedBytes]
- * @property {string} [unpackedSha256]
- * @property {number} [finish] The version of finishing.
- */
-/**
- * @typedef {object} Wanted
- * @property {string} url
- * @property {string} storeId
- * @property {() => Promise<string>} getToken
- * @property {'file' | 'compact'} form
- * @property {import('../platform.js').Encoding[]} encodings
- * @property {boolean} [sealed] Whether nothing but a sealed file will do.
- * @property {string} [endpoint]
- * @property {string | number} [generation]
- * @property {number} [maxAge] Seconds.
- * @property {string} core The version of the SDK's core extension. Empty if it is not known yet.
- * @property {number} finish The newest version of finishing that this package has.
+ * @typedef {object} Answered
+ * @property {Response} answer
+ * @property {any} body
+ * @property {Body} [content]
  */
 /**
  * A first question that was asked before the core extension was there to say its version.
  *
  * @typedef {object} Early
  * @property {Wanted['form']} form
- * @property {Promise<{ answer: Response, body: any } | undefined>} answered Undefined if there was no answer.
+ * @property {Promise<Answered | undefined>} answered Undefined if there was no answer.
  */
 /**
  * Asks the first question.
@@ -83,6 +55,24 @@ export function reasonOf(status: number, error: unknown): import("../reasons.js"
  */
 export function isNewer(version: string, than: string): boolean;
 /**
+ * What has come of a question.
+ */
+export type Answered = {
+    answer: Response;
+    body: any;
+    content?: Body | undefined;
+};
+/**
+ * A first question that was asked before the core extension was there to say its version.
+ */
+export type Early = {
+    form: Wanted["form"];
+    /**
+     * Undefined if there was no answer.
+     */
+    answered: Promise<Answered | undefined>;
+};
+/**
  * What the answer says, as far as it is used.
  */
 export type Snapshot = {
@@ -95,6 +85,10 @@ export type Snapshot = {
      * Of a sealed file: 32 bytes in hex. It is written nowhere.
      */
     key?: string | undefined;
+    /**
+     * The bytes of the rendition, if they come with the answer.
+     */
+    content?: Body | undefined;
     /**
      * How the bytes come, where `fetch` unpacks them: they arrive as those of the
      * rendition without an encoding, and no range can be asked for.
@@ -126,6 +120,10 @@ export type Wanted = {
     form: "file" | "compact";
     encodings: import("../platform.js").Encoding[];
     /**
+     * Whether a small snapshot may come with the answer: not where an answer comes as a whole or not at all.
+     */
+    inline?: boolean | undefined;
+    /**
      * Whether nothing but a sealed file will do.
      */
     sealed?: boolean | undefined;
@@ -144,16 +142,4 @@ export type Wanted = {
      */
     finish: number;
 };
-/**
- * A first question that was asked before the core extension was there to say its version.
- */
-export type Early = {
-    form: Wanted["form"];
-    /**
-     * Undefined if there was no answer.
-     */
-    answered: Promise<{
-        answer: Response;
-        body: any;
-    } | undefined>;
-};
+import { Body } from './body.js';

@@ -2,12 +2,24 @@ export class Body {
     /**
      * Starts reading.
      *
-     * @param {Response} answer
-     * @param {import('../clock.js').Silence} silence
+     * @param {{ body?: any, arrayBuffer?: () => Promise<ArrayBuffer> }} answer
+     * @param {{ signal: AbortSignal, heard: () => void }} [silence] Ends it early. Without, who waits for the next piece looks after that.
      */
-    constructor(answer: Response, silence: import("../clock.js").Silence);
-    answer: Response;
-    silence: import("../clock.js").Silence;
+    constructor(answer: {
+        body?: any;
+        arrayBuffer?: () => Promise<ArrayBuffer>;
+    }, silence?: {
+        signal: AbortSignal;
+        heard: () => void;
+    });
+    answer: {
+        body?: any;
+        arrayBuffer?: () => Promise<ArrayBuffer>;
+    };
+    silence: {
+        signal: AbortSignal;
+        heard: () => void;
+    };
     /** @type {Uint8Array[]} */
     chunks: Uint8Array[];
     size: number;
@@ -20,7 +32,7 @@ export class Body {
     due: boolean;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     timer: ReturnType<typeof setTimeout> | undefined;
-    reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
+    reader: any;
     abort: () => void;
     /**
      * The next piece; undefined at the end.

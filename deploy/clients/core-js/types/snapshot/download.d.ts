@@ -32,6 +32,10 @@ export type Download = {
      */
     packed?: import("../platform.js").Encoding | undefined;
     /**
+     * The bytes, from the first on, if they come with the answer.
+     */
+    content?: Body | undefined;
+    /**
      * Of an earlier request for the same bytes.
      */
     etag: string | undefined;
@@ -65,3 +69,4 @@ export type Received = {
     resumes: number;
 };
 import { SeedbedError } from '../reasons.js';
+import { Body } from './body.js';

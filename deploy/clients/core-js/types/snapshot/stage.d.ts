@@ -20,6 +20,8 @@ export class Staging {
     early: import("./ask.js").Early | undefined;
     /** In place of those of the platform. @type {import('../platform.js').Encoding[] | undefined} */
     encodings: import("../platform.js").Encoding[] | undefined;
+    /** Whether the snapshot may come with the answer: the first time, since what has broken off goes on from a URL. */
+    inline: boolean;
     /** Of the sealed file. @type {string | undefined} */
     key: string | undefined;
     /** How the bytes have come. */
@@ -41,7 +43,7 @@ export class Staging {
      * @param {import('./ask.js').Snapshot} snapshot
      * @returns {Promise<UnpackedAhead | undefined>} What was unpacked meanwhile, where the platform can.
      */
-    download({ rendition, databaseUrl, packed }: import("./ask.js").Snapshot): Promise<UnpackedAhead | undefined>;
+    download({ rendition, databaseUrl, packed, content }: import("./ask.js").Snapshot): Promise<UnpackedAhead | undefined>;
     /**
      * The same bytes without an encoding, so that they can be gone on with. The same again, if there is no such rendition.
      */

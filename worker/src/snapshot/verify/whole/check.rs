@@ -32,10 +32,10 @@ const OPLOG: &str = "ps_oplog";
 const DATA: &str = "ps_data__";
 const ROW_INDEX: &str = "ps_oplog_row";
 
-/// Checks all of a file page by page, with a connection for each of the two threads.
+/// Checks all of a file page by page, on two threads if there is another connection.
 pub(in super::super) fn check_pages(
     version: Version<'_>,
-    (other, connection): (Connection, &Connection),
+    (other, connection): (Option<Connection>, &Connection),
     expected: &Expected<'_>,
 ) -> Result<FileFacts, VerifyError> {
     let objects = objects(&version)?;
@@ -80,7 +80,7 @@ impl Reading<'_> {
     /// Reads all trees, and returns what was found in each, by its name.
     fn on_threads(
         &self,
-        other: Connection,
+        other: Option<Connection>,
         connection: &Connection,
     ) -> Result<HashMap<String, Found>, VerifyError> {
         // Tables take longest.
@@ -103,7 +103,9 @@ impl Reading<'_> {
         };
         let work = &work;
         std::thread::scope(|threads| {
-            threads.spawn(move || work(&other));
+            if let Some(other) = other {
+                threads.spawn(move || work(&other));
+            }
             work(connection);
         });
         let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);

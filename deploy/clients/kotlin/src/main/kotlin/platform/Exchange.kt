@@ -20,6 +20,9 @@ internal class Exchange(
     private val answer = CompletableDeferred<Answer>()
     private val chunks = Channel<ByteArray>(AHEAD)
 
+    /** What was taken and not wanted. */
+    private var back: ByteArray? = null
+
     init {
         thread(isDaemon = true, name = "seedbed") { run(http) }
     }
@@ -29,6 +32,10 @@ internal class Exchange(
 
     /** The next piece of the body; null at its end. */
     suspend fun next(): ByteArray? {
+        back?.let {
+            back = null
+            return it
+        }
         val chunk = unlessSilent { chunks.receiveCatching().also { ended -> ended.exceptionOrNull()?.let { throw it } } }
         return chunk.getOrNull()
     }
@@ -38,6 +45,15 @@ internal class Exchange(
         var all = ByteArray(0)
         while (all.size < limit) all += next() ?: break
         return all.decodeToString()
+    }
+
+    /** The body up to the first line break, or up to [limit] bytes; [next] gives what follows it. */
+    suspend fun line(limit: Int): String {
+        var all = ByteArray(0)
+        while (all.size < limit && LINE_BREAK !in all) all += next() ?: break
+        val end = all.indexOf(LINE_BREAK).takeIf { it >= 0 } ?: return all.decodeToString()
+        back = all.copyOfRange(end + 1, all.size).takeIf { it.isNotEmpty() }
+        return all.decodeToString(0, end)
     }
 
     /** Nothing more is wanted. */
@@ -80,5 +96,6 @@ internal class Exchange(
         /** Pieces that are read ahead: half a MiB. */
         const val AHEAD = 32
         const val PIECE = 16 * 1024
+        const val LINE_BREAK = '\n'.code.toByte()
     }
 }

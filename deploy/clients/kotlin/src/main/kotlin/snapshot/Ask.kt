@@ -18,11 +18,13 @@ import java.net.URLEncoder
  * What the answer says, as far as it is used.
  *
  * @property databaseUrl Signed: anyone who has it can download the snapshot until it expires.
+ * @property content The bytes of the rendition, if they come with the answer.
  * @property key Of a sealed file: 32 bytes in hex. It is written nowhere.
  */
 internal class Snapshot(
     val databaseUrl: String,
     val rendition: Rendition,
+    val content: Exchange?,
     val key: String?,
 )
 
@@ -30,6 +32,7 @@ internal class Snapshot(
  * @property encodings Of a sealed file alone, if nothing else will do.
  * @property core The version of the SDK's core extension.
  * @property finish The newest version of finishing that this package has.
+ * @property inline Whether a small snapshot may come with the answer.
  */
 internal class Wanted(
     val source: SnapshotSource,
@@ -37,6 +40,7 @@ internal class Wanted(
     val encodings: List<Encoding>,
     val core: String,
     val finish: Long,
+    val inline: Boolean,
 ) {
     val sealed = source.encryption != null
 }
@@ -52,9 +56,18 @@ internal suspend fun ask(
 ): Snapshot {
     lateinit var refusal: SeedbedException
     var older = false
+    var inline = wanted.inline
     for (question in questions(wanted)) {
-        val (answer, body) = request(http, wanted.source, question)
-        if (answer.status == 200) return checked(body, wanted)
+        var asked = request(http, wanted.source, if (inline) question + ("inline" to "$INLINE") else question)
+        if (inline && asked.answer.status == 400) {
+            // An older server, which does not know the parameter.
+            inline = false
+            asked = request(http, wanted.source, question)
+        }
+        val (answer, body) = asked
+        if (answer.status == 200) {
+            return runCatching { checked(asked, wanted) }.onFailure { asked.content?.end() }.getOrThrow()
+        }
         refusal = refusal(answer, body)
         // 400: it does not know a parameter. 404: it has no such form or encoding; with another error, no snapshot at all.
         older = answer.status == 400 || (answer.status == 404 && body.text("error").orEmpty().startsWith("no_such_"))
@@ -77,11 +90,22 @@ private fun questions(wanted: Wanted): List<Map<String, String>> {
     return if (wanted.sealed) own else own + mapOf("encoding" to "identity")
 }
 
+/**
+ * What has come of a question.
+ *
+ * @property content What follows the line of JSON.
+ */
+private data class Asked(
+    val answer: Answer,
+    val body: JsonObject,
+    val content: Exchange?,
+)
+
 private suspend fun request(
     http: Http,
     source: SnapshotSource,
     question: Map<String, String>,
-): Pair<Answer, JsonObject> {
+): Asked {
     val token =
         try {
             source.getToken()
@@ -92,16 +116,26 @@ private suspend fun request(
     val url = source.url + (if ('?' in source.url) "&" else "?") + query.joinToString("&")
     val headers = mapOf("authorization" to "Bearer $token")
     val exchange = Exchange(http, Request(url, headers, silenceLimit = source.silenceLimit.toInt()))
+    var content: Exchange? = null
     try {
         val answer = exchange.head()
-        val body = exchange.text(LONGEST_ANSWER)
-        return answer to (runCatching { Json.parseToJsonElement(body) }.getOrNull() as? JsonObject ?: JsonObject(emptyMap()))
+        val isFollowed = answer.header("content-type") == WITH_CONTENT
+        val body = if (isFollowed) exchange.line(LONGEST_ANSWER) else exchange.text(LONGEST_ANSWER)
+        val json = runCatching { Json.parseToJsonElement(body) }.getOrNull() as? JsonObject ?: JsonObject(emptyMap())
+        content = exchange.takeIf { isFollowed }
+        return Asked(answer, json, content)
     } catch (error: Exception) {
         throw error.asSeedbedException(Reason.OFFLINE, "Seedbed does not answer")
     } finally {
-        exchange.end()
+        if (content == null) exchange.end()
     }
 }
+
+/** A snapshot of up to so many bytes is taken with the answer: a connection to the object storage takes longer than the bytes of a small one. */
+private const val INLINE = 4 * 1024 * 1024
+
+/** The media type of such an answer: a line of JSON, and the bytes. */
+private const val WITH_CONTENT = "application/vnd.seedbed.database"
 
 /** Bytes. */
 private const val LONGEST_ANSWER = 1024 * 1024
@@ -139,9 +173,10 @@ internal fun retryAfter(answer: Answer): Long? =
     answer.header("retry-after")?.toDoubleOrNull()?.takeIf { it >= 0 }?.let { (it * 1000).toLong() }
 
 private fun checked(
-    body: JsonObject,
+    asked: Asked,
     wanted: Wanted,
 ): Snapshot {
+    val body = asked.body
     val url = body.text("databaseUrl")?.takeIf { Regex("https?://.*", RegexOption.IGNORE_CASE).matches(it) }
     val rendition = Rendition.of(body)
     // Without these a damaged file would not be noticed.
@@ -149,14 +184,14 @@ private fun checked(
         throw SeedbedException(Reason.BAD_ANSWER, "the answer names no snapshot that this package knows: is the URL that of GET /database?")
     }
     val encodings = if (wanted.sealed) wanted.encodings else wanted.encodings + Encoding.IDENTITY
-    val asked = rendition.form in setOf(Form.FILE, wanted.form) && rendition.encoding in encodings
-    if (!asked) {
+    val wasAsked = rendition.form in setOf(Form.FILE, wanted.form) && rendition.encoding in encodings
+    if (!wasAsked) {
         throw SeedbedException(Reason.BAD_ANSWER, "the answer has ${rendition.form}/${rendition.encoding}, which was not asked for")
     }
     requireIdentity(body, rendition, wanted)
     val key = body.text("key")?.takeIf(KEY::matches)
     if (wanted.sealed && key == null) throw SeedbedException(Reason.BAD_ANSWER, "the answer has no key for the sealed file")
-    return Snapshot(url, rendition, key)
+    return Snapshot(url, rendition, asked.content, key)
 }
 
 private val KEY = Regex("[0-9a-f]{64}", RegexOption.IGNORE_CASE)

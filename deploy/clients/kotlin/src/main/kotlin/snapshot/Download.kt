@@ -15,6 +15,7 @@ import seedbed.client.platform.Request
 /**
  * Brings all bytes of a rendition into the part, over as many requests as it takes. Rule 6 of CONTRACT.md.
  *
+ * @property content The bytes, from the first on, if they come with the answer.
  * @property renew A new URL of the same rendition; throws if there is another one now.
  * @property onEtag The bytes have this strong ETag.
  * @property onBytes How many are there now.
@@ -24,6 +25,7 @@ internal class Download(
     private val part: String,
     private val bytes: Long,
     private var databaseUrl: String,
+    private var content: Exchange?,
     private var etag: String?,
     private val silenceLimit: Long,
     private val renew: suspend () -> String,
@@ -44,6 +46,7 @@ internal class Download(
         var fruitless = 0
         var refused = 0
         var first = size == 0L
+        if (!first) takeContent()?.end()
         while (size < bytes) {
             currentCoroutineContext().ensureActive()
             if (!first) resumes++
@@ -80,7 +83,7 @@ internal class Download(
 
     /** @param size Bytes that are there. */
     private suspend fun request(size: Long): End {
-        val exchange = Exchange(http, Request(databaseUrl, headers(size), silenceLimit = silenceLimit.toInt()))
+        val exchange = takeContent() ?: Exchange(http, Request(databaseUrl, headers(size), silenceLimit = silenceLimit.toInt()))
         try {
             val answer = exchange.head()
             if (answer.status in REFUSALS) return End(refused = true)
@@ -101,6 +104,8 @@ internal class Download(
             exchange.end()
         }
     }
+
+    private fun takeContent() = content.also { content = null }
 
     private fun headers(size: Long): Map<String, String> =
         buildMap {

@@ -37,6 +37,9 @@ internal class Staging(
 ) {
     private var encodings = source.encryption?.let { listOf(it.format.encoding) } ?: listOf(Encoding.GZIP, Encoding.IDENTITY)
 
+    /** Whether the snapshot may come with the answer: the first time, since what has broken off goes on from a URL. */
+    private var inline = true
+
     /** While one snapshot was downloaded, a newer one has taken its place. */
     private var replaced = false
 
@@ -53,6 +56,7 @@ internal class Staging(
                 paths.removeLeftovers()
                 note.start(rendition, record)
             } else if (note.staged) {
+                snapshot.content?.end()
                 return Staged(rendition, snapshot.key)
             }
             val resumed = (Files.size(paths.part) ?: 0) > 0
@@ -62,6 +66,7 @@ internal class Staging(
                 unpack(rendition)
                 return Staged(rendition, snapshot.key)
             } catch (error: Exception) {
+                snapshot.content?.end()
                 val known = error.asSeedbedException(Reason.CUT, "the download failed")
                 if (!mayTryAgain(known.reason, rendition, resumed) || ++tries == TRIES) throw known
             }
@@ -104,11 +109,12 @@ internal class Staging(
         val core = course.core.orEmpty()
         // With another core extension, finishing is not tested.
         val compact = source.form == Form.COMPACT && core in FinishVersion.of(FINISH).coreVersions
-        return ask(http, Wanted(source, if (compact) Form.COMPACT else Form.FILE, encodings, core, FINISH))
+        return ask(http, Wanted(source, if (compact) Form.COMPACT else Form.FILE, encodings, core, FINISH, inline))
     }
 
     /** DOWNLOADING: leaves the note, and a part that ends anywhere. */
     private suspend fun download(snapshot: Snapshot) {
+        inline = false
         val rendition = snapshot.rendition
         val there = Files.size(paths.part) ?: 0
         needDisk(rendition, rendition.bytes - there)
@@ -119,6 +125,7 @@ internal class Staging(
                 paths.part,
                 rendition.bytes,
                 snapshot.databaseUrl,
+                snapshot.content,
                 note.etag,
                 source.silenceLimit,
                 renew = ::renew,
