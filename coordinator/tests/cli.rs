@@ -78,6 +78,8 @@ fn wrong_usage_and_wrong_settings_exit_with_2_and_start_nothing() {
         (&["local", "--stores", "stores.txt"], "--stores-format"),
         (&["local", "--stores", "-", "--serve"], "--serve"),
         (&["snapshots", "--store", "../../x"], "../../x"),
+        (&["verify", "."], ". is no regular file"),
+        (&["delivery", "off", "--share", "5%"], "--share"),
     ] {
         let (code, _, error) = seedbed.run(arguments);
         assert_eq!(code, 2, "{arguments:?}: {error}");
@@ -310,7 +312,7 @@ fn init_writes_settings_that_work_and_replaces_none() {
             "SEEDBED_SOURCE__URL",
         ),
         ("--endpoint", "nowhere", "powersync.endpoint"),
-        ("--algorithm", "HS1024", "token.algorithm"),
+        ("--algorithm", "HS1024", "in other.toml, line "),
     ] {
         let (code, _, error) = seedbed.run(&["init", "--config", "other.toml", option, value]);
         assert_eq!(code, 2, "{error}");

@@ -76,6 +76,10 @@ pub(super) enum CliError {
         path: String,
         source: std::io::Error,
     },
+    #[error("{path} is not written: {reason}")]
+    SettingsRefused { path: String, reason: String },
+    #[error("--share is for `on`; `off --form FORM` is for one form, `on --share 0%` for no store")]
+    ShareOfNothing,
     #[error("cannot write man pages to {path}: {source}")]
     PagesNotWritten {
         path: String,
@@ -95,7 +99,7 @@ pub(super) enum CliError {
     NoRuns,
     #[error("{0:?} is not the id of a run; `seedbed status` shows them")]
     RunId(String),
-    #[error("--store: {0}")]
+    #[error(transparent)]
     StoreId(#[from] InvalidStoreId),
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -164,7 +168,9 @@ impl CliError {
             | Self::NothingToPlan
             | Self::NoRuns
             | Self::RunId(_)
-            | Self::StoreId(_) => Outcome::Usage,
+            | Self::StoreId(_)
+            | Self::SettingsRefused { .. }
+            | Self::ShareOfNothing => Outcome::Usage,
             Self::Interrupted => Outcome::Interrupted,
             Self::Away { .. }
             | Self::Silent { .. }

@@ -72,7 +72,12 @@ impl Verifier {
     /// # Errors
     /// [`VerifyError::Bad`] names the first thing that is wrong.
     pub async fn verify_path(&self, file: &Path) -> Result<VerifiedFile, VerifyError> {
-        self.verify(file, file.display().to_string(), None).await
+        let name = file.display().to_string();
+        // To open a pipe would wait for ever.
+        if !file.is_file() {
+            return Err(VerifyError::NoFile(name));
+        }
+        self.verify(file, name, None).await
     }
 
     /// Checks each file of the live snapshot of `store`: that it is what was uploaded, and that a client can

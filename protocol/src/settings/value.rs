@@ -36,12 +36,19 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, 
     parsed(&String::deserialize(deserializer)?)
 }
 
+/// A hundred years: the end of a longer time is in no calendar.
+const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
+
 fn parsed<E: de::Error>(text: &str) -> Result<Duration, E> {
-    humantime::parse_duration(text).map_err(|e| {
-        E::custom(format!(
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration > LONGEST => Err(E::custom(format!(
+            "{text:?} is too long; at most 36500d are allowed"
+        ))),
+        Ok(duration) => Ok(duration),
+        Err(e) => Err(E::custom(format!(
             "{text:?} is not a duration such as \"90s\" or \"5m\": {e}"
-        ))
-    })
+        ))),
+    }
 }
 
 /// Reads a number that may have a fraction. A variable's comes as one of 32 bits, so 0.9 would be 0.8999999761581421.

@@ -26,6 +26,9 @@ const MAX_NAME_CHARS: usize = 64;
 /// A last use is written once in this time.
 const USE_PAUSE: TimeDelta = TimeDelta::seconds(60);
 
+/// The longest lifetime that is not for ever: beyond it no calendar has the end.
+const LONGEST: TimeDelta = TimeDelta::days(36_500);
+
 /// The columns of a token.
 const COLUMNS: &str = "id, name, role, made_by, made_at, expires_at, last_used_at, revoked_at";
 
@@ -88,15 +91,13 @@ impl Catalog {
                 return Err(token_name(&new.name, "there is a token of that name"));
             }
         }
-        let lifetime = new.lifetime.map(TimeDelta::from_std);
-        let lifetime = lifetime.map(|lifetime| lifetime.unwrap_or(TimeDelta::days(36_500)));
         let mut made = ApiToken {
             id: Uuid::now_v7().to_string(),
             name: new.name.clone(),
             role: new.role,
             made_by: new.made_by.clone(),
             made_at: now,
-            expires_at: lifetime.map(|lifetime| now + lifetime),
+            expires_at: new.lifetime.map(|lifetime| end(now, lifetime)),
             last_used_at: None,
             revoked_at: None,
         };
@@ -291,6 +292,11 @@ fn check_name(name: &str) -> Result<(), CatalogError> {
     }
 }
 
+/// When what is made `now` ends.
+fn end(now: DateTime<Utc>, lifetime: Duration) -> DateTime<Utc> {
+    now + TimeDelta::from_std(lifetime).map_or(LONGEST, |lifetime| lifetime.min(LONGEST))
+}
+
 fn token_name(name: &str, reason: &'static str) -> CatalogError {
     CatalogError::TokenName {
         name: name.to_owned(),
@@ -319,4 +325,18 @@ fn token_of(row: &AnyRow) -> Result<ApiToken, CatalogError> {
         last_used_at: at("last_used_at")?,
         revoked_at: at("revoked_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_lifetime_has_an_end() {
+        let now = Utc::now();
+        for days in [36_501, 99_999_999, u64::MAX / 86_400] {
+            let lifetime = Duration::from_secs(days * 86_400);
+            assert_eq!(end(now, lifetime), now + LONGEST, "{days} days");
+        }
+    }
 }

@@ -14,7 +14,7 @@ fn bad_values(setting: &Known) -> &'static [&'static str] {
         // Any text can be one.
         Kind::Text | Kind::Path | Kind::Secret => &[],
         Kind::Url | Kind::Place => &["nosuch", "carrier-pigeon:x"],
-        Kind::Duration => &["2 fortnights", "5", "-1s", "soon"],
+        Kind::Duration => &["2 fortnights", "5", "-1s", "soon", "99999999d"],
         Kind::Whole => &["many", "-1", "1.5", "99999999999999999999"],
         Kind::Number => &["many", "-1"],
         Kind::Flag => &["sometimes", "2"],

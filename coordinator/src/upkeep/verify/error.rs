@@ -36,6 +36,9 @@ pub enum VerifyError {
         found: String,
         expected: String,
     },
+    /// It is a directory, a pipe or a device.
+    #[error("{0} is no regular file; give a snapshot's file, or a store")]
+    NoFile(String),
     /// The file is not a good snapshot.
     #[error("{file}: {source}")]
     Bad { file: String, source: SnapshotError },
@@ -66,7 +69,7 @@ impl VerifyError {
     /// Returns whether a person has to change the settings before it can succeed.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Schema(_) => true,
+            Self::Schema(_) | Self::NoFile(_) => true,
             Self::Copy { source, .. } => !is_full(source),
             Self::Key { source, .. } => source.is_usage(),
             Self::Catalog(error) => error.is_usage(),

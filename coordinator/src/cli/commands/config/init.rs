@@ -190,8 +190,27 @@ fn check(text: &str, file: &Path) -> Result<(), CliError> {
         path: copy.display().to_string(),
         source,
     })?;
-    let read: Settings = settings::merge(Some(&copy), [])?;
-    Ok(read.check_values()?)
+    let read = settings::merge::<Settings>(Some(&copy), []);
+    let checked = read.and_then(|settings| settings.check_values());
+    checked.map_err(|error| {
+        // Nobody knows the copy.
+        let copy = copy.display().to_string();
+        let path = file.display().to_string();
+        let reason = error.to_string().replace(&copy, &path);
+        CliError::SettingsRefused { path, reason }
+    })
+}
+
+/// What says which stores there are, if `source.url` is a database.
+fn missing_beside(proposal: &Proposal) -> Option<&'static str> {
+    let mut settings = proposal.settings.iter();
+    let url = settings.find(|setting| (setting.section, setting.name) == ("source", "url"))?;
+    match &url.value {
+        Some(Value::Text(url)) if url.starts_with("file:") => None,
+        Some(Value::Text(url)) if url.starts_with("mongodb") => Some("source.collection"),
+        Some(Value::Text(_)) => Some("source.query"),
+        _ => None,
+    }
 }
 
 /// What is left to do, a line each.
@@ -226,6 +245,8 @@ fn next(proposal: &Proposal, path: &str) -> Vec<String> {
             "source.url and source.query"
         };
         next.push(format!("set {missing} in {path}, or give --stores FILE"));
+    } else if let Some(missing) = missing_beside(proposal).filter(|_| !listed) {
+        next.push(format!("set {missing} in {path}"));
     }
     next.extend(proposal.next.iter().cloned());
     if !has("token", "key_file") {
@@ -250,4 +271,32 @@ fn next(proposal: &Proposal, path: &str) -> Vec<String> {
         );
     }
     next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_without_what_lists_its_stores_lacks_it() {
+        for (url, missing) in [
+            (
+                "postgres://reader@db/app",
+                Some("set source.query in s.toml"),
+            ),
+            ("mongodb://db/app", Some("set source.collection in s.toml")),
+            ("file:stores.csv", None),
+        ] {
+            let mut proposal = Proposal::default();
+            proposal.settings.push(Proposed {
+                section: "source",
+                name: "url",
+                value: Some(Value::Text(url.to_owned())),
+                note: String::new(),
+            });
+            let next = next(&proposal, "s.toml");
+            let said = next.iter().find(|line| line.contains("set source."));
+            assert_eq!(said.map(String::as_str), missing, "{url}");
+        }
+    }
 }

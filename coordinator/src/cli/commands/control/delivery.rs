@@ -19,6 +19,9 @@ pub(in crate::cli) async fn delivery(
     settings: &Settings,
     json: bool,
 ) -> Result<u8, CliError> {
+    if args.switch == Some(Switch::Off) && args.share.is_some() {
+        return Err(CliError::ShareOfNothing);
+    }
     let catalog = existing_catalog(settings).await?;
     if let Some(switch) = args.switch {
         let shared = match args.form {

@@ -205,5 +205,5 @@ fn bytes(value: f64) -> String {
 }
 
 fn time(seconds: f64) -> String {
-    human_time(Duration::from_secs_f64(seconds))
+    human_time(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }

@@ -136,13 +136,15 @@ impl Picture {
         let steps: Vec<String> = (job.steps.iter())
             .map(|(step, millis)| format!("{step} {}", spoken(*millis)))
             .collect();
-        let title = format!(
-            "{}: {}, {} ({})",
+        let mut title = format!(
+            "{}: {}, {}",
             job.store_id,
             job.state,
-            spoken(job.until - job.from),
-            steps.join(", ")
+            spoken(job.until - job.from)
         );
+        if !steps.is_empty() {
+            title += &format!(" ({})", steps.join(", "));
+        }
         self.put(format_args!("<g><title>{}</title>", escaped(&title)));
         // What is below the steps is what is not known of the job, and pauses.
         let whole = self.width(job.from, job.until);
