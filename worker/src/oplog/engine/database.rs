@@ -62,13 +62,10 @@ impl Engine {
         })?;
         let connection = open_alone(path, start.cache_kib)?;
         connection.execute_batch("BEGIN")?;
+        let row_index = DeferredIndexes::take_from(&connection, &[ROW_INDEX])?;
         let loader = match start.load_memory_kib {
             Some(memory_kib) => Loader::begin(&connection, &schema, memory_kib)?,
             None => None,
-        };
-        let row_index = match loader {
-            Some(_) => DeferredIndexes::default(),
-            None => DeferredIndexes::take_from(&connection, &[ROW_INDEX])?,
         };
         Self::begin(connection, schema, start, row_index, loader)
     }
@@ -233,7 +230,8 @@ impl Engine {
         let loaded = self.matches(None)?;
         match self.loader.take() {
             Some(loader) => {
-                self.dense = loader.finish(&self.connection, &self.schema)?;
+                let (connection, row_index) = (&self.connection, &mut self.row_index);
+                self.dense = loader.finish(connection, &self.schema, row_index)?;
                 set_cache(&self.connection, self.cache_kib)?;
             }
             None => {

@@ -1,4 +1,4 @@
-//! Indexes that SQLite does not see while rows are appended to their tables.
+//! Indexes of clients' tables that SQLite does not see while rows are appended.
 //!
 //! An index whose rows arrive in no order is built once, sorted, when all of them are there. The one of a primary key cannot be
 //! dropped. So the definitions are taken out of the schema, with the primary key out of that of its table, and are put back later;
@@ -12,11 +12,11 @@ use crate::oplog::sqlite::{DatabaseError, quoted};
 const COLUMNS: &str = "(id TEXT PRIMARY KEY NOT NULL, data TEXT)";
 const PLAIN_COLUMNS: &str = "(id TEXT NOT NULL, data TEXT)";
 
-/// The indexes of one table.
+/// The indexes of one client's table.
 pub(super) struct Hidden {
     table: String,
-    /// The table's own definition, if it was changed.
-    definition: Option<String>,
+    /// The table's own definition.
+    definition: String,
     indexes: Vec<Index>,
 }
 
@@ -27,31 +27,16 @@ struct Index {
 }
 
 impl Hidden {
-    /// Hides the indexes of a table without a primary key, which has no rows.
-    pub(super) fn of_table(connection: &Connection, table: &str) -> Result<Self, DatabaseError> {
-        Self::hide(connection, table, None)
-    }
-
     /// Hides the indexes of a client's table, which has no rows; `None` if it is none of the core extension's.
-    pub(super) fn of_client_table(
-        connection: &Connection,
-        table: &str,
-    ) -> Result<Option<Self>, DatabaseError> {
+    pub(super) fn of(connection: &Connection, table: &str) -> Result<Option<Self>, DatabaseError> {
         let definition = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?1";
         let definition = connection.query_row(definition, [table], |row| row.get::<_, String>(0));
-        match definition.optional()? {
-            Some(sql) if sql.ends_with(COLUMNS) => {
-                Self::hide(connection, table, Some(sql)).map(Some)
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn hide(
-        connection: &Connection,
-        table: &str,
-        definition: Option<String>,
-    ) -> Result<Self, DatabaseError> {
+        let Some(definition) = definition.optional()? else {
+            return Ok(None);
+        };
+        let Some(start) = definition.strip_suffix(COLUMNS) else {
+            return Ok(None);
+        };
         let mut indexes = connection.prepare_cached(
             "SELECT name, rootpage, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ?1",
         )?;
@@ -68,24 +53,19 @@ impl Hidden {
                 "DELETE FROM sqlite_master WHERE type = 'index' AND tbl_name = ?1",
                 [table],
             )?;
-            if let Some(sql) = &definition {
-                define(connection, table, &sql.replace(COLUMNS, PLAIN_COLUMNS))?;
-            }
-            Ok(())
+            define(connection, table, &format!("{start}{PLAIN_COLUMNS}"))
         })?;
-        Ok(Self {
+        Ok(Some(Self {
             table: table.to_owned(),
             definition,
             indexes,
-        })
+        }))
     }
 
     /// Builds the indexes. Afterwards, the table is as it was.
     pub(super) fn build(self, connection: &Connection) -> Result<(), DatabaseError> {
         change_schema(connection, || {
-            if let Some(sql) = &self.definition {
-                define(connection, &self.table, sql)?;
-            }
+            define(connection, &self.table, &self.definition)?;
             let mut insert = connection.prepare_cached(
                 "INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) VALUES ('index', ?1, ?2, ?3, ?4)",
             )?;
@@ -142,7 +122,7 @@ mod tests {
             let replace = "SELECT powersync_replace_schema(?1)";
             connection.query_row(replace, [schema], |_| Ok(())).unwrap();
             connection.execute_batch("BEGIN").unwrap();
-            let hidden = hides.then(|| Hidden::of_client_table(&connection, table).unwrap().unwrap());
+            let hidden = hides.then(|| Hidden::of(&connection, table).unwrap().unwrap());
             fill(&connection);
             if let Some(hidden) = hidden {
                 assert_eq!(hidden.indexes.len(), 2);

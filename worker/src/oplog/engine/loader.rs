@@ -6,7 +6,6 @@ use rusqlite::{Connection, OptionalExtension};
 use tracing::{debug, info};
 
 use super::{
-    hidden::Hidden,
     keys::Keys,
     tables::{Tables, fill_tables, remove_superseded},
 };
@@ -14,8 +13,11 @@ use crate::oplog::{
     checkpoint::TargetCheckpoint,
     operations::{Batch, Change, Operation, Reason},
     schema::{Inference, Schema},
-    sqlite::DatabaseError,
+    sqlite::{DatabaseError, DeferredIndexes},
 };
+
+/// Indexes of `ps_oplog` that the core extension needs while operations arrive. The one by row is always deferred.
+const ARRIVAL_INDEXES: [&str; 2] = ["ps_oplog_key", "ps_oplog_opid"];
 
 /// The share of the memory for the hashes; the rest is for SQLite's page cache and for its sorter, which may each be
 /// as large as the cache.
@@ -35,8 +37,7 @@ pub(crate) struct Loader {
     keys: Option<Keys>,
     buckets: HashMap<String, Bucket>,
     target: Arc<TargetCheckpoint>,
-    /// The indexes of `ps_oplog`, until they are built.
-    indexes: Option<Hidden>,
+    indexes: DeferredIndexes,
     tables: Tables,
     inference: Option<Inference>,
     /// Whether an operation was deleted, which leaves a hole in the file.
@@ -75,14 +76,12 @@ impl Loader {
         let keys_bytes = memory_kib * 1024.0 * KEYS_SHARE;
         let cache_kib = memory_kib * (1.0 - KEYS_SHARE) / 2.0;
         connection.pragma_update(None, "cache_size", -(cache_kib as i64).max(1))?;
-        // A row that is written and removed again is in no page.
-        connection.pragma_update(None, "secure_delete", "on")?;
         let inference = schema.inference();
         Ok(Some(Self {
             keys: Some(Keys::within(keys_bytes as usize)),
             buckets: HashMap::new(),
             target: Arc::default(),
-            indexes: Some(Hidden::of_table(connection, "ps_oplog")?),
+            indexes: DeferredIndexes::take_from(connection, &ARRIVAL_INDEXES)?,
             tables: Tables::new(inference.is_some()),
             inference,
             superseded: false,
@@ -134,6 +133,7 @@ impl Loader {
             "INSERT INTO ps_oplog(bucket, op_id, key, row_type, row_id, data, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         let mut key = String::new();
+        let (mut kinds, mut first) = (Vec::new(), i64::MAX);
         for Operation {
             op_id,
             checksum,
@@ -148,9 +148,13 @@ impl Loader {
                     let (data, signed) = (batch.str(data), *checksum as i32);
                     self.largest = self.largest.max(data.len());
                     insert.execute((bucket.id, op_id, &key, kind, id, data, signed))?;
+                    // A row id that is free again is given again: this one may be below the previous.
                     let operation = connection.last_insert_rowid();
+                    first = first.min(operation);
                     self.remember(connection, hash, operation)?;
-                    self.tables.put(connection, kind, operation, (id, data))?;
+                    if kinds.last() != Some(&kind) && !kinds.contains(&kind) {
+                        kinds.push(kind);
+                    }
                     self.infer(kind, data);
                     sums.kept = sums.kept.wrapping_add(*checksum);
                     bucket.filled = true;
@@ -172,6 +176,7 @@ impl Loader {
                 }
             }
         }
+        self.tables.copy(connection, &kinds, first)?;
         if let Some(last) = batch.operations.last() {
             record(connection, bucket.id, last.op_id, &sums, batch, bytes)?;
         }
@@ -301,37 +306,41 @@ impl Loader {
         reason: Reason,
     ) -> Result<(), DatabaseError> {
         info!("the bulk load ends early: {reason}");
-        self.settle(connection)?;
+        self.remove_superseded(connection)?;
+        self.indexes.build(connection)?;
         self.tables.empty(connection)
     }
 
-    /// Builds the indexes and removes the superseded operations that are left.
-    fn settle(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
-        if let Some(indexes) = self.indexes.take() {
-            indexes.build(connection)?;
+    /// Removes the superseded operations that are left, with their rows.
+    fn remove_superseded(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
+        if self.keys.is_some() {
+            return Ok(());
         }
-        if self.keys.is_none() {
-            if remove_superseded(connection)? {
-                self.superseded = true;
-                self.tables.remove_superseded(connection)?;
-            }
-            connection
-                .execute_batch("DROP TABLE temp.load_removed; DROP TABLE temp.load_superseded")?;
-            self.inference = None;
+        self.indexes.build(connection)?;
+        if remove_superseded(connection)? {
+            self.superseded = true;
+            self.tables.remove_superseded(connection)?;
         }
+        connection
+            .execute_batch("DROP TABLE temp.load_removed; DROP TABLE temp.load_superseded")?;
+        self.inference = None;
         Ok(())
     }
 
-    /// Completes the rows and indexes of a complete checkpoint whose checksums are right. The core extension then has only to
-    /// record the checkpoint. Returns whether the file is dense: everything in it was written in order, and hardly anything
-    /// deleted.
+    /// Completes the rows and indexes of a complete checkpoint whose checksums are right; `row_index` builds the index by
+    /// row. The core extension then has only to record the checkpoint. Returns whether the file is dense: everything in it
+    /// was written in order, and hardly anything deleted.
     pub(crate) fn finish(
         mut self,
         connection: &Connection,
         schema: &Schema,
+        row_index: &mut DeferredIndexes,
     ) -> Result<bool, DatabaseError> {
-        self.settle(connection)?;
+        self.remove_superseded(connection)?;
+        row_index.build(connection)?;
         let later = self.tables.finish(connection)?;
+        // Built last, so that they take the pages of tables that are written again.
+        self.indexes.build(connection)?;
         match self.inference {
             Some(inference) => schema.create_as(connection, inference)?,
             None => schema.create_inferred(connection)?,

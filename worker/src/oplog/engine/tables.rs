@@ -1,6 +1,6 @@
-//! Writes rows into their tables: as they arrive where that is simple, else in order at the end.
+//! Writes rows into their tables: line by line where that is simple, else in order at the end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::Connection;
 
@@ -16,55 +16,57 @@ const AGAIN_ABOVE_ONE_SHARED_IN: usize = 50;
 
 /// The tables that rows go to.
 pub(super) struct Tables {
-    by_kind: HashMap<String, Table>,
+    by_kind: BTreeMap<String, Table>,
     /// Whether a kind of row that has no table gets one.
     creates: bool,
 }
 
 /// The table of one kind of row.
 enum Table {
-    /// Rows are written as they arrive, each with the row id of its operation.
+    /// Rows are written after each line, each with the row id of its operation.
     Now(Now),
     /// Rows are written when all are there.
     Later,
 }
 
 struct Now {
+    /// The table's name, quoted.
     table: String,
     hidden: Hidden,
     /// Whether it was created for the rows.
     is_new: bool,
-    insert: String,
+    copy: String,
+    delete: String,
     rows: usize,
 }
 
 impl Tables {
     pub(super) fn new(creates: bool) -> Self {
-        let by_kind = HashMap::new();
+        let by_kind = BTreeMap::new();
         Self { by_kind, creates }
     }
 
-    /// Writes the row of the operation with this row id, now or at the end.
-    pub(super) fn put(
+    /// Writes the rows of these kinds of all operations from this row id on, now or at the end.
+    pub(super) fn copy(
         &mut self,
         connection: &Connection,
-        kind: &str,
-        row: i64,
-        (id, data): (&str, &str),
+        kinds: &[&str],
+        first: i64,
     ) -> Result<(), DatabaseError> {
-        if !self.by_kind.contains_key(kind) {
-            let table = Table::of(connection, kind, self.creates)?;
-            self.by_kind.insert(kind.to_owned(), table);
-        }
-        if let Some(Table::Now(now)) = self.by_kind.get_mut(kind) {
-            now.rows += 1;
-            let mut insert = connection.prepare_cached(&now.insert)?;
-            insert.execute((row, id, data))?;
+        for &kind in kinds {
+            if !self.by_kind.contains_key(kind) {
+                let table = Table::of(connection, kind, self.creates)?;
+                self.by_kind.insert(kind.to_owned(), table);
+            }
+            if let Some(Table::Now(now)) = self.by_kind.get_mut(kind) {
+                let mut copy = connection.prepare_cached(&now.copy)?;
+                now.rows += copy.execute((first, kind))?;
+            }
         }
         Ok(())
     }
 
-    /// Removes the row of the operation with this row id.
+    /// Removes the row of the operation with this row id, if it was written.
     pub(super) fn remove(
         &mut self,
         connection: &Connection,
@@ -72,33 +74,36 @@ impl Tables {
         row: i64,
     ) -> Result<(), DatabaseError> {
         if let Some(Table::Now(now)) = self.by_kind.get_mut(kind) {
-            now.rows -= 1;
-            let delete = format!("DELETE FROM {} WHERE rowid = ?1", quoted(&now.table));
-            connection.prepare_cached(&delete)?.execute([row])?;
+            now.rows -= connection.prepare_cached(&now.delete)?.execute([row])?;
         }
         Ok(())
     }
 
     /// Removes the rows of all operations in `temp.load_superseded`.
-    pub(super) fn remove_superseded(&self, connection: &Connection) -> Result<(), DatabaseError> {
-        for table in self.by_kind.values() {
+    pub(super) fn remove_superseded(
+        &mut self,
+        connection: &Connection,
+    ) -> Result<(), DatabaseError> {
+        for table in self.by_kind.values_mut() {
             if let Table::Now(now) = table {
-                connection.execute(
-                    &format!(
-                        "DELETE FROM {} WHERE rowid IN (SELECT operation FROM temp.load_superseded)",
-                        quoted(&now.table)
-                    ),
-                    [],
-                )?;
+                let table = &now.table;
+                let delete = format!(
+                    "DELETE FROM {table} WHERE rowid IN (SELECT operation FROM temp.load_superseded)"
+                );
+                now.rows -= connection.execute(&delete, [])?;
             }
         }
         Ok(())
     }
 
     /// Leaves the newest row of those that several buckets have, and builds the indexes. Returns the kinds whose rows are
-    /// still to be written.
+    /// still to be written. Needs the index `ps_oplog_row`.
     pub(super) fn finish(self, connection: &Connection) -> Result<Vec<String>, DatabaseError> {
         let mut shared = self.older(connection)?;
+        if !shared.is_empty() {
+            // What is removed here may be in a file that is not copied any more.
+            connection.pragma_update(None, "secure_delete", "on")?;
+        }
         let mut later = Vec::new();
         for (kind, table) in self.by_kind {
             let Table::Now(now) = table else {
@@ -106,15 +111,12 @@ impl Tables {
                 continue;
             };
             let older = shared.remove(&kind).unwrap_or_default();
-            let table = quoted(&now.table);
-            let writes_again = older.len() * AGAIN_ABOVE_ONE_SHARED_IN > now.rows;
-            if writes_again {
-                connection.execute(&format!("DELETE FROM {table}"), [])?;
+            if older.len() * AGAIN_ABOVE_ONE_SHARED_IN > now.rows {
+                connection.execute(&format!("DELETE FROM {}", now.table), [])?;
                 later.push(kind);
             } else {
-                let delete = format!("DELETE FROM {table} WHERE rowid = ?1");
                 for row in older {
-                    connection.prepare_cached(&delete)?.execute([row])?;
+                    connection.prepare_cached(&now.delete)?.execute([row])?;
                 }
             }
             now.hidden.build(connection)?;
@@ -126,11 +128,10 @@ impl Tables {
     pub(super) fn empty(self, connection: &Connection) -> Result<(), DatabaseError> {
         for table in self.by_kind.into_values() {
             if let Table::Now(now) = table {
-                let table = quoted(&now.table);
-                connection.execute(&format!("DELETE FROM {table}"), [])?;
+                connection.execute(&format!("DELETE FROM {}", now.table), [])?;
                 now.hidden.build(connection)?;
                 if now.is_new {
-                    connection.execute_batch(&format!("DROP TABLE {table}"))?;
+                    connection.execute_batch(&format!("DROP TABLE {}", now.table))?;
                 }
             }
         }
@@ -140,21 +141,23 @@ impl Tables {
     /// Returns, by their kind, the operations of rows that have newer ones.
     fn older(&self, connection: &Connection) -> Result<HashMap<String, Vec<i64>>, DatabaseError> {
         let mut older: HashMap<String, Vec<i64>> = HashMap::new();
-        if self
-            .by_kind
-            .values()
-            .all(|table| matches!(table, Table::Later))
-        {
+        let mut tables = self.by_kind.values();
+        if !tables.any(|table| matches!(table, Table::Now(_))) {
             return Ok(older);
         }
-        // Of several operations with the highest id, which no service sends, this takes the one that the core extension
-        // takes.
+        // The index alone tells which rows have several operations; only those are looked up. Of several operations with the
+        // highest id, which no service sends, this takes the one that the core extension takes.
         let mut shared = connection.prepare(
             "WITH shared AS MATERIALIZED (
-                 SELECT row_type, row_id, iif(max(op_id), rowid, NULL) AS newest
-                 FROM ps_oplog INDEXED BY ps_oplog_row GROUP BY row_type, row_id HAVING count(*) > 1)
-             SELECT o.row_type, o.rowid FROM shared CROSS JOIN ps_oplog AS o INDEXED BY ps_oplog_row
-             ON o.row_type = shared.row_type AND o.row_id = shared.row_id WHERE o.rowid <> newest",
+                 SELECT row_type, row_id FROM ps_oplog INDEXED BY ps_oplog_row
+                 GROUP BY row_type, row_id HAVING count(*) > 1),
+             newest AS MATERIALIZED (
+                 SELECT row_type, row_id, (
+                     SELECT iif(max(op_id), o.rowid, NULL) FROM ps_oplog AS o INDEXED BY ps_oplog_row
+                     WHERE o.row_type = shared.row_type AND o.row_id = shared.row_id) AS operation
+                 FROM shared)
+             SELECT o.row_type, o.rowid FROM newest CROSS JOIN ps_oplog AS o INDEXED BY ps_oplog_row
+             ON o.row_type = newest.row_type AND o.row_id = newest.row_id WHERE o.rowid <> newest.operation",
         )?;
         let mut shared = shared.query([])?;
         while let Some(row) = shared.next()? {
@@ -170,29 +173,30 @@ impl Tables {
 
 impl Table {
     fn of(connection: &Connection, kind: &str, creates: bool) -> Result<Self, DatabaseError> {
-        let table = format!("ps_data__{kind}");
+        let name = format!("ps_data__{kind}");
+        let table = quoted(&name);
         // SQLite takes names that differ in case for one.
         let known =
             "SELECT count(*), sum(name = ?1) FROM sqlite_master WHERE lower(name) = lower(?1)";
         let (known, same): (u64, Option<u64>) =
-            connection.query_row(known, [&table], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            connection.query_row(known, [&name], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let is_new = known == 0 && creates;
         if is_new {
             connection.execute_batch(&format!(
-                "CREATE TABLE {}(id TEXT PRIMARY KEY NOT NULL, data TEXT)",
-                quoted(&table)
+                "CREATE TABLE {table}(id TEXT PRIMARY KEY NOT NULL, data TEXT)"
             ))?;
         } else if same != Some(1) {
             return Ok(Self::Later);
         }
-        let Some(hidden) = Hidden::of_client_table(connection, &table)? else {
+        let Some(hidden) = Hidden::of(connection, &name)? else {
             return Ok(Self::Later);
         };
         Ok(Self::Now(Now {
-            insert: format!(
-                "INSERT INTO {}(rowid, id, data) VALUES (?1, ?2, ?3)",
-                quoted(&table)
+            copy: format!(
+                "INSERT INTO {table}(rowid, id, data)
+                 SELECT rowid, row_id, data FROM ps_oplog WHERE rowid >= ?1 AND row_type = ?2"
             ),
+            delete: format!("DELETE FROM {table} WHERE rowid = ?1"),
             table,
             hidden,
             is_new,

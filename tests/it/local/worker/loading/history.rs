@@ -16,6 +16,10 @@ const BUCKETS: [&str; 4] = ["a", "1#store[\"x\"]", "2#categories|0[]", "日本"]
 
 const IDS: [&str; 9] = ["1", "2", "3", "a/b", "b", "", "Ärger", "'", "ffffffff-0000"];
 
+const FEW_IDS: u32 = 60;
+
+const MANY_IDS: u32 = 20_000;
+
 const SUBKEYS: [&str; 3] = ["s", "b/null", "389d/aaaf"];
 
 const STREAMS: [&str; 2] = ["store_products", "categories"];
@@ -81,6 +85,8 @@ struct Writer<'a> {
     /// How often something comes that no service sends.
     oddity: f64,
     buckets: BTreeMap<&'static str, Bucket>,
+    /// From how many ids rows have theirs: of few, many rows are in several buckets, of many, hardly any.
+    ids: u32,
     last_op: u64,
     counts: bool,
     steps: Vec<Step>,
@@ -100,6 +106,7 @@ impl<'a> Writer<'a> {
             format,
             oddity,
             buckets: BTreeMap::new(),
+            ids: FEW_IDS,
             last_op: 0,
             counts,
             steps: Vec::new(),
@@ -117,7 +124,11 @@ impl<'a> Writer<'a> {
                 };
             }
         }
-        let operations = self.random.random_range(0..120);
+        let mut operations = self.random.random_range(0..120);
+        if self.random.random_bool(0.1) {
+            self.ids = MANY_IDS;
+            operations *= 6;
+        }
         self.happen(operations);
         self.connect();
         while !self.send_until_something_happens() || !self.complete() {}
@@ -152,7 +163,7 @@ impl<'a> Writer<'a> {
     }
 
     fn operation(&mut self, bucket: &'static str) -> Value {
-        let random = &mut *self.random;
+        let (random, ids) = (&mut *self.random, self.ids);
         let checksum: u32 = match random.random_range(0..4) {
             0 => [0, 1, u32::MAX, 1 << 31][random.random_range(0..4)],
             _ => random.random(),
@@ -185,11 +196,14 @@ impl<'a> Writer<'a> {
                 TABLES.choose(random).unwrap()
             };
             operation["object_type"] = json!(table);
-            operation["object_id"] = json!(if random.random_bool(0.3) {
-                IDS.choose(random).unwrap().to_string()
-            } else {
-                random.random_range(0..60).to_string()
-            });
+            operation["object_id"] =
+                json!(
+                    if random.random_bool(if ids == FEW_IDS { 0.3 } else { 0.01 }) {
+                        IDS.choose(random).unwrap().to_string()
+                    } else {
+                        random.random_range(0..ids).to_string()
+                    }
+                );
             if random.random_bool(0.3) {
                 operation["subkey"] = json!(SUBKEYS.choose(random).unwrap());
             } else if random.random() {
