@@ -16,8 +16,9 @@ use crate::oplog::{
     sqlite::{DatabaseError, DeferredIndexes},
 };
 
-/// Indexes of `ps_oplog` that the core extension needs while operations arrive. The one by row is always deferred.
-const ARRIVAL_INDEXES: [&str; 2] = ["ps_oplog_key", "ps_oplog_opid"];
+/// The index of `ps_oplog` by which the core extension finds what an operation supersedes; keys arrive in no order. The one by
+/// operation is not deferred, because it only grows at the end of each bucket.
+const KEY_INDEX: &str = "ps_oplog_key";
 
 /// The share of the memory for the hashes; the rest is for SQLite's page cache and for its sorter, which may each be
 /// as large as the cache.
@@ -37,7 +38,7 @@ pub(crate) struct Loader {
     keys: Option<Keys>,
     buckets: HashMap<String, Bucket>,
     target: Arc<TargetCheckpoint>,
-    indexes: DeferredIndexes,
+    key_index: DeferredIndexes,
     tables: Tables,
     inference: Option<Inference>,
     /// Whether an operation was deleted, which leaves a hole in the file.
@@ -81,7 +82,7 @@ impl Loader {
             keys: Some(Keys::within(keys_bytes as usize)),
             buckets: HashMap::new(),
             target: Arc::default(),
-            indexes: DeferredIndexes::take_from(connection, &ARRIVAL_INDEXES)?,
+            key_index: DeferredIndexes::take_from(connection, &[KEY_INDEX])?,
             tables: Tables::new(inference.is_some()),
             inference,
             superseded: false,
@@ -307,7 +308,7 @@ impl Loader {
     ) -> Result<(), DatabaseError> {
         info!("the bulk load ends early: {reason}");
         self.remove_superseded(connection)?;
-        self.indexes.build(connection)?;
+        self.key_index.build(connection)?;
         self.tables.empty(connection)
     }
 
@@ -316,7 +317,7 @@ impl Loader {
         if self.keys.is_some() {
             return Ok(());
         }
-        self.indexes.build(connection)?;
+        self.key_index.build(connection)?;
         if remove_superseded(connection)? {
             self.superseded = true;
             self.tables.remove_superseded(connection)?;
@@ -339,8 +340,8 @@ impl Loader {
         self.remove_superseded(connection)?;
         row_index.build(connection)?;
         let later = self.tables.finish(connection)?;
-        // Built last, so that they take the pages of tables that are written again.
-        self.indexes.build(connection)?;
+        // Built last, so that it takes the pages of tables that are written again.
+        self.key_index.build(connection)?;
         match self.inference {
             Some(inference) => schema.create_as(connection, inference)?,
             None => schema.create_inferred(connection)?,
