@@ -11,8 +11,9 @@
 //! The core extension keeps three indexes of `ps_oplog` sorted while operations arrive in no order, and looks for
 //! what each of them supersedes. On an empty database neither is needed: operations are appended as they arrive, and
 //! after each line their rows to `ps_data__*`, while the next line is downloaded. A table of hashes in memory tells which
-//! are superseded, and when the checkpoint is complete the indexes are built whose keys came in no order. Every line but the data goes to the core
-//! extension, which also applies the checkpoint; it then finds no operation that its rows do not have yet.
+//! are superseded, and when the checkpoint is complete the indexes are built whose keys came in no order. Every line but the
+//! data goes to the core extension, which also applies the checkpoint; it then finds no operation that its rows do not have
+//! yet.
 //!
 //! ```text
 //! data line ─▶ operations ─▶ keys: superseded? ─▶ ps_oplog, ps_buckets, ps_data__*
