@@ -98,8 +98,8 @@ enum Way {
     LinesAlone,
 }
 
-/// About as many bytes as the line of a generated row has in the cache.
-const LINE_BYTES: u32 = 600;
+/// So many generated rows have lines of about 1 MiB.
+const ROWS_A_MIB: u32 = 1_750;
 
 impl Way {
     /// Returns how much a worker keeps, in MiB; a half of it may be prepared databases. `None` for no cache.
@@ -107,7 +107,7 @@ impl Way {
         match self {
             Self::Off => None,
             Self::On => Some(1024),
-            Self::LinesAlone => Some((rows * LINE_BYTES >> 20) * 5 / 4 + 1),
+            Self::LinesAlone => Some(rows.div_ceil(ROWS_A_MIB) * 5 / 4 + 1),
         }
     }
 }

@@ -5,9 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use seedbed_protocol::{
     manifest::{Checkpoint, Download},
     message::SeedJob,
+    telemetry::trace::attribute,
 };
-
-use seedbed_protocol::telemetry::trace::attribute;
 use tokio::sync::watch;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;

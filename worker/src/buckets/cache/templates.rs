@@ -23,7 +23,7 @@ impl BucketCache {
         let claimed = Set::of(claims.values().map(|kept| &kept.entry));
         let gather = async |set: Set| {
             let mut sources = Vec::new();
-            for kept in claims.values().filter(|kept| set.has(&kept.entry.bucket)) {
+            for kept in set.buckets().filter_map(|bucket| claims.get(bucket)) {
                 sources.push((kept.entry.clone(), self.lines(kept).await?));
             }
             let near = self.near();
