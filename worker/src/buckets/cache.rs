@@ -1,6 +1,6 @@
 //! What one worker has of the cache, and who fills what.
 
-mod templates;
+mod start;
 
 use std::{
     collections::{HashMap, HashSet},

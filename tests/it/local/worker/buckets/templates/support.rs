@@ -31,8 +31,9 @@ pub(super) fn config() -> SyncConfig {
     let own = Source::claim("store_id");
     SyncConfig::streams([
         StreamDefinition::new("a_own", "products").parameter("store_id", own),
-        StreamDefinition::new("catalogue", "products")
-            .filter(|row| row["store_id"] == "shared" || row["everywhere"] == true),
+        StreamDefinition::new("catalogue", "products").filter(|row| {
+            row["store_id"] == "shared" || row.get("everywhere") == Some(&json!(true))
+        }),
     ])
 }
 

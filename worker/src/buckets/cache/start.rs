@@ -15,7 +15,7 @@ const DATABASE: &str = "sqlite";
 
 impl BucketCache {
     /// Returns a database that a job may start from which claims these entries, and whose store has so many operations.
-    pub(super) async fn template(
+    pub(in crate::buckets) async fn template(
         &self,
         claims: &HashMap<String, Kept>,
         operations: u64,
