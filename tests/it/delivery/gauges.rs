@@ -2,7 +2,7 @@
 
 use axum::{extract::Request, http::Method};
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::{
     objects::ObjectServer,
     program::Program,
@@ -46,7 +46,7 @@ async fn gauges_are(serving: &Serving, expected: &[(&str, f64)]) {
     }
 }
 
-async fn decide(serving: &Serving, path: &str, body: Option<serde_json::Value>) {
+async fn decide(serving: &Serving, path: &str, body: Option<Value>) {
     let answer = serving.post(path, body).await;
     assert!(answer.status.is_success(), "{path}: {answer:?}");
 }

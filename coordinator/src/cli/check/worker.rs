@@ -31,7 +31,7 @@ pub(super) fn room(settings: &Settings, largest: Option<u64>) -> Checked<String>
     suffices(directory, free, settings.worker.slots(), largest)
 }
 
-fn suffices(directory: &Path, free: u64, slots: u32, largest: Option<u64>) -> Checked<String> {
+fn suffices(directory: &Path, free: u64, slots: u16, largest: Option<u64>) -> Checked<String> {
     let place = directory.display();
     let Some(largest) = largest else {
         return Ok(format!(
