@@ -9,7 +9,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { deploy, load, named, objects, of, parse, python, root, run, seedbed, text, tools } from "./support.js";
+import { deploy, load, named, objects, of, parse, python, require, root, run, seedbed, text, tools } from "./support.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "seedbed-deploy-"));
 after(() => rmSync(scratch, { recursive: true }));

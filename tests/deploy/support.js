@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 export const { DEPLOY_ROOT: root, DEPLOY_TOOLS: tools, DEPLOY_SEEDBED: seedbed } = process.env;
-const require = createRequire(join(tools, "package.json"));
+export const require = createRequire(join(tools, "package.json"));
 /** A module by its file, which not every package names for CommonJS. */
 export const load = (path) => import(pathToFileURL(join(tools, "node_modules", path)));
 const { parse, parseAllDocuments } = require("yaml");
