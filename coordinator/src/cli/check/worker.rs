@@ -93,7 +93,10 @@ mod tests {
             told.map_err(|error| error.to_string())
         };
         let unknown = told(MIB, None).unwrap();
-        assert!(unknown.contains("no store's size is known yet"), "{unknown}");
+        assert!(
+            unknown.contains("no store's size is known yet"),
+            "{unknown}"
+        );
         // Two and a half times 100 MiB, four times.
         let enough = told(1_000 * MIB, Some(100 * MIB)).unwrap();
         assert!(enough.contains("need 1000.00 MiB"), "{enough}");
