@@ -341,10 +341,11 @@ impl<'a> Attempt<'a> {
         let verifying = verify(&file, before, schema, &checkpoint, unreadable);
         let verifying = steps.run("verify", verifying);
         let forms = &seeder.forms;
-        let making = forms.make(steps, schema, self.job, &file, &directory, &checkpoint);
+        let making = forms.make(steps, self.job, &file, &directory, &checkpoint);
         let (verified, made, read) = tokio::join!(verifying, making, hashing);
         let (facts, hashed) = verified?;
-        let mut files = made?;
+        let comparing = forms.compare(made?, steps, schema, &file, &directory, &checkpoint);
+        let mut files = comparing.await?;
         files.hashed = hashed.or(read?);
         notes.extend(facts.unreadable.iter().map(ToString::to_string));
         for note in &notes {
