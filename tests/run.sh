@@ -3,7 +3,7 @@
 #
 #   tests/run.sh                 everything
 #   tests/run.sh GROUP...        these groups: `unit` is the crates' own tests, any other a folder of tests/it
-#   tests/run.sh operators       the groups that show what operators see and do
+#   tests/run.sh operators       the groups that show what operators see and do; images and API server where they were prepared
 #   tests/run.sh NAME            the tests whose path contains NAME
 #   tests/run.sh --list [GROUP]  their paths; compiles, but runs none
 #
@@ -12,7 +12,7 @@ set -euo pipefail
 
 groups='unit local cluster selfheal stores delivery first_launch traces deploy kubernetes containers'
 # What people who set it up and run it see and do; tests/README.md says what of it is where.
-operators='unit local cluster delivery traces deploy'
+operators='unit local cluster delivery traces deploy kubernetes containers'
 
 usage() {
   {
@@ -39,7 +39,7 @@ export SEEDBED_TESTS_SKIPPED=$tools/skipped
 # --- What groups need
 
 # prepares NAME: whether that part was prepared before, or is to be now, because someone asked for it by name.
-prepares() { [ -e "$tools/$1/$1" ] || [ "$asked" != all ]; }
+prepares() { [ -e "$tools/$1/$1" ] || [ "$asked" = groups ] || [ "$asked" = name ]; }
 
 # needs_of GROUP: the Debian packages.
 needs_of() {
@@ -168,7 +168,7 @@ install_for() {
       ;;
     cluster)
       install_ferretdb
-      if prepares before; then install_before; fi
+      if prepares before || [ "$asked" = operators ]; then install_before; fi
       ;;
     traces) install_go jaeger github.com/jaegertracing/jaeger/cmd/all-in-one "$jaeger" ;;
     kubernetes)
@@ -384,7 +384,7 @@ if [ "${1-}" = --list ]; then
   shift
 fi
 if [ "$*" = operators ]; then
-  asked=groups selected=$operators
+  asked=operators selected=$operators
 elif [ $# -gt 0 ]; then
   # A group may be written with a dash: first-launch.
   if is_group "${1//-/_}"; then

@@ -213,6 +213,7 @@ test("a token is shown once, works within its role, and is revoked", async () =>
   assert.match(token, /^seedbed_[\w-]{43}$/);
   await looked("token", [["light", 1280], ["light", 360]]);
   await page.getByRole("button", { name: "I have it" }).click();
+  await page.getByRole("dialog").waitFor({ state: "detached" });
   const row = rowOf("grafana");
   await row.getByText("not yet").waitFor();
   assert.ok(!(await page.content()).includes(token), "it is still on the page");
@@ -221,6 +222,8 @@ test("a token is shown once, works within its role, and is revoked", async () =>
   assert.deepEqual([actor, role], ["token grafana", "viewer"]);
   assert.equal((await fetch(`${url}/api/audit`, { headers })).status, 403);
   await looked("access");
+  // The server notes the use after its answer.
+  await page.waitForFunction(async () => (await (await fetch("/api/tokens")).json()).tokens.every(({ lastUsedAt }) => lastUsedAt));
   await row.getByRole("button", { name: "Revoke grafana" }).click();
   await page.getByRole("button", { name: "Revoke it" }).click();
   await row.getByText("revoked").waitFor();

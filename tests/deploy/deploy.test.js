@@ -1,49 +1,21 @@
 // What is under deploy/ is checked with the tools that would use it, as far as they run without Docker and Kubernetes:
-// kustomize, the schemas of Kubernetes, KEDA, the Prometheus Operator, Compose and PowerSync, hadolint, promtool and
-// shellcheck. tests/run.sh installs them; tests/it/deploy.rs starts this.
+// kustomize, the schemas of Kubernetes, KEDA, the Prometheus Operator, Compose and PowerSync, hadolint and shellcheck.
+// tests/run.sh installs them; tests/it/deploy/files.rs starts this. What is in deploy/monitoring: monitoring.test.js.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { after, test } from "node:test";
+import { deploy, load, named, objects, of, parse, python, require, root, run, seedbed, text, tools } from "./support.js";
 
-const { DEPLOY_ROOT: root, DEPLOY_TOOLS: tools, DEPLOY_SEEDBED: seedbed } = process.env;
-const require = createRequire(join(tools, "package.json"));
-/** A module by its file, which not every package names for CommonJS. */
-const load = (path) => import(pathToFileURL(join(tools, "node_modules", path)));
-const { parse, parseAllDocuments } = require("yaml");
-const deploy = join(root, "deploy");
 const scratch = mkdtempSync(join(tmpdir(), "seedbed-deploy-"));
 after(() => rmSync(scratch, { recursive: true }));
 
 /** PowerSync's streams in one API process, of which the example leaves half to apps. */
 const STREAMS_FOR_SEEDBED = 200 / 2;
-
-const text = (...path) => readFileSync(join(deploy, ...path), "utf8");
-const python = (name) => join(tools, "python/bin", name);
-
-/** What a program prints, which has to end well. */
-function run(program, args, options = {}) {
-  const { status, error, stdout, stderr } = spawnSync(program, args, {
-    encoding: "utf8",
-    maxBuffer: 64 * 1024 * 1024,
-    timeout: 120_000,
-    ...options,
-  });
-  assert.equal(error, undefined, `${program} cannot be run: ${error}`);
-  assert.equal(status, 0, `${program} ${args.join(" ")}\n${stdout}${stderr}`);
-  return stdout;
-}
-
-const kustomized = run(join(tools, "kubectl/kubectl"), ["kustomize", join(deploy, "kubernetes/overlays/example")]);
-const objects = parseAllDocuments(kustomized).map((document) => document.toJS());
-const of = (kind) => objects.filter((object) => object.kind === kind);
-const named = (kind, name) => of(kind).find((object) => object.metadata.name === name);
 
 /** Each pod's labels and spec, with a name for messages. */
 const pods = objects.flatMap(({ kind, metadata, spec }) => {
@@ -306,54 +278,6 @@ test("the image's health check tells healthy from unhealthy and from nothing", a
   assert.notEqual(await check(), 0);
 });
 
-const alerts = () => of("PrometheusRule").flatMap(({ spec }) => spec.groups);
-
-test("promtool understands the alerts, and each fires when it should and only then", () => {
-  writeFileSync(join(scratch, "rules.yaml"), JSON.stringify({ groups: alerts() }));
-  copyFileSync(new URL("alerts.test.yaml", import.meta.url), join(scratch, "alerts.test.yaml"));
-  run("promtool", ["check", "rules", "rules.yaml"], { cwd: scratch });
-  run("promtool", ["test", "rules", "alerts.test.yaml"], { cwd: scratch });
-});
-
-test("alerts and the dashboard ask for metrics that exist", async () => {
-  const { parser } = await load("@prometheus-io/lezer-promql/dist/index.es.js");
-  const known = readFileSync(new URL("metrics.txt", import.meta.url), "utf8").trim().split("\n");
-  const dashboard = JSON.parse(text("monitoring/grafana/seedbed.json"));
-  const panels = dashboard.panels.filter(({ type }) => type !== "row");
-  const expressions = [
-    ...alerts().flatMap(({ rules }) => rules.map(({ expr }) => expr)),
-    ...panels.flatMap(({ targets }) => targets.map(({ expr }) => expr.replaceAll("$__rate_interval", "5m"))),
-  ];
-  assert.ok(expressions.length > 30);
-  for (const expression of expressions) {
-    const metrics = [];
-    parser.parse(expression).iterate({
-      enter({ name, from, to, type }) {
-        assert.ok(!type.isError, `${expression} at ${from}`);
-        if (name === "Identifier") metrics.push(expression.slice(from, to));
-      },
-    });
-    assert.ok(metrics.length > 0, expression);
-    for (const metric of metrics) assert.ok(known.includes(metric), `${metric} in ${expression}`);
-  }
-  const ids = dashboard.panels.map(({ id }) => id);
-  assert.equal(new Set(ids).size, ids.length, "each panel has an id of its own");
-  assert.equal(JSON.parse(named("ConfigMap", "seedbed-dashboard").data["seedbed.json"]).uid, dashboard.uid);
-});
-
-test("the collector's pipelines are made of parts that it has, and sample before they batch", () => {
-  const collector = parse(text("monitoring/otel-collector.yaml"));
-  for (const [name, pipeline] of Object.entries(collector.service.pipelines)) {
-    for (const part of ["receivers", "processors", "exporters"]) {
-      for (const id of pipeline[part]) assert.ok(id in collector[part], `${name}: ${id}`);
-    }
-  }
-  const { processors } = collector.service.pipelines.traces;
-  assert.ok(processors.indexOf("tail_sampling") < processors.indexOf("batch"));
-  const failures = collector.processors.tail_sampling.policies.find(({ type }) => type === "status_code");
-  assert.deepEqual(failures.status_code.status_codes, ["ERROR"]);
-});
-
 test("the commands that operators are told exist", () => {
   const pages = ["OPERATIONS.md", "CLUSTER.md", "CONFIGURE.md", "DOWNLOADS.md"].map((page) => text(page)).join("\n");
   const blocks = [...pages.matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block]) => block.split("\n"));
@@ -371,6 +295,14 @@ test("the commands that operators are told exist", () => {
   assert.notEqual(spawnSync(seedbed, ["run", "--no-such", "--help"], { env }).status, 0);
 });
 
+test("coordinators reach what `seedbed check` tries", () => {
+  // RabbitMQ and its management API, with and without TLS; Postgres; the object storage.
+  for (const name of ["seedbed", "seedbed-jobs"]) {
+    const allowed = named("NetworkPolicy", name).spec.egress.flatMap(({ ports }) => ports.map(({ port }) => port));
+    for (const port of [443, 5432, 5671, 5672, 15671, 15672]) assert.ok(allowed.includes(port), `${name}: ${port}`);
+  }
+});
+
 test("DNS is reached wherever the cluster has it, and a slow migration is no failure", () => {
   for (const name of ["seedbed", "seedbed-worker", "seedbed-jobs"]) {
     const rules = named("NetworkPolicy", name).spec.egress.filter(({ ports }) => ports.some(({ port }) => port === 53));
@@ -379,10 +311,4 @@ test("DNS is reached wherever the cluster has it, and a slow migration is no fai
   }
   const probe = named("Deployment", "seedbed").spec.template.spec.containers[0].startupProbe;
   assert.ok(probe.periodSeconds * probe.failureThreshold >= 600);
-});
-
-test("kube-prometheus-stack finds the monitors and the rules", () => {
-  for (const [kind, name] of [["PodMonitor", "seedbed-worker"], ["ServiceMonitor", "seedbed"], ["PrometheusRule", "seedbed"]]) {
-    assert.ok(named(kind, name).metadata.labels.release, `${kind}/${name}`);
-  }
 });

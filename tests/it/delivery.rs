@@ -6,6 +6,7 @@ mod dashboard;
 mod download;
 mod figures;
 mod first_sync;
+mod gauges;
 mod limits;
 mod login;
 mod proxy;

@@ -2,7 +2,10 @@
 
 pub mod login;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header};
@@ -138,6 +141,15 @@ impl Serving {
     /// When there is no answer.
     pub async fn admin(&self, path: &str) -> Answer {
         self.get(path, Some(ADMIN_TOKEN)).await
+    }
+
+    /// What is measured now, as an administrator reads it.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn metrics(&self) -> BTreeMap<String, f64> {
+        let answer = self.admin("/metrics").await;
+        samples(&String::from_utf8(answer.body).expect("the format is text"))
     }
 
     /// `POST path` as an administrator.
@@ -292,6 +304,20 @@ pub fn token(mut claims: Value, header: &Header, key: &EncodingKey) -> String {
         claims["exp"] = json!(now() + 300);
     }
     jsonwebtoken::encode(header, &claims, key).expect("the key fits the header")
+}
+
+/// The samples of Prometheus' text format, by their names with labels.
+///
+/// # Panics
+/// When it is something else.
+pub fn samples(text: &str) -> BTreeMap<String, f64> {
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    samples
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').expect("a sample has a value");
+            (name.to_owned(), value.parse().expect("it is a number"))
+        })
+        .collect()
 }
 
 /// Unix seconds.

@@ -12,6 +12,8 @@
 //! cached operations are used: so the service alone decides which buckets a store has, and an entry of another service
 //! behind the same URL, whose ids begin at 1 again, is found out although its checksums may add up.
 //!
+//! A store whose buckets others have as well starts from a database that is prepared with their rows: see `template`.
+//!
 //! Read `session` first: it is what a job does. `cache` is what a worker has, `entry` what is authenticated.
 
 mod cache;
@@ -24,8 +26,10 @@ mod near;
 mod operation;
 mod session;
 mod shared;
+mod template;
 
 pub(crate) use cache::BucketCache;
 pub use collect::{CollectedBuckets, Keep, collect};
 pub use entry::EntryError;
 pub(crate) use session::{Next, Session};
+pub(crate) use template::{Template, TemplateError};

@@ -66,6 +66,10 @@ pub(crate) struct Metrics {
     buckets_saved: Counter<u64>,
     buckets_filled: Counter<u64>,
     buckets_dropped: Counter<u64>,
+    templates_made: Counter<u64>,
+    templates_used: Counter<u64>,
+    templates_operations: Counter<u64>,
+    templates_dropped: Counter<u64>,
 }
 
 impl Metrics {
@@ -161,6 +165,26 @@ impl Metrics {
                 "{bucket}",
                 "Entries of the bucket cache that were of no use",
             ),
+            templates_made: counter(
+                "seedbed.templates.made",
+                "{template}",
+                "Databases that were prepared with shared buckets",
+            ),
+            templates_used: counter(
+                "seedbed.templates.used",
+                "{job}",
+                "Jobs that have started from a prepared database",
+            ),
+            templates_operations: counter(
+                "seedbed.templates.operations",
+                "{operation}",
+                "Operations that were not written again, since a job has started from a prepared database",
+            ),
+            templates_dropped: counter(
+                "seedbed.templates.dropped",
+                "{template}",
+                "Prepared databases that were of no use any more",
+            ),
         }
     }
 
@@ -180,11 +204,16 @@ impl Metrics {
             &self.buckets_operations,
             &self.buckets_saved,
             &self.buckets_filled,
+            &self.templates_made,
+            &self.templates_used,
+            &self.templates_operations,
         ] {
             counter.add(0, &[]);
         }
         let reason = KeyValue::new("seedbed.reason", "age");
         self.buckets_dropped.add(0, &[reason]);
+        let reason = KeyValue::new("seedbed.reason", "stale");
+        self.templates_dropped.add(0, &[reason]);
     }
 
     /// Counts a job as waiting for a stream until the returned guard is dropped.
@@ -213,6 +242,23 @@ impl Metrics {
     /// Counts an entry of the cache that was of no use, for this reason.
     pub(crate) fn bucket_dropped(&self, reason: &'static str) {
         self.buckets_dropped
+            .add(1, &[KeyValue::new("seedbed.reason", reason)]);
+    }
+
+    /// Counts a database that was prepared with shared buckets.
+    pub(crate) fn template_made(&self) {
+        self.templates_made.add(1, &[]);
+    }
+
+    /// Counts a job that has started from a prepared database with so many operations.
+    pub(crate) fn template_used(&self, operations: u64) {
+        self.templates_used.add(1, &[]);
+        self.templates_operations.add(operations, &[]);
+    }
+
+    /// Counts a prepared database that is of no use any more, for this reason.
+    pub(crate) fn template_dropped(&self, reason: &'static str) {
+        self.templates_dropped
             .add(1, &[KeyValue::new("seedbed.reason", reason)]);
     }
 

@@ -15,7 +15,7 @@ mod stop;
 mod upload;
 pub mod verify;
 
-pub use finish::{FinishError, scrub, vacuum_into, write};
+pub use finish::{FinishError, is_in_order, scrub, vacuum_into, write};
 pub use stop::{Stop, StopOnDrop};
 pub use upload::FetchError;
 pub(crate) use upload::{SnapshotFiles, Uploader, smallest};

@@ -2,7 +2,8 @@
 //! shared_buckets`.
 //!
 //! The same stores are seeded with the cache and without it, in turns, by a new worker each time, two jobs at a
-//! time. `SEEDBED_BENCH_STORES`, `SEEDBED_BENCH_ROWS` (the shared ones; a tenth of it where a
+//! time; where they share buckets also with a cache that has no room to prepare databases with them, so that each store's
+//! rows are written anew. `SEEDBED_BENCH_STORES`, `SEEDBED_BENCH_ROWS` (the shared ones; a tenth of it where a
 //! store has its own) and `SEEDBED_BENCH_ROUNDS` set other numbers.
 
 use std::time::{Duration, Instant};
@@ -69,11 +70,44 @@ impl Fleet {
         Ok(service)
     }
 
+    /// What is measured of it, in turns: the first to be compared with.
+    fn ways(self) -> &'static [Way] {
+        match self {
+            Self::Own | Self::OwnByOtherNames => &[Way::Off, Way::On],
+            Self::Shared => &[Way::Off, Way::On, Way::LinesAlone],
+        }
+    }
+
     fn distinct(self, stores: u32, rows: u32) -> u64 {
         let (stores, rows, own) = (u64::from(stores), u64::from(rows), u64::from(OWN));
         match self {
             Self::Own | Self::OwnByOtherNames => stores * rows,
             Self::Shared => rows + stores * own,
+        }
+    }
+}
+
+/// What a worker does with what stores share.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// It downloads it for each store.
+    Off,
+    /// What it does by default.
+    On,
+    /// It downloads it once, and prepares no database with it.
+    LinesAlone,
+}
+
+/// So many generated rows have lines of about 1 MiB.
+const ROWS_A_MIB: u32 = 1_750;
+
+impl Way {
+    /// Returns how much a worker keeps, in MiB; a half of it may be prepared databases. `None` for no cache.
+    fn keeps_mib(self, rows: u32) -> Option<u32> {
+        match self {
+            Self::Off => None,
+            Self::On => Some(1024),
+            Self::LinesAlone => Some(rows.div_ceil(ROWS_A_MIB) * 5 / 4 + 1),
         }
     }
 }
@@ -106,14 +140,14 @@ async fn main() -> anyhow::Result<()> {
         machine()
     );
     println!(
-        "{:>15} {:>6} {:>7} {:>10} {:>6} {:>14} {:>10} {:>6} {:>14} {:>21}",
+        "{:>18} {:>6} {:>7} {:>10} {:>6} {:>14} {:>12} {:>6} {:>14} {:>21}",
         "fleet",
         "stores",
         "rows",
         "without s",
         "time",
         "spread",
-        "CPU s",
+        "ms a store",
         "CPU",
         "spread",
         "operations / distinct"
@@ -125,7 +159,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Seeds the fleet without the cache and with it, in turns, and prints what became of that.
+/// Seeds the fleet in each way, in turns, and prints what became of that.
 async fn measure(size: &Size, rounds: u32) -> anyhow::Result<()> {
     let Size {
         fleet,
@@ -133,33 +167,49 @@ async fn measure(size: &Size, rounds: u32) -> anyhow::Result<()> {
         rows,
     } = *size;
     let service = fleet.service(stores, rows).await?;
-    let (mut without, mut with) = (Vec::new(), Vec::new());
-    for round in 0..rounds {
-        for cached in [round % 2 == 1, round % 2 == 0] {
-            let to = if cached { &mut with } else { &mut without };
-            to.push(sweep(&service, stores, cached).await?);
+    let ways = fleet.ways();
+    let mut sweeps: Vec<Vec<Sweep>> = ways.iter().map(|_| Vec::new()).collect();
+    for round in 0..rounds as usize {
+        for turn in 0..ways.len() {
+            let way = (round + turn) % ways.len();
+            let keeps = ways[way].keeps_mib(rows);
+            sweeps[way].push(sweep(&service, stores, keeps).await?);
         }
     }
-    let ratios = |of: fn(&Sweep) -> f64| {
-        let mut rounds: Vec<f64> = with
-            .iter()
-            .zip(&without)
-            .map(|(a, b)| of(a) / of(b))
-            .collect();
-        rounds.sort_by(f64::total_cmp);
-        let middle = median(with.iter().map(of)) / median(without.iter().map(of));
-        let spread = format!("{:.2} to {:.2}", rounds[0], rounds[rounds.len() - 1]);
-        (median(without.iter().map(of)), middle, spread)
+    let of = |way: Way| {
+        ways.iter()
+            .position(|is| *is == way)
+            .map(|place| &sweeps[place])
     };
-    let (seconds, time, time_spread) = ratios(|sweep| sweep.seconds);
-    let (cpu_seconds, cpu, cpu_spread) = ratios(|sweep| sweep.cpu);
-    let fetched = with.iter().map(|sweep| sweep.operations).max();
-    println!(
-        "{:>15} {stores:>6} {rows:>7} {seconds:>10.2} {time:>6.2} {time_spread:>14} {cpu_seconds:>10.2} {cpu:>6.2} {cpu_spread:>14} {:>21.3}",
-        fleet.name(),
-        fetched.unwrap_or_default() as f64 / fleet.distinct(stores, rows) as f64
-    );
+    let pairs = [
+        (fleet.name(), Way::On, Way::Off),
+        ("no template", Way::LinesAlone, Way::Off),
+        ("template to none", Way::On, Way::LinesAlone),
+    ];
+    for (name, with, without) in pairs {
+        let (Some(with), Some(without)) = (of(with), of(without)) else {
+            continue;
+        };
+        let (seconds, time, time_spread) = compare(with, without, |sweep| sweep.seconds);
+        let (cpu_seconds, cpu, cpu_spread) = compare(with, without, |sweep| sweep.cpu);
+        let a_store = cpu_seconds * 1000.0 / f64::from(stores);
+        let fetched = with.iter().map(|sweep| sweep.operations).max();
+        println!(
+            "{name:>18} {stores:>6} {rows:>7} {seconds:>10.2} {time:>6.2} {time_spread:>14} {a_store:>12.1} {cpu:>6.2} {cpu_spread:>14} {:>21.3}",
+            fetched.unwrap_or_default() as f64 / fleet.distinct(stores, rows) as f64
+        );
+    }
     Ok(())
+}
+
+/// Returns the median of a figure without, that with to it, and the least and the most of a round.
+fn compare(with: &[Sweep], without: &[Sweep], of: fn(&Sweep) -> f64) -> (f64, f64, String) {
+    let rounds = with.iter().zip(without);
+    let mut rounds: Vec<f64> = rounds.map(|(a, b)| of(a) / of(b)).collect();
+    rounds.sort_by(f64::total_cmp);
+    let middle = median(with.iter().map(of)) / median(without.iter().map(of));
+    let spread = format!("{:.2} to {:.2}", rounds[0], rounds[rounds.len() - 1]);
+    (median(without.iter().map(of)), middle, spread)
 }
 
 /// What a sweep took.
@@ -171,11 +221,11 @@ struct Sweep {
     operations: u64,
 }
 
-/// Seeds all stores in a new worker.
-async fn sweep(service: &PowerSync, stores: u32, cached: bool) -> anyhow::Result<Sweep> {
+/// Seeds all stores in a new worker, whose bucket cache keeps so much.
+async fn sweep(service: &PowerSync, stores: u32, keeps_mib: Option<u32>) -> anyhow::Result<Sweep> {
     let mut pipeline = Pipeline::start_with(service, |settings| {
-        settings.buckets.enabled = cached;
-        settings.buckets.worker_mib = 1024;
+        settings.buckets.enabled = keeps_mib.is_some();
+        settings.buckets.worker_mib = keeps_mib.unwrap_or(1);
         settings.snapshots.renditions.truncate(1);
         settings.verify.forms_every = 0;
     })

@@ -69,4 +69,5 @@ async fn the_tools_that_would_use_what_is_under_deploy_accept_it() {
         ("DEPLOY_SEEDBED", &seedbed),
     ];
     run_node_tests(&package, "deploy.test.js", variables).await;
+    run_node_tests(&package, "monitoring.test.js", variables).await;
 }

@@ -11,7 +11,7 @@ use testkit::{
     powersync::Fault,
     program::{Process, Program, json_lines},
     servers::Authority,
-    serving::{Serving, launch_report},
+    serving::{Serving, launch_report, samples},
     wait,
 };
 use tonic::transport::Identity;
@@ -165,14 +165,7 @@ async fn metrics_at(url: &str) -> BTreeMap<String, f64> {
         answer.headers()["content-type"],
         "text/plain; version=0.0.4"
     );
-    let text = answer.text().await.unwrap();
-    let samples = text.lines().filter(|line| !line.starts_with('#'));
-    samples
-        .map(|line| {
-            let (name, value) = line.rsplit_once(' ').unwrap();
-            (name.to_owned(), value.parse().unwrap())
-        })
-        .collect()
+    samples(&answer.text().await.unwrap())
 }
 
 /// Asks for the metrics below `url` until they are `accepted`.

@@ -1,5 +1,7 @@
 //! What one worker has of the cache, and who fills what.
 
+mod start;
+
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
@@ -16,17 +18,21 @@ use super::{
     candidates::Candidates,
     entry::{Entry, EntryError},
     fill::Filled,
-    lease::Lease,
+    lease::{Lease, Leased},
     near::{CachedFile, Kept, Near, holds},
     shared::Shared,
+    template::{Preparing, Shelf},
 };
-use crate::{metrics::Metrics, settings::WorkerSettings};
+use crate::{metrics::Metrics, oplog::Schema, settings::WorkerSettings};
 
 /// How often a worker looks for what others have added.
 const REFRESH: Duration = Duration::from_secs(10);
 
 /// How often a worker that waits for another one looks whether it is done.
 const POLL: Duration = Duration::from_millis(250);
+
+/// How the names of files with lines end.
+const LINES: &str = "lines";
 
 /// The most positions that a request claims.
 const MOST_CLAIMED: usize = 500;
@@ -37,6 +43,7 @@ pub(crate) struct BucketCache {
     keep: Duration,
     min_operations: u64,
     near: Mutex<Near>,
+    pub(super) templates: Shelf,
     candidates: Mutex<Candidates>,
     filling: Mutex<HashMap<String, watch::Receiver<()>>>,
     shared: Option<Arc<Shared>>,
@@ -45,13 +52,16 @@ pub(crate) struct BucketCache {
     metrics: Arc<Metrics>,
 }
 
+/// Of what a worker keeps, so much may be templates.
+const TEMPLATES_ONE_IN: u64 = 2;
+
 impl BucketCache {
-    /// Returns a cache that keeps its files in `directory`; `None` if it is off. There is a shared level if there is a
-    /// secret, unless every object with rows is to be encrypted.
+    /// Returns a cache for jobs with this schema that keeps its files in `directory`; `None` if it is off. There is a shared
+    /// level if there is a secret, unless every object with rows is to be encrypted.
     pub(crate) fn new(
         settings: &WorkerSettings,
         repository: SnapshotRepository,
-        directory: PathBuf,
+        (directory, schema): (PathBuf, &Schema),
         metrics: Arc<Metrics>,
     ) -> Option<Arc<Self>> {
         let config = &settings.buckets;
@@ -66,11 +76,14 @@ impl BucketCache {
             Arc::new(Shared::new(repository, endpoint, secret, times))
         });
         let most_bytes = u64::from(config.worker_mib) << 20;
+        let preparing = Preparing::new(schema.clone(), &settings.worker);
+        let templates = Shelf::new(most_bytes / TEMPLATES_ONE_IN, preparing, metrics.clone());
         Some(Arc::new(Self {
             endpoint: endpoint.clone(),
             keep: config.keep,
             min_operations: config.min_operations,
             near: Mutex::new(Near::new(directory, most_bytes)),
+            templates,
             candidates: Mutex::default(),
             filling: Mutex::default(),
             shared,
@@ -145,6 +158,8 @@ impl BucketCache {
     pub(super) fn claims(&self) -> Vec<Kept> {
         let mut near = self.near();
         near.forget(|entry| entry.is_older_than(self.keep));
+        self.templates
+            .forget(|bucket| near.peek(bucket).map(|kept| kept.entry));
         near.latest(MOST_CLAIMED)
     }
 
@@ -158,7 +173,7 @@ impl BucketCache {
             Some(file) => file.clone(),
             None => {
                 let shared = self.shared.as_ref().ok_or(EntryError::Content)?;
-                let file = self.near().new_file();
+                let file = self.new_file();
                 let file = file.map_err(|_| EntryError::Content)?;
                 shared.fetch(&entry, file.path()).await?;
                 Arc::new(file)
@@ -307,7 +322,7 @@ impl BucketCache {
     /// # Errors
     /// When the directory cannot be made.
     pub(super) fn new_file(&self) -> std::io::Result<CachedFile> {
-        self.near().new_file()
+        self.near().new_file(LINES)
     }
 
     /// Keeps a filled bucket: here at once, in the repository behind the back of the job.
@@ -340,14 +355,6 @@ impl BucketCache {
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
     }
-}
-
-/// Whose lease it is.
-enum Leased {
-    Mine(Box<Lease>),
-    Other,
-    /// There is an entry.
-    Done,
 }
 
 /// What has to end before a request is worth while.

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{
     entry::Entry,
-    near::CachedFile,
+    near::{CachedFile, holds},
     operation::{Run, Written, data_line},
 };
 use crate::{
@@ -145,7 +145,7 @@ impl Fill {
     }
 
     /// Ends the file of what follows `entry`, whose lines are in `base`, and puts both together; `None` if that is not worth
-    /// it yet. Blocks.
+    /// it yet, or `base` was altered. Blocks.
     ///
     /// # Errors
     /// When a file cannot be read or written.
@@ -158,7 +158,7 @@ impl Fill {
         let Some(tail) = self.finish()? else {
             return Ok(None);
         };
-        if tail.operations * GROWN_BY_ONE_IN < entry.operations {
+        if tail.operations * GROWN_BY_ONE_IN < entry.operations || !holds(base, entry) {
             return Ok(None);
         }
         fs::copy(base.path(), file.path())?;

@@ -21,6 +21,14 @@ pub(super) struct Lease {
     renewing: AbortHandle,
 }
 
+/// Whose lease it is.
+pub(super) enum Leased {
+    Mine(Box<Lease>),
+    Other,
+    /// There is what it would be for.
+    Done,
+}
+
 impl Lease {
     /// Takes the lease `key` for `time`, and renews it; `None` while another worker holds it. A directory, and a service
     /// without conditional writes, may give it to two workers at once; then both fill the entry, and the last one counts.

@@ -44,6 +44,8 @@ pub(super) struct Kept {
 pub(super) struct Near {
     directory: PathBuf,
     most_bytes: u64,
+    /// What others keep in the directory, in bytes.
+    others: u64,
     kept: HashMap<String, Kept>,
     uses: u64,
 }
@@ -54,18 +56,19 @@ impl Near {
         Self {
             directory,
             most_bytes,
+            others: 0,
             kept: HashMap::new(),
             uses: 0,
         }
     }
 
-    /// Returns the name of a new file.
+    /// Returns the name of a new file, which ends so.
     ///
     /// # Errors
     /// When the directory cannot be made.
-    pub(super) fn new_file(&self) -> io::Result<CachedFile> {
+    pub(super) fn new_file(&self, ending: &str) -> io::Result<CachedFile> {
         fs::create_dir_all(&self.directory)?;
-        let name = format!("{}.lines", Uuid::new_v4().simple());
+        let name = format!("{}.{ending}", Uuid::new_v4().simple());
         Ok(CachedFile(self.directory.join(name)))
     }
 
@@ -98,7 +101,17 @@ impl Near {
             used: self.uses,
         };
         self.kept.insert(kept.entry.bucket.clone(), kept);
-        while self.bytes() > self.most_bytes {
+        self.make_room();
+    }
+
+    /// Leaves room for so many bytes that others keep in the directory.
+    pub(super) fn leave_room(&mut self, others: u64) {
+        self.others = others;
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
+        while self.bytes() + self.others > self.most_bytes {
             let on_disk = self.kept.values_mut().filter(|kept| kept.file.is_some());
             let Some(oldest) = on_disk.min_by_key(|kept| kept.used) else {
                 return;

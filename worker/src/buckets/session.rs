@@ -1,4 +1,6 @@
-//! The cache in one job: what its requests claim, what it takes from the cache, and what it fills.
+//! The cache in one job: what its requests claim, what it takes from the cache, what its log begins with, and what it fills.
+
+mod fills;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -8,14 +10,15 @@ use std::{
 use seedbed_protocol::OpId;
 use serde_json::{Map, Value, json};
 use tokio::{fs::File, io::BufReader};
-use tracing::debug;
 
+use self::fills::Fills;
 use super::{
-    cache::{BucketCache, Filler, Wait},
+    cache::{BucketCache, Wait},
     entry::{Entry, EntryError},
-    fill::{Fill, next_line},
+    fill::next_line,
     near::{CachedFile, Kept},
     operation::{Written, bucket_of},
+    template::{Template, TemplateError},
 };
 use crate::{
     oplog::{Batch, LineKind, OpLog, OpLogError, ReadLine, TargetCheckpoint},
@@ -34,14 +37,6 @@ pub(crate) enum Next {
     AskAgain,
 }
 
-/// A bucket that is being written.
-struct Filling {
-    fill: Fill,
-    /// Absent for what follows an entry.
-    filler: Option<Filler>,
-    base: Option<(Entry, Arc<CachedFile>)>,
-}
-
 /// The cache, as one download of one store uses it.
 pub(crate) struct Session {
     cache: Arc<BucketCache>,
@@ -50,11 +45,17 @@ pub(crate) struct Session {
     claims: HashMap<String, Kept>,
     /// The buckets that the log has, at least in part.
     arrived: HashSet<String>,
-    fills: HashMap<String, Filling>,
+    fills: Fills,
     /// Buckets whose entries were of no use.
     refused: HashSet<String>,
-    /// Buckets that were taken from the cache.
-    taken: Vec<String>,
+    /// What was taken from the cache.
+    taken: Vec<Entry>,
+    /// What the log began with.
+    template: Option<Arc<Template>>,
+    /// Whether the log has begun, with a template or without.
+    has_begun: bool,
+    /// Whether the log is of no use any more.
+    begins_anew: bool,
     wait: Option<Wait>,
     requests: u32,
     is_decided: bool,
@@ -69,13 +70,24 @@ impl Session {
             store: store.to_owned(),
             claims: HashMap::new(),
             arrived: HashSet::new(),
-            fills: HashMap::new(),
+            fills: Fills::default(),
             refused: HashSet::new(),
             taken: Vec::new(),
+            template: None,
+            has_begun: false,
+            begins_anew: false,
             wait: None,
             requests: 0,
             is_decided: false,
             is_off: false,
+        }
+    }
+
+    /// The same, of a download whose log begins with nothing.
+    pub(crate) fn from_nothing(cache: Arc<BucketCache>, store: &str) -> Self {
+        Self {
+            has_begun: true,
+            ..Self::new(cache, store)
         }
     }
 
@@ -84,7 +96,10 @@ impl Session {
         if let Some(wait) = self.wait.take() {
             self.cache.wait(wait).await;
         }
-        self.claims.clear();
+        // What the log began with is in its own request. It still has to be proven.
+        let template = &self.template;
+        let began = |bucket: &str| template.as_ref().is_some_and(|it| it.set().has(bucket));
+        self.claims.retain(|bucket, _| began(bucket));
         if self.is_off {
             return request;
         }
@@ -115,6 +130,16 @@ impl Session {
     /// Looks at the first target: decides which of its buckets this job fills, or has to wait for.
     pub(crate) async fn targeted(&mut self, target: &TargetCheckpoint) -> Next {
         self.claims.retain(|bucket, _| target.has_bucket(bucket));
+        if let Some(template) = &self.template
+            && !template
+                .set()
+                .buckets()
+                .all(|bucket| target.has_bucket(bucket))
+        {
+            // Nothing of a bucket that the store has no more may be left in its file.
+            self.leave_template();
+            return self.ask_again();
+        }
         // Who waits for others holds nothing that they may wait for.
         if self.is_off || self.is_decided || !self.fills.is_empty() {
             return Next::Take;
@@ -137,7 +162,9 @@ impl Session {
         }
         match self.cache.begin(&wanted, &self.refused).await {
             Ok(fillers) => {
-                fillers.into_iter().for_each(|filler| self.fill(filler));
+                for filler in fillers {
+                    self.fills.begin(&self.cache, filler);
+                }
                 Next::Take
             }
             Err(wait) => {
@@ -148,19 +175,48 @@ impl Session {
         }
     }
 
-    fn fill(&mut self, filler: Filler) {
-        let fill = self.cache.new_file().and_then(Fill::begin);
-        match fill {
-            Ok(fill) => {
-                let bucket = filler.bucket.clone();
-                let filling = Filling {
-                    fill,
-                    filler: Some(filler),
-                    base: None,
-                };
-                self.fills.insert(bucket, filling);
-            }
-            Err(error) => debug!("cannot fill the bucket cache: {error}"),
+    /// Returns whether the log may still begin with a template.
+    pub(crate) fn may_begin(&self) -> bool {
+        !self.has_begun && !self.is_off
+    }
+
+    /// Returns what the log begins with, once it has its first target and no operation.
+    pub(crate) async fn template(&mut self, target: &TargetCheckpoint) -> Option<Arc<Template>> {
+        let may_begin = self.may_begin() && self.arrived.is_empty();
+        self.has_begun = true;
+        if !may_begin || self.claims.is_empty() {
+            return None;
+        }
+        let operations = target.checkpoint(|_| OpId(0)).operations();
+        let template = Box::pin(self.cache.template(&self.claims, operations)).await?;
+        self.template = Some(template.clone());
+        Some(template)
+    }
+
+    /// Goes on without the template, with which the log could not begin.
+    pub(crate) fn refuse_template(&mut self, error: &TemplateError) {
+        if let Some(template) = self.template.take() {
+            self.cache.templates.refuse(&template, error);
+        }
+    }
+
+    /// Returns whether a new log is needed, since the old one began with a template that is of no use.
+    pub(crate) fn begins_anew(&mut self) -> bool {
+        std::mem::take(&mut self.begins_anew)
+    }
+
+    fn began_with(&self, bucket: &str) -> bool {
+        let template = self.template.as_ref();
+        template.is_some_and(|template| template.set().has(bucket))
+    }
+
+    /// Leaves what the log began with: everything is asked for again, for a new log.
+    fn leave_template(&mut self) {
+        if self.template.take().is_some() {
+            self.begins_anew = true;
+            self.taken.clear();
+            self.fills.clear();
+            self.is_decided = false;
         }
     }
 
@@ -174,6 +230,9 @@ impl Session {
 
     fn turn_off(&mut self) {
         self.is_off = true;
+        if self.claims.keys().any(|bucket| self.began_with(bucket)) {
+            self.leave_template();
+        }
         self.claims.clear();
         self.fills.clear();
     }
@@ -196,7 +255,7 @@ impl Session {
         if let Some(bucket) = &bucket
             && !self.claims.contains_key(bucket)
         {
-            self.add(bucket, line);
+            self.fills.add(bucket, line);
             return Ok(Next::Take);
         }
         // What cannot be read is the log's to say.
@@ -243,6 +302,9 @@ impl Session {
         self.cache.drop_entry(bucket, error);
         self.refused.insert(bucket.to_owned());
         self.is_decided = false;
+        if self.began_with(bucket) {
+            self.leave_template();
+        }
         self.ask_again()
     }
 
@@ -254,96 +316,63 @@ impl Session {
         log: &mut OpLog,
     ) -> Result<Next, OpLogError> {
         let bucket = batch.bucket();
-        let Some(kept) = self.claims.remove(bucket) else {
+        let Some(mut kept) = self.claims.remove(bucket) else {
             return Ok(Next::Take);
         };
         let first = batch.operations.first();
         let proven =
             first.is_some_and(|first| Written::of(batch, first).digest() == kept.entry.next);
-        let file = match proven {
-            true => self.cache.lines(&kept).await,
-            false => Err(EntryError::Proof),
-        };
-        match file {
-            Ok(file) => self.take(kept.entry, file, log).await?,
-            Err(error) => return Ok(self.refuse(bucket, error)),
+        if !proven {
+            return Ok(self.refuse(bucket, EntryError::Proof));
         }
-        self.add(bucket, line);
+        if !self.began_with(bucket) {
+            match self.cache.lines(&kept).await {
+                Ok(file) => hand(kept.file.insert(file), log).await?,
+                Err(error) => return Ok(self.refuse(bucket, error)),
+            }
+        }
+        self.cache.used(&kept.entry);
+        self.taken.push(kept.entry.clone());
+        self.fills.follow(&self.cache, kept);
+        self.fills.add(bucket, line);
         Ok(Next::Take)
-    }
-
-    /// Adds a line to what is filled.
-    fn add(&mut self, bucket: &str, line: &Line) {
-        if let Some(filling) = self.fills.get_mut(bucket)
-            && !filling.fill.add(line).unwrap_or(false)
-        {
-            self.fills.remove(bucket);
-        }
-    }
-
-    /// Hands the lines of an entry to the log.
-    async fn take(
-        &mut self,
-        entry: Entry,
-        file: Arc<CachedFile>,
-        log: &mut OpLog,
-    ) -> Result<(), OpLogError> {
-        let bucket = entry.bucket.clone();
-        self.taken.push(bucket.clone());
-        let lines = File::open(file.path()).await.map_err(unreadable)?;
-        let mut lines = BufReader::with_capacity(1 << 20, lines);
-        while let Some(line) = next_line(&mut lines).await.map_err(unreadable)? {
-            log.accept(line).await?;
-        }
-        self.cache.used(&entry);
-        let following = self.cache.new_file();
-        if let Ok(fill) = following.and_then(|following| Fill::following(following, &entry)) {
-            let filling = Filling {
-                fill,
-                filler: None,
-                base: Some((entry, file)),
-            };
-            self.fills.insert(bucket, filling);
-        }
-        Ok(())
     }
 
     /// Keeps what was filled: the checkpoint was applied, so its checksums are right.
     pub(crate) fn applied(&mut self) {
-        for (bucket, Filling { fill, filler, base }) in self.fills.drain() {
-            let cache = self.cache.clone();
-            let Some((entry, file)) = base else {
-                match fill.finish() {
-                    Ok(Some(filled)) => cache.keep(&bucket, filled, filler),
-                    Ok(None) => {}
-                    Err(error) => debug!("cannot fill the bucket cache: {error}"),
-                }
-                continue;
-            };
-            let Ok(whole) = cache.new_file() else {
-                continue;
-            };
-            let keeping = cache.clone();
-            cache.spawn(async move {
-                let joining =
-                    tokio::task::spawn_blocking(move || fill.joined(&entry, &file, whole));
-                if let Ok(Ok(Some(filled))) = joining.await {
-                    keeping.keep(&bucket, filled, None);
-                }
-            });
+        self.cache.templates.took(self.taken.iter());
+        if let Some(template) = &self.template {
+            self.cache.templates.used(template);
         }
+        self.fills.keep(&self.cache);
     }
 
     /// Goes on without the cache after a wrong checksum. Returns whether anything was taken from it, which may be at fault
     /// and is dropped.
     pub(crate) fn distrust(&mut self) -> bool {
-        self.turn_off();
         let taken = std::mem::take(&mut self.taken);
-        for bucket in &taken {
-            self.cache.drop_entry(bucket, EntryError::Checksum);
+        let began = self.template.clone();
+        if let Some(template) = &began {
+            let error = TemplateError::Entry(EntryError::Checksum);
+            self.cache.templates.refuse(template, &error);
+            self.leave_template();
         }
-        !taken.is_empty()
+        self.turn_off();
+        for entry in &taken {
+            self.cache.drop_entry(&entry.bucket, EntryError::Checksum);
+        }
+        began.is_some() || !taken.is_empty()
     }
+}
+
+/// Hands the lines of an entry to the log.
+async fn hand(file: &CachedFile, log: &mut OpLog) -> Result<(), OpLogError> {
+    let lines = File::open(file.path()).await.map_err(unreadable)?;
+    let mut lines = BufReader::with_capacity(1 << 20, lines);
+    while let Some(line) = next_line(&mut lines).await.map_err(unreadable)? {
+        log.accept(line).await?;
+    }
+    Ok(())
 }
 
 /// A file whose digest was right a moment ago is gone: the disk fails.

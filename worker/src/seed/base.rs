@@ -17,11 +17,7 @@ use super::{
     download_error::DownloadError,
     error::SeedError,
 };
-use crate::snapshot::{Uploader, smallest, verify::VerifyError};
-
-/// A file that was resumed is rewritten in order when more than one in so many of its operations were applied since the
-/// last time.
-const VACUUM_ABOVE_ONE_IN: u64 = 50;
+use crate::snapshot::{Uploader, is_in_order, smallest, verify::VerifyError};
 
 /// The size of an operation in a stream when nothing better is known, in bytes: a small row.
 const BYTES_PER_OPERATION: f64 = 500.0;
@@ -75,7 +71,7 @@ impl BasePolicy {
             } else {
                 Reuse::Nothing(FullReason::BaseFile)
             }
-        } else if self.pays(base, &checkpoint) {
+        } else if self.pays(base, &checkpoint, downloader.prepared(&checkpoint)) {
             Reuse::Resume(checkpoint)
         } else if base.checkpoint.generation() != checkpoint.generation() {
             info!(
@@ -154,8 +150,9 @@ impl BasePolicy {
         !job.subscriptions.is_empty() && age > half
     }
 
-    /// Whether fetching the base and downloading what has changed costs less than downloading everything.
-    fn pays(&self, base: &BaseSnapshot, target: &Checkpoint) -> bool {
+    /// Whether fetching the base and downloading what has changed costs less than downloading everything but the operations
+    /// that are `prepared` in a template.
+    fn pays(&self, base: &BaseSnapshot, target: &Checkpoint, prepared: u64) -> bool {
         let Download {
             bytes, operations, ..
         } = base.download;
@@ -166,13 +163,9 @@ impl BasePolicy {
         let fetched = smallest(base).map_or(0, |rendition| rendition.bytes);
         let with_base = fetched as f64 * self.base_cost
             + target.changed_since(&base.checkpoint) as f64 * per_operation;
-        with_base < target.operations() as f64 * per_operation
+        let missing = target.operations().saturating_sub(prepared);
+        with_base < missing as f64 * per_operation
     }
-}
-
-/// Returns whether a file with so many operations that were applied since it was last written in order may stay as it is.
-pub(super) fn is_in_order(loose_operations: u64, checkpoint: &Checkpoint) -> bool {
-    loose_operations * VACUUM_ABOVE_ONE_IN <= checkpoint.operations()
 }
 
 /// Returns the reason for a full download if `error`, of an attempt to reuse a base, may be the base's fault. The full

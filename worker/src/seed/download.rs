@@ -1,23 +1,25 @@
 //! Downloads one store into its operation log: every row, only what has changed since a base, or only the checkpoint.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use seedbed_protocol::{
     manifest::{Checkpoint, Download},
     message::SeedJob,
+    telemetry::trace::attribute,
 };
-
 use tokio::sync::watch;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{
     config_error::ConfigError,
     download_error::DownloadError,
-    streams::{Streams, Until},
+    streams::{AGAIN_FILE, Begun, LogSettings, Logs, Shared, Streams, Until},
 };
 use crate::{
-    buckets::{BucketCache, Session},
+    buckets::{BucketCache, Session, Template, TemplateError},
     metrics::{Counters, Metrics},
-    oplog::{OpLog, Schema, SyncOptions, Synced},
+    oplog::{OpLog, Schema, Synced},
     settings::WorkerSettings,
 };
 
@@ -32,6 +34,8 @@ pub(super) struct Downloaded {
     pub(super) download: Download,
     /// Explicit subscriptions that select no bucket.
     pub(super) without_bucket: Vec<String>,
+    /// The template that it began with.
+    pub(super) begun: Option<Begun>,
 }
 
 impl Downloaded {
@@ -59,10 +63,7 @@ pub(super) struct Compared {
 pub(super) struct Downloader {
     streams: Streams,
     buckets: Option<Arc<BucketCache>>,
-    schema: Schema,
-    subscription_ttl: Duration,
-    cache_kib: u32,
-    load_memory_kib: Option<u32>,
+    logs: LogSettings,
 }
 
 impl Downloader {
@@ -75,10 +76,7 @@ impl Downloader {
         Ok(Self {
             streams: Streams::new(settings, metrics)?,
             buckets,
-            schema,
-            subscription_ttl: settings.schema.subscription_ttl,
-            cache_kib: settings.worker.cache_mib.saturating_mul(1024),
-            load_memory_kib: settings.worker.load_memory_kib(),
+            logs: LogSettings::new(settings, schema),
         })
     }
 
@@ -99,7 +97,8 @@ impl Downloader {
         }
     }
 
-    /// Downloads every row of the job's store into the new database `file`.
+    /// Downloads every row of the job's store into the new database `file`, or one beside it; what other stores have as well
+    /// may be there already, in a copy of a template. If it `checks_changes`, such a copy stays as it is until it is finished.
     ///
     /// # Errors
     /// [`DownloadError`]; the file is of no use then.
@@ -107,12 +106,77 @@ impl Downloader {
         &self,
         job: &SeedJob,
         file: PathBuf,
+        checks_changes: bool,
     ) -> Result<Downloaded, DownloadError> {
-        let log = OpLog::create(file, self.schema.clone(), self.options(job)).await?;
-        let store = job.scope.store_id.as_str();
-        let buckets = self.buckets.clone();
-        let buckets = buckets.map(|cache| Session::new(cache, store));
-        self.complete(job, log, CHECKSUM_RETRIES, buckets).await
+        let shares = |cache| Session::new(cache, job.scope.store_id.as_str());
+        let (downloaded, begun) = self
+            .every_row(job, file.clone(), shares, checks_changes)
+            .await;
+        match (downloaded, begun) {
+            (Err(DownloadError::Database(error)), Some(begun)) => {
+                self.refuse(&begun.template, &TemplateError::from(error));
+                self.download_anew(job, file).await
+            }
+            (Ok(downloaded), Some(begun)) => {
+                let operations = attribute(begun.template.operations());
+                Span::current().set_attribute("seedbed.template_operations", operations);
+                Ok(Downloaded {
+                    begun: Some(begun),
+                    ..downloaded
+                })
+            }
+            (downloaded, _) => downloaded,
+        }
+    }
+
+    /// Downloads every row into a new database beside `file`, after one that began with a template.
+    ///
+    /// # Errors
+    /// [`DownloadError`]
+    pub(super) async fn download_anew(
+        &self,
+        job: &SeedJob,
+        file: PathBuf,
+    ) -> Result<Downloaded, DownloadError> {
+        let shares = |cache| Session::from_nothing(cache, job.scope.store_id.as_str());
+        let file = file.with_file_name(AGAIN_FILE);
+        let (downloaded, _) = Box::pin(self.every_row(job, file, shares, false)).await;
+        downloaded
+    }
+
+    async fn every_row(
+        &self,
+        job: &SeedJob,
+        file: PathBuf,
+        shares: impl FnOnce(Arc<BucketCache>) -> Session,
+        checks_changes: bool,
+    ) -> (Result<Downloaded, DownloadError>, Option<Begun>) {
+        let logs = Logs {
+            settings: &self.logs,
+            job,
+            file,
+        };
+        let log = match logs.first().await {
+            Ok(log) => log,
+            Err(error) => return (Err(error.into()), None),
+        };
+        let session = self.buckets.clone().map(shares);
+        let mut shared = session.map(|session| Shared::new(session, logs, checks_changes));
+        let downloading = self.complete(job, log, CHECKSUM_RETRIES, shared.as_mut());
+        (downloading.await, shared.and_then(Shared::begun))
+    }
+
+    /// Drops a template that is of no use.
+    pub(super) fn refuse(&self, template: &Template, error: &TemplateError) {
+        if let Some(buckets) = &self.buckets {
+            buckets.refuse_template(template, error);
+        }
+    }
+
+    /// Returns how many operations of a store at `checkpoint` are in a template already.
+    pub(super) fn prepared(&self, checkpoint: &Checkpoint) -> u64 {
+        let buckets = self.buckets.as_ref();
+        buckets.map_or(0, |buckets| buckets.prepared(checkpoint))
     }
 
     /// Downloads what has changed since `base`, a snapshot of the job's store, and adds it to that file. Buckets that
@@ -127,7 +191,7 @@ impl Downloader {
         base: PathBuf,
         is_logged: bool,
     ) -> Result<Downloaded, DownloadError> {
-        let (schema, options) = (self.schema.clone(), self.options(job));
+        let (schema, options) = (self.logs.schema.clone(), self.logs.of(job));
         let log = OpLog::resume(base, schema, options, is_logged).await?;
         self.complete(job, log, 0, None).await
     }
@@ -137,11 +201,11 @@ impl Downloader {
         job: &SeedJob,
         mut log: OpLog,
         checksum_retries: u32,
-        buckets: Option<Session>,
+        shared: Option<&mut Shared<'_>>,
     ) -> Result<Downloaded, DownloadError> {
         let until = Until::Complete { checksum_retries };
         // On the heap: it is the largest part of a job, whose steps are each other's.
-        let following = Box::pin(self.streams.follow(job, &mut log, until, buckets));
+        let following = Box::pin(self.streams.follow(job, &mut log, until, shared));
         let mut download = following.await?;
         let without_bucket = log.without_bucket();
         let database = log.finish().await?;
@@ -150,6 +214,7 @@ impl Downloader {
             database,
             download,
             without_bucket,
+            begun: None,
         })
     }
 
@@ -195,18 +260,7 @@ impl Downloader {
         job: &SeedJob,
         positions: Checkpoint,
     ) -> Result<OpLog, DownloadError> {
-        let log = OpLog::compare(positions, self.schema.clone(), self.options(job));
+        let log = OpLog::compare(positions, self.logs.schema.clone(), self.logs.of(job));
         Ok(log.await?)
-    }
-
-    fn options(&self, job: &SeedJob) -> SyncOptions {
-        SyncOptions {
-            parameters: job.parameters.0.clone(),
-            default_streams: job.default_streams,
-            subscriptions: job.subscriptions.clone(),
-            subscription_ttl: self.subscription_ttl.as_secs(),
-            cache_kib: self.cache_kib,
-            load_memory_kib: self.load_memory_kib,
-        }
     }
 }

@@ -69,17 +69,15 @@ impl Forms {
         }
     }
 
-    /// Makes the forms that are wanted of `file`, seals what is wanted sealed, and compares all of it with the file if this
-    /// job is picked for that.
+    /// Makes the forms that are wanted of `file`, and seals what is wanted sealed.
     pub(super) async fn make(
         &self,
         steps: &Steps<'_>,
-        schema: &Schema,
         job: &SeedJob,
         file: &Path,
         directory: &JobDirectory,
         checkpoint: &Checkpoint,
-    ) -> Result<SnapshotFiles, SeedError> {
+    ) -> Result<Made, SeedError> {
         let mut files = SnapshotFiles {
             plain: HashMap::from([(Form::File, file.to_owned())]),
             hashed: None,
@@ -102,18 +100,33 @@ impl Forms {
             steps.run(step, writing).await?;
             files.plain.insert(form, target);
         }
-        let mut forms = Copies::of(&files);
+        let mut copies = Copies::of(&files);
         if !self.sealed.is_empty() {
             let key = SnapshotKey::random().map_err(SealError::from)?;
             let sealing = self.seal(&key, job, directory, &mut files);
             steps.run("seal", sealing).await?;
-            forms.add_sealed(&files, key);
+            copies.add_sealed(&files, key);
         }
-        if !forms.is_empty() && self.sample.picks(checkpoint.generation()) {
-            let checking = forms.check(schema, file, directory);
+        Ok(Made { files, copies })
+    }
+
+    /// Compares what was made of `file` with it, if this job is picked for that. Returns what was made.
+    ///
+    /// The file is verified: a comparison takes the memory of several rows, so it does not go on beside that.
+    pub(super) async fn compare(
+        &self,
+        made: Made,
+        steps: &Steps<'_>,
+        schema: &Schema,
+        file: &Path,
+        directory: &JobDirectory,
+        checkpoint: &Checkpoint,
+    ) -> Result<SnapshotFiles, SeedError> {
+        if !made.copies.is_empty() && self.sample.picks(checkpoint.generation()) {
+            let checking = made.copies.check(schema, file, directory);
             steps.run("forms", checking).await?;
         }
-        Ok(files)
+        Ok(made.files)
     }
 
     /// Seals what is wanted sealed.
@@ -134,6 +147,12 @@ impl Forms {
         }
         Ok(())
     }
+}
+
+/// What was made of a file.
+pub(super) struct Made {
+    files: SnapshotFiles,
+    copies: Copies,
 }
 
 /// What a job made of its file, to be compared with it.

@@ -23,20 +23,21 @@ use self::{
     outcome::{Reused, VerifiedFile},
 };
 use super::{
-    base::{BasePolicy, Reuse, blames_the_base, is_in_order},
+    base::{BasePolicy, Reuse, blames_the_base},
     config_error::ConfigError,
     download::{Downloaded, Downloader},
     error::SeedError,
     forms::{Forms, selection},
     steps::{StepTimes, Steps, blocking},
+    streams::{AGAIN_FILE, Begun, TEMPLATE_FILE},
     workdir::{JobDirectory, WorkDirectory},
 };
 use crate::{
-    buckets::BucketCache,
+    buckets::{BucketCache, TemplateError},
     metrics::{Counters, Metrics},
     oplog::{Schema, Synced, core_version},
     settings::WorkerSettings,
-    snapshot::{Uploader, before::BasePages, scrub, write},
+    snapshot::{Uploader, before::BasePages, is_in_order, scrub, write},
 };
 
 /// The file of a full download, in a job's directory.
@@ -71,7 +72,7 @@ impl Seeder {
         let buckets = BucketCache::new(
             settings,
             repository.clone(),
-            work.buckets(),
+            (work.buckets(), &schema),
             metrics.clone(),
         );
         Ok(Self {
@@ -265,10 +266,34 @@ impl<'a> Attempt<'a> {
             .await
     }
 
+    /// Downloads every row; what began with a template of no use, once more without one.
     async fn download_in_full(&mut self) -> Result<VerifiedFile, SeedError> {
         let directory = self.directory()?;
-        let file = directory.file(SYNC_FILE);
-        let downloading = self.seeder.downloader.download(self.job, file);
+        let (file, seeder, job) = (directory.file(SYNC_FILE), self.seeder, self.job);
+        let checks_changes = !job.job_id.is_one_in(seeder.base_policy.whole_every);
+        let downloading = seeder.downloader.download(job, file, checks_changes);
+        let mut downloaded = self.steps.run("sync", downloading).await?;
+        let Some(Begun { template, pages }) = downloaded.begun.take() else {
+            return self.finish(downloaded, None, None, directory).await;
+        };
+        let all = downloaded.database.checkpoint.operations();
+        let added = all.saturating_sub(template.operations());
+        let loose = added.max(downloaded.download.operations);
+        let finished = self.finish(downloaded, Some(loose), pages, directory).await;
+        let Err(error) = finished else {
+            return finished;
+        };
+        if blames_the_base(&error).is_none() {
+            return Err(error);
+        }
+        let reason = KeyValue::new("seedbed.reason", error.to_string());
+        Span::current().add_event("start over", vec![reason]);
+        let error = TemplateError::Result(error.to_string());
+        seeder.downloader.refuse(&template, &error);
+        let directory = self.directory()?;
+        let downloading = seeder
+            .downloader
+            .download_anew(job, directory.file(SYNC_FILE));
         let downloaded = self.steps.run("sync", downloading).await?;
         self.finish(downloaded, None, None, directory).await
     }
@@ -306,7 +331,7 @@ impl<'a> Attempt<'a> {
         let vacuuming = blocking(move || write(connection, dense, pages, &target));
         let before = self.steps.run("vacuum", vacuuming).await?;
         // Other forms need the room of what it was made of.
-        for made_of in [SYNC_FILE, BASE_FILE] {
+        for made_of in [SYNC_FILE, BASE_FILE, TEMPLATE_FILE, AGAIN_FILE] {
             let _ = std::fs::remove_file(directory.file(made_of));
         }
         let (seeder, steps) = (self.seeder, &self.steps);
@@ -316,10 +341,11 @@ impl<'a> Attempt<'a> {
         let verifying = verify(&file, before, schema, &checkpoint, unreadable);
         let verifying = steps.run("verify", verifying);
         let forms = &seeder.forms;
-        let making = forms.make(steps, schema, self.job, &file, &directory, &checkpoint);
+        let making = forms.make(steps, self.job, &file, &directory, &checkpoint);
         let (verified, made, read) = tokio::join!(verifying, making, hashing);
         let (facts, hashed) = verified?;
-        let mut files = made?;
+        let comparing = forms.compare(made?, steps, schema, &file, &directory, &checkpoint);
+        let mut files = comparing.await?;
         files.hashed = hashed.or(read?);
         notes.extend(facts.unreadable.iter().map(ToString::to_string));
         for note in &notes {

@@ -1,8 +1,10 @@
 //! Follows the streams of one store: connects, hands each line to the operation log, counts, and resumes a stream that
 //! breaks off from the last operation that has arrived. What has arrived is kept for as long as `patience` has time left.
 
+mod shared;
+mod target;
+
 use std::{
-    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -22,17 +24,20 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span, debug, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+pub(super) use self::shared::{AGAIN_FILE, Begun, LogSettings, Logs, Shared, TEMPLATE_FILE};
+use self::target::{check_streams, check_target};
 use super::{
     config_error::ConfigError,
     download_error::DownloadError,
     patience::{LONGEST_PAUSE, Patience},
 };
 use crate::{
-    buckets::{Next, Session},
+    buckets::Next,
     metrics::{Counters, Metrics},
-    oplog::{Accepted, Applied, OpLog, TargetCheckpoint},
+    oplog::{Accepted, Applied, OpLog},
     powersync::{
-        Lines, Pass, PowerSyncClient, Reopenings, StreamError, StreamGate, TokenError, TokenSigner,
+        Line, Lines, Pass, PowerSyncClient, Reopenings, StreamError, StreamGate, TokenError,
+        TokenSigner,
     },
     settings::WorkerSettings,
 };
@@ -91,7 +96,7 @@ impl Streams {
         job: &SeedJob,
         log: &mut OpLog,
         until: Until,
-        buckets: Option<Session>,
+        shared: Option<&mut Shared<'_>>,
     ) -> Result<Download, DownloadError> {
         let request = log.request().await?;
         let mut following = Following {
@@ -99,7 +104,7 @@ impl Streams {
             job,
             log,
             until,
-            buckets,
+            shared,
             patience: Patience::new(self.give_up_after, &request),
             completed_before: 0,
             download: Download::default(),
@@ -139,13 +144,13 @@ impl Streams {
 }
 
 /// A store whose streams are being followed.
-struct Following<'a> {
+struct Following<'a, 'b> {
     streams: &'a Streams,
     job: &'a SeedJob,
     log: &'a mut OpLog,
     until: Until,
     /// What does not have to be downloaded.
-    buckets: Option<Session>,
+    shared: Option<&'a mut Shared<'b>>,
     patience: Patience,
     /// How many streams of all jobs had completed when this job's began to bring nothing.
     completed_before: u64,
@@ -171,7 +176,7 @@ impl From<Applied> for Ended {
     }
 }
 
-impl Following<'_> {
+impl Following<'_, '_> {
     /// Opens streams until the log has what is wanted, the first with `request`.
     async fn run(&mut self, mut request: String) -> Result<(), DownloadError> {
         let mut wrong_checksums = 0;
@@ -179,16 +184,17 @@ impl Following<'_> {
             let error = match self.stream_once(request).await {
                 Ok(Ended::Enough) => return Ok(()),
                 Ok(Ended::AskAgain) => {
-                    request = self.log.request().await?;
+                    request = self.ask_again().await?;
                     continue;
                 }
                 Ok(Ended::Refused(reason)) => {
-                    let cache_is_at_fault = self.buckets.as_mut().is_some_and(Session::distrust);
+                    let shared = self.shared.as_deref_mut();
+                    let cache_is_at_fault = shared.is_some_and(|shared| shared.session.distrust());
                     wrong_checksums += u32::from(!cache_is_at_fault);
                     if wrong_checksums > self.checksum_retries() {
                         return Err(DownloadError::Checksum(reason));
                     }
-                    request = self.log.request().await?;
+                    request = self.ask_again().await?;
                     self.patience.operations_dropped(&request);
                     StreamError::Dropped(reason)
                 }
@@ -201,6 +207,19 @@ impl Following<'_> {
             };
             self.wait_after(error).await?;
         }
+    }
+
+    /// Asks for what is missing; with a new log if the old one is of no use.
+    async fn ask_again(&mut self) -> Result<String, DownloadError> {
+        if let Some(shared) = &mut self.shared
+            && let Some(log) = shared.begin_anew().await?
+        {
+            *self.log = log;
+            let request = self.log.request().await?;
+            self.patience.operations_dropped(&request);
+            return Ok(request);
+        }
+        Ok(self.log.request().await?)
     }
 
     fn checksum_retries(&self) -> u32 {
@@ -256,8 +275,8 @@ impl Following<'_> {
 
     /// Opens a stream with `request`, and follows it.
     async fn stream_once(&mut self, request: String) -> Result<Ended, DownloadError> {
-        let request = match &mut self.buckets {
-            Some(buckets) => Box::pin(buckets.request(request)).await,
+        let request = match &mut self.shared {
+            Some(shared) => Box::pin(shared.session.request(request)).await,
             None => request,
         };
         let token = self.streams.sign(self.job)?;
@@ -300,12 +319,17 @@ impl Following<'_> {
             let bytes = line.bytes.len() as u64;
             self.download.bytes += bytes;
             let took = opened.elapsed();
-            if let Some(buckets) = &mut self.buckets
-                && buckets.is_watching()
-                && Box::pin(buckets.before(&line, self.log)).await? == Next::AskAgain
+            if let Some(Shared { session, .. }) = &mut self.shared
+                && session.is_watching()
+                && Box::pin(session.before(&line, self.log)).await? == Next::AskAgain
             {
                 return Ok(Ended::AskAgain);
             }
+            let first = self
+                .shared
+                .as_ref()
+                .filter(|shared| shared.session.may_begin());
+            let first = first.map(|_| line.clone());
             let accepted = self.log.accept(line).await?;
             if self.count(&accepted, bytes) {
                 lines.operation_arrived();
@@ -320,7 +344,7 @@ impl Following<'_> {
                     check_target(self.log.target(), self.job)?;
                     return Ok(Ended::Enough);
                 }
-                Accepted::Target if self.targeted().await? == Next::AskAgain => {
+                Accepted::Target if self.targeted(first).await? == Next::AskAgain => {
                     return Ok(Ended::AskAgain);
                 }
                 Accepted::PartiallyComplete(Applied::No(reason)) => {
@@ -329,8 +353,8 @@ impl Following<'_> {
                 Accepted::Complete(complete) => {
                     check_target(self.log.target(), self.job)?;
                     let applied = self.log.apply(complete).await?;
-                    if let (Some(buckets), Applied::Yes) = (&mut self.buckets, &applied) {
-                        buckets.applied();
+                    if let (Some(shared), Applied::Yes) = (&mut self.shared, &applied) {
+                        shared.session.applied();
                     }
                     return Ok(applied.into());
                 }
@@ -344,11 +368,12 @@ impl Following<'_> {
         Err(StreamError::Dropped(early.to_owned()).into())
     }
 
-    /// Checks the target before any row is downloaded, and returns whether to go on towards it.
-    async fn targeted(&mut self) -> Result<Next, DownloadError> {
+    /// Checks the target before any row is downloaded, and returns whether to go on towards it. `line` is its line as long
+    /// as the log can begin with a template.
+    async fn targeted(&mut self, line: Option<Line>) -> Result<Next, DownloadError> {
         check_streams(self.log.target(), self.job)?;
-        Ok(match &mut self.buckets {
-            Some(buckets) => Box::pin(buckets.targeted(self.log.target())).await,
+        Ok(match &mut self.shared {
+            Some(shared) => Box::pin(shared.targeted(self.log, line)).await,
             None => Next::Take,
         })
     }
@@ -364,36 +389,4 @@ impl Following<'_> {
         self.streams.metrics.downloaded(operations, bytes);
         operations > 0
     }
-}
-
-/// Refuses a target without buckets, or without a stream that the job subscribes to: its snapshot would look like a
-/// good one.
-fn check_target(target: &TargetCheckpoint, job: &SeedJob) -> Result<(), DownloadError> {
-    check_streams(target, job)?;
-    if target.is_empty() {
-        Err(DownloadError::NoBucket)
-    } else {
-        Ok(())
-    }
-}
-
-/// Refuses a target without a stream that the job subscribes to, or whose rows would be missing.
-fn check_streams(target: &TargetCheckpoint, job: &SeedJob) -> Result<(), DownloadError> {
-    let unknown: BTreeSet<String> = job
-        .subscriptions
-        .iter()
-        .filter(|subscription| target.lacks_stream(&subscription.stream))
-        .map(|subscription| format!("{:?}", subscription.stream))
-        .collect();
-    if !unknown.is_empty() {
-        let unknown: Vec<_> = unknown.into_iter().collect();
-        return Err(DownloadError::UnknownStream(
-            unknown.join(" and no stream "),
-        ));
-    }
-    if let Some((stream, reason)) = target.broken_stream() {
-        let (stream, reason) = (stream.to_owned(), reason.to_owned());
-        return Err(DownloadError::BrokenStream { stream, reason });
-    }
-    Ok(())
 }

@@ -33,7 +33,7 @@ const READ_BYTES: usize = 1 << 18;
 const FEW_PAGES_ONE_IN: u64 = 8;
 
 /// The pages of a base, by their hashes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct BasePages {
     page_bytes: usize,
     /// In the order of the pages; another page has the same hash with a probability of 2^-64.
@@ -58,6 +58,18 @@ impl BasePages {
             pages.hashes.push(pages.hasher.hash_one(page));
         })?;
         Ok(pages)
+    }
+
+    /// Reads the whole `file`, and returns whether it has these pages, to the letter. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be read, or `stop` is set.
+    pub fn are_of(&self, file: &Path, stop: &Stop) -> io::Result<bool> {
+        let (mut hashes, mut same) = (self.hashes.iter(), true);
+        each_page(File::open(file)?, self.page_bytes, stop, |page| {
+            same &= hashes.next() == Some(&self.hasher.hash_one(page));
+        })?;
+        Ok(same && hashes.next().is_none())
     }
 
     /// Adds what the pages were that the write-ahead log of the database `file` replaces. `None` if these are not few.

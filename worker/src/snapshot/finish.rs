@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use seedbed_protocol::manifest::Checkpoint;
 
 use super::before::{BasePages, Before};
 use crate::oplog::DatabaseError;
@@ -119,6 +120,15 @@ pub fn scrub(connection: &Connection) -> Result<(), FinishError> {
 
 /// A dense file is copied all the same if more than one in so many of its pages are unused.
 const COPY_ABOVE_ONE_UNUSED_IN: u64 = 50;
+
+/// A file that was resumed is rewritten in order when more than one in so many of its operations were applied since the
+/// last time.
+const VACUUM_ABOVE_ONE_IN: u64 = 50;
+
+/// Returns whether a file with so many operations that were applied since it was last written in order may stay as it is.
+pub fn is_in_order(loose_operations: u64, checkpoint: &Checkpoint) -> bool {
+    loose_operations * VACUUM_ABOVE_ONE_IN <= checkpoint.operations()
+}
 
 /// Turns a scrubbed database into the file `target`: renames it if it is `dense` (written in order, nothing deleted),
 /// else writes a dense copy. Closes the database. With the pages of the base that it was, of which SQLite has the changes

@@ -159,7 +159,8 @@ pub(in crate::catalog) async fn count_fresh(
     fresh_count(&row.await?)
 }
 
-/// Before a first run has ended, nothing is promised: there are no stores that count. What a statement selects to count stores and fresh ones; its parameter is the time after which a snapshot has to be verified.
+/// What a statement selects to count stores and fresh ones; its parameter is the time after which a snapshot has to be verified.
+/// Before a first run has ended nothing is promised, so no store counts.
 fn counting() -> String {
     format!(
         "COUNT(*) AS stores, COUNT(CASE WHEN live.verified_at > $1 THEN 1 END) AS fresh FROM stores \

@@ -26,8 +26,12 @@ pub(super) fn unusable(directory: &Path) -> Option<String> {
 
 /// Checks that each slot has room for the largest snapshot that is known.
 pub(super) fn room(settings: &Settings, largest: Option<u64>) -> Checked<String> {
-    let (directory, slots) = (&settings.worker.directory, settings.worker.slots());
+    let directory = &settings.worker.directory;
     let free = available_space(directory)?;
+    suffices(directory, free, settings.worker.slots(), largest)
+}
+
+fn suffices(directory: &Path, free: u64, slots: u16, largest: Option<u64>) -> Checked<String> {
     let place = directory.display();
     let Some(largest) = largest else {
         return Ok(format!(
@@ -75,4 +79,30 @@ pub(super) fn token(settings: &Settings) -> Checked<String> {
         shown(lifetime),
         shown(job)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_slot_needs_room_for_the_largest_store() {
+        const MIB: u64 = 1 << 20;
+        let told = |free, largest| {
+            let told = suffices(Path::new("/work"), free, 4, largest);
+            told.map_err(|error| error.to_string())
+        };
+        let unknown = told(MIB, None).unwrap();
+        assert!(
+            unknown.contains("no store's size is known yet"),
+            "{unknown}"
+        );
+        // Two and a half times 100 MiB, four times.
+        let enough = told(1_000 * MIB, Some(100 * MIB)).unwrap();
+        assert!(enough.contains("need 1000.00 MiB"), "{enough}");
+        let short = told(1_000 * MIB - 1, Some(100 * MIB)).unwrap_err();
+        for said in ["/work", "100.00 MiB", "larger disk", "worker.slots"] {
+            assert!(short.contains(said), "{short}");
+        }
+    }
 }

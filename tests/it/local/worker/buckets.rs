@@ -3,3 +3,4 @@
 mod altered;
 mod sharing;
 mod support;
+mod templates;

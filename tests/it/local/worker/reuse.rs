@@ -5,3 +5,5 @@ mod by_changes;
 mod changes;
 mod refused;
 mod support;
+
+pub(super) use support::Content;

@@ -11,7 +11,7 @@ use super::huge::{Rows, Service};
 const WITHOUT_ROWS: u64 = 130;
 
 /// How many copies of one line a job holds at most: see "Memory of a worker" in deploy/OPERATIONS.md.
-const LINES: u64 = 6;
+const LINES: u64 = 8;
 
 const LOAD_MEMORY: &str = "16";
 

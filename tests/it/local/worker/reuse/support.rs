@@ -103,15 +103,15 @@ pub(super) fn change_rows(service: &PowerSync, rows: usize) {
 
 /// What two snapshots of the same rows share, however they came to be.
 #[derive(Debug, PartialEq)]
-pub(super) struct Content {
-    pub(super) products: Vec<String>,
-    pub(super) oplog: Vec<String>,
-    pub(super) buckets: Vec<String>,
-    pub(super) streams: Vec<String>,
+pub(in super::super) struct Content {
+    pub(in super::super) products: Vec<String>,
+    pub(in super::super) oplog: Vec<String>,
+    pub(in super::super) buckets: Vec<String>,
+    pub(in super::super) streams: Vec<String>,
 }
 
 impl Content {
-    pub(super) fn of(file: &Path) -> Self {
+    pub(in super::super) fn of(file: &Path) -> Self {
         let connection = Connection::open(file).unwrap();
         let lines = |query: &str| -> Vec<String> {
             let mut rows = connection.prepare(query).unwrap();

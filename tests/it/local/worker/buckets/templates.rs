@@ -1,0 +1,6 @@
+//! Jobs that start from a database that is prepared with what stores share, and that nothing but a store's own rows is in its
+//! file.
+
+mod refused;
+mod rows;
+mod support;
