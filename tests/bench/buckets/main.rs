@@ -158,7 +158,7 @@ async fn main() -> anyhow::Result<()> {
         "operations / distinct"
     );
     let fleets = std::env::var("SEEDBED_BENCH_FLEETS").unwrap_or_default();
-    let is_wanted = |name| fleets.is_empty() || fleets.split(',').any(|fleet| fleet == name);
+    let is_wanted = |name| fleets.is_empty() || fleets.split(';').any(|fleet| fleet == name);
     for size in sizes
         .into_iter()
         .filter(|size| is_wanted(size.fleet.name()))
