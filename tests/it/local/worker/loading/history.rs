@@ -125,9 +125,9 @@ impl<'a> Writer<'a> {
             }
         }
         let mut operations = self.random.random_range(0..120);
-        if self.random.random_bool(0.1) {
+        if self.random.random_bool(0.05) {
             self.ids = MANY_IDS;
-            operations *= 6;
+            operations *= 20;
         }
         self.happen(operations);
         self.connect();
