@@ -231,3 +231,22 @@ async fn a_run_is_drawn_in_time_and_what_is_no_run_is_refused() {
         assert!(refused.error.contains(says), "{refused}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gc_counts_the_bytes_of_what_is_left_of_forgotten_stores() {
+    let (_service, program) = prepared(&["1", "2"], 20).await;
+    let seeded = program.run(&["local", "--stores", "stores.ndjson"]).await;
+    assert_eq!(seeded.code, Some(0), "{seeded}");
+    let forgotten = program.run(&["forget", "1"]).await;
+    assert_eq!(forgotten.code, Some(0), "{forgotten}");
+    assert!(
+        forgotten.output.contains(", 1 snapshot, 1 job, 0 reports"),
+        "{forgotten}"
+    );
+    program.write("snapshots/1/late.sqlite", "12345");
+    let collected = program.run(&["gc"]).await;
+    assert_eq!(collected.code, Some(0), "{collected}");
+    let told = "removed 0 snapshots and 1 unreferenced object, 5 B";
+    assert!(collected.output.contains(told), "{collected}");
+    assert!(!program.path("snapshots/1/late.sqlite").exists());
+}

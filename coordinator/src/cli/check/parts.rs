@@ -24,6 +24,7 @@ use super::{
     worker,
 };
 use crate::{
+    cli::output::counted,
     programs::job_maker,
     settings::Settings,
     source::{Store, StoreSource},
@@ -161,8 +162,9 @@ async fn open_broker(settings: &Settings) -> Checked<String> {
         return Err(format!("{}: {trouble}", settings.broker.url).into());
     }
     Ok(format!(
-        "{}: {waiting} jobs are waiting, {parked} are parked",
-        settings.broker.url
+        "{}: {} waiting, {parked} parked",
+        settings.broker.url,
+        counted(waiting.into(), "job")
     ))
 }
 
@@ -177,10 +179,10 @@ async fn probe(
     let job = job_maker(settings)?.make(RunId::new(), JobId::new(), store.scope, start)?;
     let probe = worker.probe(&job).await?;
     let told = format!(
-        "{}: the store {} has {} buckets, last op {}",
+        "{}: the store {} has {}, last op {}",
         settings.powersync.endpoint,
         job.scope.store_id,
-        probe.checkpoint.buckets.len(),
+        counted(probe.checkpoint.buckets.len() as u64, "bucket"),
         probe.checkpoint.last_op_id
     );
     Ok((told, probe))
@@ -191,10 +193,12 @@ async fn probe(
 fn subscribed(settings: &Settings, probe: &Probe) -> Checked<String> {
     let configured = settings.streams.len();
     if probe.without_bucket.is_empty() {
-        return Ok(format!("{configured} subscriptions, each has a bucket"));
+        let configured = counted(configured as u64, "subscription");
+        return Ok(format!("{configured}, each has a bucket"));
     }
     Err(format!(
-        "of {configured} subscriptions in [[streams]], these select no bucket: {}; is a parameter misspelt?",
+        "of {} in [[streams]], these select no bucket: {}; is a parameter misspelt?",
+        counted(configured as u64, "subscription"),
         probe.without_bucket.join("; ")
     )
     .into())

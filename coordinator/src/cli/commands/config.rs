@@ -4,6 +4,7 @@ mod filled;
 mod init;
 mod pages;
 mod schema;
+mod written;
 
 use std::path::Path;
 

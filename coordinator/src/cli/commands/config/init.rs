@@ -1,7 +1,6 @@
 //! `seedbed init`: writes a settings file for a first start, and says what to do next.
 
 use std::{
-    fs::OpenOptions,
     io::{self, BufRead, IsTerminal, Write},
     path::Path,
 };
@@ -10,7 +9,7 @@ use seedbed_protocol::settings::{self, DEFAULTS};
 use serde_json::json;
 use url::Url;
 
-use super::filled::filled;
+use super::{filled::filled, written::write_whole};
 use crate::{
     cli::{
         args::InitArgs,
@@ -41,22 +40,14 @@ pub(in crate::cli) fn init(
     let proposal = proposal(args, !json && io::stdin().is_terminal())?;
     let text = filled(DEFAULTS, &proposal);
     check(&text, file)?;
-    let not_written = |source| CliError::SettingsNotWritten {
-        path: path.clone(),
-        source,
-    };
-    let mut options = OpenOptions::new();
-    options.write(true).truncate(true);
     // Never over a file that was made since it was looked for.
-    if args.force {
-        options.create(true)
-    } else {
-        options.create_new(true)
-    };
-    let written = options
-        .open(file)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(not_written)?;
+    write_whole(file, &text, args.force).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => CliError::SettingsExist { path: path.clone() },
+        _ => CliError::SettingsNotWritten {
+            path: path.clone(),
+            source,
+        },
+    })?;
     let next = next(&proposal, &path);
     if json {
         print_json(&json!({"file": path, "next": next}));

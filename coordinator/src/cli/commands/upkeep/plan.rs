@@ -10,7 +10,7 @@ use crate::{
     cli::{
         args::PlanArgs,
         exit::CliError,
-        output::{LaidOut, human_time, lay_out, print_event, print_lines, table},
+        output::{LaidOut, counted, human_time, lay_out, print_event, print_lines, table},
     },
     settings::Settings,
     upkeep::plan::{
@@ -92,9 +92,9 @@ fn print(plan: &Plan, settings: &Settings, from_numbers: bool) {
         false => "the catalog, and what is given",
     };
     print_lines(&format!(
-        "{} stores with {} rows, {} in the largest, {:.0} bytes a row ({source})",
-        number(fleet.stores),
-        number(fleet.rows),
+        "{} with {}, {} in the largest, {:.0} bytes a row ({source})",
+        of(fleet.stores, "store"),
+        of(fleet.rows, "row"),
         number(fleet.largest),
         fleet.row_bytes
     ));
@@ -194,6 +194,11 @@ fn month(plan: &Plan) -> LaidOut {
         always,
     );
     lay_out(rows, &[2])
+}
+
+/// A number with its noun.
+fn of(value: f64, noun: &str) -> String {
+    counted(value.round() as u64, noun)
 }
 
 fn number(value: f64) -> String {

@@ -11,7 +11,7 @@ use crate::{
         args::VerifyArgs,
         connect::catalog_and_snapshots,
         exit::CliError,
-        output::{print_json, print_lines},
+        output::{counted, print_json, print_lines},
     },
     settings::Settings,
     upkeep::{VerifiedFile, Verifier, VerifyError},
@@ -108,10 +108,10 @@ async fn verify_sample(
 
 fn tell(file: &VerifiedFile) {
     print_lines(&format!(
-        "ok: {} ({} rows in {} tables)",
+        "ok: {} ({} in {})",
         file.file,
-        file.rows(),
-        file.tables.len()
+        counted(file.rows(), "row"),
+        counted(file.tables.len() as u64, "table")
     ));
     for rows in &file.unreadable {
         print_lines(&format!("warning: {rows}"));
