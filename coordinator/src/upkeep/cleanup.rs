@@ -30,7 +30,7 @@ pub async fn keep_clean(
         match remove_forgotten(catalog, snapshots, false).await {
             Ok(Removed { objects: 0, .. }) => {}
             Ok(Removed { objects, .. }) => {
-                info!(objects, "removed what was left of forgotten stores")
+                info!(objects, "removed what was left of forgotten stores");
             }
             Err(error) => warn!("objects of forgotten stores are removed later: {error}"),
         }

@@ -164,7 +164,7 @@ async fn open_broker(settings: &Settings) -> Checked<String> {
     Ok(format!(
         "{}: {} waiting, {parked} parked",
         settings.broker.url,
-        counted(waiting.into(), "job")
+        counted(waiting, "job")
     ))
 }
 
