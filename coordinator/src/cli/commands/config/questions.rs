@@ -87,8 +87,10 @@ pub(super) fn proposal(
             set(&mut proposal, section, name, value);
         }
     }
-    let values = proposal.settings.iter();
-    let mut values = values.filter_map(|setting| setting.value.as_ref());
+    // Of another URL, its own check says so.
+    let sources = proposal.settings.iter();
+    let sources = sources.filter(|setting| setting.section == "source");
+    let mut values = sources.filter_map(|setting| setting.value.as_ref());
     match values.any(|value| matches!(value, Value::Text(text) if has_password(text))) {
         true => Err(CliError::PasswordInFile),
         false => Ok(proposal),
@@ -147,7 +149,7 @@ fn answered(
 
 /// Why a value cannot be that of the setting, whatever the others are.
 fn refusal(section: &'static str, name: &'static str, value: &str) -> Option<String> {
-    if has_password(value) {
+    if section == "source" && has_password(value) {
         return Some(PASSWORD.to_owned());
     }
     let mut proposal = Proposal::default();
