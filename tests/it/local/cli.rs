@@ -243,6 +243,7 @@ async fn gc_counts_what_is_left_of_forgotten_stores_and_verify_what_is_gone() {
         forgotten.output.contains(", 1 snapshot, 1 job, 0 reports"),
         "{forgotten}"
     );
+    std::fs::create_dir_all(program.path("snapshots/1")).unwrap();
     program.write("snapshots/1/late.sqlite", "12345");
     let collected = program.run(&["gc"]).await;
     assert_eq!(collected.code, Some(0), "{collected}");
