@@ -233,7 +233,7 @@ async fn a_run_is_drawn_in_time_and_what_is_no_run_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn gc_counts_the_bytes_of_what_is_left_of_forgotten_stores() {
+async fn gc_counts_what_is_left_of_forgotten_stores_and_verify_what_is_gone() {
     let (_service, program) = prepared(&["1", "2"], 20).await;
     let seeded = program.run(&["local", "--stores", "stores.ndjson"]).await;
     assert_eq!(seeded.code, Some(0), "{seeded}");
@@ -250,4 +250,16 @@ async fn gc_counts_the_bytes_of_what_is_left_of_forgotten_stores() {
     let told = "removed 0 snapshots and 1 unreferenced object, 5 B";
     assert!(collected.output.contains(told), "{collected}");
     assert!(!program.path("snapshots/1/late.sqlite").exists());
+
+    // What is gone is bad, and said once.
+    for entry in std::fs::read_dir(program.path("snapshots/2")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|end| end != "json") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let verified = program.run(&["verify", "--sample", "5"]).await;
+    assert_eq!(verified.code, Some(1), "{verified}");
+    assert!(verified.error.contains("bad: 2: "), "{verified}");
+    assert_eq!(verified.error.matches(" is gone").count(), 1, "{verified}");
 }

@@ -1,6 +1,6 @@
 //! Checks that every part is configured, reachable and usable. Leaves nothing behind.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::DateTime;
 use futures::StreamExt;
@@ -38,9 +38,9 @@ pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Ve
         snapshot_directory(settings),
         Some(settings.worker.directory.clone()),
     ]);
-    let first = parts.note("stores", first_store(settings, source).await, |store| {
-        format!("{}: the first is {}", source.name(), store.scope.store_id)
-    });
+    let found = listed(settings, source).await;
+    let found = parts.note("stores", found, |found| found.told(source));
+    let first = found.map(|found| found.first);
     let probed = objects::write(settings).await;
     let download = &settings.download;
     let downloads = match &probed {
@@ -144,11 +144,48 @@ async fn check_worker(
     }
 }
 
-async fn first_store(settings: &Settings, source: &StoreSource) -> Checked<Store> {
-    let first = source.stores(DateTime::UNIX_EPOCH).next().await;
-    let store = first.ok_or_else(|| format!("no stores: {} lists none", source.name()))??;
-    job_maker(settings)?.check(&store.scope)?;
-    Ok(store)
+/// What the list of stores has.
+struct Listed {
+    first: Store,
+    /// All of a file; a database is not asked for more than its first.
+    count: Option<u64>,
+}
+
+impl Listed {
+    fn told(&self, source: &StoreSource) -> String {
+        let (name, first) = (source.name(), &self.first.scope.store_id);
+        match self.count {
+            Some(count) => format!("{name}: {}, the first is {first}", counted(count, "store")),
+            None => format!("{name}: the first is {first}"),
+        }
+    }
+}
+
+/// Reads the first store, and all of a file: whether each store is there once costs little.
+async fn listed(settings: &Settings, source: &StoreSource) -> Checked<Listed> {
+    let mut stores = source.stores(DateTime::UNIX_EPOCH);
+    let first = stores.next().await;
+    let first = first.ok_or_else(|| format!("no stores: {} lists none", source.name()))??;
+    let maker = job_maker(settings)?;
+    maker.check(&first.scope)?;
+    if source.db_system().is_some() {
+        return Ok(Listed { first, count: None });
+    }
+    let mut seen = HashMap::from([(first.scope.store_id.clone(), first.position)]);
+    while let Some(store) = stores.next().await {
+        let store = store?;
+        maker.check(&store.scope)?;
+        let (store_id, position) = (store.scope.store_id, store.position);
+        if let Some(before) = seen.insert(store_id.clone(), position) {
+            return Err(format!(
+                "{}: the store {store_id} is listed twice, at {before} and at {position}; remove one of them",
+                source.name()
+            )
+            .into());
+        }
+    }
+    let count = Some(seen.len() as u64);
+    Ok(Listed { first, count })
 }
 
 /// Connects to the broker and declares its queues, as every program does that uses it.
