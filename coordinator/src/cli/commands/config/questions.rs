@@ -1,6 +1,6 @@
 //! What `seedbed init` writes: what options give, what the service's own files say, and what a person answers on a terminal.
 
-use std::io::{self, BufRead, Write};
+use std::io::{BufRead, Write};
 
 use seedbed_protocol::settings::{self, DEFAULTS, SettingsError};
 use url::Url;
