@@ -58,7 +58,7 @@ fn a_wrong_value_exits_with_2_whatever_the_command_and_is_named_with_its_source(
             (
                 "SEEDBED_POWERSYNC__ENDPOINT",
                 "https://u:hunter2@h",
-                "(set in the environment variable SEEDBED_POWERSYNC__ENDPOINT)",
+                "in the environment variable SEEDBED_POWERSYNC__ENDPOINT)",
             ),
             (
                 "SEEDBED_SOURCE__URL",

@@ -243,16 +243,20 @@ async fn gc_counts_what_is_left_of_forgotten_stores_and_verify_what_is_gone() {
         forgotten.output.contains(", 1 snapshot, 1 job, 0 reports"),
         "{forgotten}"
     );
-    std::fs::create_dir_all(program.path("snapshots/1")).unwrap();
-    program.write("snapshots/1/late.sqlite", "12345");
+    std::fs::create_dir_all(program.path("seedbed-data/snapshots/1")).unwrap();
+    program.write("seedbed-data/snapshots/1/late.sqlite", "12345");
     let collected = program.run(&["gc"]).await;
     assert_eq!(collected.code, Some(0), "{collected}");
     let told = "removed 0 snapshots and 1 unreferenced object, 5 B";
     assert!(collected.output.contains(told), "{collected}");
-    assert!(!program.path("snapshots/1/late.sqlite").exists());
+    assert!(
+        !program
+            .path("seedbed-data/snapshots/1/late.sqlite")
+            .exists()
+    );
 
     // What is gone is bad, and said once.
-    for entry in std::fs::read_dir(program.path("snapshots/2")).unwrap() {
+    for entry in std::fs::read_dir(program.path("seedbed-data/snapshots/2")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|end| end != "json") {
             std::fs::remove_file(path).unwrap();

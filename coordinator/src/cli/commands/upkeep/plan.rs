@@ -210,5 +210,6 @@ fn bytes(value: f64) -> String {
 }
 
 fn time(seconds: f64) -> String {
-    human_time(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    let shown = human_time(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+    shown.replace("day", " day")
 }
