@@ -128,11 +128,11 @@ async fn the_program_seeds_lists_and_verifies_snapshots_in_a_bucket() {
     });
     let manifest = manifest.unwrap();
     let whole = std::fs::read_to_string(&manifest).unwrap();
-    assert!(whole.contains("\"sha256\":\""), "{whole}");
+    assert!(whole.contains("\"sha256\": \""), "{whole}");
     for (content, problem) in [
         ("{".to_owned(), "is no manifest"),
         (
-            whole.replacen("\"sha256\":\"", "\"sha256\":\"0", 1),
+            whole.replacen("\"sha256\": \"", "\"sha256\": \"0", 1),
             "is not what was uploaded",
         ),
     ] {
