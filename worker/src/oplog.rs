@@ -7,19 +7,17 @@
 //! - Knows nothing of HTTP, jobs or snapshots.
 //!
 //! ```text
-//! line ─▶ log (accept) ─▶ line, operations: read once ─▶ channel ─▶ writer ─▶ bulk, as long as the lines are plain
-//!             │                                                        └────▶ core (powersync_core), for all else
+//! line ─▶ log (accept) ─▶ line, operations: read once ─▶ channel ─▶ writer (a thread) ─▶ engine ─▶ a database
 //!             └─▶ checkpoint: the target
 //! ```
 //!
-//! The official core extension is linked in and driven as an SDK drives it. It does all of the writing, except for the
-//! operations of a first checkpoint that can be loaded in bulk.
+//! The official core extension is linked in and driven as an SDK drives it. It is the engine's judge: whatever the engine
+//! writes itself has to be what the core extension makes of the same lines.
 
-mod bulk;
 mod checkpoint;
 mod checksum;
-mod core;
 mod depth;
+mod engine;
 mod line;
 mod log;
 mod operations;
@@ -29,10 +27,10 @@ mod sqlite;
 mod writer;
 
 pub use checkpoint::{CheckpointDiffLine, CheckpointLine, TargetCheckpoint};
+pub use engine::{Applied, SyncOptions};
 pub use line::{LineKind, ReadLine};
 pub use log::{Accepted, Complete, OpLog, OpLogError, Synced};
 pub use operations::{Batch, Change, Operation, Reason, RowKey, Text, decode};
 pub use schema::{GivenSchema, RawTable, Schema, SchemaError};
 pub use sqlite::{DatabaseError, InterruptOnDrop, core_version, initialize, open, open_in_memory};
 pub(crate) use sqlite::{load_core_extension, open_alone, quoted};
-pub use writer::{Applied, SyncOptions};

@@ -4,11 +4,16 @@
 //! The same stores are seeded with the cache and without it, in turns, by a new worker each time, two jobs at a
 //! time; where they share buckets also with a cache that has no room to prepare databases with them, so that each store's
 //! rows are written anew. `SEEDBED_BENCH_STORES`, `SEEDBED_BENCH_ROWS` (the shared ones; a tenth of it where a
-//! store has its own) and `SEEDBED_BENCH_ROUNDS` set other numbers.
+//! store has its own) and `SEEDBED_BENCH_ROUNDS` set other numbers, `SEEDBED_BENCH_FLEETS=shared` leaves other fleets out.
+//! What the steps of each way's jobs took is printed below.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
+use seedbed_protocol::manifest::StepTiming;
 use testkit::{
     machine::{cpu_time, machine},
     pipeline::Pipeline,
@@ -88,7 +93,7 @@ impl Fleet {
 }
 
 /// What a worker does with what stores share.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// It downloads it for each store.
     Off,
@@ -152,7 +157,12 @@ async fn main() -> anyhow::Result<()> {
         "spread",
         "operations / distinct"
     );
-    for size in sizes {
+    let fleets = std::env::var("SEEDBED_BENCH_FLEETS").unwrap_or_default();
+    let is_wanted = |name| fleets.is_empty() || fleets.split(';').any(|fleet| fleet == name);
+    for size in sizes
+        .into_iter()
+        .filter(|size| is_wanted(size.fleet.name()))
+    {
         measure(&size, rounds).await?;
     }
     println!("aims: 1.00 without anything shared; at most 1.1 operations a distinct one");
@@ -199,6 +209,18 @@ async fn measure(size: &Size, rounds: u32) -> anyhow::Result<()> {
             fetched.unwrap_or_default() as f64 / fleet.distinct(stores, rows) as f64
         );
     }
+    for (way, sweeps) in ways.iter().zip(&sweeps) {
+        let mut steps: BTreeMap<&str, u64> = BTreeMap::new();
+        for step in sweeps.iter().flat_map(|sweep| &sweep.steps) {
+            *steps.entry(&step.step).or_default() += step.millis;
+        }
+        let jobs = u64::from(stores) * u64::from(rounds);
+        let steps = steps.iter();
+        let steps: Vec<_> = steps
+            .map(|(step, ms)| format!("{step} {}", ms / jobs))
+            .collect();
+        println!("  {way:?}, ms of a job: {}", steps.join(", "));
+    }
     Ok(())
 }
 
@@ -219,6 +241,8 @@ struct Sweep {
     cpu: f64,
     /// That were fetched.
     operations: u64,
+    /// Of all jobs.
+    steps: Vec<StepTiming>,
 }
 
 /// Seeds all stores in a new worker, whose bucket cache keeps so much.
@@ -239,6 +263,7 @@ async fn sweep(service: &PowerSync, stores: u32, keeps_mib: Option<u32>) -> anyh
         seconds: started.elapsed().as_secs_f64(),
         cpu: (cpu_time() - cpu).as_secs_f64(),
         operations: manifests.iter().map(|m| m.download.operations).sum(),
+        steps: manifests.into_iter().flat_map(|m| m.steps).collect(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Parses checksums, one way for all lines. They are compared in `bulk/loader.rs`, by the core extension, and in
+//! Parses checksums, one way for all lines. They are compared in `engine/loader.rs`, by the core extension, and in
 //! `snapshot/verify/checksums.rs`.
 //!
 //! A checksum has 32 bits and is compared modulo 2^32. BSON writes it as int32, or as a double when that does not fit;

@@ -24,10 +24,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
     checkpoint::TargetCheckpoint,
+    engine::{Applied, Engine, Finished, SyncOptions},
     line::{LineKind, ReadLine},
     schema::Schema,
     sqlite::{DatabaseError, InterruptOnDrop},
-    writer::{Applied, Command, SyncOptions, Writer, Written},
+    writer::{Command, Writer, Written},
 };
 use crate::powersync::{Line, StreamError};
 
@@ -96,7 +97,7 @@ impl OpLog {
         schema: Schema,
         options: SyncOptions,
     ) -> Result<Self, DatabaseError> {
-        Self::open_with(move || Writer::create(&path, schema, &options)).await
+        Self::open_with(move || Engine::on_nothing(&path, schema, &options)).await
     }
 
     /// Opens the snapshot `path`, which was made with the same schema, to resume its sync, and starts its thread.
@@ -110,7 +111,7 @@ impl OpLog {
         options: SyncOptions,
         is_logged: bool,
     ) -> Result<Self, DatabaseError> {
-        Self::open_with(move || Writer::resume(&path, schema, &options, is_logged)).await
+        Self::open_with(move || Engine::on_base(&path, schema, &options, is_logged)).await
     }
 
     /// Opens a log in memory that only asks, as a client would that has come as far as `positions`: it accepts targets
@@ -123,20 +124,21 @@ impl OpLog {
         schema: Schema,
         options: SyncOptions,
     ) -> Result<Self, DatabaseError> {
-        let mut log = Self::open_with(move || Writer::in_memory(schema, &options)).await?;
+        let mut log = Self::open_with(move || Engine::in_memory(schema, &options)).await?;
         log.positions = Some(positions);
         Ok(log)
     }
 
     async fn open_with(
-        open: impl FnOnce() -> Result<Writer, DatabaseError> + Send + 'static,
+        open: impl FnOnce() -> Result<Engine, DatabaseError> + Send + 'static,
     ) -> Result<Self, DatabaseError> {
         let (commands, received) = mpsc::channel(WAITING_LINES);
         let (opened, opening) = oneshot::channel();
         let (ended, thread) = oneshot::channel();
         let work = move || match open() {
-            Ok(writer) => {
-                let interrupt = InterruptOnDrop::of(writer.connection());
+            Ok(engine) => {
+                let interrupt = InterruptOnDrop::of(engine.connection());
+                let writer = Writer::of(engine);
                 if opened.send(Ok((interrupt, writer.is_loading()))).is_ok() {
                     // The receiver is gone when the job was abandoned.
                     let _ = ended.send(writer.run(received));
@@ -255,12 +257,13 @@ impl OpLog {
         let Some(thread) = self.thread.take() else {
             return Err(DatabaseError::Panicked);
         };
-        let Written {
+        let written = thread.await.map_err(|_| DatabaseError::Panicked)??;
+        let Written { finished, waited } = written;
+        let Finished {
             connection,
-            waited,
             loaded,
             dense,
-        } = thread.await.map_err(|_| DatabaseError::Panicked)??;
+        } = finished;
         let last_ops = last_ops(&connection)?;
         let last_op = |bucket: &str| last_ops.get(bucket).copied().unwrap_or(OpId(0));
         Ok(Synced {

@@ -9,39 +9,22 @@
 //! ```
 
 mod content;
-mod dump;
+pub(super) mod dump;
 mod history;
+mod paths;
 
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{SeedableRng, rngs::StdRng};
 use rusqlite::Connection;
-use seedbed_protocol::message::StreamSubscription;
-use seedbed_worker::{
-    oplog::{Accepted, Applied, OpLog, OpLogError, SyncOptions},
-    settings::WorkerSettings,
-};
-use tempfile::TempDir;
+use seedbed_worker::settings::WorkerSettings;
 use testkit::{
     pipeline::{Pipeline, same_rows},
     powersync::PowerSync,
 };
 
-use self::{
-    dump::dump,
-    history::{History, Step},
-};
+use self::{dump::dump, paths::compare};
 
 const HISTORIES: u64 = 1_200;
 const FIRST_SEED: u64 = 20_261_123;
-
-/// What a path makes of a history.
-#[derive(Debug, PartialEq)]
-struct Outcome {
-    /// The result of each checkpoint.
-    applied: Vec<Applied>,
-    /// Every table; `None` when a line made it fail, which each path says in its own words. Empty if the last checkpoint
-    /// was refused: such a database is thrown away, and only the core extension shows a part of it before that.
-    database: Option<String>,
-}
 
 fn number(variable: &str, otherwise: u64) -> u64 {
     let value = std::env::var(variable).ok();
@@ -57,7 +40,11 @@ fn random_histories_make_the_same_database_on_both_paths() {
     let half = |offset: u64| {
         std::thread::spawn(move || {
             let seeds = (first..first + count).skip(offset as usize).step_by(2);
-            seeds.map(compare).filter(|loaded| *loaded).count() as u64
+            let compared = seeds.map(|seed| {
+                let mut random = StdRng::seed_from_u64(seed);
+                compare(&mut random, &format!("seed {seed}"))
+            });
+            compared.filter(|loaded| *loaded).count() as u64
         })
     };
     let halves = [half(0), half(1)];
@@ -67,101 +54,6 @@ fn random_histories_make_the_same_database_on_both_paths() {
         loaded * 2 > count,
         "only {loaded} of {count} histories were loaded in bulk"
     );
-}
-
-/// Runs one history on both paths; says whether one of them was the fast one to the end.
-fn compare(seed: u64) -> bool {
-    let mut random = StdRng::seed_from_u64(seed);
-    let history = History::random(&mut random);
-    // So little that what is superseded is only found at the end, and enough.
-    let memory_kib = [1, 4, 16 * 1024][random.random_range(0..3)];
-    let directory = tempfile::tempdir().unwrap();
-    let (expected, _) = run(&history, None, &directory);
-    let (found, loaded) = run(&history, Some(memory_kib), &directory);
-    if expected != found {
-        panic!(
-            "seed {seed}, {memory_kib} KiB: the paths differ\n{}\nhistory: {history:#?}",
-            difference(&expected, &found)
-        );
-    }
-    loaded
-}
-
-fn difference(expected: &Outcome, found: &Outcome) -> String {
-    let (Some(expected_dump), Some(found_dump)) = (&expected.database, &found.database) else {
-        return format!("core: {expected:?}\nload: {found:?}");
-    };
-    let mut text = format!("core: {:?}\nload: {:?}", expected.applied, found.applied);
-    let missing = |of: &str, from: &str| -> Vec<String> {
-        let from: std::collections::HashSet<_> = from.lines().collect();
-        of.lines()
-            .filter(|line| !from.contains(line))
-            .map(str::to_owned)
-            .collect()
-    };
-    for line in missing(expected_dump, found_dump) {
-        text.push_str(&format!("\ncore only: {line}"));
-    }
-    for line in missing(found_dump, expected_dump) {
-        text.push_str(&format!("\nload only: {line}"));
-    }
-    text
-}
-
-#[tokio::main(flavor = "current_thread")]
-async fn run(
-    history: &History,
-    load_memory_kib: Option<u32>,
-    directory: &TempDir,
-) -> (Outcome, bool) {
-    let path = directory
-        .path()
-        .join(format!("{}.sqlite", load_memory_kib.unwrap_or_default()));
-    let mut applied = Vec::new();
-    let mut loaded = false;
-    let database = async {
-        let schema = history.schema(directory);
-        let mut log = OpLog::create(path, schema, options(history, load_memory_kib)).await?;
-        for step in &history.steps {
-            let line = match step {
-                Step::Start => {
-                    log.request().await?;
-                    continue;
-                }
-                Step::Line(line) => line,
-            };
-            match log.accept(line.clone()).await? {
-                // Whether a part is visible before the whole does not matter; a refused part does.
-                Accepted::PartiallyComplete(refused @ Applied::No(_)) => applied.push(refused),
-                Accepted::Complete(complete) => applied.push(log.apply(complete).await?),
-                _ => {}
-            }
-        }
-        let synced = log.finish().await?;
-        loaded = synced.loaded;
-        let complete = applied.last() == Some(&Applied::Yes);
-        let dump = complete.then(|| dump(&synced.connection));
-        Ok(dump.unwrap_or_default())
-    };
-    let database: Result<String, OpLogError> = database.await;
-    let database = database.ok();
-    (Outcome { applied, database }, loaded)
-}
-
-fn options(history: &History, load_memory_kib: Option<u32>) -> SyncOptions {
-    let subscription = |stream: &String| StreamSubscription {
-        stream: stream.clone(),
-        parameters: None,
-        priority: None,
-    };
-    SyncOptions {
-        parameters: serde_json::Map::new(),
-        default_streams: true,
-        subscriptions: history.subscriptions.iter().map(subscription).collect(),
-        subscription_ttl: 86_400,
-        cache_kib: 2 * 1024,
-        load_memory_kib,
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

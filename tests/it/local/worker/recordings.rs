@@ -5,6 +5,7 @@ mod compare;
 
 use std::{fs, io::Read, path::Path};
 
+use rusqlite::Connection;
 use seedbed_protocol::{
     JsonObject,
     manifest::Checkpoint,
@@ -24,6 +25,7 @@ use testkit::{
 };
 
 use self::compare::compare;
+use super::loading::dump::dump;
 
 /// Recordings of a first sync, and the reference file of the state that they lead to.
 const FULL: [(&str, Option<&str>); 17] = [
@@ -184,7 +186,7 @@ async fn every_recorded_live_stream_leads_to_the_state_of_its_last_checkpoint() 
                 body
             };
             let snapshot = directory.path().join("snapshot.sqlite");
-            let options = sync_options(subscriptions(&folder, name));
+            let options = sync_options(subscriptions(&folder, name), LOAD_MEMORY);
             let file = directory.path().join("sync.sqlite");
             let database = OpLog::create(file, Schema::Inferred, options).await;
             let checkpoint = apply_everything(database.unwrap(), format, &body, &snapshot).await;
@@ -263,7 +265,12 @@ async fn a_stale_snapshot_that_goes_on_becomes_the_one_that_the_sdk_made_from_no
             let base = directory.path().join("base.sqlite");
             let stale = format!("reference/stale-snapshot-{store}.sqlite");
             fs::copy(folder.join(stale), &base).unwrap();
-            let database = OpLog::resume(base, Schema::Inferred, sync_options(Vec::new()), false);
+            let database = OpLog::resume(
+                base,
+                Schema::Inferred,
+                sync_options(Vec::new(), LOAD_MEMORY),
+                false,
+            );
             let snapshot = directory.path().join("snapshot.sqlite");
             let database = database.await.unwrap();
             let checkpoint = apply_everything(database, format, &body, &snapshot).await;
@@ -271,6 +278,33 @@ async fn a_stale_snapshot_that_goes_on_becomes_the_one_that_the_sdk_made_from_no
             assert_verified(&what, &snapshot, &checkpoint);
             let reference = format!("reference/store{store}-postcompact.sqlite");
             compare(&what, &snapshot, &folder.join(reference));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_core_extension_makes_the_same_database_of_every_recording() {
+    let Some(folder) = recordings() else { return };
+    for (name, _) in FULL.into_iter().chain(LIVE) {
+        for (format, encoding, body) in bodies(&folder, name) {
+            if encoding.is_some() {
+                continue;
+            }
+            let mut dumps = Vec::new();
+            // The core extension alone; with what is superseded found at the end, and at once.
+            for memory in [None, Some(1), LOAD_MEMORY] {
+                let directory = tempfile::tempdir().unwrap();
+                let file = directory.path().join("sync.sqlite");
+                let snapshot = directory.path().join("snapshot.sqlite");
+                let options = sync_options(subscriptions(&folder, name), memory);
+                let log = OpLog::create(file, Schema::Inferred, options).await;
+                let checkpoint = apply_everything(log.unwrap(), format, &body, &snapshot).await;
+                let snapshot = Connection::open(&snapshot).unwrap();
+                dumps.push((dump(&snapshot), checkpoint));
+            }
+            for loaded in &dumps[1..] {
+                assert!(loaded == &dumps[0], "{name} as {format:?} differs");
+            }
         }
     }
 }
@@ -284,14 +318,20 @@ fn assert_verified(what: &str, snapshot: &Path, checkpoint: &Checkpoint) {
     verified.unwrap_or_else(|error| panic!("{what}: {error}"));
 }
 
-fn sync_options(subscriptions: Vec<StreamSubscription>) -> SyncOptions {
+/// Enough for every recording, in KiB.
+const LOAD_MEMORY: Option<u32> = Some(16 * 1024);
+
+fn sync_options(
+    subscriptions: Vec<StreamSubscription>,
+    load_memory_kib: Option<u32>,
+) -> SyncOptions {
     SyncOptions {
         parameters: serde_json::Map::new(),
         default_streams: true,
         subscriptions,
         subscription_ttl: 86_400,
         cache_kib: 16 * 1024,
-        load_memory_kib: Some(16 * 1024),
+        load_memory_kib,
     }
 }
 

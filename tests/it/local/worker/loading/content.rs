@@ -1,12 +1,12 @@
 //! What random histories are made of: schemas, rows, operations that no service sends, and lines as BSON.
 
-use rand::{Rng, rngs::StdRng};
+use rand::{Rng, RngCore};
 use serde_json::{Value, json};
 
 pub(super) const TABLES: [&str; 4] = ["products", "orders", "odd \"table\"", "Products2"];
 
 /// An app's schema that knows some of the tables.
-pub(super) fn schema(random: &mut StdRng) -> Value {
+pub(super) fn schema(random: &mut dyn RngCore) -> Value {
     let mut tables = Vec::new();
     for table in TABLES {
         if random.random_bool(0.75) {
@@ -58,7 +58,7 @@ pub(super) fn bson_document(line: &Value) -> Vec<u8> {
 }
 
 /// A row's text, odd ones included.
-pub(super) fn row(random: &mut StdRng) -> String {
+pub(super) fn row(random: &mut dyn RngCore) -> String {
     let n = random.random_range(0..1000);
     match random.random_range(0..12) {
         0 => "{}".to_owned(),
@@ -72,7 +72,7 @@ pub(super) fn row(random: &mut StdRng) -> String {
 }
 
 /// Something that no service sends.
-pub(super) fn spoil(random: &mut StdRng, operation: &mut Value) {
+pub(super) fn spoil(random: &mut dyn RngCore, operation: &mut Value) {
     match random.random_range(0..9) {
         0 => operation["op_id"] = json!("0"),
         1 => operation["op_id"] = json!("-5"),

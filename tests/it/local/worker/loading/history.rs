@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
+use rand::{Rng, RngCore, seq::IndexedRandom};
 use seedbed_worker::{
     oplog::Schema,
     powersync::{Line, LineFormat},
@@ -16,6 +16,10 @@ const BUCKETS: [&str; 4] = ["a", "1#store[\"x\"]", "2#categories|0[]", "日本"]
 
 const IDS: [&str; 9] = ["1", "2", "3", "a/b", "b", "", "Ärger", "'", "ffffffff-0000"];
 
+const FEW_IDS: u32 = 60;
+
+const MANY_IDS: u32 = 20_000;
+
 const SUBKEYS: [&str; 3] = ["s", "b/null", "389d/aaaf"];
 
 const STREAMS: [&str; 2] = ["store_products", "categories"];
@@ -24,10 +28,12 @@ const STREAMS: [&str; 2] = ["store_products", "categories"];
 #[derive(Debug)]
 pub(super) enum Step {
     Start,
+    /// Ends the sync, and begins one on top of what it made.
+    Resume,
     Line(Line),
 }
 
-/// A stream, from the first connection to one or two complete checkpoints.
+/// A stream, from the first connection to some complete checkpoints, of which each may be the base of the next.
 #[derive(Debug)]
 pub(super) struct History {
     pub(super) steps: Vec<Step>,
@@ -36,7 +42,7 @@ pub(super) struct History {
 }
 
 impl History {
-    pub(super) fn random(random: &mut StdRng) -> Self {
+    pub(super) fn random(random: &mut dyn RngCore) -> Self {
         let subscriptions = STREAMS
             .iter()
             .filter(|_| random.random_bool(0.2))
@@ -74,18 +80,20 @@ struct Bucket {
 }
 
 struct Writer<'a> {
-    random: &'a mut StdRng,
+    random: &'a mut dyn RngCore,
     format: LineFormat,
     /// How often something comes that no service sends.
     oddity: f64,
     buckets: BTreeMap<&'static str, Bucket>,
+    /// From how many ids rows have theirs: of few, many rows are in several buckets, of many, hardly any.
+    ids: u32,
     last_op: u64,
     counts: bool,
     steps: Vec<Step>,
 }
 
 impl<'a> Writer<'a> {
-    fn new(random: &'a mut StdRng) -> Self {
+    fn new(random: &'a mut dyn RngCore) -> Self {
         let format = if random.random() {
             LineFormat::Bson
         } else {
@@ -98,6 +106,7 @@ impl<'a> Writer<'a> {
             format,
             oddity,
             buckets: BTreeMap::new(),
+            ids: FEW_IDS,
             last_op: 0,
             counts,
             steps: Vec::new(),
@@ -115,17 +124,24 @@ impl<'a> Writer<'a> {
                 };
             }
         }
-        let operations = self.random.random_range(0..120);
+        let mut operations = self.random.random_range(0..120);
+        if self.random.random_bool(0.1) {
+            self.ids = MANY_IDS;
+            operations *= 6;
+        }
         self.happen(operations);
         self.connect();
         while !self.send_until_something_happens() || !self.complete() {}
         for _ in 0..self.random.random_range(0..3) {
             let operations = self.random.random_range(0..30);
             self.happen(operations);
-            if self.random.random_bool(0.3) {
-                self.connect();
-            } else {
-                self.diff();
+            match self.random.random_range(0..3) {
+                0 => self.connect(),
+                1 => self.diff(),
+                _ => {
+                    self.steps.push(Step::Resume);
+                    self.connect();
+                }
             }
             while !self.send_group(|_| true) || !self.complete() {}
         }
@@ -147,7 +163,7 @@ impl<'a> Writer<'a> {
     }
 
     fn operation(&mut self, bucket: &'static str) -> Value {
-        let random = &mut *self.random;
+        let (random, ids) = (&mut *self.random, self.ids);
         let checksum: u32 = match random.random_range(0..4) {
             0 => [0, 1, u32::MAX, 1 << 31][random.random_range(0..4)],
             _ => random.random(),
@@ -180,11 +196,14 @@ impl<'a> Writer<'a> {
                 TABLES.choose(random).unwrap()
             };
             operation["object_type"] = json!(table);
-            operation["object_id"] = json!(if random.random_bool(0.3) {
-                IDS.choose(random).unwrap().to_string()
-            } else {
-                random.random_range(0..60).to_string()
-            });
+            operation["object_id"] =
+                json!(
+                    if random.random_bool(if ids == FEW_IDS { 0.3 } else { 0.01 }) {
+                        IDS.choose(random).unwrap().to_string()
+                    } else {
+                        random.random_range(0..ids).to_string()
+                    }
+                );
             if random.random_bool(0.3) {
                 operation["subkey"] = json!(SUBKEYS.choose(random).unwrap());
             } else if random.random() {

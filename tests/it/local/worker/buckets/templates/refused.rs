@@ -9,13 +9,24 @@ use super::support::{Prepared, service_at};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_was_altered_is_dropped_whatever_its_checksums_say() {
-    for damage in ["row", "bit", "truncated", "missing", "another database"] {
-        let mut prepared = Prepared::start().await;
+    let damages = [
+        "row",
+        "row, whole",
+        "bit",
+        "truncated",
+        "missing",
+        "no database",
+    ];
+    for damage in damages {
+        let mut prepared = Prepared::start_with(|settings| {
+            settings.verify.whole_every = u32::from(damage == "row, whole");
+        })
+        .await;
         prepared.seed("3").await;
         let file = prepared.files().pop().unwrap();
         match damage {
-            // A row and its operation: no checksum tells.
-            "row" => {
+            // No checksum tells.
+            "row" | "row, whole" => {
                 let database = Connection::open(&file).unwrap();
                 let id: String = database
                     .query_row(

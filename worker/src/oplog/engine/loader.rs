@@ -7,7 +7,7 @@ use tracing::{debug, info};
 
 use super::{
     keys::Keys,
-    tables::{fill_tables, remove_superseded},
+    tables::{Tables, fill_tables, remove_superseded},
 };
 use crate::oplog::{
     checkpoint::TargetCheckpoint,
@@ -16,8 +16,9 @@ use crate::oplog::{
     sqlite::{DatabaseError, DeferredIndexes},
 };
 
-/// Indexes of `ps_oplog` that the core extension needs while operations arrive. The one by row is always deferred.
-const ARRIVAL_INDEXES: [&str; 2] = ["ps_oplog_key", "ps_oplog_opid"];
+/// The index of `ps_oplog` by which the core extension finds what an operation supersedes; keys arrive in no order. The one by
+/// operation is not deferred, because it only grows at the end of each bucket.
+const KEY_INDEX: &str = "ps_oplog_key";
 
 /// The share of the memory for the hashes; the rest is for SQLite's page cache and for its sorter, which may each be
 /// as large as the cache.
@@ -37,7 +38,8 @@ pub(crate) struct Loader {
     keys: Option<Keys>,
     buckets: HashMap<String, Bucket>,
     target: Arc<TargetCheckpoint>,
-    indexes: DeferredIndexes,
+    key_index: DeferredIndexes,
+    tables: Tables,
     inference: Option<Inference>,
     /// Whether an operation was deleted, which leaves a hole in the file.
     superseded: bool,
@@ -75,12 +77,14 @@ impl Loader {
         let keys_bytes = memory_kib * 1024.0 * KEYS_SHARE;
         let cache_kib = memory_kib * (1.0 - KEYS_SHARE) / 2.0;
         connection.pragma_update(None, "cache_size", -(cache_kib as i64).max(1))?;
+        let inference = schema.inference();
         Ok(Some(Self {
             keys: Some(Keys::within(keys_bytes as usize)),
             buckets: HashMap::new(),
             target: Arc::default(),
-            indexes: DeferredIndexes::take_from(connection, &ARRIVAL_INDEXES)?,
-            inference: schema.inference(),
+            key_index: DeferredIndexes::take_from(connection, &[KEY_INDEX])?,
+            tables: Tables::new(inference.is_some()),
+            inference,
             superseded: false,
             largest: 0,
         }))
@@ -130,6 +134,7 @@ impl Loader {
             "INSERT INTO ps_oplog(bucket, op_id, key, row_type, row_id, data, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         let mut key = String::new();
+        let (mut kinds, mut first) = (Vec::new(), i64::MAX);
         for Operation {
             op_id,
             checksum,
@@ -144,7 +149,13 @@ impl Loader {
                     let (data, signed) = (batch.str(data), *checksum as i32);
                     self.largest = self.largest.max(data.len());
                     insert.execute((bucket.id, op_id, &key, kind, id, data, signed))?;
-                    self.remember(connection, hash)?;
+                    // A row id that is free again is given again: this one may be below the previous.
+                    let operation = connection.last_insert_rowid();
+                    first = first.min(operation);
+                    self.remember(connection, hash, operation)?;
+                    if kinds.last() != Some(&kind) && !kinds.contains(&kind) {
+                        kinds.push(kind);
+                    }
                     self.infer(kind, data);
                     sums.kept = sums.kept.wrapping_add(*checksum);
                     bucket.filled = true;
@@ -166,6 +177,7 @@ impl Loader {
                 }
             }
         }
+        self.tables.copy(connection, &kinds, first)?;
         if let Some(last) = batch.operations.last() {
             record(connection, bucket.id, last.op_id, &sums, batch, bytes)?;
         }
@@ -198,13 +210,14 @@ impl Loader {
             return Ok(Some(hash));
         };
         let mut delete = connection.prepare_cached(
-            "DELETE FROM ps_oplog WHERE rowid = ?1 AND bucket = ?2 AND key = ?3 RETURNING hash",
+            "DELETE FROM ps_oplog WHERE rowid = ?1 AND bucket = ?2 AND key = ?3 RETURNING hash, row_type",
         )?;
-        let deleted = delete.query_row((row, bucket, key), |row| row.get(0));
-        let Some(checksum): Option<i32> = deleted.optional()? else {
+        let deleted = delete.query_row((row, bucket, key), |row| Ok((row.get(0)?, row.get(1)?)));
+        let Some((checksum, kind)): Option<(i32, String)> = deleted.optional()? else {
             self.defer(connection, "two keys have one hash")?;
             return Ok(None);
         };
+        self.tables.remove(connection, &kind, row)?;
         sums.superseded = sums.superseded.wrapping_add(checksum as u32);
         sums.kept = sums.kept.wrapping_sub(checksum as u32);
         self.superseded = true;
@@ -237,11 +250,12 @@ impl Loader {
         &mut self,
         connection: &Connection,
         hash: Option<u64>,
+        row: i64,
     ) -> Result<(), DatabaseError> {
         let (Some(keys), Some(hash)) = (&mut self.keys, hash) else {
             return Ok(());
         };
-        if keys.insert(hash, connection.last_insert_rowid()) {
+        if keys.insert(hash, row) {
             return Ok(());
         }
         self.defer(connection, "worker.load_memory_mib is used up")
@@ -293,36 +307,46 @@ impl Loader {
         reason: Reason,
     ) -> Result<(), DatabaseError> {
         info!("the bulk load ends early: {reason}");
-        self.settle(connection)
+        self.remove_superseded(connection)?;
+        self.key_index.build(connection)?;
+        self.tables.empty(connection)
     }
 
-    /// Builds the indexes and removes the superseded operations that are left.
-    fn settle(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
-        self.indexes.build(connection)?;
-        if self.keys.is_none() {
-            self.superseded |= remove_superseded(connection)?;
-            connection.execute_batch("DROP TABLE temp.load_removed")?;
-            self.inference = None;
+    /// Removes the superseded operations that are left, with their rows.
+    fn remove_superseded(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
+        if self.keys.is_some() {
+            return Ok(());
         }
+        self.key_index.build(connection)?;
+        if remove_superseded(connection)? {
+            self.superseded = true;
+            self.tables.remove_superseded(connection)?;
+        }
+        connection
+            .execute_batch("DROP TABLE temp.load_removed; DROP TABLE temp.load_superseded")?;
+        self.inference = None;
         Ok(())
     }
 
-    /// Writes every row of a complete checkpoint whose checksums are right; `row_index` builds the index by row. The
-    /// core extension then has only to record the checkpoint. Returns whether the file is dense: everything in it was
-    /// written in order, and nothing deleted.
+    /// Completes the rows and indexes of a complete checkpoint whose checksums are right; `row_index` builds the index by
+    /// row. The core extension then has only to record the checkpoint. Returns whether the file is dense: everything in it
+    /// was written in order, and hardly anything deleted.
     pub(crate) fn finish(
         mut self,
         connection: &Connection,
         schema: &Schema,
         row_index: &mut DeferredIndexes,
     ) -> Result<bool, DatabaseError> {
-        self.settle(connection)?;
+        self.remove_superseded(connection)?;
         row_index.build(connection)?;
+        let later = self.tables.finish(connection)?;
+        // Built last, so that it takes the pages of tables that are written again.
+        self.key_index.build(connection)?;
         match self.inference {
             Some(inference) => schema.create_as(connection, inference)?,
             None => schema.create_inferred(connection)?,
         }
-        fill_tables(connection, self.largest <= LARGEST_SORTED)?;
+        fill_tables(connection, &later, self.largest <= LARGEST_SORTED)?;
         connection.execute("UPDATE ps_buckets SET last_applied_op = ?1", [ALL_APPLIED])?;
         Ok(!self.superseded)
     }

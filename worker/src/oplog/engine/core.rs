@@ -7,8 +7,10 @@ use seedbed_protocol::message::StreamSubscription;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use super::sqlite::DatabaseError;
-use crate::powersync::{Line, LineFormat};
+use crate::{
+    oplog::sqlite::DatabaseError,
+    powersync::{Line, LineFormat},
+};
 
 /// The core extension's side of one sync.
 pub(super) struct CoreSync {

@@ -1,0 +1,42 @@
+//! The engine: operations go in, a database comes out ([`Engine`]).
+//!
+//! - In: the lines of a sync in their order, with the operations of data lines if they were decoded; onto nothing, or onto a
+//!   snapshot.
+//! - Out: the database as the core extension would have made it, onto nothing dense and in order.
+//! - A kill leaves nothing that counts: all of it is one transaction on a private file.
+//!
+//! Onto nothing, the first checkpoint is loaded in bulk, several times as fast as operation by operation; onto a snapshot, and
+//! in all that is not plain, the core extension writes.
+//!
+//! The core extension keeps three indexes of `ps_oplog` sorted while operations arrive in no order, and looks for
+//! what each of them supersedes. On an empty database neither is needed: operations are appended as they arrive, and
+//! after each line their rows to `ps_data__*`, while the next line is downloaded. A table of hashes in memory tells which
+//! are superseded, and when the checkpoint is complete the indexes are built whose keys came in no order. Every line but the
+//! data goes to the core extension, which also applies the checkpoint; it then finds no operation that its rows do not have
+//! yet.
+//!
+//! ```text
+//! data line ─▶ operations ─▶ keys: superseded? ─▶ ps_oplog, ps_buckets, ps_data__*
+//! checkpoint_complete ─▶ indexes ─▶ what is left of ps_data__*, ps_untyped ─▶ core extension
+//! ```
+//!
+//! Written at the end are rows without a table (`ps_untyped`), and again the tables many of whose rows are in several buckets.
+//!
+//! At a partial checkpoint only the checksums are compared: its rows are not read before all are there.
+//!
+//! The core extension stays the reference. It gets everything from the first line on that is not plain, after all
+//! that was loaded has been brought into the form that it would have made itself ([`Loader::give_up`]). Not plain are:
+//! raw tables (from the beginning), an operation without a row's type and id, without data or out of the range of op
+//! ids, a CLEAR of a bucket that has rows, a bucket that vanishes while it is downloaded, and checksums that do not
+//! match.
+
+mod core;
+mod database;
+mod hidden;
+mod keys;
+mod loader;
+mod options;
+mod tables;
+
+pub(super) use database::{Engine, Finished};
+pub use options::{Applied, SyncOptions};
