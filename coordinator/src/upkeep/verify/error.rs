@@ -36,6 +36,14 @@ pub enum VerifyError {
         found: String,
         expected: String,
     },
+    /// The manifest beside the object is missing, or is another one.
+    #[error(
+        "{manifest} {problem}; a catalog that is rebuilt would not have this snapshot: seed the store anew, with --full"
+    )]
+    Manifest {
+        manifest: String,
+        problem: &'static str,
+    },
     /// It is a directory, a pipe or a device.
     #[error("{0} is no regular file; give a snapshot's file, or a store")]
     NoFile(String),
@@ -96,6 +104,7 @@ impl VerifyError {
         matches!(
             self,
             Self::Changed { .. }
+                | Self::Manifest { .. }
                 | Self::Bad { .. }
                 | Self::BadForm { .. }
                 | Self::Sealed { .. }

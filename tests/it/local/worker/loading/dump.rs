@@ -12,7 +12,7 @@ const BY_NATURE_DIFFERENT: [(&str, &str); 4] = [
 
 /// The definitions of all tables, indexes, views and triggers, and the content of all tables; a line each,
 /// sorted but for `ps_oplog`, which is in the order in which it came.
-pub(in super::super) fn dump(connection: &Connection) -> String {
+pub(crate) fn dump(connection: &Connection) -> String {
     let check: String = connection
         .pragma_query_value(None, "integrity_check", |row| row.get(0))
         .unwrap();
