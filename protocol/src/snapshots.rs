@@ -15,7 +15,7 @@ mod sealing;
 
 pub use config::{SnapshotsConfig, UnreadableRowsPolicy};
 pub use name::{SnapshotName, SnapshotPart, keys_of, latest_key, manifest_key};
-pub use repository::{SealedError, SnapshotObject, SnapshotRepository};
+pub use repository::{Removed, SealedError, SnapshotObject, SnapshotRepository};
 pub use sealing::{SealingError, SealingKeys, SnapshotKey};
 
 pub use crate::{

@@ -116,6 +116,7 @@ test("what fails for one reason is one row, with a trace of what it is and two t
   await page.getByRole("row").filter({ hasText: "local" }).last().getByRole("link").first().click();
   await page.getByRole("heading", { name: "Failures by reason" }).waitFor();
   await rowOf("PSYNC_S2305").first().getByText("1 with a later job").waitFor();
+  assert.match(await rowOf("PSYNC_S2305").first().textContent(), /\d \(1 with a later job\)/);
 });
 
 test("the keyboard alone leads to a failure and has it tried again", async () => {

@@ -6,6 +6,7 @@ mod error;
 mod handle;
 mod migrations;
 mod open;
+mod room;
 mod secrets;
 mod session;
 mod sql;

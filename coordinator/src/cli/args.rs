@@ -192,7 +192,7 @@ pub(super) enum Program {
 #[derive(Debug, Args)]
 pub(super) struct SourceArgs {
     /// A list of stores, instead of [source]: NDJSON, or CSV with a header; - is standard input
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(super) stores: Option<String>,
     /// How --stores is written [default: by the file's extension; standard input, by its first line]
     #[arg(long, value_name = "FORMAT", requires = "stores")]

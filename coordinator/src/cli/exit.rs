@@ -137,6 +137,10 @@ pub(super) enum CliError {
     },
     #[error("{url} (snapshots.url) did not answer within {}", humantime::format_duration(*limit))]
     Silent { url: String, limit: Duration },
+    #[error("the answers ended, and nothing was written")]
+    Unanswered,
+    #[error("cannot ask on this terminal: {0}")]
+    NotAsked(std::io::Error),
     #[error("interrupted; nothing was started")]
     Interrupted,
     #[error("cannot answer requests: {0}")]
@@ -161,6 +165,7 @@ impl CliError {
             | Self::StdinTwice
             | Self::SettingsExist { .. }
             | Self::SettingsNotWritten { .. }
+            | Self::NotAsked(_)
             | Self::PagesNotWritten { .. }
             | Self::Import(_)
             | Self::PasswordInFile
@@ -171,7 +176,7 @@ impl CliError {
             | Self::StoreId(_)
             | Self::SettingsRefused { .. }
             | Self::ShareOfNothing => Outcome::Usage,
-            Self::Interrupted => Outcome::Interrupted,
+            Self::Interrupted | Self::Unanswered => Outcome::Interrupted,
             Self::Away { .. }
             | Self::Silent { .. }
             | Self::Socket(_)

@@ -165,8 +165,13 @@ pub(super) fn human_time(elapsed: Duration) -> String {
 
 /// A number with its noun: `1 store`, `2 stores`.
 pub(super) fn counted(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", HumanCount(number))
+    counted_as(number, noun, &format!("{noun}s"))
+}
+
+/// As [`counted`], for a noun whose plural is not its own with an `s`.
+pub(super) fn counted_as(number: u64, noun: &str, plural: &str) -> String {
+    let noun = if number == 1 { noun } else { plural };
+    format!("{} {noun}", HumanCount(number))
 }
 
 /// How many in a second, if that can be told.
@@ -195,5 +200,14 @@ mod tests {
         assert_eq!(shown(-5), "0s");
         assert_eq!(shown(61), "1m 1s");
         assert_eq!(shown(2 * 86_400 + 3 * 3_600 + 59), "2d 3h");
+    }
+
+    #[test]
+    fn one_thing_has_no_plural() {
+        assert_eq!(counted(1, "bucket"), "1 bucket");
+        assert_eq!(counted(0, "bucket"), "0 buckets");
+        assert_eq!(counted(1_200, "bucket"), "1,200 buckets");
+        assert_eq!(counted_as(1, "entry", "entries"), "1 entry");
+        assert_eq!(counted_as(2, "entry", "entries"), "2 entries");
     }
 }

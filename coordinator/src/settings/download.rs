@@ -68,6 +68,11 @@ pub struct DownloadConfig {
     pub on_demand_pause: Duration,
 }
 
+/// Whether somebody is named before the host.
+fn names_user(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
 impl DownloadConfig {
     /// `min_age` is how long a snapshot stays that is no longer handed out.
     pub(crate) fn check(&self, min_age: Duration) -> Result<(), SettingsError> {
@@ -112,6 +117,17 @@ impl DownloadConfig {
             {
                 return invalid(setting, "must be an http:// or https:// URL");
             }
+            if url.as_ref().is_some_and(names_user) {
+                return invalid(
+                    setting,
+                    "has a user name or a password in it, which devices would get to see; remove what is before the @",
+                );
+            }
+        }
+        if let Some(secret) = &self.secret
+            && let Err(reason) = self.secret_encoding.keys(secret.expose())
+        {
+            return invalid("download.secret", reason);
         }
         positive("download.jwks_max_age", self.jwks_max_age)?;
         positive("download.url_lifetime", self.url_lifetime)?;

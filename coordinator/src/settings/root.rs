@@ -95,6 +95,7 @@ impl Settings {
         self.worker_settings().check_values()?;
         self.broker.check_values()?;
         self.source.check()?;
+        self.sync.check()?;
         self.serve.check()?;
         self.download.check_values()?;
         self.cost.check()?;

@@ -103,11 +103,14 @@ impl ServeConfig {
             );
         }
         if let Some(url) = &self.public_url
-            && (!matches!(url.scheme(), "http" | "https") || url.query().is_some())
+            && (!matches!(url.scheme(), "http" | "https")
+                || url.query().is_some()
+                || !url.username().is_empty()
+                || url.password().is_some())
         {
             return invalid(
                 "serve.public_url",
-                "must be an http:// or https:// URL without a query",
+                "must be an http:// or https:// URL without a query, a user name or a password",
             );
         }
         if let Some(url) = &self.trace_url

@@ -69,6 +69,18 @@ pub struct StreamTemplate {
     pub priority: Option<u8>,
 }
 
+impl SyncConfig {
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
+        if self.quarantine_max_pause < self.quarantine_pause {
+            return invalid(
+                "sync.quarantine_max_pause",
+                "is shorter than sync.quarantine_pause, the first of these pauses",
+            );
+        }
+        Ok(())
+    }
+}
+
 impl Templates {
     /// Parses the templates of these settings, and checks the streams that they belong to.
     pub(super) fn parse(

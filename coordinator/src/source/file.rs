@@ -309,7 +309,7 @@ mod tests {
         lines[16] = "17".to_owned();
         let error = refused("s.csv", lines.join("\n")).await;
         assert!(
-            error.contains("line 17: ") && error.contains("2 columns"),
+            error.contains("line 17: ") && error.contains("columns is 1, and that of the header 2"),
             "{error}"
         );
     }

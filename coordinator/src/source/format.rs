@@ -80,7 +80,7 @@ pub(super) fn csv_columns(
     let (expected, found) = (header.len(), record.len());
     if expected != found {
         return Err(malformed(format!(
-            "the header has {expected} columns, this line has {found}"
+            "the number of columns is {found}, and that of the header {expected}"
         )));
     }
     let mut columns = Columns::default();

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use seedbed_protocol::snapshots::SnapshotRepository;
+use seedbed_protocol::snapshots::{Removed, SnapshotRepository};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -28,14 +28,16 @@ pub async fn keep_clean(
             warn!("withdrawn snapshots leave latest/ later: {error}");
         }
         match remove_forgotten(catalog, snapshots, false).await {
-            Ok(0) => {}
-            Ok(objects) => info!(objects, "removed what was left of forgotten stores"),
+            Ok(Removed { objects: 0, .. }) => {}
+            Ok(Removed { objects, .. }) => {
+                info!(objects, "removed what was left of forgotten stores");
+            }
             Err(error) => warn!("objects of forgotten stores are removed later: {error}"),
         }
     }
 }
 
-/// Removes the objects of stores that were forgotten lately, or with `every` of all of them; returns how many there were.
+/// Removes the objects of stores that were forgotten lately, or with `every` of all of them; returns what there was.
 ///
 /// # Errors
 /// [`GcError`]; calling again continues where this stopped.
@@ -43,15 +45,15 @@ pub(super) async fn remove_forgotten(
     catalog: &Catalog,
     snapshots: &SnapshotRepository,
     every: bool,
-) -> Result<u64, GcError> {
-    let mut removed = 0;
+) -> Result<Removed, GcError> {
+    let mut removed = Removed::default();
     for store in catalog.forgotten_stores(every).await? {
         removed += remove_objects(catalog, snapshots, &store).await?;
     }
     Ok(removed)
 }
 
-/// Removes the objects of one forgotten store; returns how many there were.
+/// Removes the objects of one forgotten store; returns what there was.
 ///
 /// # Errors
 /// When the catalog or the object storage fails.
@@ -59,14 +61,14 @@ pub async fn remove_objects(
     catalog: &Catalog,
     snapshots: &SnapshotRepository,
     store: &ForgottenStore,
-) -> Result<u64, GcError> {
+) -> Result<Removed, GcError> {
     let removed = match (store.is_allowed, store.last_job) {
         (false, _) => snapshots.delete_store(&store.store_id, None).await?,
         (true, Some(last_job)) => {
             let until = Some(last_job);
             snapshots.delete_store(&store.store_id, until).await?
         }
-        (true, None) => 0,
+        (true, None) => Removed::default(),
     };
     catalog.objects_are_removed(&store.store_id).await?;
     Ok(removed)

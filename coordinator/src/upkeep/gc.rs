@@ -76,7 +76,9 @@ impl<'a> Collector<'a> {
     /// [`GcError`]; what was removed until then stays removed.
     pub async fn collect(mut self) -> Result<Collected, GcError> {
         if !self.dry_run {
-            self.collected.orphans += remove_forgotten(self.catalog, self.snapshots, true).await?;
+            let removed = remove_forgotten(self.catalog, self.snapshots, true).await?;
+            self.collected.orphans += removed.objects;
+            self.collected.bytes += removed.bytes;
         }
         // First, since it finds out whether catalog and object storage belong together.
         self.note_lost().await?;

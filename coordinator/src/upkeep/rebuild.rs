@@ -50,7 +50,7 @@ pub struct Rebuilt {
     pub added: u64,
     /// Snapshots that it knew.
     pub known: u64,
-    /// Manifests that cannot be read, or that name files which are not there.
+    /// Manifests that cannot be read, that are of another snapshot, or that name files which are not there.
     pub damaged: u64,
 }
 
@@ -104,7 +104,9 @@ async fn rebuild_store(
 ) -> Result<(), RebuildError> {
     let (mut manifests, mut written) = (Vec::new(), Vec::new());
     for Found {
-        key, written_at, ..
+        key,
+        name,
+        written_at,
     } in found
     {
         let manifest = match snapshots.get_manifest(key).await {
@@ -122,6 +124,11 @@ async fn rebuild_store(
             Err(StorageError::NotFound { .. }) => continue,
             Err(error) => return Err(error.into()),
         };
+        if !name.is_of(&manifest) {
+            warn!("left out {key}: it is the manifest of another snapshot");
+            rebuilt.damaged += 1;
+            continue;
+        }
         let missing = manifest.all_renditions().find(|r| !files.contains(&r.key));
         if let Some(missing) = missing {
             warn!("left out {key}: its file {} is not there", missing.key);

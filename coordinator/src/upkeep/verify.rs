@@ -10,6 +10,7 @@ pub use error::VerifyError;
 use seedbed_protocol::{
     StoreId,
     manifest::{Checkpoint, Form, Manifest, Rendition, TableRows},
+    objects::StorageError,
     snapshots::{SnapshotRepository, UnreadableRowsPolicy, manifest_key},
 };
 use seedbed_worker::{
@@ -110,7 +111,9 @@ impl Verifier {
         snapshots: &SnapshotRepository,
     ) -> Result<Vec<VerifiedFile>, VerifyError> {
         let mut verified = Vec::new();
-        let whole = whole_checkpoint(manifest, snapshots).await?;
+        let stored = stored_manifest(manifest, snapshots).await?;
+        // With all its buckets, which the catalog leaves out if they are very many.
+        let whole = stored.checkpoint;
         let mut first = None;
         let is_file = |rendition: &&Rendition| rendition.form == Form::File;
         for rendition in manifest.all_renditions().filter(is_file) {
@@ -195,15 +198,30 @@ impl Verifier {
     }
 }
 
-/// The checkpoint of a snapshot with all its buckets, which the catalog leaves out if they are very many.
-async fn whole_checkpoint(
+/// The manifest of a snapshot as it is beside its objects, once it is known to be of the same snapshot.
+async fn stored_manifest(
     manifest: &Manifest,
     snapshots: &SnapshotRepository,
-) -> Result<Checkpoint, VerifyError> {
-    match manifest_key(manifest.all_renditions()) {
-        Some(key) if !manifest.checkpoint.is_whole() => {
-            Ok(snapshots.get_manifest(&key).await?.checkpoint)
-        }
-        _ => Ok(manifest.checkpoint.clone()),
+) -> Result<Manifest, VerifyError> {
+    let Some(key) = manifest_key(manifest.all_renditions()) else {
+        return Ok(manifest.clone());
+    };
+    let bad = |problem| VerifyError::Manifest {
+        manifest: snapshots.location(&key),
+        problem,
+    };
+    let stored = match snapshots.get_manifest(&key).await {
+        Ok(stored) => stored,
+        Err(StorageError::NotFound { .. }) => return Err(bad("is not there")),
+        Err(StorageError::Content { .. }) => return Err(bad("is no manifest")),
+        Err(error) => return Err(error.into()),
+    };
+    let is_same = stored.store_id == manifest.store_id
+        && (stored.job_id, stored.attempt) == (manifest.job_id, manifest.attempt)
+        && stored.tables == manifest.tables
+        && stored.all_renditions().eq(manifest.all_renditions());
+    match is_same {
+        true => Ok(stored),
+        false => Err(bad("is not what was uploaded")),
     }
 }

@@ -1,4 +1,4 @@
-//! For a directory only: moves a file in instead of copying it, and removes files by the start of their names.
+//! For a directory only: moves a file in instead of copying it, knows names of one file, and removes files by the start of their names.
 
 use std::{
     io,
@@ -25,6 +25,15 @@ pub(super) fn move_file(source: &Path, target: &Path, known: Option<Hashed>) -> 
     std::fs::rename(source, target)?;
     sync_directory(directory)?;
     Ok(hashed)
+}
+
+/// Returns whether both are names of one file. Blocks for a moment.
+pub(super) fn are_one_file(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let [one, other] = [one, other].map(|path| std::fs::metadata(path).ok());
+    let identity = |of: std::fs::Metadata| (of.dev(), of.ino());
+    one.map(identity)
+        .is_some_and(|one| other.map(identity) == Some(one))
 }
 
 /// Makes new names in a directory survive a power loss.

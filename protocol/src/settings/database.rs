@@ -22,14 +22,27 @@ const FILES: [&str; 9] = [
 /// Where Postgres clients look for a certificate that the URL does not name.
 const ROOT_VARIABLE: &str = "PGSSLROOTCERT";
 
-/// Checks that each file which the database URL of `setting` names can be read and is PEM.
+/// Schemes whose drivers parse a URL as everybody does; MongoDB's names several hosts.
+const PARSED: [&str; 4] = ["postgres", "postgresql", "mysql", "mariadb"];
+
+/// Checks that the database URL of `setting` is one, and that each file which it names can be read and is PEM.
 ///
 /// # Errors
-/// [`SettingsError::Invalid`] names the parameter and the file.
+/// [`SettingsError::Invalid`] names the parameter and the file; of a malformed URL it shows nothing.
 pub fn check_tls_files(setting: &'static str, url: &str) -> Result<(), SettingsError> {
-    let Ok(url) = Url::parse(url) else {
+    let url = match (Url::parse(url), url.split_once(':')) {
+        (Ok(url), _) => url,
+        (Err(error), Some((scheme, _))) if PARSED.contains(&scheme) => {
+            return invalid(
+                setting,
+                format!(
+                    "is malformed ({error}): it must be {scheme}://USER:PASSWORD@HOST:PORT/DATABASE, with characters such as \
+                     '/' and '@' of a password as %2F and %40"
+                ),
+            );
+        }
         // Whoever opens it says what is wrong with it.
-        return Ok(());
+        (Err(_), _) => return Ok(()),
     };
     for (name, file) in url.query_pairs() {
         if FILES.contains(&name.as_ref())
@@ -85,6 +98,14 @@ mod tests {
         };
         check(format!("sslrootcert={}", good.display())).unwrap();
         check("sslmode=require".to_owned()).unwrap();
+        let malformed = check_tls_files("source.url", "postgres://me:hunter2@db:abc/x");
+        let malformed = malformed.unwrap_err().to_string();
+        assert!(
+            malformed.contains("source.url is malformed (invalid port number)"),
+            "{malformed}"
+        );
+        assert!(!malformed.contains("hunter2"), "{malformed}");
+        check_tls_files("source.url", "mongodb://a:1,b:2/x").unwrap();
         for (name, file, reason) in [
             ("sslrootcert", "/nowhere/root.pem", "No such file"),
             ("ssl-key", "/nowhere/key.pem", "No such file"),

@@ -199,7 +199,7 @@ fn range(expected: &str) -> String {
         "u64" => u64::MAX,
         other => return other.to_owned(),
     };
-    format!("a whole number from 0 to {largest}")
+    format!("a whole number, not negative and at most {largest}")
 }
 
 /// The kind of a value, without the value.

@@ -17,7 +17,11 @@ use figment::{
 
 use self::lines::{line_at, line_of};
 pub use self::retired::{RETIRED, Retired};
-use super::{defaults::DEFAULTS, error::SettingsError, known::known};
+use super::{
+    defaults::DEFAULTS,
+    error::SettingsError,
+    known::{find, known},
+};
 
 /// The prefix of every environment variable that is a setting.
 pub const ENV_PREFIX: &str = "SEEDBED_";
@@ -146,9 +150,10 @@ impl UserFile {
         })?;
         let path = path.to_owned();
         if let Err(error) = toml::from_str::<toml::Table>(&text) {
+            let line = line_at(&text, error.span().map_or(0, |span| span.start));
             return Err(SettingsError::Syntax {
-                line: line_at(&text, error.span().map_or(0, |span| span.start)),
-                reason: error.message().to_owned(),
+                line,
+                reason: not_parsed(error.message(), &text, line),
                 path,
             });
         }
@@ -169,6 +174,25 @@ impl Provider for &UserFile {
         Ok(without_empty(retired::replaced(
             Toml::string(&self.text).data()?,
         )))
+    }
+}
+
+/// What is wrong with a line, with the setting that it is about, if it is one.
+fn not_parsed(message: &str, text: &str, line: usize) -> String {
+    let lines: Vec<&str> = text.lines().take(line).map(str::trim).collect();
+    let name = lines.last().and_then(|line| line.split_once('='));
+    let name = name.map_or("", |(name, _)| name.trim());
+    let opened = lines.iter().rev().find_map(|line| {
+        let section = line.strip_prefix('[')?.trim_start_matches('[');
+        section.split_once(']').map(|(section, _)| section)
+    });
+    let full = match (opened, name.contains('.')) {
+        (Some(section), false) => format!("{section}.{name}"),
+        _ => name.to_owned(),
+    };
+    match find(&full) {
+        Some(known) => format!("{full} must be {}: {message}", known.allowed()),
+        None => message.to_owned(),
     }
 }
 
@@ -296,6 +320,20 @@ mod tests {
             (CONFIG_VARIABLE.into(), broken()),
         ];
         assert!(unicode(others).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_parsed_is_named_without_its_value() {
+        let text = "[token]\nsecret = \"x\"\n\n[worker]\nslots = 9223372036854775808\n";
+        let named = not_parsed("u64 value was too large", text, 5);
+        assert_eq!(
+            named,
+            "worker.slots must be a whole number, not negative: u64 value was too large"
+        );
+        assert_eq!(
+            not_parsed("expected newline", "hunter2 = =", 1),
+            "expected newline"
+        );
     }
 
     #[test]

@@ -100,6 +100,17 @@ impl SnapshotName {
         format!("{self}{}", part.extension())
     }
 
+    /// Returns whether `manifest`, which was found under this name, is of this store, job and attempt, and names no other snapshot's
+    /// objects.
+    pub fn is_of(&self, manifest: &Manifest) -> bool {
+        let is_own = |rendition: &Rendition| {
+            rendition.key == self.key(SnapshotPart::Rendition(rendition.kind()))
+        };
+        self.directory == directory_of(&manifest.store_id)
+            && (self.job_id, self.attempt) == (manifest.job_id, manifest.attempt)
+            && manifest.all_renditions().all(is_own)
+    }
+
     /// Returns whether both are snapshots of one store.
     pub fn same_store(&self, other: &Self) -> bool {
         self.directory == other.directory

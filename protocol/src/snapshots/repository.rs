@@ -1,6 +1,9 @@
 //! [`SnapshotRepository`]: writes, reads, lists and removes the objects of snapshots.
 
-use std::{ops::Deref, path::Path};
+use std::{
+    ops::{AddAssign, Deref},
+    path::Path,
+};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -32,6 +35,21 @@ pub struct SnapshotObject {
     pub bytes: u64,
     /// When it was written, by the clock of the storage.
     pub last_modified: DateTime<Utc>,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Removed {
+    pub objects: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
+}
+
+impl AddAssign for Removed {
+    fn add_assign(&mut self, more: Self) {
+        self.objects += more.objects;
+        self.bytes += more.bytes;
+    }
 }
 
 impl From<StoredObject> for SnapshotObject {
@@ -230,7 +248,7 @@ impl SnapshotRepository {
     }
 
     /// Removes every object of `store_id`, what was left half-written, and the copies below `latest/`; with `until`, only what this job
-    /// and earlier ones wrote. Returns how many there were. Idempotent.
+    /// and earlier ones wrote. Returns what there was. Idempotent.
     ///
     /// # Errors
     /// [`StorageError`]; calling again continues where this stopped.
@@ -238,27 +256,29 @@ impl SnapshotRepository {
         &self,
         store_id: &StoreId,
         until: Option<JobId>,
-    ) -> Result<u64, StorageError> {
+    ) -> Result<Removed, StorageError> {
         let directory = directory_of(store_id);
+        let mut removed = Removed::default();
         let mut keys: Vec<String> = Vec::new();
         let mut objects = self.objects.list(Some(&directory));
         while let Some(object) = objects.next().await {
-            let key = object?.key;
+            let StoredObject { key, bytes, .. } = object?;
             let of_later = SnapshotName::of_key(&key)
                 .is_some_and(|(name, _)| until.is_some_and(|until| name.job_id() > until));
             if !of_later {
                 keys.push(key);
+                removed += Removed { objects: 1, bytes };
             }
         }
         drop(objects);
-        let removed = keys.len() as u64;
         // Manifests first, so that no reader finds one without its files.
         keys.sort_by_key(|key| !key.ends_with(".json"));
         self.delete(futures::stream::iter(keys)).await?;
         if until.is_none() {
             self.delete_starting(&directory, "").await?;
         }
-        Ok(removed + self.delete_latest(store_id, until).await?)
+        removed += self.delete_latest(store_id, until).await?;
+        Ok(removed)
     }
 
     /// Removes what is left in a local directory of copies below `latest/`: one that was linked twice leaves a second name.
@@ -275,24 +295,28 @@ impl SnapshotRepository {
         &self,
         store_id: &StoreId,
         until: Option<JobId>,
-    ) -> Result<u64, StorageError> {
+    ) -> Result<Removed, StorageError> {
         let manifest = latest_key(store_id, SnapshotPart::Manifest);
         if let Some(until) = until {
             match self.get_manifest(&manifest).await {
-                Ok(present) if present.job_id > until => return Ok(0),
-                Err(StorageError::NotFound { .. }) => return Ok(0),
+                Ok(present) if present.job_id > until => return Ok(Removed::default()),
+                Err(StorageError::NotFound { .. }) => return Ok(Removed::default()),
                 Ok(_) | Err(StorageError::Content { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
+        let mut removed = Removed::default();
         let mut present = Vec::new();
         for part in SnapshotPart::all() {
             let key = latest_key(store_id, part);
-            if self.head(&key).await?.is_some() {
+            if let Some(there) = self.head(&key).await? {
                 present.push(key);
+                removed += Removed {
+                    objects: 1,
+                    bytes: there.bytes,
+                };
             }
         }
-        let removed = present.len() as u64;
         self.delete(futures::stream::iter(present)).await?;
         self.sweep_latest(store_id).await?;
         Ok(removed)

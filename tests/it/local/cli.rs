@@ -231,3 +231,39 @@ async fn a_run_is_drawn_in_time_and_what_is_no_run_is_refused() {
         assert!(refused.error.contains(says), "{refused}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gc_counts_what_is_left_of_forgotten_stores_and_verify_what_is_gone() {
+    let (_service, program) = prepared(&["1", "2"], 20).await;
+    let seeded = program.run(&["local", "--stores", "stores.ndjson"]).await;
+    assert_eq!(seeded.code, Some(0), "{seeded}");
+    let forgotten = program.run(&["forget", "1"]).await;
+    assert_eq!(forgotten.code, Some(0), "{forgotten}");
+    assert!(
+        forgotten.output.contains(", 1 snapshot, 1 job, 0 reports"),
+        "{forgotten}"
+    );
+    std::fs::create_dir_all(program.path("seedbed-data/snapshots/1")).unwrap();
+    program.write("seedbed-data/snapshots/1/late.sqlite", "12345");
+    let collected = program.run(&["gc"]).await;
+    assert_eq!(collected.code, Some(0), "{collected}");
+    let told = "removed 0 snapshots and 1 unreferenced object, 5 B";
+    assert!(collected.output.contains(told), "{collected}");
+    assert!(
+        !program
+            .path("seedbed-data/snapshots/1/late.sqlite")
+            .exists()
+    );
+
+    // What is gone is bad, and said once.
+    for entry in std::fs::read_dir(program.path("seedbed-data/snapshots/2")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|end| end != "json") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let verified = program.run(&["verify", "--sample", "5"]).await;
+    assert_eq!(verified.code, Some(1), "{verified}");
+    assert!(verified.error.contains("bad: 2: "), "{verified}");
+    assert_eq!(verified.error.matches(" is gone").count(), 1, "{verified}");
+}

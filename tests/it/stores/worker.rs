@@ -119,4 +119,30 @@ async fn the_program_seeds_lists_and_verifies_snapshots_in_a_bucket() {
         assert!(damaged.error.contains("its manifest says"), "{damaged}");
         std::fs::write(&file, whole).unwrap();
     }
+    let mut files = std::fs::read_dir(&bucket).unwrap();
+    let manifest = files.find_map(|file| {
+        let file = file.unwrap().path();
+        file.extension()
+            .is_some_and(|e| e == "json")
+            .then_some(file)
+    });
+    let manifest = manifest.unwrap();
+    let whole = std::fs::read_to_string(&manifest).unwrap();
+    assert!(whole.contains("\"sha256\": \""), "{whole}");
+    for (content, problem) in [
+        ("{".to_owned(), "is no manifest"),
+        (
+            whole.replacen("\"sha256\": \"", "\"sha256\": \"0", 1),
+            "is not what was uploaded",
+        ),
+    ] {
+        std::fs::write(&manifest, content).unwrap();
+        let damaged = program.run(&["verify", "7"]).await;
+        assert_eq!(damaged.code, Some(1), "{damaged}");
+        assert!(damaged.error.contains(problem), "{damaged}");
+    }
+    std::fs::remove_file(&manifest).unwrap();
+    let lost = program.run(&["verify", "7"]).await;
+    assert_eq!(lost.code, Some(1), "{lost}");
+    assert!(lost.error.contains("is not there"), "{lost}");
 }

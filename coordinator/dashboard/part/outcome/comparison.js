@@ -1,7 +1,7 @@
 /** A run beside the one before it: what fails since, what works again, what takes longer. */
 
 import { fill, h, setAttribute } from "../../dom.js";
-import { count, duration } from "../../format.js";
+import { count, counted, duration } from "../../format.js";
 import { facts, runLink, section, storeLink } from "../../ui.js";
 
 export function comparisonCard() {
@@ -19,7 +19,7 @@ export function comparisonCard() {
       return;
     }
     drawn = wanted;
-    fill(about, runLink(comparison.before), h("span", {}, `${count(comparison.compared)} of ${count(run.stores)} stores are in both`));
+    fill(about, runLink(comparison.before), h("span", {}, `${count(comparison.compared)} of ${counted(run.stores, "store")} ${comparison.compared === 1 ? "is" : "are"} in both`));
     fill(numbers, facts(figures(comparison)));
     fill(names, facts(stores(comparison), { class: "facts wide" }));
     setAttribute(names, "hidden", !names.querySelector("dd"));

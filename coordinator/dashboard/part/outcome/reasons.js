@@ -49,7 +49,7 @@ function cells(group, reload) {
   const newest = examples[0];
   return [
     what(group),
-    h("div", { class: "reason" }, h("span", {}, count(stores)), more && h("span", { class: "meta" }, more)),
+    h("div", { class: "reason" }, h("span", {}, count(stores)), more && [" ", h("span", { class: "meta" }, `(${more})`)]),
     age(firstSeen),
     age(lastSeen),
     h("span", {}, ...shown),

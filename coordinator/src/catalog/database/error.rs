@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use seedbed_protocol::RunId;
 
+use super::room::hint;
 use crate::{catalog::state::RunState, outage::passes};
 
 /// Characters of a damaged value that are shown: a whole manifest would fill screens.
@@ -170,7 +171,7 @@ pub enum CatalogError {
         reason: String,
     },
     /// The database refused a query.
-    #[error("the catalog failed: {0}")]
+    #[error("the catalog failed: {0}{hint}", hint = hint(.0))]
     Database(#[from] sqlx::Error),
 }
 

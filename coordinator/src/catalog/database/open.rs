@@ -12,6 +12,7 @@ use super::{
     error::CatalogError,
     handle::Catalog,
     migrations::MIGRATIONS,
+    room::full_disk,
     session::{Connections, Dialect},
 };
 use crate::outage::passes;
@@ -203,8 +204,12 @@ impl Place {
 
     pub(super) fn cannot_open(&self, error: &sqlx::Error) -> CatalogError {
         let catalog = self.name();
-        if passes(error) {
-            let reason = error.to_string();
+        let full = match self {
+            Self::Sqlite(path) => full_disk(error, path),
+            Self::Postgres(_) => None,
+        };
+        if full.is_some() || passes(error) {
+            let reason = full.unwrap_or_else(|| error.to_string());
             return CatalogError::Unavailable { catalog, reason };
         }
         let reason = advice(error);

@@ -156,7 +156,7 @@ async fn unchanged(
         let removed = Failure {
             kind: FailureKind::Transient,
             step: "compare".to_owned(),
-            message: "nothing has changed, but the snapshot was removed meanwhile; `seedbed retry` makes a new one"
+            message: "nothing has changed, but the snapshot was removed meanwhile; the next run, or a retry, makes a new one"
                 .to_owned(),
             retry_at: None,
         };
@@ -173,7 +173,7 @@ fn base_withdrawn() -> Failure {
     Failure {
         kind: FailureKind::Transient,
         step: "compare".to_owned(),
-        message: "its run, or the snapshot that it started from, was withdrawn meanwhile; `seedbed retry` makes a new one"
+        message: "its run, or the snapshot that it started from, was withdrawn meanwhile; the next run, or a retry, makes a new one"
             .to_owned(),
         retry_at: None,
     }

@@ -90,6 +90,9 @@ pub(in crate::cli) struct NewTokenArgs {
     pub(in crate::cli) expires: Lifetime,
 }
 
+/// A hundred years, as for every setting.
+const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
+
 /// A time, or none: `never`.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::cli) struct Lifetime(pub(in crate::cli) Option<Duration>);
@@ -100,6 +103,9 @@ impl FromStr for Lifetime {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match (text, humantime::parse_duration(text)) {
             ("never", _) => Ok(Self(None)),
+            (_, Ok(lifetime)) if lifetime > LONGEST => {
+                Err("at most 36500d are allowed; say never for a token without an end")
+            }
             (_, Ok(lifetime)) if !lifetime.is_zero() => Ok(Self(Some(lifetime))),
             _ => Err("say a time such as 90d, or never"),
         }

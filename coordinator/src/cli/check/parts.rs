@@ -1,6 +1,6 @@
 //! Checks that every part is configured, reachable and usable. Leaves nothing behind.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::DateTime;
 use futures::StreamExt;
@@ -24,6 +24,7 @@ use super::{
     worker,
 };
 use crate::{
+    cli::output::counted,
     programs::job_maker,
     settings::Settings,
     source::{Store, StoreSource},
@@ -37,9 +38,9 @@ pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Ve
         snapshot_directory(settings),
         Some(settings.worker.directory.clone()),
     ]);
-    let first = parts.note("stores", first_store(settings, source).await, |store| {
-        format!("{}: the first is {}", source.name(), store.scope.store_id)
-    });
+    let found = listed(settings, source).await;
+    let found = parts.note("stores", found, |found| found.told(source));
+    let first = found.map(|found| found.first);
     let probed = objects::write(settings).await;
     let download = &settings.download;
     let downloads = match &probed {
@@ -143,11 +144,48 @@ async fn check_worker(
     }
 }
 
-async fn first_store(settings: &Settings, source: &StoreSource) -> Checked<Store> {
-    let first = source.stores(DateTime::UNIX_EPOCH).next().await;
-    let store = first.ok_or_else(|| format!("no stores: {} lists none", source.name()))??;
-    job_maker(settings)?.check(&store.scope)?;
-    Ok(store)
+/// What the list of stores has.
+struct Listed {
+    first: Store,
+    /// All of a file; a database is not asked for more than its first.
+    count: Option<u64>,
+}
+
+impl Listed {
+    fn told(&self, source: &StoreSource) -> String {
+        let (name, first) = (source.name(), &self.first.scope.store_id);
+        match self.count {
+            Some(count) => format!("{name}: {}, the first is {first}", counted(count, "store")),
+            None => format!("{name}: the first is {first}"),
+        }
+    }
+}
+
+/// Reads the first store, and all of a file: whether each store is there once costs little.
+async fn listed(settings: &Settings, source: &StoreSource) -> Checked<Listed> {
+    let mut stores = source.stores(DateTime::UNIX_EPOCH);
+    let first = stores.next().await;
+    let first = first.ok_or_else(|| format!("no stores: {} lists none", source.name()))??;
+    let maker = job_maker(settings)?;
+    maker.check(&first.scope)?;
+    if source.db_system().is_some() {
+        return Ok(Listed { first, count: None });
+    }
+    let mut seen = HashMap::from([(first.scope.store_id.clone(), first.position)]);
+    while let Some(store) = stores.next().await {
+        let store = store?;
+        maker.check(&store.scope)?;
+        let (store_id, position) = (store.scope.store_id, store.position);
+        if let Some(before) = seen.insert(store_id.clone(), position) {
+            return Err(format!(
+                "{}: the store {store_id} is listed twice, at {before} and at {position}; remove one of them",
+                source.name()
+            )
+            .into());
+        }
+    }
+    let count = Some(seen.len() as u64);
+    Ok(Listed { first, count })
 }
 
 /// Connects to the broker and declares its queues, as every program does that uses it.
@@ -161,8 +199,9 @@ async fn open_broker(settings: &Settings) -> Checked<String> {
         return Err(format!("{}: {trouble}", settings.broker.url).into());
     }
     Ok(format!(
-        "{}: {waiting} jobs are waiting, {parked} are parked",
-        settings.broker.url
+        "{}: {} waiting, {parked} parked",
+        settings.broker.url,
+        counted(waiting, "job")
     ))
 }
 
@@ -177,10 +216,10 @@ async fn probe(
     let job = job_maker(settings)?.make(RunId::new(), JobId::new(), store.scope, start)?;
     let probe = worker.probe(&job).await?;
     let told = format!(
-        "{}: the store {} has {} buckets, last op {}",
+        "{}: the store {} has {}, last op {}",
         settings.powersync.endpoint,
         job.scope.store_id,
-        probe.checkpoint.buckets.len(),
+        counted(probe.checkpoint.buckets.len() as u64, "bucket"),
         probe.checkpoint.last_op_id
     );
     Ok((told, probe))
@@ -191,10 +230,12 @@ async fn probe(
 fn subscribed(settings: &Settings, probe: &Probe) -> Checked<String> {
     let configured = settings.streams.len();
     if probe.without_bucket.is_empty() {
-        return Ok(format!("{configured} subscriptions, each has a bucket"));
+        let configured = counted(configured as u64, "subscription");
+        return Ok(format!("{configured}, each has a bucket"));
     }
     Err(format!(
-        "of {configured} subscriptions in [[streams]], these select no bucket: {}; is a parameter misspelt?",
+        "of {} in [[streams]], these select no bucket: {}; is a parameter misspelt?",
+        counted(configured as u64, "subscription"),
         probe.without_bucket.join("; ")
     )
     .into())

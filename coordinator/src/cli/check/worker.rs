@@ -11,6 +11,9 @@ use crate::settings::Settings;
 /// What a job's files may take of its largest snapshot's size, in tenths: see `worker.directory`.
 const TENTHS_OF_LARGEST: u64 = 25;
 
+/// What has to be free whatever is known of the stores.
+const LEAST: u64 = 64 << 20;
+
 /// Returns why the work directory cannot be made or written to here, if so.
 pub(super) fn unusable(directory: &Path) -> Option<String> {
     let made = fs::create_dir_all(directory).and_then(|()| {
@@ -33,6 +36,15 @@ pub(super) fn room(settings: &Settings, largest: Option<u64>) -> Checked<String>
 
 fn suffices(directory: &Path, free: u64, slots: u16, largest: Option<u64>) -> Checked<String> {
     let place = directory.display();
+    if free < LEAST {
+        return Err(format!(
+            "{place}: {} are free, and even a small store needs {}; give worker.directory (TMPDIR is not used) a larger \
+             disk, or make room there",
+            HumanBytes(free),
+            HumanBytes(LEAST)
+        )
+        .into());
+    }
     let Some(largest) = largest else {
         return Ok(format!(
             "{place}: {} are free; no store's size is known yet",
@@ -92,7 +104,9 @@ mod tests {
             let told = suffices(Path::new("/work"), free, 4, largest);
             told.map_err(|error| error.to_string())
         };
-        let unknown = told(MIB, None).unwrap();
+        let full = told(0, None).unwrap_err();
+        assert!(full.contains("0 B are free"), "{full}");
+        let unknown = told(64 * MIB, None).unwrap();
         assert!(
             unknown.contains("no store's size is known yet"),
             "{unknown}"

@@ -33,9 +33,12 @@ pub(in crate::cli) async fn quarantine(
     let stores = counted(held.stores, "store");
     let pause = humantime::format_duration(settings.sync.quarantine_pause);
     say!(
-        "{stores} quarantined: sweeps skip them, and probe them after {pause}, until something succeeds; \
-         `seedbed retry --reason {}` starts them over",
-        args.reason
+        "{stores} quarantined: sweeps skip them, and probe them after {pause}, until something succeeds; {}",
+        match settings.broker.is_memory() {
+            true => "*Retry all* on the page Failures of `seedbed local --serve` starts them over"
+                .to_owned(),
+            false => format!("`seedbed retry --reason {}` starts them over", args.reason),
+        }
     );
     Ok(0)
 }

@@ -1,6 +1,10 @@
 //! Why a file of an app or of a service cannot be read.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use seedbed_worker::oplog::SchemaError;
 
@@ -39,10 +43,22 @@ impl ImportError {
     }
 }
 
+/// The largest file that is read. A device or a pipe may have no end.
+const MAX_BYTES: u64 = 16 << 20;
+
 /// Reads a whole file as text.
 pub(super) fn text_of(path: &Path) -> Result<String, ImportError> {
-    std::fs::read_to_string(path).map_err(|source| ImportError::File {
-        path: path.to_owned(),
-        source,
-    })
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text));
+    match read {
+        Ok(bytes) if bytes as u64 > MAX_BYTES => {
+            let reason = format!("it has more than {} MiB", MAX_BYTES >> 20);
+            Err(ImportError::content(path, reason))
+        }
+        Ok(_) => Ok(text),
+        Err(source) => Err(ImportError::File {
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }

@@ -37,7 +37,7 @@ pub(in crate::cli) fn propose(files: &[PathBuf]) -> Result<Proposal, ImportError
             )
         };
         if Selection::is_in(&node) {
-            let before = selection.replace(Selection::of(&node));
+            let before = selection.replace(selected(&node, path, 0)?);
             before.is_none().then_some(()).ok_or_else(twice)?;
         } else if Service::is_in(&node) {
             let before = service.replace((Service::of(&node), path));
@@ -59,14 +59,15 @@ pub(in crate::cli) fn propose(files: &[PathBuf]) -> Result<Proposal, ImportError
 
 /// The sync config that a service's configuration holds or names, if it is there.
 fn sync_config_of(service: &Service, path: &Path) -> Result<Option<Selection>, ImportError> {
-    let node = match &service.sync_config {
+    let (node, above) = match &service.sync_config {
         None => return Ok(None),
         Some(SyncConfig::Text { text, line }) => {
-            yaml::parse(text).map_err(|(inner, reason)| ImportError::Text {
+            let node = yaml::parse(text).map_err(|(inner, reason)| ImportError::Text {
                 path: path.to_owned(),
                 line: line + inner,
                 reason,
-            })?
+            })?;
+            (node, *line)
         }
         Some(SyncConfig::Path(named)) => {
             let named = path.parent().unwrap_or(Path::new("")).join(named);
@@ -74,10 +75,23 @@ fn sync_config_of(service: &Service, path: &Path) -> Result<Option<Selection>, I
             if !named.is_file() {
                 return Ok(None);
             }
-            read(&named)?
+            let node = read(&named)?;
+            return selected(&node, &named, 0).map(Some);
         }
     };
-    Ok(Some(Selection::of(&node)))
+    selected(&node, path, above).map(Some)
+}
+
+/// What a sync config asks, which begins below the line `above` of the file.
+fn selected(node: &Node, path: &Path, above: usize) -> Result<Selection, ImportError> {
+    match Selection::misshapen(node) {
+        Some((line, name)) => Err(ImportError::Text {
+            path: path.to_owned(),
+            line: above + line,
+            reason: format!("{name} must be a table: a name for each, and what belongs to it"),
+        }),
+        None => Ok(Selection::of(node)),
+    }
 }
 
 fn read(path: &Path) -> Result<Node, ImportError> {

@@ -42,6 +42,7 @@ const CACHED: HeaderValue = HeaderValue::from_static("private, max-age=31536000,
         (status = 400, description = "The path is not valid text", body = ProblemBody),
         (status = 403, description = "The URL was not signed by this server, or has expired", body = ProblemBody),
         (status = 404, description = "The file is gone, or snapshots are not served from here", body = ProblemBody),
+        (status = 412, description = "It is not the file that If-Match names", body = ProblemBody),
         (status = 416, description = "Range is beyond the end", body = ProblemBody),
         RateLimited,
         Failures,
@@ -67,7 +68,11 @@ pub(crate) async fn file(
     if file.is_known_to(request.headers()) {
         return Ok((StatusCode::NOT_MODIFIED, file.headers()).into_response());
     }
+    if file.is_not_what_is_meant(request.headers()) {
+        return Err(changed());
+    }
     file.drop_range_of_another(request.headers_mut());
+    drop_what_is_no_range(request.headers_mut());
     let mut response = serve(&path, file.media_type, request).await;
     match response.status() {
         StatusCode::NOT_FOUND => return Err(gone()),
@@ -76,6 +81,38 @@ pub(crate) async fn file(
     }
     response.headers_mut().extend(file.headers());
     Ok(response)
+}
+
+fn changed() -> Problem {
+    Problem::new(
+        StatusCode::PRECONDITION_FAILED,
+        "changed",
+        "this is another file than the one that If-Match names",
+    )
+}
+
+/// Removes a Range that is to be ignored: of another unit, of several parts, or none at all (RFC 9110, 14.2).
+fn drop_what_is_no_range(headers: &mut HeaderMap) {
+    let is_range = |value: &HeaderValue| {
+        let range = value.to_str().ok()?.strip_prefix("bytes=")?;
+        let (first, last) = range.trim().split_once('-')?;
+        let number = |text: &str| {
+            text.is_empty()
+                .then_some(None)
+                .or_else(|| text.parse::<u64>().ok().map(Some))
+        };
+        match (number(first)?, number(last)?) {
+            (None, None) => None,
+            (Some(first), Some(last)) if last < first => None,
+            _ => Some(()),
+        }
+    };
+    if headers
+        .get(header::RANGE)
+        .is_some_and(|value| is_range(value).is_none())
+    {
+        headers.remove(header::RANGE);
+    }
 }
 
 fn gone() -> Problem {
@@ -153,6 +190,16 @@ impl Object {
             .flat_map(|value| value.split(','))
             .map(|tag| tag.trim().trim_start_matches("W/"))
             .any(|tag| tag == "*" || self.etag == tag)
+    }
+
+    /// Whether the client wants this file only if it is another one (If-Match).
+    fn is_not_what_is_meant(&self, headers: &HeaderMap) -> bool {
+        let mut meant = headers.get_all(header::IF_MATCH).iter().peekable();
+        let is_this = |value: &HeaderValue| {
+            let tags = value.to_str().unwrap_or_default().split(',').map(str::trim);
+            tags.into_iter().any(|tag| tag == "*" || self.etag == tag)
+        };
+        meant.peek().is_some() && !meant.any(is_this)
     }
 
     /// A client that has the beginning of another file needs all of this one (If-Range).

@@ -29,7 +29,7 @@ pub(super) struct StartQuery {
     store_id: String,
     /// The newest sync config that the device has data of: the number before the `#` in the names of its buckets. Left out by
     /// a device that has none.
-    #[param(max_length = 64, min_length = 1)]
+    #[param(max_length = 20, min_length = 1, pattern = "^[0-9]+$")]
     generation: Option<String>,
 }
 
@@ -85,11 +85,10 @@ pub(super) async fn start(
     let Query(query) = query.map_err(|e| Problem::invalid(e.body_text()))?;
     let store_id = StoreId::new(query.store_id)
         .map_err(|error| Problem::invalid(format!("store_id: {error}")))?;
-    if query
-        .generation
-        .as_ref()
-        .is_some_and(|name| name.is_empty() || name.len() > 64)
-    {
+    let is_number = |name: &String| {
+        name.parse::<u64>().is_ok() && name.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if !query.generation.as_ref().is_none_or(is_number) {
         return Err(Problem::invalid(
             "generation: say the number before the # in the names of the device's buckets, or leave it out",
         ));

@@ -251,8 +251,8 @@ impl Local {
         tokio::select! {
             worked = self.work(run) => worked?,
             never = self.observer.watch(self.progress(&totals)) => match never {},
-            // Whether every job has ended is known earlier from their events.
-            Err(error) = self.follower.keep_totals(&runs, &totals) => return Err(error.into()),
+            // Events tell earlier that every job has ended, but none comes of a store that was forgotten meanwhile.
+            ended = self.follower.keep_totals(&runs, &totals) => ended?,
         }
         self.catalog.finish_runs().await?;
         Ok(self.follower.sum_up(&[run.id]).await?)

@@ -85,7 +85,7 @@ pub async fn forget(
     };
     let removed = remove_objects(catalog, snapshots, &store).await;
     let (objects, of_storage) = match removed {
-        Ok(objects) => (objects, None),
+        Ok(removed) => (removed.objects, None),
         Err(error) => (0, Some(error.to_string())),
     };
     let left: Vec<String> = of_broker.into_iter().chain(of_storage).collect();

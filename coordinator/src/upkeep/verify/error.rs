@@ -21,6 +21,11 @@ pub enum VerifyError {
         "the store {0:?} has no live snapshot, and there is no file of this name; seed it first"
     )]
     NoSnapshot(String),
+    /// It names nothing.
+    #[error(
+        "there is no file {0:?}, and no store can have this id; give a snapshot's file, or a store"
+    )]
+    NoSuch(String),
     /// There is nothing to pick from.
     #[error("no store has a live snapshot yet")]
     NoSnapshots,
@@ -35,6 +40,14 @@ pub enum VerifyError {
         file: String,
         found: String,
         expected: String,
+    },
+    /// The manifest beside the object is missing, or is another one.
+    #[error(
+        "{manifest} {problem}; a catalog that is rebuilt would not have this snapshot: seed the store anew, with --full"
+    )]
+    Manifest {
+        manifest: String,
+        problem: &'static str,
     },
     /// It is a directory, a pipe or a device.
     #[error("{0} is no regular file; give a snapshot's file, or a store")]
@@ -54,6 +67,11 @@ pub enum VerifyError {
     /// The schema, whose raw tables a snapshot may have, cannot be used.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// The object is not there.
+    #[error(
+        "{file} is gone, although the catalog has its snapshot: `seedbed gc` notes it as lost, and the next run makes a new one"
+    )]
+    Gone { file: String },
     /// The file cannot be read.
     #[error("cannot read {file}: {source}")]
     Unreadable { file: String, source: io::Error },
@@ -69,7 +87,7 @@ impl VerifyError {
     /// Returns whether a person has to change the settings before it can succeed.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Schema(_) | Self::NoFile(_) => true,
+            Self::Schema(_) | Self::NoFile(_) | Self::NoSuch(_) => true,
             Self::Copy { source, .. } => !is_full(source),
             Self::Key { source, .. } => source.is_usage(),
             Self::Catalog(error) => error.is_usage(),
@@ -96,6 +114,8 @@ impl VerifyError {
         matches!(
             self,
             Self::Changed { .. }
+                | Self::Gone { .. }
+                | Self::Manifest { .. }
                 | Self::Bad { .. }
                 | Self::BadForm { .. }
                 | Self::Sealed { .. }

@@ -111,9 +111,14 @@ impl Unpacked {
 async fn hash(file: &Path, location: &str) -> Result<Hashed, VerifyError> {
     let path = file.to_owned();
     let hashed = blocking(location, move || Hashed::of(File::open(path)?));
-    hashed.await?.map_err(|source| VerifyError::Unreadable {
-        file: location.to_owned(),
-        source,
+    hashed.await?.map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => VerifyError::Gone {
+            file: location.to_owned(),
+        },
+        _ => VerifyError::Unreadable {
+            file: location.to_owned(),
+            source,
+        },
     })
 }
 
@@ -166,6 +171,7 @@ mod tests {
         );
         std::fs::remove_file(&file).unwrap();
         let error = hash(&file, "snapshot.sqlite").await.unwrap_err();
-        assert!(error.to_string().contains("cannot read"), "{error}");
+        assert!(error.is_bad(), "{error}");
+        assert!(error.to_string().contains("is gone"), "{error}");
     }
 }

@@ -133,8 +133,8 @@ impl Kind {
             Self::Text | Self::Secret => "a text".to_owned(),
             Self::Url | Self::Place => format!("a URL{such_as}"),
             Self::Duration => "a duration such as \"90s\", \"5m\" or \"1h 30m\"".to_owned(),
-            Self::Whole => "a whole number, 0 or more".to_owned(),
-            Self::Number => "a number, 0 or more".to_owned(),
+            Self::Whole => "a whole number, not negative".to_owned(),
+            Self::Number => "a number, not negative".to_owned(),
             Self::Flag => "true or false".to_owned(),
             Self::OneOf(names) => {
                 let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();

@@ -34,18 +34,25 @@ async fn a_catalog_is_rebuilt_from_the_manifests_without_those_that_are_damaged(
         std::fs::write(cluster.file_of(unreadable), "{\"not\": \"whole\"").unwrap();
         let without_file = &of_store(&stores[1])[0];
         std::fs::remove_file(cluster.file_of(&of_store(&stores[1])[1])).unwrap();
+        // One that names another store would hand the rows of this one out to it.
+        let foreign = &of_store(&stores[2])[0];
+        let manifest = std::fs::read_to_string(cluster.file_of(foreign)).unwrap();
+        let [own, other] = [2, 3].map(|store: usize| format!("\"{}\"", stores[store]));
+        assert!(manifest.contains(&own), "{manifest}");
+        std::fs::write(cluster.file_of(foreign), manifest.replacen(&own, &other, 1)).unwrap();
         let url = format!("sqlite:{}", cluster.program.path("partly.db").display());
         cluster.program.set("CATALOG__URL", &url);
         let ended = cluster.program.run(&["rebuild-catalog", "--json"]).await;
         assert_told(&ended, 1, unreadable);
         assert_told(&ended, 1, without_file);
+        assert_told(&ended, 1, foreign);
         assert_eq!(
             ended.objects(),
-            [json!({"added": 6, "known": 0, "damaged": 2})]
+            [json!({"added": 5, "known": 0, "damaged": 3})]
         );
         let partly = Catalog::open(&url).await.unwrap();
         let mut expected = newest.clone();
-        for store in &stores[..2] {
+        for store in &stores[..3] {
             expected.insert(store.clone(), first[store].clone());
         }
         assert_eq!(all_live(&partly).await, expected);

@@ -129,6 +129,24 @@ async fn a_download_can_be_resumed_and_is_not_repeated_without_need() {
         .await;
     assert_eq!(beyond.refusal(), (416, "range_beyond_end".to_owned()));
     assert_eq!(beyond.header("content-range"), format!("bytes */{bytes}"));
+    for ignored in [
+        "items=0-5",
+        "bytes=abc",
+        "bytes=",
+        "bytes=5-2",
+        "bytes=0-1,3-4",
+    ] {
+        let all = serving.get_with(&url, &[("range", ignored)]).await;
+        assert_eq!(
+            (all.status.as_u16(), all.body.len()),
+            (200, bytes),
+            "{ignored}"
+        );
+    }
+    let another = serving.get_with(&url, &[("if-match", "\"x\"")]).await;
+    assert_eq!(another.refusal(), (412, "changed".to_owned()));
+    let meant = serving.get_with(&url, &[("if-match", &etag)]).await;
+    assert_eq!(meant.body.len(), bytes);
     let known = serving.get_with(&url, &[("if-none-match", &etag)]).await;
     assert_eq!((known.status.as_u16(), known.body.len()), (304, 0));
     let head = serving.send(Method::HEAD, &url, None, None).await;

@@ -174,6 +174,16 @@ async fn a_device_is_told_which_endpoint_and_why() {
             Some(&token),
             (400, "invalid_request"),
         ),
+        (
+            "/start?store_id=1&generation=abc",
+            Some(&token),
+            (400, "invalid_request"),
+        ),
+        (
+            "/start?store_id=1&generation=99999999999999999999999",
+            Some(&token),
+            (400, "invalid_request"),
+        ),
         ("/start", Some(&token), (400, "invalid_request")),
         ("/start?store_id=2", Some(&token), (403, "wrong_store")),
         ("/start?store_id=1", None, (401, "unauthorized")),

@@ -259,3 +259,21 @@ async fn a_second_process_on_the_same_data_is_refused_and_disturbs_nobody() {
     assert_eq!(summary(&first)["seeded"], 5);
     assert_nothing_is_left(&program).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_although_a_store_of_it_is_forgotten_meanwhile() {
+    let (service, program) = service_with(&["1", "2", "3"], 100).await;
+    let completed = "SELECT count(*) FROM jobs WHERE state = 'completed'";
+    assert_eq!(program.run(&FULL).await.code, Some(0));
+    let before = count(&program, completed);
+    let stall = Fault::StallAfter { bytes: 1_000 };
+    service.faults().always_for("2", stall);
+    let mut process = program.start(&FULL);
+    let others = |_: &Process| count(&program, completed) == before + 2;
+    process.until("the others are seeded", others).await;
+    let forgotten = program.run(&["forget", "2", "--json"]).await;
+    assert_eq!(forgotten.code, Some(0), "{forgotten}");
+    let ended = process.end().await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert_nothing_is_left(&program).await;
+}

@@ -40,6 +40,12 @@ pub(super) async fn the_latest_copy_is_never_replaced_by_an_older_job(place: Pla
         !place.keys().await.contains(&gzip),
         "it is of the older job"
     );
+    // In a directory, a copy is a second name of the file, and leaves no third.
+    if let Some(latest) = place.store.local_path("latest") {
+        let names = std::fs::read_dir(latest).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 2, "{names:?}");
+    }
     // The copies are no snapshots of their own.
     let objects: Vec<_> = place.store.list().try_collect().await.unwrap();
     let copies = objects.iter().filter(|object| object.snapshot.is_none());

@@ -1,21 +1,23 @@
 //! `seedbed init`: writes a settings file for a first start, and says what to do next.
 
 use std::{
-    fs::OpenOptions,
-    io::{self, BufRead, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::Path,
 };
 
 use seedbed_protocol::settings::{self, DEFAULTS};
 use serde_json::json;
-use url::Url;
 
-use super::filled::filled;
+use super::{
+    filled::filled,
+    questions::{Terminal, proposal},
+    written::write_whole,
+};
 use crate::{
     cli::{
         args::InitArgs,
         exit::CliError,
-        imports::{Proposal, Proposed, Value, propose},
+        imports::{Proposal, Value},
         output::{print_json, print_text},
     },
     settings::Settings,
@@ -23,9 +25,6 @@ use crate::{
 
 /// Where settings are looked for without `--config`.
 const BESIDE: &str = "seedbed.toml";
-
-/// A setting that is asked for, by its section and its name.
-type Question<'a> = (&'static str, &'static str, &'a Option<String>, &'static str);
 
 /// Writes `file`, or `./seedbed.toml`.
 pub(in crate::cli) fn init(
@@ -38,25 +37,23 @@ pub(in crate::cli) fn init(
     if file.exists() && !args.force {
         return Err(CliError::SettingsExist { path });
     }
-    let proposal = proposal(args, !json && io::stdin().is_terminal())?;
+    let proposal = match !json && io::stdin().is_terminal() {
+        true => proposal(
+            args,
+            Some(&mut Terminal::new(io::stdin().lock(), io::stderr())),
+        )?,
+        false => proposal(args, None)?,
+    };
     let text = filled(DEFAULTS, &proposal);
     check(&text, file)?;
-    let not_written = |source| CliError::SettingsNotWritten {
-        path: path.clone(),
-        source,
-    };
-    let mut options = OpenOptions::new();
-    options.write(true).truncate(true);
     // Never over a file that was made since it was looked for.
-    if args.force {
-        options.create(true)
-    } else {
-        options.create_new(true)
-    };
-    let written = options
-        .open(file)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(not_written)?;
+    write_whole(file, &text, args.force).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => CliError::SettingsExist { path: path.clone() },
+        _ => CliError::SettingsNotWritten {
+            path: path.clone(),
+            source,
+        },
+    })?;
     let next = next(&proposal, &path);
     if json {
         print_json(&json!({"file": path, "next": next}));
@@ -64,119 +61,6 @@ pub(in crate::cli) fn init(
         print_text(&format!("wrote {path}\nNext:\n  {}", next.join("\n  ")));
     }
     Ok(0)
-}
-
-/// What options give, then what the service's own files suggest, and on a terminal what a person says about the rest.
-fn proposal(args: &InitArgs, asks: bool) -> Result<Proposal, CliError> {
-    let mut proposal = propose(&args.from_sync_config)?;
-    let is_mongo = proposal
-        .settings
-        .iter()
-        .any(|setting| setting.name == "collection");
-    for (section, name, given, question) in questions(args) {
-        let asks = asks && !(is_mongo && name == "query");
-        let known = proposal.settings.iter_mut();
-        let mut known = known.filter(|known| (known.section, known.name) == (section, name));
-        let proposed = known.next();
-        let value = match (given, &proposed) {
-            (Some(value), _) => value.clone(),
-            (None, Some(proposed)) if proposed.value.is_some() => continue,
-            (None, _) if asks => ask(question)?,
-            (None, _) => continue,
-        };
-        if value.is_empty() {
-            continue;
-        }
-        let setting = Proposed {
-            section,
-            name,
-            value: Some(Value::Text(value)),
-            note: String::new(),
-        };
-        match proposed {
-            Some(proposed) => *proposed = setting,
-            None => proposal.settings.push(setting),
-        }
-    }
-    let has_password = |text: &str| Url::parse(text).is_ok_and(|url| url.password().is_some());
-    let mut values = proposal
-        .settings
-        .iter()
-        .filter_map(|setting| setting.value.as_ref());
-    match values.any(|value| matches!(value, Value::Text(text) if has_password(text))) {
-        true => Err(CliError::PasswordInFile),
-        false => Ok(proposal),
-    }
-}
-
-/// What is asked for, with what the options say.
-fn questions(args: &InitArgs) -> [Question<'_>; 8] {
-    [
-        (
-            "powersync",
-            "endpoint",
-            &args.endpoint,
-            "URL of your PowerSync service",
-        ),
-        (
-            "source",
-            "url",
-            &args.source,
-            "Database with your stores, without a password (postgres://, mysql://, mongodb://, sqlite:, file:)",
-        ),
-        (
-            "source",
-            "query",
-            &args.query,
-            "SQL query with one row per store (SELECT id AS store_id …)",
-        ),
-        (
-            "token",
-            "algorithm",
-            &args.algorithm,
-            "Algorithm of the service's key [HS256]",
-        ),
-        (
-            "token",
-            "key_file",
-            &args.key_file,
-            "PEM file of the private key, unless HS256",
-        ),
-        (
-            "token",
-            "kid",
-            &args.kid,
-            "Key id (kid) of that key in the service's configuration",
-        ),
-        (
-            "token",
-            "audience",
-            &args.audience,
-            "Audience that the service expects",
-        ),
-        (
-            "schema",
-            "file",
-            &args.schema,
-            "The app's schema as JSON (inferred from the rows without it)",
-        ),
-    ]
-}
-
-/// Asks on the terminal; an empty line leaves the setting out.
-fn ask(question: &str) -> Result<String, CliError> {
-    let asked = || {
-        let mut terminal = io::stderr().lock();
-        write!(terminal, "{question}: ")?;
-        terminal.flush()?;
-        let mut line = String::new();
-        io::stdin().lock().read_line(&mut line)?;
-        Ok(line.trim().to_owned())
-    };
-    asked().map_err(|source| CliError::SettingsNotWritten {
-        path: BESIDE.to_owned(),
-        source,
-    })
 }
 
 /// Checks what is to be written as a command that reads it does.
@@ -276,6 +160,7 @@ fn next(proposal: &Proposal, path: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::imports::Proposed;
 
     #[test]
     fn a_database_without_what_lists_its_stores_lacks_it() {

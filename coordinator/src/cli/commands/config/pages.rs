@@ -5,10 +5,11 @@ use std::path::Path;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
+use super::written::{beside, move_into};
 use crate::cli::{
     args::{Cli, Program},
     exit::CliError,
-    output::{print_json, print_text},
+    output::{counted, print_json, print_text},
 };
 
 impl Program {
@@ -32,16 +33,11 @@ pub(in crate::cli) fn completions(shell: Shell, program: Program) {
 /// Writes the man pages of both programs and of every command into `directory`.
 pub(in crate::cli) fn man(directory: &Path, json: bool) -> Result<u8, CliError> {
     let written = || {
-        std::fs::create_dir_all(directory)?;
+        let fresh = beside(directory)?;
         for program in [Program::Seedbed, Program::SeedbedWorker] {
-            clap_mangen::generate_to(program.command(), directory)?;
+            clap_mangen::generate_to(program.command(), fresh.path())?;
         }
-        let mut pages: Vec<_> = std::fs::read_dir(directory)?
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| name.starts_with("seedbed") && name.ends_with(".1"))
-            .collect();
-        pages.sort();
-        Ok(pages)
+        move_into(&fresh, directory)
     };
     let path = directory.display().to_string();
     let pages: Vec<String> = written().map_err(|source| CliError::PagesNotWritten {
@@ -51,7 +47,10 @@ pub(in crate::cli) fn man(directory: &Path, json: bool) -> Result<u8, CliError> 
     if json {
         print_json(&serde_json::json!({"directory": path, "pages": pages}));
     } else {
-        print_text(&format!("wrote {} man pages to {path}", pages.len()));
+        print_text(&format!(
+            "wrote {} to {path}",
+            counted(pages.len() as u64, "man page")
+        ));
     }
     Ok(0)
 }

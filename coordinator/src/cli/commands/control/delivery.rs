@@ -23,6 +23,7 @@ pub(in crate::cli) async fn delivery(
         return Err(CliError::ShareOfNothing);
     }
     let catalog = existing_catalog(settings).await?;
+    let mut set = None;
     if let Some(switch) = args.switch {
         let shared = match args.form {
             None => Shared::All,
@@ -37,6 +38,7 @@ pub(in crate::cli) async fn delivery(
         let asked = json!({"what": shared.name(), "share": share.percent()});
         let setting = catalog.set_share(shared, share);
         on_record(&catalog, deed("delivery.set", "", &asked), setting).await?;
+        set = Some(shared);
     }
     let delivery = catalog.delivery().await?;
     catalog.close().await;
@@ -46,6 +48,12 @@ pub(in crate::cli) async fn delivery(
     }
     match delivery.is_off() {
         true => {
+            if let Some(shared) = set.filter(|shared| *shared != Shared::All) {
+                let (share, name) = (delivery.share(shared), shared.name());
+                print_lines(&format!(
+                    "set, for when snapshots are handed out again: {name}: {share} of the stores"
+                ));
+            }
             let since = delivery.since(Shared::All);
             let since = since.map_or_else(String::new, |at| {
                 format!(" since {}", at.format("%F %T UTC"))

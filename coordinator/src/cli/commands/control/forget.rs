@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use indicatif::HumanCount;
 use seedbed_protocol::{
     StoreId,
     broker::{Broker, MemoryBroker},
@@ -17,7 +16,7 @@ use crate::{
         connect::{broker_soon, catalog_and_snapshots, existing_catalog},
         exit::CliError,
         on_record::{deed, on_record},
-        output::{print_json, print_lines},
+        output::{counted, print_json, print_lines},
     },
     programs::late_uploads,
     runs::{self, RunError, StoreForgotten},
@@ -59,12 +58,12 @@ pub(in crate::cli) async fn forget(
 fn tell(store_id: &StoreId, forgotten: &StoreForgotten) {
     let rows = &forgotten.rows;
     print_lines(&format!(
-        "{store_id} is forgotten: {} objects, {} snapshots, {} jobs, {} reports and {} waiting messages are removed",
-        HumanCount(forgotten.objects),
-        HumanCount(rows.snapshots),
-        HumanCount(rows.jobs),
-        HumanCount(rows.reports),
-        HumanCount(forgotten.messages)
+        "{store_id} is forgotten: {}, {}, {}, {} and {} are removed",
+        counted(forgotten.objects, "object"),
+        counted(rows.snapshots, "snapshot"),
+        counted(rows.jobs, "job"),
+        counted(rows.reports, "report"),
+        counted(forgotten.messages, "waiting message")
     ));
     if rows.in_flight > 0 {
         print_lines(

@@ -60,6 +60,8 @@ pub(super) struct Status {
     pub(super) service_wait: ServiceWait,
     /// The workers that are there.
     pub(super) workers: Vec<WorkerRecord>,
+    /// Whether all is in one process: `seedbed retry` is for clusters.
+    pub(super) is_local: bool,
     /// The page of a trace, with `{trace_id}`.
     pub(super) trace_url: Option<String>,
 }
@@ -117,6 +119,7 @@ impl Status {
             freshness: catalog.freshness(now).await?,
             service_wait: catalog.waiting_for_service(now).await?,
             workers: catalog.workers().await?,
+            is_local: settings.broker.is_memory(),
             trace_url: settings.serve.trace_url.clone(),
             runs,
         })

@@ -51,8 +51,15 @@ fn groups(page: &mut Page, status: &Status, now: DateTime<Utc>) {
     if status.reasons.iter().any(|group| group.open > 0) {
         let first = &status.reasons[0].key;
         // Each on a line of its own: they are to be copied.
-        page.line("to start all of a reason over, or to have sweeps skip them:");
-        page.item(INDENT, &format!("seedbed retry --reason {first}"));
+        if status.is_local {
+            page.line(
+                "the next `seedbed local` tries them again, but for the quarantined; at once, *Retry all* in the dashboard of \
+                 `seedbed local --serve` does. To have sweeps skip all of a reason:",
+            );
+        } else {
+            page.line("to start all of a reason over, or to have sweeps skip them:");
+            page.item(INDENT, &format!("seedbed retry --reason {first}"));
+        }
         page.item(INDENT, &format!("seedbed quarantine --reason {first}"));
     }
 }

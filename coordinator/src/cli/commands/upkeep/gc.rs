@@ -1,6 +1,6 @@
 //! `seedbed gc`: removes snapshots that are no longer needed.
 
-use indicatif::{HumanBytes, HumanCount};
+use indicatif::HumanBytes;
 use seedbed_worker::buckets::{self, CollectedBuckets};
 use serde::Serialize;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use crate::{
         connect::{catalog_and_snapshots, record_events},
         exit::CliError,
         on_record::{deed, on_record},
-        output::{print_json, print_lines},
+        output::{counted, counted_as, print_json, print_lines},
     },
     settings::Settings,
     upkeep::{Collected, Collector, GcError, Keep, forget},
@@ -74,40 +74,39 @@ pub(in crate::cli) async fn gc(
         "removed"
     };
     print_lines(&format!(
-        "{verb} {} snapshots and {} unreferenced objects, {}",
-        HumanCount(collected.expired),
-        HumanCount(collected.orphans),
+        "{verb} {} and {}, {}",
+        counted(collected.expired, "snapshot"),
+        counted(collected.orphans, "unreferenced object"),
         HumanBytes(collected.bytes)
     ));
     if of_buckets.objects > 0 {
         print_lines(&format!(
-            "{verb} {} objects of the bucket cache, {}",
-            HumanCount(of_buckets.objects),
+            "{verb} {} of the bucket cache, {}",
+            counted(of_buckets.objects, "object"),
             HumanBytes(of_buckets.bytes)
         ));
     }
     if forgotten != Forgotten::default() {
         print_lines(&format!(
-            "{verb} {} jobs, {} runs, {} retired stores, {} reports of first launches and {} entries of the audit log from the catalog",
-            HumanCount(forgotten.jobs),
-            HumanCount(forgotten.runs),
-            HumanCount(forgotten.stores),
-            HumanCount(forgotten.reports),
-            HumanCount(forgotten.audit)
+            "{verb} {}, {}, {}, {} of first launches and {} of the audit log from the catalog",
+            counted(forgotten.jobs, "job"),
+            counted(forgotten.runs, "run"),
+            counted(forgotten.stores, "retired store"),
+            counted(forgotten.reports, "report"),
+            counted_as(forgotten.audit, "entry", "entries")
         ));
     }
     if collected.lost > 0 {
         print_lines(&format!(
-            "{} snapshots are gone from {}; run these stores again",
-            HumanCount(collected.lost),
+            "{} gone from {}; run their stores again",
+            counted(collected.lost, "snapshot"),
             snapshots.url()
         ));
     }
     if collected.unknown > 0 {
         print_lines(&format!(
-            "{} objects are of jobs that the catalog does not know, and stay; `seedbed rebuild-catalog` takes \
-             them in",
-            HumanCount(collected.unknown)
+            "{} of jobs that the catalog does not know: left there; `seedbed rebuild-catalog` takes what is whole in",
+            counted(collected.unknown, "object")
         ));
     }
     Ok(0)

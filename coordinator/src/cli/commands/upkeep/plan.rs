@@ -10,7 +10,7 @@ use crate::{
     cli::{
         args::PlanArgs,
         exit::CliError,
-        output::{LaidOut, human_time, lay_out, print_event, print_lines, table},
+        output::{LaidOut, counted, human_time, lay_out, print_event, print_lines, table},
     },
     settings::Settings,
     upkeep::plan::{
@@ -92,9 +92,9 @@ fn print(plan: &Plan, settings: &Settings, from_numbers: bool) {
         false => "the catalog, and what is given",
     };
     print_lines(&format!(
-        "{} stores with {} rows, {} in the largest, {:.0} bytes a row ({source})",
-        number(fleet.stores),
-        number(fleet.rows),
+        "{} with {}, {} in the largest, {:.0} bytes a row ({source})",
+        of(fleet.stores, "store"),
+        of(fleet.rows, "row"),
         number(fleet.largest),
         fleet.row_bytes
     ));
@@ -196,6 +196,11 @@ fn month(plan: &Plan) -> LaidOut {
     lay_out(rows, &[2])
 }
 
+/// A number with its noun.
+fn of(value: f64, noun: &str) -> String {
+    counted(value.round() as u64, noun)
+}
+
 fn number(value: f64) -> String {
     HumanCount(value.round() as u64).to_string()
 }
@@ -205,5 +210,6 @@ fn bytes(value: f64) -> String {
 }
 
 fn time(seconds: f64) -> String {
-    human_time(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    let shown = human_time(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+    shown.replace("day", " day")
 }

@@ -10,7 +10,7 @@ use crate::{
         connect::catalog_and_snapshots,
         exit::CliError,
         on_record::{deed, on_record},
-        output::{print_json, print_lines},
+        output::{counted, print_json, print_lines},
     },
     settings::Settings,
     upkeep,
@@ -26,8 +26,8 @@ pub(in crate::cli) async fn rebuild(settings: &Settings, json: bool) -> Result<u
         print_json(&rebuilt);
     } else {
         print_lines(&format!(
-            "{} snapshots added, {} were known, {} left out because they are damaged",
-            HumanCount(rebuilt.added),
+            "{} added, {} known before, {} left out as damaged",
+            counted(rebuilt.added, "snapshot"),
             HumanCount(rebuilt.known),
             HumanCount(rebuilt.damaged)
         ));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use seedbed_protocol::{process::FAILED, say};
+use seedbed_protocol::{StoreId, process::FAILED, say};
 use serde_json::json;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         args::VerifyArgs,
         connect::catalog_and_snapshots,
         exit::CliError,
-        output::{print_json, print_lines},
+        output::{counted, print_json, print_lines},
     },
     settings::Settings,
     upkeep::{VerifiedFile, Verifier, VerifyError},
@@ -39,6 +39,9 @@ async fn verify_one(
     json: bool,
 ) -> Result<u8, CliError> {
     let file = Path::new(target);
+    if !file.exists() && StoreId::new(target).is_err() {
+        return Err(VerifyError::NoSuch(target.to_owned()).into());
+    }
     let verified = if file.exists() {
         vec![verifier.verify_path(file).await?]
     } else {
@@ -101,17 +104,19 @@ async fn verify_sample(
     }
     match unchecked.into_iter().next() {
         _ if bad > 0 => Ok(FAILED),
-        Some(error) => Err(error.into()),
+        Some(error) if json => Err(error.into()),
+        // It was said.
+        Some(error) => Ok(CliError::from(error).exit_code()),
         None => Ok(0),
     }
 }
 
 fn tell(file: &VerifiedFile) {
     print_lines(&format!(
-        "ok: {} ({} rows in {} tables)",
+        "ok: {} ({} in {})",
         file.file,
-        file.rows(),
-        file.tables.len()
+        counted(file.rows(), "row"),
+        counted(file.tables.len() as u64, "table")
     ));
     for rows in &file.unreadable {
         print_lines(&format!("warning: {rows}"));

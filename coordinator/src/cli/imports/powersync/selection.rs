@@ -3,7 +3,7 @@
 use super::{
     query::{Ask, Asked, asked},
     tables::Column,
-    yaml::Node,
+    yaml::{Kind, Node},
 };
 
 /// What a sync config asks of clients.
@@ -29,9 +29,26 @@ pub(super) struct Stream {
     pub(super) parameters: Vec<Selects>,
 }
 
+/// What a sync config begins with.
+const PARTS: [&str; 2] = ["bucket_definitions", "streams"];
+
 impl Selection {
     pub(super) fn is_in(node: &Node) -> bool {
-        node.field("bucket_definitions").is_some() || node.field("streams").is_some()
+        PARTS.iter().any(|name| node.field(name).is_some())
+    }
+
+    /// The line and the name of a part that is no table.
+    pub(super) fn misshapen(node: &Node) -> Option<(usize, &'static str)> {
+        let parts = PARTS
+            .iter()
+            .filter_map(|&name| Some((node.field(name)?, name)));
+        let mut wrong = parts.filter(|(part, _)| match &part.kind {
+            Kind::Fields(_) => false,
+            // Nothing at all is a sync config that is yet to be written.
+            Kind::Scalar { text, .. } => !["", "~", "null"].contains(&text.as_str()),
+            Kind::List(_) => true,
+        });
+        wrong.next().map(|(part, name)| (part.line, name))
     }
 
     pub(super) fn of(node: &Node) -> Self {

@@ -1,5 +1,7 @@
 //! The program `seedbed` as a shell sees it: what it prints, and its exit codes.
 
+mod settings;
+
 use std::{
     path::Path,
     process::{Command, Output, Stdio},
@@ -79,6 +81,21 @@ fn wrong_usage_and_wrong_settings_exit_with_2_and_start_nothing() {
         (&["local", "--stores", "-", "--serve"], "--serve"),
         (&["snapshots", "--store", "../../x"], "../../x"),
         (&["verify", "."], ". is no regular file"),
+        (&["verify", ""], "there is no file \"\""),
+        (&["verify", "/nonexist/x.sqlite"], "/nonexist/x.sqlite"),
+        (&["local", "--stores", ""], "--stores"),
+        (
+            &[
+                "tokens",
+                "create",
+                "a",
+                "--role",
+                "viewer",
+                "--expires",
+                "99999999d",
+            ],
+            "36500d",
+        ),
         (&["delivery", "off", "--share", "5%"], "--share"),
     ] {
         let (code, _, error) = seedbed.run(arguments);
@@ -112,24 +129,6 @@ fn wrong_usage_is_told_to_machines_as_json() {
     let (code, output, error) = seedbed.run(&["--json", "--version"]);
     assert_eq!((code, error.as_str()), (0, ""));
     assert!(output.starts_with("seedbed "), "{output}");
-}
-
-#[test]
-fn a_misspelt_setting_exits_with_2_and_names_the_variable() {
-    let seedbed = Seedbed::new();
-    let mut command = seedbed.command(&["status"]);
-    command.env("SEEDBED_WORKER__SLOT", "3");
-    let (code, _, error) = shown(command.output().unwrap());
-    assert_eq!(code, 2);
-    assert!(
-        error.contains("SEEDBED_WORKER__SLOT;")
-            && error.contains("did you mean SEEDBED_WORKER__SLOTS?"),
-        "{error}"
-    );
-    assert!(
-        is_untouched(seedbed.directory.path()),
-        "something was created"
-    );
 }
 
 #[test]
@@ -213,26 +212,6 @@ fn a_store_that_was_never_listed_exits_with_2_and_is_named_with_others() {
 }
 
 #[test]
-fn a_wrong_value_exits_with_2_whatever_the_command_and_is_named_with_its_source() {
-    let seedbed = Seedbed::new();
-    let settings = "[powersync]\nendpoint = \"http://127.0.0.1:1\"\n\n[worker]\nslots = 0\n";
-    seedbed.write("wrong.toml", settings);
-    for command in ["status", "snapshots", "gc", "local", "check", "serve"] {
-        let mut asked = seedbed.command(&[command, "--config", "wrong.toml"]);
-        let (code, _, error) = shown(asked.output().unwrap());
-        assert_eq!(code, 2, "{command}: {error}");
-        let said = "worker.slots is 0; with no slot, no job would ever start (set to 0 in wrong.toml, line 5)";
-        assert!(error.contains(said), "{command}: {error}");
-        let mut asked = seedbed.command(&[command]);
-        asked.env("SEEDBED_LOG__LEVEL", "loud");
-        let (code, _, error) = shown(asked.output().unwrap());
-        assert_eq!(code, 2, "{command}: {error}");
-        let said = "log.level = \"loud\" in the environment variable SEEDBED_LOG__LEVEL: ";
-        assert!(error.contains(said), "{command}: {error}");
-    }
-}
-
-#[test]
 fn a_check_says_what_is_wrong_and_leaves_nothing_behind() {
     let seedbed = Seedbed::new();
     let mut command = seedbed.command(&["check", "--json"]);
@@ -255,90 +234,27 @@ fn a_check_says_what_is_wrong_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_printed_settings_are_a_settings_file() {
+fn a_check_finds_a_store_that_a_file_lists_twice() {
     let seedbed = Seedbed::new();
-    let (code, settings, _) = seedbed.run(&["config"]);
-    assert_eq!(code, 0);
-    seedbed.write("seedbed.toml", &settings);
-    let (_, _, error) = seedbed.run(&["local", "--stores", "-"]);
-    assert!(error.contains("powersync.endpoint is missing"), "{error}");
+    seedbed.write("stores.csv", "store_id\n1\n2\n1\n");
+    let (code, output, error) = seedbed.run(&["check", "--stores", "stores.csv"]);
+    assert_eq!(code, 1, "{error}");
+    let said = "stores.csv: the store 1 is listed twice, at 2 and at 4";
+    assert!(output.contains(said), "{output}");
 }
 
 #[test]
-fn init_writes_settings_that_work_and_replaces_none() {
+fn a_share_that_is_set_while_everything_is_off_is_said() {
     let seedbed = Seedbed::new();
-    let arguments = [
-        "init",
-        "--config",
-        "new.toml",
-        "--endpoint",
-        "http://127.0.0.1:1",
-        "--source",
-        "postgres://reader@db/app",
-        "--query",
-        "SELECT id AS \"store_id\" FROM stores",
-        "--kid",
-        "seedbed",
-    ];
-    let (code, output, error) = seedbed.run(&arguments);
+    seedbed.write("stores.csv", "store_id\n1\n");
+    seedbed.run(&["local", "--stores", "stores.csv"]);
+    let (code, _, error) = seedbed.run(&["delivery", "off"]);
     assert_eq!(code, 0, "{error}");
-    for said in [
-        "wrote new.toml",
-        "SEEDBED_TOKEN__SECRET",
-        "seedbed check --config new.toml",
-    ] {
+    let (code, output, error) =
+        seedbed.run(&["delivery", "on", "--share", "5%", "--form", "compact"]);
+    assert_eq!(code, 0, "{error}");
+    for said in ["handed out again: compact: 5% of the stores", "off since "] {
         assert!(output.contains(said), "{output}");
-    }
-    let (code, settings, error) = seedbed.run(&["config", "--json", "--config", "new.toml"]);
-    assert_eq!(code, 0, "{error}");
-    for said in [
-        "http://127.0.0.1:1",
-        "postgres://db/app",
-        "SELECT id AS",
-        "new.toml, line ",
-    ] {
-        assert!(settings.contains(said), "{settings}");
-    }
-    let (code, _, error) = seedbed.run(&arguments);
-    assert_eq!(code, 2, "{error}");
-    assert!(
-        error.contains("new.toml exists") && error.contains("--force"),
-        "{error}"
-    );
-    for (option, value, said) in [
-        (
-            "--source",
-            "postgres://me:hunter2@db/app",
-            "SEEDBED_SOURCE__URL",
-        ),
-        ("--endpoint", "nowhere", "powersync.endpoint"),
-        ("--algorithm", "HS1024", "in other.toml, line "),
-    ] {
-        let (code, _, error) = seedbed.run(&["init", "--config", "other.toml", option, value]);
-        assert_eq!(code, 2, "{error}");
-        assert!(
-            error.contains(said) && !error.contains("hunter2"),
-            "{error}"
-        );
-        assert!(!seedbed.path("other.toml").exists(), "{option}");
-    }
-}
-
-#[test]
-fn the_schema_names_every_setting() {
-    let seedbed = Seedbed::new();
-    let (code, schema, _) = seedbed.run(&["schema"]);
-    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
-    assert_eq!(code, 0);
-    let format = &schema["properties"]["powersync"]["properties"]["format"];
-    assert_eq!(format["enum"], serde_json::json!(["auto", "ndjson"]));
-    for setting in seedbed_protocol::settings::known() {
-        let section = &schema["properties"][setting.section];
-        let section = section.get("items").unwrap_or(section);
-        assert!(
-            section["properties"][setting.name].is_object(),
-            "{setting:?}"
-        );
     }
 }
 
