@@ -18,7 +18,7 @@ mod sources;
 mod template;
 mod value;
 
-pub use database::check_tls_files;
+pub use database::check_database_url;
 pub use defaults::{DEFAULTS, SECTIONS};
 pub use error::{SettingsError, invalid};
 pub use known::{Kind, Known, known, schema};
@@ -27,4 +27,6 @@ pub use reference::reference;
 pub use secret::{Secret, optional_secret, without_secrets};
 pub use sources::{CONFIG_VARIABLE, ENV_PREFIX, RETIRED, Retired};
 pub use template::{ObjectTemplate, TemplateError, TextTemplate, kind_of, quoted};
-pub use value::{duration, list, number, optional_duration, optional_number, positive};
+pub use value::{
+    LONGEST_DURATION, duration, list, number, optional_duration, optional_number, positive,
+};

@@ -253,6 +253,11 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
+    /// Returns SQLite's page cache of one job, in KiB.
+    pub(crate) fn cache_kib(&self) -> u32 {
+        self.cache_mib.saturating_mul(1024)
+    }
+
     /// Returns the memory of a bulk load, in KiB; `None` when bulk loads are off.
     pub(crate) fn load_memory_kib(&self) -> Option<u32> {
         self.fast_load

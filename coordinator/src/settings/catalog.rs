@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use seedbed_protocol::settings::{
-    Secret, SettingsError, check_tls_files, duration, invalid, positive, without_secrets,
+    Secret, SettingsError, check_database_url, duration, invalid, positive, without_secrets,
 };
 use serde::Deserialize;
 
@@ -40,7 +40,7 @@ impl CatalogConfig {
         positive("catalog.keep_history", self.keep_history)?;
         positive("catalog.keep_audit", self.keep_audit)?;
         let url = self.url.expose();
-        check_tls_files("catalog.url", url)?;
+        check_database_url("catalog.url", url)?;
         place(
             "catalog.url",
             url,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use seedbed_protocol::settings::{Secret, SettingsError, check_tls_files, invalid};
+use seedbed_protocol::settings::{Secret, SettingsError, check_database_url, invalid};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -64,6 +64,6 @@ impl SourceConfig {
                 format!("must begin with {}:", SCHEMES.join(":, ")),
             );
         }
-        check_tls_files("source.url", url.expose())
+        check_database_url("source.url", url.expose())
     }
 }

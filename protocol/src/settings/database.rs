@@ -29,7 +29,7 @@ const PARSED: [&str; 4] = ["postgres", "postgresql", "mysql", "mariadb"];
 ///
 /// # Errors
 /// [`SettingsError::Invalid`] names the parameter and the file; of a malformed URL it shows nothing.
-pub fn check_tls_files(setting: &'static str, url: &str) -> Result<(), SettingsError> {
+pub fn check_database_url(setting: &'static str, url: &str) -> Result<(), SettingsError> {
     let url = match (Url::parse(url), url.split_once(':')) {
         (Ok(url), _) => url,
         (Err(error), Some((scheme, _))) if PARSED.contains(&scheme) => {
@@ -94,18 +94,18 @@ mod tests {
         std::fs::write(&bad, [0x30, 0x82]).unwrap();
         let check = |parameters: String| {
             let url = format!("postgres://me:hunter2@db.example.com/app?{parameters}");
-            check_tls_files("source.url", &url).map_err(|e| e.to_string())
+            check_database_url("source.url", &url).map_err(|e| e.to_string())
         };
         check(format!("sslrootcert={}", good.display())).unwrap();
         check("sslmode=require".to_owned()).unwrap();
-        let malformed = check_tls_files("source.url", "postgres://me:hunter2@db:abc/x");
+        let malformed = check_database_url("source.url", "postgres://me:hunter2@db:abc/x");
         let malformed = malformed.unwrap_err().to_string();
         assert!(
             malformed.contains("source.url is malformed (invalid port number)"),
             "{malformed}"
         );
         assert!(!malformed.contains("hunter2"), "{malformed}");
-        check_tls_files("source.url", "mongodb://a:1,b:2/x").unwrap();
+        check_database_url("source.url", "mongodb://a:1,b:2/x").unwrap();
         for (name, file, reason) in [
             ("sslrootcert", "/nowhere/root.pem", "No such file"),
             ("ssl-key", "/nowhere/key.pem", "No such file"),

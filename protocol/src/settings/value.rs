@@ -36,12 +36,12 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, 
     parsed(&String::deserialize(deserializer)?)
 }
 
-/// A hundred years: the end of a longer time is in no calendar.
-const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
+/// The longest time that is not for ever, a hundred years: the end of a longer one is in no calendar.
+pub const LONGEST_DURATION: Duration = Duration::from_secs(36_500 * 86_400);
 
 fn parsed<E: de::Error>(text: &str) -> Result<Duration, E> {
     match humantime::parse_duration(text) {
-        Ok(duration) if duration > LONGEST => Err(E::custom(format!(
+        Ok(duration) if duration > LONGEST_DURATION => Err(E::custom(format!(
             "{text:?} is too long; at most 36500d are allowed"
         ))),
         Ok(duration) => Ok(duration),

@@ -9,7 +9,7 @@ use std::{
 use seedbed_protocol::digest::{Hashed, Hasher};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
 
 use super::{
     entry::Entry,
@@ -172,6 +172,18 @@ impl Fill {
             ..tail
         }))
     }
+}
+
+/// How much of a filled bucket is read at a time, in bytes.
+const READ_BYTES: usize = 1 << 20;
+
+/// Opens the lines of a filled bucket, for [`next_line`].
+///
+/// # Errors
+/// When the file cannot be opened.
+pub(super) async fn open_lines(file: &CachedFile) -> io::Result<impl AsyncRead + Unpin> {
+    let file = tokio::fs::File::open(file.path()).await?;
+    Ok(BufReader::with_capacity(READ_BYTES, file))
 }
 
 /// Reads the next line of a filled bucket; `None` at its end.

@@ -9,13 +9,12 @@ use std::{
 
 use seedbed_protocol::OpId;
 use serde_json::{Map, Value, json};
-use tokio::{fs::File, io::BufReader};
 
 use self::fills::Fills;
 use super::{
     cache::{BucketCache, Wait},
     entry::{Entry, EntryError},
-    fill::next_line,
+    fill::{next_line, open_lines},
     near::{CachedFile, Kept},
     operation::{Written, bucket_of},
     template::{Template, TemplateError},
@@ -367,8 +366,7 @@ impl Session {
 
 /// Hands the lines of an entry to the log.
 async fn hand(file: &CachedFile, log: &mut OpLog) -> Result<(), OpLogError> {
-    let lines = File::open(file.path()).await.map_err(unreadable)?;
-    let mut lines = BufReader::with_capacity(1 << 20, lines);
+    let mut lines = open_lines(file).await.map_err(unreadable)?;
     while let Some(line) = next_line(&mut lines).await.map_err(unreadable)? {
         log.accept(line).await?;
     }

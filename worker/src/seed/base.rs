@@ -97,7 +97,7 @@ impl BasePolicy {
         let loose = base.loose_operations + target.changed_since(&base.checkpoint);
         !job.job_id.is_one_in(self.whole_every)
             && base.checkpoint.generation() == target.generation()
-            && is_in_order(loose, target)
+            && is_in_order(loose, target.operations())
             // What it says of rows that have not changed is found by reading them.
             && !uploader.may_have_notes(base).await
     }

@@ -322,7 +322,7 @@ impl<'a> Attempt<'a> {
             dense,
             ..
         } = downloaded.database;
-        let loose = loose_operations.filter(|loose| is_in_order(*loose, &checkpoint));
+        let loose = loose_operations.filter(|loose| is_in_order(*loose, checkpoint.operations()));
         let dense = dense || loose.is_some();
         let scrubbing = blocking(move || scrub(&connection).map(|()| connection));
         let connection = self.steps.run("scrub", scrubbing).await?;

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use seedbed_protocol::manifest::Checkpoint;
 
 use super::before::{BasePages, Before};
 use crate::oplog::DatabaseError;
@@ -125,9 +124,10 @@ const COPY_ABOVE_ONE_UNUSED_IN: u64 = 50;
 /// last time.
 const VACUUM_ABOVE_ONE_IN: u64 = 50;
 
-/// Returns whether a file with so many operations that were applied since it was last written in order may stay as it is.
-pub fn is_in_order(loose_operations: u64, checkpoint: &Checkpoint) -> bool {
-    loose_operations * VACUUM_ABOVE_ONE_IN <= checkpoint.operations()
+/// Returns whether a file with so many `operations` may stay as it is when so many of them were applied since it was last written
+/// in order.
+pub fn is_in_order(loose_operations: u64, operations: u64) -> bool {
+    loose_operations * VACUUM_ABOVE_ONE_IN <= operations
 }
 
 /// Turns a scrubbed database into the file `target`: renames it if it is `dense` (written in order, nothing deleted),

@@ -6,7 +6,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use seedbed_protocol::{digest::sha256_hex, settings::Secret, text::is_hidden};
+use seedbed_protocol::{
+    digest::sha256_hex,
+    settings::{LONGEST_DURATION, Secret},
+    text::is_hidden,
+};
 use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
 use utoipa::ToSchema;
@@ -25,9 +29,6 @@ const MAX_NAME_CHARS: usize = 64;
 
 /// A last use is written once in this time.
 const USE_PAUSE: TimeDelta = TimeDelta::seconds(60);
-
-/// The longest lifetime that is not for ever: beyond it no calendar has the end.
-const LONGEST: TimeDelta = TimeDelta::days(36_500);
 
 /// The columns of a token.
 const COLUMNS: &str = "id, name, role, made_by, made_at, expires_at, last_used_at, revoked_at";
@@ -294,7 +295,7 @@ fn check_name(name: &str) -> Result<(), CatalogError> {
 
 /// When what is made `now` ends.
 fn end(now: DateTime<Utc>, lifetime: Duration) -> DateTime<Utc> {
-    now + TimeDelta::from_std(lifetime).map_or(LONGEST, |lifetime| lifetime.min(LONGEST))
+    now + lifetime.min(LONGEST_DURATION)
 }
 
 fn token_name(name: &str, reason: &'static str) -> CatalogError {
@@ -336,7 +337,7 @@ mod tests {
         let now = Utc::now();
         for days in [36_501, 99_999_999, u64::MAX / 86_400] {
             let lifetime = Duration::from_secs(days * 86_400);
-            assert_eq!(end(now, lifetime), now + LONGEST, "{days} days");
+            assert_eq!(end(now, lifetime), now + LONGEST_DURATION, "{days} days");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
+use seedbed_protocol::settings::LONGEST_DURATION;
 
 use crate::catalog::{Role, Share};
 
@@ -90,9 +91,6 @@ pub(in crate::cli) struct NewTokenArgs {
     pub(in crate::cli) expires: Lifetime,
 }
 
-/// A hundred years, as for every setting.
-const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
-
 /// A time, or none: `never`.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::cli) struct Lifetime(pub(in crate::cli) Option<Duration>);
@@ -103,7 +101,7 @@ impl FromStr for Lifetime {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match (text, humantime::parse_duration(text)) {
             ("never", _) => Ok(Self(None)),
-            (_, Ok(lifetime)) if lifetime > LONGEST => {
+            (_, Ok(lifetime)) if lifetime > LONGEST_DURATION => {
                 Err("at most 36500d are allowed; say never for a token without an end")
             }
             (_, Ok(lifetime)) if !lifetime.is_zero() => Ok(Self(Some(lifetime))),

@@ -8,7 +8,7 @@ use axum::{
         self, Query, Request, State,
         rejection::{PathRejection, QueryRejection},
     },
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use seedbed_protocol::snapshots::{SnapshotName, SnapshotPart};
@@ -93,25 +93,21 @@ fn changed() -> Problem {
 
 /// Removes a Range that is to be ignored: of another unit, of several parts, or none at all (RFC 9110, 14.2).
 fn drop_what_is_no_range(headers: &mut HeaderMap) {
-    let is_range = |value: &HeaderValue| {
-        let range = value.to_str().ok()?.strip_prefix("bytes=")?;
-        let (first, last) = range.trim().split_once('-')?;
-        let number = |text: &str| {
-            text.is_empty()
-                .then_some(None)
-                .or_else(|| text.parse::<u64>().ok().map(Some))
-        };
-        match (number(first)?, number(last)?) {
-            (None, None) => None,
-            (Some(first), Some(last)) if last < first => None,
-            _ => Some(()),
-        }
-    };
-    if headers
-        .get(header::RANGE)
-        .is_some_and(|value| is_range(value).is_none())
-    {
+    if !headers.get(header::RANGE).is_none_or(is_range) {
         headers.remove(header::RANGE);
+    }
+}
+
+fn is_range(value: &HeaderValue) -> bool {
+    let range = value.to_str().ok();
+    let range = range.and_then(|range| range.strip_prefix("bytes="));
+    let number = |text: &str| text.parse::<u64>().ok();
+    match range.and_then(|range| range.trim().split_once('-')) {
+        None | Some(("", "")) => false,
+        Some(("", end) | (end, "")) => number(end).is_some(),
+        Some((first, last)) => {
+            number(first).is_some_and(|first| number(last).is_some_and(|last| first <= last))
+        }
     }
 }
 
@@ -143,6 +139,13 @@ async fn serve(path: &Path, media_type: &str, request: Request) -> Response {
         Ok(response) => response.map(Body::new),
         Err(error) => Problem::failed("the object storage", &error, false).into_response(),
     }
+}
+
+/// The ETags that a header lists.
+fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter();
+    let values = values.filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
 /// A file, as HTTP's headers describe it.
@@ -184,22 +187,19 @@ impl Object {
 
     /// Whether the client already has it (If-None-Match).
     fn is_known_to(&self, headers: &HeaderMap) -> bool {
-        let known = headers.get_all(header::IF_NONE_MATCH);
-        let known = known.iter().filter_map(|value| value.to_str().ok());
-        known
-            .flat_map(|value| value.split(','))
-            .map(|tag| tag.trim().trim_start_matches("W/"))
-            .any(|tag| tag == "*" || self.etag == tag)
+        tags(headers, header::IF_NONE_MATCH)
+            .map(|tag| tag.trim_start_matches("W/"))
+            .any(|tag| self.is_named(tag))
     }
 
-    /// Whether the client wants this file only if it is another one (If-Match).
+    /// Whether the client means another file than this one (If-Match).
     fn is_not_what_is_meant(&self, headers: &HeaderMap) -> bool {
-        let mut meant = headers.get_all(header::IF_MATCH).iter().peekable();
-        let is_this = |value: &HeaderValue| {
-            let tags = value.to_str().unwrap_or_default().split(',').map(str::trim);
-            tags.into_iter().any(|tag| tag == "*" || self.etag == tag)
-        };
-        meant.peek().is_some() && !meant.any(is_this)
+        headers.contains_key(header::IF_MATCH)
+            && !tags(headers, header::IF_MATCH).any(|tag| self.is_named(tag))
+    }
+
+    fn is_named(&self, tag: &str) -> bool {
+        tag == "*" || self.etag == tag
     }
 
     /// A client that has the beginning of another file needs all of this one (If-Range).

@@ -137,7 +137,7 @@ pub(super) fn decide(request: &StreamRequest, offer: &Offer) -> Result<Why, Why>
 }
 
 /// Returns a generation as what can be compared.
-fn number(generation: &str) -> Option<u64> {
+pub(super) fn number(generation: &str) -> Option<u64> {
     generation.parse().ok()
 }
 

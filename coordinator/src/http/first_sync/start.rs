@@ -11,7 +11,10 @@ use seedbed_protocol::StoreId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{decision::for_generation, state::FirstSyncs};
+use super::{
+    decision::{for_generation, number},
+    state::FirstSyncs,
+};
 use crate::http::{
     auth::client_token,
     json::Json,
@@ -85,9 +88,8 @@ pub(super) async fn start(
     let Query(query) = query.map_err(|e| Problem::invalid(e.body_text()))?;
     let store_id = StoreId::new(query.store_id)
         .map_err(|error| Problem::invalid(format!("store_id: {error}")))?;
-    let is_number = |name: &String| {
-        name.parse::<u64>().is_ok() && name.bytes().all(|byte| byte.is_ascii_digit())
-    };
+    let is_number =
+        |name: &String| number(name).is_some() && name.bytes().all(|byte| byte.is_ascii_digit());
     if !query.generation.as_ref().is_none_or(is_number) {
         return Err(Problem::invalid(
             "generation: say the number before the # in the names of the device's buckets, or leave it out",

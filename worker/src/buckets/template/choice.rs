@@ -8,6 +8,7 @@ use std::{
 use tokio::sync::OnceCell;
 
 use super::{prepared::Template, set::Set};
+use crate::snapshot::is_in_order;
 
 /// What it costs to write an operation into a new file, in bulk. All other costs are relative to it.
 const IN_BULK: u64 = 10;
@@ -20,9 +21,6 @@ const COPIED: u64 = 1;
 
 /// What each operation of a file costs that is written in order once more, since much was added to it.
 const IN_ORDER: u64 = 4;
-
-/// A file is written in order if more than one in so many of its operations were added.
-const LOOSE_ONE_IN: u64 = 50;
 
 /// What it costs to begin with a template, in operations that are written in bulk.
 const FIXED: u64 = 500;
@@ -175,9 +173,9 @@ fn cost_in_bulk(operations: u64) -> u64 {
 /// Returns what a store of so many operations costs on a template that has some of them.
 fn cost_on(prepared: u64, operations: u64) -> u64 {
     let added = operations.saturating_sub(prepared);
-    let in_order = match added * LOOSE_ONE_IN > operations {
-        true => operations * IN_ORDER,
-        false => 0,
+    let in_order = match is_in_order(added, operations) {
+        true => 0,
+        false => operations * IN_ORDER,
     };
     FIXED * IN_BULK + prepared * COPIED + added * ON_TOP + in_order
 }

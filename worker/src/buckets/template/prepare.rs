@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use seedbed_protocol::manifest::Checkpoint;
 use serde_json::{Map, Value, json};
-use tokio::{fs::File, io::BufReader};
 
 use super::{
     prepared::{Template, TemplateError, blocking},
     set::Set,
 };
 use crate::{
-    buckets::{entry::Entry, fill::next_line, near::CachedFile},
+    buckets::{
+        entry::Entry,
+        fill::{next_line, open_lines},
+        near::CachedFile,
+    },
     oplog::{Accepted, Applied, Change, OpLog, OpLogError, ReadLine, Schema, SyncOptions, Synced},
     powersync::{Line, LineFormat},
     settings::WorkerConfig,
@@ -24,9 +27,6 @@ use crate::{
         write,
     },
 };
-
-/// How much of a file of lines is read at a time, in bytes.
-const READ_BYTES: usize = 1 << 20;
 
 /// An entry, and its lines.
 pub(in crate::buckets) type Source = (Entry, Arc<CachedFile>);
@@ -43,7 +43,7 @@ impl Preparing {
     pub(in crate::buckets) fn new(schema: Schema, worker: &WorkerConfig) -> Self {
         Self {
             schema,
-            cache_kib: worker.cache_mib.saturating_mul(1024),
+            cache_kib: worker.cache_kib(),
             load_memory_kib: worker.load_memory_kib(),
         }
     }
@@ -106,7 +106,7 @@ impl Preparing {
         log.request().await?;
         log.accept(line(&target)).await?;
         for (_, lines) in sources {
-            let mut lines = open(lines).await?;
+            let mut lines = open_lines(lines).await?;
             while let Some(line) = next_line(&mut lines).await? {
                 log.accept(line).await?;
             }
@@ -166,14 +166,9 @@ fn is_at(set: &Set, checkpoint: &Checkpoint) -> Result<(), TemplateError> {
     Ok(())
 }
 
-async fn open(lines: &CachedFile) -> Result<BufReader<File>, TemplateError> {
-    let file = File::open(lines.path()).await?;
-    Ok(BufReader::with_capacity(READ_BYTES, file))
-}
-
 /// Returns the checksum of a bucket with these lines.
 async fn checksum(lines: &CachedFile) -> Result<u32, TemplateError> {
-    let mut lines = open(lines).await?;
+    let mut lines = open_lines(lines).await?;
     let mut sum = 0_u32;
     while let Some(line) = next_line(&mut lines).await? {
         let read = ReadLine::read(line, true).map_err(OpLogError::from)?;

@@ -36,7 +36,7 @@ impl LogSettings {
         Self {
             schema,
             subscription_ttl: settings.schema.subscription_ttl,
-            cache_kib: settings.worker.cache_mib.saturating_mul(1024),
+            cache_kib: settings.worker.cache_kib(),
             load_memory_kib: settings.worker.load_memory_kib(),
         }
     }
@@ -160,9 +160,9 @@ impl<'a> Shared<'a> {
         line: Line,
         template: Arc<Template>,
     ) -> Result<Begun, TemplateError> {
-        let target = log.target().checkpoint(|_| OpId(0));
-        let added = target.operations().saturating_sub(template.operations());
-        let checks_changes = self.checks_changes && is_in_order(added, &target);
+        let operations = log.target().checkpoint(|_| OpId(0)).operations();
+        let added = operations.saturating_sub(template.operations());
+        let checks_changes = self.checks_changes && is_in_order(added, operations);
         let (mut other, pages) = self.logs.on(&template, checks_changes).await?;
         let Accepted::Target = other.accept(line).await? else {
             let reason = "its target was not accepted";
