@@ -17,7 +17,7 @@ use crate::{
     cli::{
         args::InitArgs,
         exit::CliError,
-        imports::{Proposal, Value},
+        imports::Proposal,
         output::{print_json, print_text},
     },
     settings::Settings,
@@ -87,24 +87,16 @@ fn check(text: &str, file: &Path) -> Result<(), CliError> {
 
 /// What says which stores there are, if `source.url` is a database.
 fn missing_beside(proposal: &Proposal) -> Option<&'static str> {
-    let mut settings = proposal.settings.iter();
-    let url = settings.find(|setting| (setting.section, setting.name) == ("source", "url"))?;
-    match &url.value {
-        Some(Value::Text(url)) if url.starts_with("file:") => None,
-        Some(Value::Text(url)) if url.starts_with("mongodb") => Some("source.collection"),
-        Some(Value::Text(_)) => Some("source.query"),
-        _ => None,
+    match proposal.text("source", "url")? {
+        url if url.starts_with("file:") => None,
+        url if url.starts_with("mongodb") => Some("source.collection"),
+        _ => Some("source.query"),
     }
 }
 
 /// What is left to do, a line each.
 fn next(proposal: &Proposal, path: &str) -> Vec<String> {
-    let has = |section, name| {
-        let mut settings = proposal.settings.iter();
-        settings.any(|setting| {
-            (setting.section, setting.name) == (section, name) && setting.value.is_some()
-        })
-    };
+    let has = |section, name| proposal.value(section, name).is_some();
     let mut next = Vec::new();
     let unknown = |note: &str| note.contains("Not known: ") || note.contains("Not possible: ");
     if proposal
@@ -160,7 +152,7 @@ fn next(proposal: &Proposal, path: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::imports::Proposed;
+    use crate::cli::imports::{Proposed, Value};
 
     #[test]
     fn a_database_without_what_lists_its_stores_lacks_it() {

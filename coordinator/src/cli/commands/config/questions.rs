@@ -72,9 +72,7 @@ pub(super) fn proposal(
 ) -> Result<Proposal, CliError> {
     let mut proposal = propose(&args.from_sync_config)?;
     for (section, name, given, question) in questions(args) {
-        let known = proposal.settings.iter_mut();
-        let mut known = known.filter(|known| (known.section, known.name) == (section, name));
-        let is_known = known.next().is_some_and(|known| known.value.is_some());
+        let is_known = proposal.value(section, name).is_some();
         let value = match (given, person.as_deref_mut()) {
             (Some(value), _) => value.clone(),
             (None, _) if is_known => continue,
@@ -113,14 +111,7 @@ fn set(proposal: &mut Proposal, section: &'static str, name: &'static str, value
 
 /// Whether the setting makes sense beside what is known by now.
 fn is_wanted(proposal: &Proposal, section: &str, name: &str) -> bool {
-    let text = |section: &str, name: &str| {
-        let mut settings = proposal.settings.iter();
-        let setting = settings.find(|known| (known.section, known.name) == (section, name));
-        match setting.and_then(|setting| setting.value.as_ref()) {
-            Some(Value::Text(text)) => text.as_str(),
-            _ => "",
-        }
-    };
+    let text = |section, name| proposal.text(section, name).unwrap_or_default();
     match (section, name) {
         ("source", "query") => {
             let url = text("source", "url");
@@ -140,9 +131,12 @@ fn answered(
 ) -> Result<String, CliError> {
     loop {
         let value = person.ask(question)?;
-        match (value.is_empty(), refusal(section, name, &value)) {
-            (false, Some(reason)) => person.refuse(&reason),
-            _ => return Ok(value),
+        if value.is_empty() {
+            return Ok(value);
+        }
+        match refusal(section, name, &value) {
+            Some(reason) => person.refuse(&reason),
+            None => return Ok(value),
         }
     }
 }

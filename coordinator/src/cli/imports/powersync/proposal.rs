@@ -17,6 +17,23 @@ pub(in crate::cli) struct Proposal {
     pub(in crate::cli) next: Vec<String>,
 }
 
+impl Proposal {
+    /// Returns what is proposed for a setting; `None` also where only something is known about it.
+    pub(in crate::cli) fn value(&self, section: &str, name: &str) -> Option<&Value> {
+        let mut settings = self.settings.iter();
+        let setting = settings.find(|known| (known.section, known.name) == (section, name))?;
+        setting.value.as_ref()
+    }
+
+    /// Returns the text that is proposed for a setting.
+    pub(in crate::cli) fn text(&self, section: &str, name: &str) -> Option<&str> {
+        match self.value(section, name)? {
+            Value::Text(text) => Some(text),
+            Value::Fields(_) => None,
+        }
+    }
+}
+
 /// A setting, or only what is known about it.
 #[derive(Debug)]
 pub(in crate::cli) struct Proposed {
