@@ -10,29 +10,9 @@ use seedbed_worker::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::content::{TABLES, bson_document, row, schema, spoil};
+use super::content::{Drawn, FEW_IDS, MANY_IDS, bson_document, schema, spoil};
 
 const BUCKETS: [&str; 4] = ["a", "1#store[\"x\"]", "2#categories|0[]", "日本"];
-
-/// Two of them have the same key, with the right subkey.
-const IDS: [&str; 10] = [
-    "1",
-    "2",
-    "3",
-    "a",
-    "a/b",
-    "b",
-    "",
-    "Ärger",
-    "'",
-    "ffffffff-0000",
-];
-
-const FEW_IDS: u32 = 60;
-
-const MANY_IDS: u32 = 20_000;
-
-const SUBKEYS: [&str; 3] = ["s", "b/null", "389d/aaaf"];
 
 const STREAMS: [&str; 2] = ["store_products", "categories"];
 
@@ -214,45 +194,14 @@ impl<'a> Writer<'a> {
         } else {
             bucket.checksum.wrapping_add(checksum)
         };
-        let written = match (self.format, random.random_range(0..3)) {
-            (LineFormat::Bson, 0) | (LineFormat::Ndjson, 1) => json!(checksum as i32),
-            (LineFormat::Ndjson, 0) => json!(f64::from(checksum)),
-            _ => json!(checksum),
+        let drawn = Drawn {
+            op_id: self.last_op,
+            checksum,
+            clear,
+            ids,
+            format: self.format,
         };
-        let mut operation = json!({ "op_id": self.last_op.to_string(), "checksum": written });
-        let kind = match random.random_range(0..100) {
-            _ if clear => "CLEAR",
-            0..70 => "PUT",
-            70..90 => "REMOVE",
-            _ => "MOVE",
-        };
-        operation["op"] = json!(kind);
-        if matches!(kind, "PUT" | "REMOVE") {
-            let table = if random.random_bool(0.05) {
-                "raw"
-            } else {
-                TABLES.choose(random).unwrap()
-            };
-            operation["object_type"] = json!(table);
-            operation["object_id"] =
-                json!(
-                    if random.random_bool(if ids == FEW_IDS { 0.3 } else { 0.01 }) {
-                        IDS.choose(random).unwrap().to_string()
-                    } else {
-                        random.random_range(0..ids).to_string()
-                    }
-                );
-            if random.random_bool(0.3) {
-                operation["subkey"] = json!(SUBKEYS.choose(random).unwrap());
-            } else if random.random() {
-                operation["subkey"] = Value::Null;
-            }
-            operation["data"] = if kind == "PUT" {
-                json!(row(random))
-            } else {
-                Value::Null
-            };
-        }
+        let mut operation = drawn.operation(random);
         if random.random_bool(self.oddity) {
             spoil(random, &mut operation);
         }
