@@ -10,4 +10,4 @@ pub use client_packages::{assert_same_types, client_packages};
 pub use mounts::Tmpfs;
 pub use node::run_node_tests;
 pub use tools::{leave_out, node, tools};
-pub use usage::{cpu_time, forget_peak, machine, mib, peak_bytes};
+pub use usage::{cpu_of_children, cpu_time, forget_peak, machine, mib, peak_bytes};

@@ -11,6 +11,7 @@ mod secrets;
 mod session;
 mod sql;
 mod survey;
+mod values;
 
 pub use error::CatalogError;
 pub(super) use error::damaged;
@@ -19,7 +20,8 @@ pub(super) use handle::{Lock, take};
 pub use open::{file_of, name_of};
 pub(super) use session::Tx;
 pub(super) use sql::{
-    AnyQuery, bind_all, cast_rows, count, cut_page, elapsed, list_of, millis, optional_count,
-    parsed, pattern, printable, rows_of, sql, stored, time,
+    AnyQuery, count, cut_page, elapsed, list_of, millis, optional_count, parsed, pattern,
+    printable, sql, stored, time,
 };
 pub use survey::{Connections, Survey};
+pub(super) use values::{ids, json, wanted};

@@ -12,7 +12,7 @@ use serde::Serialize;
 use sqlx::Row;
 
 use super::{
-    database::{Catalog, CatalogError, Lock, bind_all, count, list_of, millis, sql, take},
+    database::{Catalog, CatalogError, Lock, count, ids, millis, sql, take},
     state::{IN_FLIGHT, SnapshotState::Deleted},
 };
 
@@ -247,19 +247,14 @@ impl Catalog {
         take(&mut transaction, Lock::Writer).await?;
         let found: Vec<String> = find().fetch_all(&mut *transaction).await?;
         if !found.is_empty() {
-            let remove = sql!(
-                "DELETE FROM {table} WHERE {key} IN ({})",
-                list_of(1, found.len())
-            );
-            bind_all(sqlx::query(remove), &found)
+            let among = self.dialect.among(1);
+            sqlx::query(sql!("DELETE FROM {table} WHERE {key} {among}"))
+                .bind(ids(&found))
                 .execute(&mut *transaction)
                 .await?;
             if table == "stores" {
-                let reports = sql!(
-                    "DELETE FROM reports WHERE store_id IN ({})",
-                    list_of(1, found.len())
-                );
-                bind_all(sqlx::query(reports), &found)
+                sqlx::query(sql!("DELETE FROM reports WHERE store_id {among}"))
+                    .bind(ids(&found))
                     .execute(&mut *transaction)
                     .await?;
             }

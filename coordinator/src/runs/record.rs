@@ -207,12 +207,18 @@ impl Recorder {
         self.metrics.applied(events);
         self.notice_config(events).await?;
         self.counts.send_modify(|counts| counts.add(applied));
+        let (mut done, mut spans) = (Vec::new(), Vec::new());
         for ((event, applied), one) in events.iter().zip(applied).zip(taken) {
             one.span.set_attribute("seedbed.applied", applied.name());
-            let settling = settle(event, *applied, one.delivery).instrument(one.span);
-            or_redelivered(settling.await)?;
+            if *applied == Applied::UnknownJob {
+                let parking = park_unknown(event, one.delivery).instrument(one.span);
+                or_redelivered(parking.await)?;
+                continue;
+            }
+            done.push(one.delivery);
+            spans.push(one.span);
         }
-        Ok(())
+        Ok(or_redelivered(Delivery::ack_all(done).await)?)
     }
 }
 
@@ -265,20 +271,13 @@ async fn park_undecoded(delivery: Delivery, error: &CodecError) -> Result<(), Br
     or_redelivered(delivery.park(error.to_string()).await)
 }
 
-async fn settle(
-    event: &SeedEvent,
-    applied: Applied,
-    delivery: Delivery,
-) -> Result<(), BrokerError> {
-    if applied == Applied::UnknownJob {
-        tracing::error!(job_id = %event.job_id, "parked an event of a job that the catalog does not know");
-        let reason = format!(
-            "the catalog does not know the job {} as it is told of",
-            event.job_id
-        );
-        return delivery.park(reason).await;
-    }
-    delivery.ack().await
+async fn park_unknown(event: &SeedEvent, delivery: Delivery) -> Result<(), BrokerError> {
+    tracing::error!(job_id = %event.job_id, "parked an event of a job that the catalog does not know");
+    let reason = format!(
+        "the catalog does not know the job {} as it is told of",
+        event.job_id
+    );
+    delivery.park(reason).await
 }
 
 /// Ignores a lost connection: what was not settled over it is delivered again, and changes nothing then.

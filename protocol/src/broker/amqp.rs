@@ -15,6 +15,7 @@ mod error;
 mod link;
 mod metrics;
 mod publisher;
+mod settlement;
 mod shared;
 mod topology;
 mod watching;

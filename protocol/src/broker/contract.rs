@@ -1,6 +1,6 @@
 //! The traits that every broker implements, and a delivery, which has to be settled.
 
-use std::{fmt, time::Duration};
+use std::{any::Any, fmt, time::Duration};
 
 use async_trait::async_trait;
 
@@ -110,6 +110,19 @@ impl Delivery {
         self.settlement.ack().await
     }
 
+    /// Acknowledges all of these messages: the work is done. What one consumer has handed out in a row costs the broker one
+    /// acknowledgement.
+    ///
+    /// # Errors
+    /// [`BrokerError`]: some of the messages may come again.
+    pub async fn ack_all(deliveries: Vec<Self>) -> Result<(), BrokerError> {
+        let mut settlements = deliveries.into_iter().map(|delivery| delivery.settlement);
+        match settlements.next() {
+            Some(first) => first.ack_with(settlements.collect()).await,
+            None => Ok(()),
+        }
+    }
+
     /// Has `next` delivered instead, but not before `delay` has passed, or the longest delay of the broker if that is
     /// less.
     ///
@@ -153,8 +166,19 @@ impl fmt::Debug for Delivery {
 
 /// Settles one delivery; dropping it unsettled gives the message back.
 #[async_trait]
-pub trait Settlement: Send {
+pub trait Settlement: Any + Send {
     async fn ack(self: Box<Self>) -> Result<(), BrokerError>;
+    /// Acknowledges it and `others`, which are of the same broker. See [`Delivery::ack_all`].
+    async fn ack_with(
+        self: Box<Self>,
+        others: Vec<Box<dyn Settlement>>,
+    ) -> Result<(), BrokerError> {
+        self.ack().await?;
+        for other in others {
+            other.ack().await?;
+        }
+        Ok(())
+    }
     async fn retry_later(
         self: Box<Self>,
         next: Message,

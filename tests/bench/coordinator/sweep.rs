@@ -4,7 +4,9 @@
 //! takes the jobs and reports at once that each was started and has a snapshot, so that nothing but the coordinator is measured.
 //! Two sweeps for each size: the first over new stores, the second over stores with snapshots. Meanwhile clients ask
 //! `GET /database` fifty times a second, and an administrator looks at the overview and the stores each second. All of it shares the
-//! machine. The ratio is of the events' rates: 1.0 means that an event of a long sweep costs what one of the shortest does.
+//! machine. The ratio is of the events' rates: 1.0 means that an event of a long sweep costs what one of the shortest does. The last
+//! columns are the CPU that each part has taken for an event, in microseconds: the coordinator (with all of SQLite), the broker, Postgres,
+//! and this process, which is workers, clients and administrator.
 //!
 //! `SEEDBED_BENCH_STORES=1000,10000` takes other sizes, `SEEDBED_BENCH_CATALOGS=sqlite` one catalog.
 
@@ -33,7 +35,7 @@ use seedbed_protocol::{
 use serde_json::Value;
 use testkit::{
     cluster::{Cluster, manifest},
-    machine::machine,
+    machine::{cpu_of_children, cpu_time, machine},
     serving::{ADMIN_TOKEN, SERVE, Serving, client_token, database_path},
 };
 
@@ -58,7 +60,8 @@ async fn main() -> anyhow::Result<()> {
     let catalogs = catalogs.unwrap_or_else(|_| "postgres,sqlite".to_owned());
     println!("{}", machine());
     println!(
-        "{:>9} {:>8} {:>6} {:>9} {:>8} {:>7} {:>9} {:>6} {:>9} {:>11} {:>11} {:>8} {:>8} {:>6}",
+        "{:>9} {:>8} {:>6} {:>9} {:>8} {:>7} {:>9} {:>6} {:>9} {:>11} {:>11} {:>8} {:>8} {:>6} \
+         {:>9} {:>9} {:>9} {:>9}",
         "catalog",
         "stores",
         "sweep",
@@ -72,7 +75,11 @@ async fn main() -> anyhow::Result<()> {
         "p99 ms ev.",
         "overview",
         "stores",
-        "other"
+        "other",
+        "serve us",
+        "broker us",
+        "pg us",
+        "bench us"
     );
     for catalog in catalogs.split(',') {
         let mut first = [None, None];
@@ -87,6 +94,9 @@ async fn main() -> anyhow::Result<()> {
 /// Sweeps so many stores twice, and prints a line for each.
 async fn measure(catalog: &str, stores: u64, first: &mut [Option<f64>; 2]) -> anyhow::Result<()> {
     let mut cluster = Cluster::start().await;
+    cluster
+        .program
+        .set_version(std::env::var_os("SEEDBED_BENCH_PROGRAMS").map(Into::into));
     if catalog == "sqlite" {
         cluster.catalog_url = format!("sqlite:{}", cluster.program.path("catalog.db").display());
         let url = cluster.catalog_url.clone();
@@ -109,14 +119,16 @@ async fn measure(catalog: &str, stores: u64, first: &mut [Option<f64>; 2]) -> an
         let (publish, run_mib) = publish(&cluster).await?;
         let publishing = asking.stop().await?;
         let asking = Asking::start(&serving.url, stores);
+        let before = cpu();
         let applying = apply(&broker, &serving, stores).await?;
+        let cpu = used_since(before, 2 * stores);
         let applied = asking.stop().await?;
         let events = 2.0 * stores as f64 / applying.as_secs_f64();
         let ratio = events / *first.get_or_insert(events);
         let serve_mib = serving.process.peak_memory().unwrap_or_default() / 1024;
         println!(
             "{catalog:>9} {stores:>8} {sweep:>6} {:>9.1} {:>8.0} {run_mib:>7} {events:>9.0} {ratio:>6.2} {serve_mib:>9} \
-             {:>11.1} {:>11.1} {:>8.0} {:>8.0} {:>6}",
+             {:>11.1} {:>11.1} {:>8.0} {:>8.0} {:>6} {:>9.0} {:>9.0} {:>9.0} {:>9.0}",
             publish.as_secs_f64(),
             stores as f64 / publish.as_secs_f64(),
             percentile(&publishing.asked, 99),
@@ -124,10 +136,30 @@ async fn measure(catalog: &str, stores: u64, first: &mut [Option<f64>; 2]) -> an
             percentile(&applied.overview, 50),
             percentile(&applied.stores, 50),
             publishing.refused + applied.refused,
+            cpu[0],
+            cpu[1],
+            cpu[2],
+            cpu[3],
         );
     }
     broker.close().await;
     Ok(())
+}
+
+/// The CPU that each part of it has taken: coordinator, broker, Postgres, and this process.
+fn cpu() -> [Duration; 4] {
+    let of_children = cpu_of_children();
+    let of = |name| of_children.get(name).copied().unwrap_or_default();
+    [of("seedbed"), of("beam.smp"), of("postgres"), cpu_time()]
+}
+
+/// The CPU that each part has taken since then for each of so many events, in microseconds.
+fn used_since(before: [Duration; 4], events: u64) -> [f64; 4] {
+    let mut used = cpu();
+    for (used, before) in used.iter_mut().zip(before) {
+        *used = used.saturating_sub(before);
+    }
+    used.map(|used| used.as_secs_f64() * 1_000_000.0 / events as f64)
 }
 
 /// Lists and publishes every store. How long that took, and the most memory of the process in MiB.

@@ -22,41 +22,10 @@ macro_rules! sql {
 }
 pub(in crate::catalog) use sql;
 
-/// Binds each of `values` as text, for the placeholders of [`list_of`].
-pub(in crate::catalog) fn bind_all<'q, T: ToString>(
-    query: AnyQuery<'q>,
-    values: impl IntoIterator<Item = T>,
-) -> AnyQuery<'q> {
-    let values = values.into_iter();
-    values.fold(query, |query, value| query.bind(value.to_string()))
-}
-
 /// Returns `$3, $4, $5`: `count` placeholders from `first`.
 pub(in crate::catalog) fn list_of(first: usize, count: usize) -> String {
     let placeholders: Vec<String> = (first..first + count).map(|n| format!("${n}")).collect();
     placeholders.join(", ")
-}
-
-/// Returns `($1, $2), ($3, $4)`: `rows` lists of `columns` placeholders each.
-pub(in crate::catalog) fn rows_of(first: usize, rows: usize, columns: usize) -> String {
-    let rows: Vec<String> = (0..rows)
-        .map(|row| format!("({})", list_of(first + row * columns, columns)))
-        .collect();
-    rows.join(", ")
-}
-
-/// Returns `($1, CAST($2 AS BIGINT)), …`: lists of placeholders of these types, for a list of values that is no table's.
-/// Postgres would take all of them as text.
-pub(in crate::catalog) fn cast_rows(first: usize, rows: usize, types: &[&str]) -> String {
-    let row = |row: usize| {
-        let first = first + row * types.len();
-        let casts = types.iter().enumerate();
-        let casts: Vec<String> = casts
-            .map(|(column, kind)| format!("CAST(${} AS {kind})", first + column))
-            .collect();
-        format!("({})", casts.join(", "))
-    };
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// Cuts `rows`, of a query for one more than `limit`, to a page. Returns the cursor of the next page, which is that of
@@ -146,7 +115,6 @@ mod tests {
     #[test]
     fn placeholders_count_on() {
         assert_eq!(list_of(2, 3), "$2, $3, $4");
-        assert_eq!(rows_of(1, 2, 2), "($1, $2), ($3, $4)");
     }
 
     #[test]

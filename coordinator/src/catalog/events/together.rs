@@ -13,9 +13,7 @@ use sqlx::Row;
 
 use super::applied::Applied;
 use crate::catalog::{
-    database::{
-        CatalogError, Tx, bind_all, cast_rows, list_of, millis, parsed, printable, sql, stored,
-    },
+    database::{CatalogError, Tx, ids, json, millis, parsed, printable, sql, stored},
     jobs::stored_steps,
     snapshots::{LiveSnapshot, live_snapshots, record_live},
     state::{
@@ -76,10 +74,10 @@ async fn jobs(
     events: impl ExactSizeIterator<Item = &SeedEvent>,
 ) -> Result<HashMap<JobId, Job>, CatalogError> {
     let statement = sql!(
-        "SELECT id, run_id, store_id, state FROM jobs WHERE id IN ({})",
-        list_of(1, events.len())
+        "SELECT id, run_id, store_id, state FROM jobs WHERE id {}",
+        tx.dialect().among(1)
     );
-    let query = bind_all(sqlx::query(statement), events.map(|event| event.job_id));
+    let query = sqlx::query(statement).bind(ids(events.map(|event| event.job_id)));
     let rows = query.fetch_all(&mut **tx).await?;
     rows.iter()
         .map(|row| {
@@ -98,15 +96,20 @@ async fn withdrawn(
     tx: &mut Tx,
     events: impl ExactSizeIterator<Item = &SeedEvent> + Clone,
 ) -> Result<HashSet<JobId>, CatalogError> {
-    let bases = events.clone().filter_map(base_of);
-    let runs = events.clone().map(|event| event.run_id.to_string());
-    let ids: HashSet<String> = bases.map(|job| job.to_string()).chain(runs).collect();
+    let bases = events
+        .clone()
+        .filter_map(base_of)
+        .map(|job| job.to_string());
+    let runs: HashSet<String> = events
+        .clone()
+        .map(|event| event.run_id.to_string())
+        .collect();
     let statement = sql!(
-        "SELECT job_id AS id FROM snapshots WHERE withdrawn_at IS NOT NULL AND job_id IN ({ids}) \
-         UNION ALL SELECT id FROM runs WHERE withdrawn_at IS NOT NULL AND id IN ({ids})",
-        ids = list_of(1, ids.len())
+        "SELECT job_id AS id FROM snapshots WHERE withdrawn_at IS NOT NULL AND job_id {among} \
+         UNION ALL SELECT id FROM runs WHERE withdrawn_at IS NOT NULL AND id {among}",
+        among = tx.dialect().among(1)
     );
-    let query = bind_all(sqlx::query(statement), &ids);
+    let query = sqlx::query(statement).bind(ids(bases.chain(runs)));
     let rows = query.fetch_all(&mut **tx).await?;
     let withdrawn: HashSet<String> = rows
         .iter()
@@ -141,33 +144,35 @@ async fn start(
     if events.is_empty() {
         return Ok(());
     }
-    let types = ["TEXT", "BIGINT", "TEXT", "TEXT", "BIGINT"];
+    let columns = "job_id TEXT, next BIGINT, by_worker TEXT, trace TEXT, begun_at BIGINT";
     let statement = sql!(
-        "WITH begun (job_id, next, by_worker, trace, begun_at) AS (VALUES {}) \
+        "WITH begun AS MATERIALIZED ({}) \
          UPDATE jobs SET state = '{Running}', attempt = begun.next, worker = begun.by_worker, \
              trace_id = COALESCE(begun.trace, jobs.trace_id), \
-             started_at = COALESCE(jobs.started_at, begun.begun_at), moved_at = {}, retry_at = NULL \
+             started_at = COALESCE(jobs.started_at, begun.begun_at), moved_at = $2, retry_at = NULL \
          FROM begun WHERE jobs.id = begun.job_id AND jobs.state IN ({IN_FLIGHT}) AND (jobs.attempt < begun.next \
              OR jobs.attempt = begun.next AND jobs.state = '{Queued}' AND jobs.retry_at <= begun.begun_at \
              OR jobs.attempt = begun.next AND jobs.state = '{Running}' \
                  AND jobs.worker <> begun.by_worker AND jobs.moved_at <= begun.begun_at) \
          RETURNING id",
-        cast_rows(1, events.len(), &types),
-        millis(Utc::now())
+        tx.dialect().rows_in(columns)
     );
-    let mut query = sqlx::query(statement);
-    for (_, event) in events {
+    let begun = events.iter().map(|(_, event)| {
         let trace_id = match &event.kind {
             EventKind::Started { trace_id } => trace_id.as_deref(),
             _ => None,
         };
-        query = query
-            .bind(event.job_id.to_string())
-            .bind(i64::from(event.attempt.get()))
-            .bind(printable(&event.worker))
-            .bind(trace_id.map(printable))
-            .bind(millis(event.at));
-    }
+        (
+            event.job_id.to_string(),
+            event.attempt.get(),
+            printable(&event.worker),
+            trace_id.map(printable),
+            millis(event.at),
+        )
+    });
+    let query = sqlx::query(statement)
+        .bind(json(begun))
+        .bind(millis(Utc::now()));
     let rows = query.fetch_all(&mut **tx).await?;
     let noted: HashSet<String> = rows
         .iter()
@@ -297,11 +302,12 @@ async fn jobs_with_snapshots(
     events: &[(usize, &SeedEvent)],
 ) -> Result<HashSet<JobId>, CatalogError> {
     let statement = sql!(
-        "SELECT DISTINCT job_id FROM snapshots WHERE job_id IN ({})",
-        list_of(1, events.len())
+        "SELECT DISTINCT job_id FROM snapshots WHERE job_id {}",
+        tx.dialect().among(1)
     );
     let jobs = events.iter().map(|(_, event)| event.job_id);
-    let rows = bind_all(sqlx::query(statement), jobs)
+    let rows = sqlx::query(statement)
+        .bind(ids(jobs))
         .fetch_all(&mut **tx)
         .await?;
     rows.iter()
@@ -318,21 +324,18 @@ async fn verify(
         return Ok(());
     }
     let statement = sql!(
-        "WITH found (base, number, found_at, config) AS (VALUES {}) \
+        "WITH found AS MATERIALIZED ({}) \
          UPDATE snapshots SET verified_at = found.found_at, \
              generation = COALESCE(found.config, snapshots.generation) \
          FROM found WHERE snapshots.job_id = found.base AND snapshots.attempt = found.number \
              AND snapshots.state = '{Live}' AND snapshots.verified_at < found.found_at",
-        cast_rows(1, bases.len(), &["TEXT", "BIGINT", "BIGINT", "TEXT"])
+        (tx.dialect()).rows_in("base TEXT, number BIGINT, found_at BIGINT, config TEXT")
     );
-    let mut query = sqlx::query(statement);
-    for (event, (job_id, attempt), checkpoint) in bases {
-        query = query
-            .bind(job_id.to_string())
-            .bind(*attempt)
-            .bind(millis(event.at))
-            .bind(checkpoint.generation().map(printable));
-    }
+    let found = bases.iter().map(|(event, (job_id, attempt), checkpoint)| {
+        let config = checkpoint.generation().map(printable);
+        (job_id.to_string(), *attempt, millis(event.at), config)
+    });
+    let query = sqlx::query(statement).bind(json(found));
     query.execute(&mut **tx).await?;
     Ok(())
 }
@@ -342,38 +345,36 @@ async fn finish(tx: &mut Tx, ended: &[Ended<'_>]) -> Result<(), CatalogError> {
     if ended.is_empty() {
         return Ok(());
     }
-    let types = [
-        "TEXT", "TEXT", "BIGINT", "TEXT", "BIGINT", "TEXT", "TEXT", "BIGINT", "BIGINT", "TEXT",
-        "TEXT", "TEXT",
-    ];
+    let columns = "job_id TEXT, new_state TEXT, ended_at BIGINT, by_worker TEXT, number BIGINT, went TEXT, \
+         because TEXT, row_sum BIGINT, byte_sum BIGINT, before TEXT, after TEXT, parts TEXT";
     let statement = sql!(
-        "WITH ended (job_id, new_state, ended_at, by_worker, number, went, because, row_sum, byte_sum, \
-                 before, after, parts) AS (VALUES {}) \
+        "WITH ended AS MATERIALIZED ({}) \
          UPDATE jobs SET state = ended.new_state, finished_at = ended.ended_at, worker = ended.by_worker, \
              attempt = CASE WHEN jobs.attempt < ended.number THEN ended.number ELSE jobs.attempt END, \
              way = ended.went, why = ended.because, row_count = ended.row_sum, byte_count = ended.byte_sum, \
              from_generation = COALESCE(ended.before, jobs.from_generation), \
              to_generation = COALESCE(ended.after, jobs.to_generation), steps = ended.parts \
          FROM ended WHERE jobs.id = ended.job_id AND jobs.state IN ({IN_FLIGHT})",
-        cast_rows(1, ended.len(), &types)
+        tx.dialect().rows_in(columns)
     );
-    let mut query = sqlx::query(statement);
-    for job in ended {
+    let ended = ended.iter().map(|job| {
         let (from, to) = job.changed.clone().unzip();
-        query = query
-            .bind(job.event.job_id.to_string())
-            .bind(job.state.name())
-            .bind(millis(job.event.at))
-            .bind(printable(&job.event.worker))
-            .bind(i64::from(job.event.attempt.get()))
-            .bind(job.way.name())
-            .bind(job.way.why())
-            .bind(job.rows)
-            .bind(job.bytes)
-            .bind(from.as_deref().map(printable))
-            .bind(to.as_deref().map(printable))
-            .bind(job.steps.clone());
-    }
+        (
+            job.event.job_id.to_string(),
+            job.state.name(),
+            millis(job.event.at),
+            printable(&job.event.worker),
+            job.event.attempt.get(),
+            job.way.name(),
+            job.way.why(),
+            job.rows,
+            job.bytes,
+            from.as_deref().map(printable),
+            to.as_deref().map(printable),
+            job.steps.as_deref(),
+        )
+    });
+    let query = sqlx::query(statement).bind(json(ended));
     query.execute(&mut **tx).await?;
     Ok(())
 }

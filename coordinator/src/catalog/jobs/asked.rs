@@ -5,7 +5,7 @@ use seedbed_protocol::StoreId;
 
 use super::pending::CLASS_SHIFT;
 use crate::catalog::{
-    database::{Catalog, CatalogError, Lock, bind_all, list_of, millis, sql},
+    database::{Catalog, CatalogError, Lock, ids, millis, sql},
     state::{IN_FLIGHT, JobState::Listed},
 };
 
@@ -27,21 +27,25 @@ impl Catalog {
             true => "",
             false => "FOR UPDATE SKIP LOCKED",
         };
-        let query = sqlx::query(sql!(
+        sqlx::query(sql!(
             "UPDATE stores SET asked_at = $1 WHERE store_id IN ( \
-                 SELECT store_id FROM stores WHERE store_id IN ({}) {skipping})",
-            list_of(2, stores.len())
+                 SELECT store_id FROM stores WHERE store_id {} {skipping})",
+            self.dialect.among(2)
         ))
-        .bind(millis(at));
-        bind_all(query, stores).execute(&mut *transaction).await?;
+        .bind(millis(at))
+        .bind(ids(stores))
+        .execute(&mut *transaction)
+        .await?;
         // Both conditions on the state, so that the index of jobs in flight is used.
-        let query = sqlx::query(sql!(
+        sqlx::query(sql!(
             "UPDATE jobs SET turn = turn % $1 \
-             WHERE state IN ({IN_FLIGHT}) AND state = '{Listed}' AND turn >= $1 AND store_id IN ({})",
-            list_of(2, stores.len())
+             WHERE state IN ({IN_FLIGHT}) AND state = '{Listed}' AND turn >= $1 AND store_id {}",
+            self.dialect.among(2)
         ))
-        .bind(1_i64 << CLASS_SHIFT);
-        bind_all(query, stores).execute(&mut *transaction).await?;
+        .bind(1_i64 << CLASS_SHIFT)
+        .bind(ids(stores))
+        .execute(&mut *transaction)
+        .await?;
         Ok(transaction.commit().await?)
     }
 }

@@ -6,7 +6,7 @@ use seedbed_protocol::{JobId, RunId, StoreId};
 use sqlx::Row;
 
 use crate::catalog::{
-    database::{Catalog, CatalogError, bind_all, count, list_of, parsed, sql},
+    database::{Catalog, CatalogError, count, ids, parsed, sql},
     state::{
         JobState::{self, Failed},
         needless_retry,
@@ -38,10 +38,11 @@ impl Catalog {
             return Ok(HashMap::new());
         }
         let statement = sql!(
-            "SELECT id, run_id, store_id, state, attempt, worker FROM jobs WHERE id IN ({})",
-            list_of(1, jobs.len())
+            "SELECT id, run_id, store_id, state, attempt, worker FROM jobs WHERE id {}",
+            self.dialect.among(1)
         );
-        let rows = bind_all(sqlx::query(statement), jobs)
+        let rows = sqlx::query(statement)
+            .bind(ids(jobs))
             .fetch_all(&self.pool)
             .await?;
         rows.iter()

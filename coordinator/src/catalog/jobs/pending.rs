@@ -11,8 +11,7 @@ use sqlx::Row;
 
 use crate::catalog::{
     database::{
-        Catalog, CatalogError, Lock, bind_all, damaged, elapsed, list_of, millis, parsed,
-        printable, sql,
+        Catalog, CatalogError, Lock, damaged, elapsed, ids, json, millis, parsed, printable, sql,
     },
     state::{
         IN_FLIGHT,
@@ -122,32 +121,25 @@ impl Catalog {
         if jobs.is_empty() {
             return Ok(());
         }
-        // Casts, since Postgres takes parameters in a list of values as text.
-        let published: Vec<String> = (0..jobs.len())
-            .map(|job| {
-                let (id, trace_id, deadline) = (3 * job + 1, 3 * job + 2, 3 * job + 3);
-                format!("(${id}, CAST(${trace_id} AS TEXT), CAST(${deadline} AS BIGINT))")
-            })
-            .collect();
         let statement = sql!(
-            "WITH published (id, trace_id, deadline) AS (VALUES {}) \
+            "WITH published AS MATERIALIZED ({}) \
              UPDATE jobs SET deadline = published.deadline, \
-                 moved_at = CASE WHEN jobs.state = '{Listed}' THEN {} ELSE jobs.moved_at END, \
+                 moved_at = CASE WHEN jobs.state = '{Listed}' THEN $2 ELSE jobs.moved_at END, \
                  trace_id = COALESCE(jobs.trace_id, published.trace_id), \
                  state = CASE WHEN jobs.state = '{Listed}' THEN '{Queued}' ELSE jobs.state END \
              FROM published WHERE jobs.id = published.id",
-            published.join(", "),
-            millis(Utc::now())
+            (self.dialect).rows_in("id TEXT, trace_id TEXT, deadline BIGINT")
         );
         let mut transaction = self.locked(Lock::Writer).await?;
-        let mut query = sqlx::query(statement);
-        for job in jobs {
-            query = query
-                .bind(job.job_id.to_string())
-                .bind(job.trace_id.clone())
-                .bind(millis(job.deadline));
-        }
-        query.execute(&mut *transaction).await?;
+        let published = jobs.iter().map(|job| {
+            let (id, trace_id) = (job.job_id.to_string(), job.trace_id.as_deref());
+            (id, trace_id, millis(job.deadline))
+        });
+        sqlx::query(statement)
+            .bind(json(published))
+            .bind(millis(Utc::now()))
+            .execute(&mut *transaction)
+            .await?;
         Ok(transaction.commit().await?)
     }
 
@@ -190,12 +182,13 @@ impl Catalog {
         }
         let statement = sql!(
             "UPDATE jobs SET state = '{Abandoned}', finished_at = $1 \
-             WHERE state IN ({IN_FLIGHT}) AND id IN ({})",
-            list_of(2, jobs.len())
+             WHERE state IN ({IN_FLIGHT}) AND id {}",
+            self.dialect.among(2)
         );
         let mut transaction = self.locked(Lock::Writer).await?;
-        let query = sqlx::query(statement).bind(millis(Utc::now()));
-        bind_all(query, jobs.iter().map(|job| job.job_id))
+        sqlx::query(statement)
+            .bind(millis(Utc::now()))
+            .bind(ids(jobs.iter().map(|job| job.job_id)))
             .execute(&mut *transaction)
             .await?;
         Ok(transaction.commit().await?)

@@ -13,7 +13,7 @@ use sqlx::Row;
 
 use super::reasons::reason_named;
 use crate::catalog::{
-    database::{Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, sql, take},
+    database::{Catalog, CatalogError, Lock, Tx, ids, millis, parsed, sql, take},
     runs::{NewRun, RunKind, add_run, run_state},
     state::{
         JobState::{Cancelled, Failed, Listed},
@@ -160,10 +160,10 @@ impl Catalog {
             return Ok(HashSet::new());
         }
         let statement = sql!(
-            "SELECT id FROM jobs WHERE {condition} AND id IN ({})",
-            list_of(1, jobs.len())
+            "SELECT id FROM jobs WHERE {condition} AND id {}",
+            self.dialect.among(1)
         );
-        let query = bind_all(sqlx::query(statement), jobs);
+        let query = sqlx::query(statement).bind(ids(jobs));
         let rows = query.fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| parsed(row, "id", "a job id"))

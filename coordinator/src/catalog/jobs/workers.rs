@@ -10,9 +10,7 @@ use seedbed_protocol::message::Heartbeat;
 use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
 
-use crate::catalog::database::{
-    Catalog, CatalogError, count, millis, printable, rows_of, sql, time,
-};
+use crate::catalog::database::{Catalog, CatalogError, count, json, millis, printable, sql, time};
 
 /// How long a worker that is gone stays in the table, also one that said so: jobs that it left are found by it.
 const FORGET_AFTER: TimeDelta = TimeDelta::hours(1);
@@ -75,28 +73,35 @@ impl Catalog {
         if workers.len() == 0 {
             return Ok(());
         }
-        let mut query = sqlx::query(sql!(
+        let columns = "name TEXT, host TEXT, version TEXT, slots BIGINT, busy BIGINT, started_at BIGINT, \
+             expires_at BIGINT, waiting BIGINT";
+        let statement = sql!(
             "INSERT INTO workers (name, host, version, slots, busy, started_at, seen_at, expires_at, waiting) \
-             VALUES {} \
+             SELECT name, host, version, slots, busy, started_at, CAST($2 AS BIGINT), expires_at, waiting \
+             FROM ({}) beating WHERE true \
              ON CONFLICT (name) DO UPDATE SET host = excluded.host, version = excluded.version, \
                  slots = excluded.slots, busy = excluded.busy, started_at = excluded.started_at, \
                  seen_at = excluded.seen_at, expires_at = excluded.expires_at, waiting = excluded.waiting",
-            rows_of(1, workers.len(), 9)
-        ));
-        for worker in workers {
+            self.dialect.rows_in(columns)
+        );
+        let workers = workers.map(|worker| {
             let lifetime = TimeDelta::from_std(worker.lifetime().min(LONGEST)).unwrap_or_default();
-            query = query
-                .bind(name(&worker.worker))
-                .bind(name(&worker.host))
-                .bind(name(&worker.version))
-                .bind(i64::from(worker.slots))
-                .bind(i64::from(worker.busy))
-                .bind(millis(worker.started_at))
-                .bind(millis(now))
-                .bind(millis(now + lifetime))
-                .bind(i64::from(worker.waiting));
-        }
-        query.execute(&self.pool).await?;
+            (
+                name(&worker.worker),
+                name(&worker.host),
+                name(&worker.version),
+                worker.slots,
+                worker.busy,
+                millis(worker.started_at),
+                millis(now + lifetime),
+                worker.waiting,
+            )
+        });
+        sqlx::query(statement)
+            .bind(json(workers))
+            .bind(millis(now))
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ pub(super) struct Entry {
 }
 
 /// Returns the stores' ids.
-pub(super) fn ids(stores: &[Entry]) -> impl Iterator<Item = &StoreId> {
+pub(super) fn store_ids(stores: &[Entry]) -> impl Iterator<Item = &StoreId> {
     stores.iter().map(|store| &store.scope.store_id)
 }
 

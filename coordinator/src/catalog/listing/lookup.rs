@@ -9,9 +9,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use seedbed_protocol::{JobId, RunId};
 use sqlx::Row;
 
-use super::entry::{Entry, ids};
+use super::entry::{Entry, store_ids};
 use crate::catalog::{
-    database::{CatalogError, Tx, bind_all, list_of, millis, parsed, sql},
+    database::{CatalogError, Tx, ids, millis, parsed, sql, wanted},
     state::{IN_FLIGHT, SnapshotState::Live},
 };
 
@@ -21,10 +21,10 @@ pub(super) async fn in_flight(
     stores: &[Entry],
 ) -> Result<HashMap<String, RunId>, CatalogError> {
     let statement = sql!(
-        "SELECT store_id, run_id FROM jobs WHERE state IN ({IN_FLIGHT}) AND store_id IN ({})",
-        list_of(1, stores.len())
+        "SELECT store_id, run_id FROM jobs WHERE state IN ({IN_FLIGHT}) AND store_id {}",
+        tx.dialect().among(1)
     );
-    let query = bind_all(sqlx::query(statement), ids(stores));
+    let query = sqlx::query(statement).bind(ids(store_ids(stores)));
     let rows = query.fetch_all(&mut **tx).await?;
     rows.iter()
         .map(|row| Ok((row.try_get("store_id")?, parsed(row, "run_id", "a run id")?)))
@@ -37,10 +37,10 @@ pub(super) async fn forgotten(
     stores: &[Entry],
 ) -> Result<HashSet<String>, CatalogError> {
     let statement = sql!(
-        "SELECT store_id FROM forgotten WHERE allowed_at IS NULL AND store_id IN ({})",
-        list_of(1, stores.len())
+        "SELECT store_id FROM forgotten WHERE allowed_at IS NULL AND store_id {}",
+        tx.dialect().among(1)
     );
-    let query = bind_all(sqlx::query(statement), ids(stores));
+    let query = sqlx::query(statement).bind(ids(store_ids(stores)));
     let rows = query.fetch_all(&mut **tx).await?;
     let forgotten = rows.iter().map(|row| Ok(row.try_get("store_id")?));
     forgotten.collect()
@@ -54,13 +54,15 @@ pub(super) async fn fresh(
     age: Duration,
 ) -> Result<HashSet<String>, CatalogError> {
     let statement = sql!(
-        "SELECT store_id FROM snapshots \
-         WHERE state = '{Live}' AND verified_at > $1 AND store_id IN ({})",
-        list_of(2, stores.len())
+        "WITH {} SELECT store_id FROM wanted \
+         JOIN snapshots ON store_id = wanted.id AND state = '{Live}' WHERE verified_at > $2",
+        tx.dialect().wanted()
     );
     let oldest = now.checked_sub_signed(TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX));
     let oldest = millis(oldest.unwrap_or(DateTime::UNIX_EPOCH));
-    let query = bind_all(sqlx::query(statement).bind(oldest), ids(stores));
+    let query = sqlx::query(statement)
+        .bind(wanted(store_ids(stores)))
+        .bind(oldest);
     let rows = query.fetch_all(&mut **tx).await?;
     let fresh = rows.iter().map(|row| Ok(row.try_get("store_id")?));
     fresh.collect()
@@ -76,12 +78,12 @@ pub(super) async fn last_jobs(
     }
     let statement = sql!(
         "SELECT store_id, MAX(id) AS id FROM ( \
-             SELECT store_id, id FROM jobs WHERE store_id IN ({ids}) \
+             SELECT store_id, id FROM jobs WHERE store_id {among} \
              UNION ALL SELECT store_id, last_job AS id FROM forgotten \
-             WHERE last_job <> '' AND store_id IN ({ids})) known GROUP BY store_id",
-        ids = list_of(1, stores.len())
+             WHERE last_job <> '' AND store_id {among}) known GROUP BY store_id",
+        among = tx.dialect().among(1)
     );
-    let query = bind_all(sqlx::query(statement), ids(stores));
+    let query = sqlx::query(statement).bind(ids(store_ids(stores)));
     let rows = query.fetch_all(&mut **tx).await?;
     rows.iter()
         .map(|row| Ok((row.try_get("store_id")?, parsed(row, "id", "a job id")?)))

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use sqlx::Row;
 
-use super::entry::{Entry, ids};
+use super::entry::{Entry, store_ids};
 use crate::catalog::{
-    database::{CatalogError, Tx, bind_all, list_of, sql},
+    database::{CatalogError, Tx, ids, sql},
     jobs::CLASS_SHIFT,
     runs::RunKind,
     state::SnapshotState::Live,
@@ -61,10 +61,10 @@ pub(super) async fn known(
              live.verified_at \
          FROM stores LEFT JOIN snapshots live \
              ON live.store_id = stores.store_id AND live.state = '{Live}' \
-         WHERE stores.store_id IN ({})",
-        list_of(1, stores.len())
+         WHERE stores.store_id {}",
+        tx.dialect().among(1)
     );
-    let query = bind_all(sqlx::query(statement), ids(stores));
+    let query = sqlx::query(statement).bind(ids(store_ids(stores)));
     let rows = query.fetch_all(&mut **tx).await?;
     rows.iter()
         .map(|row| {

@@ -7,16 +7,13 @@ use seedbed_protocol::{JobId, RunId, message::Scope};
 use sqlx::Row;
 
 use super::{
-    entry::{Entry, claims_of, ids},
+    entry::{Entry, claims_of, store_ids},
     lookup::{forgotten, fresh, in_flight, last_jobs},
     options::{Covers, Download, InFlight, Listed, Sweep},
     turn::{Known, known, turn},
 };
 use crate::catalog::{
-    database::{
-        Catalog, CatalogError, Lock, Tx, bind_all, list_of, millis, parsed, rows_of, sql, stored,
-        time,
-    },
+    database::{Catalog, CatalogError, Lock, Tx, ids, json, millis, parsed, sql, stored, time},
     jobs::claims,
     quarantine::{others_are_fine, quarantined},
     runs::{NewRun, RunKind, ScheduleClaim, add_run, end_claim},
@@ -247,13 +244,12 @@ impl Listing {
     /// Refuses stores that this run has listed before.
     async fn refuse_duplicates(&mut self, stores: &[Entry]) -> Result<(), CatalogError> {
         let statement = sql!(
-            "SELECT store_id, position FROM stores WHERE seen_in = $1 AND store_id IN ({})",
-            list_of(2, stores.len())
+            "SELECT store_id, position FROM stores WHERE seen_in = $1 AND store_id {}",
+            self.transaction.dialect().among(2)
         );
-        let query = bind_all(
-            sqlx::query(statement).bind(self.run_id.to_string()),
-            ids(stores),
-        );
+        let query = sqlx::query(statement)
+            .bind(self.run_id.to_string())
+            .bind(ids(store_ids(stores)));
         let mut seen: HashMap<String, i64> = HashMap::new();
         for row in query.fetch_all(&mut *self.transaction).await? {
             seen.insert(row.try_get("store_id")?, row.try_get("position")?);
@@ -274,19 +270,20 @@ impl Listing {
 
     async fn mark_seen(&mut self, stores: &[Entry]) -> Result<(), CatalogError> {
         let statement = sql!(
-            "INSERT INTO stores (store_id, seen_in, position) VALUES {} \
+            "INSERT INTO stores (store_id, seen_in, position) \
+             SELECT store_id, $2, position FROM ({}) listed WHERE true \
              ON CONFLICT (store_id) DO UPDATE SET seen_in = excluded.seen_in, \
                  position = excluded.position, retired_at = NULL",
-            rows_of(1, stores.len(), 3)
+            (self.transaction.dialect()).rows_in("store_id TEXT, position BIGINT")
         );
-        let mut query = sqlx::query(statement);
-        for store in stores {
-            query = query
-                .bind(store.scope.store_id.to_string())
-                .bind(self.run_id.to_string())
-                .bind(stored(store.position));
-        }
-        query.execute(&mut *self.transaction).await?;
+        let places = stores
+            .iter()
+            .map(|store| (store.scope.store_id.as_str(), stored(store.position)));
+        sqlx::query(statement)
+            .bind(json(places))
+            .bind(self.run_id.to_string())
+            .execute(&mut *self.transaction)
+            .await?;
         Ok(())
     }
 
@@ -299,34 +296,40 @@ impl Listing {
         if stores.is_empty() {
             return Ok(());
         }
+        let columns = "id TEXT, store_id TEXT, turn BIGINT, position BIGINT, claims TEXT, is_probe BIGINT, \
+             row_count BIGINT, byte_count BIGINT";
         let statement = sql!(
             "INSERT INTO jobs (id, run_id, store_id, turn, position, claims, state, attempt, listed_at, \
                  is_probe, row_count, byte_count) \
-             VALUES {}",
-            rows_of(1, stores.len(), 12)
+             SELECT id, $2, store_id, turn, position, claims, '{listed}', 0, CAST($3 AS BIGINT), \
+                 is_probe, row_count, byte_count FROM ({}) listed",
+            self.transaction.dialect().rows_in(columns),
+            listed = JobState::Listed
         );
-        let mut query = sqlx::query(statement);
+        let mut jobs = Vec::with_capacity(stores.len());
         for store in stores {
             let store_id = store.scope.store_id.as_str();
             let last_job = last_jobs.get(store_id);
             let is_probe = self.quarantined.contains_key(store_id);
             let known = known.get(store_id).copied().unwrap_or_default();
             let job_id = last_job.map_or_else(JobId::new, |&last_job| JobId::after(last_job));
-            query = query
-                .bind(job_id.to_string())
-                .bind(self.run_id.to_string())
-                .bind(store.scope.store_id.to_string())
-                .bind(turn(self.sweep.kind, known, is_probe))
-                .bind(stored(store.position))
-                .bind(claims_of(store)?)
-                .bind(JobState::Listed.name())
-                .bind(0_i64)
-                .bind(millis(self.started_at))
-                .bind(is_probe.then_some(1_i64))
-                .bind(known.live.map(|live| live.rows))
-                .bind(known.live.map(|live| live.bytes));
+            jobs.push((
+                job_id.to_string(),
+                store_id,
+                turn(self.sweep.kind, known, is_probe),
+                stored(store.position),
+                claims_of(store)?,
+                is_probe.then_some(1_i64),
+                known.live.map(|live| live.rows),
+                known.live.map(|live| live.bytes),
+            ));
         }
-        query.execute(&mut *self.transaction).await?;
+        sqlx::query(statement)
+            .bind(json(jobs))
+            .bind(self.run_id.to_string())
+            .bind(millis(self.started_at))
+            .execute(&mut *self.transaction)
+            .await?;
         self.listed.jobs += stores.len() as u64;
         Ok(())
     }

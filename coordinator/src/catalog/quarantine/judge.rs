@@ -15,7 +15,7 @@ use super::{
     policy::{FAILING_COLUMNS, Quarantine, failing},
 };
 use crate::catalog::{
-    database::{CatalogError, Tx, bind_all, list_of, millis, sql},
+    database::{CatalogError, Tx, ids, millis, sql},
     state::{
         JobState::{Failed, Retried},
         SUCCEEDED,
@@ -136,11 +136,9 @@ pub(in crate::catalog) async fn succeeded(
     if stores.is_empty() {
         return Ok(());
     }
-    let statement = sql!(
-        "DELETE FROM failing WHERE store_id IN ({})",
-        list_of(1, stores.len())
-    );
-    bind_all(sqlx::query(statement), stores)
+    let among = tx.dialect().among(1);
+    sqlx::query(sql!("DELETE FROM failing WHERE store_id {among}"))
+        .bind(ids(stores))
         .execute(&mut **tx)
         .await?;
     Ok(())

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::{Row, any::AnyRow};
 
 use crate::catalog::{
-    database::{Catalog, CatalogError, bind_all, count, list_of, parsed, sql},
+    database::{Catalog, CatalogError, count, ids, parsed, sql},
     state::JobState::{self, Retried},
 };
 
@@ -156,11 +156,11 @@ impl Catalog {
             "SELECT run_id, state, way, is_probe, COUNT(*) AS jobs, COUNT(row_count) AS known, \
                  CAST(COALESCE(SUM(row_count), 0) AS BIGINT) AS row_count, \
                  CAST(COALESCE(SUM(byte_count), 0) AS BIGINT) AS byte_count FROM jobs \
-             WHERE run_id IN ({}) AND state <> '{Retried}' \
+             WHERE run_id {} AND state <> '{Retried}' \
              GROUP BY run_id, state, way, is_probe",
-            list_of(1, runs.len())
+            self.dialect.among(1)
         );
-        let groups = bind_all(sqlx::query(statement), runs);
+        let groups = sqlx::query(statement).bind(ids(runs));
         let mut sums: HashMap<RunId, Sums> = HashMap::new();
         for row in groups.fetch_all(&self.readers).await? {
             let sums = sums.entry(parsed(&row, "run_id", "a run id")?).or_default();

@@ -17,8 +17,8 @@ use tracing::warn;
 use super::withdrawn::{is_run_withdrawn, is_withdrawn, withdraw_one};
 use crate::catalog::{
     database::{
-        Catalog, CatalogError, Tx, bind_all, count, damaged, elapsed, list_of, millis, parsed,
-        printable, sql, stored, time,
+        Catalog, CatalogError, Tx, count, damaged, elapsed, millis, parsed, printable, sql, stored,
+        time, wanted,
     },
     jobs::PendingJob,
     state::SnapshotState::{self, Live, Superseded},
@@ -81,12 +81,12 @@ impl Catalog {
             return Ok(HashMap::new());
         }
         let statement = sql!(
-            "SELECT {SNAPSHOT_COLUMNS} FROM snapshots \
-             WHERE state = '{Live}' AND store_id IN ({})",
-            list_of(1, jobs.len())
+            "WITH {} SELECT {SNAPSHOT_COLUMNS} FROM wanted \
+             JOIN snapshots ON store_id = wanted.id AND state = '{Live}'",
+            self.dialect.wanted()
         );
         let stores = jobs.iter().map(|job| &job.scope.store_id);
-        let query = bind_all(sqlx::query(statement), stores);
+        let query = sqlx::query(statement).bind(wanted(stores));
         let rows = query.fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| {

@@ -12,7 +12,7 @@ use sqlx::{Row, any::AnyRow};
 
 use super::record::{SNAPSHOT_COLUMNS, snapshot_record};
 use crate::catalog::{
-    database::{Catalog, CatalogError, Lock, Tx, bind_all, count, list_of, millis, parsed, sql},
+    database::{Catalog, CatalogError, Lock, Tx, count, ids, millis, parsed, sql},
     state::{
         JobState, PRESENT,
         SnapshotState::{self, Deleted, Deleting, Live, Superseded},
@@ -152,10 +152,10 @@ impl Catalog {
                  snapshots.manifest, snapshots.verified_at, snapshots.withdrawn_at \
              FROM jobs LEFT JOIN snapshots ON snapshots.job_id = jobs.id \
                  AND snapshots.state <> '{Deleted}' \
-             WHERE jobs.id IN ({})",
-            list_of(1, jobs.len())
+             WHERE jobs.id {}",
+            self.dialect.among(1)
         );
-        let query = bind_all(sqlx::query(statement), jobs);
+        let query = sqlx::query(statement).bind(ids(jobs));
         let mut known: HashMap<JobId, JobObjects> = HashMap::new();
         for row in query.fetch_all(&self.pool).await? {
             let job = known.entry(parsed(&row, "id", "a job id")?).or_default();

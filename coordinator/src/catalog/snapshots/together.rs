@@ -7,9 +7,7 @@ use sqlx::Row;
 
 use super::record::{is_older, stored_manifest, took};
 use crate::catalog::{
-    database::{
-        CatalogError, Tx, bind_all, list_of, millis, parsed, printable, rows_of, sql, stored,
-    },
+    database::{CatalogError, Tx, json, millis, parsed, printable, sql, stored, wanted},
     state::SnapshotState::{Live, Superseded},
 };
 
@@ -47,11 +45,12 @@ pub(in crate::catalog) async fn live_snapshots<'a>(
     stores: impl ExactSizeIterator<Item = &'a StoreId>,
 ) -> Result<HashMap<String, LiveSnapshot>, CatalogError> {
     let statement = sql!(
-        "SELECT store_id, job_id, attempt, manifest, generation, row_count, byte_count \
-         FROM snapshots WHERE state = '{Live}' AND store_id IN ({})",
-        list_of(1, stores.len())
+        "WITH {} SELECT store_id, job_id, attempt, manifest, generation, row_count, byte_count \
+         FROM wanted JOIN snapshots ON store_id = wanted.id AND state = '{Live}'",
+        tx.dialect().wanted()
     );
-    let rows = bind_all(sqlx::query(statement), stores)
+    let rows = sqlx::query(statement)
+        .bind(wanted(stores))
         .fetch_all(&mut **tx)
         .await?;
     rows.iter()
@@ -81,41 +80,49 @@ pub(in crate::catalog) async fn record_live(
     let replaced: Vec<&StoreId> = replaced.map(|(made, _)| &made.store_id).collect();
     if !replaced.is_empty() {
         let statement = sql!(
-            "UPDATE snapshots SET state = '{Superseded}', superseded_at = {now} \
-             WHERE state = '{Live}' AND store_id IN ({})",
-            list_of(1, replaced.len()),
+            "WITH {} UPDATE snapshots SET state = '{Superseded}', superseded_at = {now} \
+             FROM wanted WHERE store_id = wanted.id AND state = '{Live}'",
+            tx.dialect().wanted(),
             now = tx.dialect().now()
         );
-        bind_all(sqlx::query(statement), replaced)
+        sqlx::query(statement)
+            .bind(wanted(replaced))
             .execute(&mut **tx)
             .await?;
     }
+    let columns = "job_id TEXT, attempt BIGINT, run_id TEXT, store_id TEXT, manifest TEXT, row_count BIGINT, \
+         byte_count BIGINT, last_op_id BIGINT, created_at BIGINT, generation TEXT, object_bytes BIGINT, \
+         synced_bytes BIGINT, took BIGINT";
     let statement = sql!(
         "INSERT INTO snapshots (job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
              last_op_id, created_at, verified_at, state, generation, object_bytes, synced_bytes, took) \
-         VALUES {}",
-        rows_of(1, snapshots.len(), 15)
+         SELECT job_id, attempt, run_id, store_id, manifest, row_count, byte_count, \
+             last_op_id, created_at, created_at, '{Live}', generation, object_bytes, synced_bytes, took \
+         FROM ({}) made",
+        tx.dialect().rows_in(columns)
     );
-    let mut query = sqlx::query(statement);
+    let mut made = Vec::with_capacity(snapshots.len());
     for (manifest, _) in snapshots {
         let objects = manifest.all_renditions().map(|rendition| rendition.bytes);
-        query = query
-            .bind(manifest.job_id.to_string())
-            .bind(i64::from(manifest.attempt.get()))
-            .bind(manifest.run_id.to_string())
-            .bind(manifest.store_id.to_string())
-            .bind(stored_manifest(manifest)?)
-            .bind(stored(manifest.rows()))
-            .bind(stored(manifest.bytes()))
-            .bind(manifest.checkpoint.last_op_id.0)
-            .bind(millis(manifest.created_at))
-            .bind(millis(manifest.created_at))
-            .bind(Live.name())
-            .bind(manifest.checkpoint.generation().map(printable))
-            .bind(stored(objects.sum()))
-            .bind(stored(manifest.download.bytes))
-            .bind(took(manifest));
+        made.push((
+            manifest.job_id.to_string(),
+            manifest.attempt.get(),
+            manifest.run_id.to_string(),
+            manifest.store_id.as_str(),
+            stored_manifest(manifest)?,
+            stored(manifest.rows()),
+            stored(manifest.bytes()),
+            manifest.checkpoint.last_op_id.0,
+            millis(manifest.created_at),
+            manifest.checkpoint.generation().map(printable),
+            stored(objects.sum()),
+            stored(manifest.download.bytes),
+            took(manifest),
+        ));
     }
-    query.execute(&mut **tx).await?;
+    sqlx::query(statement)
+        .bind(json(made))
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }

@@ -21,10 +21,11 @@ use super::{
         trouble::Trouble,
     },
     address,
-    consumer::{AmqpConsumer, deliver},
+    consumer::AmqpConsumer,
     link::{Line, Link},
     metrics,
     publisher::Publisher,
+    settlement::deliver,
     shared::Shared,
     topology::{self, Route},
 };

@@ -1,4 +1,4 @@
-//! Takes messages, and settles what was taken.
+//! Takes messages.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,26 +6,22 @@ use async_trait::async_trait;
 use backon::Retryable;
 use futures::{StreamExt, future::join_all};
 use lapin::{
-    Acker, Channel,
-    options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions,
-        BasicQosOptions, QueueDeclareOptions,
-    },
+    Channel,
+    options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions},
     types::FieldTable,
 };
 use tokio::time::timeout;
 
 use super::{
     super::{
-        contract::{Consumer, Delivery, Settlement},
-        envelope::Message,
+        contract::{Consumer, Delivery},
         error::BrokerError,
         queue::Queue,
     },
     link::pauses,
+    settlement::{Unsettled, deliver},
     shared::Shared,
-    topology::{self, Route},
-    wire,
+    topology,
 };
 
 /// How long an idle consumer waits before it looks whether messages wait for it all the same.
@@ -43,8 +39,8 @@ pub(super) struct AmqpConsumer {
 struct Subscription {
     channel: Channel,
     deliveries: lapin::Consumer,
-    /// One more for each delivery that is not settled yet.
-    unsettled: Arc<()>,
+    /// What was delivered and is not settled yet.
+    unsettled: Arc<Unsettled>,
     /// Messages waited when it was idle last.
     is_suspect: bool,
 }
@@ -53,7 +49,7 @@ impl Subscription {
     /// Returns whether RabbitMQ has forgotten it: messages wait, now and when it was idle last, and it holds none.
     async fn is_forgotten(&mut self, queue: Queue) -> bool {
         let was_suspect = std::mem::take(&mut self.is_suspect);
-        if Arc::strong_count(&self.unsettled) > 1 {
+        if !self.unsettled.is_empty() {
             return false;
         }
         let passive = QueueDeclareOptions {
@@ -133,9 +129,9 @@ impl Consumer for AmqpConsumer {
                 Ok(Some(Ok(fetched))) => {
                     subscription.is_suspect = false;
                     let channel = subscription.channel.clone();
-                    let counted = Some(subscription.unsettled.clone());
+                    let unsettled = Some(subscription.unsettled.clone());
                     let shared = self.shared.clone();
-                    return Some(deliver(shared, queue, channel, fetched, counted));
+                    return Some(deliver(shared, queue, channel, fetched, unsettled));
                 }
                 Ok(Some(Err(_)) | None) => self.subscription = None,
                 Err(_) if subscription.is_forgotten(queue).await => {
@@ -211,90 +207,4 @@ fn arguments(consumer_timeout: Duration) -> FieldTable {
     let millis = i64::try_from(consumer_timeout.as_millis()).unwrap_or(i64::MAX);
     arguments.insert("x-consumer-timeout".into(), millis.into());
     arguments
-}
-
-/// Returns the delivery of what was fetched from `queue` over `channel`; until it is settled it keeps `counted`.
-pub(super) fn deliver(
-    shared: Arc<Shared>,
-    queue: Queue,
-    channel: Channel,
-    fetched: lapin::message::Delivery,
-    counted: Option<Arc<()>>,
-) -> Delivery {
-    let (message, returned) = wire::read(queue, fetched.data, &fetched.properties);
-    let held = Held {
-        shared,
-        queue,
-        channel,
-        acker: fetched.acker,
-        _counted: counted,
-    };
-    Delivery::new(message, returned, Box::new(held))
-}
-
-/// A message that RabbitMQ counts as taken; dropped unsettled, it goes back to its queue.
-struct Held {
-    shared: Arc<Shared>,
-    queue: Queue,
-    /// RabbitMQ takes back what was taken over a channel that is closed, so this keeps it open.
-    channel: Channel,
-    acker: Acker,
-    /// Says of its subscription, if it has one, that a delivery is not settled.
-    _counted: Option<Arc<()>>,
-}
-
-impl Held {
-    /// Stores `next` before it forgets the old message.
-    async fn replace(&self, route: Route, next: Message) -> Result<(), BrokerError> {
-        if !self.acker.usable() {
-            return Err(BrokerError::Void);
-        }
-        self.shared.publish(route, next).await?;
-        self.forget().await
-    }
-
-    async fn forget(&self) -> Result<(), BrokerError> {
-        match self.acker.ack(BasicAckOptions::default()).await {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(BrokerError::Void),
-        }
-    }
-}
-
-#[async_trait]
-impl Settlement for Held {
-    async fn ack(self: Box<Self>) -> Result<(), BrokerError> {
-        self.forget().await
-    }
-
-    async fn retry_later(
-        self: Box<Self>,
-        next: Message,
-        delay: Duration,
-    ) -> Result<(), BrokerError> {
-        let route = Route::after(self.queue, delay)?;
-        self.replace(route, next).await
-    }
-
-    async fn park(self: Box<Self>, parked: Message) -> Result<(), BrokerError> {
-        self.replace(Route::to(self.queue.parking()), parked).await
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if !self.acker.usable() {
-            return;
-        }
-        let (acker, channel) = (self.acker.clone(), self.channel.clone());
-        self.shared.runtime.spawn(async move {
-            let requeue = BasicNackOptions {
-                multiple: false,
-                requeue: true,
-            };
-            // If it fails, the channel is gone and the message is back already.
-            let _ = acker.nack(requeue).await;
-            drop(channel);
-        });
-    }
 }

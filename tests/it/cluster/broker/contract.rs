@@ -92,6 +92,7 @@ async fn keeps_the_contract(broker: Arc<dyn Broker>) {
     an_urgent_message_stays_urgent(&*broker).await;
     no_more_than_the_prefetch_is_out_at_a_time(&*broker).await;
     a_dropped_delivery_comes_again_and_says_so(&*broker).await;
+    what_is_acknowledged_together_is_that_and_no_more(&*broker).await;
     a_dropped_consumer_gives_back_what_it_held(&*broker).await;
     a_retry_comes_later_and_as_it_was_rewritten(&*broker).await;
     a_parked_message_is_kept_with_its_reason(&*broker).await;
@@ -173,6 +174,39 @@ async fn a_dropped_delivery_comes_again_and_says_so(broker: &dyn Broker) {
     assert_eq!(again.returned, before + 1);
     assert_eq!(&again.message.body[..], b"dropped");
     again.ack().await.unwrap();
+}
+
+async fn what_is_acknowledged_together_is_that_and_no_more(broker: &dyn Broker) {
+    for text in ["1", "2", "3", "4", "5", "6", "7", "8"] {
+        broker.publish(Queue::Jobs, message(text)).await.unwrap();
+    }
+    let mut jobs = broker.consume(Queue::Jobs, 6).await.unwrap();
+    let mut taken = Vec::new();
+    for _ in 0..6 {
+        taken.push(timeout(SOON, jobs.next()).await.unwrap().unwrap());
+    }
+    let mut others = broker.consume(Queue::Jobs, 2).await.unwrap();
+    let seventh = timeout(SOON, others.next()).await.unwrap().unwrap();
+    let eighth = timeout(SOON, others.next()).await.unwrap().unwrap();
+    Delivery::ack_all(Vec::new()).await.unwrap();
+    // All that this consumer has handed out so far, in another order.
+    let mut first = taken.drain(..3).collect::<Vec<_>>();
+    first.reverse();
+    Delivery::ack_all(first).await.unwrap();
+    // Not the one between them, and one of another consumer.
+    let fifth = taken.remove(1);
+    taken.push(eighth);
+    Delivery::ack_all(taken).await.unwrap();
+    drop((fifth, seventh, jobs, others));
+    let mut left = Vec::new();
+    for _ in 0..2 {
+        let delivery = wait_for(broker, Queue::Jobs).await;
+        left.push(String::from_utf8(delivery.message.body.to_vec()).unwrap());
+        delivery.ack().await.unwrap();
+    }
+    left.sort();
+    assert_eq!(left, ["5", "7"]);
+    assert!(broker.take(Queue::Jobs).await.unwrap().is_none());
 }
 
 async fn a_dropped_consumer_gives_back_what_it_held(broker: &dyn Broker) {
