@@ -17,8 +17,10 @@ mod metrics;
 mod publisher;
 mod settlement;
 mod shared;
+mod survey;
 mod topology;
 mod watching;
 mod wire;
 
 pub use broker::AmqpBroker;
+pub use survey::{Survey, declared_queues, survey};
