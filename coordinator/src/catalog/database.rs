@@ -18,7 +18,7 @@ pub(super) use error::damaged;
 pub use handle::Catalog;
 pub(super) use handle::{Lock, take};
 pub use open::{file_of, name_of};
-pub(super) use session::Tx;
+pub(super) use session::{Dialect, Tx};
 pub(super) use sql::{
     AnyQuery, count, cut_page, elapsed, list_of, millis, optional_count, parsed, pattern,
     printable, sql, stored, time,

@@ -15,7 +15,6 @@ mod error;
 mod link;
 mod metrics;
 mod publisher;
-mod settlement;
 mod shared;
 mod survey;
 mod topology;

@@ -8,7 +8,8 @@
 //! columns are the CPU that each part has taken for an event, in microseconds: the coordinator (with all of SQLite), the broker, Postgres,
 //! and this process, which is workers, clients and administrator.
 //!
-//! `SEEDBED_BENCH_STORES=1000,10000` takes other sizes, `SEEDBED_BENCH_CATALOGS=sqlite` one catalog.
+//! `SEEDBED_BENCH_STORES=1000,10000` takes other sizes, `SEEDBED_BENCH_CATALOGS=sqlite` one catalog, and
+//! `SEEDBED_BENCH_PROGRAMS=FOLDER` the programs of another build.
 
 use std::{
     fmt::Write as _,

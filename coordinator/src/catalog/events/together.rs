@@ -328,7 +328,7 @@ async fn verify(
          UPDATE snapshots SET verified_at = found.found_at, \
              generation = COALESCE(found.config, snapshots.generation) \
          FROM found WHERE snapshots.job_id = found.base AND snapshots.attempt = found.number \
-             AND snapshots.state = '{Live}' AND snapshots.verified_at < found.found_at",
+             AND snapshots.state || '' = '{Live}' AND snapshots.verified_at < found.found_at",
         (tx.dialect()).rows_in("base TEXT, number BIGINT, found_at BIGINT, config TEXT")
     );
     let found = bases.iter().map(|(event, (job_id, attempt), checkpoint)| {

@@ -54,8 +54,8 @@ pub(super) async fn fresh(
     age: Duration,
 ) -> Result<HashSet<String>, CatalogError> {
     let statement = sql!(
-        "WITH {} SELECT store_id FROM wanted \
-         JOIN snapshots ON store_id = wanted.id AND state = '{Live}' WHERE verified_at > $2",
+        "WITH {} SELECT store_id FROM wanted CROSS JOIN snapshots \
+         WHERE store_id = wanted.id AND state = '{Live}' AND verified_at > $2",
         tx.dialect().wanted()
     );
     let oldest = now.checked_sub_signed(TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX));

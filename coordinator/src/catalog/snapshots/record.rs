@@ -82,7 +82,7 @@ impl Catalog {
         }
         let statement = sql!(
             "WITH {} SELECT {SNAPSHOT_COLUMNS} FROM wanted \
-             JOIN snapshots ON store_id = wanted.id AND state = '{Live}'",
+             CROSS JOIN snapshots WHERE store_id = wanted.id AND state = '{Live}'",
             self.dialect.wanted()
         );
         let stores = jobs.iter().map(|job| &job.scope.store_id);

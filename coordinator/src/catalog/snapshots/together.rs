@@ -7,7 +7,9 @@ use sqlx::Row;
 
 use super::record::{is_older, stored_manifest, took};
 use crate::catalog::{
-    database::{CatalogError, Tx, json, millis, parsed, printable, sql, stored, wanted},
+    database::{
+        CatalogError, Dialect, Tx, ids, json, millis, parsed, printable, sql, stored, wanted,
+    },
     state::SnapshotState::{Live, Superseded},
 };
 
@@ -39,16 +41,21 @@ impl LiveSnapshot {
     }
 }
 
+/// Reads each live snapshot by its store.
+fn live_of_wanted(dialect: Dialect) -> String {
+    format!(
+        "WITH {} SELECT store_id, job_id, attempt, manifest, generation, row_count, byte_count \
+         FROM wanted CROSS JOIN snapshots WHERE store_id = wanted.id AND state = '{Live}'",
+        dialect.wanted()
+    )
+}
+
 /// Returns the live snapshots of these stores, by store.
 pub(in crate::catalog) async fn live_snapshots<'a>(
     tx: &mut Tx,
     stores: impl ExactSizeIterator<Item = &'a StoreId>,
 ) -> Result<HashMap<String, LiveSnapshot>, CatalogError> {
-    let statement = sql!(
-        "WITH {} SELECT store_id, job_id, attempt, manifest, generation, row_count, byte_count \
-         FROM wanted JOIN snapshots ON store_id = wanted.id AND state = '{Live}'",
-        tx.dialect().wanted()
-    );
+    let statement = sql!("{}", live_of_wanted(tx.dialect()));
     let rows = sqlx::query(statement)
         .bind(wanted(stores))
         .fetch_all(&mut **tx)
@@ -76,17 +83,18 @@ pub(in crate::catalog) async fn record_live(
     if snapshots.is_empty() {
         return Ok(());
     }
-    let replaced = snapshots.iter().filter(|(_, live)| live.is_some());
-    let replaced: Vec<&StoreId> = replaced.map(|(made, _)| &made.store_id).collect();
+    let replaced = snapshots.iter().filter_map(|(_, live)| *live);
+    let replaced: Vec<JobId> = replaced.map(|live| live.job_id).collect();
     if !replaced.is_empty() {
+        // Not by the index of states, which SQLite would take: it has every live snapshot.
         let statement = sql!(
-            "WITH {} UPDATE snapshots SET state = '{Superseded}', superseded_at = {now} \
-             FROM wanted WHERE store_id = wanted.id AND state = '{Live}'",
-            tx.dialect().wanted(),
+            "UPDATE snapshots SET state = '{Superseded}', superseded_at = {now} \
+             WHERE job_id {} AND state || '' = '{Live}'",
+            tx.dialect().among(1),
             now = tx.dialect().now()
         );
         sqlx::query(statement)
-            .bind(wanted(replaced))
+            .bind(ids(replaced))
             .execute(&mut **tx)
             .await?;
     }
@@ -125,4 +133,27 @@ pub(in crate::catalog) async fn record_live(
         .execute(&mut **tx)
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::AssertSqlSafe;
+
+    use super::*;
+    use crate::catalog::Catalog;
+
+    #[tokio::test]
+    async fn sqlite_finds_live_snapshots_by_store_and_does_not_read_all_of_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/catalog.db", directory.path().display());
+        let catalog = Catalog::open(&url).await.unwrap();
+        let plan = format!("EXPLAIN QUERY PLAN {}", live_of_wanted(catalog.dialect));
+        let plan = sqlx::query(AssertSqlSafe(plan)).bind(wanted(["1", "2"]));
+        let rows = plan.fetch_all(&catalog.readers).await.unwrap();
+        let steps: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+        let by_store = steps
+            .iter()
+            .any(|step| step.contains("snapshots_live (store_id=?)"));
+        assert!(by_store, "{steps:?}");
+    }
 }

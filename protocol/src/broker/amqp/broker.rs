@@ -21,11 +21,10 @@ use super::{
         trouble::Trouble,
     },
     address,
-    consumer::AmqpConsumer,
+    consumer::{AmqpConsumer, deliver},
     link::{Line, Link},
     metrics,
     publisher::Publisher,
-    settlement::deliver,
     shared::Shared,
     topology::{self, Route},
 };

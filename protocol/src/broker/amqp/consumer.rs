@@ -1,5 +1,7 @@
 //! Takes messages.
 
+mod settlement;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -12,6 +14,8 @@ use lapin::{
 };
 use tokio::time::timeout;
 
+use self::settlement::Unsettled;
+pub(super) use self::settlement::deliver;
 use super::{
     super::{
         contract::{Consumer, Delivery},
@@ -19,7 +23,6 @@ use super::{
         queue::Queue,
     },
     link::pauses,
-    settlement::{Unsettled, deliver},
     shared::Shared,
     topology,
 };

@@ -15,7 +15,7 @@ use lapin::{
     types::DeliveryTag,
 };
 
-use super::{
+use super::super::{
     super::{
         contract::{Delivery, Settlement},
         envelope::Message,
@@ -29,7 +29,7 @@ use super::{
 
 /// The tags of what a subscription has handed out and nobody has settled. RabbitMQ counts them up on each channel.
 #[derive(Default)]
-pub(super) struct Unsettled(Mutex<BTreeSet<DeliveryTag>>);
+pub(in crate::broker::amqp) struct Unsettled(Mutex<BTreeSet<DeliveryTag>>);
 
 impl Unsettled {
     fn tags(&self) -> MutexGuard<'_, BTreeSet<DeliveryTag>> {
@@ -44,7 +44,7 @@ impl Unsettled {
 }
 
 /// Returns the delivery of what was fetched from `queue` over `channel`; until it is settled its tag is in `unsettled`.
-pub(super) fn deliver(
+pub(in crate::broker::amqp) fn deliver(
     shared: Arc<Shared>,
     queue: Queue,
     channel: Channel,
