@@ -180,7 +180,7 @@ fn shown(setting: &str, value: &Value) -> Option<String> {
     // What is malformed may be all password.
     let may_be_password = ["source.url", "catalog.url", "broker.url"].contains(&setting);
     let text = masked(setting, value).to_string();
-    let has_parts = is_url(setting) && text.contains(['@', '?']);
+    let has_parts = (is_url(setting) || text.contains("://")) && text.contains(['@', '?']);
     if known.kind == Kind::Secret || may_be_password || has_parts {
         return None;
     }
