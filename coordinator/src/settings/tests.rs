@@ -18,12 +18,17 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, SettingsErro
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("my.toml");
     std::fs::write(&path, text).unwrap();
-    let variables = variables
+    let variables: Vec<_> = variables
         .iter()
-        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
-    let settings: Settings = settings::merge(Some(&path), variables)?;
-    settings.check_local()?;
-    Ok(settings)
+        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+        .collect();
+    let settings: Settings = settings::merge(Some(&path), variables.clone())?;
+    // As every program does, and what `seedbed local` does besides.
+    let checked = settings.check_values();
+    match checked.and_then(|()| settings.check_local()) {
+        Ok(()) => Ok(settings),
+        Err(error) => Err(settings::locate_in(Some(&path), variables, error)),
+    }
 }
 
 fn refused(text: &str, variables: &[(&str, &str)]) -> String {

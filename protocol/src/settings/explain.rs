@@ -112,6 +112,11 @@ pub(super) fn explain(sources: &Sources, error: figment::Error) -> SettingsError
         Problem::Message(message) if known.is_some_and(|known| known.kind == Kind::Address) => {
             must_be(&format!(" ({message})"))
         }
+        // The parser quotes the whole URL, with its password.
+        Problem::Message(message) if is_url(&setting) => {
+            let (what, _) = message.split_once(": \"").unwrap_or((&message, ""));
+            must_be(&format!(" ({what})"))
+        }
         Problem::Message(message) => message,
         _ => must_be(""),
     };

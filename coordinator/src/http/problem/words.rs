@@ -2,7 +2,7 @@
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use serde::{
-    Deserialize, Deserializer,
+    Deserializer,
     de::{DeserializeOwned, Visitor, value::Error as Stopped},
     forward_to_deserialize_any,
 };
@@ -152,6 +152,7 @@ fn has_to_be(place: &str, wanted: &str, found: &str) -> String {
         "a boolean" => "true or false",
         "a map" => "an object",
         "u8" | "u16" | "u32" | "u64" => "a whole number, not below 0",
+        "f32" | "f64" => "a number",
         wanted if wanted.starts_with("struct ") => "an object",
         wanted => wanted,
     };
@@ -170,6 +171,7 @@ fn names(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
     use serde_json::json;
 
     use super::*;

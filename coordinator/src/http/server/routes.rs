@@ -7,7 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     access_log::{self, AccessLog},
-    document::{documentation, empty_document},
+    document::{documentation, empty_document, say_bodies},
     limits::{self, Limits},
 };
 use crate::http::{
@@ -60,6 +60,7 @@ pub(super) fn routes(states: &States, cors_origins: &[String]) -> Router {
             .merge(api.route_layer(by_role))
             .split_for_parts();
     say_roles(&mut document);
+    say_bodies(&mut document);
     let routes = routes
         .merge(documentation(document))
         .merge(dashboard::routes())

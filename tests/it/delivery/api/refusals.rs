@@ -116,7 +116,7 @@ fn in_our_words(answer: &Answer) {
         "Expected request",
         "struct",
         "a sequence",
-        "`",
+        "one of `",
         "u32",
         "buffer",
     ] {
