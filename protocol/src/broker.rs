@@ -26,7 +26,7 @@ mod trouble;
 
 use std::sync::Arc;
 
-pub use amqp::AmqpBroker;
+pub use amqp::{AmqpBroker, Survey, declared_queues, survey};
 pub use config::{BrokerConfig, BrokerUrl};
 pub use contract::{Broker, Consumer, Delivery, Peer, Settlement};
 pub use envelope::{Headers, Message, Subject};

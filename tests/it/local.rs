@@ -5,4 +5,5 @@ mod plan;
 mod stand_in;
 mod status;
 mod sweeps;
+mod widths;
 mod worker;

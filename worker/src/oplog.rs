@@ -27,7 +27,7 @@ mod sqlite;
 mod writer;
 
 pub use checkpoint::{CheckpointDiffLine, CheckpointLine, TargetCheckpoint};
-pub use engine::{Applied, SyncOptions};
+pub use engine::{Applied, SyncOptions, Written};
 pub use line::{LineKind, ReadLine};
 pub use log::{Accepted, Complete, OpLog, OpLogError, Synced};
 pub use operations::{Batch, Change, Operation, Reason, RowKey, Text, decode};

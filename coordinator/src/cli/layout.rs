@@ -2,10 +2,11 @@
 
 use std::{env, io::IsTerminal};
 
+use comfy_table::{CellAlignment, Table, presets};
 use terminal_size::{Width, terminal_size_of};
 use unicode_width::UnicodeWidthStr;
 
-use super::output::{LaidOut, Rows, lay_out, table};
+use super::output::LaidOut;
 use seedbed_protocol::text::visible;
 
 /// The width where there is no terminal: the same for every reader of a pipe.
@@ -90,14 +91,20 @@ impl Sheet {
             }
         }
         let names: Vec<&str> = kept.iter().map(|&index| self.columns[index].name).collect();
-        let numbers: Vec<usize> = (0..kept.len())
-            .filter(|&place| self.columns[kept[place]].is_number)
-            .collect();
-        let mut rows: Rows = table(&names);
+        // Without lines of its own, as other command line tools print them.
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_header(names);
         for row in &self.rows {
-            rows.add_row(kept.iter().map(|&index| &row[index]));
+            table.add_row(kept.iter().map(|&index| &row[index]));
         }
-        lay_out(rows, &numbers)
+        for (column, &index) in table.column_iter_mut().zip(&kept) {
+            column.set_padding((0, GAP as u16));
+            if self.columns[index].is_number {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        LaidOut::new(table.trim_fmt())
     }
 
     /// The places of the columns for which there is room, the important ones first to have some; at least one.

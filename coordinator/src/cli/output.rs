@@ -4,7 +4,6 @@
 use std::{borrow::Cow, io::Write, net::SocketAddr, time::Duration};
 
 use chrono::TimeDelta;
-use comfy_table::{CellAlignment, Table, presets};
 use indicatif::HumanCount;
 use seedbed_protocol::{
     say,
@@ -82,44 +81,18 @@ pub(super) fn failure_line(failure: &FailedJob) -> String {
     format!("{} ({step}{tries}): {message}{since}", failure.store_id)
 }
 
-/// A table, whose cells are made visible when they are added.
-pub(super) struct Rows(Table);
-
-impl Rows {
-    pub(super) fn add_row<Cell: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = Cell>) {
-        let cells = cells.into_iter();
-        self.0
-            .add_row(cells.map(|cell| visible(cell.as_ref()).into_owned()));
-    }
-}
-
-/// The lines of a table.
+/// Lines that are printed as they are: they were made visible when they were laid out.
 pub(super) struct LaidOut(String);
 
 impl LaidOut {
+    pub(super) fn new(lines: String) -> Self {
+        Self(lines)
+    }
+
     /// Its lines, as they are printed.
     pub(super) fn text(&self) -> &str {
         &self.0
     }
-}
-
-/// A table without lines of its own, as other command line tools print them.
-pub(super) fn table(header: &[&str]) -> Rows {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(header.to_vec());
-    Rows(table)
-}
-
-/// The text of a table, with these columns of numbers aligned to the right.
-pub(super) fn lay_out(Rows(mut table): Rows, numbers: &[usize]) -> LaidOut {
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if numbers.contains(&index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    LaidOut(table.trim_fmt())
 }
 
 /// Prints an error for machines.

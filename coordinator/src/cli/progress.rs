@@ -12,9 +12,12 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use seedbed_protocol::say;
 use serde_json::json;
 
-use super::output::{
-    LaidOut, NAMED_FAILURES, failure_line, human_time, lay_out, print_event, print_json,
-    print_lines, shown_rate, table,
+use super::{
+    layout::{Sheet, width},
+    output::{
+        LaidOut, NAMED_FAILURES, failure_line, human_time, print_event, print_json, print_lines,
+        shown_rate,
+    },
 };
 use crate::{
     catalog::per_second,
@@ -110,10 +113,16 @@ impl Observer for ProgressPrinter {
 
 fn summary_table(summary: &Summary) -> LaidOut {
     let totals = &summary.totals;
-    let mut table = table(&[
-        "STORES", "SEEDED", "FAILED", "ROWS", "SIZE", "TIME", "ROWS/S",
+    let mut sheet = Sheet::new(&[
+        ("STORES", 6, true),
+        ("SEEDED", 5, true),
+        ("FAILED", 7, true),
+        ("ROWS", 3, true),
+        ("SIZE", 2, true),
+        ("TIME", 4, true),
+        ("ROWS/S", 1, true),
     ]);
-    table.add_row([
+    sheet.add([
         HumanCount(totals.stores).to_string(),
         HumanCount(totals.seeded).to_string(),
         HumanCount(totals.failed).to_string(),
@@ -122,7 +131,7 @@ fn summary_table(summary: &Summary) -> LaidOut {
         human_time(summary.elapsed),
         shown_rate(summary.rows_per_second),
     ]);
-    lay_out(table, &[0, 1, 2, 3, 4, 5, 6])
+    sheet.fit(width())
 }
 
 /// Reads how far runs are.

@@ -16,8 +16,10 @@ mod link;
 mod metrics;
 mod publisher;
 mod shared;
+mod survey;
 mod topology;
 mod watching;
 mod wire;
 
 pub use broker::AmqpBroker;
+pub use survey::{Survey, declared_queues, survey};

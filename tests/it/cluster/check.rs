@@ -1,5 +1,7 @@
 //! `seedbed check` on a cluster whose snapshots are in S3: what it finds, and that it leaves nothing behind.
 
+mod queues;
+
 use std::{os::unix::fs::PermissionsExt, sync::Arc};
 
 use futures::TryStreamExt;

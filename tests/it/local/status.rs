@@ -11,7 +11,7 @@ use testkit::{
 const LOCAL: [&str; 3] = ["local", "--stores", "stores.csv"];
 
 /// A service with so many stores, of which those fail, and the list of them.
-async fn service(stores: u64, failing: &[&str]) -> (PowerSync, Program) {
+pub(super) async fn service(stores: u64, failing: &[&str]) -> (PowerSync, Program) {
     let service = PowerSync::builder().start().await.unwrap();
     let program = Program::new(&service);
     let mut list = "store_id\n".to_owned();
@@ -38,10 +38,28 @@ async fn status(program: &Program, arguments: &[&str]) -> Ended {
 }
 
 /// The lines that are too wide, but for those of a single word behind what introduces it: it is to be copied.
-fn too_wide(text: &str, width: usize) -> Vec<&str> {
+pub(super) fn too_wide(text: &str, width: usize) -> Vec<&str> {
     let is_too_wide = |line: &&str| line.chars().count() > width;
     let has_words = |line: &&str| line.split_whitespace().count() > 2;
     text.lines().filter(is_too_wide).filter(has_words).collect()
+}
+
+/// What a command prints on a terminal of this width.
+pub(super) fn in_a_terminal(program: &Program, width: usize, arguments: &str) -> String {
+    let command = format!(
+        "stty columns {width} rows 50; {} {arguments}",
+        seedbed().display()
+    );
+    let in_a_terminal = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .current_dir(program.path("."))
+        // Neither this process's width nor its settings.
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .output()
+        .expect("Debian's script");
+    let shown = String::from_utf8(in_a_terminal.stdout).unwrap();
+    shown.replace('\r', "")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,18 +113,7 @@ async fn every_width_has_the_columns_that_matter_most() {
     program.set_variable("COLUMNS", "");
 
     // A terminal says itself how wide it is.
-    let command = format!("stty columns 60 rows 50; {} status", seedbed().display());
-    let in_a_terminal = Command::new("script")
-        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
-        .current_dir(program.path("."))
-        // Neither this process's width nor its settings.
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .output()
-        .expect("Debian's script");
-    let shown = String::from_utf8(in_a_terminal.stdout)
-        .unwrap()
-        .replace('\r', "");
+    let shown = in_a_terminal(&program, 60, "status");
     assert!(
         shown.contains("STARTED") && !shown.contains("SIZE"),
         "{shown}"

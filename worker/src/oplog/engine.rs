@@ -5,8 +5,11 @@
 //! - Out: the database as the core extension would have made it, onto nothing dense and in order.
 //! - A kill leaves nothing that counts: all of it is one transaction on a private file.
 //!
-//! Onto nothing, the first checkpoint is loaded in bulk, several times as fast as operation by operation; onto a snapshot, and
-//! in all that is not plain, the core extension writes.
+//! Onto nothing, the first checkpoint is loaded in bulk, several times as fast as operation by operation ([`Loader`]). On top of
+//! what is there, a snapshot, a template or that checkpoint, operations are added ([`Adder`]). In all that is not plain, the
+//! core extension writes.
+//!
+//! # Onto nothing
 //!
 //! The core extension keeps three indexes of `ps_oplog` sorted while operations arrive in no order, and looks for
 //! what each of them supersedes. On an empty database neither is needed: operations are appended as they arrive, and
@@ -22,21 +25,43 @@
 //!
 //! Written at the end are rows without a table (`ps_untyped`), and again the tables many of whose rows are in several buckets.
 //!
+//! # On top of what is there
+//!
+//! ```text
+//! data line ─▶ operations ─▶ ps_oplog_key: superseded? ─▶ ps_oplog, ps_buckets, ps_updated_rows
+//! checkpoint_complete ─▶ the rows that have changed ─▶ ps_data__*, ps_untyped ─▶ core extension
+//! ```
+//!
+//! An operation takes the place of the one that it supersedes, and a row that of its older version, so that most indexes stay as
+//! they are and no holes are left. The core extension deletes both and appends, which moves each key to another row. After each
+//! line, its tables are what it would have made of it, but for the order of `ps_oplog`. So it can take over at any line, it
+//! removes the buckets that a target lacks, and it writes the rows of raw tables.
+//!
+//! # The core extension
+//!
 //! At a partial checkpoint only the checksums are compared: its rows are not read before all are there.
 //!
 //! The core extension stays the reference. It gets everything from the first line on that is not plain, after all
-//! that was loaded has been brought into the form that it would have made itself ([`Loader::give_up`]). Not plain are:
-//! raw tables (from the beginning), an operation without a row's type and id, without data or out of the range of op
-//! ids, a CLEAR of a bucket that has rows, a bucket that vanishes while it is downloaded, and checksums that do not
-//! match.
+//! that was written has been brought into the form that it would have made itself ([`Own::give_up`]). Not plain are
+//! an operation without a row's type and id, without data or out of the range of op ids, checksums that do not match; onto
+//! nothing, raw tables (from the beginning), a CLEAR of a bucket that has rows, and a bucket that vanishes while it is
+//! downloaded; on top, an operation that is older than what was applied.
+//!
+//! [`Adder`]: adder::Adder
+//! [`Loader`]: loader::Loader
+//! [`Own::give_up`]: own::Own::give_up
 
+mod adder;
+mod changed;
 mod core;
 mod database;
 mod hidden;
 mod keys;
 mod loader;
 mod options;
+mod own;
+mod sums;
 mod tables;
 
 pub(super) use database::{Engine, Finished};
-pub use options::{Applied, SyncOptions};
+pub use options::{Applied, SyncOptions, Written};

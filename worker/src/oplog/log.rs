@@ -24,11 +24,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
     checkpoint::TargetCheckpoint,
-    engine::{Applied, Engine, Finished, SyncOptions},
+    engine::{Applied, Engine, Finished, SyncOptions, Written},
     line::{LineKind, ReadLine},
     schema::Schema,
     sqlite::{DatabaseError, InterruptOnDrop},
-    writer::{Command, Writer, Written},
+    writer::{Command, Outcome, Writer},
 };
 use crate::powersync::{Line, StreamError};
 
@@ -75,9 +75,9 @@ pub struct Complete(Line);
 /// A job's operation log: one private SQLite database, and the thread that writes it.
 pub struct OpLog {
     commands: mpsc::Sender<Command>,
-    thread: Option<oneshot::Receiver<Result<Written, DatabaseError>>>,
+    thread: Option<oneshot::Receiver<Result<Outcome, DatabaseError>>>,
     interrupt: InterruptOnDrop,
-    is_loading: Arc<AtomicBool>,
+    takes_operations: Arc<AtomicBool>,
     /// What is left of [`WAITING_KIB`].
     room: Arc<Semaphore>,
     target: Arc<TargetCheckpoint>,
@@ -139,7 +139,10 @@ impl OpLog {
             Ok(engine) => {
                 let interrupt = InterruptOnDrop::of(engine.connection());
                 let writer = Writer::of(engine);
-                if opened.send(Ok((interrupt, writer.is_loading()))).is_ok() {
+                if opened
+                    .send(Ok((interrupt, writer.takes_operations())))
+                    .is_ok()
+                {
                     // The receiver is gone when the job was abandoned.
                     let _ = ended.send(writer.run(received));
                 }
@@ -150,12 +153,13 @@ impl OpLog {
             .name("seed-database".to_owned())
             .spawn(work)
             .map_err(|e| DatabaseError::Core(format!("cannot start a thread: {e}")))?;
-        let (interrupt, is_loading) = opening.await.map_err(|_| DatabaseError::Panicked)??;
+        let (interrupt, takes_operations) =
+            opening.await.map_err(|_| DatabaseError::Panicked)??;
         Ok(Self {
             commands,
             thread: Some(thread),
             interrupt,
-            is_loading,
+            takes_operations,
             room: Arc::new(Semaphore::new(WAITING_KIB as usize)),
             target: Arc::default(),
             subscriptions: Vec::new(),
@@ -185,7 +189,7 @@ impl OpLog {
     /// [`OpLogError::Line`] when the line cannot be read; else what ended the thread.
     pub async fn accept(&mut self, line: Line) -> Result<Accepted, OpLogError> {
         let room = self.room_for(&line).await;
-        let decode = self.is_loading.load(Ordering::Relaxed);
+        let decode = self.takes_operations.load(Ordering::Relaxed);
         let ReadLine { line, kind, batch } = ReadLine::read(line, decode)?;
         Ok(match kind {
             LineKind::Checkpoint(checkpoint) => {
@@ -257,11 +261,11 @@ impl OpLog {
         let Some(thread) = self.thread.take() else {
             return Err(DatabaseError::Panicked);
         };
-        let written = thread.await.map_err(|_| DatabaseError::Panicked)??;
-        let Written { finished, waited } = written;
+        let outcome = thread.await.map_err(|_| DatabaseError::Panicked)??;
+        let Outcome { finished, waited } = outcome;
         let Finished {
             connection,
-            loaded,
+            written,
             dense,
         } = finished;
         let last_ops = last_ops(&connection)?;
@@ -271,7 +275,7 @@ impl OpLog {
             connection,
             interrupt: self.interrupt,
             waited,
-            loaded,
+            written,
             dense,
         })
     }
@@ -334,8 +338,8 @@ pub struct Synced {
     pub checkpoint: Checkpoint,
     /// How long the thread had nothing to write.
     pub waited: Duration,
-    /// Whether the first checkpoint was loaded in bulk.
-    pub loaded: bool,
+    /// How its checkpoints were written.
+    pub written: Written,
     /// Whether the file was written in order and has no more unused pages than a copy would have.
     pub dense: bool,
 }

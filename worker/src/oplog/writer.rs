@@ -19,7 +19,7 @@ use super::{
 use crate::powersync::Line;
 
 /// The written database.
-pub(super) struct Written {
+pub(super) struct Outcome {
     pub(super) finished: Finished,
     /// How long the thread had nothing to write.
     pub(super) waited: Duration,
@@ -50,28 +50,28 @@ pub(super) enum Command {
 /// The thread of one job's database.
 pub(super) struct Writer {
     engine: Engine,
-    /// Whether data lines are loaded in bulk, for the side that reads the lines.
-    is_loading: Arc<AtomicBool>,
+    /// Whether the engine takes decoded operations, for the side that reads the lines.
+    takes_operations: Arc<AtomicBool>,
 }
 
 impl Writer {
     pub(super) fn of(engine: Engine) -> Self {
         Self {
-            is_loading: Arc::new(AtomicBool::new(engine.is_loading())),
+            takes_operations: Arc::new(AtomicBool::new(engine.takes_operations())),
             engine,
         }
     }
 
-    /// Returns a flag that is set as long as data lines are loaded in bulk. Only then is it worth decoding them.
-    pub(super) fn is_loading(&self) -> Arc<AtomicBool> {
-        self.is_loading.clone()
+    /// Returns a flag that is set as long as the engine takes decoded operations. Only then is it worth decoding them.
+    pub(super) fn takes_operations(&self) -> Arc<AtomicBool> {
+        self.takes_operations.clone()
     }
 
     /// Works off the commands until the last one, then commits.
     pub(super) fn run(
         mut self,
         mut commands: mpsc::Receiver<Command>,
-    ) -> Result<Written, DatabaseError> {
+    ) -> Result<Outcome, DatabaseError> {
         let engine = &mut self.engine;
         let mut waited = Duration::ZERO;
         loop {
@@ -90,10 +90,10 @@ impl Writer {
                 Some(Command::Finish) => break,
                 None => return Err(DatabaseError::Core("the job was abandoned".to_owned())),
             }
-            self.is_loading
-                .store(engine.is_loading(), Ordering::Relaxed);
+            self.takes_operations
+                .store(engine.takes_operations(), Ordering::Relaxed);
         }
         let finished = self.engine.finish()?;
-        Ok(Written { finished, waited })
+        Ok(Outcome { finished, waited })
     }
 }

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use futures::StreamExt;
 use seedbed_protocol::{
     JobId, RunId,
-    broker::{self, MemoryBroker, Queue},
+    broker::{self, MemoryBroker},
     error::chain,
     manifest::FullReason,
     message::Start,
@@ -64,7 +64,7 @@ pub(super) async fn check_parts(settings: &Settings, source: &StoreSource) -> Ve
     let catalog = catalog::check(settings).await;
     let catalog = parts.note("catalog", catalog, |found| found.told.clone());
     if !settings.broker.is_memory() {
-        let broker = open_broker(settings).await;
+        let broker = survey_broker(settings).await;
         if parts.note("broker", broker, Clone::clone).is_some() {
             check_policies(settings, &mut parts).await;
         }
@@ -188,21 +188,26 @@ async fn listed(settings: &Settings, source: &StoreSource) -> Checked<Listed> {
     Ok(Listed { first, count })
 }
 
-/// Connects to the broker and declares its queues, as every program does that uses it.
-async fn open_broker(settings: &Settings) -> Checked<String> {
-    let broker = broker::connect(&settings.broker).await?;
-    let waiting = broker.waiting(Queue::Jobs).await?;
-    let parked = broker.waiting(Queue::ParkedJobs).await?;
-    let trouble = broker.probe().await;
-    broker.close().await;
-    if let Some(trouble) = trouble {
-        return Err(format!("{}: {trouble}", settings.broker.url).into());
+/// Looks at the broker, and at whether programs may declare there what they use.
+async fn survey_broker(settings: &Settings) -> Checked<String> {
+    let survey = broker::survey(&settings.broker).await?;
+    let url = &settings.broker.url;
+    if let Some(trouble) = survey.trouble {
+        return Err(format!("{url}: {trouble}").into());
     }
-    Ok(format!(
-        "{}: {} waiting, {parked} parked",
-        settings.broker.url,
-        counted(waiting, "job")
-    ))
+    let messages = format!(
+        "{} waiting, {} parked",
+        counted(survey.waiting, "job"),
+        survey.parked
+    );
+    let queues = counted(survey.missing as u64, "queue");
+    Ok(match survey.missing {
+        0 => format!("{url}: {messages}"),
+        missing if missing == broker::declared_queues().len() => {
+            format!("{url}: no queues yet; the first run makes them, and may")
+        }
+        _ => format!("{url}: {messages}; {queues} will be made by the next start, which may"),
+    })
 }
 
 async fn probe(

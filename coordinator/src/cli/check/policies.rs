@@ -2,26 +2,20 @@
 
 use std::time::Duration;
 
+use regex::Regex;
 use reqwest::{RequestBuilder, StatusCode};
 use seedbed_protocol::{
-    broker::{BrokerConfig, Queue, RETURN_LIMIT},
+    broker::{self, BrokerConfig, Queue, RETURN_LIMIT},
     process::outbound,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::report::Checked;
 
 /// How long the management API has to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// RabbitMQ collects what it says of a queue every five seconds: of one that was just declared it says nothing before.
-const COLLECTED: Duration = Duration::from_secs(12);
-
-/// Between two questions.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// What was found.
 pub(super) enum Policies {
@@ -31,15 +25,27 @@ pub(super) enum Policies {
     Untried(String),
 }
 
-/// A queue as the management API describes it.
+/// A policy as the management API describes it, of an operator or not.
 #[derive(Deserialize)]
-struct Described {
+struct Policy {
     name: String,
-    policy: Option<String>,
-    operator_policy: Option<String>,
-    /// A list where there is none.
+    /// The queues that it is for, a regular expression.
+    pattern: String,
+    #[serde(rename = "apply-to", default)]
+    applies_to: String,
     #[serde(default)]
-    effective_policy_definition: Value,
+    priority: i64,
+    definition: Map<String, Value>,
+}
+
+impl Policy {
+    /// Whether it is for quorum queues.
+    fn is_for_queues(&self) -> bool {
+        !matches!(
+            self.applies_to.as_str(),
+            "exchanges" | "streams" | "classic_queues"
+        )
+    }
 }
 
 pub(super) async fn check(config: &BrokerConfig) -> Checked<Policies> {
@@ -55,10 +61,6 @@ pub(super) async fn check(config: &BrokerConfig) -> Checked<Policies> {
              list_policies`"
         )))
     };
-    let mut url = api.clone();
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend(["api", "queues", &vhost]);
-    }
     let amqp = config.url.expose();
     let decoded = |text: &str| decoded(text).unwrap_or_default();
     let (user, password) = match amqp.username() {
@@ -70,32 +72,31 @@ pub(super) async fn check(config: &BrokerConfig) -> Checked<Policies> {
         let pem = std::fs::read(file)?;
         client = client.tls_certs_merge(reqwest::Certificate::from_pem_bundle(&pem)?);
     }
-    let request = client.build()?.get(url).basic_auth(user, Some(password));
-    let until = Instant::now() + COLLECTED;
-    let queues = loop {
-        let Some(request) = request.try_clone() else {
-            return untried("cannot be asked".to_owned());
-        };
-        match queues_of(request).await {
-            Err(why) => return untried(why),
-            Ok(queues) if own(&queues).all(is_collected) => break queues,
-            Ok(_) if Instant::now() > until => {
-                return untried("does not say which policies are in effect".to_owned());
-            }
-            Ok(_) => sleep(PAUSE).await,
+    let client = client.build()?;
+    // RabbitMQ takes one policy of each kind for a queue.
+    let mut kinds = Vec::new();
+    for kind in ["policies", "operator-policies"] {
+        let mut url = api.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["api", kind, &vhost]);
         }
-    };
-    judged(&queues, config.consumer_timeout)
+        let request = client.get(url).basic_auth(&user, Some(&password));
+        match policies_of(request).await {
+            Ok(policies) => kinds.push(policies),
+            Err(why) => return untried(why),
+        }
+    }
+    judged(&kinds, config.consumer_timeout)
 }
 
-/// Returns the queues, or why they cannot be seen.
-async fn queues_of(request: RequestBuilder) -> Result<Vec<Described>, String> {
+/// Returns the policies, or why they cannot be seen.
+async fn policies_of(request: RequestBuilder) -> Result<Vec<Policy>, String> {
     let answer = request.send().await;
     let answer = answer.map_err(|_| "does not answer".to_owned())?;
     match answer.status() {
         status if status.is_success() => {
-            let queues = answer.json().await;
-            queues.map_err(|_| "answers with something else".to_owned())
+            let policies = answer.json().await;
+            policies.map_err(|_| "answers with something else".to_owned())
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             let why = "does not let the user of broker.url in, who has no tag such as monitoring";
@@ -105,40 +106,39 @@ async fn queues_of(request: RequestBuilder) -> Result<Vec<Described>, String> {
     }
 }
 
-fn is_collected(queue: &Described) -> bool {
-    !queue.effective_policy_definition.is_null()
-}
-
-/// Those of Seedbed.
-fn own(queues: &[Described]) -> impl Iterator<Item = &Described> {
-    queues
-        .iter()
-        .filter(|queue| queue.name.starts_with("seed."))
-}
-
-/// Says what the policies of these queues do.
-fn judged(queues: &[Described], consumer_timeout: Duration) -> Checked<Policies> {
+/// Says what the policies do to Seedbed's queues, whether these are there yet or not.
+fn judged(kinds: &[Vec<Policy>], consumer_timeout: Duration) -> Checked<Policies> {
     let mut harms = Vec::new();
-    let mut seen = 0;
-    for queue in own(queues) {
-        seen += 1;
-        let Value::Object(definition) = &queue.effective_policy_definition else {
-            continue;
-        };
-        let names = [&queue.policy, &queue.operator_policy];
-        let names = names.into_iter().flatten().filter(|name| !name.is_empty());
-        let names: Vec<&str> = names.map(String::as_str).collect();
-        for harm in harms_of(&queue.name, definition, consumer_timeout) {
-            harms.push(format!(
-                "{}: the policy {} {harm}",
-                queue.name,
-                names.join(" and ")
-            ));
+    let queues = broker::declared_queues();
+    for policies in kinds {
+        let mut patterns = Vec::new();
+        for policy in policies.iter().filter(|policy| policy.is_for_queues()) {
+            let Ok(pattern) = Regex::new(&policy.pattern) else {
+                return Ok(Policies::Untried(format!(
+                    "not tried: whether the policy {} is for Seedbed's queues, as its pattern {} is not understood here; see \
+                     for yourself that it sets no limit of theirs",
+                    policy.name, policy.pattern
+                )));
+            };
+            patterns.push((pattern, policy));
+        }
+        for queue in &queues {
+            let fit = patterns
+                .iter()
+                .filter(|(pattern, _)| pattern.is_match(queue));
+            // Of several with the same priority, RabbitMQ takes any.
+            let first = fit.clone().map(|(_, policy)| policy.priority).max();
+            for (_, policy) in fit.filter(|(_, policy)| Some(policy.priority) == first) {
+                for harm in harms_of(queue, &policy.definition, consumer_timeout) {
+                    harms.push(format!("{queue}: the policy {} {harm}", policy.name));
+                }
+            }
         }
     }
     if harms.is_empty() {
         return Ok(Policies::Fine(format!(
-            "no policy changes what the {seen} queues of Seedbed are declared with"
+            "no policy changes what the {} queues of Seedbed are declared with",
+            queues.len()
         )));
     }
     Err(format!(
@@ -225,29 +225,35 @@ mod tests {
 
     use super::*;
 
-    fn told(queue: &str, policy: Value) -> Result<String, String> {
-        let described = json!([{"name": queue, "policy": "p", "operator_policy": "", "effective_policy_definition": policy}]);
-        let queues: Vec<Described> = serde_json::from_value(described).unwrap();
-        match judged(&queues, Duration::from_secs(7_200)) {
+    fn told(policies: Value) -> Result<String, String> {
+        let policies: Vec<Policy> = serde_json::from_value(policies).unwrap();
+        match judged(&[Vec::new(), policies], Duration::from_secs(7_200)) {
             Ok(Policies::Fine(told) | Policies::Untried(told)) => Ok(told),
             Err(error) => Err(error.to_string()),
         }
     }
 
+    fn policy(pattern: &str, definition: Value) -> Value {
+        json!({"name": "p", "pattern": pattern, "apply-to": "queues", "definition": definition})
+    }
+
     #[test]
     fn a_policy_that_changes_a_limit_is_named_and_others_are_not() {
-        for (queue, policy) in [
-            ("seed.jobs", json!([])),
-            (
-                "seed.jobs",
+        let fine = [
+            policy(
+                "^seed\\.jobs$",
                 json!({"delivery-limit": 5, "queue-leader-locator": "balanced"}),
             ),
-            ("seed.jobs", json!({"consumer-timeout": 7_200_000})),
-            ("seed.workers", json!({"max-length": 10, "message-ttl": 5})),
-            ("other", json!({"message-ttl": 5})),
-        ] {
-            told(queue, policy).unwrap();
+            policy("^seed\\.jobs$", json!({"consumer-timeout": 7_200_000})),
+            policy("workers", json!({"max-length": 10, "message-ttl": 5})),
+            policy("^other", json!({"message-ttl": 5})),
+        ];
+        let mut streams = policy(".*", json!({"message-ttl": 5}));
+        streams["apply-to"] = json!("streams");
+        for policy in fine.into_iter().chain([streams]) {
+            told(json!([policy])).unwrap();
         }
+        told(json!([])).unwrap();
         for (queue, key, value) in [
             ("seed.jobs", "message-ttl", 60_000),
             ("seed.jobs", "max-length", 10),
@@ -258,12 +264,31 @@ mod tests {
             ("seed.jobs.delay.64", "message-ttl", 10),
             ("seed.workers", "expires", 10),
         ] {
-            let told = told(queue, json!({ key: value })).unwrap_err();
+            let pattern = format!("^{}$", queue.replace('.', "\\."));
+            let told = told(json!([policy(&pattern, json!({ key: value }))])).unwrap_err();
             assert!(
                 told.contains(&format!("{queue}: the policy p sets {key} to {value}")),
                 "{told}"
             );
         }
+    }
+
+    #[test]
+    fn the_policy_with_the_highest_priority_counts_alone() {
+        let harmful = policy("^seed", json!({"max-length": 10}));
+        let mut above = policy("^seed", json!({}));
+        above["priority"] = json!(1);
+        told(json!([harmful, above])).unwrap();
+        told(json!([harmful])).unwrap_err();
+    }
+
+    #[test]
+    fn a_pattern_that_is_not_understood_is_said() {
+        let told = told(json!([policy("(?!seed)", json!({"max-length": 10}))])).unwrap();
+        assert!(
+            told.contains("the policy p") && told.contains("(?!seed)"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -11,7 +11,8 @@ use crate::{
         args::SnapshotsArgs,
         connect::catalog_and_snapshots,
         exit::CliError,
-        output::{LaidOut, TABLE_ROWS, age, lay_out, print_json, print_lines, table},
+        layout::{Sheet, width},
+        output::{LaidOut, TABLE_ROWS, age, print_json, print_lines},
     },
     settings::Settings,
 };
@@ -52,8 +53,15 @@ fn snapshot_table(
     storage: &SnapshotRepository,
     now: DateTime<Utc>,
 ) -> LaidOut {
-    let mut rows = table(&[
-        "STORE", "STATE", "MADE", "VERIFIED", "ROWS", "SIZE", "LAST OP", "FILE",
+    let mut sheet = Sheet::new(&[
+        ("STORE", 8, false),
+        ("STATE", 4, false),
+        ("MADE", 7, false),
+        ("VERIFIED", 3, false),
+        ("ROWS", 6, true),
+        ("SIZE", 5, true),
+        ("LAST OP", 2, true),
+        ("FILE", 1, false),
     ]);
     for SnapshotRecord {
         state,
@@ -66,7 +74,7 @@ fn snapshot_table(
             .all_renditions()
             .next()
             .map(|r| storage.location(&r.key));
-        rows.add_row([
+        sheet.add([
             manifest.store_id.to_string(),
             if withdrawn_at.is_some() {
                 "withdrawn".to_owned()
@@ -81,5 +89,5 @@ fn snapshot_table(
             file.unwrap_or_default(),
         ]);
     }
-    lay_out(rows, &[4, 5, 6])
+    sheet.fit(width())
 }

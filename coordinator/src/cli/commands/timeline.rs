@@ -13,7 +13,8 @@ use crate::{
         args::TimelineArgs,
         connect::{RunName, existing_catalog},
         exit::CliError,
-        output::{human_time, lay_out, print_json, print_lines, print_text, table},
+        layout::{Sheet, width, wrapped},
+        output::{human_time, print_json, print_lines, print_text},
     },
     runs::progress::timeline::{self, Marked, Timeline},
     settings::Settings,
@@ -50,29 +51,41 @@ async fn newest(catalog: &Catalog) -> Result<RunId, CliError> {
 
 /// Nobody reads SVG on a terminal.
 fn tell(timeline: &Timeline) {
-    print_lines(&timeline.bound.sentence);
-    let mut steps = table(&["STEP", "WAITS FOR", "TOOK"]);
+    let width = width();
+    print_text(&wrapped("", &timeline.bound.sentence, width));
+    let mut steps = Sheet::new(&[
+        ("STEP", 3, false),
+        ("WAITS FOR", 1, false),
+        ("TOOK", 2, true),
+    ]);
     for of in &timeline.steps {
-        steps.add_row([&*of.step, of.part.name(), &*took(of.millis)]);
+        steps.add([&*of.step, of.part.name(), &*took(of.millis)]);
     }
     if !timeline.steps.is_empty() {
-        print_lines(&lay_out(steps, &[2]));
+        print_lines(&steps.fit(width));
     }
     for (title, jobs) in [
         ("SLOWEST", &timeline.slowest),
         ("FAILED", &timeline.failures),
     ] {
         if !jobs.is_empty() {
-            print_jobs(title, jobs);
+            print_jobs(title, jobs, width);
         }
     }
     print_lines("`seedbed timeline > run.svg` draws it");
 }
 
-fn print_jobs(title: &str, jobs: &[Marked]) {
-    let mut rows = table(&[title, "TOOK", "STATE", "WAY", "STEP", "WORKER"]);
+fn print_jobs(title: &'static str, jobs: &[Marked], width: usize) {
+    let mut rows = Sheet::new(&[
+        (title, 6, false),
+        ("TOOK", 5, true),
+        ("STATE", 2, false),
+        ("WAY", 3, false),
+        ("STEP", 4, false),
+        ("WORKER", 1, false),
+    ]);
     for job in jobs {
-        rows.add_row([
+        rows.add([
             &*job.store_id,
             &*took(job.millis),
             job.state.name(),
@@ -81,7 +94,7 @@ fn print_jobs(title: &str, jobs: &[Marked]) {
             &*job.worker,
         ]);
     }
-    print_lines(&lay_out(rows, &[1]));
+    print_lines(&rows.fit(width));
 }
 
 fn took(millis: u64) -> String {

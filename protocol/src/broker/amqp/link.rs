@@ -24,7 +24,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long RabbitMQ may take to say that it blocks publishers.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns the backoff between tries, with jitter, so that not every program reaches a restarted server at once.
 pub(super) fn pauses() -> ExponentialBuilder {
@@ -287,8 +287,16 @@ async fn dial(line: &Line) -> Result<Connection, BrokerError> {
         topology::declare(&connection.create_channel().await?).await?;
         Ok(connection)
     };
-    timeout(DIAL_TIMEOUT, dial).await.unwrap_or_else(|_| {
+    in_time(&line.address, dial).await
+}
+
+/// Gives up on a server that does not answer within [`DIAL_TIMEOUT`].
+pub(super) async fn in_time<T>(
+    address: &Address,
+    asked: impl Future<Output = Result<T, BrokerError>>,
+) -> Result<T, BrokerError> {
+    timeout(DIAL_TIMEOUT, asked).await.unwrap_or_else(|_| {
         let reason = format!("no answer within {DIAL_TIMEOUT:?}");
-        Err(line.address.unreachable(reason))
+        Err(address.unreachable(reason))
     })
 }

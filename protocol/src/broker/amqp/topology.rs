@@ -23,7 +23,10 @@ use lapin::{
 use super::super::{error::BrokerError, queue::Queue};
 
 /// Routes messages that came back unsettled too often to where they are parked.
-const DEAD_EXCHANGE: &str = "seed.dead";
+pub(super) const DEAD_EXCHANGE: &str = "seed.dead";
+
+/// The queues that it routes to.
+pub(super) const BOUND: [Queue; 2] = [Queue::ParkedJobs, Queue::ParkedEvents];
 
 /// The nameless exchange, which routes to the queue that the routing key names.
 pub(super) const DEFAULT_EXCHANGE: &str = "";
@@ -117,38 +120,44 @@ pub(super) async fn declare(channel: &Channel) -> Result<(), BrokerError> {
         )
         .await
         .map_err(|e| refused("exchange", DEAD_EXCHANGE, &e))?;
-    for queue in Queue::ALL {
-        declare_queue(channel, queue.name(), arguments(queue)).await?;
-    }
-    for queue in [Queue::ParkedJobs, Queue::ParkedEvents] {
-        let name = queue.name();
+    for (name, arguments) in queues() {
         channel
-            .queue_bind(
-                name.into(),
-                DEAD_EXCHANGE.into(),
-                name.into(),
-                QueueBindOptions::default(),
-                FieldTable::default(),
+            .queue_declare(
+                name.as_str().into(),
+                QueueDeclareOptions::durable(),
+                arguments,
             )
             .await
-            .map_err(|e| refused("queue", name, &e))?;
+            .map_err(|e| refused("queue", &name, &e))?;
     }
-    for tier in TIERS {
-        declare_queue(channel, &delay_queue(tier), delay_arguments(tier)).await?;
+    for queue in BOUND {
+        let name = queue.name();
+        bind(channel, queue)
+            .await
+            .map_err(|e| refused("queue", name, &e))?;
     }
     Ok(())
 }
 
-async fn declare_queue(
-    channel: &Channel,
-    name: &str,
-    arguments: FieldTable,
-) -> Result<(), BrokerError> {
+/// Has [`DEAD_EXCHANGE`] route to a queue.
+pub(super) async fn bind(channel: &Channel, queue: Queue) -> lapin::Result<()> {
+    let (name, options) = (queue.name(), QueueBindOptions::default());
     channel
-        .queue_declare(name.into(), QueueDeclareOptions::durable(), arguments)
+        .queue_bind(
+            name.into(),
+            DEAD_EXCHANGE.into(),
+            name.into(),
+            options,
+            FieldTable::default(),
+        )
         .await
-        .map(|_| ())
-        .map_err(|e| refused("queue", name, &e))
+}
+
+/// Returns the name and the arguments of every queue.
+pub(super) fn queues() -> impl Iterator<Item = (String, FieldTable)> {
+    let work = Queue::ALL.map(|queue| (queue.name().to_owned(), arguments(queue)));
+    let delays = TIERS.map(|tier| (delay_queue(tier), delay_arguments(tier)));
+    work.into_iter().chain(delays)
 }
 
 fn arguments(queue: Queue) -> FieldTable {
@@ -195,7 +204,8 @@ fn text(text: &str) -> AMQPValue {
     AMQPValue::LongString(LongString::from(text))
 }
 
-fn refused(kind: &'static str, name: &str, error: &lapin::Error) -> BrokerError {
+/// Says what an error means for something that Seedbed declares or uses.
+pub(super) fn refused(kind: &'static str, name: &str, error: &lapin::Error) -> BrokerError {
     let ErrorKind::ProtocolError(protocol) = error.kind() else {
         return error.clone().into();
     };

@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use lapin::{BasicProperties, Channel, Connection, Event, options::BasicPublishOptions};
+use lapin::{
+    BasicProperties, Channel, Connection, Event, PublisherConfirm, options::BasicPublishOptions,
+};
 
 use super::{
     super::{error::BrokerError, trouble::Trouble},
@@ -125,15 +127,10 @@ async fn probe_for_a_while(
 }
 
 /// Publishes a message that RabbitMQ drops.
-pub(super) async fn publish_probe(channel: &Channel) -> Result<(), BrokerError> {
+pub(super) async fn publish_probe(channel: &Channel) -> lapin::Result<PublisherConfirm> {
+    let (exchange, key) = (DEFAULT_EXCHANGE.into(), PROBE_KEY.into());
+    let options = BasicPublishOptions::default();
     channel
-        .basic_publish(
-            DEFAULT_EXCHANGE.into(),
-            PROBE_KEY.into(),
-            BasicPublishOptions::default(),
-            &[],
-            BasicProperties::default(),
-        )
-        .await?;
-    Ok(())
+        .basic_publish(exchange, key, options, &[], BasicProperties::default())
+        .await
 }

@@ -15,7 +15,7 @@ mod paths;
 
 use rand::{SeedableRng, rngs::StdRng};
 use rusqlite::Connection;
-use seedbed_worker::settings::WorkerSettings;
+use seedbed_worker::{oplog::Written, settings::WorkerSettings};
 use testkit::{
     pipeline::{Pipeline, same_rows},
     powersync::PowerSync,
@@ -44,16 +44,24 @@ fn random_histories_make_the_same_database_on_both_paths() {
                 let mut random = StdRng::seed_from_u64(seed);
                 compare(&mut random, &format!("seed {seed}"))
             });
-            compared.filter(|loaded| *loaded).count() as u64
+            compared.collect::<Vec<_>>()
         })
     };
     let halves = [half(0), half(1)];
-    let loaded: u64 = halves.map(|half| half.join().unwrap()).iter().sum();
-    println!("{loaded} of {count} histories were loaded in bulk");
-    assert!(
-        loaded * 2 > count,
-        "only {loaded} of {count} histories were loaded in bulk"
+    let written: Vec<Written> = halves
+        .into_iter()
+        .flat_map(|half| half.join().unwrap())
+        .collect();
+    let were = |how: fn(&Written) -> bool| written.iter().filter(|written| how(written)).count();
+    let (loaded, added) = (
+        were(|written| written.loaded),
+        were(|written| written.added),
     );
+    println!(
+        "of {count} histories, {loaded} were loaded in bulk, and {added} went on on top of that"
+    );
+    assert!(loaded * 2 > written.len(), "only {loaded} of {count}");
+    assert!(added * 3 > written.len(), "only {added} of {count}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,7 +81,7 @@ async fn a_worker_makes_the_same_snapshot_with_and_without_it() {
             pages("page_count").unwrap(),
             pages("freelist_count").unwrap(),
         );
-        dumps.push((dump(&snapshot), all, manifest.checkpoint));
+        dumps.push((dump(&snapshot, false), all, manifest.checkpoint));
         assert!(unused * 50 <= all, "{unused} of {all} pages are unused");
     }
     let [

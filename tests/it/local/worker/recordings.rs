@@ -12,7 +12,7 @@ use seedbed_protocol::{
     message::{FailureKind, StreamSubscription},
 };
 use seedbed_worker::{
-    oplog::{Accepted, Applied, OpLog, Schema, SyncOptions},
+    oplog::{Accepted, Applied, OpLog, Schema, SyncOptions, Written},
     powersync::{Line, LineFormat},
     snapshot,
     snapshot::verify::{self, Expected},
@@ -189,7 +189,9 @@ async fn every_recorded_live_stream_leads_to_the_state_of_its_last_checkpoint() 
             let options = sync_options(subscriptions(&folder, name), LOAD_MEMORY);
             let file = directory.path().join("sync.sqlite");
             let database = OpLog::create(file, Schema::Inferred, options).await;
-            let checkpoint = apply_everything(database.unwrap(), format, &body, &snapshot).await;
+            let (checkpoint, written) =
+                apply_everything(database.unwrap(), format, &body, &snapshot).await;
+            assert!(written.added, "the engine has added what came later");
             let what = format!("{name} as {format:?}");
             assert_verified(&what, &snapshot, &checkpoint);
             if let Some(reference) = reference {
@@ -273,7 +275,8 @@ async fn a_stale_snapshot_that_goes_on_becomes_the_one_that_the_sdk_made_from_no
             );
             let snapshot = directory.path().join("snapshot.sqlite");
             let database = database.await.unwrap();
-            let checkpoint = apply_everything(database, format, &body, &snapshot).await;
+            let (checkpoint, written) = apply_everything(database, format, &body, &snapshot).await;
+            assert!(written.added, "the engine has added what is new");
             let what = format!("{name} as {format:?}");
             assert_verified(&what, &snapshot, &checkpoint);
             let reference = format!("reference/store{store}-postcompact.sqlite");
@@ -286,6 +289,7 @@ async fn a_stale_snapshot_that_goes_on_becomes_the_one_that_the_sdk_made_from_no
 async fn the_core_extension_makes_the_same_database_of_every_recording() {
     let Some(folder) = recordings() else { return };
     for (name, _) in FULL.into_iter().chain(LIVE) {
+        let is_live = LIVE.iter().any(|(live, _)| *live == name);
         for (format, encoding, body) in bodies(&folder, name) {
             if encoding.is_some() {
                 continue;
@@ -298,9 +302,12 @@ async fn the_core_extension_makes_the_same_database_of_every_recording() {
                 let snapshot = directory.path().join("snapshot.sqlite");
                 let options = sync_options(subscriptions(&folder, name), memory);
                 let log = OpLog::create(file, Schema::Inferred, options).await;
-                let checkpoint = apply_everything(log.unwrap(), format, &body, &snapshot).await;
+                let (checkpoint, written) =
+                    apply_everything(log.unwrap(), format, &body, &snapshot).await;
+                assert_eq!(written.loaded, memory.is_some());
+                assert_eq!(written.added, memory.is_some() && is_live);
                 let snapshot = Connection::open(&snapshot).unwrap();
-                dumps.push((dump(&snapshot), checkpoint));
+                dumps.push((dump(&snapshot, is_live), checkpoint));
             }
             for loaded in &dumps[1..] {
                 assert!(loaded == &dumps[0], "{name} as {format:?} differs");
@@ -341,7 +348,7 @@ async fn apply_everything(
     format: LineFormat,
     body: &[u8],
     snapshot: &Path,
-) -> Checkpoint {
+) -> (Checkpoint, Written) {
     log.request().await.unwrap();
     for bytes in lines(format, body) {
         let line = Line {
@@ -355,7 +362,7 @@ async fn apply_everything(
     let synced = log.finish().await.unwrap();
     snapshot::scrub(&synced.connection).unwrap();
     snapshot::vacuum_into(&synced.connection, snapshot).unwrap();
-    synced.checkpoint
+    (synced.checkpoint, synced.written)
 }
 
 fn lines(format: LineFormat, body: &[u8]) -> Vec<&[u8]> {

@@ -6,9 +6,11 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::{
+    adder::Adder,
     core::{CoreSync, subscribe},
     loader::Loader,
-    options::{Applied, SyncOptions},
+    options::{Applied, SyncOptions, Written},
+    own::Own,
 };
 use crate::{
     oplog::{
@@ -31,17 +33,17 @@ pub(in super::super) struct Engine {
     core: CoreSync,
     row_index: DeferredIndexes,
     cache_kib: u32,
-    /// Present until the first checkpoint is complete, or a line comes that it does not take.
-    loader: Option<Loader>,
-    loaded: bool,
+    /// What the engine writes itself; `None` if the core extension writes everything that comes.
+    own: Option<Own>,
+    written: Written,
     dense: bool,
 }
 
 /// A written database, and how it was written.
 pub(in super::super) struct Finished {
     pub(in super::super) connection: Connection,
-    /// Whether the first checkpoint was loaded in bulk.
-    pub(in super::super) loaded: bool,
+    /// How checkpoints were written.
+    pub(in super::super) written: Written,
     /// Whether the file was written in order and has no more unused pages than a copy would have.
     pub(in super::super) dense: bool,
 }
@@ -67,7 +69,8 @@ impl Engine {
             Some(memory_kib) => Loader::begin(&connection, &schema, memory_kib)?,
             None => None,
         };
-        Self::begin(connection, schema, start, row_index, loader)
+        let own = loader.map(|loader| Own::OntoNothing(Box::new(loader)));
+        Self::begin(connection, schema, start, row_index, own)
     }
 
     /// Writes nothing: it only asks.
@@ -103,7 +106,10 @@ impl Engine {
         connection.pragma_update(None, "secure_delete", "on")?;
         sqlite::initialize(&connection)?;
         connection.execute_batch("BEGIN")?;
-        Self::begin(connection, schema, start, DeferredIndexes::default(), None)
+        let own = start
+            .load_memory_kib
+            .map(|_| Own::OnTop(Adder::new(&schema)));
+        Self::begin(connection, schema, start, DeferredIndexes::default(), own)
     }
 
     fn begin(
@@ -111,7 +117,7 @@ impl Engine {
         schema: Schema,
         start: &SyncOptions,
         row_index: DeferredIndexes,
-        loader: Option<Loader>,
+        own: Option<Own>,
     ) -> Result<Self, DatabaseError> {
         connection.execute(
             "INSERT OR REPLACE INTO ps_kv (key, value) VALUES ('client_id', uuid())",
@@ -131,8 +137,8 @@ impl Engine {
             core: CoreSync::new(payload.to_string()),
             row_index,
             cache_kib: start.cache_kib,
-            loader,
-            loaded: false,
+            own,
+            written: Written::default(),
             dense: false,
         })
     }
@@ -142,16 +148,16 @@ impl Engine {
         &self.connection
     }
 
-    /// Returns whether data lines are loaded in bulk. Only then is it worth decoding them.
-    pub(in super::super) fn is_loading(&self) -> bool {
-        self.loader.is_some()
+    /// Returns whether the engine writes data lines itself. Only then is it worth decoding them.
+    pub(in super::super) fn takes_operations(&self) -> bool {
+        self.own.is_some()
     }
 
     /// Opens a stream, and returns the body of its request.
     pub(in super::super) fn start(&mut self) -> Result<String, DatabaseError> {
         let request = self.core.start(&self.connection)?;
-        if let Some(loader) = &mut self.loader {
-            loader.restart();
+        if let Some(own) = &mut self.own {
+            own.restart();
         }
         Ok(request)
     }
@@ -162,18 +168,17 @@ impl Engine {
         line: &Line,
         batch: Option<Result<Batch, Reason>>,
     ) -> Result<(), DatabaseError> {
-        if let Some(loader) = &mut self.loader
+        if let Some(own) = &mut self.own
             && self.core.is_open()
         {
-            let batch = batch.unwrap_or(Err("a line that was not decoded"));
-            let reason = match &batch {
-                Ok(batch) => match loader.objection(batch) {
-                    None => return loader.load(&self.connection, batch, line.bytes.len()),
-                    Some(reason) => reason,
-                },
-                Err(reason) => reason,
+            let written = match batch.unwrap_or(Err("a line that was not decoded")) {
+                Ok(batch) => own.write(&self.connection, &batch, line.bytes.len())?,
+                Err(reason) => Err(reason),
             };
-            self.give_up_loading(reason)?;
+            match written {
+                Ok(()) => return Ok(()),
+                Err(reason) => self.give_up(reason)?,
+            }
         }
         self.core.line(&self.connection, line)?;
         Ok(())
@@ -185,36 +190,34 @@ impl Engine {
         line: &Line,
         target: Arc<TargetCheckpoint>,
     ) -> Result<(), DatabaseError> {
-        if let Some(loader) = &mut self.loader
+        if let Some(own) = &mut self.own
             && self.core.is_open()
-            && let Err(reason) = loader.retarget(target)
+            && let Err(reason) = own.retarget(target)
         {
-            self.give_up_loading(reason)?;
+            self.give_up(reason)?;
         }
         self.core.line(&self.connection, line)?;
         Ok(())
     }
 
     /// Leaves everything from now on to the core extension.
-    fn give_up_loading(&mut self, reason: Reason) -> Result<(), DatabaseError> {
-        if let Some(loader) = self.loader.take() {
-            loader.give_up(&self.connection, reason)?;
+    fn give_up(&mut self, reason: Reason) -> Result<(), DatabaseError> {
+        if let Some(own) = self.own.take() {
+            own.give_up(&self.connection, reason)?;
             set_cache(&self.connection, self.cache_kib)?;
         }
         Ok(())
     }
 
-    /// Whether what was loaded matches the service's checksums, up to this priority number. If not, loading is given
+    /// Whether what the engine has written itself matches the service's checksums, up to this priority number. If not, it gives
     /// up, so that the core extension refuses it.
     fn matches(&mut self, priority: Option<u8>) -> Result<bool, DatabaseError> {
-        match &self.loader {
-            Some(loader)
-                if self.core.is_open() && loader.matches(&self.connection, priority)? =>
-            {
+        match &self.own {
+            Some(own) if self.core.is_open() && own.matches(&self.connection, priority)? => {
                 Ok(true)
             }
             _ => {
-                self.give_up_loading("the checksums do not match")?;
+                self.give_up("the checksums do not match")?;
                 Ok(false)
             }
         }
@@ -227,11 +230,16 @@ impl Engine {
 
     /// Takes a `checkpoint_complete` line: makes the database that of the target.
     pub(in super::super) fn complete(&mut self, line: &Line) -> Result<Applied, DatabaseError> {
-        let loaded = self.matches(None)?;
-        match self.loader.take() {
-            Some(loader) => {
+        let is_own = self.matches(None)?;
+        let mut written = self.written;
+        match self.own.take() {
+            Some(own) => {
+                match &own {
+                    Own::OntoNothing(_) => written.loaded = true,
+                    Own::OnTop(_) => written.added = true,
+                }
                 let (connection, row_index) = (&self.connection, &mut self.row_index);
-                self.dense = loader.finish(connection, &self.schema, row_index)?;
+                self.dense = own.finish(connection, &self.schema, row_index)?;
                 set_cache(&self.connection, self.cache_kib)?;
             }
             None => {
@@ -241,14 +249,18 @@ impl Engine {
             }
         }
         if self.core.line(&self.connection, line)? {
-            self.loaded |= loaded;
+            self.written = written;
+            if is_own {
+                // What comes after this checkpoint is added to it.
+                self.own = Some(Own::OnTop(Adder::new(&self.schema)));
+            }
             return Ok(Applied::Yes);
         }
         let reason = self.core.closed_because();
         let reason = reason.unwrap_or("it did not apply the checkpoint");
-        if loaded {
+        if is_own {
             return Err(DatabaseError::Core(format!(
-                "it refused a checkpoint that was loaded: {reason}; set worker.fast_load = false"
+                "it refused a checkpoint that the engine has written: {reason}; set worker.fast_load = false"
             )));
         }
         Ok(Applied::No(reason.to_owned()))
@@ -279,7 +291,7 @@ impl Engine {
         self.connection.flush_prepared_statement_cache();
         Ok(Finished {
             connection: self.connection,
-            loaded: self.loaded,
+            written: self.written,
             dense: self.dense,
         })
     }

@@ -7,6 +7,7 @@ use tracing::{debug, info};
 
 use super::{
     keys::Keys,
+    sums::{self, Sums},
     tables::{Tables, fill_tables, remove_superseded},
 };
 use crate::oplog::{
@@ -27,9 +28,6 @@ const KEYS_SHARE: f64 = 0.5;
 /// Rows are sorted in memory if the largest has no more bytes: SQLite's sorter holds a row of each of the up to 16 runs
 /// that it merges, and once more while it writes them.
 const LARGEST_SORTED: usize = 256 << 10;
-
-/// Higher than any operation: the core extension finds nothing newer to apply.
-const ALL_APPLIED: i64 = i64::MAX;
 
 /// Loads the data lines of a first checkpoint.
 pub(crate) struct Loader {
@@ -52,14 +50,6 @@ struct Bucket {
     id: i64,
     /// Whether it has had a PUT.
     filled: bool,
-}
-
-/// The checksums that the operations of a line add to their bucket: of superseded operations, and of those in
-/// `ps_oplog`.
-#[derive(Default)]
-struct Sums {
-    superseded: u32,
-    kept: u32,
 }
 
 impl Loader {
@@ -157,15 +147,15 @@ impl Loader {
                         kinds.push(kind);
                     }
                     self.infer(kind, data);
-                    sums.kept = sums.kept.wrapping_add(*checksum);
+                    sums.keep(*checksum);
                     bucket.filled = true;
                 }
                 Change::Remove { row } => {
                     batch.write_key(row, &mut key);
                     self.remove(connection, bucket.id, &key, &mut sums)?;
-                    sums.superseded = sums.superseded.wrapping_add(*checksum);
+                    sums.pass(*checksum);
                 }
-                Change::Move => sums.superseded = sums.superseded.wrapping_add(*checksum),
+                Change::Move => sums.pass(*checksum),
                 Change::Clear => {
                     let clear =
                         "UPDATE ps_buckets SET add_checksum = 0, op_checksum = 0 WHERE id = ?1";
@@ -178,9 +168,7 @@ impl Loader {
             }
         }
         self.tables.copy(connection, &kinds, first)?;
-        if let Some(last) = batch.operations.last() {
-            record(connection, bucket.id, last.op_id, &sums, batch, bytes)?;
-        }
+        sums::record(connection, bucket.id, &sums, batch, bytes)?;
         self.buckets.insert(batch.bucket().to_owned(), bucket);
         Ok(())
     }
@@ -218,8 +206,7 @@ impl Loader {
             return Ok(None);
         };
         self.tables.remove(connection, &kind, row)?;
-        sums.superseded = sums.superseded.wrapping_add(checksum as u32);
-        sums.kept = sums.kept.wrapping_sub(checksum as u32);
+        sums.supersede(checksum as u32);
         self.superseded = true;
         // The deleted row may have been the only one with some column or kind.
         self.inference = None;
@@ -288,16 +275,7 @@ impl Loader {
         connection: &Connection,
         priority: Option<u8>,
     ) -> Result<bool, DatabaseError> {
-        let mut sums = connection.prepare_cached(
-            "SELECT (add_checksum + op_checksum) & 0xffffffff FROM ps_buckets WHERE name = ?1",
-        )?;
-        for (bucket, checksum) in self.target.checksums(priority) {
-            let found = sums.query_row([bucket], |row| row.get(0)).optional()?;
-            if found.unwrap_or(0) != checksum {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        sums::matches(connection, &self.target, priority)
     }
 
     /// Prepares the database for the core extension, which takes over.
@@ -347,37 +325,7 @@ impl Loader {
             None => schema.create_inferred(connection)?,
         }
         fill_tables(connection, &later, self.largest <= LARGEST_SORTED)?;
-        connection.execute("UPDATE ps_buckets SET last_applied_op = ?1", [ALL_APPLIED])?;
+        sums::all_applied(connection)?;
         Ok(!self.superseded)
     }
-}
-
-/// Records a bucket's state after a line, as the core extension counts it.
-fn record(
-    connection: &Connection,
-    bucket: i64,
-    last_op: i64,
-    sums: &Sums,
-    batch: &Batch,
-    bytes: usize,
-) -> Result<(), DatabaseError> {
-    let mut update = connection.prepare_cached(
-        "UPDATE ps_buckets SET
-             last_op = ?2,
-             add_checksum = (add_checksum + ?3) & 0xffffffff,
-             op_checksum = (op_checksum + ?4) & 0xffffffff,
-             count_since_last = count_since_last + ?5,
-             downloaded_size = downloaded_size + ?6
-         WHERE id = ?1",
-    )?;
-    let (operations, bytes) = (batch.operations.len() as i64, bytes as i64);
-    update.execute((
-        bucket,
-        last_op,
-        sums.superseded,
-        sums.kept,
-        operations,
-        bytes,
-    ))?;
-    Ok(())
 }

@@ -1,5 +1,7 @@
 //! What a sync asks for, and what became of a checkpoint.
 
+use std::ops::BitOrAssign;
+
 use seedbed_protocol::message::StreamSubscription;
 use serde_json::{Map, Value};
 
@@ -15,7 +17,7 @@ pub struct SyncOptions {
     pub subscription_ttl: u64,
     /// SQLite's page cache, in KiB.
     pub cache_kib: u32,
-    /// The memory of a bulk load of the first checkpoint, in KiB; `None` leaves every operation to the core extension.
+    /// The memory of what the engine writes itself, in KiB; `None` leaves every operation to the core extension.
     pub load_memory_kib: Option<u32>,
 }
 
@@ -26,4 +28,20 @@ pub enum Applied {
     Yes,
     /// The core extension refused it, for this reason, and has dropped the buckets that do not match.
     No(String),
+}
+
+/// How the checkpoints of a database were written, as far as the core extension did not do it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The first one was loaded in bulk.
+    pub loaded: bool,
+    /// One was added to what was there.
+    pub added: bool,
+}
+
+impl BitOrAssign for Written {
+    fn bitor_assign(&mut self, other: Self) {
+        self.loaded |= other.loaded;
+        self.added |= other.added;
+    }
 }

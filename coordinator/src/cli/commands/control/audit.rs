@@ -8,7 +8,8 @@ use crate::{
         args::AuditArgs,
         connect::existing_catalog,
         exit::CliError,
-        output::{age, lay_out, print_json, print_lines, table},
+        layout::{Sheet, width},
+        output::{age, print_json, print_lines},
     },
     settings::Settings,
 };
@@ -48,10 +49,17 @@ pub(in crate::cli) async fn audit(
 
 fn print_table(entries: &[AuditEntry]) {
     let now = Utc::now();
-    let mut rows = table(&["WHEN", "WHO", "FROM", "WHAT", "OF", "OUTCOME"]);
+    let mut sheet = Sheet::new(&[
+        ("WHEN", 5, false),
+        ("WHO", 4, false),
+        ("FROM", 1, false),
+        ("WHAT", 6, false),
+        ("OF", 3, false),
+        ("OUTCOME", 2, false),
+    ]);
     for entry in entries {
         let text = |of: &Option<String>, none: &str| of.as_deref().unwrap_or(none).to_owned();
-        rows.add_row([
+        sheet.add([
             format!("{} ago", age(now - entry.at)),
             entry.actor.clone(),
             entry.origin.clone(),
@@ -60,5 +68,5 @@ fn print_table(entries: &[AuditEntry]) {
             text(&entry.outcome, "unknown"),
         ]);
     }
-    print_lines(&lay_out(rows, &[]));
+    print_lines(&sheet.fit(width()));
 }

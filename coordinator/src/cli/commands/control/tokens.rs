@@ -9,8 +9,9 @@ use crate::{
         args::{NewTokenArgs, Tokens},
         connect::existing_catalog,
         exit::CliError,
+        layout::{Sheet, width},
         on_record::{deed, on_record},
-        output::{age, lay_out, print_json, print_lines, table},
+        output::{age, print_json, print_lines},
     },
     settings::Settings,
 };
@@ -73,10 +74,18 @@ async fn list(catalog: &Catalog, all: bool, json: bool) -> Result<(), CliError> 
         print_lines("there is no token; `seedbed tokens create NAME --role viewer` makes one");
         return Ok(());
     }
-    let mut rows = table(&["NAME", "ROLE", "STATE", "LAST USE", "MADE BY", "MADE", "ID"]);
+    let mut sheet = Sheet::new(&[
+        ("NAME", 7, false),
+        ("ROLE", 6, false),
+        ("STATE", 5, false),
+        ("LAST USE", 4, false),
+        ("MADE BY", 2, false),
+        ("MADE", 1, false),
+        ("ID", 3, false),
+    ]);
     for token in tokens {
         let ago = |at: DateTime<Utc>| format!("{} ago", age(now - at));
-        rows.add_row([
+        sheet.add([
             token.name.clone(),
             token.role.name().to_owned(),
             state(&token, now),
@@ -86,7 +95,7 @@ async fn list(catalog: &Catalog, all: bool, json: bool) -> Result<(), CliError> 
             token.id.clone(),
         ]);
     }
-    print_lines(&lay_out(rows, &[]));
+    print_lines(&sheet.fit(width()));
     Ok(())
 }
 

@@ -10,7 +10,8 @@ use crate::{
     cli::{
         args::PlanArgs,
         exit::CliError,
-        output::{LaidOut, counted, human_time, lay_out, print_event, print_lines, table},
+        layout::{Sheet, width, wrapped},
+        output::{LaidOut, counted, human_time, print_event, print_lines, print_text},
     },
     settings::Settings,
     upkeep::plan::{
@@ -91,53 +92,63 @@ fn print(plan: &Plan, settings: &Settings, from_numbers: bool) {
         true => "as given",
         false => "the catalog, and what is given",
     };
-    print_lines(&format!(
+    say(&format!(
         "{} with {}, {} in the largest, {:.0} bytes a row ({source})",
         of(fleet.stores, "store"),
         of(fleet.rows, "row"),
         number(fleet.largest),
         fleet.row_bytes
     ));
-    print_lines(&format!(
+    say(&format!(
         "a sweep every {}, within {}: {:.1} % of the stores have changed then, and {:.1} % of their rows",
         time(plan.every),
         time(plan.within),
         fleet.changed_stores * 100.0,
         fleet.changed_rows * 100.0
     ));
-    print_lines("");
+    say("");
     print_lines(&sweeps(plan));
-    print_lines("");
+    say("");
     print_lines(&month(plan));
-    print_lines("");
+    say("");
     print_assumptions(plan.prices, settings);
 }
 
+/// Prints a text, wrapped.
+fn say(text: &str) {
+    print_text(&wrapped("", text, width()));
+}
+
 fn print_assumptions(prices: Prices, settings: &Settings) {
-    print_lines("This rests on:");
+    say("This rests on:");
+    let rests_on = |text: &str| print_text(&wrapped("  ", text, width()));
     for Assumption { what, value, unit } in ASSUMPTIONS {
         let value = (value * 100.0).round() / 100.0;
-        print_lines(format!("  {what}: {value} {unit}").trim_end());
+        rests_on(&format!("{what}: {value} {unit}"));
     }
     let renditions = settings.snapshots.renditions.iter();
     let renditions: Vec<String> = renditions.map(ToString::to_string).collect();
-    print_lines(&format!(
-        "  snapshots.renditions: {}; retention.keep: {}; worker.cache_mib: {}",
+    rests_on(&format!(
+        "snapshots.renditions: {}; retention.keep: {}; worker.cache_mib: {}",
         renditions.join(", "),
         settings.retention.keep,
         settings.worker.cache_mib
     ));
-    print_lines(&format!(
-        "  prices: {} a core and hour, {} a GiB and month, {} a thousand writes, {} a GiB to devices",
+    rests_on(&format!(
+        "prices: {} a core and hour, {} a GiB and month, {} a thousand writes, {} a GiB to devices",
         prices.core_hour, prices.gib_month, prices.thousand_puts, prices.gib_out
     ));
 }
 
 /// What the first sweep and each later one need.
 fn sweeps(plan: &Plan) -> LaidOut {
-    let mut rows = table(&["", "FIRST SWEEP", "EACH LATER ONE"]);
+    let mut sheet = Sheet::new(&[
+        ("", 3, false),
+        ("FIRST SWEEP", 1, true),
+        ("EACH LATER ONE", 2, true),
+    ]);
     let mut row = |what: &str, of: &dyn Fn(&SweepCost) -> String| {
-        rows.add_row([what.to_owned(), of(&plan.first), of(&plan.usual)]);
+        sheet.add([what.to_owned(), of(&plan.first), of(&plan.usual)]);
     };
     row("new snapshots", &|sweep| number(sweep.snapshots));
     row("rows downloaded", &|sweep| number(sweep.rows));
@@ -145,7 +156,7 @@ fn sweeps(plan: &Plan) -> LaidOut {
         bytes(sweep.streamed_bytes)
     });
     row("PowerSync: CPU", &|sweep| time(sweep.service_cpu));
-    row("PowerSync: processes, besides what apps need", &|sweep| {
+    row("PowerSync: processes to add", &|sweep| {
         number(sweep.service_processes)
     });
     row("workers: CPU", &|sweep| time(sweep.worker_cpu));
@@ -153,24 +164,24 @@ fn sweeps(plan: &Plan) -> LaidOut {
     row("workers: slots", &|sweep| number(sweep.slots));
     row("workers: memory", &|sweep| bytes(sweep.memory));
     row("workers: disk", &|sweep| bytes(sweep.disk));
-    row("coordinator, catalog, RabbitMQ: CPU", &|sweep| {
+    row("coordinator and catalog: CPU", &|sweep| {
         time(sweep.coordinator_cpu)
     });
     row("at least, for the largest store", &|sweep| {
         time(sweep.shortest)
     });
-    lay_out(rows, &[1, 2])
+    sheet.fit(width())
 }
 
 /// What a month of later sweeps stores and costs.
 fn month(plan: &Plan) -> LaidOut {
     let (storage, money) = (&plan.storage, &plan.money);
-    let mut rows = table(&["A MONTH", "", "COST"]);
+    let mut sheet = Sheet::new(&[("A MONTH", 3, false), ("", 1, false), ("COST", 2, true)]);
     let mut row = |what: &str, amount: String, cost: f64| {
-        rows.add_row([what.to_owned(), amount, format!("{cost:.2}")]);
+        sheet.add([what.to_owned(), amount, format!("{cost:.2}")]);
     };
     let (bytes_there, copies) = (bytes(storage.bytes), storage.snapshots);
-    let there = format!("{bytes_there}, {copies:.1} snapshots of each store");
+    let there = format!("{bytes_there}, {copies:.1} of each store");
     let written = format!(
         "{}, {}",
         number(storage.puts),
@@ -188,12 +199,8 @@ fn month(plan: &Plan) -> LaidOut {
     row("first launches", downloaded, money.downloads);
     row("together", String::new(), money.total);
     let always = money.workers_always_on;
-    row(
-        "instead: workers that run all the time",
-        String::new(),
-        always,
-    );
-    lay_out(rows, &[2])
+    row("instead: workers at all times", String::new(), always);
+    sheet.fit(width())
 }
 
 /// A number with its noun.

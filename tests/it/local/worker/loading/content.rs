@@ -1,9 +1,87 @@
 //! What random histories are made of: schemas, rows, operations that no service sends, and lines as BSON.
 
-use rand::{Rng, RngCore};
+use rand::{Rng, RngCore, seq::IndexedRandom};
+use seedbed_worker::powersync::LineFormat;
 use serde_json::{Value, json};
 
-pub(super) const TABLES: [&str; 4] = ["products", "orders", "odd \"table\"", "Products2"];
+const TABLES: [&str; 4] = ["products", "orders", "odd \"table\"", "Products2"];
+
+/// Two of them have the same key, with the right subkey.
+const IDS: [&str; 10] = [
+    "1",
+    "2",
+    "3",
+    "a",
+    "a/b",
+    "b",
+    "",
+    "Ärger",
+    "'",
+    "ffffffff-0000",
+];
+
+pub(super) const FEW_IDS: u32 = 60;
+
+pub(super) const MANY_IDS: u32 = 20_000;
+
+const SUBKEYS: [&str; 3] = ["s", "b/null", "389d/aaaf"];
+
+/// An operation, as far as its history decides.
+pub(super) struct Drawn {
+    pub(super) op_id: u64,
+    pub(super) checksum: u32,
+    pub(super) clear: bool,
+    /// From how many ids its row has its own.
+    pub(super) ids: u32,
+    pub(super) format: LineFormat,
+}
+
+impl Drawn {
+    /// Draws the rest of it.
+    pub(super) fn operation(&self, random: &mut dyn RngCore) -> Value {
+        let checksum = self.checksum;
+        let written = match (self.format, random.random_range(0..3)) {
+            (LineFormat::Bson, 0) | (LineFormat::Ndjson, 1) => json!(checksum.cast_signed()),
+            (LineFormat::Ndjson, 0) => json!(f64::from(checksum)),
+            _ => json!(checksum),
+        };
+        let mut operation = json!({ "op_id": self.op_id.to_string(), "checksum": written });
+        let kind = match random.random_range(0..100) {
+            _ if self.clear => "CLEAR",
+            0..70 => "PUT",
+            70..90 => "REMOVE",
+            _ => "MOVE",
+        };
+        operation["op"] = json!(kind);
+        if matches!(kind, "PUT" | "REMOVE") {
+            let table = if random.random_bool(0.05) {
+                "raw"
+            } else {
+                TABLES.choose(random).unwrap()
+            };
+            operation["object_type"] = json!(table);
+            operation["object_id"] =
+                json!(
+                    if random.random_bool(if self.ids == FEW_IDS { 0.3 } else { 0.01 }) {
+                        IDS.choose(random).unwrap().to_string()
+                    } else {
+                        random.random_range(0..self.ids).to_string()
+                    }
+                );
+            if random.random_bool(0.3) {
+                operation["subkey"] = json!(SUBKEYS.choose(random).unwrap());
+            } else if random.random() {
+                operation["subkey"] = Value::Null;
+            }
+            operation["data"] = if kind == "PUT" {
+                json!(row(random))
+            } else {
+                Value::Null
+            };
+        }
+        operation
+    }
+}
 
 /// An app's schema that knows some of the tables.
 pub(super) fn schema(random: &mut dyn RngCore) -> Value {

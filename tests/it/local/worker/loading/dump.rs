@@ -10,9 +10,10 @@ const BY_NATURE_DIFFERENT: [(&str, &str); 4] = [
     ("ps_kv", "value"),
 ];
 
-/// The definitions of all tables, indexes, views and triggers, and the content of all tables; a line each,
-/// sorted but for `ps_oplog`, which is in the order in which it came.
-pub(crate) fn dump(connection: &Connection) -> String {
+/// The definitions of all tables, indexes, views and triggers, and the content of all tables; a line each, sorted. Unless
+/// operations were `added` to what was there, `ps_oplog` is in the order in which it came, and so are the columns of views that
+/// are inferred from it.
+pub(crate) fn dump(connection: &Connection, added: bool) -> String {
     let check: String = connection
         .pragma_query_value(None, "integrity_check", |row| row.get(0))
         .unwrap();
@@ -26,20 +27,22 @@ pub(crate) fn dump(connection: &Connection) -> String {
         .collect::<Result<_, _>>()
         .unwrap();
     for (kind, name, sql) in &objects {
-        lines.push(format!("{kind} {name}: {sql:?}"));
+        if added && matches!(kind.as_str(), "view" | "trigger") {
+            let mut words: Vec<_> = sql.split(|c: char| !c.is_alphanumeric()).collect();
+            words.sort_unstable();
+            lines.push(format!("{kind} {name}: {words:?}"));
+        } else {
+            lines.push(format!("{kind} {name}: {sql:?}"));
+        }
         if kind == "table" {
-            lines.extend(rows(connection, name));
+            lines.extend(rows(connection, name, name == "ps_oplog" && !added));
         }
     }
     lines.join("\n")
 }
 
-fn rows(connection: &Connection, table: &str) -> Vec<String> {
-    let order = if table == "ps_oplog" {
-        " ORDER BY rowid"
-    } else {
-        ""
-    };
+fn rows(connection: &Connection, table: &str, in_order: bool) -> Vec<String> {
+    let order = if in_order { " ORDER BY rowid" } else { "" };
     let table_name = table.replace('"', "\"\"");
     let mut all = connection
         .prepare(&format!("SELECT * FROM \"{table_name}\"{order}"))

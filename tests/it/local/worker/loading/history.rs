@@ -10,17 +10,9 @@ use seedbed_worker::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::content::{TABLES, bson_document, row, schema, spoil};
+use super::content::{Drawn, FEW_IDS, MANY_IDS, bson_document, schema, spoil};
 
 const BUCKETS: [&str; 4] = ["a", "1#store[\"x\"]", "2#categories|0[]", "日本"];
-
-const IDS: [&str; 9] = ["1", "2", "3", "a/b", "b", "", "Ärger", "'", "ffffffff-0000"];
-
-const FEW_IDS: u32 = 60;
-
-const MANY_IDS: u32 = 20_000;
-
-const SUBKEYS: [&str; 3] = ["s", "b/null", "389d/aaaf"];
 
 const STREAMS: [&str; 2] = ["store_products", "categories"];
 
@@ -85,6 +77,9 @@ struct Writer<'a> {
     /// How often something comes that no service sends.
     oddity: f64,
     buckets: BTreeMap<&'static str, Bucket>,
+    /// A bucket that the store has later, with operations that are older than some of the others.
+    later: Option<(&'static str, Bucket)>,
+    priorities: bool,
     /// From how many ids rows have theirs: of few, many rows are in several buckets, of many, hardly any.
     ids: u32,
     last_op: u64,
@@ -101,11 +96,14 @@ impl<'a> Writer<'a> {
         };
         let oddity = if random.random_bool(0.15) { 0.02 } else { 0.0 };
         let counts = random.random_bool(0.8);
+        let priorities = random.random_bool(0.4);
         Self {
             random,
             format,
             oddity,
             buckets: BTreeMap::new(),
+            later: None,
+            priorities,
             ids: FEW_IDS,
             last_op: 0,
             counts,
@@ -114,14 +112,9 @@ impl<'a> Writer<'a> {
     }
 
     fn write(&mut self) {
-        let priorities = self.random.random_bool(0.4);
         for bucket in BUCKETS {
             if self.buckets.is_empty() || self.random.random_bool(0.5) {
-                let bucket = self.buckets.entry(bucket).or_default();
-                bucket.priority = match priorities {
-                    true => Some(self.random.random_range(0..4)),
-                    false => None,
-                };
+                self.add_bucket(bucket);
             }
         }
         let mut operations = self.random.random_range(0..120);
@@ -130,9 +123,25 @@ impl<'a> Writer<'a> {
             operations *= 20;
         }
         self.happen(operations);
+        // A client would show an older row of a more urgent bucket, until it changes; a snapshot shows the newest.
+        if !self.priorities && self.buckets.len() > 1 && self.random.random_bool(0.3) {
+            self.later = self.buckets.pop_last();
+        }
         self.connect();
         while !self.send_until_something_happens() || !self.complete() {}
-        for _ in 0..self.random.random_range(0..3) {
+        for _ in 0..self.random.random_range(0..4) {
+            if self.random.random_bool(0.5) {
+                self.buckets.extend(self.later.take());
+            }
+            if self.random.random_bool(0.2) {
+                let bucket = BUCKETS.choose(self.random).unwrap();
+                let later = self.later.as_ref();
+                if !self.buckets.contains_key(bucket)
+                    && later.is_none_or(|(name, _)| name != bucket)
+                {
+                    self.add_bucket(bucket);
+                }
+            }
             let operations = self.random.random_range(0..30);
             self.happen(operations);
             match self.random.random_range(0..3) {
@@ -140,11 +149,20 @@ impl<'a> Writer<'a> {
                 1 => self.diff(),
                 _ => {
                     self.steps.push(Step::Resume);
+                    drop(self.removed_bucket());
                     self.connect();
                 }
             }
-            while !self.send_group(|_| true) || !self.complete() {}
+            while !self.send_until_something_happens() || !self.complete() {}
         }
+    }
+
+    fn add_bucket(&mut self, name: &'static str) {
+        let bucket = self.buckets.entry(name).or_default();
+        bucket.priority = match self.priorities {
+            true => Some(self.random.random_range(0..4)),
+            false => None,
+        };
     }
 
     /// New operations in the source.
@@ -176,45 +194,14 @@ impl<'a> Writer<'a> {
         } else {
             bucket.checksum.wrapping_add(checksum)
         };
-        let written = match (self.format, random.random_range(0..3)) {
-            (LineFormat::Bson, 0) | (LineFormat::Ndjson, 1) => json!(checksum as i32),
-            (LineFormat::Ndjson, 0) => json!(f64::from(checksum)),
-            _ => json!(checksum),
+        let drawn = Drawn {
+            op_id: self.last_op,
+            checksum,
+            clear,
+            ids,
+            format: self.format,
         };
-        let mut operation = json!({ "op_id": self.last_op.to_string(), "checksum": written });
-        let kind = match random.random_range(0..100) {
-            _ if clear => "CLEAR",
-            0..70 => "PUT",
-            70..90 => "REMOVE",
-            _ => "MOVE",
-        };
-        operation["op"] = json!(kind);
-        if matches!(kind, "PUT" | "REMOVE") {
-            let table = if random.random_bool(0.05) {
-                "raw"
-            } else {
-                TABLES.choose(random).unwrap()
-            };
-            operation["object_type"] = json!(table);
-            operation["object_id"] =
-                json!(
-                    if random.random_bool(if ids == FEW_IDS { 0.3 } else { 0.01 }) {
-                        IDS.choose(random).unwrap().to_string()
-                    } else {
-                        random.random_range(0..ids).to_string()
-                    }
-                );
-            if random.random_bool(0.3) {
-                operation["subkey"] = json!(SUBKEYS.choose(random).unwrap());
-            } else if random.random() {
-                operation["subkey"] = Value::Null;
-            }
-            operation["data"] = if kind == "PUT" {
-                json!(row(random))
-            } else {
-                Value::Null
-            };
-        }
+        let mut operation = drawn.operation(random);
         if random.random_bool(self.oddity) {
             spoil(random, &mut operation);
         }

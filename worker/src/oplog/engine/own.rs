@@ -1,0 +1,101 @@
+//! What the engine writes itself: in bulk onto nothing, or on top of what is there.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::{adder::Adder, loader::Loader};
+use crate::oplog::{
+    checkpoint::TargetCheckpoint,
+    operations::{Batch, Reason},
+    schema::Schema,
+    sqlite::{DatabaseError, DeferredIndexes},
+};
+
+/// The engine's own way of writing data lines.
+pub(super) enum Own {
+    OntoNothing(Box<Loader>),
+    OnTop(Adder),
+}
+
+impl Own {
+    /// Forgets the target of the previous stream.
+    pub(super) fn restart(&mut self) {
+        match self {
+            Self::OntoNothing(loader) => loader.restart(),
+            Self::OnTop(adder) => adder.restart(),
+        }
+    }
+
+    /// Takes over a new or changed target. Returns why the core extension has to take over, if so.
+    pub(super) fn retarget(&mut self, target: Arc<TargetCheckpoint>) -> Result<(), Reason> {
+        match self {
+            Self::OntoNothing(loader) => loader.retarget(target),
+            Self::OnTop(adder) => {
+                adder.retarget(target);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes a data line of so many bytes, or returns why the core extension has to take it; then nothing of it is written.
+    pub(super) fn write(
+        &mut self,
+        connection: &Connection,
+        batch: &Batch,
+        bytes: usize,
+    ) -> Result<Result<(), Reason>, DatabaseError> {
+        let objection = match self {
+            Self::OntoNothing(loader) => loader.objection(batch),
+            Self::OnTop(adder) => adder.objection(connection, batch)?,
+        };
+        if let Some(reason) = objection {
+            return Ok(Err(reason));
+        }
+        match self {
+            Self::OntoNothing(loader) => loader.load(connection, batch, bytes)?,
+            Self::OnTop(adder) => adder.add(connection, batch, bytes)?,
+        }
+        Ok(Ok(()))
+    }
+
+    /// Returns whether what is written matches the service's checksums, up to this priority number.
+    pub(super) fn matches(
+        &self,
+        connection: &Connection,
+        priority: Option<u8>,
+    ) -> Result<bool, DatabaseError> {
+        match self {
+            Self::OntoNothing(loader) => loader.matches(connection, priority),
+            Self::OnTop(adder) => adder.matches(connection, priority),
+        }
+    }
+
+    /// Prepares the database for the core extension, which takes over.
+    pub(super) fn give_up(
+        self,
+        connection: &Connection,
+        reason: Reason,
+    ) -> Result<(), DatabaseError> {
+        match self {
+            Self::OntoNothing(loader) => loader.give_up(connection, reason),
+            Self::OnTop(adder) => {
+                adder.give_up(reason);
+                Ok(())
+            }
+        }
+    }
+
+    /// Completes a checkpoint whose checksums are right. Returns whether the file is dense.
+    pub(super) fn finish(
+        self,
+        connection: &Connection,
+        schema: &Schema,
+        row_index: &mut DeferredIndexes,
+    ) -> Result<bool, DatabaseError> {
+        match self {
+            Self::OntoNothing(loader) => loader.finish(connection, schema, row_index),
+            Self::OnTop(adder) => adder.finish(connection, schema).map(|()| false),
+        }
+    }
+}
