@@ -18,6 +18,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::source::mongo::mongo_connection;
 pub use self::{
     catalog::{CatalogConfig, RetentionConfig},
     cost::CostConfig,

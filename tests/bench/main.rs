@@ -38,7 +38,7 @@ use serde_json::json;
 use testkit::{
     machine::{cpu_time, machine, mib, peak_bytes},
     pipeline::{Access, Pipeline, as_shipped, job, settings},
-    stand_in::StandIn,
+    stand_in::{OPERATION_TIME, StandIn},
 };
 
 const SIZES: [u32; 3] = [1_000, 100_000, 500_000];
@@ -47,9 +47,6 @@ const SIZES: [u32; 3] = [1_000, 100_000, 500_000];
 const OTHER_SIZES: &str = "SEEDBED_BENCH_SIZES";
 
 const VACUUMS: usize = 3;
-
-/// What PowerSync's service takes for an operation.
-const OPERATION_TIME: Duration = Duration::from_micros(30);
 
 /// The store of the first job, which is not measured, and its rows.
 const WARM_UP: (&str, u32) = ("warm-up", 100);

@@ -1,8 +1,8 @@
 //! Cost of re-seeding stores that have a snapshot: `cargo bench -p seedbed-tests --bench reuse`.
 //!
 //! Sweeps over small stores of which none, some or all have changed, against the sweep that downloads every row; and one
-//! large store with a few changed rows. One worker and the stand-in service share this process. The ratios are of figures
-//! measured in the same run. `SEEDBED_BENCH_STORES` and `SEEDBED_BENCH_ROWS` set how many small stores there are and how large
+//! large store with a few changed rows, from a service as fast as this machine and from one at the pace of PowerSync's. One worker
+//! and the stand-in service share this process. The ratios are of figures measured in the same run. `SEEDBED_BENCH_STORES` and `SEEDBED_BENCH_ROWS` set how many small stores there are and how large
 //! the large one is.
 
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use testkit::{
     pipeline::{Pipeline, as_shipped, job, starting_from},
     powersync::{PowerSync, Products},
+    stand_in::OPERATION_TIME,
 };
 
 const SEED: u64 = 1;
@@ -37,7 +38,9 @@ async fn main() -> anyhow::Result<()> {
     );
     sweeps(stores).await?;
     println!("one store of {rows} rows, of which {CHANGED_ROWS_OF_LARGE} change");
-    large_store(rows).await
+    large_store(rows, Duration::ZERO, "").await?;
+    println!("the same, from a service that takes {OPERATION_TIME:?} for an operation");
+    large_store(rows, OPERATION_TIME, "paced, ").await
 }
 
 fn number(variable: &str, otherwise: u32) -> anyhow::Result<u32> {
@@ -111,21 +114,22 @@ async fn sweeps(count: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn large_store(rows: u32) -> anyhow::Result<()> {
+async fn large_store(rows: u32, operation_time: Duration, pace: &str) -> anyhow::Result<()> {
     let names = ["large".to_owned()];
-    let service = PowerSync::builder().start().await?;
+    let builder = PowerSync::builder().operation_time(operation_time);
+    let service = builder.start().await?;
     service.add_generated_store(&names[0], rows, SEED);
     let mut pipeline = start(&service).await;
     print_head();
     let full = sweep(&service, &mut pipeline, &names, None).await?;
-    full.print("all rows", &full);
+    full.print(&format!("{pace}all rows"), &full);
     print_steps(&full);
     change(&service, &names[0], rows, CHANGED_ROWS_OF_LARGE)?;
     let base = sweep(&service, &mut pipeline, &names, Some(&full.snapshots)).await?;
-    base.print("from its base", &full);
+    base.print(&format!("{pace}from its base"), &full);
     print_steps(&base);
     let unchanged = sweep(&service, &mut pipeline, &names, Some(&base.snapshots)).await?;
-    unchanged.print("unchanged", &full);
+    unchanged.print(&format!("{pace}unchanged"), &full);
     Ok(())
 }
 

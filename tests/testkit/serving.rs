@@ -86,6 +86,14 @@ impl Answer {
         (self.status.as_u16(), code.to_owned())
     }
 
+    /// What a refusal says to people; empty if it is none.
+    pub fn message(&self) -> String {
+        self.json()["message"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
     /// A header; empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);

@@ -8,6 +8,9 @@ use std::{
 
 use crate::{pipeline::Access, program};
 
+/// What PowerSync's service takes for an operation.
+pub const OPERATION_TIME: Duration = Duration::from_micros(30);
+
 /// Ended when this is dropped.
 pub struct StandIn {
     process: Child,

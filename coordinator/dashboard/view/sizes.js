@@ -15,11 +15,11 @@ export function sizes(context) {
   const summary = section("All stores", { class: "card" }, numbers, chart);
   const [largest, growing] = [sizeTable("The largest stores"), sizeTable("The stores that grew most")];
 
-  function show({ totals, days, largest: large, growing: grown }, length) {
+  function show({ totals, bytesBefore, days, largest: large, growing: grown }, length) {
     if (totals.stores === 0) {
       return "No store has a snapshot yet.";
     }
-    fill(numbers, facts(factsOf(totals, days)));
+    fill(numbers, facts(factsOf(totals, bytesBefore)));
     const values = days.map((of) => ({ day: of.day, parts: [["seeded", of.bytes]] }));
     fill(chart, dayChart({ name: "Size of all live snapshots", newest: bytes(totals.bytes), days: length, values, show: bytes }));
     largest.update(large);
@@ -37,11 +37,11 @@ export function sizes(context) {
   });
 }
 
-function factsOf(totals, days) {
+function factsOf(totals, bytesBefore) {
   return [
     ["Stores", count(totals.stores)],
     ["Size, uncompressed", bytes(totals.bytes)],
-    ["Growth in the period", growth(totals.bytes - days[0].bytes)],
+    ["Growth of the stores in the period", growth(totals.bytes - bytesBefore)],
     ["Rows", count(totals.rows)],
     ["Each, on average", bytes(totals.bytes / totals.stores)],
   ];

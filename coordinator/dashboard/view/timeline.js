@@ -57,9 +57,8 @@ export function timeline({ id, signal }) {
       drawn = of.picture;
       fill(picture, readPicture(drawn));
     }
-    const all = of.steps.reduce((sum, { millis }) => sum + millis, 0);
     setAttribute(stepsPart.element, "hidden", of.steps.length === 0);
-    fill(steps.body, ...of.steps.map(({ step, part, millis }) => steps.row([stepName(step), PARTS[part], duration(millis), `${Math.round((100 * millis) / Math.max(all, 1))} %`])));
+    fill(steps.body, ...of.steps.map(({ step, part, millis, sharePercent }) => steps.row([stepName(step), PARTS[part], duration(millis), `${sharePercent} %`])));
     setAttribute(workersPart.element, "hidden", of.workers.length === 0);
     fill(workers.body, ...of.workers.map((worker) => workers.row([h("bdi", {}, worker.worker), count(worker.slots), count(worker.jobs), `${worker.busyPercent} %`])));
     setAttribute(more, "hidden", of.moreWorkers === 0);

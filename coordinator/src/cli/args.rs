@@ -352,6 +352,14 @@ pub(super) struct InitArgs {
     /// The query with one row per store, for an SQL database
     #[arg(long, value_name = "SQL", requires = "source")]
     pub(super) query: Option<String>,
+    /// The collection with one document per store, for MongoDB
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "source",
+        conflicts_with = "query"
+    )]
+    pub(super) collection: Option<String>,
     /// A private key in PEM to sign tokens with, instead of a shared secret
     #[arg(long, value_name = "FILE", requires = "algorithm")]
     pub(super) key_file: Option<String>,

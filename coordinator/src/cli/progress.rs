@@ -54,10 +54,12 @@ impl ProgressPrinter {
     }
 
     async fn show(self, progress: ReadProgress) -> Infallible {
+        let (before, started) = (progress(), Instant::now());
         let meter = Meter {
-            before: progress(),
+            last: (before.rows, before.counts.ended(), started),
+            before,
             progress,
-            started: Instant::now(),
+            started,
         };
         match self {
             Self::Bar => show_bar(meter).await,
@@ -140,6 +142,8 @@ struct Meter {
     /// How far they were then: what others did before says nothing about the pace.
     before: Progress,
     started: Instant,
+    /// Rows and stores as they were when they last changed, and when that was.
+    last: (u64, u64, Instant),
 }
 
 /// How far runs are, and for how long they have been running.
@@ -150,13 +154,20 @@ struct Reading {
     new_rows: u64,
     /// Stores that ended since this began.
     ended: u64,
+    /// For how long neither has changed: on a cluster, rows are known of stores that have ended only.
+    still: Duration,
 }
 
 impl Meter {
-    fn read(&self) -> Reading {
+    fn read(&mut self) -> Reading {
         let now = (self.progress)();
         let ended_before = self.before.counts.ended();
+        let (rows, ended) = (now.rows, now.counts.ended());
+        if (rows, ended) != (self.last.0, self.last.1) {
+            self.last = (rows, ended, Instant::now());
+        }
         Reading {
+            still: self.last.2.elapsed(),
             now,
             elapsed: self.started.elapsed(),
             new_rows: now.rows.saturating_sub(self.before.rows),
@@ -164,7 +175,7 @@ impl Meter {
         }
     }
 
-    async fn every(self, pause: Duration, mut show: impl FnMut(Reading)) -> Infallible {
+    async fn every(mut self, pause: Duration, mut show: impl FnMut(Reading)) -> Infallible {
         let mut ticks = tokio::time::interval(pause);
         loop {
             ticks.tick().await;
@@ -206,13 +217,17 @@ impl Reading {
         }
     }
 
-    /// How long the rest takes at the pace until now.
+    /// How long the rest takes at the pace until now, if that can be told: of a store that has more rows than was guessed,
+    /// or takes longer than they should, nobody knows.
     fn left(&self) -> Option<Duration> {
         let (done, left) = match self.now.rows_left {
+            0 if self.now.rows > 0 => return None,
             0 => (self.ended, self.done_and_left().1),
             rows => (self.new_rows, rows),
         };
-        (done > 0).then(|| self.elapsed.mul_f64(left as f64 / done as f64))
+        let moved = self.elapsed.saturating_sub(self.still);
+        let left = (done > 0).then(|| moved.mul_f64(left as f64 / done as f64))?;
+        left.checked_sub(self.still)
     }
 
     /// Rows in a second.
@@ -288,6 +303,7 @@ mod tests {
             elapsed: Duration::from_secs(10),
             new_rows: rows,
             ended,
+            still: Duration::ZERO,
         }
     }
 
@@ -302,6 +318,18 @@ mod tests {
         assert_eq!(by_stores.left(), Some(Duration::from_secs(10)));
         assert_eq!(reading(0, 0, 0).left(), None);
         assert_eq!(reading(0, 500, 0).left(), None);
+    }
+
+    #[test]
+    fn a_large_store_under_way_counts_down_and_one_that_is_larger_than_was_guessed_has_no_time() {
+        // Nine stores took 4 s, and one with as many rows as they together has begun 6 s ago.
+        let mut large = reading(9_000, 18_000, 9);
+        large.still = Duration::from_secs(6);
+        assert_eq!(large.left(), Some(Duration::from_secs(2)));
+        large.still = Duration::from_secs(8);
+        assert_eq!(large.left(), None, "it takes longer than its rows should");
+        // By stores it would be a second, whatever the last one has.
+        assert_eq!(reading(9_000, 0, 9).left(), None);
     }
 
     #[test]

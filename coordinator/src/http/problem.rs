@@ -1,13 +1,17 @@
 //! Error responses of all endpoints: a status, a code for programs, a message for people.
 
+mod words;
+
 use std::time::Duration;
 
 use axum::{
+    extract::rejection::{JsonRejection, PathRejection, QueryRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use seedbed_protocol::{broker::BrokerError, error::chain};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::json::Json;
@@ -142,6 +146,42 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Reads a body that is an object.
+pub(crate) fn body<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, Problem> {
+    words::read(object).map_err(Problem::invalid)
+}
+
+/// 400: the body is something else than an object with what `T` has.
+pub(crate) fn no_object<T: DeserializeOwned>() -> Problem {
+    let fields = words::fields_of::<T>().join(", ");
+    Problem::invalid(format!(
+        "the body has to be a JSON object, or there is none; it may have {fields}"
+    ))
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::invalid(words::query(&rejection))
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(_: PathRejection) -> Self {
+        Self::invalid("the path is no text in UTF-8 where it is percent-encoded")
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        let message = words::json(&rejection);
+        match rejection.status() {
+            status @ StatusCode::PAYLOAD_TOO_LARGE => Self::new(status, "too_large", message),
+            status @ StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(status, "not_json", message),
+            _ => Self::invalid(message),
+        }
+    }
+}
+
 impl From<CatalogError> for Problem {
     fn from(error: CatalogError) -> Self {
         match error {
@@ -164,7 +204,8 @@ impl From<CatalogError> for Problem {
             CatalogError::UnknownToken { .. } => {
                 Self::not_found("unknown_token", error.to_string())
             }
-            CatalogError::TokenName { .. } => {
+            CatalogError::TokenName { .. } => Self::invalid(error.to_string()),
+            CatalogError::TokenExists { .. } => {
                 Self::new(StatusCode::CONFLICT, "token_name", error.to_string())
             }
             CatalogError::FewerStores { found, before } => Self::new(

@@ -169,7 +169,8 @@ impl Service {
             let generation = recorder.generation();
             Reseeder::new(catalog.clone(), runs.clone(), stores.clone(), generation)
         });
-        let notifier = Notifier::new(catalog.clone(), &settings.notify, promise);
+        let is_local = settings.broker.is_memory();
+        let notifier = Notifier::new(catalog.clone(), &settings.notify, promise, is_local);
         Ok(Self {
             http: HttpServer::new(listeners, sections, parts).await?,
             gauges: Gauges::new(catalog.clone(), quarantine, promise),

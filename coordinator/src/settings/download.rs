@@ -12,6 +12,8 @@ use seedbed_protocol::{
 use serde::Deserialize;
 use url::Url;
 
+use super::login::{NO_USER, names_user};
+
 /// The longest lifetime of a signed URL: S3 and Google Cloud Storage allow seven days.
 const MAX_URL_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 
@@ -66,11 +68,6 @@ pub struct DownloadConfig {
     /// How long a store is not seeded on demand again.
     #[serde(deserialize_with = "duration")]
     pub on_demand_pause: Duration,
-}
-
-/// Whether somebody is named before the host.
-fn names_user(url: &Url) -> bool {
-    !url.username().is_empty() || url.password().is_some()
 }
 
 impl DownloadConfig {
@@ -137,17 +134,12 @@ impl DownloadConfig {
                 "is longer than 7d, which no object storage signs",
             );
         }
-        if let Some(url) = &self.service_endpoint
-            && !matches!(url.scheme(), "http" | "https")
-        {
-            return invalid(
-                "download.service_endpoint",
-                "must be an http:// or https:// URL",
-            );
-        }
         if let Some(url) = &self.jwks_url {
             if !matches!(url.scheme(), "http" | "https") {
                 return invalid("download.jwks_url", "must be an http:// or https:// URL");
+            }
+            if names_user(url) {
+                return invalid("download.jwks_url", NO_USER);
             }
             refuse_link_local(url)
                 .or_else(|e| invalid("download.jwks_url", format!("is refused: {e}")))?;

@@ -108,6 +108,9 @@ impl LoginConfig {
             let is_one = |url: &Url| {
                 is_safe(url) && url.query().is_none() && url.fragment().is_none() && is_bare(url)
             };
+            if url.as_ref().is_some_and(names_user) {
+                return invalid("login.issuer", NO_USER);
+            }
             let Some(url) = url.filter(is_one) else {
                 return invalid(
                     "login.issuer",
@@ -164,5 +167,13 @@ pub(crate) fn is_safe(url: &Url) -> bool {
 
 /// Whether it has no password, and no fragment.
 fn is_bare(url: &Url) -> bool {
-    url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+    !names_user(url) && url.fragment().is_none()
+}
+
+/// Why a URL with a user is refused that others get to see.
+pub(super) const NO_USER: &str = "has a user name or a password in it, which logs and other servers would get to see; remove what is before the @";
+
+/// Whether somebody is named before the host.
+pub(super) fn names_user(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }

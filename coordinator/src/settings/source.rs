@@ -1,5 +1,7 @@
 //! `[source]`: where the list of stores comes from.
 
+pub(crate) mod mongo;
+
 use std::collections::BTreeMap;
 
 use seedbed_protocol::settings::{Secret, SettingsError, check_database_url, invalid};
@@ -63,6 +65,11 @@ impl SourceConfig {
                 "source.url",
                 format!("must begin with {}:", SCHEMES.join(":, ")),
             );
+        }
+        if scheme.is_some_and(|scheme| scheme.starts_with("mongodb"))
+            && let Err(problem) = mongo::mongo_connection(url.expose())
+        {
+            return invalid("source.url", problem);
         }
         check_database_url("source.url", url.expose())
     }

@@ -18,12 +18,17 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, SettingsErro
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("my.toml");
     std::fs::write(&path, text).unwrap();
-    let variables = variables
+    let variables: Vec<_> = variables
         .iter()
-        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
-    let settings: Settings = settings::merge(Some(&path), variables)?;
-    settings.check_local()?;
-    Ok(settings)
+        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+        .collect();
+    let settings: Settings = settings::merge(Some(&path), variables.clone())?;
+    // As every program does, and what `seedbed local` does besides.
+    let checked = settings.check_values();
+    match checked.and_then(|()| settings.check_local()) {
+        Ok(()) => Ok(settings),
+        Err(error) => Err(settings::locate_in(Some(&path), variables, error)),
+    }
 }
 
 fn refused(text: &str, variables: &[(&str, &str)]) -> String {
@@ -163,12 +168,21 @@ fn a_password_in_a_url_is_not_shown() {
         ("SEEDBED_POWERSYNC__ENDPOINT", "https://me:hunter2@ps"),
         ("SEEDBED_POWERSYNC__ENDPOINT", "ftp://me:hunter2@ps"),
         ("SEEDBED_POWERSYNC__ENDPOINT", "https://me:hunter2@ps:port"),
+        ("SEEDBED_LOGIN__ISSUER", "https://me:hunter2@id"),
+        ("SEEDBED_LOGIN__ISSUER", "https://me:hunter2@id:port"),
+        ("SEEDBED_DOWNLOAD__JWKS_URL", "https://me:hunter2@id/keys"),
+        (
+            "SEEDBED_DOWNLOAD__JWKS_URL",
+            "https://me:hunter2@id:port/keys",
+        ),
+        ("SEEDBED_SOURCE__URL", "mongodb://me:hunter2@db:x/app"),
+        ("SEEDBED_SOURCE__URL", "mongodb://me:hun@hunter2@db/app"),
+        ("SEEDBED_SOURCE__URL", "mongodb://me:hunter2@db"),
     ] {
         let error = refused(GOOD, &[(variable, value)]);
-        assert!(
-            error.contains("url ") || error.contains("endpoint "),
-            "{error}"
-        );
+        let names = ["url ", "endpoint ", "issuer "];
+        assert!(names.iter().any(|name| error.contains(name)), "{error}");
+        assert!(error.contains(variable), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
     }
 }

@@ -112,6 +112,11 @@ pub(super) fn explain(sources: &Sources, error: figment::Error) -> SettingsError
         Problem::Message(message) if known.is_some_and(|known| known.kind == Kind::Address) => {
             must_be(&format!(" ({message})"))
         }
+        // The parser quotes the whole URL, with its password.
+        Problem::Message(message) if is_url(&setting) => {
+            let (what, _) = message.split_once(": \"").unwrap_or((&message, ""));
+            must_be(&format!(" ({what})"))
+        }
         Problem::Message(message) => message,
         _ => must_be(""),
     };
@@ -180,7 +185,7 @@ fn shown(setting: &str, value: &Value) -> Option<String> {
     // What is malformed may be all password.
     let may_be_password = ["source.url", "catalog.url", "broker.url"].contains(&setting);
     let text = masked(setting, value).to_string();
-    let has_parts = is_url(setting) && text.contains(['@', '?']);
+    let has_parts = (is_url(setting) || text.contains("://")) && text.contains(['@', '?']);
     if known.kind == Kind::Secret || may_be_password || has_parts {
         return None;
     }

@@ -205,4 +205,12 @@ async fn a_webhook_is_told_as_it_takes_it_and_where_it_must_not_be_it_is_not_tol
     let paged = receiver.events().remove(1);
     assert_eq!(paged["routing_key"], "R0");
     assert_eq!(paged["payload"]["severity"], "info");
+    // Before there is a catalog, which it does not make.
+    let missing = cluster.program.path("none.db");
+    let place = format!("sqlite:{}", missing.display());
+    cluster.program.set("CATALOG__URL", place);
+    let first = cluster.program.run(&["notify", "test"]).await;
+    assert_eq!(first.code, Some(0), "{first}");
+    assert_eq!(receiver.events().len(), 3);
+    assert!(!missing.exists());
 }

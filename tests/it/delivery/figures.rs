@@ -23,6 +23,8 @@ async fn what_is_stored_and_moved_is_told_with_its_price() {
     let sizes = serving.admin("/api/sizes?days=7").await.json();
     assert_eq!(sizes["totals"]["stores"], 2, "{sizes}");
     assert_eq!(sizes["totals"]["rows"], 40);
+    // Each was there for the first time: a store that is new has not grown, and neither have all together.
+    assert_eq!(sizes["bytesBefore"], sizes["totals"]["bytes"]);
     assert_eq!(sizes["days"].as_array().unwrap().len(), 8);
     assert_eq!(sizes["days"][7]["bytes"], sizes["totals"]["bytes"]);
     assert_eq!(sizes["days"][0]["bytes"], 0);

@@ -86,12 +86,35 @@ async fn a_plan_from_numbers_needs_no_catalog_and_names_what_it_rests_on() {
     ] {
         assert!(table.contains(part), "{table}");
     }
+    // The largest numbers that are taken give numbers, too.
+    let largest = "plan --stores 10000000 --rows 100000000 --largest-store 1000000000 --row-bytes 1000000 \
+                   --first-launches 1000000000 --changed-stores 1 --changed-rows 1 --within 1m";
+    let largest: Vec<&str> = largest.split_whitespace().collect();
+    let table = program.run(&largest).await;
+    assert_eq!(table.code, Some(0), "{table}");
+    let saturated = ["inf", "NaN", "18,446,744", "16.00 EiB", "584"];
+    for nonsense in saturated {
+        assert!(!table.output.contains(nonsense), "{nonsense}: {table}");
+    }
     for (arguments, code, message) in [
         ("plan --stores 3", 3, "there is no catalog"),
         ("plan --changed-rows 120%", 2, "percentage"),
         ("plan --within 0s", 2, "longer than 0 s"),
         ("plan --core-hour=-1", 2, "price"),
-        ("plan --stores 0 --rows 1", 2, "0"),
+        ("plan --core-hour 1e9", 2, "at most 1,000,000"),
+        ("plan --stores 0 --rows 1", 2, "from 1 to 10,000,000"),
+        ("plan --stores 10000001 --rows 1", 2, "from 1 to 10,000,000"),
+        (
+            "plan --stores 1 --rows 99999999999999999999",
+            2,
+            "from 0 to 100,000,000",
+        ),
+        (
+            "plan --stores 1 --rows 1 --row-bytes 1000001",
+            2,
+            "from 1 to 1,000,000",
+        ),
+        ("plan --stores 1 --rows 1 --within 400d", 2, "at most 366d"),
     ] {
         let arguments: Vec<&str> = arguments.split(' ').collect();
         let refused = program.run(&arguments).await;

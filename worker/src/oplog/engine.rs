@@ -35,7 +35,8 @@
 //! An operation takes the place of the one that it supersedes, and a row that of its older version, so that most indexes stay as
 //! they are and no holes are left. The core extension deletes both and appends, which moves each key to another row. After each
 //! line, its tables are what it would have made of it, but for the order of `ps_oplog`. So it can take over at any line, it
-//! removes the buckets that a target lacks, and it writes the rows of raw tables.
+//! removes the buckets that a target lacks, and it writes the rows of raw tables. If more operations are new than were there, the
+//! two indexes whose keys arrive in no order are built again at the end, and keys are found in memory until then.
 //!
 //! # The core extension
 //!
@@ -55,6 +56,7 @@ mod adder;
 mod changed;
 mod core;
 mod database;
+mod finder;
 mod hidden;
 mod keys;
 mod loader;

@@ -72,7 +72,13 @@ function tokens(heading, signal) {
 
 function ask(load) {
   const name = h("input", { id: "token-name", required: true, maxlength: "64", autocomplete: "off", spellcheck: "false" });
-  const role = h("select", { id: "token-role" }, ...session.roles.map((role) => h("option", { value: role }, `${role}: may ${MAY[role]}`)));
+  const role = h("select", { id: "token-role" }, ...session.roles.map((role) => h("option", { value: role }, role)));
+  // Below the list, where it wraps: a phone cuts a long option.
+  const may = h("p", { id: "token-may", class: "about" });
+  const say = () => fill(may, `May ${MAY[role.value]}.`);
+  role.addEventListener("change", say);
+  role.setAttribute("aria-describedby", may.id);
+  say();
   const ends = h("select", { id: "token-ends" }, ...LIFETIMES.map(([value, text]) => h("option", { value, selected: value === "90d" }, text)));
   askFirst({
     title: "Make a token",
@@ -82,6 +88,7 @@ function ask(load) {
       name,
       h("label", { for: "token-role" }, "Role"),
       role,
+      may,
       h("label", { for: "token-ends" }, "Good for"),
       ends,
     ],

@@ -92,7 +92,8 @@ pub struct DueNotice {
 }
 
 impl Catalog {
-    /// Finds what people have to be told of, and records it. The first call finds nothing: what was before is known.
+    /// Finds what people have to be told of, and records it. The first call finds nothing: what was before is known. `is_local`
+    /// says whether stores are seeded in one process, where nothing is retried by a command.
     ///
     /// # Errors
     /// [`CatalogError`].
@@ -100,6 +101,7 @@ impl Catalog {
         &self,
         events: &[NoticeEvent],
         promise: FreshnessPromise,
+        is_local: bool,
     ) -> Result<(), CatalogError> {
         let mut tx = self.locked(Lock::Writer).await?;
         let now = tx.now().await?;
@@ -116,8 +118,8 @@ impl Catalog {
         let since = begun.max(millis(now - LOOK_BACK));
         for event in events {
             let found = match event {
-                NoticeEvent::RunFailed => failed_runs(&mut tx, since, now).await?,
-                NoticeEvent::NewReason => new_reasons(&mut tx, since, now).await?,
+                NoticeEvent::RunFailed => failed_runs(&mut tx, since, now, is_local).await?,
+                NoticeEvent::NewReason => new_reasons(&mut tx, since, now, is_local).await?,
                 NoticeEvent::ConfigChanged => new_configs(&mut tx, since, now).await?,
                 NoticeEvent::FreshnessMissed => missed_freshness(&mut tx, promise, now).await?,
                 NoticeEvent::Test => Vec::new(),
@@ -238,6 +240,7 @@ async fn failed_runs(
     tx: &mut Tx,
     since: i64,
     now: DateTime<Utc>,
+    is_local: bool,
 ) -> Result<Vec<Notice>, CatalogError> {
     let rows = sqlx::query(sql!(
         "SELECT id, state, kind, \
@@ -264,8 +267,8 @@ async fn failed_runs(
             at: now,
             title: format!("A run has {state}: {failed} of {stores} stores"),
             text: format!(
-                "The run {run_id} ({kind}) has {state}. `seedbed status --failures` says why each store failed; \
-                 `seedbed retry {run_id}` starts them over."
+                "The run {run_id} ({kind}) has {state}. `seedbed status --failures` says why each store failed; {}.",
+                starts_over(is_local, &run_id)
             ),
             run_id: Some(run_id),
         })
@@ -277,6 +280,7 @@ async fn new_reasons(
     tx: &mut Tx,
     since: i64,
     now: DateTime<Utc>,
+    is_local: bool,
 ) -> Result<Vec<Notice>, CatalogError> {
     let rows = sqlx::query(sql!(
         "SELECT failure_reason, MAX(run_id) AS run_id, COUNT(*) AS stores FROM jobs \
@@ -297,19 +301,28 @@ async fn new_reasons(
             at: now,
             title: format!("Stores fail for a new reason: {reason}"),
             text: format!(
-                "{} failed so far, the last in the run {run_id}. `seedbed status --failures` shows them; `seedbed retry \
-                 --reason {}` starts them over.",
+                "{} failed so far, the last in the run {run_id}. `seedbed status --failures` shows them; {}.",
                 if stores == 1 {
                     "1 store has".to_owned()
                 } else {
                     format!("{stores} stores have")
                 },
-                key_of(&reason)
+                starts_over(is_local, &format!("--reason {}", key_of(&reason)))
             ),
             run_id: Some(run_id),
         })
     };
     rows.iter().map(notice).collect()
+}
+
+/// What tries failed stores again.
+fn starts_over(is_local: bool, which: &str) -> String {
+    match is_local {
+        true => "the next `seedbed local` tries them again, and at once *Retry all* on the page Failures of \
+                 `seedbed local --serve`"
+            .to_owned(),
+        false => format!("`seedbed retry {which}` starts them over"),
+    }
 }
 
 async fn new_configs(

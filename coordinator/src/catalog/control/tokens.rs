@@ -74,7 +74,7 @@ impl Catalog {
     /// Makes a token. It is in the answer and nowhere else.
     ///
     /// # Errors
-    /// [`CatalogError::TokenName`] for a name that is in use or is none, [`CatalogError::UnknownToken`] when the one that it is made with
+    /// [`CatalogError::TokenName`], [`CatalogError::TokenExists`], [`CatalogError::UnknownToken`] when the one that it is made with
     /// has been revoked meanwhile.
     pub async fn create_token(&self, new: &NewToken) -> Result<(ApiToken, Secret), CatalogError> {
         check_name(&new.name)?;
@@ -89,7 +89,9 @@ impl Catalog {
         .await?;
         for row in &same {
             if token_of(row)?.is_good_at(now) {
-                return Err(token_name(&new.name, "there is a token of that name"));
+                return Err(CatalogError::TokenExists {
+                    name: new.name.clone(),
+                });
             }
         }
         let mut made = ApiToken {
@@ -286,23 +288,15 @@ fn check_name(name: &str) -> Result<(), CatalogError> {
     let is_shown = |name: &str| !name.contains(|c: char| c.is_control() || is_hidden(c));
     match name.trim() == name && !name.is_empty() && is_shown(name) {
         true if name.chars().count() <= MAX_NAME_CHARS => Ok(()),
-        _ => Err(token_name(
-            name,
-            "a name has 1 to 64 characters that can be seen, and no space around them",
-        )),
+        _ => Err(CatalogError::TokenName {
+            name: name.to_owned(),
+        }),
     }
 }
 
 /// When what is made `now` ends.
 fn end(now: DateTime<Utc>, lifetime: Duration) -> DateTime<Utc> {
     now + lifetime.min(LONGEST_DURATION)
-}
-
-fn token_name(name: &str, reason: &'static str) -> CatalogError {
-    CatalogError::TokenName {
-        name: name.to_owned(),
-        reason,
-    }
 }
 
 fn unknown_token(which: &str) -> CatalogError {

@@ -141,12 +141,18 @@ pub enum CatalogError {
         due: DateTime<Utc>,
     },
     /// A token of the API cannot have that name.
-    #[error("the token cannot be called {name:?}: {reason}")]
+    #[error(
+        "the token cannot be called {name:?}: a name has 1 to 64 characters that can be seen, and no space around them"
+    )]
     TokenName {
         /// The name.
         name: String,
-        /// Why not.
-        reason: &'static str,
+    },
+    /// Another token of the API, which is still good, has that name.
+    #[error("there is a token {name:?} already; revoke it first, or take another name")]
+    TokenExists {
+        /// The name.
+        name: String,
     },
     /// There is no such token of the API.
     #[error("there is no token {which:?} that is not revoked; `seedbed tokens list` has all")]
@@ -192,6 +198,7 @@ impl CatalogError {
                 | Self::Forgotten { .. }
                 | Self::RunEnded { .. }
                 | Self::TokenName { .. }
+                | Self::TokenExists { .. }
                 | Self::UnknownToken { .. }
                 | Self::Unstorable { .. }
         )

@@ -220,12 +220,26 @@ pub(in crate::catalog) struct NewRun {
     pub(in crate::catalog) is_partial: bool,
 }
 
+/// Has runs that begin later than now, since the clock was ahead then, begin just before now: a run that is added now is newer, and
+/// the newest run must not be one of tomorrow until then. Each keeps how long it took.
+async fn end_the_future(tx: &mut Tx, now: DateTime<Utc>) -> Result<(), CatalogError> {
+    sqlx::query(
+        "UPDATE runs SET finished_at = finished_at - (started_at - $1), ended_at = ended_at - (started_at - $1), \
+         started_at = $1 WHERE started_at > $1",
+    )
+    .bind(millis(now) - 1)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Adds a run, within the trace of the caller. Returns its id and its start.
 pub(in crate::catalog) async fn add_run(
     tx: &mut Tx,
     run: NewRun,
 ) -> Result<(RunId, DateTime<Utc>), CatalogError> {
     let (run_id, started_at) = (RunId::new(), tx.now().await?);
+    end_the_future(tx, started_at).await?;
     let sweep = if run.is_partial { CHANGED } else { ALL };
     sqlx::query(sql!(
         "INSERT INTO runs (id, kind, state, started_at, traceparent, is_full, sweep) \

@@ -28,6 +28,19 @@ fn all() -> String {
     )
 }
 
+/// Each store's live snapshot, with its bytes at $1, or those of the oldest one that is known.
+fn sizes() -> String {
+    let then =
+        "SELECT earlier.byte_count FROM snapshots earlier WHERE earlier.store_id = live.store_id";
+    format!(
+        "SELECT live.store_id, live.byte_count, live.row_count, live.created_at, COALESCE( \
+             ({then} AND earlier.created_at <= $1 ORDER BY earlier.created_at DESC LIMIT 1), \
+             ({then} ORDER BY earlier.created_at LIMIT 1)) AS before \
+         FROM snapshots live WHERE live.state = '{Live}' AND NOT EXISTS ( \
+             SELECT 1 FROM stores WHERE stores.store_id = live.store_id AND retired_at IS NOT NULL)"
+    )
+}
+
 /// How large a store's snapshot is, and was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -155,14 +168,9 @@ impl Catalog {
             SizeOrder::Growth => "byte_count - before DESC, store_id",
             SizeOrder::Store => "store_id",
         };
-        let then = "SELECT earlier.byte_count FROM snapshots earlier WHERE earlier.store_id = live.store_id";
+        let sizes = sizes();
         let rows = sqlx::query(sql!(
-            "SELECT store_id, byte_count, row_count, created_at, before FROM ( \
-                 SELECT live.store_id, live.byte_count, live.row_count, live.created_at, COALESCE( \
-                     ({then} AND earlier.created_at <= $1 ORDER BY earlier.created_at DESC LIMIT 1), \
-                     ({then} ORDER BY earlier.created_at LIMIT 1)) AS before \
-                 FROM snapshots live WHERE live.state = '{Live}' AND NOT EXISTS ( \
-                     SELECT 1 FROM stores WHERE stores.store_id = live.store_id AND retired_at IS NOT NULL)) sizes \
+            "SELECT store_id, byte_count, row_count, created_at, before FROM ({sizes}) sizes \
              ORDER BY {order} LIMIT $2"
         ))
         .bind(millis(since))
@@ -170,6 +178,21 @@ impl Catalog {
         .fetch_all(&self.readers)
         .await?;
         rows.iter().map(store_size).collect()
+    }
+
+    /// Returns what all stores together had at `since`, each counted as [`Self::store_sizes`] does.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be read.
+    pub async fn bytes_before(&self, since: DateTime<Utc>) -> Result<u64, CatalogError> {
+        let sizes = sizes();
+        let row = sqlx::query(sql!(
+            "SELECT CAST(COALESCE(SUM(before), 0) AS BIGINT) AS before FROM ({sizes}) sizes"
+        ))
+        .bind(millis(since))
+        .fetch_one(&self.readers)
+        .await?;
+        count(&row, "before")
     }
 
     /// Returns the bytes of each day from `since` until `until`, the oldest first.

@@ -2,15 +2,15 @@
 
 use axum::{
     Json,
-    extract::{FromRequest, FromRequestParts, Path, Query, Request},
-    http::{StatusCode, header, request::Parts},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
+    http::{header, request::Parts},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use seedbed_protocol::{RunId, StoreId};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, body, no_object};
 
 /// Entries of a page, unless the request says how many.
 const DEFAULT_LIMIT: u32 = 50;
@@ -29,13 +29,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        query
-            .map(|Query(asked)| Self(asked))
-            .map_err(|e| Problem::invalid(e.body_text()))
+        Ok(query.map(|Query(asked)| Self(asked))?)
     }
 }
 
-/// The body, as JSON. No body at all, and `null`, are an empty object.
+/// A query string with nothing in it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// The body, as JSON. No body at all is an empty object.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Body<T> {
@@ -50,18 +53,12 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Body<T> {
             return Ok(Self(T::default()));
         }
         // An object first: serde would take a list for one, its entries for the fields.
-        let body = Json::<Option<Map<String, Value>>>::from_request(request, state).await;
-        let Json(body) = body.map_err(|e| {
-            let error = match e.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => "too_large",
-                StatusCode::UNSUPPORTED_MEDIA_TYPE => "not_json",
-                _ => return Problem::invalid(e.body_text()),
-            };
-            Problem::new(e.status(), error, e.body_text())
+        let object = Json::<Map<String, Value>>::from_request(request, state).await;
+        let Json(object) = object.map_err(|rejection| match rejection {
+            JsonRejection::JsonDataError(_) => no_object::<T>(),
+            rejection => rejection.into(),
         })?;
-        let body = T::deserialize(Value::Object(body.unwrap_or_default()));
-        body.map(Self)
-            .map_err(|e| Problem::invalid(format!("the body: {e}")))
+        body(object).map(Self)
     }
 }
 
@@ -93,8 +90,7 @@ impl<S: Send + Sync> FromRequestParts<S> for StorePath {
 
 async fn last_of_path<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Problem> {
     let path = Path::<String>::from_request_parts(parts, state).await;
-    path.map(|Path(text)| text)
-        .map_err(|e| Problem::invalid(e.body_text()))
+    Ok(path.map(|Path(text)| text)?)
 }
 
 pub(super) fn store_id(text: String) -> Result<StoreId, Problem> {
@@ -108,6 +104,14 @@ pub(super) fn search(asked: Option<String>) -> Result<Option<String>, Problem> {
         .is_some_and(|text| text.chars().count() > MAX_SEARCH_CHARS)
     {
         return Err(Problem::invalid("search is longer than any store id"));
+    }
+    if asked
+        .as_ref()
+        .is_some_and(|text| text.contains(char::is_control))
+    {
+        return Err(Problem::invalid(
+            "search has a control character, such as %00, which no name has",
+        ));
     }
     Ok(asked)
 }

@@ -14,11 +14,15 @@ use chrono::Utc;
 use futures::{Stream, StreamExt, stream};
 use seedbed_protocol::text;
 
-use super::{state::Api, types::Overview};
+use super::{
+    extract::{Asked, Nothing},
+    state::Api,
+    types::Overview,
+};
 use crate::http::{
     auth::Caller,
     json::Json,
-    problem::Problem,
+    problem::{Problem, ProblemBody},
     responses::{Failures, NotAdmin, RateLimited},
 };
 
@@ -33,12 +37,16 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
     security(("admin" = [])),
     responses(
         (status = 200, body = Overview),
+        (status = 400, description = "The request is malformed", body = ProblemBody),
         NotAdmin,
         RateLimited,
         Failures,
     ),
 )]
-pub(super) async fn overview(State(api): State<Arc<Api>>) -> Result<Json<Overview>, Problem> {
+pub(super) async fn overview(
+    State(api): State<Arc<Api>>,
+    _: Asked<Nothing>,
+) -> Result<Json<Overview>, Problem> {
     Ok(Json(api.overview().await?))
 }
 
@@ -52,12 +60,14 @@ pub(super) async fn overview(State(api): State<Arc<Api>>) -> Result<Json<Overvie
     security(("admin" = [])),
     responses(
         (status = 200, description = "A stream of overviews, which ends only when the connection is closed", content_type = "text/event-stream", body = String),
+        (status = 400, description = "The request is malformed", body = ProblemBody),
         NotAdmin,
         RateLimited,
     ),
 )]
 pub(super) async fn events(
     State(api): State<Arc<Api>>,
+    _: Asked<Nothing>,
     Extension(caller): Extension<Caller>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let receiver = api.overviews.watch();

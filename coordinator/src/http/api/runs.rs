@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    extract::{Asked, RunPath, cursor, limit, place, search},
+    extract::{Asked, Nothing, RunPath, cursor, limit, place, search},
     state::Api,
     types::{Job, Jobs, Run, Runs},
 };
@@ -79,6 +79,7 @@ pub(super) async fn list(
 )]
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
+    _: Asked<Nothing>,
     RunPath(run_id): RunPath,
 ) -> Result<Json<Run>, Problem> {
     let run = api.catalog.find_run(run_id).await?;
@@ -116,6 +117,7 @@ pub(super) struct Compared {
 )]
 pub(super) async fn comparison(
     State(api): State<Arc<Api>>,
+    _: Asked<Nothing>,
     RunPath(run_id): RunPath,
 ) -> Result<Json<Compared>, Problem> {
     if api.catalog.find_run(run_id).await?.is_none() {

@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 
 use super::{
     control::started,
-    extract::{Asked, StorePath, cursor, limit, place, search},
+    extract::{Asked, Nothing, StorePath, cursor, limit, place, search},
     state::Api,
     types::{Job, Snapshot, Started, Store, StoreDetail, Stores},
 };
@@ -106,6 +106,7 @@ pub(super) async fn list(
 )]
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
+    _: Asked<Nothing>,
     StorePath(store_id): StorePath,
 ) -> Result<Json<StoreDetail>, Problem> {
     let history = api.catalog.store_history(&store_id).await?;

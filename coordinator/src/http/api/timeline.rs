@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::State;
 
-use super::{extract::RunPath, state::Api, types::Timeline};
+use super::{
+    extract::{Asked, Nothing, RunPath},
+    state::Api,
+    types::Timeline,
+};
 use crate::{
     http::{
         json::Json,
@@ -34,6 +38,7 @@ use crate::{
 )]
 pub(super) async fn timeline(
     State(api): State<Arc<Api>>,
+    _: Asked<Nothing>,
     RunPath(run_id): RunPath,
 ) -> Result<Json<Timeline>, Problem> {
     let timeline = timeline::read(&api.catalog, run_id).await?;

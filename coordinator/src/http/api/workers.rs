@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 
 use super::{
+    extract::{Asked, Nothing},
     state::Api,
     types::{Worker, Workers},
 };
 use crate::http::{
-    problem::Problem,
+    problem::{Problem, ProblemBody},
     responses::{Failures, NotAdmin, RateLimited},
 };
 
@@ -23,12 +24,16 @@ use crate::http::{
     security(("admin" = [])),
     responses(
         (status = 200, body = Workers),
+        (status = 400, description = "The request is malformed", body = ProblemBody),
         NotAdmin,
         RateLimited,
         Failures,
     ),
 )]
-pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<Workers>, Problem> {
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    _: Asked<Nothing>,
+) -> Result<Json<Workers>, Problem> {
     let workers = api.catalog.workers().await?;
     Ok(Json(Workers {
         workers: workers.into_iter().map(Worker::from).collect(),

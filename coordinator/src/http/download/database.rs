@@ -59,7 +59,7 @@ pub(super) async fn database(
     query: Result<Query<DatabaseQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Query(query) = query.map_err(|e| Problem::invalid(e.body_text()))?;
+    let Query(query) = query?;
     let store_id = StoreId::new(query.store_id)
         .map_err(|error| Problem::invalid(format!("store_id: {error}")))?;
     let wanted = Wanted {

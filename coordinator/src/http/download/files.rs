@@ -61,7 +61,7 @@ pub(crate) async fn file(
             "this URL is not signed; ask GET /database for one",
         )
     };
-    let extract::Path(key) = key.map_err(|e| Problem::invalid(e.body_text()))?;
+    let extract::Path(key) = key?;
     let Query(signature) = signature.map_err(unsigned)?;
     let path = downloads.file(&key, &signature).await?;
     let file = Object::new(&key).ok_or_else(gone)?;

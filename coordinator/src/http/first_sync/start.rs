@@ -85,7 +85,7 @@ pub(super) async fn start(
     query: Result<Query<StartQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Json<Start>, Problem> {
-    let Query(query) = query.map_err(|e| Problem::invalid(e.body_text()))?;
+    let Query(query) = query?;
     let store_id = StoreId::new(query.store_id)
         .map_err(|error| Problem::invalid(format!("store_id: {error}")))?;
     let is_number =

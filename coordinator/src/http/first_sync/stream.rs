@@ -82,7 +82,7 @@ pub(super) async fn of_store(
     store_id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let store_id = store_id.map_err(|e| Problem::invalid(e.body_text()));
+    let store_id = store_id.map_err(Problem::from);
     let store_id = store_id.and_then(|Path(store_id)| {
         StoreId::new(store_id).map_err(|e| Problem::invalid(format!("store_id: {e}")))
     });

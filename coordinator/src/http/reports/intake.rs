@@ -58,7 +58,7 @@ pub(super) async fn report(
     if !reports.accept {
         return Err(disabled("no reports are taken here (reports.accept)"));
     }
-    let Query(query) = query.map_err(|e| Problem::invalid(e.body_text()))?;
+    let Query(query) = query?;
     let store_id = StoreId::new(query.store_id)
         .map_err(|error| Problem::invalid(format!("store_id: {error}")))?;
     let token = client_token(&headers);
@@ -68,7 +68,7 @@ pub(super) async fn report(
             "no reports are taken without tokens (download.anonymous)",
         ));
     };
-    let Json(body) = body.map_err(unreadable)?;
+    let Json(body) = body?;
     let report = Report::read(body)?;
     reports.tokens.check(token).map_err(|wait| {
         too_many(
@@ -97,13 +97,4 @@ fn disabled(message: &str) -> Problem {
 
 fn too_many(message: &str, wait: Duration) -> Problem {
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_reports", message).retry_after(wait)
-}
-
-fn unreadable(error: JsonRejection) -> Problem {
-    let code = match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "not_json",
-        _ => return Problem::invalid(error.body_text()),
-    };
-    Problem::new(error.status(), code, error.body_text())
 }

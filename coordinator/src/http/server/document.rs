@@ -10,7 +10,7 @@ use axum::{
 use utoipa::{
     OpenApi,
     openapi::{
-        self,
+        self, RefOr, Schema,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -42,6 +42,29 @@ pub(super) fn empty_document() -> openapi::OpenApi {
         bearer("serve.admin_token, or a token of `seedbed tokens create`"),
     );
     document
+}
+
+/// Says of bodies that may be left out what is sent if they are not: `null`, which is derived from their type, is refused.
+pub(super) fn say_bodies(document: &mut openapi::OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let post = item.post.as_mut();
+        let Some(RefOr::T(body)) = post.and_then(|operation| operation.request_body.as_mut())
+        else {
+            continue;
+        };
+        for content in body.content.values_mut() {
+            let RefOr::T(content) = content else {
+                continue;
+            };
+            let Some(RefOr::T(Schema::OneOf(either))) = &content.schema else {
+                continue;
+            };
+            let mut items = either.items.iter();
+            if let Some(named) = items.find(|item| matches!(item, RefOr::Ref(_))) {
+                content.schema = Some(named.clone());
+            }
+        }
+    }
 }
 
 /// Swagger UI brings pictures and styles within its own files.

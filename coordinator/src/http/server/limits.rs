@@ -59,6 +59,27 @@ pub(super) async fn one_host(request: Request, next: Next) -> Result<Response, P
     Ok(next.run(request).await)
 }
 
+/// Gives what has no such method a body, as other refusals have.
+pub(super) async fn known_method(request: Request, next: Next) -> Response {
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let response = next.run(request).await;
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    let allowed = response.headers().get(header::ALLOW).cloned();
+    let takes = allowed.as_ref().and_then(|methods| methods.to_str().ok());
+    let message = format!(
+        "there is no {what}; it takes {}",
+        takes.unwrap_or("other methods")
+    );
+    let problem = Problem::new(response.status(), "method_not_allowed", message);
+    let mut response = problem.into_response();
+    if let Some(allowed) = allowed {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
+}
+
 /// Answers 503 when a request takes too long. What it has started, such as a run, continues.
 pub(super) async fn in_time(
     State(limits): State<Arc<Limits>>,

@@ -7,7 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     access_log::{self, AccessLog},
-    document::{documentation, empty_document},
+    document::{documentation, empty_document, say_bodies},
     limits::{self, Limits},
 };
 use crate::http::{
@@ -38,7 +38,9 @@ pub(super) struct States {
 pub(super) fn health_routes(states: &States) -> Router {
     let probes = probes::routes(states.probes.clone());
     let (routes, _) = probes.merge(probes::metrics()).split_for_parts();
-    routes.layer(middleware::from_fn(limits::one_host))
+    routes
+        .layer(middleware::from_fn(limits::known_method))
+        .layer(middleware::from_fn(limits::one_host))
 }
 
 /// For everything else.
@@ -58,6 +60,7 @@ pub(super) fn routes(states: &States, cors_origins: &[String]) -> Router {
             .merge(api.route_layer(by_role))
             .split_for_parts();
     say_roles(&mut document);
+    say_bodies(&mut document);
     let routes = routes
         .merge(documentation(document))
         .merge(dashboard::routes())
@@ -76,6 +79,7 @@ pub(super) fn routes(states: &States, cors_origins: &[String]) -> Router {
 fn within_limits(routes: Router, limits: &Arc<Limits>) -> Router {
     let limits = limits.clone();
     routes
+        .layer(middleware::from_fn(limits::known_method))
         .layer(limits::body_size())
         .layer(middleware::from_fn_with_state(
             limits.clone(),

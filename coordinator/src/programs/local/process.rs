@@ -268,10 +268,6 @@ impl Local {
             // What has arrived of jobs in flight: nearly always one operation a row.
             let arrived = worker.operations() - operations_before;
             let arrived = arrived.saturating_sub(counts.operations);
-            let arrived = match totals.rows_left {
-                0 => arrived,
-                left => arrived.min(left),
-            };
             Progress {
                 counts,
                 rows: totals.rows + arrived,

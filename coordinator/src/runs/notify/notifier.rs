@@ -26,13 +26,20 @@ pub struct Notifier {
     webhook: Webhook,
     events: Vec<NoticeEvent>,
     promise: FreshnessPromise,
+    /// Whether stores are seeded in this process alone.
+    is_local: bool,
     max_attempts: u32,
     backoff: Duration,
 }
 
 impl Notifier {
-    /// Tells of what happens in `catalog`; `None` without a webhook.
-    pub fn new(catalog: Catalog, config: &NotifyConfig, promise: FreshnessPromise) -> Option<Self> {
+    /// Tells of what happens in `catalog`; `None` without a webhook. `is_local` as for [`Catalog::find_notices`].
+    pub fn new(
+        catalog: Catalog,
+        config: &NotifyConfig,
+        promise: FreshnessPromise,
+        is_local: bool,
+    ) -> Option<Self> {
         let webhook = Webhook::new(config)?;
         let is_wanted = |event: &NoticeEvent| config.events.iter().any(|name| name == event.name());
         Some(Self {
@@ -40,6 +47,7 @@ impl Notifier {
             webhook,
             events: NoticeEvent::EACH.into_iter().filter(is_wanted).collect(),
             promise,
+            is_local,
             max_attempts: config.max_attempts,
             backoff: config.backoff,
         })
@@ -50,7 +58,7 @@ impl Notifier {
         loop {
             let round = async {
                 self.catalog
-                    .find_notices(&self.events, self.promise)
+                    .find_notices(&self.events, self.promise, self.is_local)
                     .await?;
                 self.send_due().await
             };

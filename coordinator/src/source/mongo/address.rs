@@ -1,11 +1,8 @@
 //! Parses `source.url`: which database of which servers it names. No user or password of it is ever shown.
 
-use mongodb::{
-    error::{Error, ErrorKind},
-    options::{ConnectionString, HostInfo},
-};
+use mongodb::options::{ConnectionString, HostInfo};
 
-use crate::source::error::SourceError;
+use crate::{settings::mongo_connection, source::error::SourceError};
 
 /// A database and its servers.
 pub(super) struct Address {
@@ -22,15 +19,8 @@ impl Address {
     /// # Errors
     /// When it is malformed, or names no database.
     pub(super) fn of(url: &str) -> Result<Self, SourceError> {
-        let bad = |problem: String| SourceError::Url { problem };
-        let connection = ConnectionString::parse(url)
-            .map_err(|error| bad(format!("is malformed: {}", reason(&error, url))))?;
-        let database = connection.default_database.clone().ok_or_else(|| {
-            bad(
-                "names no database; write it behind the hosts, as in mongodb://HOST/DATABASE"
-                    .to_owned(),
-            )
-        })?;
+        let (connection, database) =
+            mongo_connection(url).map_err(|problem| SourceError::Url { problem })?;
         let hosts = match &connection.host_info {
             HostInfo::HostIdentifiers(hosts) => {
                 let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
@@ -45,32 +35,6 @@ impl Address {
             connection,
             database,
         })
-    }
-}
-
-/// The driver's reason, unless it quotes what may be a secret: a password with an `@` or a `/` in it ends up in the host's name.
-fn reason(error: &Error, url: &str) -> String {
-    let reason = match error.kind.as_ref() {
-        ErrorKind::InvalidArgument { message, .. } => message.clone(),
-        other => other.to_string(),
-    };
-    let (_, after) = url.split_once("://").unwrap_or_default();
-    let secrets = after.rsplit_once('@').map_or("", |(user, _)| user);
-    let options = after.split_once('?').map_or("", |(_, options)| options);
-    let values = options
-        .split('&')
-        .filter_map(|option| option.split_once('='));
-    let parts = secrets
-        .split([':', '@', '/', ','])
-        .chain(values.map(|(_, value)| value));
-    let quotes_a_secret = parts
-        .filter(|part| !part.is_empty())
-        .any(|part| reason.contains(part));
-    if quotes_a_secret {
-        "percent-encode : / ? # [ ] @ % in user and password, and look at the options behind the ?"
-            .to_owned()
-    } else {
-        reason
     }
 }
 

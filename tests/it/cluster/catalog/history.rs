@@ -14,6 +14,7 @@ mod timeline;
 on_both!(
     what_is_long_over_goes_and_what_a_store_needs_stays,
     several_processes_forget_the_same_history,
+    a_run_that_began_under_a_clock_that_was_ahead_is_not_the_newest_for_ever,
 );
 
 /// Runs of two stores, one a day, the newest 100 days ago: more jobs than a batch. The snapshots of all but the newest
@@ -131,4 +132,27 @@ async fn several_processes_forget_the_same_history(fixture: Fixture) {
         forget(&fixture.catalog, 90, false).await,
         Forgotten::default()
     );
+}
+
+async fn a_run_that_began_under_a_clock_that_was_ahead_is_not_the_newest_for_ever(
+    fixture: Fixture,
+) {
+    let (ahead, _) = fixture.run(&["a"]).await;
+    let day = 86_400_000;
+    fixture
+        .execute(&format!(
+            "UPDATE runs SET started_at = started_at + {day}, finished_at = started_at + {day} + 60000, \
+             ended_at = started_at + {day} + 60000"
+        ))
+        .await;
+    let before = Utc::now() - TimeDelta::minutes(1);
+    let (next, _) = fixture.run(&["b"]).await;
+    let (last, _) = fixture.run(&["c"]).await;
+    let runs = fixture.catalog.runs(10).await.unwrap();
+    let ids: Vec<_> = runs.iter().map(|run| run.run_id).collect();
+    assert_eq!(ids, [last, next, ahead]);
+    assert!(runs[2].started_at > before, "{runs:?}");
+    let took =
+        "SELECT CAST(finished_at - started_at AS TEXT) FROM runs WHERE finished_at IS NOT NULL";
+    assert_eq!(fixture.lines(took).await, ["60000"]);
 }

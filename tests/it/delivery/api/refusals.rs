@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use serde_json::json;
-use testkit::serving::{ADMIN_TOKEN, LOCAL_SERVE, Serving};
+use testkit::serving::{ADMIN_TOKEN, Answer, LOCAL_SERVE, Serving};
 
 use super::support::{ended, numbered, service_with};
 
@@ -108,6 +108,22 @@ async fn nobody_but_administrators_may_use_it() {
     assert_eq!(named.get_with("/api/overview", &host).await.status, 200);
 }
 
+/// Nobody who asks knows what this program is made of.
+fn in_our_words(answer: &Answer) {
+    let said = answer.message();
+    for word in [
+        "deserialize",
+        "Expected request",
+        "struct",
+        "a sequence",
+        "one of `",
+        "u32",
+        "buffer",
+    ] {
+        assert!(!said.contains(word), "{word}: {said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_make_no_sense_say_why() {
     let (_service, program) = service_with(&numbered(2)).await;
@@ -121,6 +137,13 @@ async fn requests_that_make_no_sense_say_why() {
         "/api/runs?state=odd",
         "/api/runs?after=odd",
         "/api/runs?unknown=1",
+        "/api/overview?unknown=1",
+        "/api/events?unknown=1",
+        "/api/workers?unknown=1",
+        "/api/tokens?unknown=1",
+        "/api/session?unknown=1",
+        "/api/freshness?unknown=1",
+        "/api/audit?search=%00",
         "/api/runs/odd",
         "/api/runs/odd/jobs",
         "/api/stores?freshness=old",
@@ -132,7 +155,9 @@ async fn requests_that_make_no_sense_say_why() {
         "/api/stores/%ff",
         &format!("/api/stores/{}", "x".repeat(256)),
     ] {
-        assert_eq!(serving.admin(path).await.refusal(), invalid, "{path}");
+        let answer = serving.admin(path).await;
+        assert_eq!(answer.refusal(), invalid, "{path}");
+        in_our_words(&answer);
     }
     for body in [
         json!({"stores": "1"}),
@@ -143,11 +168,31 @@ async fn requests_that_make_no_sense_say_why() {
         json!({"limit": 1, "stores": ["store-0001"]}),
         json!({"onlyOlderThan": "long"}),
         json!({"unknown": 1}),
-        json!([]),
+        json!({"full": "yes"}),
     ] {
         let answer = serving.post("/api/runs", Some(body.clone())).await;
         assert_eq!(answer.refusal(), invalid, "{body}");
+        in_our_words(&answer);
     }
+    for body in [json!(null), json!([]), json!(7), json!("all")] {
+        let answer = serving.post("/api/runs", Some(body.clone())).await;
+        assert_eq!(answer.refusal(), invalid, "{body}");
+        let said = answer.message();
+        assert!(
+            said.contains("JSON object") && said.contains("stores, limit, onlyOlderThan"),
+            "{said}"
+        );
+    }
+    for name in ["", " a", "a\u{7}", &"x".repeat(65)] {
+        let answer = serving
+            .post("/api/tokens", Some(json!({"name": name})))
+            .await;
+        assert_eq!(answer.refusal(), invalid, "{name:?}");
+    }
+    let named = Some(json!({"name": "ci"}));
+    assert_eq!(serving.post("/api/tokens", named.clone()).await.status, 201);
+    let taken = serving.post("/api/tokens", named).await;
+    assert_eq!(taken.refusal(), (409, "token_name".to_owned()));
     let refused = async |body: &'static str, content_type: &str| {
         let request = serving
             .request(Method::POST, "/api/runs")
@@ -157,16 +202,20 @@ async fn requests_that_make_no_sense_say_why() {
             .body(body)
             .send()
             .await;
-        answer.unwrap().status().as_u16()
+        let answer = Answer::read(answer.unwrap()).await;
+        in_our_words(&answer);
+        (answer.status.as_u16(), answer.message())
     };
-    assert_eq!(refused("{", "application/json").await, 400);
-    assert_eq!(
-        refused("x=1", "application/x-www-form-urlencoded").await,
-        415
-    );
+    let (status, said) = refused("{\n  \"stores\": x", "application/json").await;
+    assert_eq!(status, 400);
+    assert!(said.contains("line 2, column"), "{said}");
+    let (status, said) = refused("x=1", "application/x-www-form-urlencoded").await;
+    assert_eq!(status, 415);
+    assert!(said.contains("Content-Type: application/json"), "{said}");
     let large = json!({"stores": vec!["x".repeat(200); 5_000]});
     let large = serving.post("/api/runs", Some(large)).await;
     assert_eq!(large.refusal(), (413, "too_large".to_owned()));
+    in_our_words(&large);
 
     let unknown = "0190a6b2-6c3e-7c5a-9d3f-2f1f5a1c7e11";
     for path in [
@@ -199,7 +248,18 @@ async fn requests_that_make_no_sense_say_why() {
     let deleted = serving
         .send(Method::DELETE, "/api/runs", Some(ADMIN_TOKEN), None)
         .await;
-    assert_eq!(deleted.status, 405);
+    assert_eq!(deleted.refusal(), (405, "method_not_allowed".to_owned()));
+    for method in deleted.header("allow").split(',') {
+        assert!(deleted.message().contains(method.trim()), "{deleted:?}");
+    }
+    for path in ["/database", "/healthz", "/"] {
+        let answer = serving.send(Method::DELETE, path, None, None).await;
+        assert_eq!(
+            answer.refusal(),
+            (405, "method_not_allowed".to_owned()),
+            "{path}"
+        );
+    }
     let runs = serving.admin("/api/runs").await.json();
     assert_eq!(
         runs["runs"].as_array().unwrap().len(),

@@ -53,15 +53,20 @@ fn random_histories_make_the_same_database_on_both_paths() {
         .flat_map(|half| half.join().unwrap())
         .collect();
     let were = |how: fn(&Written) -> bool| written.iter().filter(|written| how(written)).count();
-    let (loaded, added) = (
+    let (loaded, added, built_again) = (
         were(|written| written.loaded),
         were(|written| written.added),
+        were(|written| written.built_again),
     );
     println!(
-        "of {count} histories, {loaded} were loaded in bulk, and {added} went on on top of that"
+        "of {count} histories, {loaded} were loaded in bulk, {added} went on on top of that, {built_again} of them with indexes that were built again"
     );
     assert!(loaded * 2 > written.len(), "only {loaded} of {count}");
     assert!(added * 3 > written.len(), "only {added} of {count}");
+    assert!(
+        built_again * 50 > written.len(),
+        "only {built_again} of {count}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

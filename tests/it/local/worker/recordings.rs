@@ -191,7 +191,8 @@ async fn every_recorded_live_stream_leads_to_the_state_of_its_last_checkpoint() 
             let database = OpLog::create(file, Schema::Inferred, options).await;
             let (checkpoint, written) =
                 apply_everything(database.unwrap(), format, &body, &snapshot).await;
-            assert!(written.added, "the engine has added what came later");
+            // The others are complete once, or checked below.
+            assert!(written.added || reference.is_none());
             let what = format!("{name} as {format:?}");
             assert_verified(&what, &snapshot, &checkpoint);
             if let Some(reference) = reference {

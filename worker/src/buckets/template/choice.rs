@@ -13,8 +13,8 @@ use crate::snapshot::is_in_order;
 /// What it costs to write an operation into a new file, in bulk. All other costs are relative to it.
 const IN_BULK: u64 = 10;
 
-/// What an operation costs that is added to a template, by the core extension.
-const ON_TOP: u64 = 30;
+/// What an operation costs that is added to a template.
+const ON_TOP: u64 = 20;
 
 /// What an operation of a template costs each job that starts from it.
 const COPIED: u64 = 1;

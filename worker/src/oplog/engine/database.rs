@@ -6,7 +6,6 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::{
-    adder::Adder,
     core::{CoreSync, subscribe},
     loader::Loader,
     options::{Applied, SyncOptions, Written},
@@ -33,6 +32,8 @@ pub(in super::super) struct Engine {
     core: CoreSync,
     row_index: DeferredIndexes,
     cache_kib: u32,
+    /// The memory of what the engine writes itself.
+    memory_kib: Option<u32>,
     /// What the engine writes itself; `None` if the core extension writes everything that comes.
     own: Option<Own>,
     written: Written,
@@ -106,9 +107,7 @@ impl Engine {
         connection.pragma_update(None, "secure_delete", "on")?;
         sqlite::initialize(&connection)?;
         connection.execute_batch("BEGIN")?;
-        let own = start
-            .load_memory_kib
-            .map(|_| Own::OnTop(Adder::new(&schema)));
+        let own = Own::on_top(&schema, start.load_memory_kib);
         Self::begin(connection, schema, start, DeferredIndexes::default(), own)
     }
 
@@ -137,6 +136,7 @@ impl Engine {
             core: CoreSync::new(payload.to_string()),
             row_index,
             cache_kib: start.cache_kib,
+            memory_kib: start.load_memory_kib,
             own,
             written: Written::default(),
             dense: false,
@@ -234,12 +234,10 @@ impl Engine {
         let mut written = self.written;
         match self.own.take() {
             Some(own) => {
-                match &own {
-                    Own::OntoNothing(_) => written.loaded = true,
-                    Own::OnTop(_) => written.added = true,
-                }
                 let (connection, row_index) = (&self.connection, &mut self.row_index);
-                self.dense = own.finish(connection, &self.schema, row_index)?;
+                let (how, dense) = own.finish(connection, &self.schema, row_index)?;
+                written |= how;
+                self.dense = dense;
                 set_cache(&self.connection, self.cache_kib)?;
             }
             None => {
@@ -252,7 +250,7 @@ impl Engine {
             self.written = written;
             if is_own {
                 // What comes after this checkpoint is added to it.
-                self.own = Some(Own::OnTop(Adder::new(&self.schema)));
+                self.own = Own::on_top(&self.schema, self.memory_kib);
             }
             return Ok(Applied::Yes);
         }

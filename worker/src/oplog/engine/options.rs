@@ -37,11 +37,14 @@ pub struct Written {
     pub loaded: bool,
     /// One was added to what was there.
     pub added: bool,
+    /// For one of those, indexes were dropped and built again.
+    pub built_again: bool,
 }
 
 impl BitOrAssign for Written {
     fn bitor_assign(&mut self, other: Self) {
         self.loaded |= other.loaded;
         self.added |= other.added;
+        self.built_again |= other.built_again;
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::{adder::Adder, loader::Loader};
+use super::{adder::Adder, loader::Loader, options::Written};
 use crate::oplog::{
     checkpoint::TargetCheckpoint,
     operations::{Batch, Reason},
@@ -15,10 +15,16 @@ use crate::oplog::{
 /// The engine's own way of writing data lines.
 pub(super) enum Own {
     OntoNothing(Box<Loader>),
-    OnTop(Adder),
+    OnTop(Box<Adder>),
 }
 
 impl Own {
+    /// Writes on top of what is there, within so many KiB of memory; `None` leaves that to the core extension.
+    pub(super) fn on_top(schema: &Schema, memory_kib: Option<u32>) -> Option<Self> {
+        let adder = |memory_kib| Self::OnTop(Box::new(Adder::new(schema, memory_kib)));
+        memory_kib.map(adder)
+    }
+
     /// Forgets the target of the previous stream.
     pub(super) fn restart(&mut self) {
         match self {
@@ -79,23 +85,29 @@ impl Own {
     ) -> Result<(), DatabaseError> {
         match self {
             Self::OntoNothing(loader) => loader.give_up(connection, reason),
-            Self::OnTop(adder) => {
-                adder.give_up(reason);
-                Ok(())
-            }
+            Self::OnTop(adder) => adder.give_up(connection, reason),
         }
     }
 
-    /// Completes a checkpoint whose checksums are right. Returns whether the file is dense.
+    /// Completes a checkpoint whose checksums are right. Returns how it was written, and whether the file is dense.
     pub(super) fn finish(
         self,
         connection: &Connection,
         schema: &Schema,
         row_index: &mut DeferredIndexes,
-    ) -> Result<bool, DatabaseError> {
+    ) -> Result<(Written, bool), DatabaseError> {
         match self {
-            Self::OntoNothing(loader) => loader.finish(connection, schema, row_index),
-            Self::OnTop(adder) => adder.finish(connection, schema).map(|()| false),
+            Self::OntoNothing(loader) => {
+                let written = Written {
+                    loaded: true,
+                    ..Written::default()
+                };
+                Ok((written, loader.finish(connection, schema, row_index)?))
+            }
+            Self::OnTop(mut adder) => {
+                adder.finish(connection, schema)?;
+                Ok((adder.written(), false))
+            }
         }
     }
 }

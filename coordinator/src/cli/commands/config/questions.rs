@@ -117,6 +117,7 @@ fn is_wanted(proposal: &Proposal, section: &str, name: &str) -> bool {
             let url = text("source", "url");
             !url.starts_with("mongodb") && !url.starts_with("file:")
         }
+        ("source", "collection") => text("source", "url").starts_with("mongodb"),
         ("token", "key_file") => !["", "HS256"].contains(&text("token", "algorithm")),
         _ => true,
     }
@@ -166,7 +167,7 @@ fn has_password(text: &str) -> bool {
 }
 
 /// What is asked for, with what the options say.
-fn questions(args: &InitArgs) -> [Question<'_>; 8] {
+fn questions(args: &InitArgs) -> [Question<'_>; 9] {
     [
         (
             "powersync",
@@ -185,6 +186,12 @@ fn questions(args: &InitArgs) -> [Question<'_>; 8] {
             "query",
             &args.query,
             "SQL query with one row per store (SELECT id AS store_id …)",
+        ),
+        (
+            "source",
+            "collection",
+            &args.collection,
+            "Collection with one document per store",
         ),
         (
             "token",
@@ -268,9 +275,12 @@ mod tests {
 
     #[test]
     fn a_key_file_is_asked_for_where_there_is_one_and_a_query_where_there_is_sql() {
-        for list in ["file:stores.csv", "mongodb://db/app"] {
-            let (proposed, shown) = answering(&format!("\n{list}\nES256\nkey.pem\n\n\n\n"));
+        for (list, collection) in [("file:stores.csv", ""), ("mongodb://db/app", "shops\n")] {
+            let answers = format!("\n{list}\n{collection}ES256\nkey.pem\n\n\n\n");
+            let (proposed, shown) = answering(&answers);
             let proposed = proposed.unwrap();
+            let named = proposed.contains(&"source.collection shops".to_owned());
+            assert_eq!(named, !collection.is_empty(), "{proposed:?}");
             assert!(
                 proposed.contains(&"token.key_file key.pem".to_owned()),
                 "{proposed:?}"

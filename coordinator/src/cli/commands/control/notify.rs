@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    catalog::{Notice, NoticeEvent},
+    catalog::{CatalogError, Notice, NoticeEvent},
     cli::{
         connect::existing_catalog,
         exit::CliError,
@@ -18,7 +18,12 @@ use crate::{
 
 pub(in crate::cli) async fn test(settings: &Settings, json: bool) -> Result<u8, CliError> {
     let webhook = Webhook::new(&settings.notify).ok_or(NotifyError::NoWebhook)?;
-    let catalog = existing_catalog(settings).await?;
+    let catalog = match existing_catalog(settings).await {
+        Ok(catalog) => Some(catalog),
+        // The webhook is tried before anything else is.
+        Err(CliError::Catalog(CatalogError::Missing { .. })) => None,
+        Err(error) => return Err(error),
+    };
     let notice = Notice {
         id: format!("test:{}", Uuid::now_v7()),
         event: NoticeEvent::Test,
@@ -28,8 +33,13 @@ pub(in crate::cli) async fn test(settings: &Settings, json: bool) -> Result<u8, 
         run_id: None,
     };
     let sending = webhook.send(&notice);
-    on_record(&catalog, deed("notify.test", "", &Value::Null), sending).await?;
-    catalog.close().await;
+    match &catalog {
+        Some(catalog) => {
+            on_record(catalog, deed("notify.test", "", &Value::Null), sending).await?;
+            catalog.close().await;
+        }
+        None => sending.await?,
+    }
     if json {
         print_json(&json!({"sent": true, "id": notice.id}));
     } else {

@@ -213,7 +213,11 @@ fn number(value: f64) -> String {
 }
 
 fn bytes(value: f64) -> String {
-    BinaryBytes(value.round() as u64).to_string()
+    // What a count of bytes cannot hold is still a number.
+    match value < u64::MAX as f64 {
+        true => BinaryBytes(value.round() as u64).to_string(),
+        false => format!("{value:.1e} B"),
+    }
 }
 
 fn time(seconds: f64) -> String {

@@ -10,7 +10,10 @@ use utoipa::ToSchema;
 use crate::{
     catalog::{Delivery, Share, Shared},
     http::{
-        api::{extract::Body, state::Api},
+        api::{
+            extract::{Asked, Body, Nothing},
+            state::Api,
+        },
         json::Json,
         problem::{Problem, ProblemBody},
         responses::{Failures, NotAdmin, RateLimited},
@@ -69,12 +72,16 @@ impl From<Delivery> for Shares {
     security(("admin" = [])),
     responses(
         (status = 200, body = Shares),
+        (status = 400, description = "The request is malformed", body = ProblemBody),
         NotAdmin,
         RateLimited,
         Failures,
     ),
 )]
-pub(super) async fn show(State(api): State<Arc<Api>>) -> Result<Json<Shares>, Problem> {
+pub(super) async fn show(
+    State(api): State<Arc<Api>>,
+    _: Asked<Nothing>,
+) -> Result<Json<Shares>, Problem> {
     Ok(Json(api.catalog.delivery().await?.into()))
 }
 

@@ -162,7 +162,7 @@ pub(super) async fn quarantine(
 }
 
 fn key(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
-    let Path(key) = path.map_err(|e| Problem::invalid(e.body_text()))?;
+    let Path(key) = path?;
     let is_key = key.len() <= 64 && key.chars().all(|c| c.is_ascii_alphanumeric());
     match is_key {
         true => Ok(key),

@@ -11,7 +11,7 @@ use crate::{
     catalog::ForgottenSince,
     http::{
         api::{
-            extract::{Body, StorePath},
+            extract::{Asked, Body, Nothing, StorePath},
             state::Api,
         },
         json::Json,
@@ -85,9 +85,12 @@ pub(super) struct ForgottenStores {
     path = "/api/forgotten",
     tag = "stores",
     security(("admin" = [])),
-    responses((status = 200, body = ForgottenStores), NotAdmin, RateLimited, Failures),
+    responses((status = 200, body = ForgottenStores), (status = 400, description = "The request is malformed", body = ProblemBody), NotAdmin, RateLimited, Failures),
 )]
-pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<ForgottenStores>, Problem> {
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    _: Asked<Nothing>,
+) -> Result<Json<ForgottenStores>, Problem> {
     let stores = api.catalog.forgotten_since(MOST_FORGOTTEN).await?;
     Ok(Json(ForgottenStores { stores }))
 }

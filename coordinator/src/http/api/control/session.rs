@@ -14,7 +14,10 @@ use utoipa::ToSchema;
 use crate::{
     catalog::Role,
     http::{
-        api::state::Api,
+        api::{
+            extract::{Asked, Nothing},
+            state::Api,
+        },
         auth::{Caller, SESSION_COOKIE, ended},
         json::Json,
         problem::{Problem, ProblemBody},
@@ -45,6 +48,7 @@ pub(super) struct Session {
     tag = "access",
     responses(
         (status = 200, body = Session),
+        (status = 400, description = "The request is malformed", body = ProblemBody),
         (status = 401, description = "The token is wrong, expired or revoked", body = ProblemBody),
         (status = 403, description = "The API is disabled, or the request comes from another site", body = ProblemBody),
         RateLimited,
@@ -53,6 +57,7 @@ pub(super) struct Session {
 )]
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
+    _: Asked<Nothing>,
     caller: Option<Extension<Caller>>,
 ) -> Json<Session> {
     let caller = caller.map(|Extension(caller)| caller);

@@ -13,7 +13,10 @@ use utoipa::ToSchema;
 use crate::{
     catalog::{ApiToken, NewToken, Role},
     http::{
-        api::{extract::Body, state::Api},
+        api::{
+            extract::{Asked, Body, Nothing},
+            state::Api,
+        },
         auth::Caller,
         json::Json,
         problem::{Problem, ProblemBody},
@@ -39,10 +42,11 @@ pub(super) struct Tokens {
     path = "/api/tokens",
     tag = "access",
     security(("admin" = [])),
-    responses((status = 200, body = Tokens), NotAdmin, RateLimited, Failures),
+    responses((status = 200, body = Tokens), (status = 400, description = "The request is malformed", body = ProblemBody), NotAdmin, RateLimited, Failures),
 )]
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
+    _: Asked<Nothing>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Tokens>, Problem> {
     let tokens = api.catalog.tokens(maker(&caller)).await?;
@@ -87,7 +91,7 @@ pub(super) struct TokenMade {
         (status = 201, description = "The token, which is not shown again", body = TokenMade),
         (status = 400, description = "The request is malformed", body = ProblemBody),
         NotAdmin,
-        (status = 409, description = "There is a token of that name, or the name is none", body = ProblemBody),
+        (status = 409, description = "There is a token of that name", body = ProblemBody),
         (status = 413, description = "The body is too large", body = ProblemBody),
         (status = 415, description = "The body is not JSON", body = ProblemBody),
         RateLimited,
@@ -143,7 +147,7 @@ pub(super) async fn revoke(
     Extension(caller): Extension<Caller>,
     path: Result<Path<String>, axum::extract::rejection::PathRejection>,
 ) -> Result<Json<TokensRevoked>, Problem> {
-    let Path(id) = path.map_err(|e| Problem::invalid(e.body_text()))?;
+    let Path(id) = path?;
     let revoked = api.catalog.revoke_token(&id, maker(&caller)).await?;
     Ok(Json(TokensRevoked { revoked }))
 }

@@ -10,9 +10,12 @@ use utoipa::ToSchema;
 use crate::{
     catalog::FreshCount,
     http::{
-        api::state::Api,
+        api::{
+            extract::{Asked, Nothing},
+            state::Api,
+        },
         json::Json,
-        problem::Problem,
+        problem::{Problem, ProblemBody},
         responses::{Failures, NotAdmin, RateLimited},
     },
 };
@@ -58,6 +61,7 @@ pub(super) struct FreshnessDay {
     security(("admin" = [])),
     responses(
         (status = 200, body = FreshnessHistory),
+        (status = 400, description = "The request is malformed", body = ProblemBody),
         NotAdmin,
         RateLimited,
         Failures,
@@ -65,6 +69,7 @@ pub(super) struct FreshnessDay {
 )]
 pub(super) async fn freshness(
     State(api): State<Arc<Api>>,
+    _: Asked<Nothing>,
 ) -> Result<Json<FreshnessHistory>, Problem> {
     let promise = api.promise;
     let now = api.catalog.fresh_now(promise.age).await?;

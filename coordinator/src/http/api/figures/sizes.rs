@@ -36,6 +36,8 @@ pub(super) struct Sizes {
     /// When it ended.
     until: DateTime<Utc>,
     totals: SizeTotals,
+    /// Bytes of all stores when the period began; of each that is younger, those of its first snapshot.
+    bytes_before: u64,
     /// Each day of the period, the oldest first.
     days: Vec<SizeDay>,
     /// The 50 largest stores.
@@ -74,6 +76,7 @@ pub(super) async fn sizes(
         since,
         until,
         totals: catalog.size_totals().await?,
+        bytes_before: catalog.bytes_before(since).await?,
         days: catalog.size_days(since, until).await?,
         largest: catalog.store_sizes(since, SizeOrder::Bytes, LISTED).await?,
         growing,

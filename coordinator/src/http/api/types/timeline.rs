@@ -51,6 +51,8 @@ pub(in crate::http::api) struct StepSum {
     /// Whom it waits for.
     part: Part,
     millis: u64,
+    /// Of a hundred parts of all steps' time.
+    share_percent: u64,
 }
 
 /// What one worker did in a run.
@@ -105,8 +107,13 @@ impl From<timeline::Timeline> for Timeline {
 }
 
 impl From<timeline::StepSum> for StepSum {
-    fn from(timeline::StepSum { step, part, millis }: timeline::StepSum) -> Self {
-        Self { step, part, millis }
+    fn from(of: timeline::StepSum) -> Self {
+        Self {
+            step: of.step,
+            part: of.part,
+            millis: of.millis,
+            share_percent: of.share_percent,
+        }
     }
 }
 

@@ -249,11 +249,17 @@ impl Collector {
         });
         let more_workers = workers.len().saturating_sub(WORKERS) as u64;
         workers.truncate(WORKERS);
-        let mut steps: Vec<StepSum> = (self.steps.into_iter())
+        // All work, as the sentence has it: also that of jobs that have not reported their steps yet.
+        let all: u64 = self.parts.iter().sum();
+        let known: u64 = self.steps.values().sum();
+        let rest = (NOT_REPORTED.to_owned(), all.saturating_sub(known));
+        let rest = Some(rest).filter(|(_, millis)| *millis > 0);
+        let mut steps: Vec<StepSum> = (self.steps.into_iter().chain(rest))
             .map(|(step, millis)| StepSum {
                 part: Part::of(&step),
                 step,
                 millis,
+                share_percent: percent(millis, all),
             })
             .collect();
         steps.sort_by(|one, other| {
@@ -278,6 +284,9 @@ impl Collector {
         }
     }
 }
+
+/// What stands for the steps that are not known.
+const NOT_REPORTED: &str = "not reported";
 
 impl Worker {
     fn new(name: &str) -> Self {

@@ -50,6 +50,8 @@ pub struct StepSum {
     pub part: Part,
     /// Milliseconds.
     pub millis: u64,
+    /// How many of a hundred parts of all steps' time that is.
+    pub share_percent: u64,
 }
 
 /// What one worker did in the run.

@@ -22,7 +22,7 @@ const LEASE: Duration = Duration::from_secs(60);
 
 async fn find(catalog: &Catalog) {
     catalog
-        .find_notices(&NoticeEvent::EACH, KEPT)
+        .find_notices(&NoticeEvent::EACH, KEPT, false)
         .await
         .unwrap();
 }
@@ -72,7 +72,7 @@ async fn a_promise_that_is_missed_is_told_once_until_it_was_kept(fixture: Fixtur
             objective,
         };
         let events = [NoticeEvent::FreshnessMissed];
-        catalog.find_notices(&events, promise).await.unwrap();
+        catalog.find_notices(&events, promise, false).await.unwrap();
         told(catalog).await.len()
     };
     assert_eq!(find(3_600, 0.99).await, 0, "no store is no miss");
@@ -99,11 +99,17 @@ async fn a_notice_that_has_not_arrived_is_tried_again_by_one_server_at_a_time(fi
     find(catalog).await;
     fail(&fixture, "a").await;
     catalog
-        .find_notices(&[NoticeEvent::RunFailed], KEPT)
+        .find_notices(&[NoticeEvent::RunFailed], KEPT, true)
         .await
         .unwrap();
     let due = catalog.take_notice(LEASE).await.unwrap().unwrap();
     assert_eq!(due.attempts, 0);
+    // In one process, no command retries.
+    let text = &due.notice.text;
+    assert!(
+        text.contains("seedbed local") && !text.contains("seedbed retry"),
+        "{text}"
+    );
     assert_eq!(other.take_notice(LEASE).await.unwrap(), None);
     catalog
         .notice_has_failed(&due.notice.id, "503", Some(Duration::ZERO))

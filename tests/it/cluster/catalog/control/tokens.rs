@@ -49,7 +49,7 @@ async fn a_token_is_good_until_it_ends_or_is_revoked_and_the_catalog_has_its_has
         assert_eq!(catalog.token(wrong).await.unwrap(), None, "{wrong}");
     }
     let taken = catalog.create_token(&new("ci")).await.unwrap_err();
-    assert!(matches!(taken, CatalogError::TokenName { .. }), "{taken}");
+    assert!(matches!(taken, CatalogError::TokenExists { .. }), "{taken}");
     for name in ["", " ci", "a\nb", "a\u{202e}b", &"x".repeat(65)] {
         let refused = catalog.create_token(&new(name)).await.unwrap_err();
         assert!(

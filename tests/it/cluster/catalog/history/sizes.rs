@@ -141,6 +141,8 @@ async fn sizes_are_those_of_what_clients_got_on_each_day(fixture: Fixture) {
     let by_growth = listed(since, SizeOrder::Growth, 10).await;
     assert_eq!(by_growth, [grows.clone(), young.clone()]);
     assert_eq!(listed(since, SizeOrder::Bytes, 1).await, [grows]);
+    let before = catalog.bytes_before(since).await.unwrap();
+    assert_eq!(before, 150, "as the stores together");
     // In the last nine days nothing grew.
     let lately = listed(noon(9), SizeOrder::Store, 10).await;
     assert_eq!(lately, [("grows".to_owned(), 300, 300), young]);
