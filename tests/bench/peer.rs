@@ -53,6 +53,7 @@ pub(crate) async fn seed(
         let line = lines.next().await?.context("the stream ended early")?;
         waited += waiting.elapsed();
         let ReadLine { line, kind, .. } = ReadLine::read(line, false)?;
+        lines.operation_arrived();
         connection.execute_batch("BEGIN IMMEDIATE")?;
         apply(&connection, &line)?;
         connection.execute_batch("COMMIT")?;

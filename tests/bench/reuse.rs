@@ -88,7 +88,7 @@ async fn sweeps(count: u32) -> anyhow::Result<()> {
     for name in &names {
         service.add_generated_store(name, ROWS, SEED);
     }
-    let mut pipeline = start(&service).await;
+    let mut pipeline = start(&service).await?;
     print_head();
     let full = sweep(&service, &mut pipeline, &names, None).await?;
     full.print("all rows", &full);
@@ -119,7 +119,7 @@ async fn large_store(rows: u32, operation_time: Duration, pace: &str) -> anyhow:
     let builder = PowerSync::builder().operation_time(operation_time);
     let service = builder.start().await?;
     service.add_generated_store(&names[0], rows, SEED);
-    let mut pipeline = start(&service).await;
+    let mut pipeline = start(&service).await?;
     print_head();
     let full = sweep(&service, &mut pipeline, &names, None).await?;
     full.print(&format!("{pace}all rows"), &full);
@@ -149,15 +149,19 @@ fn print_steps(sweep: &Sweep) {
     println!("{:>22} {}", "", steps.collect::<Vec<_>>().join(", "));
 }
 
-async fn start(service: &PowerSync) -> Pipeline {
+/// Starts a worker that has seeded a small store, which is not measured: a worker compares the forms of its first job.
+async fn start(service: &PowerSync) -> anyhow::Result<Pipeline> {
     let change = |settings: &mut WorkerSettings| {
         as_shipped(settings);
         settings.worker.load_memory_mib = 128;
-        // The first job alone would compare its forms.
         settings.verify.forms_every = 0;
         settings.worker.job_timeout = Duration::from_secs(3_600);
     };
-    Pipeline::start_with(service, change).await
+    let warm_up = ["warm-up".to_owned()];
+    service.add_generated_store(&warm_up[0], CHANGED_ROWS, SEED);
+    let mut pipeline = Pipeline::start_with(service, change).await;
+    sweep(service, &mut pipeline, &warm_up, None).await?;
+    Ok(pipeline)
 }
 
 /// Seeds every store once, from its snapshot in `bases` if there are any.
