@@ -96,6 +96,8 @@ async fn the_program_seeds_lists_and_verifies_snapshots_in_a_bucket() {
     assert_eq!(checked.code, Some(0), "{checked}");
     let seeded = program.run(&["local", "--stores", "stores.csv"]).await;
     assert_eq!(seeded.code, Some(0), "{seeded}");
+    // With room for the URLs.
+    program.set_variable("COLUMNS", "400");
     let listed = program.run(&["snapshots"]).await;
     assert!(listed.output.contains(&server.url), "{listed}");
 

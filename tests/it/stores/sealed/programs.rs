@@ -107,7 +107,7 @@ async fn nothing_but_the_answer_has_the_key_and_no_object_has_a_row() {
     let verified = program.run(&["verify", STORE, "--json"]).await;
     assert_eq!(verified.code, Some(0), "{verified}");
     assert_eq!(verified.output.matches(".sqlite.").count(), 4, "{verified}");
-    let listed = program.run(&["snapshots"]).await;
+    let listed = program.run(&["snapshots", "--json"]).await;
     assert!(listed.output.contains(".sqlite.sqlcipher4"), "{listed}");
     let settings = program.run(&["config"]).await;
     let ended = serving.process.stop().await;
