@@ -25,8 +25,8 @@ pub(in crate::catalog) fn wanted<T: ToString>(ids: impl IntoIterator<Item = T>) 
 
 impl Dialect {
     /// Returns the definition of a table `wanted` with a column `id`: the texts of the JSON array `$1`, for `FROM wanted CROSS JOIN`,
-    /// which makes SQLite begin with it. For conditions
-    /// beside which SQLite would take [`Self::among`] for the weaker one, as beside `state = 'live'`, and read every live snapshot.
+    /// which makes SQLite begin with it. For conditions beside which SQLite would take [`Self::among`] for the weaker one, as beside
+    /// `state = 'live'`, and read every live snapshot.
     pub(in crate::catalog) fn wanted(self) -> String {
         format!("wanted AS MATERIALIZED ({})", self.rows_in("id TEXT"))
     }

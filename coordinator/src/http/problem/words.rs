@@ -49,23 +49,23 @@ pub(super) fn json(rejection: &JsonRejection) -> String {
 
 /// Reads an object, or says what is wrong in it.
 pub(super) fn read<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, String> {
-    let fields = fields_of::<T>();
-    for (name, value) in &object {
+    let object = Value::Object(object);
+    T::deserialize(&object).map_err(|error| {
+        wrong_field::<T>(&object).unwrap_or_else(|| {
+            let allowed = fields_of::<T>().join(", ");
+            let wrong = reworded("the body", &error.to_string());
+            format!("{wrong}; a body may have {allowed}")
+        })
+    })
+}
+
+/// Says what is wrong with the first field that cannot be read; none if all can.
+fn wrong_field<T: DeserializeOwned>(object: &Value) -> Option<String> {
+    object.as_object()?.iter().find_map(|(name, value)| {
         // Alone, so that the field is known that is wrong; another one that is missing has its own turn.
         let alone = Map::from_iter([(name.clone(), value.clone())]);
-        if let Err(error) = T::deserialize(Value::Object(alone)) {
-            let text = error.to_string();
-            if !text.starts_with("missing field") {
-                return Err(reworded(name, &text));
-            }
-        }
-    }
-    T::deserialize(Value::Object(object)).map_err(|error| {
-        let allowed = fields.join(", ");
-        format!(
-            "{}; a body may have {allowed}",
-            reworded("the body", &error.to_string())
-        )
+        let error = T::deserialize(Value::Object(alone)).err()?.to_string();
+        (!error.starts_with("missing field")).then(|| reworded(name, &error))
     })
 }
 

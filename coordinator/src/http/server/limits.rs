@@ -61,7 +61,7 @@ pub(super) async fn one_host(request: Request, next: Next) -> Result<Response, P
 
 /// Gives what has no such method a body, as other refusals have.
 pub(super) async fn known_method(request: Request, next: Next) -> Response {
-    let what = format!("{} {}", request.method(), request.uri().path());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let response = next.run(request).await;
     if response.status() != StatusCode::METHOD_NOT_ALLOWED {
         return response;
@@ -69,7 +69,8 @@ pub(super) async fn known_method(request: Request, next: Next) -> Response {
     let allowed = response.headers().get(header::ALLOW).cloned();
     let takes = allowed.as_ref().and_then(|methods| methods.to_str().ok());
     let message = format!(
-        "there is no {what}; it takes {}",
+        "there is no {method} {}; it takes {}",
+        uri.path(),
         takes.unwrap_or("other methods")
     );
     let problem = Problem::new(response.status(), "method_not_allowed", message);

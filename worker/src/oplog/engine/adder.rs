@@ -164,13 +164,8 @@ impl Adder {
         let mut insert = connection.prepare_cached(
             "INSERT INTO ps_oplog(bucket, op_id, key, row_type, row_id, data, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
-        let Wanted {
-            bucket,
-            key,
-            kind,
-            id,
-        } = wanted;
-        insert.execute((bucket, op_id, key, kind, id, data, hash))?;
+        let (bucket, key) = (wanted.bucket, wanted.key);
+        insert.execute((bucket, op_id, key, wanted.kind, wanted.id, data, hash))?;
         self.new += 1;
         let operation = connection.last_insert_rowid();
         self.finder.remember(connection, wanted, operation)
