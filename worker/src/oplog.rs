@@ -28,6 +28,7 @@ mod writer;
 
 pub use checkpoint::{CheckpointDiffLine, CheckpointLine, TargetCheckpoint};
 pub use engine::{Applied, SyncOptions, Written};
+pub(crate) use engine::{local_bytes, varint};
 pub use line::{LineKind, ReadLine};
 pub use log::{Accepted, Complete, OpLog, OpLogError, Synced};
 pub use operations::{Batch, Change, Operation, Reason, RowKey, Text, decode};

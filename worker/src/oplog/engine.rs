@@ -11,19 +11,18 @@
 //!
 //! # Onto nothing
 //!
-//! The core extension keeps three indexes of `ps_oplog` sorted while operations arrive in no order, and looks for
-//! what each of them supersedes. On an empty database neither is needed: operations are appended as they arrive, and
-//! after each line their rows to `ps_data__*`, while the next line is downloaded. A table of hashes in memory tells which
-//! are superseded, and when the checkpoint is complete the indexes are built whose keys came in no order. Every line but the
-//! data goes to the core extension, which also applies the checkpoint; it then finds no operation that its rows do not have
-//! yet.
+//! On an empty database there is nothing to look up. So rows are written without SQLite, page by page, as they come: an operation
+//! to `ps_oplog`, and its row to `ps_data__*` under the same row id ([`pages`]). What the indexes need is sorted meanwhile
+//! ([`sorter`]), and tells at the end what is superseded, and which row is the newest of those that several buckets have. Each
+//! index is then written once, in its order. SQLite and the core extension get the file in between, at lines other than data.
 //!
 //! ```text
-//! data line ─▶ operations ─▶ keys: superseded? ─▶ ps_oplog, ps_buckets, ps_data__*
-//! checkpoint_complete ─▶ indexes ─▶ what is left of ps_data__*, ps_untyped ─▶ core extension
+//! data line ─▶ operations ─▶ pages of ps_oplog and ps_data__*
+//!                   └─▶ sorter ─┐
+//! checkpoint_complete ──────────┴─▶ superseded rows are taken out ─▶ pages of indexes ─▶ ps_untyped ─▶ core extension
 //! ```
 //!
-//! Written at the end are rows without a table (`ps_untyped`), and again the tables many of whose rows are in several buckets.
+//! The core extension applies the checkpoint. It finds no operation that its rows do not have yet, but those of raw tables.
 //!
 //! # On top of what is there
 //!
@@ -45,8 +44,7 @@
 //! The core extension stays the reference. It gets everything from the first line on that is not plain, after all
 //! that was written has been brought into the form that it would have made itself ([`Own::give_up`]). Not plain are
 //! an operation without a row's type and id, without data or out of the range of op ids, checksums that do not match; onto
-//! nothing, raw tables (from the beginning), a CLEAR of a bucket that has rows, and a bucket that vanishes while it is
-//! downloaded; on top, an operation that is older than what was applied.
+//! nothing, a CLEAR of a bucket that has rows, and a bucket that vanishes while it is downloaded; on top, an operation that is older than what was applied.
 //!
 //! [`Adder`]: adder::Adder
 //! [`Loader`]: loader::Loader
@@ -57,13 +55,15 @@ mod changed;
 mod core;
 mod database;
 mod finder;
-mod hidden;
 mod keys;
+mod later;
 mod loader;
 mod options;
 mod own;
+mod pages;
+mod sorter;
 mod sums;
-mod tables;
 
 pub(super) use database::{Engine, Finished};
 pub use options::{Applied, SyncOptions, Written};
+pub(crate) use pages::{local_bytes, varint};

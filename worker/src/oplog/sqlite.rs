@@ -1,6 +1,7 @@
 //! SQLite with the core extension linked in: opens databases, names their errors, interrupts them, defers indexes.
 
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::Once,
 };
@@ -14,7 +15,7 @@ pub enum DatabaseError {
     #[error(
         "the disk of worker.directory is full, or that of SQLite's temporary files (SQLITE_TMPDIR, else /var/tmp): {0}; free some space or lower worker.slots"
     )]
-    Full(rusqlite::Error),
+    Full(Box<dyn std::error::Error + Send + Sync>),
     /// An error of SQLite or of the core extension.
     #[error("SQLite: {0}")]
     Sqlite(rusqlite::Error),
@@ -24,6 +25,9 @@ pub enum DatabaseError {
         path: PathBuf,
         source: std::io::Error,
     },
+    /// The file cannot be read or written, apart from SQLite.
+    #[error("the job's database in worker.directory: {0}")]
+    File(std::io::Error),
     /// A row that is not a JSON object.
     #[error("a row of {table:?} cannot be read: {reason}")]
     Row { table: String, reason: String },
@@ -54,8 +58,17 @@ impl DatabaseError {
 impl From<rusqlite::Error> for DatabaseError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full(error),
+            Some(ErrorCode::DiskFull) => Self::Full(error.into()),
             _ => Self::Sqlite(error),
+        }
+    }
+}
+
+impl From<std::io::Error> for DatabaseError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full(error.into()),
+            _ => Self::File(error),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{
     changed::apply_changes,
     finder::{Finder, Found, Wanted},
     options::Written,
-    sums::{self, Sums},
+    sums::{self, Progress, Sums},
 };
 use crate::oplog::{
     checkpoint::TargetCheckpoint,
@@ -109,31 +109,33 @@ impl Adder {
     ) -> Result<(), DatabaseError> {
         self.keep_or_drop_indexes(connection)?;
         let mut bucket = self.bucket(connection, batch.bucket())?;
-        let mut sums = Sums::default();
+        let mut new = Progress::default();
+        let sums = &mut new.sums;
         let mut key = String::new();
         for operation in &batch.operations {
             match &operation.change {
                 Change::Put { row, data } => {
                     let wanted = wanted(bucket, batch, row, &mut key);
-                    self.put(connection, wanted, batch.str(data), operation, &mut sums)?;
+                    self.put(connection, wanted, batch.str(data), operation, sums)?;
                 }
                 Change::Remove { row } => {
                     let wanted = wanted(bucket, batch, row, &mut key);
-                    self.remove(connection, bucket, wanted, &mut sums)?;
+                    self.remove(connection, bucket, wanted, sums)?;
                     sums.pass(operation.checksum);
                 }
                 Change::Move => sums.pass(operation.checksum),
                 Change::Clear => {
                     clear(connection, bucket)?;
                     bucket.last_applied = 0;
-                    sums = Sums {
+                    *sums = Sums {
                         superseded: operation.checksum,
                         kept: 0,
                     };
                 }
             }
         }
-        sums::record(connection, bucket.id, &sums, batch, bytes)?;
+        new.count(batch, bytes);
+        sums::record(connection, bucket.id, &new)?;
         self.buckets.insert(batch.bucket().to_owned(), bucket);
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     core::{CoreSync, subscribe},
-    loader::Loader,
+    loader::{Loader, ROW_INDEX},
     options::{Applied, SyncOptions, Written},
     own::Own,
 };
@@ -20,9 +20,6 @@ use crate::{
     },
     powersync::Line,
 };
-
-/// The index of `ps_oplog` that is needed only when a checkpoint is applied.
-const ROW_INDEX: &str = "ps_oplog_row";
 
 /// A database that is being written. Everything up to the complete checkpoint is one transaction; a failure throws the file
 /// away.
@@ -65,10 +62,13 @@ impl Engine {
         })?;
         let connection = open_alone(path, start.cache_kib)?;
         connection.execute_batch("BEGIN")?;
-        let row_index = DeferredIndexes::take_from(&connection, &[ROW_INDEX])?;
         let loader = match start.load_memory_kib {
-            Some(memory_kib) => Loader::begin(&connection, &schema, memory_kib)?,
+            Some(memory_kib) => Loader::begin(&connection, path, &schema, memory_kib)?,
             None => None,
+        };
+        let row_index = match loader {
+            Some(_) => DeferredIndexes::default(),
+            None => DeferredIndexes::take_from(&connection, &[ROW_INDEX])?,
         };
         let own = loader.map(|loader| Own::OntoNothing(Box::new(loader)));
         Self::begin(connection, schema, start, row_index, own)
@@ -155,6 +155,7 @@ impl Engine {
 
     /// Opens a stream, and returns the body of its request.
     pub(in super::super) fn start(&mut self) -> Result<String, DatabaseError> {
+        self.hand_over()?;
         let request = self.core.start(&self.connection)?;
         if let Some(own) = &mut self.own {
             own.restart();
@@ -180,7 +181,7 @@ impl Engine {
                 Err(reason) => self.give_up(reason)?,
             }
         }
-        self.core.line(&self.connection, line)?;
+        self.core_line(line)?;
         Ok(())
     }
 
@@ -196,14 +197,27 @@ impl Engine {
         {
             self.give_up(reason)?;
         }
-        self.core.line(&self.connection, line)?;
+        self.core_line(line)?;
         Ok(())
+    }
+
+    /// Lets the core extension have the database, and a line.
+    fn core_line(&mut self, line: &Line) -> Result<bool, DatabaseError> {
+        self.hand_over()?;
+        self.core.line(&self.connection, line)
+    }
+
+    fn hand_over(&mut self) -> Result<(), DatabaseError> {
+        match &mut self.own {
+            Some(own) => own.hand_over(&self.connection),
+            None => Ok(()),
+        }
     }
 
     /// Leaves everything from now on to the core extension.
     fn give_up(&mut self, reason: Reason) -> Result<(), DatabaseError> {
         if let Some(own) = self.own.take() {
-            own.give_up(&self.connection, reason)?;
+            self.row_index = own.give_up(&self.connection, reason)?;
             set_cache(&self.connection, self.cache_kib)?;
         }
         Ok(())
@@ -225,7 +239,7 @@ impl Engine {
 
     /// Takes a line of a kind that only the core extension may know.
     pub(in super::super) fn other(&mut self, line: &Line) -> Result<(), DatabaseError> {
-        self.core.line(&self.connection, line).map(drop)
+        self.core_line(line).map(drop)
     }
 
     /// Takes a `checkpoint_complete` line: makes the database that of the target.
@@ -234,8 +248,7 @@ impl Engine {
         let mut written = self.written;
         match self.own.take() {
             Some(own) => {
-                let (connection, row_index) = (&self.connection, &mut self.row_index);
-                let (how, dense) = own.finish(connection, &self.schema, row_index)?;
+                let (how, dense) = own.finish(&self.connection, &self.schema)?;
                 written |= how;
                 self.dense = dense;
                 set_cache(&self.connection, self.cache_kib)?;
@@ -246,7 +259,7 @@ impl Engine {
                 self.schema.create_inferred(&self.connection)?;
             }
         }
-        if self.core.line(&self.connection, line)? {
+        if self.core_line(line)? {
             self.written = written;
             if is_own {
                 // What comes after this checkpoint is added to it.
@@ -275,7 +288,7 @@ impl Engine {
             return Ok(Applied::Yes);
         }
         self.row_index.build(&self.connection)?;
-        self.core.line(&self.connection, line)?;
+        self.core_line(line)?;
         Ok(match self.core.closed_because() {
             None => Applied::Yes,
             Some(reason) => Applied::No(reason.to_owned()),
@@ -283,7 +296,8 @@ impl Engine {
     }
 
     /// Commits, and hands over the database.
-    pub(in super::super) fn finish(self) -> Result<Finished, DatabaseError> {
+    pub(in super::super) fn finish(mut self) -> Result<Finished, DatabaseError> {
+        self.hand_over()?;
         self.core.stop(&self.connection)?;
         self.connection.execute_batch("COMMIT")?;
         self.connection.flush_prepared_statement_cache();

@@ -1,94 +1,117 @@
-//! Loads the data lines of a first checkpoint into `ps_oplog`, and knows what each operation supersedes.
+//! Loads the data lines of a first checkpoint into an empty database: rows are appended as they come, and the indexes are written
+//! when all are there.
 
-use std::{collections::HashMap, sync::Arc};
+mod buckets;
+mod entries;
+mod indexes;
+mod kinds;
+mod roots;
+mod rows;
 
-use rusqlite::{Connection, OptionalExtension};
+use std::{path::Path, sync::Arc};
+
+use rusqlite::Connection;
 use tracing::{debug, info};
 
+use self::{
+    buckets::Buckets,
+    entries::{KeyEntry, Keyed, OperationEntry, RowEntry},
+    indexes::{key_index, operation_index, row_index},
+    kinds::{Kind, Kinds},
+    roots::Roots,
+    rows::Rows,
+};
 use super::{
-    keys::Keys,
-    sums::{self, Sums},
-    tables::{Tables, fill_tables, remove_superseded},
+    later::fill_tables,
+    pages::{PageFile, Table, Value, record},
+    sorter::Sorter,
+    sums,
 };
 use crate::oplog::{
     checkpoint::TargetCheckpoint,
     operations::{Batch, Change, Operation, Reason},
     schema::{Inference, Schema},
-    sqlite::{DatabaseError, DeferredIndexes},
+    sqlite::{DatabaseError, DeferredIndexes, quoted},
 };
 
-/// The index of `ps_oplog` by which the core extension finds what an operation supersedes; keys arrive in no order. The one by
-/// operation is not deferred, because it only grows at the end of each bucket.
-const KEY_INDEX: &str = "ps_oplog_key";
+/// The index of `ps_oplog` that is needed only when a checkpoint is applied.
+pub(super) const ROW_INDEX: &str = "ps_oplog_row";
 
-/// The share of the memory for the hashes; the rest is for SQLite's page cache and for its sorter, which may each be
-/// as large as the cache.
-const KEYS_SHARE: f64 = 0.5;
+/// The parts of the memory for what is sorted: keys and rows have one each, operations have half of one.
+const SORTED_PARTS: usize = 3;
 
 /// Rows are sorted in memory if the largest has no more bytes: SQLite's sorter holds a row of each of the up to 16 runs
 /// that it merges, and once more while it writes them.
 const LARGEST_SORTED: usize = 256 << 10;
 
 /// Loads the data lines of a first checkpoint.
-pub(crate) struct Loader {
-    /// Finds the row of `ps_oplog` that has a key. `None` when there were too many: superseded operations are then
-    /// found at the end.
-    keys: Option<Keys>,
-    buckets: HashMap<String, Bucket>,
+pub(super) struct Loader {
+    file: PageFile,
+    /// Whether the file is this loader's, and not SQLite's.
+    is_owner: bool,
     target: Arc<TargetCheckpoint>,
-    key_index: DeferredIndexes,
-    tables: Tables,
+    buckets: Buckets,
+    oplog: Table,
+    roots: Roots,
+    kinds: Kinds,
+    /// Operations by bucket and key, by row, and by bucket and id.
+    keys: Sorter,
+    rows: Sorter,
+    operations: Sorter,
+    /// The row id of the last operation.
+    last: i64,
     inference: Option<Inference>,
-    /// Whether an operation was deleted, which leaves a hole in the file.
-    superseded: bool,
     /// The bytes of the largest row.
     largest: usize,
 }
 
-#[derive(Clone, Copy)]
-struct Bucket {
-    id: i64,
-    /// Whether it has had a PUT.
-    filled: bool,
-}
-
 impl Loader {
-    /// Prepares an empty database; returns `None` when its schema cannot be loaded in bulk.
-    pub(crate) fn begin(
+    /// Begins to load into the empty database `path`, on which this is the only connection, within so many KiB of memory besides
+    /// SQLite's; `None` when `ps_oplog` is not of the form that is known here.
+    pub(super) fn begin(
         connection: &Connection,
+        path: &Path,
         schema: &Schema,
         memory_kib: u32,
     ) -> Result<Option<Self>, DatabaseError> {
-        if !schema.raw_tables().is_empty() {
-            debug!("no bulk load: the schema has raw tables");
+        let Some(roots) = Roots::of(connection)? else {
+            debug!("no bulk load: ps_oplog has another form");
             return Ok(None);
-        }
-        let memory_kib = f64::from(memory_kib);
-        let keys_bytes = memory_kib * 1024.0 * KEYS_SHARE;
-        let cache_kib = memory_kib * (1.0 - KEYS_SHARE) / 2.0;
-        connection.pragma_update(None, "cache_size", -(cache_kib as i64).max(1))?;
-        let inference = schema.inference();
+        };
+        // SQLite looks for changes of the file only if it gives up its lock in between.
+        connection.pragma_update(None, "locking_mode", "normal")?;
+        let file = PageFile::open(path)?;
+        let part = memory_kib as usize * 1024 / SORTED_PARTS;
+        let sorter = |bytes| {
+            let directory = path.parent().unwrap_or(Path::new("."));
+            Sorter::within(bytes, directory.to_owned())
+        };
         Ok(Some(Self {
-            keys: Some(Keys::within(keys_bytes as usize)),
-            buckets: HashMap::new(),
+            oplog: Table::new(roots.table, file.page_bytes()),
+            file,
+            is_owner: false,
             target: Arc::default(),
-            key_index: DeferredIndexes::take_from(connection, &[KEY_INDEX])?,
-            tables: Tables::new(inference.is_some()),
-            inference,
-            superseded: false,
+            buckets: Buckets::default(),
+            roots,
+            kinds: Kinds::of(schema),
+            keys: sorter(part),
+            rows: sorter(part),
+            operations: sorter(part / 2),
+            last: 0,
+            inference: schema.inference(),
             largest: 0,
         }))
     }
 
     /// Forgets the target of the previous stream.
-    pub(crate) fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.target = Arc::default();
     }
 
     /// Takes over a new or changed target. Returns why the core extension has to take over, if so.
-    pub(crate) fn retarget(&mut self, target: Arc<TargetCheckpoint>) -> Result<(), Reason> {
+    pub(super) fn retarget(&mut self, target: Arc<TargetCheckpoint>) -> Result<(), Reason> {
         self.target = target;
-        if self.buckets.keys().all(|name| self.target.has_bucket(name)) {
+        if self.buckets.are_in(&self.target) {
             Ok(())
         } else {
             Err("a bucket that has arrived is not in the checkpoint any more")
@@ -96,15 +119,13 @@ impl Loader {
     }
 
     /// Returns why the core extension has to take this line, if so.
-    pub(crate) fn objection(&self, batch: &Batch) -> Option<Reason> {
-        let mut filled = self
-            .buckets
-            .get(batch.bucket())
-            .is_some_and(|bucket| bucket.filled);
+    pub(super) fn objection(&self, batch: &Batch) -> Option<Reason> {
+        let bucket = self.buckets.get(batch.bucket());
+        let mut is_filled = bucket.is_some_and(|bucket| bucket.is_filled);
         for operation in &batch.operations {
             match operation.change {
-                Change::Put { .. } => filled = true,
-                Change::Clear if filled => return Some("a CLEAR of a bucket that has rows"),
+                Change::Put { .. } => is_filled = true,
+                Change::Clear if is_filled => return Some("a CLEAR of a bucket that has rows"),
                 Change::Remove { .. } | Change::Move | Change::Clear => {}
             }
         }
@@ -112,19 +133,16 @@ impl Loader {
     }
 
     /// Loads a data line of so many bytes that has no [`Self::objection`].
-    pub(crate) fn load(
+    pub(super) fn load(
         &mut self,
         connection: &Connection,
         batch: &Batch,
         bytes: usize,
     ) -> Result<(), DatabaseError> {
-        let mut bucket = self.bucket(connection, batch.bucket())?;
-        let mut sums = Sums::default();
-        let mut insert = connection.prepare_cached(
-            "INSERT INTO ps_oplog(bucket, op_id, key, row_type, row_id, data, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?;
-        let mut key = String::new();
-        let (mut kinds, mut first) = (Vec::new(), i64::MAX);
+        self.add_kinds(connection, batch)?;
+        self.take_file(connection)?;
+        let bucket = self.buckets.entry(batch.bucket());
+        let (mut key, mut written) = (String::new(), Vec::new());
         for Operation {
             op_id,
             checksum,
@@ -134,198 +152,227 @@ impl Loader {
             match change {
                 Change::Put { row, data } => {
                     batch.write_key(row, &mut key);
-                    let hash = self.supersede(connection, bucket.id, &key, &mut sums)?;
-                    let (kind, id) = (batch.str(&row.kind), batch.str(&row.id));
-                    let (data, signed) = (batch.str(data), *checksum as i32);
-                    self.largest = self.largest.max(data.len());
-                    insert.execute((bucket.id, op_id, &key, kind, id, data, signed))?;
-                    // A row id that is free again is given again: this one may be below the previous.
-                    let operation = connection.last_insert_rowid();
-                    first = first.min(operation);
-                    self.remember(connection, hash, operation)?;
-                    if kinds.last() != Some(&kind) && !kinds.contains(&kind) {
-                        kinds.push(kind);
+                    let (kind, id, data) =
+                        (batch.str(&row.kind), batch.str(&row.id), batch.str(data));
+                    self.last += 1;
+                    let operation = [
+                        Value::Integer(bucket.id.into()),
+                        Value::Integer(*op_id),
+                        Value::Text(kind.as_bytes()),
+                        Value::Text(id.as_bytes()),
+                        Value::Text(key.as_bytes()),
+                        Value::Text(data.as_bytes()),
+                        Value::Integer(checksum.cast_signed().into()),
+                    ];
+                    record(&mut written, &operation);
+                    self.oplog.append(&mut self.file, self.last, &written)?;
+                    if let Some(Kind::Now(table)) = self.kinds.get_mut(kind) {
+                        let row = [Value::Text(id.as_bytes()), Value::Text(data.as_bytes())];
+                        record(&mut written, &row);
+                        table.rows.append(&mut self.file, self.last, &written)?;
                     }
-                    self.infer(kind, data);
-                    sums.keep(*checksum);
-                    bucket.filled = true;
+                    let put = Keyed::Put {
+                        row: self.last,
+                        checksum: *checksum,
+                    };
+                    KeyEntry::push(&mut self.keys, bucket.id, &key, self.last, put)?;
+                    let row = RowEntry {
+                        kind: kind.as_bytes(),
+                        id: id.as_bytes(),
+                        row: self.last,
+                        op_id: *op_id,
+                    };
+                    row.push(&mut self.rows)?;
+                    let operation = OperationEntry {
+                        bucket: bucket.id,
+                        op_id: *op_id,
+                        row: self.last,
+                    };
+                    operation.push(&mut self.operations)?;
+                    self.largest = self.largest.max(data.len());
+                    infer(&mut self.inference, kind, data);
+                    bucket.keep(*checksum);
                 }
                 Change::Remove { row } => {
                     batch.write_key(row, &mut key);
-                    self.remove(connection, bucket.id, &key, &mut sums)?;
-                    sums.pass(*checksum);
+                    let remove = Keyed::Remove;
+                    KeyEntry::push(&mut self.keys, bucket.id, &key, self.last, remove)?;
+                    bucket.pass(*checksum);
                 }
-                Change::Move => sums.pass(*checksum),
-                Change::Clear => {
-                    let clear =
-                        "UPDATE ps_buckets SET add_checksum = 0, op_checksum = 0 WHERE id = ?1";
-                    connection.execute(clear, [bucket.id])?;
-                    sums = Sums {
-                        superseded: *checksum,
-                        kept: 0,
-                    };
-                }
+                Change::Move => bucket.pass(*checksum),
+                Change::Clear => bucket.clear(*checksum),
             }
         }
-        self.tables.copy(connection, &kinds, first)?;
-        sums::record(connection, bucket.id, &sums, batch, bytes)?;
-        self.buckets.insert(batch.bucket().to_owned(), bucket);
+        bucket.came_as_far(batch, bytes);
         Ok(())
     }
 
-    fn bucket(&self, connection: &Connection, name: &str) -> Result<Bucket, DatabaseError> {
-        if let Some(bucket) = self.buckets.get(name) {
-            return Ok(*bucket);
-        }
-        let create = "INSERT INTO ps_buckets(name) VALUES (?1) RETURNING id";
-        let id = connection.query_row(create, [name], |row| row.get(0))?;
-        Ok(Bucket { id, filled: false })
-    }
-
-    /// Deletes the operation with this key, if there is one and it is still looked for. Returns the key's hash.
-    fn supersede(
-        &mut self,
-        connection: &Connection,
-        bucket: i64,
-        key: &str,
-        sums: &mut Sums,
-    ) -> Result<Option<u64>, DatabaseError> {
-        let Some(keys) = &mut self.keys else {
-            return Ok(None);
-        };
-        let hash = keys.hash(bucket, key);
-        let Some(row) = keys.take(hash) else {
-            return Ok(Some(hash));
-        };
-        let mut delete = connection.prepare_cached(
-            "DELETE FROM ps_oplog WHERE rowid = ?1 AND bucket = ?2 AND key = ?3 RETURNING hash, row_type",
-        )?;
-        let deleted = delete.query_row((row, bucket, key), |row| Ok((row.get(0)?, row.get(1)?)));
-        let Some((checksum, kind)): Option<(i32, String)> = deleted.optional()? else {
-            self.defer(connection, "two keys have one hash")?;
-            return Ok(None);
-        };
-        self.tables.remove(connection, &kind, row)?;
-        sums.supersede(checksum as u32);
-        self.superseded = true;
-        // The deleted row may have been the only one with some column or kind.
-        self.inference = None;
-        Ok(Some(hash))
-    }
-
-    /// Removes the operation with this key, now or at the end.
-    fn remove(
-        &mut self,
-        connection: &Connection,
-        bucket: i64,
-        key: &str,
-        sums: &mut Sums,
-    ) -> Result<(), DatabaseError> {
-        self.supersede(connection, bucket, key, sums)?;
-        if self.keys.is_none() {
-            let mut removed = connection.prepare_cached(
-                "INSERT OR REPLACE INTO load_removed (bucket, key, until)
-                 SELECT ?1, ?2, coalesce(max(rowid), 0) FROM ps_oplog",
-            )?;
-            removed.execute((bucket, key))?;
+    /// Finds the tables of kinds of rows that are new.
+    fn add_kinds(&mut self, connection: &Connection, batch: &Batch) -> Result<(), DatabaseError> {
+        let mut known = "";
+        for operation in &batch.operations {
+            let Change::Put { row, .. } = &operation.change else {
+                continue;
+            };
+            let kind = batch.str(&row.kind);
+            if kind == known {
+                continue;
+            }
+            known = kind;
+            if self.kinds.get_mut(kind).is_none() {
+                self.hand_over(connection)?;
+                self.kinds.add(connection, kind, self.file.page_bytes())?;
+            }
         }
         Ok(())
     }
 
-    /// Remembers the row that was just inserted.
-    fn remember(
-        &mut self,
-        connection: &Connection,
-        hash: Option<u64>,
-        row: i64,
-    ) -> Result<(), DatabaseError> {
-        let (Some(keys), Some(hash)) = (&mut self.keys, hash) else {
-            return Ok(());
-        };
-        if keys.insert(hash, row) {
-            return Ok(());
+    /// Takes the file from SQLite, which commits.
+    fn take_file(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
+        if !self.is_owner {
+            connection.execute_batch("COMMIT")?;
+            self.file.take_back()?;
+            self.is_owner = true;
         }
-        self.defer(connection, "worker.load_memory_mib is used up")
-    }
-
-    /// Stops looking for superseded operations; from now on only records which keys were removed.
-    fn defer(&mut self, connection: &Connection, reason: Reason) -> Result<(), DatabaseError> {
-        debug!("superseded operations will be found at the end: {reason}");
-        self.keys = None;
-        connection.execute_batch(
-            "CREATE TEMP TABLE load_removed (
-                 bucket INTEGER NOT NULL, key TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (bucket, key)
-             ) WITHOUT ROWID",
-        )?;
         Ok(())
     }
 
-    fn infer(&mut self, kind: &str, data: &str) {
-        if let Some(inference) = &mut self.inference
-            && inference.add(kind, data).is_err()
-        {
-            // If the row is still there at the end, inferring from all rows reports what is wrong with it.
-            self.inference = None;
+    /// Hands the file to SQLite, in a transaction, with the state of the buckets; rows that were written belong to no table yet.
+    pub(super) fn hand_over(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
+        if self.is_owner {
+            self.file.publish()?;
+            self.is_owner = false;
+            connection.execute_batch("BEGIN")?;
+            let count: u32 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            if count != self.file.count() {
+                let reason = "SQLite does not see what was written; set worker.fast_load = false";
+                return Err(DatabaseError::Core(reason.to_owned()));
+            }
         }
+        self.buckets.record(connection)
     }
 
     /// Returns whether the checksum of what was loaded is the service's, in every bucket up to this priority number.
-    pub(crate) fn matches(
-        &self,
-        connection: &Connection,
-        priority: Option<u8>,
-    ) -> Result<bool, DatabaseError> {
-        sums::matches(connection, &self.target, priority)
+    pub(super) fn matches(&self, priority: Option<u8>) -> bool {
+        self.buckets.match_target(&self.target, priority)
     }
 
-    /// Prepares the database for the core extension, which takes over.
-    pub(crate) fn give_up(
+    /// Prepares the database for the core extension, which takes over. Returns the index that is left to be built.
+    pub(super) fn give_up(
         mut self,
         connection: &Connection,
         reason: Reason,
-    ) -> Result<(), DatabaseError> {
+    ) -> Result<DeferredIndexes, DatabaseError> {
         info!("the bulk load ends early: {reason}");
-        self.remove_superseded(connection)?;
-        self.key_index.build(connection)?;
-        self.tables.empty(connection)
+        self.take_file(connection)?;
+        let superseded = self.write_keys(connection)?;
+        for table in self.kinds.tables_mut() {
+            table.rows.discard(&mut self.file)?;
+        }
+        self.write_operations(connection, &superseded)?;
+        self.file.release_free()?;
+        self.hand_over(connection)?;
+        for (_, kind) in self.kinds.into_sorted() {
+            if let Kind::Now(table) = kind
+                && table.is_new
+            {
+                connection.execute_batch(&format!("DROP TABLE {}", table.name))?;
+            }
+        }
+        DeferredIndexes::take_from(connection, &[ROW_INDEX])
     }
 
-    /// Removes the superseded operations that are left, with their rows.
-    fn remove_superseded(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
-        if self.keys.is_some() {
-            return Ok(());
-        }
-        self.key_index.build(connection)?;
-        if remove_superseded(connection)? {
-            self.superseded = true;
-            self.tables.remove_superseded(connection)?;
-        }
-        connection
-            .execute_batch("DROP TABLE temp.load_removed; DROP TABLE temp.load_superseded")?;
-        self.inference = None;
-        Ok(())
-    }
-
-    /// Completes the rows and indexes of a complete checkpoint whose checksums are right; `row_index` builds the index by
-    /// row. The core extension then has only to record the checkpoint. Returns whether the file is dense: everything in it
-    /// was written in order, and hardly anything deleted.
-    pub(crate) fn finish(
+    /// Completes the rows and indexes of a complete checkpoint whose checksums are right. The core extension then has only to record
+    /// it, and to write the rows of raw tables. Returns whether the file is dense: written in order, without holes.
+    pub(super) fn finish(
         mut self,
         connection: &Connection,
         schema: &Schema,
-        row_index: &mut DeferredIndexes,
     ) -> Result<bool, DatabaseError> {
-        self.remove_superseded(connection)?;
-        row_index.build(connection)?;
-        let later = self.tables.finish(connection)?;
-        // Built last, so that it takes the pages of tables that are written again.
-        self.key_index.build(connection)?;
+        self.take_file(connection)?;
+        let superseded = self.write_keys(connection)?;
+        if let Some(first) = superseded.first() {
+            for table in self.kinds.tables_mut() {
+                let is_superseded = |row| superseded.contains(row);
+                table.rows.remove(&mut self.file, first, is_superseded)?;
+            }
+            // What was removed may have been the only row with some column, or the only one of a kind.
+            self.inference = None;
+        }
+        let rows = std::mem::replace(&mut self.rows, Sorter::none());
+        let (root, kinds, file) = (self.roots.by_row, &mut self.kinds, &mut self.file);
+        row_index(connection, rows, &superseded, kinds, file, root)?;
+        self.write_operations(connection, &superseded)?;
+        for table in self.kinds.tables_mut() {
+            table.rows.finish(&mut self.file)?;
+        }
+        self.file.release_free()?;
+        self.hand_over(connection)?;
+        self.fill_the_rest(connection, schema)
+    }
+
+    /// Writes the index by key; removes the operations that are superseded, and returns them.
+    fn write_keys(&mut self, connection: &Connection) -> Result<Rows, DatabaseError> {
+        let keys = std::mem::replace(&mut self.keys, Sorter::none());
+        let (root, buckets, file) = (self.roots.by_key, &mut self.buckets, &mut self.file);
+        let superseded = key_index(connection, keys, buckets, file, root)?;
+        if let Some(first) = superseded.first() {
+            let is_superseded = |row| superseded.contains(row);
+            self.oplog.remove(&mut self.file, first, is_superseded)?;
+        }
+        Ok(superseded)
+    }
+
+    /// Writes the operations that are left, and their index by id.
+    fn write_operations(
+        &mut self,
+        connection: &Connection,
+        superseded: &Rows,
+    ) -> Result<(), DatabaseError> {
+        let operations = std::mem::replace(&mut self.operations, Sorter::none());
+        let (root, file) = (self.roots.by_id, &mut self.file);
+        operation_index(connection, operations, superseded, file, root)?;
+        Ok(self.oplog.finish(&mut self.file)?)
+    }
+
+    /// Lets SQLite do what is left when all rows are in their tables.
+    fn fill_the_rest(
+        self,
+        connection: &Connection,
+        schema: &Schema,
+    ) -> Result<bool, DatabaseError> {
+        let (mut later, mut is_dense) = (Vec::new(), true);
+        for (name, kind) in self.kinds.into_sorted() {
+            match kind {
+                Kind::Now(table) => {
+                    for index in table.indexes {
+                        connection.execute_batch(&format!("REINDEX {}", quoted(&index)))?;
+                    }
+                }
+                Kind::Later => later.push(name),
+                Kind::Raw => {
+                    is_dense = false;
+                    let updated = "INSERT OR IGNORE INTO ps_updated_rows(row_type, row_id)
+                         SELECT row_type, row_id FROM ps_oplog INDEXED BY ps_oplog_row WHERE row_type = ?1";
+                    connection.execute(updated, [&name])?;
+                }
+            }
+        }
         match self.inference {
             Some(inference) => schema.create_as(connection, inference)?,
             None => schema.create_inferred(connection)?,
         }
         fill_tables(connection, &later, self.largest <= LARGEST_SORTED)?;
         sums::all_applied(connection)?;
-        Ok(!self.superseded)
+        Ok(is_dense)
+    }
+}
+
+fn infer(inference: &mut Option<Inference>, kind: &str, data: &str) {
+    if let Some(columns) = inference
+        && columns.add(kind, data).is_err()
+    {
+        // If the row is still there at the end, inferring from all rows reports what is wrong with it.
+        *inference = None;
     }
 }

@@ -65,6 +65,14 @@ impl Own {
         Ok(Ok(()))
     }
 
+    /// Lets SQLite have the file.
+    pub(super) fn hand_over(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
+        match self {
+            Self::OntoNothing(loader) => loader.hand_over(connection),
+            Self::OnTop(_) => Ok(()),
+        }
+    }
+
     /// Returns whether what is written matches the service's checksums, up to this priority number.
     pub(super) fn matches(
         &self,
@@ -72,20 +80,23 @@ impl Own {
         priority: Option<u8>,
     ) -> Result<bool, DatabaseError> {
         match self {
-            Self::OntoNothing(loader) => loader.matches(connection, priority),
+            Self::OntoNothing(loader) => Ok(loader.matches(priority)),
             Self::OnTop(adder) => adder.matches(connection, priority),
         }
     }
 
-    /// Prepares the database for the core extension, which takes over.
+    /// Prepares the database for the core extension, which takes over. Returns the indexes that are left to be built.
     pub(super) fn give_up(
         self,
         connection: &Connection,
         reason: Reason,
-    ) -> Result<(), DatabaseError> {
+    ) -> Result<DeferredIndexes, DatabaseError> {
         match self {
             Self::OntoNothing(loader) => loader.give_up(connection, reason),
-            Self::OnTop(adder) => adder.give_up(connection, reason),
+            Self::OnTop(adder) => {
+                adder.give_up(connection, reason)?;
+                Ok(DeferredIndexes::default())
+            }
         }
     }
 
@@ -94,7 +105,6 @@ impl Own {
         self,
         connection: &Connection,
         schema: &Schema,
-        row_index: &mut DeferredIndexes,
     ) -> Result<(Written, bool), DatabaseError> {
         match self {
             Self::OntoNothing(loader) => {
@@ -102,7 +112,7 @@ impl Own {
                     loaded: true,
                     ..Written::default()
                 };
-                Ok((written, loader.finish(connection, schema, row_index)?))
+                Ok((written, loader.finish(connection, schema)?))
             }
             Self::OnTop(mut adder) => {
                 adder.finish(connection, schema)?;

@@ -9,7 +9,7 @@ const ALL_APPLIED: i64 = i64::MAX;
 
 /// The checksums that the operations of a line add to their bucket: of superseded operations, and of those in
 /// `ps_oplog`.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 pub(super) struct Sums {
     pub(super) superseded: u32,
     pub(super) kept: u32,
@@ -33,34 +33,54 @@ impl Sums {
     }
 }
 
-/// Records a bucket's state after a line of so many bytes, as the core extension counts it.
+/// What lines add to the state of their bucket.
+#[derive(Default, PartialEq)]
+pub(super) struct Progress {
+    pub(super) sums: Sums,
+    /// Whether the bucket was emptied before what `sums` count.
+    pub(super) is_cleared: bool,
+    last_op: Option<i64>,
+    operations: i64,
+    bytes: i64,
+}
+
+impl Progress {
+    /// Counts a line of so many bytes, as the core extension counts it.
+    pub(super) fn count(&mut self, batch: &Batch, bytes: usize) {
+        if let Some(last) = batch.operations.last() {
+            self.last_op = Some(last.op_id);
+            self.operations += batch.operations.len() as i64;
+            self.bytes += bytes as i64;
+        }
+    }
+}
+
+/// Records what is new of a bucket.
 pub(super) fn record(
     connection: &Connection,
     bucket: i64,
-    sums: &Sums,
-    batch: &Batch,
-    bytes: usize,
+    new: &Progress,
 ) -> Result<(), DatabaseError> {
-    let Some(last) = batch.operations.last() else {
+    if *new == Progress::default() {
         return Ok(());
-    };
+    }
     let mut update = connection.prepare_cached(
         "UPDATE ps_buckets SET
-             last_op = ?2,
-             add_checksum = (add_checksum + ?3) & 0xffffffff,
-             op_checksum = (op_checksum + ?4) & 0xffffffff,
-             count_since_last = count_since_last + ?5,
-             downloaded_size = downloaded_size + ?6
+             last_op = coalesce(?2, last_op),
+             add_checksum = (iif(?3, 0, add_checksum) + ?4) & 0xffffffff,
+             op_checksum = (iif(?3, 0, op_checksum) + ?5) & 0xffffffff,
+             count_since_last = count_since_last + ?6,
+             downloaded_size = downloaded_size + ?7
          WHERE id = ?1",
     )?;
-    let (operations, bytes) = (batch.operations.len() as i64, bytes as i64);
     update.execute((
         bucket,
-        last.op_id,
-        sums.superseded,
-        sums.kept,
-        operations,
-        bytes,
+        new.last_op,
+        new.is_cleared,
+        new.sums.superseded,
+        new.sums.kept,
+        new.operations,
+        new.bytes,
     ))?;
     Ok(())
 }

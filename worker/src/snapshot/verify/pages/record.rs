@@ -4,7 +4,7 @@
 
 use std::{cmp::Ordering, ops::Range};
 
-use super::page::varint;
+use crate::oplog::varint;
 
 /// A value of a record.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,0 +1,222 @@
+//! A database's file, to which pages are appended while SQLite does not own it.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::FileExt,
+    path::Path,
+};
+
+/// SQLite locks this byte of a file, whose page is never used.
+const LOCKED_BYTE: u64 = 0x4000_0000;
+
+const HEADER_BYTES: usize = 100;
+
+/// Where the header has the size of pages, the counter of changes, the number of pages, the first page of the list of free
+/// ones, how many these are, and the counter of changes for which the number of pages is valid.
+const SIZE_AT: usize = 16;
+const CHANGES_AT: usize = 24;
+const COUNT_AT: usize = 28;
+const FREE_AT: usize = 32;
+const FREE_COUNT_AT: usize = 36;
+const VALID_FOR_AT: usize = 92;
+
+/// How many bytes of new pages are written at once.
+const WRITE_BYTES: usize = 512 << 10;
+
+/// The file, while SQLite does not own it.
+pub(in super::super) struct PageFile {
+    file: File,
+    page_bytes: usize,
+    /// How many pages there are.
+    count: u32,
+    /// New pages that are not written yet, the last ones of the file.
+    waiting: Vec<u8>,
+    /// Pages that belong to no tree any more, and were a tree's that is written here.
+    free: Vec<u32>,
+}
+
+impl PageFile {
+    /// Opens a database that SQLite owns.
+    pub(in super::super) fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let header = header(&file)?;
+        let page_bytes = match u16::from_be_bytes([header[SIZE_AT], header[SIZE_AT + 1]]) {
+            1 => 1 << 16,
+            size => usize::from(size),
+        };
+        Ok(Self {
+            file,
+            page_bytes,
+            count: number(&header, COUNT_AT),
+            waiting: Vec::new(),
+            free: Vec::new(),
+        })
+    }
+
+    pub(in super::super) fn page_bytes(&self) -> usize {
+        self.page_bytes
+    }
+
+    /// Returns how many pages there are.
+    pub(in super::super) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Takes the file from SQLite, which has committed.
+    pub(in super::super) fn take_back(&mut self) -> io::Result<()> {
+        self.count = number(&header(&self.file)?, COUNT_AT);
+        Ok(())
+    }
+
+    /// Hands the file to SQLite, which notices that it has changed when its next transaction begins.
+    pub(in super::super) fn publish(&mut self) -> io::Result<()> {
+        self.write_waiting()?;
+        let mut header = header(&self.file)?;
+        let changes = number(&header, CHANGES_AT).wrapping_add(1);
+        set(&mut header, CHANGES_AT, changes);
+        set(&mut header, VALID_FOR_AT, changes);
+        set(&mut header, COUNT_AT, self.count);
+        self.file.write_all_at(&header, 0)
+    }
+
+    /// Leaves the pages that belong to no tree any more to SQLite, without what was in them.
+    pub(in super::super) fn release_free(&mut self) -> io::Result<()> {
+        let mut header = header(&self.file)?;
+        let free = std::mem::take(&mut self.free);
+        let empty = vec![0; self.page_bytes];
+        // A page of the list has the next one, and the numbers of free pages; SQLite leaves the last six places unused.
+        for list in free.chunks(self.page_bytes / 4 - 7) {
+            let (trunk, leaves) = (list[0], &list[1..]);
+            let mut page = empty.clone();
+            set(&mut page, 0, number(&header, FREE_AT));
+            set(&mut page, 4, leaves.len() as u32);
+            for (place, leaf) in leaves.iter().enumerate() {
+                set(&mut page, 8 + 4 * place, *leaf);
+                self.put(*leaf, &empty)?;
+            }
+            self.put(trunk, &page)?;
+            set(&mut header, FREE_AT, trunk);
+        }
+        let count = number(&header, FREE_COUNT_AT) + free.len() as u32;
+        set(&mut header, FREE_COUNT_AT, count);
+        self.file.write_all_at(&header, 0)
+    }
+
+    /// Writes a new page, and returns its number.
+    pub(super) fn append(&mut self, page: &[u8]) -> io::Result<u32> {
+        if let Some(number) = self.free.pop() {
+            self.put(number, page)?;
+            return Ok(number);
+        }
+        if self.waiting.len() >= WRITE_BYTES {
+            self.write_waiting()?;
+        }
+        if self.count + 1 == self.locked() {
+            self.waiting.resize(self.waiting.len() + self.page_bytes, 0);
+            self.count += 1;
+        }
+        self.waiting.extend_from_slice(page);
+        self.count += 1;
+        Ok(self.count)
+    }
+
+    /// Writes what of a payload is not in the page of its cell, and returns the first page of it.
+    pub(super) fn append_overflow(&mut self, rest: &[u8]) -> io::Result<u32> {
+        let mut next = 0;
+        let mut page = vec![0; self.page_bytes];
+        // From its end, since each page has the number of the next one.
+        let room = self.page_bytes - 4;
+        for part in rest.chunks(room).rev() {
+            set(&mut page, 0, next);
+            page[4..4 + part.len()].copy_from_slice(part);
+            page[4 + part.len()..].fill(0);
+            next = self.append(&page)?;
+        }
+        Ok(next)
+    }
+
+    /// Writes a page that is there.
+    pub(super) fn put(&mut self, number: u32, page: &[u8]) -> io::Result<()> {
+        match self.place(number) {
+            Place::Waiting(at) => self.waiting[at..at + page.len()].copy_from_slice(page),
+            Place::Written(at) => self.file.write_all_at(page, at)?,
+        }
+        Ok(())
+    }
+
+    /// Reads a page.
+    pub(super) fn read(&self, number: u32, page: &mut [u8]) -> io::Result<()> {
+        match self.place(number) {
+            Place::Waiting(at) => page.copy_from_slice(&self.waiting[at..at + page.len()]),
+            Place::Written(at) => self.file.read_exact_at(page, at)?,
+        }
+        Ok(())
+    }
+
+    /// Takes a page that belongs to no tree any more.
+    pub(super) fn free(&mut self, number: u32) {
+        self.free.push(number);
+    }
+
+    /// Takes the pages of what is not in the page of a cell, from the first one on.
+    pub(super) fn free_overflow(&mut self, first: u32) -> io::Result<()> {
+        let mut page = vec![0; self.page_bytes];
+        let mut next = first;
+        while next != 0 {
+            self.read(next, &mut page)?;
+            self.free(next);
+            next = number(&page, 0);
+        }
+        Ok(())
+    }
+
+    fn write_waiting(&mut self) -> io::Result<()> {
+        let first = self.first_waiting();
+        self.file
+            .write_all_at(&self.waiting, start_of(first, self.page_bytes))?;
+        self.waiting.clear();
+        Ok(())
+    }
+
+    fn first_waiting(&self) -> u32 {
+        self.count + 1 - (self.waiting.len() / self.page_bytes) as u32
+    }
+
+    fn place(&self, number: u32) -> Place {
+        match number.checked_sub(self.first_waiting()) {
+            Some(after) => Place::Waiting(after as usize * self.page_bytes),
+            None => Place::Written(start_of(number, self.page_bytes)),
+        }
+    }
+
+    fn locked(&self) -> u32 {
+        (LOCKED_BYTE / self.page_bytes as u64) as u32 + 1
+    }
+}
+
+/// Where a page is.
+enum Place {
+    /// At this byte of what is not written yet.
+    Waiting(usize),
+    /// At this byte of the file.
+    Written(u64),
+}
+
+fn start_of(number: u32, page_bytes: usize) -> u64 {
+    u64::from(number - 1) * page_bytes as u64
+}
+
+fn header(file: &File) -> io::Result<[u8; HEADER_BYTES]> {
+    let mut header = [0; HEADER_BYTES];
+    file.read_exact_at(&mut header, 0)?;
+    Ok(header)
+}
+
+pub(super) fn number(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn set(bytes: &mut [u8], at: usize, number: u32) {
+    bytes[at..at + 4].copy_from_slice(&number.to_be_bytes());
+}
