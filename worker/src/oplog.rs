@@ -2,8 +2,7 @@
 //!
 //! - In: a schema, what the job asks for, and the lines of one stream after the other.
 //! - Out: the body of each request, what each line was, and at the end a database at one complete checkpoint.
-//! - A kill leaves a file that nothing refers to: everything up to the complete checkpoint is one transaction on a
-//!   database that only this job ever opens, so nothing is journalled or fsynced.
+//! - A kill leaves a file that nothing refers to. Only this job ever opens it, so nothing is journalled or fsynced.
 //! - Knows nothing of HTTP, jobs or snapshots.
 //!
 //! ```text
@@ -28,7 +27,6 @@ mod writer;
 
 pub use checkpoint::{CheckpointDiffLine, CheckpointLine, TargetCheckpoint};
 pub use engine::{Applied, SyncOptions, Written};
-pub(crate) use engine::{local_bytes, varint};
 pub use line::{LineKind, ReadLine};
 pub use log::{Accepted, Complete, OpLog, OpLogError, Synced};
 pub use operations::{Batch, Change, Operation, Reason, RowKey, Text, decode};

@@ -222,8 +222,7 @@ pub struct WorkerConfig {
     pub cache_mib: u32,
     /// Whether a first checkpoint is loaded in bulk. The core extension then gets only what the loader does not take.
     pub fast_load: bool,
-    /// The memory of a bulk load for each job, in MiB: half of it to recognize superseded operations as they arrive,
-    /// a quarter each for SQLite's page cache and for sorting.
+    /// The memory of a bulk load for each job, in MiB: what its indexes are sorted by. More is sorted in a file.
     pub load_memory_mib: u32,
     /// The cost of a byte of the base snapshot, relative to a byte of a sync stream: it is fetched, rewritten and
     /// verified, but not streamed. With 0, a job reuses every base that can be used.

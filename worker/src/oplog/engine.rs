@@ -3,7 +3,7 @@
 //! - In: the lines of a sync in their order, with the operations of data lines if they were decoded; onto nothing, or onto a
 //!   snapshot.
 //! - Out: the database as the core extension would have made it, onto nothing dense and in order.
-//! - A kill leaves nothing that counts: all of it is one transaction on a private file.
+//! - A kill leaves nothing that counts: the file is private, and of no use before the complete checkpoint.
 //!
 //! Onto nothing, the first checkpoint is loaded in bulk, several times as fast as operation by operation ([`Loader`]). On top of
 //! what is there, a snapshot, a template or that checkpoint, operations are added ([`Adder`]). In all that is not plain, the
@@ -51,11 +51,8 @@
 //! [`Own::give_up`]: own::Own::give_up
 
 mod adder;
-mod changed;
 mod core;
 mod database;
-mod finder;
-mod keys;
 mod later;
 mod loader;
 mod options;
@@ -66,4 +63,3 @@ mod sums;
 
 pub(super) use database::{Engine, Finished};
 pub use options::{Applied, SyncOptions, Written};
-pub(crate) use pages::{local_bytes, varint};

@@ -34,6 +34,9 @@ pub enum DatabaseError {
     /// The core extension answered in an unexpected way.
     #[error("the PowerSync core extension: {0}")]
     Core(String),
+    /// Nobody waits for the database any more.
+    #[error("the job was abandoned")]
+    Abandoned,
     /// The thread that writes the database panicked.
     #[error("the database thread panicked")]
     Panicked,

@@ -88,7 +88,7 @@ impl Writer {
                 }
                 Some(Command::Complete(line, reply)) => drop(reply.send(engine.complete(&line)?)),
                 Some(Command::Finish) => break,
-                None => return Err(DatabaseError::Core("the job was abandoned".to_owned())),
+                None => return Err(DatabaseError::Abandoned),
             }
             self.takes_operations
                 .store(engine.takes_operations(), Ordering::Relaxed);

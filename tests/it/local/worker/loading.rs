@@ -11,6 +11,7 @@
 mod content;
 pub(super) mod dump;
 mod history;
+mod long;
 mod paths;
 
 use rand::{SeedableRng, rngs::StdRng};

@@ -296,7 +296,7 @@ async fn the_core_extension_makes_the_same_database_of_every_recording() {
                 continue;
             }
             let mut dumps = Vec::new();
-            // The core extension alone; with what is superseded found at the end, and at once.
+            // The core extension alone; sorted in a file, and in memory.
             for memory in [None, Some(1), LOAD_MEMORY] {
                 let directory = tempfile::tempdir().unwrap();
                 let file = directory.path().join("sync.sqlite");

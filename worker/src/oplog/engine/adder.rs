@@ -4,6 +4,10 @@
 //! over at any time. Only the order of `ps_oplog` differs: an operation that supersedes another one of the same row takes its
 //! place, which leaves its keys in two of the three indexes as they are, and no hole in the file.
 
+mod changed;
+mod finder;
+mod keys;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -13,9 +17,11 @@ use rusqlite::Connection;
 use seedbed_protocol::OpId;
 use tracing::info;
 
-use super::{
+use self::{
     changed::apply_changes,
     finder::{Finder, Found, Wanted},
+};
+use super::{
     options::Written,
     sums::{self, Progress, Sums},
 };

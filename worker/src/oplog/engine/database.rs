@@ -21,8 +21,7 @@ use crate::{
     powersync::Line,
 };
 
-/// A database that is being written. Everything up to the complete checkpoint is one transaction; a failure throws the file
-/// away.
+/// A database that is being written, and of no use before the complete checkpoint; a failure throws the file away.
 pub(in super::super) struct Engine {
     connection: Connection,
     schema: Schema,

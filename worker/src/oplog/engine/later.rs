@@ -8,12 +8,16 @@ use crate::oplog::sqlite::{DatabaseError, DeferredIndexes, quoted};
 /// faster than reading its operations through the index, in the order of their ids.
 const FULL_SCAN_ABOVE_ONE_IN: i64 = 4;
 
+/// Rows are sorted in memory if the largest has no more bytes: SQLite's sorter holds a row of each of the up to 16 runs
+/// that it merges, and once more while it writes them.
+const LARGEST_SORTED: usize = 256 << 10;
+
 /// Writes the newest operation of every row of these kinds into its table, in the order of the ids. Rows without a table go to
-/// `ps_untyped`, where the core extension keeps them until there is one. Sorts rows only if they are all `small`.
+/// `ps_untyped`, where the core extension keeps them until there is one. The `largest` row has so many bytes.
 pub(super) fn fill_tables(
     connection: &Connection,
     kinds: &[String],
-    small: bool,
+    largest: usize,
 ) -> Result<(), DatabaseError> {
     if kinds.is_empty() {
         return Ok(());
@@ -31,7 +35,7 @@ pub(super) fn fill_tables(
         let table = format!("ps_data__{kind}");
         let rows = match (shared, operations * FULL_SCAN_ABOVE_ONE_IN > all) {
             // A full scan and a sort: each page of the operations is read once.
-            (false, true) if small => {
+            (false, true) if largest <= LARGEST_SORTED => {
                 "SELECT row_id, data FROM ps_oplog NOT INDEXED WHERE row_type = ?1 ORDER BY row_id"
             }
             // Of several operations with the highest id, which no service sends, this takes the one that the core

@@ -3,10 +3,10 @@
 
 mod buckets;
 mod entries;
+mod history;
 mod indexes;
 mod kinds;
 mod roots;
-mod rows;
 
 use std::{path::Path, sync::Arc};
 
@@ -16,14 +16,14 @@ use tracing::{debug, info};
 use self::{
     buckets::Buckets,
     entries::{KeyEntry, Keyed, OperationEntry, RowEntry},
-    indexes::{key_index, operation_index, row_index},
+    history::History,
+    indexes::{key_index, newest, operation_index, row_index},
     kinds::{Kind, Kinds},
     roots::Roots,
-    rows::Rows,
 };
 use super::{
     later::fill_tables,
-    pages::{PageFile, Table, Value, record},
+    pages::{PageFile, RowSet, Table, Value, record},
     sorter::Sorter,
     sums,
 };
@@ -31,18 +31,15 @@ use crate::oplog::{
     checkpoint::TargetCheckpoint,
     operations::{Batch, Change, Operation, Reason},
     schema::{Inference, Schema},
-    sqlite::{DatabaseError, DeferredIndexes, quoted},
+    sqlite::{DatabaseError, DeferredIndexes, quoted, set_cache},
 };
 
 /// The index of `ps_oplog` that is needed only when a checkpoint is applied.
 pub(super) const ROW_INDEX: &str = "ps_oplog_row";
 
-/// The parts of the memory for what is sorted: keys and rows have one each, operations have half of one.
-const SORTED_PARTS: usize = 3;
-
-/// Rows are sorted in memory if the largest has no more bytes: SQLite's sorter holds a row of each of the up to 16 runs
-/// that it merges, and once more while it writes them.
-const LARGEST_SORTED: usize = 256 << 10;
+/// The parts of the memory: keys and rows have one each to be sorted in, operations have half of one. The rest is for the buffers of
+/// what is read and written. At the end, SQLite has one for its cache, and one to sort.
+const PARTS: u32 = 3;
 
 /// Loads the data lines of a first checkpoint.
 pub(super) struct Loader {
@@ -60,9 +57,25 @@ pub(super) struct Loader {
     operations: Sorter,
     /// The row id of the last operation.
     last: i64,
+    superseded: RowSet,
+    history: History,
+    /// A part of the memory, in KiB.
+    part_kib: u32,
     inference: Option<Inference>,
     /// The bytes of the largest row.
     largest: usize,
+    /// Room for a record.
+    written: Vec<u8>,
+}
+
+/// An operation that puts a row.
+struct Put<'a> {
+    bucket: u32,
+    operation: &'a Operation,
+    key: &'a str,
+    kind: &'a str,
+    id: &'a str,
+    data: &'a str,
 }
 
 impl Loader {
@@ -80,8 +93,12 @@ impl Loader {
         };
         // SQLite looks for changes of the file only if it gives up its lock in between.
         connection.pragma_update(None, "locking_mode", "normal")?;
-        let file = PageFile::open(path)?;
-        let part = memory_kib as usize * 1024 / SORTED_PARTS;
+        let Some(file) = PageFile::open(path)? else {
+            debug!("no bulk load: the file has another form");
+            return Ok(None);
+        };
+        let part_kib = memory_kib / PARTS;
+        let part = part_kib as usize * 1024;
         let sorter = |bytes| {
             let directory = path.parent().unwrap_or(Path::new("."));
             Sorter::within(bytes, directory.to_owned())
@@ -98,8 +115,13 @@ impl Loader {
             rows: sorter(part),
             operations: sorter(part / 2),
             last: 0,
+            superseded: RowSet::default(),
+            // Fewer operations than KiB do not need much more room than that.
+            history: History::new(part_kib.into()),
+            part_kib,
             inference: schema.inference(),
             largest: 0,
+            written: Vec::new(),
         }))
     }
 
@@ -141,69 +163,116 @@ impl Loader {
     ) -> Result<(), DatabaseError> {
         self.add_kinds(connection, batch)?;
         self.take_file(connection)?;
-        let bucket = self.buckets.entry(batch.bucket());
-        let (mut key, mut written) = (String::new(), Vec::new());
-        for Operation {
-            op_id,
-            checksum,
-            change,
-        } in &batch.operations
-        {
-            match change {
+        let bucket = self.buckets.entry(batch.bucket()).id;
+        let mut key = String::new();
+        for operation in &batch.operations {
+            let checksum = operation.checksum;
+            match &operation.change {
                 Change::Put { row, data } => {
                     batch.write_key(row, &mut key);
-                    let (kind, id, data) =
-                        (batch.str(&row.kind), batch.str(&row.id), batch.str(data));
-                    self.last += 1;
-                    let operation = [
-                        Value::Integer(bucket.id.into()),
-                        Value::Integer(*op_id),
-                        Value::Text(kind.as_bytes()),
-                        Value::Text(id.as_bytes()),
-                        Value::Text(key.as_bytes()),
-                        Value::Text(data.as_bytes()),
-                        Value::Integer(checksum.cast_signed().into()),
-                    ];
-                    record(&mut written, &operation);
-                    self.oplog.append(&mut self.file, self.last, &written)?;
-                    if let Some(Kind::Now(table)) = self.kinds.get_mut(kind) {
-                        let row = [Value::Text(id.as_bytes()), Value::Text(data.as_bytes())];
-                        record(&mut written, &row);
-                        table.rows.append(&mut self.file, self.last, &written)?;
-                    }
-                    let put = Keyed::Put {
-                        row: self.last,
-                        checksum: *checksum,
+                    let put = Put {
+                        bucket,
+                        operation,
+                        key: &key,
+                        kind: batch.str(&row.kind),
+                        id: batch.str(&row.id),
+                        data: batch.str(data),
                     };
-                    KeyEntry::push(&mut self.keys, bucket.id, &key, self.last, put)?;
-                    let row = RowEntry {
-                        kind: kind.as_bytes(),
-                        id: id.as_bytes(),
-                        row: self.last,
-                        op_id: *op_id,
-                    };
-                    row.push(&mut self.rows)?;
-                    let operation = OperationEntry {
-                        bucket: bucket.id,
-                        op_id: *op_id,
-                        row: self.last,
-                    };
-                    operation.push(&mut self.operations)?;
-                    self.largest = self.largest.max(data.len());
-                    infer(&mut self.inference, kind, data);
-                    bucket.keep(*checksum);
+                    self.put(&put)?;
+                    self.buckets.entry(batch.bucket()).keep(checksum);
                 }
                 Change::Remove { row } => {
                     batch.write_key(row, &mut key);
-                    let remove = Keyed::Remove;
-                    KeyEntry::push(&mut self.keys, bucket.id, &key, self.last, remove)?;
-                    bucket.pass(*checksum);
+                    KeyEntry::push(&mut self.keys, bucket, &key, self.last, Keyed::Remove)?;
+                    self.buckets.entry(batch.bucket()).pass(checksum);
                 }
-                Change::Move => bucket.pass(*checksum),
-                Change::Clear => bucket.clear(*checksum),
+                Change::Move => self.buckets.entry(batch.bucket()).pass(checksum),
+                Change::Clear => self.buckets.entry(batch.bucket()).clear(checksum),
             }
         }
-        bucket.came_as_far(batch, bytes);
+        self.buckets.entry(batch.bucket()).came_as_far(batch, bytes);
+        if self.history.is_mostly_superseded() {
+            self.shorten(connection)?;
+        }
+        Ok(())
+    }
+
+    /// Appends an operation and its row, and what the indexes need of them.
+    fn put(&mut self, put: &Put<'_>) -> Result<(), DatabaseError> {
+        self.last += 1;
+        let (row, bucket) = (self.last, put.bucket);
+        let Operation {
+            op_id, checksum, ..
+        } = *put.operation;
+        let (kind, id) = (put.kind.as_bytes(), put.id.as_bytes());
+        let data = Value::Text(put.data.as_bytes());
+        let operation = [
+            Value::Integer(bucket.into()),
+            Value::Integer(op_id),
+            Value::Text(kind),
+            Value::Text(id),
+            Value::Text(put.key.as_bytes()),
+            data,
+            Value::Integer(checksum.cast_signed().into()),
+        ];
+        record(&mut self.written, &operation);
+        self.oplog.append(&mut self.file, row, &self.written)?;
+        if let Some(Kind::Now(table)) = self.kinds.get_mut(put.kind) {
+            record(&mut self.written, &[Value::Text(id), data]);
+            table.rows.append(&mut self.file, row, &self.written)?;
+        }
+        let keyed = Keyed::Put { row, checksum };
+        KeyEntry::push(&mut self.keys, bucket, put.key, row, keyed)?;
+        let entry = RowEntry {
+            kind,
+            id,
+            row,
+            op_id,
+        };
+        entry.push(&mut self.rows)?;
+        OperationEntry { bucket, op_id, row }.push(&mut self.operations)?;
+        self.history.put(bucket, put.key);
+        self.largest = self.largest.max(put.data.len());
+        infer(&mut self.inference, put.kind, put.data);
+        Ok(())
+    }
+
+    /// Takes out what is superseded by now, so that a long history does not need more room than twice its rows.
+    fn shorten(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
+        let (old, keys) = (self.keys.take(), &mut self.keys);
+        let (buckets, superseded) = (&mut self.buckets, &mut self.superseded);
+        newest(
+            connection,
+            old,
+            buckets,
+            superseded,
+            |bucket, key, row, checksum| {
+                let keyed = Keyed::Put { row, checksum };
+                // It is a key that was written from a text.
+                let key = std::str::from_utf8(key).unwrap_or_default();
+                Ok(KeyEntry::push(keys, bucket, key, row, keyed)?)
+            },
+        )?;
+        self.remove_superseded()?;
+        let superseded = &self.superseded;
+        let is_kept = |row| !superseded.contains(row);
+        self.rows
+            .retain(|entry| is_kept(RowEntry::read(entry).row))?;
+        self.operations
+            .retain(|entry| is_kept(OperationEntry::read(entry).row))?;
+        self.history.was_shortened();
+        Ok(())
+    }
+
+    fn remove_superseded(&mut self) -> Result<(), DatabaseError> {
+        if self.superseded.count() > 0 {
+            self.oplog.remove(&mut self.file, &self.superseded)?;
+            for table in self.kinds.tables_mut() {
+                table.rows.remove(&mut self.file, &self.superseded)?;
+            }
+            // What was removed may have been the only row with some column, or the only one of a kind.
+            self.inference = None;
+        }
         Ok(())
     }
 
@@ -231,6 +300,11 @@ impl Loader {
     fn take_file(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
         if !self.is_owner {
             connection.execute_batch("COMMIT")?;
+            if connection.is_busy() {
+                // SQLite would not notice that the file has changed.
+                let reason = "it keeps a statement open; set worker.fast_load = false";
+                return Err(DatabaseError::Core(reason.to_owned()));
+            }
             self.file.take_back()?;
             self.is_owner = true;
         }
@@ -243,11 +317,6 @@ impl Loader {
             self.file.publish()?;
             self.is_owner = false;
             connection.execute_batch("BEGIN")?;
-            let count: u32 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-            if count != self.file.count() {
-                let reason = "SQLite does not see what was written; set worker.fast_load = false";
-                return Err(DatabaseError::Core(reason.to_owned()));
-            }
         }
         self.buckets.record(connection)
     }
@@ -265,11 +334,12 @@ impl Loader {
     ) -> Result<DeferredIndexes, DatabaseError> {
         info!("the bulk load ends early: {reason}");
         self.take_file(connection)?;
-        let superseded = self.write_keys(connection)?;
+        self.write_keys(connection)?;
         for table in self.kinds.tables_mut() {
             table.rows.discard(&mut self.file)?;
         }
-        self.write_operations(connection, &superseded)?;
+        self.remove_superseded()?;
+        self.write_operations(connection)?;
         self.file.release_free()?;
         self.hand_over(connection)?;
         for (_, kind) in self.kinds.into_sorted() {
@@ -290,19 +360,12 @@ impl Loader {
         schema: &Schema,
     ) -> Result<bool, DatabaseError> {
         self.take_file(connection)?;
-        let superseded = self.write_keys(connection)?;
-        if let Some(first) = superseded.first() {
-            for table in self.kinds.tables_mut() {
-                let is_superseded = |row| superseded.contains(row);
-                table.rows.remove(&mut self.file, first, is_superseded)?;
-            }
-            // What was removed may have been the only row with some column, or the only one of a kind.
-            self.inference = None;
-        }
-        let rows = std::mem::replace(&mut self.rows, Sorter::none());
+        self.write_keys(connection)?;
+        self.remove_superseded()?;
+        let (rows, superseded) = (self.rows.take(), &self.superseded);
         let (root, kinds, file) = (self.roots.by_row, &mut self.kinds, &mut self.file);
-        row_index(connection, rows, &superseded, kinds, file, root)?;
-        self.write_operations(connection, &superseded)?;
+        row_index(connection, rows, superseded, kinds, file, root)?;
+        self.write_operations(connection)?;
         for table in self.kinds.tables_mut() {
             table.rows.finish(&mut self.file)?;
         }
@@ -311,25 +374,23 @@ impl Loader {
         self.fill_the_rest(connection, schema)
     }
 
-    /// Writes the index by key; removes the operations that are superseded, and returns them.
-    fn write_keys(&mut self, connection: &Connection) -> Result<Rows, DatabaseError> {
-        let keys = std::mem::replace(&mut self.keys, Sorter::none());
-        let (root, buckets, file) = (self.roots.by_key, &mut self.buckets, &mut self.file);
-        let superseded = key_index(connection, keys, buckets, file, root)?;
-        if let Some(first) = superseded.first() {
-            let is_superseded = |row| superseded.contains(row);
-            self.oplog.remove(&mut self.file, first, is_superseded)?;
-        }
-        Ok(superseded)
+    /// Writes the index by key, which tells what is superseded.
+    fn write_keys(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
+        let (keys, buckets) = (self.keys.take(), &mut self.buckets);
+        let (superseded, file) = (&mut self.superseded, &mut self.file);
+        key_index(
+            connection,
+            keys,
+            buckets,
+            superseded,
+            file,
+            self.roots.by_key,
+        )
     }
 
     /// Writes the operations that are left, and their index by id.
-    fn write_operations(
-        &mut self,
-        connection: &Connection,
-        superseded: &Rows,
-    ) -> Result<(), DatabaseError> {
-        let operations = std::mem::replace(&mut self.operations, Sorter::none());
+    fn write_operations(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
+        let (operations, superseded) = (self.operations.take(), &self.superseded);
         let (root, file) = (self.roots.by_id, &mut self.file);
         operation_index(connection, operations, superseded, file, root)?;
         Ok(self.oplog.finish(&mut self.file)?)
@@ -341,6 +402,7 @@ impl Loader {
         connection: &Connection,
         schema: &Schema,
     ) -> Result<bool, DatabaseError> {
+        set_cache(connection, self.part_kib.max(1))?;
         let (mut later, mut is_dense) = (Vec::new(), true);
         for (name, kind) in self.kinds.into_sorted() {
             match kind {
@@ -362,7 +424,7 @@ impl Loader {
             Some(inference) => schema.create_as(connection, inference)?,
             None => schema.create_inferred(connection)?,
         }
-        fill_tables(connection, &later, self.largest <= LARGEST_SORTED)?;
+        fill_tables(connection, &later, self.largest)?;
         sums::all_applied(connection)?;
         Ok(is_dense)
     }

@@ -3,6 +3,7 @@
 //! - In: rows in the order of their ids, entries of indexes in their order.
 //! - Out: full pages at the end of the file, in the order in which they fill, and the trees' roots where SQLite expects them.
 //! - Either this or SQLite owns the file, never both: [`PageFile::publish`] hands it to SQLite, [`PageFile::take_back`] takes it.
+//!   When it is closed, SQLite's locks on the file go too, which nobody else looks at.
 //!
 //! (<https://www.sqlite.org/fileformat2.html>)
 
@@ -12,12 +13,13 @@ mod index;
 mod levels;
 mod page;
 mod record;
+mod row_set;
 mod table;
 
 pub(super) use file::PageFile;
-pub(crate) use format::{local_bytes, varint};
 pub(super) use index::Index;
 pub(super) use record::{Value, record};
+pub(super) use row_set::RowSet;
 pub(super) use table::Table;
 
 #[cfg(test)]

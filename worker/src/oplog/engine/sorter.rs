@@ -46,9 +46,21 @@ impl Sorter {
         }
     }
 
-    /// Takes the place of one whose entries are read.
-    pub(super) fn none() -> Self {
-        Self::within(0, PathBuf::new())
+    /// Takes out all entries so far.
+    pub(super) fn take(&mut self) -> Self {
+        let empty = Self::within(self.most_bytes, self.directory.clone());
+        mem::replace(self, empty)
+    }
+
+    /// Keeps some of the entries so far.
+    pub(super) fn retain(&mut self, is_kept: impl Fn(&[u8]) -> bool) -> io::Result<()> {
+        let mut all = self.take().sorted()?;
+        while let Some(entry) = all.next()? {
+            if is_kept(entry) {
+                self.push(&[entry])?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds an entry, in its parts.
@@ -69,7 +81,8 @@ impl Sorter {
         let mut all: Vec<_> = in_memory.collect::<io::Result<_>>()?;
         if let Some(runs) = self.runs {
             let (most, least) = READ_BYTES;
-            let buffer = (self.most_bytes / runs.count()).clamp(least, most);
+            let left = self.most_bytes.saturating_sub(self.sorted_bytes);
+            let buffer = (left / runs.count()).clamp(least, most);
             for run in runs.read(buffer) {
                 all.push(Cursor::of_file(run)?);
             }

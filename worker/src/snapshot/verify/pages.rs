@@ -3,6 +3,7 @@
 //! - In: a file, and perhaps what its pages were before.
 //! - Out: pages, records, which tree each page belongs to; every page that cannot be is an error.
 //! - A kill leaves nothing: the file is only read.
+//! - Shares nothing with what writes pages (`oplog::engine::pages`): a mistake there must not be read as right here.
 
 mod entry;
 mod index;

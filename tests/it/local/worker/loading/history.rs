@@ -50,6 +50,16 @@ impl History {
         }
     }
 
+    /// One stream of these lines, without a schema.
+    pub(super) fn of(lines: Vec<Line>) -> Self {
+        let lines = lines.into_iter().map(Step::Line);
+        Self {
+            steps: std::iter::once(Step::Start).chain(lines).collect(),
+            subscriptions: Vec::new(),
+            schema: None,
+        }
+    }
+
     pub(super) fn schema(&self, directory: &TempDir) -> Schema {
         let Some(schema) = &self.schema else {
             return Schema::Inferred;

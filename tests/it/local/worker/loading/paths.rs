@@ -26,11 +26,19 @@ struct Outcome {
 /// When they differ.
 pub(super) fn compare(random: &mut dyn RngCore, what: &str) -> Written {
     let history = History::random(random);
-    // So little that what is superseded is only found at the end, and enough.
+    // So little that it sorts in a file, and enough.
     let memory_kib = [1, 4, 16 * 1024][random.random_range(0..3)];
+    compare_within(&history, memory_kib, what)
+}
+
+/// Runs a history on both paths, the engine within so much memory.
+///
+/// # Panics
+/// When they differ.
+pub(super) fn compare_within(history: &History, memory_kib: u32, what: &str) -> Written {
     let directory = tempfile::tempdir().unwrap();
-    let (found, written) = run(&history, Some(memory_kib), &directory);
-    let (expected, by_core) = run(&history, None, &directory);
+    let (found, written) = run(history, Some(memory_kib), &directory);
+    let (expected, by_core) = run(history, None, &directory);
     assert_eq!(by_core, Written::default());
     if expected != found {
         panic!(
@@ -113,7 +121,7 @@ async fn run(
     (Outcome { applied, database }, written)
 }
 
-fn options(history: &History, load_memory_kib: Option<u32>) -> SyncOptions {
+pub(super) fn options(history: &History, load_memory_kib: Option<u32>) -> SyncOptions {
     let subscription = |stream: &String| StreamSubscription {
         stream: stream.clone(),
         parameters: None,

@@ -7,11 +7,10 @@ use super::{
     buckets::Buckets,
     entries::{KeyEntry, Keyed, OperationEntry, RowEntry},
     kinds::{ClientTable, Kind, Kinds},
-    rows::Rows,
 };
 use crate::oplog::{
     engine::{
-        pages::{Index, PageFile, Value, record},
+        pages::{Index, PageFile, RowSet, Value, record},
         sorter::{Merge, Sorter},
     },
     sqlite::DatabaseError,
@@ -20,55 +19,76 @@ use crate::oplog::{
 /// How often is looked whether the job was abandoned, in entries.
 const LOOK_EVERY: u32 = 4096;
 
-/// Writes `ps_oplog_key`, and returns the operations whose key a later operation or a REMOVE has.
+/// Writes `ps_oplog_key`. Adds the operations whose key a later operation or a REMOVE has to `superseded`.
 pub(super) fn key_index(
     connection: &Connection,
     keys: Sorter,
     buckets: &mut Buckets,
+    superseded: &mut RowSet,
     file: &mut PageFile,
     root: u32,
-) -> Result<Rows, DatabaseError> {
+) -> Result<(), DatabaseError> {
     let mut index = Index::new(root, file.page_bytes());
-    let mut superseded = Rows::default();
     let mut written = Vec::new();
-    // The last one that came for a key.
-    let (mut bucket, mut key, mut last) = (0, Vec::new(), Keyed::Remove);
-    let mut write = |file: &mut PageFile, bucket: u32, key: &[u8], last: Keyed| match last {
-        Keyed::Put { row, .. } => {
+    newest(
+        connection,
+        keys,
+        buckets,
+        superseded,
+        |bucket, key, row, _| {
             let entry = [
                 Value::Integer(bucket.into()),
                 Value::Text(key),
                 Value::Integer(row),
             ];
             record(&mut written, &entry);
-            index.append(file, &written)
-        }
-        Keyed::Remove => Ok(()),
-    };
+            Ok(index.append(file, &written)?)
+        },
+    )?;
+    Ok(index.finish(file)?)
+}
+
+/// Calls `take` with the bucket, key, row and checksum of each operation whose key no later one has, in the order of their keys,
+/// and adds the others to `superseded`.
+pub(super) fn newest(
+    connection: &Connection,
+    keys: Sorter,
+    buckets: &mut Buckets,
+    superseded: &mut RowSet,
+    mut take: impl FnMut(u32, &[u8], i64, u32) -> Result<(), DatabaseError>,
+) -> Result<(), DatabaseError> {
+    // The last one that came for a key.
+    let (mut bucket, mut key, mut last) = (0, Vec::new(), Keyed::Remove);
     each(connection, keys.sorted()?, |entry| {
         let entry = KeyEntry::read(entry);
-        if entry.bucket != bucket || entry.key != key {
-            write(file, bucket, &key, last)?;
+        let is_same = entry.bucket == bucket && entry.key == key;
+        if let Keyed::Put { row, checksum } = last {
+            if is_same {
+                superseded.insert(row);
+                buckets.supersede(bucket, checksum);
+            } else {
+                take(bucket, &key, row, checksum)?;
+            }
+        }
+        if !is_same {
             bucket = entry.bucket;
             key.clear();
             key.extend_from_slice(entry.key);
-        } else if let Keyed::Put { row, checksum } = last {
-            superseded.insert(row);
-            buckets.supersede(bucket, checksum);
         }
         last = entry.keyed;
         Ok(())
     })?;
-    write(file, bucket, &key, last)?;
-    index.finish(file)?;
-    Ok(superseded)
+    match last {
+        Keyed::Put { row, checksum } => take(bucket, &key, row, checksum),
+        Keyed::Remove => Ok(()),
+    }
 }
 
 /// Writes `ps_oplog_opid`.
 pub(super) fn operation_index(
     connection: &Connection,
     operations: Sorter,
-    superseded: &Rows,
+    superseded: &RowSet,
     file: &mut PageFile,
     root: u32,
 ) -> Result<(), DatabaseError> {
@@ -90,7 +110,7 @@ pub(super) fn operation_index(
 pub(super) fn row_index(
     connection: &Connection,
     rows: Sorter,
-    superseded: &Rows,
+    superseded: &RowSet,
     kinds: &mut Kinds,
     file: &mut PageFile,
     root: u32,
@@ -130,7 +150,7 @@ struct OneKind {
     /// The row id and operation of the newest row with that id.
     newest: Option<(i64, i64)>,
     /// Rows with newer ones.
-    older: Rows,
+    older: RowSet,
     written: Vec<u8>,
 }
 
@@ -182,12 +202,10 @@ impl OneKind {
         if let Some(keys) = self.keys {
             keys.finish(file)?;
         }
-        if let Some(first) = self.older.first()
+        if self.older.count() > 0
             && let Some(table) = table_of(&self.kind, kinds)
         {
-            table
-                .rows
-                .remove(file, first, |row| self.older.contains(row))?;
+            table.rows.remove(file, &self.older)?;
         }
         Ok(())
     }
@@ -210,7 +228,7 @@ fn each(
     while let Some(entry) = entries.next()? {
         count = count.wrapping_add(1);
         if count.is_multiple_of(LOOK_EVERY) && connection.is_interrupted() {
-            return Err(DatabaseError::Core("the job was abandoned".to_owned()));
+            return Err(DatabaseError::Abandoned);
         }
         take(entry)?;
     }

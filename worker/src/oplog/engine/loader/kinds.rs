@@ -1,6 +1,6 @@
 //! The kinds of rows of a first checkpoint, and the table that each goes to.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -38,7 +38,8 @@ pub(super) struct ClientTable {
 
 /// All kinds so far.
 pub(super) struct Kinds {
-    by_name: HashMap<String, Kind>,
+    /// In the order of their names, so that the same rows make the same file.
+    by_name: BTreeMap<String, Kind>,
     raw: Vec<String>,
     /// Whether a kind of row that has no table gets one.
     creates: bool,
@@ -48,7 +49,7 @@ impl Kinds {
     pub(super) fn of(schema: &Schema) -> Self {
         let raw = schema.raw_tables().iter().map(|table| table.name.clone());
         Self {
-            by_name: HashMap::new(),
+            by_name: BTreeMap::new(),
             raw: raw.collect(),
             creates: matches!(schema, Schema::Inferred),
         }
@@ -83,11 +84,8 @@ impl Kinds {
         })
     }
 
-    /// Returns the kinds, in the order of their names.
-    pub(super) fn into_sorted(self) -> Vec<(String, Kind)> {
-        let mut kinds: Vec<_> = self.by_name.into_iter().collect();
-        kinds.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        kinds
+    pub(super) fn into_sorted(self) -> impl Iterator<Item = (String, Kind)> {
+        self.by_name.into_iter()
     }
 }
 

@@ -1,6 +1,7 @@
 //! A database's file, to which pages are appended while SQLite does not own it.
 
 use std::{
+    collections::BTreeSet,
     fs::{File, OpenOptions},
     io,
     os::unix::fs::FileExt,
@@ -12,13 +13,16 @@ const LOCKED_BYTE: u64 = 0x4000_0000;
 
 const HEADER_BYTES: usize = 100;
 
-/// Where the header has the size of pages, the counter of changes, the number of pages, the first page of the list of free
-/// ones, how many these are, and the counter of changes for which the number of pages is valid.
+/// Where the header has the size of pages, the bytes of each that are reserved, the counter of changes, the number of pages, the
+/// first page of the list of free ones, how many these are, the largest root page if pages move by themselves, and the counter
+/// of changes for which the number of pages is valid.
 const SIZE_AT: usize = 16;
+const RESERVED_AT: usize = 20;
 const CHANGES_AT: usize = 24;
 const COUNT_AT: usize = 28;
 const FREE_AT: usize = 32;
 const FREE_COUNT_AT: usize = 36;
+const VACUUM_AT: usize = 52;
 const VALID_FOR_AT: usize = 92;
 
 /// How many bytes of new pages are written at once.
@@ -33,34 +37,30 @@ pub(in super::super) struct PageFile {
     /// New pages that are not written yet, the last ones of the file.
     waiting: Vec<u8>,
     /// Pages that belong to no tree any more, and were a tree's that is written here.
-    free: Vec<u32>,
+    free: BTreeSet<u32>,
 }
 
 impl PageFile {
-    /// Opens a database that SQLite owns.
-    pub(in super::super) fn open(path: &Path) -> io::Result<Self> {
+    /// Opens a database that SQLite owns; `None` if its pages have reserved bytes, or move by themselves.
+    pub(in super::super) fn open(path: &Path) -> io::Result<Option<Self>> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let header = header(&file)?;
         let page_bytes = match u16::from_be_bytes([header[SIZE_AT], header[SIZE_AT + 1]]) {
             1 => 1 << 16,
             size => usize::from(size),
         };
-        Ok(Self {
+        let is_plain = header[RESERVED_AT] == 0 && number(&header, VACUUM_AT) == 0;
+        Ok(is_plain.then(|| Self {
             file,
             page_bytes,
             count: number(&header, COUNT_AT),
             waiting: Vec::new(),
-            free: Vec::new(),
-        })
+            free: BTreeSet::new(),
+        }))
     }
 
     pub(in super::super) fn page_bytes(&self) -> usize {
         self.page_bytes
-    }
-
-    /// Returns how many pages there are.
-    pub(in super::super) fn count(&self) -> u32 {
-        self.count
     }
 
     /// Takes the file from SQLite, which has committed.
@@ -80,10 +80,20 @@ impl PageFile {
         self.file.write_all_at(&header, 0)
     }
 
-    /// Leaves the pages that belong to no tree any more to SQLite, without what was in them.
+    /// Cuts off the pages at the end that belong to no tree any more, and leaves the others to SQLite, without what was in them.
     pub(in super::super) fn release_free(&mut self) -> io::Result<()> {
+        if self.free.is_empty() {
+            return Ok(());
+        }
+        self.write_waiting()?;
+        while self.free.last() == Some(&self.count) || self.count == self.locked() {
+            self.free.remove(&self.count);
+            self.count -= 1;
+        }
+        self.file
+            .set_len(start_of(self.count + 1, self.page_bytes))?;
         let mut header = header(&self.file)?;
-        let free = std::mem::take(&mut self.free);
+        let free: Vec<u32> = std::mem::take(&mut self.free).into_iter().collect();
         let empty = vec![0; self.page_bytes];
         // A page of the list has the next one, and the numbers of free pages; SQLite leaves the last six places unused.
         for list in free.chunks(self.page_bytes / 4 - 7) {
@@ -105,7 +115,7 @@ impl PageFile {
 
     /// Writes a new page, and returns its number.
     pub(super) fn append(&mut self, page: &[u8]) -> io::Result<u32> {
-        if let Some(number) = self.free.pop() {
+        if let Some(number) = self.free.pop_first() {
             self.put(number, page)?;
             return Ok(number);
         }
@@ -156,7 +166,7 @@ impl PageFile {
 
     /// Takes a page that belongs to no tree any more.
     pub(super) fn free(&mut self, number: u32) {
-        self.free.push(number);
+        self.free.insert(number);
     }
 
     /// Takes the pages of what is not in the page of a cell, from the first one on.

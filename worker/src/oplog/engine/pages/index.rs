@@ -1,11 +1,11 @@
 //! Writes the b-tree of an index, in its order.
 
-use std::io;
+use std::{io, mem};
 
 use super::{
     file::PageFile,
     format::{local_bytes, write_varint},
-    levels::Level,
+    levels::Levels,
     page::{Kind, PageBuilder},
 };
 
@@ -15,7 +15,7 @@ pub(in super::super) struct Index {
     leaf: PageBuilder,
     /// The last leaf that is full, and the entry between it and `leaf`: entries of a tree stand in inner pages as well.
     full: Option<(PageBuilder, Vec<u8>)>,
-    leaves: Level,
+    levels: Levels,
     cell: Vec<u8>,
 }
 
@@ -26,7 +26,7 @@ impl Index {
             root,
             leaf: PageBuilder::new(Kind::LeafOfIndex, page_bytes),
             full: None,
-            leaves: Level::default(),
+            levels: Levels::new(Kind::InnerOfIndex, page_bytes),
             cell: Vec::new(),
         }
     }
@@ -52,13 +52,14 @@ impl Index {
         }
         let mut empty = match self.full.take() {
             Some((mut full, divider)) => {
-                self.leaves.push(file.append(full.finish(None))?, &divider);
+                let page = file.append(full.finish(None))?;
+                self.levels.push(file, page, &divider)?;
                 full
             }
             None => PageBuilder::new(Kind::LeafOfIndex, self.leaf.size()),
         };
         empty.reset();
-        let full = std::mem::replace(&mut self.leaf, empty);
+        let full = mem::replace(&mut self.leaf, empty);
         self.full = Some((full, self.cell.clone()));
         Ok(())
     }
@@ -73,8 +74,10 @@ impl Index {
             self.leaf.push(&[&divider]);
             divider = full.pop();
         }
-        self.leaves.push(file.append(full.finish(None))?, &divider);
-        self.leaves.push(file.append(self.leaf.finish(None))?, &[]);
-        self.leaves.build(file, Kind::InnerOfIndex, self.root)
+        for (mut leaf, divider) in [(full, divider), (self.leaf, Vec::new())] {
+            let page = file.append(leaf.finish(None))?;
+            self.levels.push(file, page, &divider)?;
+        }
+        self.levels.finish(file, self.root)
     }
 }

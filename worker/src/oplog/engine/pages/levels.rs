@@ -1,4 +1,4 @@
-//! Builds the inner pages of a b-tree above its leaves.
+//! Writes the inner pages of a b-tree above its leaves, while these are written.
 
 use std::io;
 
@@ -7,62 +7,122 @@ use super::{
     page::{Kind, PageBuilder},
 };
 
-/// The pages of one level, from left to right, and what stands between each and the next.
-#[derive(Default)]
-pub(super) struct Level {
-    pages: Vec<u32>,
-    /// What stands after each page, as in the cell of an inner page; nothing after the last one.
-    dividers: Vec<u8>,
-    /// Where the divider after each page ends.
-    ends: Vec<usize>,
+/// The inner pages that are being filled: two of each level.
+pub(super) struct Levels {
+    kind: Kind,
+    page_bytes: usize,
+    levels: Vec<Level>,
 }
 
-impl Level {
-    pub(super) fn push(&mut self, page: u32, divider: &[u8]) {
-        self.pages.push(page);
-        self.dividers.extend_from_slice(divider);
-        self.ends.push(self.dividers.len());
-    }
+struct Level {
+    open: PageBuilder,
+    /// The page before it, which may have to give a cell, since no inner page is without one.
+    full: Option<Full>,
+    /// The last page below, and what stands between it and the next one.
+    last: Option<(u32, Vec<u8>)>,
+}
 
-    fn divider(&self, page: usize) -> &[u8] {
-        let start = page.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.dividers[start..self.ends[page]]
-    }
+/// A page that is full, the page to the right of its cells, and what stands between it and the next one.
+struct Full {
+    page: PageBuilder,
+    right: u32,
+    divider: Vec<u8>,
+}
 
-    /// Writes the inner pages above, the last one of them to `root`.
-    pub(super) fn build(mut self, file: &mut PageFile, kind: Kind, root: u32) -> io::Result<()> {
-        if let [leaf] = self.pages[..] {
-            // An inner page has at least one cell.
-            let mut page = vec![0; file.page_bytes()];
-            file.read(leaf, &mut page)?;
-            file.free(leaf);
-            return file.put(root, &page);
+impl Levels {
+    pub(super) fn new(kind: Kind, page_bytes: usize) -> Self {
+        Self {
+            kind,
+            page_bytes,
+            levels: Vec::new(),
         }
-        let mut page = PageBuilder::new(kind, file.page_bytes());
-        loop {
-            let mut above = Self::default();
-            let count = self.pages.len();
-            let mut next = 0;
-            while next < count {
-                page.reset();
-                let mut right = next;
-                while right + 1 < count && page.fits(4 + self.divider(right).len()) {
-                    page.push(&[&self.pages[right].to_be_bytes(), self.divider(right)]);
-                    right += 1;
-                }
-                if right + 2 == count {
-                    // One page alone would be left, for an inner page without a cell.
-                    page.pop();
-                    right -= 1;
-                }
-                let bytes = page.finish(Some(self.pages[right]));
-                if next == 0 && right + 1 == count {
-                    return file.put(root, bytes);
-                }
-                above.push(file.append(bytes)?, self.divider(right));
-                next = right + 1;
+    }
+
+    /// Adds the next leaf, and what stands between it and the one after it, as in the cell of an inner page; nothing after the
+    /// last one.
+    pub(super) fn push(
+        &mut self,
+        file: &mut PageFile,
+        leaf: u32,
+        divider: &[u8],
+    ) -> io::Result<()> {
+        self.push_at(file, 0, leaf, divider)
+    }
+
+    fn push_at(
+        &mut self,
+        file: &mut PageFile,
+        level: usize,
+        page: u32,
+        divider: &[u8],
+    ) -> io::Result<()> {
+        if level == self.levels.len() {
+            self.levels.push(Level {
+                open: PageBuilder::new(self.kind, self.page_bytes),
+                full: None,
+                last: None,
+            });
+        }
+        let this = &mut self.levels[level];
+        let Some((right, before)) = this.last.replace((page, divider.to_owned())) else {
+            return Ok(());
+        };
+        if this.open.fits(size_of_val(&right) + before.len()) {
+            this.open.push(&[&right.to_be_bytes(), &before]);
+            return self.write_full(file, level);
+        }
+        let empty = PageBuilder::new(self.kind, self.page_bytes);
+        this.full = Some(Full {
+            page: std::mem::replace(&mut this.open, empty),
+            right,
+            divider: before,
+        });
+        Ok(())
+    }
+
+    /// Writes the page before the open one, if there is one.
+    fn write_full(&mut self, file: &mut PageFile, level: usize) -> io::Result<()> {
+        let Some(mut full) = self.levels[level].full.take() else {
+            return Ok(());
+        };
+        let page = file.append(full.page.finish(Some(full.right)))?;
+        self.push_at(file, level + 1, page, &full.divider)
+    }
+
+    /// Completes the tree.
+    pub(super) fn finish(mut self, file: &mut PageFile, root: u32) -> io::Result<()> {
+        let mut level = 0;
+        while let Some(this) = self.levels.get_mut(level)
+            && let Some((last, _)) = this.last.take()
+        {
+            if this.open.is_empty() {
+                let Some(full) = &mut this.full else {
+                    return move_leaf(file, last, root);
+                };
+                this.open.push(&[&full.right.to_be_bytes(), &full.divider]);
+                let cell = full.page.pop();
+                let (right, divider) = cell.split_at(size_of_val(&full.right));
+                full.right = u32::from_be_bytes([right[0], right[1], right[2], right[3]]);
+                full.divider = divider.to_owned();
             }
-            self = above;
+            self.write_full(file, level)?;
+            let is_top = level + 1 == self.levels.len();
+            let page = self.levels[level].open.finish(Some(last));
+            if is_top {
+                return file.put(root, page);
+            }
+            let page = file.append(page)?;
+            level += 1;
+            self.push_at(file, level, page, &[])?;
         }
+        Ok(())
     }
+}
+
+/// Makes the only leaf the root.
+fn move_leaf(file: &mut PageFile, leaf: u32, root: u32) -> io::Result<()> {
+    let mut page = vec![0; file.page_bytes()];
+    file.read(leaf, &mut page)?;
+    file.free(leaf);
+    file.put(root, &page)
 }

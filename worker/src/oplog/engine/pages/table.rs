@@ -1,12 +1,13 @@
 //! Writes the b-tree of a table, in the order of its row ids.
 
-use std::io;
+use std::{collections::VecDeque, io};
 
 use super::{
     file::{PageFile, number},
     format::{VARINT_BYTES, local_bytes, varint, write_varint},
-    levels::Level,
+    levels::Levels,
     page::{Kind, PageBuilder},
+    row_set::RowSet,
 };
 
 /// Where a leaf has its count of cells, and where their places begin.
@@ -73,49 +74,63 @@ impl Table {
     pub(in super::super) fn remove(
         &mut self,
         file: &mut PageFile,
-        first: i64,
-        is_removed: impl Fn(i64) -> bool,
+        removed: &RowSet,
     ) -> io::Result<()> {
         if !self.leaf.is_empty() {
             self.close_leaf(file)?;
         }
         // Leaves become fewer, so that each is written over one that was read.
-        let kept = self.leaves.partition_point(|leaf| leaf.last_row < first);
-        let old = self.leaves.split_off(kept);
+        let old = std::mem::take(&mut self.leaves);
+        let mut free = VecDeque::new();
         let mut page = vec![0; file.page_bytes()];
-        let mut written = 0;
-        for leaf in &old {
+        let mut first = 0;
+        for leaf in old {
+            let rows = first..=leaf.last_row;
+            first = leaf.last_row + 1;
+            let is_moved = !(self.leaf.is_empty() && free.is_empty());
+            if !is_moved && !removed.has_any(rows) {
+                self.leaves.push(leaf);
+                continue;
+            }
             file.read(leaf.page, &mut page)?;
+            free.push_back(leaf.page);
             for cell in cells(&page)? {
-                if is_removed(cell.row) {
+                if removed.contains(cell.row) {
                     if let Some(overflow) = cell.overflow {
                         file.free_overflow(overflow)?;
                     }
                     continue;
                 }
                 if !self.leaf.fits(cell.bytes.len()) {
-                    self.write_leaf(file, old[written])?;
-                    written += 1;
+                    self.write_leaf(file, &mut free)?;
                 }
                 self.leaf.push(&[cell.bytes]);
                 self.last_row = cell.row;
             }
         }
         if !self.leaf.is_empty() {
-            self.write_leaf(file, old[written])?;
-            written += 1;
+            self.write_leaf(file, &mut free)?;
         }
-        // The first of them is used next.
-        old[written..]
-            .iter()
-            .rev()
-            .for_each(|leaf| file.free(leaf.page));
+        free.into_iter().for_each(|page| file.free(page));
         Ok(())
     }
 
     /// Forgets all rows.
     pub(in super::super) fn discard(&mut self, file: &mut PageFile) -> io::Result<()> {
-        self.remove(file, i64::MIN, |_| true)
+        if !self.leaf.is_empty() {
+            self.close_leaf(file)?;
+        }
+        let mut page = vec![0; file.page_bytes()];
+        for leaf in std::mem::take(&mut self.leaves) {
+            file.read(leaf.page, &mut page)?;
+            for cell in cells(&page)? {
+                if let Some(overflow) = cell.overflow {
+                    file.free_overflow(overflow)?;
+                }
+            }
+            file.free(leaf.page);
+        }
+        Ok(())
     }
 
     /// Completes the tree.
@@ -126,13 +141,13 @@ impl Table {
         if !self.leaf.is_empty() {
             self.close_leaf(file)?;
         }
-        let mut level = Level::default();
+        let mut levels = Levels::new(Kind::InnerOfTable, file.page_bytes());
         for leaf in &self.leaves {
             self.head.clear();
             write_varint(&mut self.head, leaf.last_row.cast_unsigned());
-            level.push(leaf.page, &self.head);
+            levels.push(file, leaf.page, &self.head)?;
         }
-        level.build(file, Kind::InnerOfTable, self.root)
+        levels.finish(file, self.root)
     }
 
     fn close_leaf(&mut self, file: &mut PageFile) -> io::Result<()> {
@@ -141,9 +156,13 @@ impl Table {
         Ok(())
     }
 
-    fn write_leaf(&mut self, file: &mut PageFile, to: Leaf) -> io::Result<()> {
-        file.put(to.page, self.leaf.finish(None))?;
-        self.closed(to.page);
+    /// Writes the leaf over the first of the pages whose rows were read.
+    fn write_leaf(&mut self, file: &mut PageFile, read: &mut VecDeque<u32>) -> io::Result<()> {
+        let page = read
+            .pop_front()
+            .ok_or_else(|| io::Error::other("rows do not fit where they were"))?;
+        file.put(page, self.leaf.finish(None))?;
+        self.closed(page);
         Ok(())
     }
 

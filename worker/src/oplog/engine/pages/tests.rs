@@ -50,7 +50,7 @@ impl Fixture {
 
     /// Writes the rows, removes some of them, and writes the index of what is left.
     fn write(&self, rows: &[(i64, String, String)], is_removed: impl Fn(i64) -> bool) {
-        let mut file = PageFile::open(&self.path()).unwrap();
+        let mut file = PageFile::open(&self.path()).unwrap().unwrap();
         let mut table = Table::new(self.table, file.page_bytes());
         let mut written = Vec::new();
         for (row, id, data) in rows {
@@ -58,9 +58,13 @@ impl Fixture {
             record(&mut written, &values);
             table.append(&mut file, *row, &written).unwrap();
         }
-        if let Some((first, ..)) = rows.iter().find(|(row, ..)| is_removed(*row)) {
-            table.remove(&mut file, *first, &is_removed).unwrap();
+        let mut removed = RowSet::default();
+        for (row, ..) in rows {
+            if is_removed(*row) {
+                removed.insert(*row);
+            }
         }
+        table.remove(&mut file, &removed).unwrap();
         let mut left: Vec<_> = rows.iter().filter(|(row, ..)| !is_removed(*row)).collect();
         left.sort_by(|(_, a, _), (_, b, _)| a.cmp(b));
         let mut index = Index::new(self.keys, file.page_bytes());
@@ -184,7 +188,7 @@ fn the_page_that_sqlite_locks_stays_empty() {
     let locked = 0x4000_0000 / 4096 + 1_u32;
     header[28..32].copy_from_slice(&(locked - 2).to_be_bytes());
     fs::write(fixture.path(), header).unwrap();
-    let mut file = PageFile::open(&fixture.path()).unwrap();
+    let mut file = PageFile::open(&fixture.path()).unwrap().unwrap();
     let page = vec![7; 4096];
     let numbers = [(); 3].map(|()| file.append(&page).unwrap());
     assert_eq!(numbers, [locked - 1, locked + 1, locked + 2]);

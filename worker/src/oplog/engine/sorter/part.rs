@@ -3,7 +3,7 @@
 /// How many bytes of two entries are compared at a time.
 const WORD: usize = 8;
 
-/// Below so many equal words, entries are compared as a whole: each step calls the next one.
+/// Entries that are the same in so many bytes are compared as a whole: each step calls the next one.
 const DEEPEST: usize = 32 * WORD;
 
 /// Entries as they come.

@@ -2,8 +2,6 @@
 //!
 //! (<https://www.sqlite.org/fileformat2.html#b_tree_pages>)
 
-use crate::oplog::{local_bytes, varint};
-
 /// The bytes of the database's header, before the b-tree of the first page.
 const DATABASE_HEADER: usize = 100;
 
@@ -143,7 +141,7 @@ impl<'p> Cell<'p> {
         if kind.is_table {
             cell.row = varint(page, &mut at)?.cast_signed();
         }
-        let local = local_bytes(kind.is_table, page.len(), cell.bytes);
+        let local = local_bytes(kind, page.len(), cell.bytes);
         cell.local = page.get(at..at.checked_add(local)?)?;
         at += local;
         if local < cell.bytes {
@@ -152,6 +150,37 @@ impl<'p> Cell<'p> {
         }
         Some((cell, at - start))
     }
+}
+
+/// Returns how much of a payload is in the page itself.
+fn local_bytes(kind: Kind, page: usize, payload: usize) -> usize {
+    let least = (page - 12) * 32 / 255 - 23;
+    let most = match kind.is_table {
+        true => page - 35,
+        false => (page - 12) * 64 / 255 - 23,
+    };
+    if payload <= most {
+        return payload;
+    }
+    let filled = least + (payload - least) % (page - 4);
+    if filled <= most { filled } else { least }
+}
+
+/// Reads SQLite's variable-length integer at `at`, and moves behind it.
+pub(in super::super) fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let mut value = 0;
+    for count in 0..9 {
+        let byte = *bytes.get(*at)?;
+        *at += 1;
+        if count == 8 {
+            return Some(value << 8 | u64::from(byte));
+        }
+        value = value << 7 | u64::from(byte & 0x7f);
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<usize> {

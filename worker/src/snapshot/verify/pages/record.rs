@@ -4,7 +4,7 @@
 
 use std::{cmp::Ordering, ops::Range};
 
-use crate::oplog::varint;
+use super::page::varint;
 
 /// A value of a record.
 #[derive(Debug, Clone, Copy, PartialEq)]
