@@ -1,6 +1,7 @@
 //! Loads the data lines of a first checkpoint into an empty database: rows are appended as they come, and the indexes are written
 //! when all are there.
 
+mod appended;
 mod buckets;
 mod entries;
 mod history;
@@ -14,23 +15,16 @@ use rusqlite::Connection;
 use tracing::{debug, info};
 
 use self::{
+    appended::{Appended, Put},
     buckets::Buckets,
-    entries::{KeyEntry, Keyed, OperationEntry, RowEntry},
-    history::History,
-    indexes::{key_index, newest, operation_index, row_index},
-    kinds::{Kind, Kinds},
+    kinds::Kind,
     roots::Roots,
 };
-use super::{
-    later::fill_tables,
-    pages::{PageFile, RowSet, Table, Value, record},
-    sorter::Sorter,
-    sums,
-};
+use super::{later::fill_tables, pages::PageFile, sums};
 use crate::oplog::{
     checkpoint::TargetCheckpoint,
-    operations::{Batch, Change, Operation, Reason},
-    schema::{Inference, Schema},
+    operations::{Batch, Change, Reason},
+    schema::Schema,
     sqlite::{DatabaseError, DeferredIndexes, quoted, set_cache},
 };
 
@@ -43,39 +37,13 @@ const PARTS: u32 = 3;
 
 /// Loads the data lines of a first checkpoint.
 pub(super) struct Loader {
-    file: PageFile,
     /// Whether the file is this loader's, and not SQLite's.
     is_owner: bool,
     target: Arc<TargetCheckpoint>,
     buckets: Buckets,
-    oplog: Table,
-    roots: Roots,
-    kinds: Kinds,
-    /// Operations by bucket and key, by row, and by bucket and id.
-    keys: Sorter,
-    rows: Sorter,
-    operations: Sorter,
-    /// The row id of the last operation.
-    last: i64,
-    superseded: RowSet,
-    history: History,
+    appended: Appended,
     /// A part of the memory, in KiB.
     part_kib: u32,
-    inference: Option<Inference>,
-    /// The bytes of the largest row.
-    largest: usize,
-    /// Room for a record.
-    written: Vec<u8>,
-}
-
-/// An operation that puts a row.
-struct Put<'a> {
-    bucket: u32,
-    operation: &'a Operation,
-    key: &'a str,
-    kind: &'a str,
-    id: &'a str,
-    data: &'a str,
 }
 
 impl Loader {
@@ -98,30 +66,12 @@ impl Loader {
             return Ok(None);
         };
         let part_kib = memory_kib / PARTS;
-        let part = part_kib as usize * 1024;
-        let sorter = |bytes| {
-            let directory = path.parent().unwrap_or(Path::new("."));
-            Sorter::within(bytes, directory.to_owned())
-        };
         Ok(Some(Self {
-            oplog: Table::new(roots.table, file.page_bytes()),
-            file,
             is_owner: false,
             target: Arc::default(),
             buckets: Buckets::default(),
-            roots,
-            kinds: Kinds::of(schema),
-            keys: sorter(part),
-            rows: sorter(part),
-            operations: sorter(part / 2),
-            last: 0,
-            superseded: RowSet::default(),
-            // Fewer operations than KiB do not need much more room than that.
-            history: History::new(part_kib.into()),
+            appended: Appended::begin(file, path, roots, schema, part_kib),
             part_kib,
-            inference: schema.inference(),
-            largest: 0,
-            written: Vec::new(),
         }))
     }
 
@@ -163,117 +113,33 @@ impl Loader {
     ) -> Result<(), DatabaseError> {
         self.add_kinds(connection, batch)?;
         self.take_file(connection)?;
-        let bucket = self.buckets.entry(batch.bucket()).id;
+        let (bucket, appended) = (self.buckets.entry(batch.bucket()), &mut self.appended);
         let mut key = String::new();
         for operation in &batch.operations {
-            let checksum = operation.checksum;
             match &operation.change {
                 Change::Put { row, data } => {
                     batch.write_key(row, &mut key);
-                    let put = Put {
-                        bucket,
+                    appended.put(&Put {
+                        bucket: bucket.id,
                         operation,
                         key: &key,
                         kind: batch.str(&row.kind),
                         id: batch.str(&row.id),
                         data: batch.str(data),
-                    };
-                    self.put(&put)?;
-                    self.buckets.entry(batch.bucket()).keep(checksum);
+                    })?;
+                    bucket.keep(operation.checksum);
                 }
                 Change::Remove { row } => {
                     batch.write_key(row, &mut key);
-                    KeyEntry::push(&mut self.keys, bucket, &key, self.last, Keyed::Remove)?;
-                    self.buckets.entry(batch.bucket()).pass(checksum);
+                    appended.remove(bucket.id, &key)?;
+                    bucket.pass(operation.checksum);
                 }
-                Change::Move => self.buckets.entry(batch.bucket()).pass(checksum),
-                Change::Clear => self.buckets.entry(batch.bucket()).clear(checksum),
+                Change::Move => bucket.pass(operation.checksum),
+                Change::Clear => bucket.clear(operation.checksum),
             }
         }
-        self.buckets.entry(batch.bucket()).came_as_far(batch, bytes);
-        if self.history.is_mostly_superseded() {
-            self.shorten(connection)?;
-        }
-        Ok(())
-    }
-
-    /// Appends an operation and its row, and what the indexes need of them.
-    fn put(&mut self, put: &Put<'_>) -> Result<(), DatabaseError> {
-        self.last += 1;
-        let (row, bucket) = (self.last, put.bucket);
-        let Operation {
-            op_id, checksum, ..
-        } = *put.operation;
-        let (kind, id) = (put.kind.as_bytes(), put.id.as_bytes());
-        let data = Value::Text(put.data.as_bytes());
-        let operation = [
-            Value::Integer(bucket.into()),
-            Value::Integer(op_id),
-            Value::Text(kind),
-            Value::Text(id),
-            Value::Text(put.key.as_bytes()),
-            data,
-            Value::Integer(checksum.cast_signed().into()),
-        ];
-        record(&mut self.written, &operation);
-        self.oplog.append(&mut self.file, row, &self.written)?;
-        if let Some(Kind::Now(table)) = self.kinds.get_mut(put.kind) {
-            record(&mut self.written, &[Value::Text(id), data]);
-            table.rows.append(&mut self.file, row, &self.written)?;
-        }
-        let keyed = Keyed::Put { row, checksum };
-        KeyEntry::push(&mut self.keys, bucket, put.key, row, keyed)?;
-        let entry = RowEntry {
-            kind,
-            id,
-            row,
-            op_id,
-        };
-        entry.push(&mut self.rows)?;
-        OperationEntry { bucket, op_id, row }.push(&mut self.operations)?;
-        self.history.put(bucket, put.key);
-        self.largest = self.largest.max(put.data.len());
-        infer(&mut self.inference, put.kind, put.data);
-        Ok(())
-    }
-
-    /// Takes out what is superseded by now, so that a long history does not need more room than twice its rows.
-    fn shorten(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
-        let (old, keys) = (self.keys.take(), &mut self.keys);
-        let (buckets, superseded) = (&mut self.buckets, &mut self.superseded);
-        newest(
-            connection,
-            old,
-            buckets,
-            superseded,
-            |bucket, key, row, checksum| {
-                let keyed = Keyed::Put { row, checksum };
-                // It is a key that was written from a text.
-                let key = std::str::from_utf8(key).unwrap_or_default();
-                Ok(KeyEntry::push(keys, bucket, key, row, keyed)?)
-            },
-        )?;
-        self.remove_superseded()?;
-        let superseded = &self.superseded;
-        let is_kept = |row| !superseded.contains(row);
-        self.rows
-            .retain(|entry| is_kept(RowEntry::read(entry).row))?;
-        self.operations
-            .retain(|entry| is_kept(OperationEntry::read(entry).row))?;
-        self.history.was_shortened();
-        Ok(())
-    }
-
-    fn remove_superseded(&mut self) -> Result<(), DatabaseError> {
-        if self.superseded.count() > 0 {
-            self.oplog.remove(&mut self.file, &self.superseded)?;
-            for table in self.kinds.tables_mut() {
-                table.rows.remove(&mut self.file, &self.superseded)?;
-            }
-            // What was removed may have been the only row with some column, or the only one of a kind.
-            self.inference = None;
-        }
-        Ok(())
+        bucket.came_as_far(batch, bytes);
+        appended.shorten(connection, &mut self.buckets)
     }
 
     /// Finds the tables of kinds of rows that are new.
@@ -288,9 +154,11 @@ impl Loader {
                 continue;
             }
             known = kind;
-            if self.kinds.get_mut(kind).is_none() {
+            if self.appended.kinds.get_mut(kind).is_none() {
                 self.hand_over(connection)?;
-                self.kinds.add(connection, kind, self.file.page_bytes())?;
+                self.appended
+                    .kinds
+                    .add(connection, kind, self.appended.file.page_bytes())?;
             }
         }
         Ok(())
@@ -305,7 +173,7 @@ impl Loader {
                 let reason = "it keeps a statement open; set worker.fast_load = false";
                 return Err(DatabaseError::Core(reason.to_owned()));
             }
-            self.file.take_back()?;
+            self.appended.file.take_back()?;
             self.is_owner = true;
         }
         Ok(())
@@ -314,7 +182,7 @@ impl Loader {
     /// Hands the file to SQLite, in a transaction, with the state of the buckets; rows that were written belong to no table yet.
     pub(super) fn hand_over(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
         if self.is_owner {
-            self.file.publish()?;
+            self.appended.file.publish()?;
             self.is_owner = false;
             connection.execute_batch("BEGIN")?;
         }
@@ -334,15 +202,10 @@ impl Loader {
     ) -> Result<DeferredIndexes, DatabaseError> {
         info!("the bulk load ends early: {reason}");
         self.take_file(connection)?;
-        self.write_keys(connection)?;
-        for table in self.kinds.tables_mut() {
-            table.rows.discard(&mut self.file)?;
-        }
-        self.remove_superseded()?;
-        self.write_operations(connection)?;
-        self.file.release_free()?;
+        let buckets = &mut self.buckets;
+        self.appended.complete_operations(connection, buckets)?;
         self.hand_over(connection)?;
-        for (_, kind) in self.kinds.into_sorted() {
+        for (_, kind) in self.appended.kinds.into_sorted() {
             if let Kind::Now(table) = kind
                 && table.is_new
             {
@@ -360,40 +223,9 @@ impl Loader {
         schema: &Schema,
     ) -> Result<bool, DatabaseError> {
         self.take_file(connection)?;
-        self.write_keys(connection)?;
-        self.remove_superseded()?;
-        let (rows, superseded) = (self.rows.take(), &self.superseded);
-        let (root, kinds, file) = (self.roots.by_row, &mut self.kinds, &mut self.file);
-        row_index(connection, rows, superseded, kinds, file, root)?;
-        self.write_operations(connection)?;
-        for table in self.kinds.tables_mut() {
-            table.rows.finish(&mut self.file)?;
-        }
-        self.file.release_free()?;
+        self.appended.complete(connection, &mut self.buckets)?;
         self.hand_over(connection)?;
         self.fill_the_rest(connection, schema)
-    }
-
-    /// Writes the index by key, which tells what is superseded.
-    fn write_keys(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
-        let (keys, buckets) = (self.keys.take(), &mut self.buckets);
-        let (superseded, file) = (&mut self.superseded, &mut self.file);
-        key_index(
-            connection,
-            keys,
-            buckets,
-            superseded,
-            file,
-            self.roots.by_key,
-        )
-    }
-
-    /// Writes the operations that are left, and their index by id.
-    fn write_operations(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
-        let (operations, superseded) = (self.operations.take(), &self.superseded);
-        let (root, file) = (self.roots.by_id, &mut self.file);
-        operation_index(connection, operations, superseded, file, root)?;
-        Ok(self.oplog.finish(&mut self.file)?)
     }
 
     /// Lets SQLite do what is left when all rows are in their tables.
@@ -404,7 +236,7 @@ impl Loader {
     ) -> Result<bool, DatabaseError> {
         set_cache(connection, self.part_kib.max(1))?;
         let (mut later, mut is_dense) = (Vec::new(), true);
-        for (name, kind) in self.kinds.into_sorted() {
+        for (name, kind) in self.appended.kinds.into_sorted() {
             match kind {
                 Kind::Now(table) => {
                     for index in table.indexes {
@@ -420,21 +252,12 @@ impl Loader {
                 }
             }
         }
-        match self.inference {
+        match self.appended.inference {
             Some(inference) => schema.create_as(connection, inference)?,
             None => schema.create_inferred(connection)?,
         }
-        fill_tables(connection, &later, self.largest)?;
+        fill_tables(connection, &later, self.appended.largest)?;
         sums::all_applied(connection)?;
         Ok(is_dense)
-    }
-}
-
-fn infer(inference: &mut Option<Inference>, kind: &str, data: &str) {
-    if let Some(columns) = inference
-        && columns.add(kind, data).is_err()
-    {
-        // If the row is still there at the end, inferring from all rows reports what is wrong with it.
-        *inference = None;
     }
 }

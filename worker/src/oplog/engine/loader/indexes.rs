@@ -35,7 +35,10 @@ pub(super) fn key_index(
         keys,
         buckets,
         superseded,
-        |bucket, key, row, _| {
+        |bucket, key, keyed| {
+            let Keyed::Put { row, .. } = keyed else {
+                return Ok(());
+            };
             let entry = [
                 Value::Integer(bucket.into()),
                 Value::Text(key),
@@ -48,40 +51,31 @@ pub(super) fn key_index(
     Ok(index.finish(file)?)
 }
 
-/// Calls `take` with the bucket, key, row and checksum of each operation whose key no later one has, in the order of their keys,
-/// and adds the others to `superseded`.
+/// Calls `take` with each bucket and key, in their order, and with what has come last for it; adds the operations before it to
+/// `superseded`.
 pub(super) fn newest(
     connection: &Connection,
     keys: Sorter,
     buckets: &mut Buckets,
     superseded: &mut RowSet,
-    mut take: impl FnMut(u32, &[u8], i64, u32) -> Result<(), DatabaseError>,
+    mut take: impl FnMut(u32, &[u8], Keyed) -> Result<(), DatabaseError>,
 ) -> Result<(), DatabaseError> {
-    // The last one that came for a key.
     let (mut bucket, mut key, mut last) = (0, Vec::new(), Keyed::Remove);
     each(connection, keys.sorted()?, |entry| {
         let entry = KeyEntry::read(entry);
-        let is_same = entry.bucket == bucket && entry.key == key;
-        if let Keyed::Put { row, checksum } = last {
-            if is_same {
-                superseded.insert(row);
-                buckets.supersede(bucket, checksum);
-            } else {
-                take(bucket, &key, row, checksum)?;
-            }
-        }
-        if !is_same {
+        if entry.bucket != bucket || entry.key != key {
+            take(bucket, &key, last)?;
             bucket = entry.bucket;
             key.clear();
             key.extend_from_slice(entry.key);
+        } else if let Keyed::Put { row, checksum } = last {
+            superseded.insert(row);
+            buckets.supersede(bucket, checksum);
         }
         last = entry.keyed;
         Ok(())
     })?;
-    match last {
-        Keyed::Put { row, checksum } => take(bucket, &key, row, checksum),
-        Keyed::Remove => Ok(()),
-    }
+    take(bucket, &key, last)
 }
 
 /// Writes `ps_oplog_opid`.
