@@ -73,6 +73,7 @@ pub fn settings(service: Access, directory: &TempDir) -> WorkerSettings {
             stored_mib: 64,
             keep: Duration::from_secs(86_400),
             min_operations: 1000,
+            prepare_from: 1000,
             lease: Duration::from_secs(10),
         },
         worker: WorkerConfig {
@@ -105,6 +106,7 @@ pub fn as_shipped(settings: &mut WorkerSettings) {
     let encoding = Encoding::Identity;
     let kinds = forms.map(|form| RenditionKind { form, encoding });
     settings.snapshots.renditions = kinds.collect();
+    settings.buckets.prepare_from = 20_000;
     settings.verify.forms_every = 100;
     settings.verify.whole_every = 10;
 }

@@ -21,7 +21,7 @@ use super::{
     lease::{Lease, Leased},
     near::{CachedFile, Kept, Near, holds},
     shared::Shared,
-    template::{Preparing, Shelf},
+    template::{Choice, Preparing, Shelf},
 };
 use crate::{metrics::Metrics, oplog::Schema, settings::WorkerSettings};
 
@@ -77,7 +77,8 @@ impl BucketCache {
         });
         let most_bytes = u64::from(config.worker_mib) << 20;
         let preparing = Preparing::new(schema.clone(), &settings.worker);
-        let templates = Shelf::new(most_bytes / TEMPLATES_ONE_IN, preparing, metrics.clone());
+        let choice = Choice::new(most_bytes / TEMPLATES_ONE_IN, config.prepare_from);
+        let templates = Shelf::new(choice, preparing, metrics.clone());
         Some(Arc::new(Self {
             endpoint: endpoint.clone(),
             keep: config.keep,

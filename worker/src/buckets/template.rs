@@ -16,6 +16,7 @@ mod prepared;
 mod set;
 mod shelf;
 
+pub(super) use choice::Choice;
 pub(super) use prepare::Preparing;
 pub(crate) use prepared::{Template, TemplateError};
 pub(super) use set::Set;

@@ -28,6 +28,8 @@ pub struct BucketsConfig {
     pub keep: Duration,
     /// Smaller buckets are downloaded again.
     pub min_operations: u64,
+    /// A database is prepared with so many operations in common, or more.
+    pub prepare_from: u64,
     /// How long other workers wait for one that fills an entry and does not say that it is there.
     #[serde(deserialize_with = "duration")]
     pub lease: Duration,

@@ -30,14 +30,13 @@ pub(in crate::buckets) struct Shelf {
 }
 
 impl Shelf {
-    /// Keeps at most so many bytes.
     pub(in crate::buckets) fn new(
-        most_bytes: u64,
+        choice: Choice,
         preparing: Preparing,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            choice: Mutex::new(Choice::new(most_bytes)),
+            choice: Mutex::new(choice),
             preparing,
             metrics,
         }
