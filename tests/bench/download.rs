@@ -19,6 +19,7 @@ use seedbed_protocol::{
 };
 use testkit::{
     cluster::{Cluster, manifest},
+    machine::number,
     serving::{ADMIN_TOKEN, Serving, client_token, database_path},
 };
 
@@ -30,8 +31,8 @@ const LOOKS: usize = 20;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let stores = size("SEEDBED_BENCH_STORES", 10_000)?;
-    let requests = size("SEEDBED_BENCH_REQUESTS", 50_000)?;
+    let stores = number("SEEDBED_BENCH_STORES", 10_000);
+    let requests = number("SEEDBED_BENCH_REQUESTS", 50_000);
     println!(
         "{:>9} {:>8} {:>9} {:>11} {:>8} {:>8} {:>7} {:>13} {:>13}",
         "catalog",
@@ -48,13 +49,6 @@ async fn main() -> anyhow::Result<()> {
         measure(catalog, stores, requests).await?;
     }
     Ok(())
-}
-
-fn size(variable: &str, default: u64) -> anyhow::Result<u64> {
-    match std::env::var(variable) {
-        Ok(text) => text.parse().with_context(|| format!("{variable}={text}")),
-        Err(_) => Ok(default),
-    }
 }
 
 /// Fills a catalog, serves it, asks, and prints a line.

@@ -22,7 +22,7 @@ use seedbed_worker::settings::{StreamCompression, WorkerSettings};
 use serde::Deserialize;
 use serde_json::json;
 use testkit::{
-    machine::{cpu_time, forget_peak, machine, mib, node, peak_bytes, tools},
+    machine::{cpu_time, forget_peak, machine, mib, node, number, peak_bytes, tools},
     pipeline::Pipeline,
     stand_in::StandIn,
 };
@@ -51,10 +51,7 @@ async fn main() -> anyhow::Result<()> {
         );
         return Ok(());
     };
-    let small = match std::env::var("SEEDBED_BENCH_STORES") {
-        Ok(text) => text.parse().context("SEEDBED_BENCH_STORES")?,
-        Err(_) => SMALL_STORES,
-    };
+    let small = number("SEEDBED_BENCH_STORES", SMALL_STORES);
     let small: Vec<Store> = (1..=small)
         .map(|number| (format!("small-{number}"), SMALL_ROWS))
         .collect();

@@ -7,12 +7,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use seedbed_protocol::manifest::Manifest;
 use seedbed_protocol::message::{EventKind, SeedJob};
 use seedbed_worker::settings::WorkerSettings;
 use serde_json::{Value, json};
 use testkit::{
+    machine::number,
     pipeline::{Pipeline, as_shipped, job, starting_from},
     powersync::{PowerSync, Products},
     stand_in::OPERATION_TIME,
@@ -31,8 +32,8 @@ const CHANGED_ROWS_OF_LARGE: u32 = 100;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let stores = number("SEEDBED_BENCH_STORES", 1_000)?;
-    let rows = number("SEEDBED_BENCH_ROWS", 500_000)?;
+    let stores = number("SEEDBED_BENCH_STORES", 1_000);
+    let rows = number("SEEDBED_BENCH_ROWS", 500_000);
     println!(
         "{stores} stores of {ROWS} rows, of which {CHANGED_ROWS} change in a store that changes"
     );
@@ -41,13 +42,6 @@ async fn main() -> anyhow::Result<()> {
     large_store(rows, Duration::ZERO, "").await?;
     println!("the same, from a service that takes {OPERATION_TIME:?} for an operation");
     large_store(rows, OPERATION_TIME, "paced, ").await
-}
-
-fn number(variable: &str, otherwise: u32) -> anyhow::Result<u32> {
-    let value = std::env::var(variable).ok();
-    value.map_or(Ok(otherwise), |value| {
-        value.parse().context(variable.to_owned())
-    })
 }
 
 /// What a sweep took.

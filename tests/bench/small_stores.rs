@@ -13,7 +13,7 @@ use anyhow::{Context, ensure};
 use seedbed_protocol::message::Failure;
 use seedbed_worker::settings::{StreamCompression, WorkerSettings};
 use testkit::{
-    machine::{cpu_time, forget_peak, machine, mib, peak_bytes},
+    machine::{cpu_time, forget_peak, machine, mib, number, peak_bytes},
     pipeline::{Access, Pipeline, as_shipped, settings},
     stand_in::StandIn,
 };
@@ -37,8 +37,8 @@ impl Measured {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let count = size("SEEDBED_BENCH_STORES", 1_000)?;
-    let rows = size("SEEDBED_BENCH_ROWS", 1_000)?;
+    let count = number("SEEDBED_BENCH_STORES", 1_000);
+    let rows = number("SEEDBED_BENCH_ROWS", 1_000);
     let stores: Vec<String> = (1..=count)
         .map(|number| format!("small-{number}"))
         .collect();
@@ -67,13 +67,6 @@ async fn main() -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-fn size(variable: &str, default: u32) -> anyhow::Result<u32> {
-    match std::env::var(variable) {
-        Ok(text) => text.parse().with_context(|| format!("{variable}={text}")),
-        Err(_) => Ok(default),
-    }
 }
 
 fn change(settings: &mut WorkerSettings) {

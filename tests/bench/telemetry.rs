@@ -2,13 +2,15 @@
 //!
 //! The same stores are swept again and again, on a private RabbitMQ and Postgres: with no collector named, with one that
 //! takes everything, with one that is not there, with one that takes its time, and with one that is full. The
-//! ratios are of the medians of rounds that were measured in turn, so that a noisy machine slows all of them.
+//! ratios are of the medians of rounds that were measured in turn, so that a noisy machine slows all of them. `SEEDBED_BENCH_STORES` and
+//! `SEEDBED_BENCH_ROUNDS` set other numbers.
 
 use std::{sync::Arc, time::Duration};
 
 use testkit::{
     cluster::{Cluster, timed_sweep},
     collector::{Behaviour, Collector},
+    machine::number,
     servers::RabbitMq,
 };
 
@@ -34,21 +36,23 @@ const CASES: [(&str, Told); 5] = [
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let stores = number("SEEDBED_BENCH_STORES", STORES);
+    let rounds = number("SEEDBED_BENCH_ROUNDS", ROUNDS);
     let mut cluster = Cluster::on(Arc::new(RabbitMq::start()), None).await;
     let collector = Collector::start().await;
-    cluster.add_stores(STORES, ROWS);
+    cluster.add_stores(stores, ROWS);
     cluster.program.set("LOG__LEVEL", "seedbed_worker=info");
     cluster
         .program
         .set_variable("OTEL_METRIC_EXPORT_INTERVAL", "1000");
     let mut times = vec![Vec::new(); CASES.len()];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for (times, (_, told)) in times.iter_mut().zip(CASES) {
             tell(&mut cluster, &collector, told);
-            times.push(timed_sweep(&cluster.program, 1, STORES).await);
+            times.push(timed_sweep(&cluster.program, 1, stores).await);
         }
     }
-    println!("{STORES} stores of {ROWS} rows, {ROUNDS} rounds, medians");
+    println!("{stores} stores of {ROWS} rows, {rounds} rounds, medians");
     println!("{:>9} {:>8} {:>6}", "collector", "s", "ratio");
     let medians: Vec<_> = times.into_iter().map(median).collect();
     for ((name, _), median) in CASES.iter().zip(&medians) {

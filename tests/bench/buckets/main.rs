@@ -15,7 +15,7 @@ use std::{
 use anyhow::Context;
 use seedbed_protocol::manifest::StepTiming;
 use testkit::{
-    machine::{cpu_time, machine},
+    machine::{cpu_time, machine, number},
     pipeline::Pipeline,
     powersync::{PowerSync, Source, StreamDefinition, SyncConfig},
 };
@@ -126,9 +126,9 @@ struct Size {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let stores = number("SEEDBED_BENCH_STORES", 40)?;
-    let rows = number("SEEDBED_BENCH_ROWS", 20_000)?;
-    let rounds = number("SEEDBED_BENCH_ROUNDS", 5)?;
+    let stores = number("SEEDBED_BENCH_STORES", 40);
+    let rows = number("SEEDBED_BENCH_ROWS", 20_000);
+    let rounds = number("SEEDBED_BENCH_ROUNDS", 5);
     let size = |fleet, stores, rows| Size {
         fleet,
         stores,
@@ -250,6 +250,7 @@ async fn sweep(service: &PowerSync, stores: u32, keeps_mib: Option<u32>) -> anyh
     let mut pipeline = Pipeline::start_with(service, |settings| {
         settings.buckets.enabled = keeps_mib.is_some();
         settings.buckets.worker_mib = keeps_mib.unwrap_or(1);
+        settings.buckets.prepare_from = 20_000;
         settings.snapshots.renditions.truncate(1);
         settings.verify.forms_every = 0;
     })
@@ -271,11 +272,4 @@ fn median(of: impl Iterator<Item = f64>) -> f64 {
     let mut of: Vec<f64> = of.collect();
     of.sort_by(f64::total_cmp);
     of[of.len() / 2]
-}
-
-fn number(variable: &str, default: u32) -> anyhow::Result<u32> {
-    match std::env::var(variable) {
-        Ok(text) => text.parse().with_context(|| format!("{variable}={text}")),
-        Err(_) => Ok(default),
-    }
 }
