@@ -250,7 +250,7 @@ async fn sweep(service: &PowerSync, stores: u32, keeps_mib: Option<u32>) -> anyh
     let mut pipeline = Pipeline::start_with(service, |settings| {
         settings.buckets.enabled = keeps_mib.is_some();
         settings.buckets.worker_mib = keeps_mib.unwrap_or(1);
-        settings.buckets.prepare_from = 20_000;
+        settings.buckets.prepare_from = 50_000;
         settings.snapshots.renditions.truncate(1);
         settings.verify.forms_every = 0;
     })

@@ -106,7 +106,7 @@ pub fn as_shipped(settings: &mut WorkerSettings) {
     let encoding = Encoding::Identity;
     let kinds = forms.map(|form| RenditionKind { form, encoding });
     settings.snapshots.renditions = kinds.collect();
-    settings.buckets.prepare_from = 20_000;
+    settings.buckets.prepare_from = 50_000;
     settings.verify.forms_every = 100;
     settings.verify.whole_every = 10;
 }

@@ -14,23 +14,23 @@ pub(super) const SERVICE_REQUEST: f64 = 4e-3;
 pub(super) const SERVICE_STREAMS: f64 = 200.0;
 
 /// A worker's CPU for each row and for each store of a full download, in seconds: "seed" and "small_stores".
-pub(super) const FULL_ROW: f64 = 17e-6;
-pub(super) const FULL_STORE: f64 = 3e-3;
+pub(super) const FULL_ROW: f64 = 4.5e-6;
+pub(super) const FULL_STORE: f64 = 4.5e-3;
 
 /// The same for a job that starts from a snapshot: for each row that is in the file, since all of it is verified and hashed,
 /// and for each store. "reuse".
-pub(super) const BASE_ROW: f64 = 8.4e-6;
-pub(super) const BASE_STORE: f64 = 4.5e-3;
+pub(super) const BASE_ROW: f64 = 3.3e-6;
+pub(super) const BASE_STORE: f64 = 6.5e-3;
 
 /// A worker's CPU for a store that has not changed, in seconds: "reuse".
-pub(super) const UNCHANGED_STORE: f64 = 1.5e-3;
+pub(super) const UNCHANGED_STORE: f64 = 1.1e-3;
 
-/// The time of a full download of one store, as a multiple of the service's time for its rows, against a real service.
-pub(super) const FULL_OF_DOWNLOAD: f64 = 1.45;
+/// The time of a full download of one store, as a multiple of the service's time for its rows: "seed", at the service's pace.
+pub(super) const FULL_OF_DOWNLOAD: f64 = 1.1;
 
 /// The CPU of the coordinator, its catalog and RabbitMQ for a store of a sweep, in seconds: "sweep", where two cores are busy for
-/// most of 190 s with 100,000 stores. That build is not optimised: it is less.
-pub(super) const COORDINATOR_STORE: f64 = 3e-3;
+/// 35 s with 100,000 stores, stand-ins included.
+pub(super) const COORDINATOR_STORE: f64 = 0.7e-3;
 
 /// Bytes of a SQLite file for a row, if nothing else is known: "renditions".
 pub(super) const FILE_ROW_BYTES: f64 = 1139.0;
@@ -41,8 +41,8 @@ pub(super) const STREAMED_OF_FILE: f64 = 0.48;
 /// Memory of a slot besides its page cache, in bytes: "seed".
 pub(super) const SLOT_MEMORY: f64 = 100.0 * 1024.0 * 1024.0;
 
-/// Disk of a slot, as a multiple of the largest snapshot: the database, its copy in order, its compact form, and SQLite's sort
-/// files.
+/// Disk of a slot, as a multiple of the largest snapshot: the database, its copy in order, its compact form, and what
+/// is sorted.
 pub(super) const SLOT_DISK: f64 = 2.5;
 
 /// Slots for a core: half of the time, a slot waits for the service.

@@ -268,8 +268,8 @@ mod tests {
         assert!((plan.first.rows - 60e6).abs() < 1.0);
         assert!((plan.usual.rows - 120_000.0).abs() < 1.0);
         assert!((plan.usual.snapshots - 600.0).abs() < 1e-6);
-        // 60,000,000 rows at 32 µs are 1,920 s of 960 s each; 60,000,000 at 17 µs and 3,000 stores 1,029 s.
-        assert!((plan.first.service_processes, plan.first.cores) == (3.0, 2.0));
+        // 60,000,000 rows at 32 µs are 1,920 s of 960 s each; 60,000,000 at 4.5 µs and 3,000 stores 284 s.
+        assert!((plan.first.service_processes, plan.first.cores) == (3.0, 1.0));
         assert!((plan.usual.service_processes, plan.usual.cores) == (1.0, 1.0));
     }
 
