@@ -126,14 +126,8 @@ impl Appended {
 
     /// Notes a REMOVE.
     pub(super) fn remove(&mut self, bucket: u32, key: &str) -> Result<(), DatabaseError> {
-        let by_key = &mut self.by_key;
-        Ok(KeyEntry::push(
-            by_key,
-            bucket,
-            key,
-            self.last,
-            Keyed::Remove,
-        )?)
+        let (last, by_key) = (self.last, &mut self.by_key);
+        Ok(KeyEntry::push(by_key, bucket, key, last, Keyed::Remove)?)
     }
 
     /// Takes out what is superseded, if that is most of it: a long history does not need more room than twice its rows.
@@ -147,20 +141,15 @@ impl Appended {
         }
         let (old, by_key) = (self.by_key.take(), &mut self.by_key);
         let superseded = &mut self.superseded;
-        newest(
-            connection,
-            old,
-            buckets,
-            superseded,
-            |bucket, key, keyed| {
-                // It is a key that was written from a text.
-                let key = std::str::from_utf8(key).unwrap_or_default();
-                let Keyed::Put { row, .. } = keyed else {
-                    return Ok(());
-                };
-                Ok(KeyEntry::push(by_key, bucket, key, row, keyed)?)
-            },
-        )?;
+        let mut keep = |bucket: u32, key: &[u8], keyed: Keyed| {
+            let Keyed::Put { row, .. } = keyed else {
+                return Ok(());
+            };
+            // It was written from a text.
+            let key = std::str::from_utf8(key).unwrap_or_default();
+            Ok(KeyEntry::push(by_key, bucket, key, row, keyed)?)
+        };
+        newest(connection, old, buckets, superseded, &mut keep)?;
         self.remove_superseded()?;
         let superseded = &self.superseded;
         let is_kept = |row| !superseded.contains(row);

@@ -86,7 +86,7 @@ impl PageFile {
             return Ok(());
         }
         self.write_waiting()?;
-        while self.free.last() == Some(&self.count) || self.count == self.locked() {
+        while self.free.last() == Some(&self.count) || self.count == locked(self.page_bytes) {
             self.free.remove(&self.count);
             self.count -= 1;
         }
@@ -115,35 +115,50 @@ impl PageFile {
 
     /// Writes a new page, and returns its number.
     pub(super) fn append(&mut self, page: &[u8]) -> io::Result<u32> {
-        if let Some(number) = self.free.pop_first() {
-            self.put(number, page)?;
-            return Ok(number);
-        }
-        if self.waiting.len() >= WRITE_BYTES {
-            self.write_waiting()?;
-        }
-        if self.count + 1 == self.locked() {
-            self.waiting.resize(self.waiting.len() + self.page_bytes, 0);
-            self.count += 1;
-        }
-        self.waiting.extend_from_slice(page);
-        self.count += 1;
-        Ok(self.count)
+        let number = match self.free.pop_first() {
+            Some(number) => number,
+            None => number_after(self.count, self.page_bytes),
+        };
+        self.write(number, page)?;
+        Ok(number)
     }
 
     /// Writes what of a payload is not in the page of its cell, and returns the first page of it.
     pub(super) fn append_overflow(&mut self, rest: &[u8]) -> io::Result<u32> {
-        let mut next = 0;
+        let parts = rest.chunks(self.page_bytes - 4);
+        let mut last = self.count;
+        let numbers = parts.clone().map(|_| {
+            self.free.pop_first().unwrap_or_else(|| {
+                last = number_after(last, self.page_bytes);
+                last
+            })
+        });
+        let numbers: Vec<u32> = numbers.collect();
         let mut page = vec![0; self.page_bytes];
-        // From its end, since each page has the number of the next one.
-        let room = self.page_bytes - 4;
-        for part in rest.chunks(room).rev() {
-            set(&mut page, 0, next);
+        for (place, part) in parts.enumerate() {
+            let next = numbers.get(place + 1);
+            set(&mut page, 0, next.copied().unwrap_or(0));
             page[4..4 + part.len()].copy_from_slice(part);
             page[4 + part.len()..].fill(0);
-            next = self.append(&page)?;
+            self.write(numbers[place], &page)?;
         }
-        Ok(next)
+        Ok(numbers[0])
+    }
+
+    /// Writes a page that is there, or the next one.
+    fn write(&mut self, number: u32, page: &[u8]) -> io::Result<()> {
+        if number <= self.count {
+            return self.put(number, page);
+        }
+        if self.waiting.len() >= WRITE_BYTES {
+            self.write_waiting()?;
+        }
+        // Empty, if the page that is locked is between.
+        let skipped = (number - self.count - 1) as usize * self.page_bytes;
+        self.waiting.resize(self.waiting.len() + skipped, 0);
+        self.waiting.extend_from_slice(page);
+        self.count = number;
+        Ok(())
     }
 
     /// Writes a page that is there.
@@ -199,10 +214,6 @@ impl PageFile {
             None => Place::Written(start_of(number, self.page_bytes)),
         }
     }
-
-    fn locked(&self) -> u32 {
-        (LOCKED_BYTE / self.page_bytes as u64) as u32 + 1
-    }
 }
 
 /// Where a page is.
@@ -211,6 +222,19 @@ enum Place {
     Waiting(usize),
     /// At this byte of the file.
     Written(u64),
+}
+
+/// Returns the number of the page that is never used.
+fn locked(page_bytes: usize) -> u32 {
+    (LOCKED_BYTE / page_bytes as u64) as u32 + 1
+}
+
+/// Returns the number of the next page that can be used.
+fn number_after(number: u32, page_bytes: usize) -> u32 {
+    match number + 1 == locked(page_bytes) {
+        true => number + 2,
+        false => number + 1,
+    }
 }
 
 fn start_of(number: u32, page_bytes: usize) -> u64 {

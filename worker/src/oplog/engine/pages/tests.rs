@@ -190,6 +190,13 @@ fn the_page_that_sqlite_locks_stays_empty() {
     fs::write(fixture.path(), header).unwrap();
     let mut file = PageFile::open(&fixture.path()).unwrap().unwrap();
     let page = vec![7; 4096];
-    let numbers = [(); 3].map(|()| file.append(&page).unwrap());
-    assert_eq!(numbers, [locked - 1, locked + 1, locked + 2]);
+    // Three pages in a row, of one payload.
+    let first = file.append_overflow(&vec![7; 2 * 4092 + 1]).unwrap();
+    let mut read = vec![0; 4096];
+    let next = [first, locked + 1, locked + 2].map(|number| {
+        file.read(number, &mut read).unwrap();
+        u32::from_be_bytes([read[0], read[1], read[2], read[3]])
+    });
+    assert_eq!((first, next), (locked - 1, [locked + 1, locked + 2, 0]));
+    assert_eq!(file.append(&page).unwrap(), locked + 3);
 }
