@@ -92,6 +92,8 @@ private class App(
     private var launch: Job? = null
     private var subscription: SyncStreamSubscription? = null
     private val choices = ConcurrentLinkedQueue<String>()
+    /** Set by the thread of the launch. */
+    @Volatile
     var outcome: Outcome? = null
         private set
 
@@ -117,10 +119,11 @@ private class App(
         }
 
     private suspend fun open(fields: JsonObject): Fields {
+        // Before the launch begins: one that fails at once has an outcome already when `async` returns.
+        outcome = null
         val ended = CoroutineScope(Dispatchers.Default).async {
             openSeeded(factory(fields), schema, source(fields), "app.db", fields.text("directory"))
         }
-        outcome = null
         launch = ended
         db = ended.await()
         return mapOf("outcome" to checkNotNull(outcome).toJson())
