@@ -193,7 +193,10 @@ async fn publishes(connection: &Connection) -> Result<Option<Trouble>, BrokerErr
             .confirm_select(ConfirmSelectOptions::default())
             .await?;
         let confirmation = publish_probe(&channel).await?;
-        confirmation.await.map(drop)
+        confirmation.await?;
+        // RabbitMQ takes the first message of a connection even during an alarm, and reads nothing after it: a second
+        // channel is then not opened.
+        connection.create_channel().await.map(drop)
     };
     tokio::select! {
         trouble = blocked => Ok(Some(trouble)),
