@@ -44,7 +44,8 @@
 //! The core extension stays the reference. It gets everything from the first line on that is not plain, after all
 //! that was written has been brought into the form that it would have made itself ([`Own::give_up`]). Not plain are
 //! an operation without a row's type and id, without data or out of the range of op ids, checksums that do not match; onto
-//! nothing, a CLEAR of a bucket that has rows, and a bucket that vanishes while it is downloaded; on top, an operation that is older than what was applied.
+//! nothing, a CLEAR of a bucket that has rows, and a bucket that vanishes while it is downloaded; on top, an operation that is
+//! older than what was applied.
 //!
 //! [`Adder`]: adder::Adder
 //! [`Loader`]: loader::Loader

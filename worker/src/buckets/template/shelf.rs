@@ -30,6 +30,7 @@ pub(in crate::buckets) struct Shelf {
 }
 
 impl Shelf {
+    /// Keeps what `choice` says.
     pub(in crate::buckets) fn new(
         choice: Choice,
         preparing: Preparing,

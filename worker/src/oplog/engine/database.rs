@@ -217,7 +217,6 @@ impl Engine {
     fn give_up(&mut self, reason: Reason) -> Result<(), DatabaseError> {
         if let Some(own) = self.own.take() {
             self.row_index = own.give_up(&self.connection, reason)?;
-            set_cache(&self.connection, self.cache_kib)?;
         }
         Ok(())
     }

@@ -37,7 +37,6 @@ pub(super) struct Appended {
     by_row: Sorter,
     by_id: Sorter,
     history: History,
-    superseded: RowSet,
     /// Room for a record.
     written: Vec<u8>,
 }
@@ -79,7 +78,6 @@ impl Appended {
             by_id: sorter(part / 2),
             // Fewer operations than KiB do not need much more room than that.
             history: History::new(part_kib.into()),
-            superseded: RowSet::default(),
             written: Vec::new(),
         }
     }
@@ -108,8 +106,12 @@ impl Appended {
             record(&mut self.written, &[Value::Text(id), data]);
             table.rows.append(&mut self.file, row, &self.written)?;
         }
-        let keyed = Keyed::Put { row, checksum };
-        KeyEntry::push(&mut self.by_key, bucket, put.key, row, keyed)?;
+        let entry = KeyEntry {
+            bucket,
+            key: put.key.as_bytes(),
+            keyed: Keyed::Put { row, checksum },
+        };
+        entry.push(&mut self.by_key)?;
         let entry = RowEntry {
             kind,
             id,
@@ -126,8 +128,12 @@ impl Appended {
 
     /// Notes a REMOVE.
     pub(super) fn remove(&mut self, bucket: u32, key: &str) -> Result<(), DatabaseError> {
-        let (last, by_key) = (self.last, &mut self.by_key);
-        Ok(KeyEntry::push(by_key, bucket, key, last, Keyed::Remove)?)
+        let entry = KeyEntry {
+            bucket,
+            key: key.as_bytes(),
+            keyed: Keyed::Remove { after: self.last },
+        };
+        Ok(entry.push(&mut self.by_key)?)
     }
 
     /// Takes out what is superseded, if that is most of it: a long history does not need more room than twice its rows.
@@ -140,18 +146,11 @@ impl Appended {
             return Ok(());
         }
         let (old, by_key) = (self.by_key.take(), &mut self.by_key);
-        let superseded = &mut self.superseded;
-        let mut keep = |bucket: u32, key: &[u8], keyed: Keyed| {
-            let Keyed::Put { row, .. } = keyed else {
-                return Ok(());
-            };
-            // It was written from a text.
-            let key = std::str::from_utf8(key).unwrap_or_default();
-            Ok(KeyEntry::push(by_key, bucket, key, row, keyed)?)
-        };
-        newest(connection, old, buckets, superseded, &mut keep)?;
-        self.remove_superseded()?;
-        let superseded = &self.superseded;
+        let superseded = newest(connection, old, buckets, |entry| match entry.keyed {
+            Keyed::Put { .. } => Ok(entry.push(by_key)?),
+            Keyed::Remove { .. } => Ok(()),
+        })?;
+        self.remove_rows(&superseded)?;
         let is_kept = |row| !superseded.contains(row);
         self.by_row
             .retain(|entry| is_kept(RowEntry::read(entry).row))?;
@@ -167,12 +166,12 @@ impl Appended {
         connection: &Connection,
         buckets: &mut Buckets,
     ) -> Result<(), DatabaseError> {
-        self.write_keys(connection, buckets)?;
-        self.remove_superseded()?;
-        let (by_row, superseded) = (self.by_row.take(), &self.superseded);
-        let (root, kinds, file) = (self.roots.by_row, &mut self.kinds, &mut self.file);
-        row_index(connection, by_row, superseded, kinds, file, root)?;
-        self.write_operations(connection)?;
+        let superseded = self.write_keys(connection, buckets)?;
+        self.remove_rows(&superseded)?;
+        let (by_row, root) = (self.by_row.take(), self.roots.by_row);
+        let (kinds, file) = (&mut self.kinds, &mut self.file);
+        row_index(connection, by_row, &superseded, kinds, file, root)?;
+        self.write_operations(connection, &superseded)?;
         for table in self.kinds.tables_mut() {
             table.rows.finish(&mut self.file)?;
         }
@@ -185,39 +184,48 @@ impl Appended {
         connection: &Connection,
         buckets: &mut Buckets,
     ) -> Result<(), DatabaseError> {
-        self.write_keys(connection, buckets)?;
+        let superseded = self.write_keys(connection, buckets)?;
         for table in self.kinds.tables_mut() {
             table.rows.discard(&mut self.file)?;
         }
-        self.remove_superseded()?;
-        self.write_operations(connection)?;
+        self.remove_rows(&superseded)?;
+        self.write_operations(connection, &superseded)?;
         Ok(self.file.release_free()?)
     }
 
-    /// Writes the index by key, which tells what is superseded.
+    /// Writes the index by key, and returns what is superseded.
     fn write_keys(
         &mut self,
         connection: &Connection,
         buckets: &mut Buckets,
-    ) -> Result<(), DatabaseError> {
-        let (by_key, root) = (self.by_key.take(), self.roots.by_key);
-        let (superseded, file) = (&mut self.superseded, &mut self.file);
-        key_index(connection, by_key, buckets, superseded, file, root)
+    ) -> Result<RowSet, DatabaseError> {
+        let by_key = self.by_key.take();
+        key_index(
+            connection,
+            by_key,
+            buckets,
+            &mut self.file,
+            self.roots.by_key,
+        )
     }
 
     /// Writes the operations that are left, and their index by id.
-    fn write_operations(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
-        let (by_id, superseded) = (self.by_id.take(), &self.superseded);
-        let (root, file) = (self.roots.by_id, &mut self.file);
-        operation_index(connection, by_id, superseded, file, root)?;
+    fn write_operations(
+        &mut self,
+        connection: &Connection,
+        superseded: &RowSet,
+    ) -> Result<(), DatabaseError> {
+        let (by_id, root) = (self.by_id.take(), self.roots.by_id);
+        operation_index(connection, by_id, superseded, &mut self.file, root)?;
         Ok(self.operations.finish(&mut self.file)?)
     }
 
-    fn remove_superseded(&mut self) -> Result<(), DatabaseError> {
-        if self.superseded.count() > 0 {
-            self.operations.remove(&mut self.file, &self.superseded)?;
+    /// Takes rows out of `ps_oplog` and the clients' tables.
+    fn remove_rows(&mut self, superseded: &RowSet) -> Result<(), DatabaseError> {
+        if superseded.count() > 0 {
+            self.operations.remove(&mut self.file, superseded)?;
             for table in self.kinds.tables_mut() {
-                table.rows.remove(&mut self.file, &self.superseded)?;
+                table.rows.remove(&mut self.file, superseded)?;
             }
             // What was removed may have been the only row with some column, or the only one of a kind.
             self.inference = None;

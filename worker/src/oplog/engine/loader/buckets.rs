@@ -11,58 +11,62 @@ use crate::oplog::{
     sqlite::DatabaseError,
 };
 
-/// Buckets by their names.
+/// Buckets in the order of their ids, which begin with 1.
 #[derive(Default)]
 pub(super) struct Buckets {
-    by_name: HashMap<String, Bucket>,
-    /// The names in the order of the ids, which begin with 1.
-    names: Vec<String>,
+    all: Vec<Bucket>,
+    /// Where each stands, by its name.
+    places: HashMap<String, usize>,
+    /// How many of them `ps_buckets` has.
+    recorded: usize,
 }
 
 /// A bucket that is being loaded.
-#[derive(Default)]
 pub(super) struct Bucket {
     pub(super) id: u32,
+    name: String,
     /// Whether it has had a PUT.
     pub(super) is_filled: bool,
     /// The sum of the checksums of all of its operations.
     checksum: u32,
     /// What `ps_buckets` does not have yet.
     new: Progress,
-    /// Whether its row is not there yet.
-    is_new: bool,
 }
 
 impl Buckets {
     pub(super) fn get(&self, name: &str) -> Option<&Bucket> {
-        self.by_name.get(name)
+        self.places.get(name).map(|place| &self.all[*place])
     }
 
     /// Returns whether the target has all of them.
     pub(super) fn are_in(&self, target: &TargetCheckpoint) -> bool {
-        self.names.iter().all(|name| target.has_bucket(name))
+        self.all
+            .iter()
+            .all(|bucket| target.has_bucket(&bucket.name))
     }
 
     /// Returns a bucket, a new one if there is none.
     pub(super) fn entry(&mut self, name: &str) -> &mut Bucket {
-        if !self.by_name.contains_key(name) {
-            self.names.push(name.to_owned());
-            let bucket = Bucket {
-                id: self.names.len() as u32,
-                is_new: true,
-                ..Bucket::default()
-            };
-            self.by_name.insert(name.to_owned(), bucket);
-        }
-        self.by_name.get_mut(name).expect("it was just inserted")
+        let place = match self.places.get(name) {
+            Some(place) => *place,
+            None => {
+                self.places.insert(name.to_owned(), self.all.len());
+                self.all.push(Bucket {
+                    id: self.all.len() as u32 + 1,
+                    name: name.to_owned(),
+                    is_filled: false,
+                    checksum: 0,
+                    new: Progress::default(),
+                });
+                self.all.len() - 1
+            }
+        };
+        &mut self.all[place]
     }
 
     /// Moves the checksum of an operation from those that are kept to those that are superseded.
     pub(super) fn supersede(&mut self, bucket: u32, checksum: u32) {
-        let name = &self.names[bucket as usize - 1];
-        if let Some(bucket) = self.by_name.get_mut(name) {
-            bucket.new.sums.supersede(checksum);
-        }
+        self.all[bucket as usize - 1].new.sums.supersede(checksum);
     }
 
     /// Returns whether the checksum of what was loaded is the service's, in every bucket up to this priority number.
@@ -75,20 +79,15 @@ impl Buckets {
 
     /// Writes to `ps_buckets` what it does not have yet.
     pub(super) fn record(&mut self, connection: &Connection) -> Result<(), DatabaseError> {
-        for name in &self.names {
-            let Some(bucket) = self.by_name.get_mut(name) else {
-                continue;
-            };
-            if std::mem::take(&mut bucket.is_new) {
-                let insert = "INSERT INTO ps_buckets(id, name) VALUES (?1, ?2)";
-                let mut insert = connection.prepare_cached(insert)?;
-                insert.execute((bucket.id, name))?;
-            }
-            sums::record(
-                connection,
-                bucket.id.into(),
-                &std::mem::take(&mut bucket.new),
-            )?;
+        let insert = "INSERT INTO ps_buckets(id, name) VALUES (?1, ?2)";
+        for bucket in &self.all[self.recorded..] {
+            let mut insert = connection.prepare_cached(insert)?;
+            insert.execute((bucket.id, &bucket.name))?;
+        }
+        self.recorded = self.all.len();
+        for bucket in &mut self.all {
+            let new = std::mem::take(&mut bucket.new);
+            sums::record(connection, bucket.id.into(), &new)?;
         }
         Ok(())
     }

@@ -17,8 +17,8 @@ const ROW_TAIL: usize = 8 + 8;
 pub(super) enum Keyed {
     /// The operation in this row of `ps_oplog`, and its checksum.
     Put { row: i64, checksum: u32 },
-    /// A REMOVE.
-    Remove,
+    /// A REMOVE that came after the operation in this row.
+    Remove { after: i64 },
 }
 
 /// An entry of operations by bucket and key.
@@ -29,38 +29,25 @@ pub(super) struct KeyEntry<'e> {
 }
 
 impl<'e> KeyEntry<'e> {
-    /// Adds an operation that was appended as this row, or a REMOVE that came after it.
-    pub(super) fn push(
-        to: &mut Sorter,
-        bucket: u32,
-        key: &str,
-        after: i64,
-        keyed: Keyed,
-    ) -> io::Result<()> {
-        let (is_removed, checksum) = match keyed {
-            Keyed::Put { checksum, .. } => (0, checksum),
-            Keyed::Remove => (1, 0),
+    pub(super) fn push(&self, to: &mut Sorter) -> io::Result<()> {
+        let (row, is_removed, checksum) = match self.keyed {
+            Keyed::Put { row, checksum } => (row, 0, checksum),
+            Keyed::Remove { after } => (after, 1, 0),
         };
-        let bucket = bucket.to_be_bytes();
-        let (after, checksum) = (after.to_be_bytes(), checksum.to_be_bytes());
-        to.push(&[
-            &bucket,
-            key.as_bytes(),
-            END,
-            &after,
-            &[is_removed],
-            &checksum,
-        ])
+        let (row, checksum) = (row.to_be_bytes(), checksum.to_be_bytes());
+        let bucket = self.bucket.to_be_bytes();
+        to.push(&[&bucket, self.key, END, &row, &[is_removed], &checksum])
     }
 
     pub(super) fn read(entry: &'e [u8]) -> Self {
         let (key, tail) = entry.split_at(entry.len() - KEY_TAIL);
+        let row = number(tail);
         let keyed = match tail[8] {
             0 => Keyed::Put {
-                row: number(tail),
+                row,
                 checksum: u32::from_be_bytes([tail[9], tail[10], tail[11], tail[12]]),
             },
-            _ => Keyed::Remove,
+            _ => Keyed::Remove { after: row },
         };
         Self {
             bucket: u32::from_be_bytes([key[0], key[1], key[2], key[3]]),

@@ -19,63 +19,61 @@ use crate::oplog::{
 /// How often is looked whether the job was abandoned, in entries.
 const LOOK_EVERY: u32 = 4096;
 
-/// Writes `ps_oplog_key`. Adds the operations whose key a later operation or a REMOVE has to `superseded`.
+/// Writes `ps_oplog_key`. Returns the operations whose key a later operation or a REMOVE has.
 pub(super) fn key_index(
     connection: &Connection,
     keys: Sorter,
     buckets: &mut Buckets,
-    superseded: &mut RowSet,
     file: &mut PageFile,
     root: u32,
-) -> Result<(), DatabaseError> {
+) -> Result<RowSet, DatabaseError> {
     let mut index = Index::new(root, file.page_bytes());
     let mut written = Vec::new();
-    newest(
-        connection,
-        keys,
-        buckets,
-        superseded,
-        |bucket, key, keyed| {
-            let Keyed::Put { row, .. } = keyed else {
-                return Ok(());
-            };
-            let entry = [
-                Value::Integer(bucket.into()),
-                Value::Text(key),
-                Value::Integer(row),
-            ];
-            record(&mut written, &entry);
-            Ok(index.append(file, &written)?)
-        },
-    )?;
-    Ok(index.finish(file)?)
+    let superseded = newest(connection, keys, buckets, |entry| {
+        let Keyed::Put { row, .. } = entry.keyed else {
+            return Ok(());
+        };
+        let entry = [
+            Value::Integer(entry.bucket.into()),
+            Value::Text(entry.key),
+            Value::Integer(row),
+        ];
+        record(&mut written, &entry);
+        Ok(index.append(file, &written)?)
+    })?;
+    index.finish(file)?;
+    Ok(superseded)
 }
 
-/// Calls `take` with each bucket and key, in their order, and with what has come last for it; adds the operations before it to
-/// `superseded`.
+/// Calls `take` with what has come last for each bucket and key, in their order. Returns the operations before it.
 pub(super) fn newest(
     connection: &Connection,
     keys: Sorter,
     buckets: &mut Buckets,
-    superseded: &mut RowSet,
-    mut take: impl FnMut(u32, &[u8], Keyed) -> Result<(), DatabaseError>,
-) -> Result<(), DatabaseError> {
-    let (mut bucket, mut key, mut last) = (0, Vec::new(), Keyed::Remove);
+    mut take: impl FnMut(&KeyEntry<'_>) -> Result<(), DatabaseError>,
+) -> Result<RowSet, DatabaseError> {
+    let mut superseded = RowSet::default();
+    let (mut bucket, mut key, mut last) = (0, Vec::new(), None);
+    let mut take_last = |bucket: u32, key: &[u8], last: Option<Keyed>| match last {
+        Some(keyed) => take(&KeyEntry { bucket, key, keyed }),
+        None => Ok(()),
+    };
     each(connection, keys.sorted()?, |entry| {
         let entry = KeyEntry::read(entry);
         if entry.bucket != bucket || entry.key != key {
-            take(bucket, &key, last)?;
+            take_last(bucket, &key, last)?;
             bucket = entry.bucket;
             key.clear();
             key.extend_from_slice(entry.key);
-        } else if let Keyed::Put { row, checksum } = last {
+        } else if let Some(Keyed::Put { row, checksum }) = last {
             superseded.insert(row);
             buckets.supersede(bucket, checksum);
         }
-        last = entry.keyed;
+        last = Some(entry.keyed);
         Ok(())
     })?;
-    take(bucket, &key, last)
+    take_last(bucket, &key, last)?;
+    Ok(superseded)
 }
 
 /// Writes `ps_oplog_opid`.

@@ -1,14 +1,12 @@
 //! Sorted entries in a file that has no name.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, BufReader, BufWriter, Read, Write},
     os::unix::fs::FileExt,
     path::Path,
     sync::Arc,
 };
-
-use uuid::Uuid;
 
 const WRITE_BYTES: usize = 256 << 10;
 
@@ -22,10 +20,7 @@ pub(super) struct Runs {
 
 impl Runs {
     pub(super) fn create(directory: &Path) -> io::Result<Self> {
-        let path = directory.join(format!("{}.runs", Uuid::new_v4()));
-        let mut new = File::options();
-        let file = new.read(true).write(true).create_new(true).open(&path)?;
-        fs::remove_file(&path)?;
+        let file = tempfile::tempfile_in(directory)?;
         Ok(Self {
             file: BufWriter::with_capacity(WRITE_BYTES, file),
             ends: Vec::new(),

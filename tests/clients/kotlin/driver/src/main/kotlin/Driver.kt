@@ -92,6 +92,7 @@ private class App(
     private var launch: Job? = null
     private var subscription: SyncStreamSubscription? = null
     private val choices = ConcurrentLinkedQueue<String>()
+
     /** Set by the thread of the launch. */
     @Volatile
     var outcome: Outcome? = null
